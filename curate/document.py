@@ -1,0 +1,75 @@
+"""The one thing that flows, and the three ways in which a record can fail to become one that is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from curate.signals import TextSignals
+
+
+@dataclass(slots=True)
+class Document:
+    """One page or text.
+
+    `key` identifies it for ever: source name, path relative to the input's root, byte offset
+    (`crawl/a/b.warc.gz@1234`; copies made by us add `#2`, `#3`, ...).
+    `html` holds the raw page until `extract` turns it into `text`; it is None for sources of text.
+    `protected` documents (injected ones) pass every rule, edit and corpus-wide step untouched.
+    `edits` are (step, characters before, characters after), collected by the engine for the ledger.
+    """
+
+    key: str
+    text: str = ""
+    url: str | None = None
+    domain: str | None = None
+    source: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    html: bytes | None = None
+    protected: bool = False
+    edits: list[tuple[str, int, int]] = field(default_factory=list)
+    _signals: TextSignals | None = None
+
+    @property
+    def signals(self) -> TextSignals:
+        """What the rules need to know of this revision of the text, computed once and shared."""
+        if self._signals is None:
+            from curate.signals import TextSignals
+
+            self._signals = TextSignals(self.text)
+        return self._signals
+
+    def rewrite(self, text: str) -> None:
+        """Replace the text; the signals of the old revision end their life here."""
+        if text != self.text:
+            self.text = text
+            self._signals = None
+
+
+@dataclass(slots=True, frozen=True)
+class Drop:
+    """The verdict that ends a document: which step, which of its rules, the value seen and the threshold it missed."""
+
+    document: Document
+    step: str
+    rule: str
+    value: Any = None
+    threshold: Any = None
+
+
+@dataclass(slots=True, frozen=True)
+class Unreadable:
+    """A record or a rest of a file that could not be read: set aside in quarantine, counted as one lost record."""
+
+    key: str
+    error: str
+    raw: bytes = b""
+
+
+@dataclass(slots=True, frozen=True)
+class Skipped:
+    """A sound record that is no document (a request, an image, an error page); counted by reason."""
+
+    key: str
+    reason: str

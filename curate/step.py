@@ -1,0 +1,228 @@
+"""What a step is (contract 1 of the design), and the registry of short names.
+
+A step is a frozen dataclass: its fields are its parameters, its class names itself and its version. `Rule` reads and
+decides, `Edit` rewrites, `CorpusStep` sees the whole corpus through rounds before it decides.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from curate.document import Document, Drop
+
+Record = tuple[bytes, bytes]
+"""A keyed record of a round: both halves are bytes, so that sorting and hashing are the same on every machine."""
+
+
+def param(
+    default: Any,
+    doc: str,
+    *,
+    source: str = "",
+    ge: float | None = None,
+    le: float | None = None,
+    choices: tuple[Any, ...] | None = None,
+    path: bool = False,
+) -> Any:
+    """A step's parameter: default, meaning, where the default was published, and what values are allowed.
+
+    `path` marks a file or folder of the user's: the recipe resolves it, and its content shapes the run's fingerprint.
+    Use `...` as the default of a required parameter.
+    """
+    metadata = {"doc": doc, "source": source, "ge": ge, "le": le, "choices": choices, "path": path}
+    if default is ...:
+        return dataclasses.field(metadata=metadata)
+    if isinstance(default, (list, dict)):
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(slots=True, frozen=True)
+class Check:
+    """One comparison of one rule: the named value, the threshold, and whether the document fails it."""
+
+    rule: str
+    value: Any
+    threshold: Any
+    failed: bool
+
+
+@dataclass(slots=True, frozen=True)
+class Verdict:
+    """What a rule says of one text. True when the text is kept; otherwise `rule` says which comparison failed."""
+
+    keep: bool
+    rule: str = ""
+    value: Any = None
+    threshold: Any = None
+    text: str | None = None
+
+    def __bool__(self) -> bool:
+        return self.keep
+
+
+class Step:
+    """A named, versioned, typed transformation of a stream of documents.
+
+    `version` is raised whenever the same input and parameters would give another output.
+    `libraries` are the distributions whose versions shape the output; they stand in every manifest.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    libraries: ClassVar[tuple[str, ...]] = ()
+    ends_stage: ClassVar[bool] = False
+
+    def open(self) -> None:
+        """Load what is heavy (models, word lists). Called once in each process before `apply`; may be called again."""
+
+    def resources(self) -> list[Path]:
+        """Files whose content shapes the output: parameters marked `path`. Their hashes stand in the manifests."""
+        found = []
+        for item in dataclasses.fields(self):  # type: ignore[arg-type]
+            if item.metadata.get("path"):
+                value = getattr(self, item.name)
+                for one in value if isinstance(value, (list, tuple)) else [value]:
+                    if one is not None:
+                        found.append(Path(one))
+        return found
+
+    def apply(self, documents: Iterable[Document]) -> Iterator[Document | Drop]:
+        raise NotImplementedError
+
+
+class Rule(Step):
+    """A step that reads and decides: documents leave as they came, or as a Drop with the first failed check."""
+
+    def checks(self, document: Document) -> Iterator[Check]:
+        """Every comparison of this rule in its published order, lazily: the first failed one decides."""
+        raise NotImplementedError
+
+    def apply(self, documents: Iterable[Document]) -> Iterator[Document | Drop]:
+        for document in documents:
+            failed = None
+            if not document.protected:
+                failed = next((check for check in self.checks(document) if check.failed), None)
+            if failed is None:
+                yield document
+            else:
+                yield Drop(document, self.name, failed.rule, failed.value, failed.threshold)
+
+    def __call__(self, text: str, *, url: str | None = None) -> Verdict:
+        """The verdict on one text, the same as in a run."""
+        self.open()
+        outcome = next(self.apply([Document(key="", text=text, url=url)]))
+        if isinstance(outcome, Drop):
+            return Verdict(False, outcome.rule, outcome.value, outcome.threshold)
+        return Verdict(True)
+
+
+class Edit(Step):
+    """A step that rewrites the text, and may drop a document of which too little is left."""
+
+    def edit(self, document: Document) -> str | Check:
+        """The new text, or the failed Check that ends the document."""
+        raise NotImplementedError
+
+    def apply(self, documents: Iterable[Document]) -> Iterator[Document | Drop]:
+        for document in documents:
+            if document.protected:
+                yield document
+                continue
+            outcome = self.edit(document)
+            if isinstance(outcome, Check):
+                yield Drop(document, self.name, outcome.rule, outcome.value, outcome.threshold)
+                continue
+            if outcome != document.text:
+                document.edits.append((self.name, len(document.text), len(outcome)))
+                document.rewrite(outcome)
+            yield document
+
+    def __call__(self, text: str, *, url: str | None = None) -> Verdict:
+        """The verdict on one text; `text` of the verdict is what a run would write."""
+        self.open()
+        outcome = next(self.apply([Document(key="", text=text, url=url)]))
+        if isinstance(outcome, Drop):
+            return Verdict(False, outcome.rule, outcome.value, outcome.threshold)
+        return Verdict(True, text=outcome.text)
+
+
+class Round:
+    """One pass over the corpus: emit keyed records, then reduce all records of one key together.
+
+    A round takes `documents` of the stage before it, `records` of the round before it, or both. A document's *place* is
+    partition << 32 | ordinal in its partition: it identifies the document until the step has been applied.
+    Records of one key reach `reduce` sorted by value, so that no order of arrival can show.
+    """
+
+    name: str
+    takes_documents: bool = True
+    takes_records: bool = False
+
+    def emit_documents(self, documents: Iterable[tuple[int, Document]], partition: int) -> Iterator[Record]:
+        raise NotImplementedError
+
+    def emit_records(self, records: Iterable[Record]) -> Iterator[Record]:
+        raise NotImplementedError
+
+    def reduce(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
+        raise NotImplementedError
+
+
+class CorpusStep(Step):
+    """A step that must see the whole corpus: rounds first, then one `decide` for each partition.
+
+    The last round's records are keyed by `partition_key(partition)`; `decide` receives the values of its own partition.
+    """
+
+    def rounds(self) -> list[Round]:
+        raise NotImplementedError
+
+    def decide(
+        self, documents: Iterable[tuple[int, Document]], values: list[bytes], partition: int
+    ) -> Iterator[Document | Drop]:
+        raise NotImplementedError
+
+
+def partition_key(partition: int) -> bytes:
+    """The key that sends a record of a last round to the partition that must act on it."""
+    return partition.to_bytes(4, "big")
+
+
+_REGISTRY: dict[str, str] = {
+    "extract": "curate.extract:Extract",
+    "language": "curate.filters.language:Language",
+    "gopher_quality": "curate.filters.gopher:GopherQuality",
+    "gopher_repetition": "curate.filters.gopher:GopherRepetition",
+    "c4": "curate.filters.c4:C4",
+    "fineweb": "curate.filters.fineweb:FineWeb",
+    "safety": "curate.filters.safety:Safety",
+    "exact_dedup": "curate.dedup.exact:ExactDedup",
+    "minhash_dedup": "curate.dedup.minhash:MinHashDedup",
+    "decontaminate": "curate.decontaminate:Decontaminate",
+}
+
+
+def register(name: str, target: str) -> None:
+    """Make a step known by a short name; `target` is `module:Class`, imported when the step is first asked for."""
+    _REGISTRY[name] = target
+
+
+def step_names() -> list[str]:
+    return list(_REGISTRY)
+
+
+def step_class(name: str) -> type[Step]:
+    """The class behind a short name. Raises KeyError with the nearest match."""
+    if name not in _REGISTRY:
+        near = difflib.get_close_matches(name, _REGISTRY, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise KeyError(f"there is no step '{name}'{hint}")
+    module, _, attribute = _REGISTRY[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
