@@ -1,0 +1,168 @@
+"""Words and word n-grams of a text as 64-bit hashes: what near-duplicate search and decontamination both look at.
+
+Everything here is a pure function of the text: no salt, no state that could show in a result.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+Hashes = npt.NDArray[np.uint64]
+
+# Scripts written without spaces between words: each character counts as a word, or a sentence would be one.
+_UNSPACED = (
+    (0x0E00, 0x0EFF),
+    (0x1000, 0x109F),
+    (0x1780, 0x17FF),
+    (0x3040, 0x30FF),
+    (0x3400, 0x9FFF),
+    (0x20000, 0x3FFFF),
+)
+_NON_ASCII = re.compile(r"[^\x00-\x7f]")
+_FEW_REPLACEMENTS = 32
+_WORD_BYTES = bytes(
+    c + 32 if 65 <= c <= 90 else c if 48 <= c <= 57 or 97 <= c <= 122 or c >= 128 else 32 for c in range(256)
+)
+_NUMBER_BYTES = bytes(c if 48 <= c <= 57 or c in b".,:/-" else 32 for c in range(256))
+_CACHED_WORDS = 1 << 19
+_CACHED_WORD_BYTES = 64
+# An odd multiplier has an inverse modulo 2^64, which lets one table of prefix sums serve n-grams of every size.
+_BASE = 0x9E3779B97F4A7C15
+_BASE_INVERSE = pow(_BASE, -1, 1 << 64)
+_MIX = np.uint64(0xD6E8FEB86659FD93)
+_HALF = np.uint64(32)
+
+
+def fold(text: str) -> bytes:
+    """The text without what reformatting changes, in UTF-8: lower case, one form of each letter and digit.
+
+    Letters of every script, combining marks and ASCII punctuation stay; other symbols become spaces, invisible
+    characters go. Lone surrogates, which hostile JSON can hold, become spaces as well.
+    """
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+        changes: dict[str, str] = {}
+        for character in set(_NON_ASCII.findall(text)):
+            folded = _folded(character)
+            if folded != character:
+                changes[character] = folded
+        if len(changes) <= _FEW_REPLACEMENTS:
+            for character, folded in sorted(changes.items()):
+                text = text.replace(character, folded)
+        else:
+            text = text.translate({ord(character): folded for character, folded in changes.items()})
+    return text.lower().encode("utf-8")
+
+
+@lru_cache(maxsize=1 << 16)
+def _folded(character: str) -> str:
+    """What one non-ASCII character becomes; never another character that would change again."""
+    code = ord(character)
+    if any(first <= code <= last for first, last in _UNSPACED):
+        return f" {character} "
+    category = unicodedata.category(character)
+    if category == "Nd":
+        return str(unicodedata.decimal(character))
+    if category == "Cf":
+        return ""
+    if category[0] == "M":
+        return character
+    if character.isalnum():
+        plain = unicodedata.normalize("NFKC", character)
+        return plain if plain.isalnum() and plain.isascii() else character
+    return {"\u2212": "-", "\u2044": "/"}.get(character, " ")
+
+
+class _WordHashes(dict[bytes, int]):
+    """xxh3 of each word met, bounded in size: a corpus repeats few words very often."""
+
+    def __missing__(self, word: bytes) -> int:
+        value = xxhash.xxh3_64_intdigest(word)
+        if len(word) <= _CACHED_WORD_BYTES:
+            if len(self) >= _CACHED_WORDS:
+                self.clear()
+            self[word] = value
+        return value
+
+
+_word_hashes = _WordHashes()
+
+
+def word_hashes(folded: bytes) -> Hashes:
+    """One 64-bit hash a word, in order. A word is a run of letters and digits."""
+    words = folded.translate(_WORD_BYTES).split()
+    return np.fromiter(map(_word_hashes.__getitem__, words), np.uint64, len(words))
+
+
+def numbers(folded: bytes) -> bytes:
+    """The multiset of numbers in a text in one canonical form, signs and decimal points included."""
+    found = []
+    for token in folded.translate(_NUMBER_BYTES).split():
+        token = token.strip(b".,:/").rstrip(b"-")
+        if any(48 <= byte <= 57 for byte in token):
+            found.append(token)
+    return b" ".join(sorted(found))
+
+
+_powers = (np.ones(1, np.uint64), np.ones(1, np.uint64))
+
+
+def _powers_of_base(count: int) -> tuple[Hashes, Hashes]:
+    """The first `count` powers of the base, and of its inverse."""
+    global _powers
+    if len(_powers[0]) < count:
+        size = max(4096, 1 << (count - 1).bit_length())
+        exponents = []
+        for base in (_BASE, _BASE_INVERSE):
+            factors = np.full(size, base, np.uint64)
+            factors[0] = 1
+            exponents.append(np.multiply.accumulate(factors))
+        _powers = (exponents[0], exponents[1])
+    return _powers[0][:count], _powers[1][:count]
+
+
+def prefix_sums(words: Hashes) -> Hashes:
+    """Sums of word hash times power of the base over the first 0, 1, 2, ... words (Rabin-Karp, modulo 2^64)."""
+    powers, _ = _powers_of_base(len(words) + 1)
+    sums = np.zeros(len(words) + 1, np.uint64)
+    np.cumsum(words * powers[:-1], out=sums[1:])
+    return sums
+
+
+def ngram_hashes(sums: Hashes, size: int) -> Hashes:
+    """One 64-bit hash for each n-gram of `size` words, in order, from `prefix_sums`."""
+    count = len(sums) - size
+    if count < 1:
+        return np.empty(0, np.uint64)
+    _, inverses = _powers_of_base(len(sums))
+    mixed = (sums[size:] - sums[:count]) * inverses[:count]
+    # A sum keeps linear relations between neighbouring n-grams; permutations must not see them.
+    mixed ^= mixed >> _HALF
+    mixed *= _MIX
+    mixed ^= mixed >> _HALF
+    return mixed
+
+
+def distinct(hashes: Hashes) -> Hashes:
+    """The set of hashes, sorted (numpy's own `unique` takes eight times as long on short arrays)."""
+    ordered = np.sort(hashes)
+    if len(ordered) < 2:
+        return ordered
+    return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))]
+
+
+def jaccard(a: Hashes, b: Hashes) -> float:
+    """Size of the intersection over size of the union of two sorted sets of hashes; 1.0 for two empty sets."""
+    union = len(distinct(np.concatenate((a, b))))
+    return (len(a) + len(b) - union) / union if union else 1.0
+
+
+def shingle_set(words: Hashes, size: int) -> Hashes:
+    """The sorted set of hashes of all n-grams of `size` words."""
+    return distinct(ngram_hashes(prefix_sums(words), size))
