@@ -1,0 +1,1 @@
+"""Shards: the corpus as text and as tokens."""

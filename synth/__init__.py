@@ -1,0 +1,1 @@
+"""Knowledge with a known number of bits, written as text: fact tables, biographies, compact records, injection."""
