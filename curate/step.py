@@ -190,6 +190,22 @@ class CorpusStep(Step):
         raise NotImplementedError
 
 
+class Injection(CorpusStep):
+    """A corpus step that adds documents whose knowledge is known, and leaves the ground truth beside the shards.
+
+    `domain` is the domain its documents carry; `reserved_tokens` are words that must be one token each.
+    """
+
+    domain: str
+
+    def reserved_tokens(self) -> list[str]:
+        raise NotImplementedError
+
+    def write_facts(self, folder: Path, tokenizer: Path | None) -> None:
+        """Write the facts, and, when a tokenizer is given, the token spans to score."""
+        raise NotImplementedError
+
+
 def partition_key(partition: int) -> bytes:
     """The key that sends a record of a last round to the partition that must act on it."""
     return partition.to_bytes(4, "big")

@@ -1,0 +1,49 @@
+# `make demo` and `make test` are all the set-up a fresh machine needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --no-cache-dir install --quiet -c constraints.txt
+
+# Caches of libraries stay in the checkout: nothing is left over in the home folder.
+export HF_HOME := $(CURDIR)/$(VENV)/cache/huggingface
+export HF_HUB_OFFLINE := 1
+export MPLCONFIGDIR := $(CURDIR)/$(VENV)/cache/matplotlib
+
+.PHONY: demo test test-slow lint format bench build clean
+
+demo: $(VENV)/.demo
+	$(BIN)/goldsand run quickstart -o demo/corpus
+	$(BIN)/goldsand probe junk-and-tags --corpus demo/corpus -o demo/probe
+	$(BIN)/goldsand report demo/corpus --probe demo/probe -o demo/report.html
+
+test: $(VENV)/.dev lint
+	$(BIN)/python -m pytest -q
+
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -m slow
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+build: $(VENV)/.dev
+	$(BIN)/python -m build --outdir dist
+
+$(VENV)/.demo: pyproject.toml constraints.txt
+	@echo "installing goldsand into $(VENV) (about a minute)"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -e '.[probe]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	@echo "installing what the tests need"
+	$(PIP) -e '.[probe,dev]'
+	touch $@
+
+clean:
+	rm -rf demo dist build *.egg-info

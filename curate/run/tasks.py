@@ -1,0 +1,305 @@
+"""The units that a worker executes: a partition through a stage, and the two halves of a round.
+
+Each task is plain data; `run(beat)` returns the unit's manifest, from disk when the unit is already done. `beat(key)`
+tells the engine which document is in hand, so that a document that hangs or kills the worker can be named.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import zstandard
+
+from curate.document import Document, Skipped, Unreadable
+from curate.run.account import Account
+from curate.run.ledger import drop_row, edit_rows, encode_row, quarantine_row
+from curate.run.records import bucket_of, by_key, read_section, write_sections
+from curate.run.stage import Stage
+from curate.run.unit import Outputs, checksum, describe_step, fingerprint, finished
+from curate.shards.text import document_from_json, document_to_json
+from curate.sources import Partition, read_partition
+from curate.step import CorpusStep, Record, Round
+
+Beat = Callable[[str | None], None]
+
+LEVEL = 3
+READING = "reading"
+
+
+class Task(Protocol):
+    """One unit of work. `name` is its place in the output folder; `run` does it, or finds it done."""
+
+    name: str
+
+    def run(self, beat: Beat) -> dict[str, Any]: ...
+
+
+def read_documents(path: Path) -> Iterator[Document]:
+    """The documents that a stage wrote for one partition."""
+    with path.open("rb") as stream, zstandard.ZstdDecompressor().stream_reader(stream) as reader:
+        rest = b""
+        while block := reader.read(1 << 20):
+            *lines, rest = (rest + block).split(b"\n")
+            for line in lines:
+                yield document_from_json(line)
+
+
+def places(documents: Iterable[Document], partition: int) -> Iterator[tuple[int, Document]]:
+    for ordinal, document in enumerate(documents):
+        yield partition << 32 | ordinal, document
+
+
+@dataclass
+class MapTask:
+    """One partition through one stage. `source` for the first stage, `previous` (a file of documents) for the others.
+
+    `killed` are documents that hung or crashed a worker, with the reason: they are set aside without being touched.
+    """
+
+    root: Path
+    stage: Stage
+    partition: int
+    source: Partition | None = None
+    limit: int | None = None
+    previous: Path | None = None
+    reduced: list[Path] = field(default_factory=list)
+    inputs: list[str] = field(default_factory=list)
+    killed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return f"stages/{self.stage.folder}/{self.partition:05d}"
+
+    @property
+    def documents_path(self) -> Path:
+        return self.root / f"{self.name}.jsonl.zst"
+
+    def _fingerprint(self) -> str:
+        source: dict[str, Any] = {}
+        if self.source is not None:
+            source = {"content": checksum(self.source.path), **self.source.describe()}
+        steps = [self.stage.corpus, *self.stage.steps] if self.stage.corpus else self.stage.steps
+        return fingerprint(
+            {
+                "source": source,
+                "limit": self.limit,
+                "inputs": self.inputs,
+                "partition": self.partition,
+                "steps": [describe_step(step) for step in steps],
+                "labels": self.stage.labels,
+                "killed": sorted(self.killed.items()),
+            }
+        )
+
+    def run(self, beat: Beat) -> dict[str, Any]:
+        manifest = self.root / f"{self.name}.manifest.json"
+        wanted = self._fingerprint()
+        done = finished(self.root, manifest, wanted)
+        if done is not None:
+            return {**done, "skipped_unit": True}
+        for step in self.stage.steps:
+            step.open()
+        outputs = Outputs(self.root, manifest)
+        ledger_path = self.root / f"ledger/{self.stage.folder}/{self.partition:05d}.jsonl.zst"
+        quarantine_path = self.root / f"quarantine/{self.stage.folder}/{self.partition:05d}.jsonl.zst"
+        lost: list[Unreadable] = []
+        records = {"documents": 0, "characters": 0, "skipped": {}, "unreadable": 0, "unreadable_characters": 0}
+        compressor = zstandard.ZstdCompressor(level=LEVEL)
+        with outputs.open(ledger_path) as raw_ledger, compressor.stream_writer(raw_ledger, closefd=False) as ledger:
+
+            def on_drop(drop: Any) -> None:
+                for row in edit_rows(drop.document):
+                    ledger.write(encode_row(row))
+                ledger.write(encode_row(drop_row(drop)))
+
+            account = Account(on_drop)
+            documents: Iterator[Document] = self._incoming(account, records, lost, beat)
+            labels = iter(self.stage.labels)
+            corpus = self.stage.corpus
+            if corpus is not None:
+                values = [value for path in self.reduced for _, value in read_section(path, self.partition)]
+
+                def decide(incoming: Iterator[Document]) -> Iterator[Any]:
+                    return corpus.decide(places(incoming, self.partition), values, self.partition)
+
+                documents = account.through(next(labels), decide, documents)
+            for step, label in zip(self.stage.steps, labels, strict=True):
+                documents = account.through(label, step.apply, documents)
+            with (
+                outputs.open(self.documents_path) as raw,
+                zstandard.ZstdCompressor(level=LEVEL).stream_writer(raw, closefd=False) as stream,
+            ):
+                for document in documents:
+                    if document.html is not None:
+                        raise ValueError(f"{document.key} is HTML, and no `extract` step makes it text")
+                    for row in edit_rows(document):
+                        ledger.write(encode_row(row))
+                    document.edits = []
+                    account.keep(document)
+                    stream.write(document_to_json(document))
+                    beat(None)
+        if lost:
+            with outputs.open(quarantine_path) as raw, compressor.stream_writer(raw, closefd=False) as quarantine:
+                for item in lost:
+                    quarantine.write(encode_row(quarantine_row(item)))
+        self._close(account)
+        summary = account.summary()
+        return outputs.commit(
+            wanted,
+            **summary,
+            records=records,
+            lost=[{"key": i.key, "error": i.error, "bytes": len(i.raw)} for i in lost],
+        )
+
+    def _close(self, account: Account) -> None:
+        for label, step in zip(
+            self.stage.labels, [s for s in (self.stage.corpus, *self.stage.steps) if s], strict=True
+        ):
+            account.steps[label].close(makes_text=step.ends_stage, adds=isinstance(step, CorpusStep))
+
+    def _incoming(
+        self, account: Account, records: dict[str, Any], lost: list[Unreadable], beat: Beat
+    ) -> Iterator[Document]:
+        items: Iterable[Document | Skipped | Unreadable]
+        if self.source is not None:
+            items = read_partition(self.source)
+        else:
+            assert self.previous is not None
+            items = read_documents(self.previous)
+        beat(READING)
+        for item in account.watch.time("read", items):
+            if isinstance(item, Document) and item.key in self.killed:
+                # A text lost after extraction leaves with its characters; a page lost before has bytes only.
+                raw = item.html if item.html is not None else item.text.encode("utf-8", "replace")
+                size = len(raw) if item.html is not None else len(item.text)
+                self._lose(Unreadable(item.key, self.killed[item.key], raw), size, records, lost)
+            elif isinstance(item, Skipped):
+                records["skipped"][item.reason] = records["skipped"].get(item.reason, 0) + 1
+            elif isinstance(item, Unreadable):
+                self._lose(item, len(item.raw), records, lost)
+            else:
+                if records["documents"] == self.limit:
+                    return
+                records["documents"] += 1
+                records["characters"] += len(item.text)
+                beat(item.key)
+                yield item
+            beat(READING)
+
+    @staticmethod
+    def _lose(item: Unreadable, size: int, records: dict[str, Any], lost: list[Unreadable]) -> None:
+        records["unreadable"] += 1
+        records["unreadable_characters"] += size
+        lost.append(item)
+
+
+@dataclass
+class EmitTask:
+    """The first half of a round: a partition's documents, or a bucket of the round before, to records by bucket."""
+
+    root: Path
+    folder: str
+    number: int
+    step: CorpusStep
+    round_number: int
+    buckets: int
+    inputs: list[str]
+    documents: Path | None = None
+    previous: list[Path] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        kind = "documents" if self.documents is not None else "records"
+        return f"rounds/{self.folder}/emit-{kind}-{self.number:05d}"
+
+    @property
+    def path(self) -> Path:
+        return self.root / f"{self.name}.records"
+
+    def run(self, beat: Beat) -> dict[str, Any]:
+        manifest = self.root / f"{self.name}.manifest.json"
+        wanted = fingerprint(
+            {
+                "step": describe_step(self.step),
+                "round": self.round_number,
+                "buckets": self.buckets,
+                "inputs": self.inputs,
+            }
+        )
+        done = finished(self.root, manifest, wanted)
+        if done is not None:
+            return {**done, "skipped_unit": True}
+        self.step.open()
+        sections: list[list[Record]] = [[] for _ in range(self.buckets)]
+        for key, value in self._emit(self.step.rounds()[self.round_number], beat):
+            sections[bucket_of(key, self.buckets)].append((key, value))
+        outputs = Outputs(self.root, manifest)
+        with outputs.open(self.path) as stream:
+            write_sections(stream, sections)
+        return outputs.commit(wanted)
+
+    def _emit(self, rounds: Round, beat: Beat) -> Iterator[Record]:
+        if self.documents is not None:
+
+            def incoming() -> Iterator[tuple[int, Document]]:
+                assert self.documents is not None
+                for place, document in places(read_documents(self.documents), self.number):
+                    beat(document.key)
+                    yield place, document
+
+            return rounds.emit_documents(incoming(), self.number)
+        return rounds.emit_records(itertools.chain.from_iterable(read_section(path, 0) for path in self.previous))
+
+
+@dataclass
+class ReduceTask:
+    """The second half of a round: one bucket, grouped by key. The last round's output has a section per partition."""
+
+    root: Path
+    folder: str
+    bucket: int
+    step: CorpusStep
+    round_number: int
+    partitions: int
+    last: bool
+    emitted: list[Path]
+    inputs: list[str]
+
+    @property
+    def name(self) -> str:
+        return f"rounds/{self.folder}/reduce-{self.bucket:05d}"
+
+    @property
+    def path(self) -> Path:
+        return self.root / f"{self.name}.records"
+
+    def run(self, beat: Beat) -> dict[str, Any]:
+        manifest = self.root / f"{self.name}.manifest.json"
+        wanted = fingerprint(
+            {
+                "step": describe_step(self.step),
+                "round": self.round_number,
+                "partitions": self.partitions,
+                "last": self.last,
+                "bucket": self.bucket,
+                "inputs": self.inputs,
+            }
+        )
+        done = finished(self.root, manifest, wanted)
+        if done is not None:
+            return {**done, "skipped_unit": True}
+        self.step.open()
+        rounds = self.step.rounds()[self.round_number]
+        sections: list[list[Record]] = [[] for _ in range(self.partitions if self.last else 1)]
+        incoming = itertools.chain.from_iterable(read_section(path, self.bucket) for path in self.emitted)
+        for key, values in by_key(incoming):
+            for record in rounds.reduce(key, values):
+                sections[int.from_bytes(record[0], "big") if self.last else 0].append(record)
+        outputs = Outputs(self.root, manifest)
+        with outputs.open(self.path) as stream:
+            write_sections(stream, sections)
+        return outputs.commit(wanted)

@@ -1,0 +1,60 @@
+"""From a checked recipe to the run that carries it out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from curate.run.corpus import CorpusRun
+from curate.run.publish import Publication, Rendering, VocabularyChoice
+from curate.sources import Input as SourceInput
+from curate.sources import find_inputs
+from recipes.app.load import Loaded
+
+
+def corpus_run(loaded: Loaded, out: Path, *, workers: int | None = None, limit: int | None = None) -> CorpusRun:
+    """The run of a recipe into a folder.
+
+    Raises InputError for a missing file or an empty glob, ValueError for a recipe without steps or inputs.
+    """
+    recipe = loaded.recipe
+    if not loaded.steps:
+        raise ValueError(
+            f"recipe '{recipe.name}' has no steps: it builds no corpus (is it meant for `goldsand probe`?)"
+        )
+    if not recipe.inputs:
+        raise ValueError(f"recipe '{recipe.name}' names no inputs: add `inputs:` to it, or give --input PATH")
+    inputs = [
+        SourceInput(
+            name=item.name,
+            path=str(loaded.folder / item.path),
+            format=item.format,
+            text_field=item.text_field,
+            id_field=item.id_field,
+        )
+        for item in recipe.inputs
+    ]
+    tokenizer = recipe.output.tokenizer
+    publication = Publication(
+        text_domain=recipe.output.text.domain,
+        vocabulary=VocabularyChoice(
+            kind=tokenizer.kind,
+            size=tokenizer.size,
+            file=loaded.folder / tokenizer.file if tokenizer.file else None,
+            domains=tokenizer.domains,
+        ),
+        renderings=[
+            Rendering(name=name, source=item.source, domain=item.domain) for name, item in recipe.output.tokens.items()
+        ],
+    )
+    return CorpusRun(
+        name=recipe.name,
+        steps=loaded.steps,
+        partitions=find_inputs(inputs),
+        out=out,
+        publication=publication,
+        buckets=recipe.engine.buckets,
+        limit=limit,
+        max_loss=recipe.max_loss,
+        workers=workers,
+        document_timeout=recipe.engine.document_timeout,
+    )

@@ -1,0 +1,255 @@
+"""The command line: goldsand run | check | steps | probe | report.
+
+Exit codes: 0 done; 1 a fault of the program; 2 something the user can put right; 3 more was lost than allowed;
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from recipes.app.load import RecipeError, load
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Build knowledge-dense pretraining corpora, and measure what a corpus does to knowledge.",
+)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+RecipeName = Annotated[str, typer.Argument(help="a recipe file, or the name of a built-in one", metavar="RECIPE")]
+Sets = Annotated[
+    list[str], typer.Option("--set", help="change a value: a.b=c, or STEP.parameter=c", metavar="KEY=VALUE")
+]
+Inputs = Annotated[
+    list[str], typer.Option("--input", help="read this instead of the recipe's inputs", metavar="[NAME=]PATH")
+]
+
+
+def fail(message: str, code: int = 2) -> NoReturn:
+    err.print(f"[bold red]goldsand:[/] {escape(message)}")
+    raise typer.Exit(code)
+
+
+@app.command()
+def run(
+    recipe: RecipeName,
+    output: Annotated[Path, typer.Option("--output", "-o", help="the folder of the corpus", metavar="OUT")],
+    input: Inputs = [],  # noqa: B006  (typer reads the default, nothing writes to it)
+    set: Sets = [],  # noqa: B006
+    workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores unless said")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="only the first N documents of the whole input")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done, write nothing")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="any unreadable record makes the exit code 3")] = False,
+) -> None:
+    """Build a corpus."""
+    from recipes.app.build import corpus_run
+    from recipes.app.progress import shown
+    from recipes.app.report.page import write_report
+
+    loaded = _load(recipe, set, _inputs(input))
+    with _friendly():
+        job = corpus_run(loaded, output, workers=workers, limit=limit)
+        if dry_run:
+            _print_plan(job)
+            return
+        with shown(err) as on_progress:
+            job.on_progress = on_progress
+            summary = job.execute()
+        write_report(output)
+    _print_summary(summary, output)
+    _judge_losses(summary, output, strict)
+
+
+@app.command()
+def check(recipe: RecipeName, set: Sets = []) -> None:  # noqa: B006
+    """Find every mistake in a recipe, with its line."""
+    loaded = _load(recipe, set, [])
+    parts = []
+    if loaded.steps:
+        parts.append(f"{len(loaded.steps)} steps")
+    if loaded.recipe.probe:
+        parts.append(f"{len(loaded.recipe.probe.arms)} probe arms")
+    out.print(f"{escape(recipe)}: no mistakes ({', '.join(parts) or 'nothing to do'})")
+
+
+@app.command()
+def steps(name: Annotated[str | None, typer.Argument(help="one step only")] = None) -> None:
+    """List steps, or one step's parameters with defaults and sources."""
+    from curate.step import step_class, step_names
+
+    if name is not None and name not in step_names():
+        try:
+            step_class(name)
+        except KeyError as error:
+            fail(f"{error.args[0]}. Steps: {', '.join(step_names())}")
+    for one in [name] if name else step_names():
+        cls = step_class(one)
+        first, _, rest = (cls.__doc__ or "").strip().partition("\n")
+        out.print(f"[bold]{one}[/]  {escape(first)}")
+        if name and rest.strip():
+            out.print(escape("\n".join(line.strip() for line in rest.strip().splitlines())))
+        for item in dataclasses.fields(cls):  # type: ignore[arg-type]
+            default = "required"
+            if item.default is not dataclasses.MISSING:
+                default = repr(item.default)
+            elif item.default_factory is not dataclasses.MISSING:
+                default = repr(item.default_factory())
+            source = f"  [{item.metadata['source']}]" if item.metadata.get("source") else ""
+            out.print(f"    {item.name} = {escape(default)}  {escape(item.metadata.get('doc', '') + source)}")
+
+
+@app.command()
+def probe(
+    recipe: RecipeName,
+    output: Annotated[Path, typer.Option("--output", "-o", help="the folder of the results", metavar="DIR")],
+    corpus: Annotated[Path | None, typer.Option(help="the finished run whose facts and token sets are used")] = None,
+    set: Sets = [],  # noqa: B006
+    processes: Annotated[int | None, typer.Option(min=1, help="models trained side by side on the CPU")] = None,
+) -> None:
+    """Train small models for every combination in the recipe and say how many bits of the facts they hold."""
+    from recipes.app.probe import run_probe
+    from recipes.app.tables import print_results
+
+    sets = [*set, *([f"probe.corpus={corpus}"] if corpus else [])]
+    loaded = _load(recipe, sets, [])
+    with _friendly():
+        results = run_probe(loaded, output, processes=processes)
+    print_results(out, results)
+    failed = [row for row in results if row.get("error")]
+    if failed:
+        fail(f"{len(failed)} of {len(results)} runs failed: {failed[0]['arm']}: {failed[0]['error']}", 1)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="the folder of a finished run", metavar="OUT")],
+    probe: Annotated[Path | None, typer.Option(help="the folder of a probe's results")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="the page; OUT/report.html unless said")] = None,
+) -> None:
+    """Write the page that shows a run, with the probe's results if there are some."""
+    from recipes.app.report.page import write_report
+
+    with _friendly():
+        path = write_report(folder, probe, output)
+    out.print(f"open {escape(str(path))}")
+
+
+def _load(recipe: str, sets: list[str], inputs: list[dict[str, Any]]) -> Any:
+    try:
+        return load(recipe, sets, inputs)
+    except RecipeError as error:
+        count = len(error.problems)
+        err.print(f"[bold red]goldsand:[/] {count} mistake{'s' * (count > 1)} in the recipe")
+        err.print(escape(str(error)))
+        raise typer.Exit(2) from None
+
+
+def _inputs(given: list[str]) -> list[dict[str, Any]]:
+    """`NAME=PATH` or `PATH`; the path is meant from where one stands."""
+    found = []
+    for number, text in enumerate(given):
+        name, equals, path = text.partition("=")
+        if not equals or not re.fullmatch(r"[A-Za-z0-9._-]+", name) or Path(text).exists():
+            name, path = "crawl" if len(given) == 1 else f"input{number + 1}", text
+        found.append({"name": name, "path": str(Path(path).absolute())})
+    return found
+
+
+class _friendly:
+    """Turns what a user can put right into one message and exit code 2."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        from curate.run.local import RunError, TaskError
+
+        if isinstance(error, TaskError):
+            fail(f"a unit failed, which no document explains: {error}", 1)
+        if isinstance(error, (RunError, ValueError)):
+            fail(str(error))
+        if isinstance(error, ModuleNotFoundError):
+            fail(f"{error.name} is not installed; `pip install 'goldsand[probe]'` brings what the probe needs")
+        if isinstance(error, OSError):
+            fail(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+        if isinstance(error, KeyboardInterrupt):
+            fail("interrupted; the same command goes on from here", 130)
+
+
+def _print_plan(job: Any) -> None:
+    out.print(f"{job.name}: {len(job.partitions)} partitions, {len(job.stages)} stages")
+    for partition in job.partitions:
+        out.print(f"  {escape(partition.source)}/{escape(partition.relative)}  {partition.path.stat().st_size:,} bytes")
+    for stage in job.stages:
+        rounds = [one.name for one in stage.corpus.rounds()] if stage.corpus else []
+        note = f"  (rounds: {', '.join(rounds)})" if rounds else ""
+        out.print(f"  {stage.folder}: {' -> '.join(stage.labels) or 'read'}{note}")
+
+
+def _print_summary(summary: dict[str, Any], folder: Path) -> None:
+    table = Table(box=None, pad_edge=False)
+    for column in ("step", "documents", "dropped", "characters", "seconds"):
+        table.add_column(column, justify="left" if column == "step" else "right")
+    for step in summary["steps"]:
+        table.add_row(
+            step["step"],
+            f"{step['documents_out']:,}",
+            f"{step['documents_dropped']:,}",
+            f"{step['characters_out']:,}",
+            f"{step['seconds']:.1f}",
+        )
+    out.print(table)
+    for unit in ("documents", "characters"):
+        account = summary[unit]
+        out.print(
+            f"{unit}: {account['input']:,} in = {account['kept']:,} kept + {account['dropped']:,} dropped"
+            f" + {account['unreadable']:,} unreadable"
+            + (f"; {account['injected']:,} injected" if account["injected"] else "")
+        )
+    for name, tokens in summary["tokens"].items():
+        out.print(f"tokens/{escape(name)}: {tokens:,} tokens")
+    found = summary["units"]["found_done"]
+    out.print(
+        f"{summary['seconds']:.1f} s, {summary['pages_per_second']:.1f} documents/s, {summary['workers']} workers"
+        + (f", {found} units were already done" if found else "")
+    )
+    out.print(f"open {escape(str(folder / 'report.html'))}")
+
+
+def _judge_losses(summary: dict[str, Any], folder: Path, strict: bool) -> None:
+    lost = summary["documents"]["unreadable"]
+    if not lost:
+        return
+    first = summary["unreadable"][0]
+    message = (
+        f"{lost} of {summary['records']['read']} records could not be read ({summary['loss']:.2%}); first:"
+        f" {first['key']}: {first['error']}. They are kept in {folder / 'quarantine'}"
+    )
+    if strict or summary["loss"] > summary["max_loss"]:
+        why = "--strict allows none" if strict else f"max_loss is {summary['max_loss']:.2%}"
+        fail(f"{message}; {why}", 3)
+    err.print(f"[bold yellow]warning:[/] {escape(message)}")
+
+
+def main() -> None:
+    try:
+        app()
+    except KeyboardInterrupt:
+        err.print("[bold red]goldsand:[/] interrupted; the same command goes on from here")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""The whole recipe as pydantic models: what may stand in the YAML, with defaults and limits."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any, Literal, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+
+from curate.step import Step, step_class
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors, and what was read is never changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Input(Strict):
+    """Where documents come from: a file, a folder or a glob."""
+
+    path: str = Field(description="file, folder or glob (** goes into folders)")
+    name: str = Field("crawl", pattern=r"^[A-Za-z0-9._-]+$", description="source name: the first part of every key")
+    format: Literal["auto", "warc", "wet", "jsonl", "html"] = Field("auto", description="auto: told from the file name")
+    text_field: str = Field("text", description="JSONL: the field that holds the text")
+    id_field: str = Field("id", description="JSONL: the field kept as the document's own id")
+
+
+class TextOutput(Strict):
+    """How text shards are written."""
+
+    domain: Literal["none", "prefix"] = Field("none", description="prefix: the domain on a line before the text")
+
+
+class Tokenizer(Strict):
+    """Which vocabulary the token shards use."""
+
+    kind: Literal["bpe", "joint", "compact", "file"] = Field(
+        "bpe", description="a small BPE trained on the corpus; joint adds a token for each compact name and value"
+    )
+    size: int = Field(1024, ge=257, le=65000, description="tokens of the trained BPE, its 256 bytes included")
+    file: str | None = Field(None, description="a tokenizer.json, for kind: file")
+    domains: int = Field(64, ge=0, le=4096, description="the most frequent domains get a token of their own")
+
+    @model_validator(mode="after")
+    def _file_given(self) -> Tokenizer:
+        if (self.kind == "file") != (self.file is not None):
+            raise ValueError("`file` and `kind: file` go together: name a tokenizer.json, or leave both out")
+        return self
+
+
+class TokenSet(Strict):
+    """One rendering of the run as token shards."""
+
+    source: Literal["extract", "end"] = Field(
+        "end", alias="from", description="extract: every extracted page, before any rule; end: the finished corpus"
+    )
+    domain: Literal["none", "prefix", "special"] = Field(
+        "none", description="what stands before each document: nothing, the domain as text, the domain's own token"
+    )
+
+
+class Output(Strict):
+    """What a run leaves behind."""
+
+    text: TextOutput = TextOutput()
+    tokenizer: Tokenizer = Tokenizer()
+    tokens: dict[str, TokenSet] = Field(default_factory=dict, description="name of a token set: how it is rendered")
+
+
+class Engine(Strict):
+    """How a run is carried out. Nothing here but `buckets` can change a byte of the output."""
+
+    buckets: int = Field(8, ge=1, le=4096, description="into how many parts the records of a round are hashed")
+    document_timeout: float = Field(60.0, gt=0, description="seconds after which a document that hangs is set aside")
+
+
+class ProbeModel(Strict):
+    """The size of the GPT2-RoPE models that are trained."""
+
+    layers: int = Field(2, ge=1, le=64)
+    width: int = Field(32, ge=8, le=4096)
+    heads: int = Field(2, ge=1, le=64)
+
+
+class Training(Strict):
+    """What all runs of a probe share."""
+
+    batch: int = Field(8, ge=1, description="useful records of each step (people: windows)")
+    window: int = Field(512, ge=16, description="tokens of a window of text")
+    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the learning rate rises")
+    weight_decay: float = Field(0.01, ge=0)
+    clip: float = Field(1.0, gt=0, description="largest gradient norm")
+
+
+class Arm(Strict):
+    """One row of the result table: a mixture of facts and junk."""
+
+    arm: str = Field(description="the name of the row")
+    junk: str = Field("none", description="none, endless, repetitive, or the name of one of the corpus's token sets")
+    junk_ratio: float = Field(0.0, ge=0, lt=1, description="share of junk among all tokens")
+    tagged: bool = Field(False, description="facts carry the token of their domain")
+
+    @model_validator(mode="after")
+    def _junk_has_a_kind(self) -> Arm:
+        if (self.junk == "none") != (self.junk_ratio == 0):
+            raise ValueError("junk_ratio 0 and `junk: none` go together; any other ratio needs a kind of junk")
+        return self
+
+
+class Probe(Strict):
+    """A grid: every arm at every number of exposures, learning rate and seed."""
+
+    corpus: str | None = Field(None, description="folder of a finished run whose facts and token sets are used")
+    facts: dict[str, Any] | None = Field(None, description="without a corpus: the parameters of `inject`")
+    useful: str = Field("curated", description="the token set whose injected documents are learnt")
+    model: ProbeModel = ProbeModel()
+    training: Training = Training()
+    exposures: list[int] = Field([], description="exposures of each fact; empty: as many as were injected")
+    learning_rates: list[float] = Field([2e-3], min_length=1)
+    seeds: list[int] = Field([0], min_length=1)
+    arms: list[Arm] = Field(min_length=1)
+
+
+class Recipe(Strict):
+    """A corpus to build (`inputs`, `steps`, `output`), a grid to train (`probe`), or both."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    description: str = ""
+    inputs: list[Input] = []
+    steps: list[Any] = Field(default=[], description="the steps in order: a name, or a name with parameters")
+    output: Output = Output()
+    max_loss: float = Field(0.01, ge=0, le=1, description="share of records that may be unreadable")
+    engine: Engine = Engine()
+    probe: Probe | None = None
+
+
+@functools.cache
+def parameters_of(name: str) -> type[BaseModel]:
+    """A pydantic model of one step's parameters, made from the dataclass itself."""
+    cls = step_class(name)
+    hints = get_type_hints(cls)
+    members: dict[str, Any] = {}
+    for item in dataclasses.fields(cls):  # type: ignore[arg-type]
+        if item.default is not dataclasses.MISSING:
+            default: dict[str, Any] = {"default": item.default}
+        elif item.default_factory is not dataclasses.MISSING:
+            default = {"default_factory": item.default_factory}
+        else:
+            default = {}
+        limits = {key: item.metadata[key] for key in ("ge", "le") if item.metadata.get(key) is not None}
+        hint = hints[item.name]
+        if item.metadata.get("choices"):
+            hint = Literal[tuple(item.metadata["choices"])]
+        members[item.name] = (hint, Field(description=item.metadata.get("doc", ""), **limits, **default))
+    return create_model(name, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True), **members)
+
+
+def build_step(name: str, parameters: dict[str, Any]) -> Step:
+    """The step itself. Raises ValueError when its parameters do not fit together."""
+    checked = parameters_of(name)(**parameters)
+    return step_class(name)(**{key: getattr(checked, key) for key in type(checked).model_fields})

@@ -1,0 +1,75 @@
+"""The walls of the house: which package may know which, what an import may cost, what travels in the wheel."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("curate", "synth", "train_probe", "recipes")
+ALLOWED = {
+    "curate": set(),
+    "synth": {"curate"},
+    "train_probe": {"curate"},
+    "recipes": {"curate", "synth", "train_probe"},
+}
+HEAVY = ("torch", "pyarrow", "ray", "datasets", "transformers", "trafilatura", "tokenizers", "tldextract", "fasttext")
+
+
+def modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_arrows_go_one_way(package):
+    for path in modules(package):
+        for name in imports(path):
+            root = name.split(".")[0]
+            if root in PACKAGES and root != package:
+                assert root in ALLOWED[package], f"{path} imports {name}"
+
+
+def test_the_probe_knows_token_shards_and_nothing_else_of_the_house():
+    for path in modules("train_probe"):
+        known = {name for name in imports(path) if name.split(".")[0] == "curate"}
+        assert all(name.startswith("curate.shards") and "text" not in name for name in known), path
+
+
+@pytest.mark.parametrize("package", ["curate", "curate.filters", "synth"])
+def test_an_import_is_light(package):
+    """No heavy library, and well under 0.2 s beyond the interpreter's own start (the best of three)."""
+    code = (
+        f"import time; t = time.perf_counter(); import {package}; s = time.perf_counter() - t; import sys;"
+        f"print(s, [m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    seconds = []
+    for _ in range(3):
+        printed = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
+        spent, _, loaded = printed.partition(" ")
+        assert loaded.strip() == "[]"
+        seconds.append(float(spent))
+    assert min(seconds) < 0.2
+
+
+def test_files_stay_readable():
+    long = {
+        str(path.relative_to(ROOT)): count
+        for package in PACKAGES
+        for path in modules(package)
+        if (count := len(path.read_text().splitlines())) > 420
+    }
+    assert not long
