@@ -31,6 +31,8 @@ SHORTEST = 8
 _QUESTION_LABEL = re.compile(r"^[ \t]*(?:question|problem|q)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _ENDING_LABEL = re.compile(r"^[ \t]*(?:choices|options|answer|a)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _PASSAGE_WORDS = 12
+# Deleted punctuation joins words into rarer ones: fewer of them suffice.
+_SHORTEST_JOINED = 5
 # Pages drop all symbols, all but the underscore, or those of ASCII.
 _PUNCTUATION = (re.compile(r"[^\w\s]|_"), re.compile(r"[^\w\s]"), re.compile(r"[!-/:-@\[-`{-~]"))
 
@@ -162,12 +164,14 @@ class QuestionIndex:
         for item in items:
             detectable = dict.fromkeys(item.forms, False)
             for form in item.forms:
+                detectable[form] = len(word_hashes(fold(form))) >= SHORTEST
+                if not detectable[form]:
+                    continue
                 for text in dict.fromkeys([form, *(mark.sub("", form) for mark in _PUNCTUATION)]):
                     words = word_hashes(fold(text))
                     size = min(ngram, len(words))
-                    if size < SHORTEST:
+                    if size < _SHORTEST_JOINED:
                         continue
-                    detectable[form] = True
                     grams = distinct(ngram_hashes(prefix_sums(words), size))
                     content = grams.tobytes()
                     if content not in seen:

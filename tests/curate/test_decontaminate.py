@@ -117,6 +117,14 @@ def test_short_items_match_whole_and_shorter_ones_are_listed(tmp_path):
     assert not step("Seven plain words make no item here: because they are too common.")
 
 
+def test_short_items_are_found_when_deleted_punctuation_joined_their_words(tmp_path):
+    step = Decontaminate(
+        questions=str(write(tmp_path / "q.jsonl", [{"question": "Isn't O'Brien's well-known dog old?"}]))
+    )
+    assert step.undetectable == []
+    assert not step("So, isnt obriens wellknown dog old, they ask.")
+
+
 def test_labels_put_around_a_question_for_a_model_are_not_part_of_it(tmp_path):
     rng = random.Random(6)
     passage, asked, choices = words(rng, 150), words(rng, 20), [words(rng, 6) for _ in range(4)]

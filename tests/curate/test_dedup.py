@@ -4,85 +4,17 @@ from __future__ import annotations
 
 import itertools
 import random
-import re
+import time
 from collections import Counter
-from collections.abc import Iterable
 
 import pytest
-import xxhash
 from datasketch import MinHash
+from generated_corpus import biography, edited, prose, run_step, slow_jaccard
 
 from curate.dedup import ExactDedup, MinHashDedup
 from curate.dedup.minhash import signature_bands
 from curate.dedup.shingles import fold, jaccard, numbers, shingle_set, word_hashes
-from curate.document import Document, Drop
-from curate.step import CorpusStep, partition_key
-
-
-def run_step(
-    step: CorpusStep, documents: Iterable[Document], partitions: int = 2, buckets: int = 4, shuffle: int = 0
-) -> tuple[dict[str, Document], dict[str, Drop]]:
-    """The round contract in memory: emit, hash into buckets, sort, reduce; then decide for each partition."""
-    documents = list(documents)
-    random.Random(shuffle).shuffle(documents)
-    placed: list[list[tuple[int, Document]]] = [[] for _ in range(partitions)]
-    for index, document in enumerate(documents):
-        part = placed[index % partitions]
-        part.append(((index % partitions) << 32 | len(part), document))
-    output: list[tuple[bytes, bytes]] = []
-    for stage in step.rounds():
-        emitted = []
-        if stage.takes_documents:
-            for partition, part in enumerate(placed):
-                emitted += list(stage.emit_documents(iter(part), partition))
-        if stage.takes_records:
-            emitted += list(stage.emit_records(iter(output)))
-        output = []
-        for bucket in range(buckets):
-            mine = sorted(r for r in emitted if xxhash.xxh3_64_intdigest(r[0]) % buckets == bucket)
-            for key, group in itertools.groupby(mine, key=lambda record: record[0]):
-                output += list(stage.reduce(key, [value for _, value in group]))
-    kept, dropped = {}, {}
-    for partition, part in enumerate(placed):
-        values = sorted(value for key, value in output if key == partition_key(partition))
-        outcomes = list(step.decide(iter(part), values, partition))
-        for outcome in outcomes:
-            if isinstance(outcome, Drop):
-                dropped[outcome.document.key] = outcome
-            else:
-                kept[outcome.key] = outcome
-        assert len(outcomes) == len(part)
-    return kept, dropped
-
-
-WORDS = [
-    a + b + c
-    for a in ("ba", "ke", "lo", "mi", "nu", "ra", "so", "ti")
-    for b in "bdfglmnprstvz"
-    for c in ("an", "el", "is", "or", "um", "ax", "yd")
-]
-
-
-def prose(rng: random.Random, count: int) -> list[str]:
-    return [rng.choice(WORDS) for _ in range(count)]
-
-
-def edited(rng: random.Random, words: list[str], edits: int) -> list[str]:
-    words = list(words)
-    for position in rng.sample(range(len(words)), edits):
-        words[position] = rng.choice(WORDS)
-    return words
-
-
-def slow_shingles(text: str) -> set[tuple[str, ...]]:
-    """Shingles written a second time, without hashes: for texts of plain letters."""
-    words = re.findall(r"[a-z0-9]+", text.lower())
-    return {tuple(words[i : i + 5]) for i in range(len(words) - 4)}
-
-
-def slow_jaccard(a: str, b: str) -> float:
-    x, y = slow_shingles(a), slow_shingles(b)
-    return len(x & y) / len(x | y)
+from curate.document import Document
 
 
 def families(seed: int, count: int, copies: int = 3, length: int = 120) -> list[Document]:
@@ -215,18 +147,6 @@ def test_signatures_estimate_jaccard_as_well_as_datasketch_does():
     assert mean_square[0] < 2 * mean_square[1]
 
 
-def biography(rng: random.Random) -> str:
-    name = f"{rng.choice(WORDS).title()} {rng.choice(WORDS).title()} {rng.choice(WORDS).title()}"
-    month = rng.choice(["January", "February", "March", "May", "June", "July", "August", "September", "October"])
-    city, school, field, firm = (rng.choice(WORDS).title() for _ in range(4))
-    return (
-        f"{name} was born on {month} {rng.randrange(1, 29)}, {rng.randrange(1900, 2100)}. {name} spent the early years "
-        f"of life in the city of {city}. {name} received mentorship and guidance from faculty members at the {school} "
-        f"Institute. {name} completed a long and demanding education with a focus on {field} studies. {name} had a "
-        f"professional role at {firm} Corporation, and had employment in the city of {city}."
-    )
-
-
 def test_templated_biographies_that_differ_in_facts_are_all_kept():
     rng = random.Random(7)
     documents = [Document(key=f"s/{i}", text=biography(rng)) for i in range(2000)]
@@ -288,6 +208,15 @@ def test_words_survive_reformatting_in_many_scripts():
     assert list(plain) == list(word_hashes(fold("CAFE\u0301\u00a0na\u00ef\u00adve \u2014 \u201c42\u201d don\u2019t")))
     assert len(word_hashes(fold("\u6771\u4eac\u90fd\u5e81"))) == 4
     assert len(word_hashes(fold("\ud800 \udfff ok"))) == 1
+
+
+@pytest.mark.parametrize("marks", ["\u0301\u0316", "\u0f73", "\u0344\u0323"])
+def test_a_page_of_combining_marks_costs_linear_time(marks):
+    """Two marks in turn, 200 000 times, take the plain normalisation of the standard library over a minute."""
+    started = time.process_time()
+    folded = fold("e" + marks * 200_000)
+    assert time.process_time() - started < 5
+    assert len(folded.decode()) <= 100
 
 
 def test_the_longest_of_a_group_survives():
