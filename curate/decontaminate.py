@@ -243,6 +243,10 @@ class Decontaminate(Rule):
             )
             object.__setattr__(self, "_index", QuestionIndex(items, self.ngram))
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Steps travel to every worker; the index is built there, not sent.
+        return {key: value for key, value in vars(self).items() if key != "_index"}
+
     @property
     def index(self) -> QuestionIndex:
         self.open()

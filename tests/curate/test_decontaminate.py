@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import pickle
 import random
 import string
 from pathlib import Path
@@ -71,6 +72,13 @@ def test_pages_that_hold_no_question_are_kept(made):
     rng = random.Random(3)
     documents = [Document(key=f"s/{i}", text=words(rng, 2000)) for i in range(50)]
     assert list(step.apply(documents)) == documents
+
+
+def test_an_opened_step_travels_without_its_index(made):
+    rows, step = made
+    step.open()
+    assert len(pickle.dumps(step)) < 1000
+    assert pickle.loads(pickle.dumps(step))(rows[3]["question"]).value["item"] == "test.jsonl:4"
 
 
 def test_protected_documents_pass(made):
