@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -214,6 +215,23 @@ class QuestionIndex:
         return self.names[int(forms[winner])], float(shares[winner])
 
 
+def _revision(path: Path) -> tuple[int, int]:
+    """What tells two states of a file apart; zeros for a file that is missing, of which its reader complains."""
+    if not path.is_file():
+        return 0, 0
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=4)
+def _index_of(
+    files: tuple[tuple[Path, tuple[int, int]], ...], question_field: str | None, answer_field: str | None, ngram: int
+) -> QuestionIndex:
+    """One index in a process for all the units that need it."""
+    items = (item for path, _ in files for item in read_items(path, question_field, answer_field))
+    return QuestionIndex(items, ngram)
+
+
 @dataclass(frozen=True)
 class Decontaminate(Rule):
     """Drop documents that contain a test question, with or without its answer.
@@ -238,10 +256,9 @@ class Decontaminate(Rule):
 
     def open(self) -> None:
         if not hasattr(self, "_index"):
-            items = (
-                item for path in self.resources() for item in read_items(path, self.question_field, self.answer_field)
-            )
-            object.__setattr__(self, "_index", QuestionIndex(items, self.ngram))
+            files = tuple((path, _revision(path)) for path in self.resources())
+            index = _index_of(files, self.question_field, self.answer_field, self.ngram)
+            object.__setattr__(self, "_index", index)
 
     def __getstate__(self) -> dict[str, Any]:
         # Steps travel to every worker; the index is built there, not sent.

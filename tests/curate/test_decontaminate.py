@@ -81,6 +81,17 @@ def test_an_opened_step_travels_without_its_index(made):
     assert pickle.loads(pickle.dumps(step))(rows[3]["question"]).value["item"] == "test.jsonl:4"
 
 
+def test_a_changed_file_is_read_again(tmp_path):
+    rng = random.Random(9)
+    old, new = words(rng, 20), words(rng, 30)
+    path = write(tmp_path / "q.jsonl", [{"question": old}])
+    assert not Decontaminate(questions=str(path))(old)
+    write(path, [{"question": new}])
+    step = Decontaminate(questions=str(path))
+    assert step(old)
+    assert not step(new)
+
+
 def test_protected_documents_pass(made):
     rows, step = made
     document = Document(key="s/a", text=rows[0]["question"], protected=True)
