@@ -101,8 +101,8 @@ class _Worker:
 class LocalEngine:
     """Maps tasks to manifests on `workers` processes; results come in the order of the tasks.
 
-    `timeout` is seconds of wall clock for one document. `on_kill(task, key, reason)` returns the task to try again, which
-    sets that document aside.
+    `timeout` is seconds of wall clock for one document. `on_kill(task, key, reason)` returns the task to try again,
+    which sets that document aside.
     """
 
     def __init__(self, workers: int, timeout: float, on_progress: Callable[[Progress], None] | None = None) -> None:
