@@ -1,0 +1,117 @@
+"""Documents to token shards, with the domain rendered in front of each: not at all, as text, or as its own token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from curate.document import Document
+from curate.shards.text import domain_prefix
+from curate.shards.tokens import NO_DOMAIN, TokenShardWriter, describe, dtype_for
+from curate.shards.vocabulary import Vocabulary, VocabularyError
+
+RENDERINGS = ("none", "prefix", "special")
+
+_BATCH_DOCUMENTS = 512
+_BATCH_CHARACTERS = 4_000_000
+
+
+def write_token_shard(
+    folder: Path | str,
+    number: int,
+    documents: Iterable[Document],
+    vocabulary: Vocabulary,
+    rendering: str,
+    sources: Sequence[str],
+) -> dict[str, int]:
+    """Write one partition as a token shard; returns the numbers of documents, tokens and injected documents.
+
+    A document is `[domain] body <end of text>`. `prefix` encodes the domain and a newline apart from the body, so the
+    body has the same tokens in every rendering. Injected compact records become one reserved token a word; everything
+    else is encoded as text. Raises VocabularyError that names a document that the vocabulary cannot hold.
+    """
+    if rendering not in RENDERINGS:
+        raise ValueError(f"token shards render a domain as one of {', '.join(RENDERINGS)}, not {rendering!r}")
+    source_numbers = {name: place for place, name in enumerate(sources)}
+    domain_numbers = {entry["name"]: place for place, entry in enumerate(vocabulary.domain_table())}
+    others = len(vocabulary.domains)
+    injected = 0
+    with TokenShardWriter(folder, number, dtype_for(vocabulary.size)) as writer:
+        for batch in _batches(documents):
+            bodies = _bodies(batch, vocabulary)
+            for document, prefix, body in zip(batch, _prefixes(batch, vocabulary, rendering), bodies, strict=True):
+                if document.source not in source_numbers:
+                    raise ValueError(f"{document.key}: source {document.source!r} is none of {', '.join(sources)}")
+                domain = domain_numbers.get(document.domain, others) if document.domain else NO_DOMAIN
+                entity, exposure = _fact(document)
+                injected += entity >= 0
+                ids = [*prefix, *body, vocabulary.end_of_text]
+                writer.add(ids, source_numbers[document.source], domain, entity, exposure, len(prefix))
+    return {"documents": writer.documents, "tokens": writer.tokens, "injected": injected}
+
+
+def token_set_metadata(
+    folder: Path | str, name: str, vocabulary: Vocabulary, rendering: str, sources: Sequence[str]
+) -> dict[str, Any]:
+    """The content of `metadata.json` for the shards that `write_token_shard` left in a folder."""
+    return describe(
+        folder,
+        name=name,
+        tokenizer="../tokenizer.json",
+        tokenizer_hash=vocabulary.hash,
+        vocabulary=vocabulary.size,
+        dtype=dtype_for(vocabulary.size),
+        end_of_text=vocabulary.end_of_text,
+        domain_rendering=rendering,
+        sources=sources,
+        domains=vocabulary.domain_table(),
+    )
+
+
+def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    batch: list[Document] = []
+    characters = 0
+    for document in documents:
+        batch.append(document)
+        characters += len(document.text)
+        if len(batch) == _BATCH_DOCUMENTS or characters >= _BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def _bodies(batch: Sequence[Document], vocabulary: Vocabulary) -> list[list[int]]:
+    bodies: list[list[int] | None] = [_record(document, vocabulary) for document in batch]
+    texts = [document for document, body in zip(batch, bodies, strict=True) if body is None]
+    if texts and vocabulary.closed:
+        raise VocabularyError(
+            f"{texts[0].key} is no compact record: the closed vocabulary holds no text; use kind `joint` for both"
+        )
+    encoded = iter(vocabulary.encode([document.text for document in texts]) if texts else [])
+    return [next(encoded) if body is None else body for body in bodies]
+
+
+def _record(document: Document, vocabulary: Vocabulary) -> list[int] | None:
+    """The tokens of a compact record, or None for a document that is encoded as text."""
+    if not document.protected or document.metadata.get("kind") != "compact":
+        return None
+    if not vocabulary.has(document.text.split(" ")):
+        return None
+    return vocabulary.encode_words(document.text)
+
+
+def _prefixes(batch: Sequence[Document], vocabulary: Vocabulary, rendering: str) -> list[list[int]]:
+    if rendering == "special":
+        return [[vocabulary.domain_token(document.domain)] for document in batch]
+    if rendering == "prefix":
+        return vocabulary.encode([domain_prefix(document.domain) for document in batch])
+    return [[] for _ in batch]
+
+
+def _fact(document: Document) -> tuple[int, int]:
+    # Only what was injected is protected: metadata of a page may claim anything.
+    if not document.protected or "entity" not in document.metadata:
+        return -1, -1
+    return int(document.metadata["entity"]), int(document.metadata["exposure"])

@@ -1,0 +1,202 @@
+"""A vocabulary: a tokenizer, and beside it tokens that no text of a page can ever become.
+
+Reserved tokens are the end of text, one for each frequent domain (`<|domain:example.org|>`), one for every other domain
+(`<|domain:other|>`) and one for each word of compact records. They are written into an ordinary `tokenizer.json` as
+special tokens, so ids agree wherever it is loaded; crawled text is encoded with special tokens disabled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from curate.shards.text import well_formed
+
+END_OF_TEXT = "<|endoftext|>"
+OTHER = "other"
+KINDS = ("bpe", "joint", "compact", "file")
+LONGEST_TOKEN = 32
+"""Characters of a trained token at most, so that rows of dashes in a crawl do not become tokens."""
+
+_DOMAIN = "<|domain:"
+
+
+class VocabularyError(ValueError):
+    """A vocabulary that cannot be built, read or used as asked."""
+
+
+def domain_word(domain: str) -> str:
+    return f"{_DOMAIN}{domain}|>"
+
+
+def frequent_domains(counts: Mapping[str, int], limit: int) -> list[str]:
+    """The `limit` domains with the highest counts, ties in alphabetical order."""
+    return sorted((domain for domain in counts if domain), key=lambda domain: (-counts[domain], domain))[:limit]
+
+
+class Vocabulary:
+    """A tokenizer and its reserved tokens, from the bytes of a `tokenizer.json`.
+
+    `size` is one more than the largest id, `hash` the SHA-256 of the file, `domains` the domains that have a token of
+    their own, in the order of their ids. `closed` vocabularies know reserved words and nothing else.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._tokenizer = _tokenizer_from(content)
+        added = self._tokenizer.get_added_tokens_decoder()
+        self._reserved = {token.content: number for number, token in sorted(added.items()) if token.special}
+        if END_OF_TEXT not in self._reserved:
+            raise VocabularyError(f"the tokenizer has no special token {END_OF_TEXT}: write it with build_vocabulary")
+        self.hash = hashlib.sha256(content).hexdigest()
+        self.size = max(self._tokenizer.get_vocab().values()) + 1
+        self.end_of_text = self._reserved[END_OF_TEXT]
+        named = [word[len(_DOMAIN) : -2] for word in self._reserved if word.startswith(_DOMAIN)]
+        self.domains = [domain for domain in named if domain != OTHER]
+        self.closed = type(self._tokenizer.model).__name__ == "WordLevel" and self.size == len(self._reserved)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Vocabulary:
+        """Read a saved vocabulary. Raises VocabularyError when the file is missing or no tokenizer."""
+        try:
+            return cls(Path(path).read_bytes())
+        except FileNotFoundError:
+            raise VocabularyError(f"there is no tokenizer file {path}") from None
+        except VocabularyError as error:
+            raise VocabularyError(f"{path}: {error}") from None
+
+    def save(self, path: Path | str) -> None:
+        Path(path).write_bytes(self._content)
+
+    def reserved(self, word: str) -> int:
+        """The id of a reserved word. Raises VocabularyError when it has none."""
+        try:
+            return self._reserved[word]
+        except KeyError:
+            raise VocabularyError(f"the vocabulary has no reserved token {word!r}") from None
+
+    def has(self, words: Iterable[str]) -> bool:
+        """Whether every word is reserved."""
+        return all(word in self._reserved for word in words)
+
+    def domain_token(self, domain: str | None) -> int:
+        """The token that stands for a domain: its own, or that of all others (no domain is one of these).
+
+        Raises VocabularyError when the vocabulary was built without domain tokens.
+        """
+        own = self._reserved.get(domain_word(domain)) if domain else None
+        return self.reserved(domain_word(OTHER)) if own is None else own
+
+    def domain_table(self) -> list[dict[str, Any]]:
+        """The `domains` of shard metadata: those with a token of their own, then `other`."""
+        return [{"name": name, "token": self.domain_token(name)} for name in [*self.domains, OTHER]]
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of texts. A text that spells a reserved token stays a text."""
+        if self.closed:
+            raise VocabularyError("the closed vocabulary of compact records holds no text; use kind `joint` for both")
+        encodings = self._tokenizer.encode_batch_fast([well_formed(text) for text in texts], add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
+
+    def encode_words(self, text: str) -> list[int]:
+        """The ids of a text of reserved words between single spaces."""
+        return [self.reserved(word) for word in text.split(" ")]
+
+    def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """The ids that `encode` gives, and for each the characters [start, end) of the text that it covers."""
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        return encoding.ids, encoding.offsets
+
+
+def build_vocabulary(
+    *,
+    kind: str,
+    texts: Iterable[str] = (),
+    size: int = 1024,
+    file: Path | str | None = None,
+    domains: Sequence[str] = (),
+    reserved: Sequence[str] = (),
+) -> Vocabulary:
+    """A vocabulary of one of four kinds, with the end of text, `domains`, `other` and `reserved` words added.
+
+    `bpe` trains byte-level BPE of at most `size` tokens on `texts`; all 256 bytes are in it, so nothing is unknown.
+    `joint` is `bpe` with reserved words. `compact` holds reserved words only. `file` takes any `tokenizer.json`.
+    The same texts in the same order give the same bytes.
+    """
+    if kind not in KINDS:
+        raise VocabularyError(f"a vocabulary is one of {', '.join(KINDS)}, not {kind!r}")
+    if kind in ("joint", "compact") and not reserved:
+        raise VocabularyError(f"a {kind} vocabulary needs the words of compact records, and none were given")
+    own = [domain for domain in dict.fromkeys(domains) if domain and domain != OTHER]
+    special = [END_OF_TEXT, *map(domain_word, own), domain_word(OTHER)]
+    words = [*special, *(reserved if kind != "bpe" else ())]
+    if kind == "file":
+        if file is None:
+            raise VocabularyError("a vocabulary of kind `file` needs the path of a tokenizer.json")
+        try:
+            tokenizer = _tokenizer_from(Path(file).read_bytes())
+        except OSError as error:
+            raise VocabularyError(f"cannot read the tokenizer file {file}: {error.strerror}") from None
+        except VocabularyError as error:
+            raise VocabularyError(f"{file}: {error}") from None
+    elif kind == "compact":
+        tokenizer = _closed(words)
+    else:
+        tokenizer = _trained(texts, size)
+    _reserve(tokenizer, words)
+    return Vocabulary(tokenizer.to_str(pretty=True).encode())
+
+
+def _tokenizer_from(content: bytes) -> Any:
+    # One process for each core is the engine's business; threads inside each would only get in their way.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_str(content.decode())
+    except Exception as error:
+        # tokenizers raises bare Exceptions.
+        raise VocabularyError(f"this is no tokenizer.json ({error})") from None
+    # A published file may cut or pad what it encodes; a corpus wants every token and no other.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def _trained(texts: Iterable[str], size: int) -> Any:
+    if size < 256:
+        raise VocabularyError(f"a byte-level vocabulary holds at least its 256 bytes; size {size} is too small")
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        max_token_length=LONGEST_TOKEN,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator((well_formed(text) for text in texts), trainer)
+    return tokenizer
+
+
+def _closed(words: Sequence[str]) -> Any:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return tokenizer
+
+
+def _reserve(tokenizer: Any, words: Sequence[str]) -> None:
+    from tokenizers import AddedToken
+
+    # The space before a word belongs to it, so that the saved file encodes a record as it was written here.
+    tokenizer.add_special_tokens(
+        [AddedToken(word, special=True, normalized=False, lstrip=not word.startswith("<|")) for word in words]
+    )
