@@ -1,0 +1,46 @@
+"""`python -m train_probe plan.json -o DIR`: train every run of a plan, where only torch and numpy are installed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from train_probe.plan import PlanError, read_plan
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 0 when every run has its figures, 1 when one failed, 2 when the plan or its data is unfit."""
+    parser = argparse.ArgumentParser(prog="python -m train_probe", description=__doc__)
+    parser.add_argument("plan", type=Path, help="the plan: facts, token shards, model size, runs (JSON)")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where results.json is written")
+    parser.add_argument("--processes", type=int, help="processes of one thread each (default: one a core)")
+    chosen = parser.parse_args(arguments)
+    try:
+        plan = read_plan(chosen.plan)
+        if chosen.processes is not None:
+            plan = plan.with_processes(chosen.processes)
+
+        # torch takes seconds to import: not before the plan is known to be sound.
+        from train_probe.progress import Printer
+        from train_probe.runs import run_plan
+
+        results = run_plan(plan, chosen.out, Printer())
+    except PlanError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on with the runs that are left", file=sys.stderr)
+        return 130
+    width = max(len(result["arm"]) for result in results)
+    print(f"{'arm':{width}}  junk    tag  value bits / parameter")
+    for result in results:
+        tag = "yes" if result["tagged"] else "no"
+        figure = result["value_bits_per_parameter"]
+        shown = f"{figure:.3f}" if figure is not None else result["error"]
+        print(f"{result['arm']:{width}}  {result['junk_ratio']:.3f}  {tag:4} {shown}")
+    return 1 if any("error" in result for result in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""What the probe reads: the ground truth of the injected facts, and the token shards that hold them or pages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curate.shards.tokens import ShardError, TokenShards
+from train_probe.plan import Plan, PlanError
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A `facts/` folder (docs/architecture.md). `names` [N] numbers each person's name among the N0 possible ones."""
+
+    folder: Path
+    kind: str
+    people: int
+    name_parts: tuple[int, ...]
+    values_per_person: int
+    name_pool_bits: float
+    value_pool_bits: float
+    names: NDArray[np.int64] | None
+    name_tokens: Ids | None
+    value_tokens: Ids | None
+    rows: tuple[Ids, ...]
+    row_entity: NDArray[np.int64]
+    spans: NDArray[np.int64]
+    end_of_text: int
+    tag: int
+    vocabulary: int
+    used_vocabulary: int
+    tokenizer_hash: str
+    tokenizer: str
+    sha256: str
+
+    def begin(self, tagged: bool) -> int:
+        """The token in front of every useful row."""
+        return self.tag if tagged else self.end_of_text
+
+
+def read_facts(folder: Path) -> Facts:
+    """The facts of a run with what their tokenisation added. Raises PlanError when something is missing or unsound."""
+    facts = _json(folder / "facts.json")
+    scoring_words = _json(folder / "scoring.json")
+    digest = hashlib.sha256()
+    arrays: dict[str, Any] = {}
+    for name in ("entities.npy", "scoring.npz"):
+        path = folder / name
+        if not path.is_file():
+            raise PlanError(f"{path} is missing; a finished run leaves it beside its shards")
+        digest.update(path.read_bytes())
+        try:
+            loaded = np.load(path, allow_pickle=False)
+            arrays.update({name: loaded} if name.endswith(".npy") else dict(loaded))
+        except ValueError as error:
+            raise PlanError(f"{path} is not a numpy file of plain arrays ({error})") from error
+    digest.update((folder / "facts.json").read_bytes())
+    try:
+        return _facts(folder, facts, scoring_words, arrays, digest.hexdigest())
+    except KeyError as error:
+        raise PlanError(f"{folder} says nothing of {error}; write it again with this version of goldsand") from None
+
+
+def _facts(folder: Path, facts: Any, scoring: Any, arrays: dict[str, Any], sha256: str) -> Facts:
+    ends = arrays["row_ends"].astype(np.int64)
+    tokens = arrays["tokens"].astype(np.int64)
+    rows = tuple(np.split(tokens, ends[:-1])) if len(ends) else ()
+    people, parts = int(facts["people"]), tuple(int(size) for size in facts["name_parts"])
+    entities = arrays["entities.npy"]
+    compact = facts["kind"] == "compact"
+    result = Facts(
+        folder=folder,
+        kind=facts["kind"],
+        people=people,
+        name_parts=parts,
+        values_per_person=len(facts["attributes"]),
+        name_pool_bits=float(facts["name_pool_bits"]),
+        value_pool_bits=float(facts["value_pool_bits"]),
+        names=np.ravel_multi_index(tuple(entities.T.astype(np.int64)), parts) if compact else None,
+        name_tokens=arrays["name_tokens"].astype(np.int64) if compact else None,
+        value_tokens=arrays["value_tokens"].astype(np.int64) if compact else None,
+        rows=rows,
+        row_entity=arrays["row_entity"].astype(np.int64),
+        spans=arrays["spans"].astype(np.int64).reshape(-1, 4),
+        end_of_text=int(arrays["end_of_text"]),
+        tag=int(arrays["tag"]),
+        vocabulary=int(arrays["vocabulary"]),
+        used_vocabulary=int(arrays["used_vocabulary"]),
+        tokenizer_hash=str(scoring["tokenizer_hash"]),
+        tokenizer=str(scoring["tokenizer"]),
+        sha256=sha256,
+    )
+    if len(result.row_entity) != len(rows) or set(result.row_entity.tolist()) != set(range(people)):
+        raise PlanError(f"{folder / 'scoring.npz'}: its rows must score each of {people} people")
+    lengths = np.array([len(row) for row in rows])
+    row, _, start, end = result.spans.T
+    if np.any(row < 0) or np.any(row >= len(rows)) or np.any(start < 0) or np.any(end > lengths[row]):
+        raise PlanError(f"{folder / 'scoring.npz'}: a span lies outside its row")
+    return result
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Bodies of useful documents, as slices of one array: `start` and `length` [D], `entity` and `exposure` [D]."""
+
+    tokens: NDArray[np.integer]
+    start: NDArray[np.int64]
+    length: NDArray[np.int64]
+    entity: NDArray[np.int64]
+    exposure: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that the runs of a plan read. `pages` [tokens] by the plan's name of their shards.
+
+    `hashes` are the sha256 of the token shards of each folder, under its name in the plan; "" names the useful ones.
+    """
+
+    facts: Facts
+    documents: Documents
+    pages: dict[str, NDArray[np.integer]]
+    hashes: dict[str, list[str]]
+    fingerprints: dict[str, list[str]]
+
+
+def read_inputs(plan: Plan, verify: bool = True) -> Inputs:
+    """Map what the plan names; `verify` reads and checks all of it. Raises PlanError that names what is wrong."""
+    facts = read_facts(plan.facts)
+    wanted = {run.junk_shards for run in plan.runs if run.junk_shards is not None}
+    folders = {"": plan.useful} | {name: plan.junk_shards[name] for name in sorted(wanted)}
+    shards = {name: _open_shards(folder, facts, verify) for name, folder in folders.items()}
+    return Inputs(
+        facts,
+        useful_documents(shards[""]),
+        {name: page_tokens(one) for name, one in shards.items() if name},
+        {name: [entry["sha256"] for entry in one.metadata["shards"]] for name, one in shards.items()},
+        {name: [str(entry) for entry in one.metadata["shards"]] for name, one in shards.items()},
+    )
+
+
+def _open_shards(folder: Path, facts: Facts, verify: bool) -> TokenShards:
+    try:
+        shards = TokenShards.open(folder)
+        if verify:
+            shards.verify()
+    except (ShardError, OSError) as error:
+        raise PlanError(str(error)) from error
+    if shards.metadata["tokenizer_hash"] != facts.tokenizer_hash:
+        raise PlanError(
+            f"the shards in {folder} were written with tokenizer '{shards.metadata['tokenizer']}', the facts in "
+            f"{facts.folder} with '{facts.tokenizer}': their hashes differ, so their token ids mean other things"
+        )
+    return shards
+
+
+def useful_documents(shards: TokenShards) -> Documents:
+    """The documents that expose a fact, each without its rendered domain and its end of text."""
+    parts: list[tuple[np.ndarray, ...]] = []
+    offset = 0
+    for shard in shards.shards:
+        chosen = np.flatnonzero(shard.documents["entity"] >= 0)
+        table = shard.documents[chosen]
+        ends = shard.ends.astype(np.int64)
+        starts = np.concatenate([[0], ends[:-1]])[chosen] + table["prefix"]
+        parts.append((starts + offset, ends[chosen] - 1 - starts, table["entity"], table["exposure"]))
+        offset += len(shard.tokens)
+    tokens = _joined([shard.tokens for shard in shards.shards])
+    start, length, entity, exposure = (
+        np.concatenate([part[column] for part in parts] or [np.zeros(0)]).astype(np.int64) for column in range(4)
+    )
+    return Documents(tokens, start, length, entity, exposure)
+
+
+def page_tokens(shards: TokenShards) -> NDArray[np.integer]:
+    """All tokens of the documents that are pages, in order, rendered domains and ends of text included."""
+    pages = []
+    for shard in shards.shards:
+        ends = shard.ends.astype(np.int64)
+        owner = np.searchsorted(ends, np.arange(len(shard.tokens)), side="right")
+        pages.append(np.asarray(shard.tokens)[shard.documents["entity"][owner] < 0])
+    return _joined(pages)
+
+
+def _joined(arrays: list[np.ndarray]) -> NDArray[np.integer]:
+    if len(arrays) == 1:
+        return arrays[0]
+    return np.concatenate(arrays or [np.zeros(0, np.uint16)])
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PlanError(f"{path} is missing; a finished run leaves it beside its shards") from None
+    except (OSError, ValueError) as error:
+        raise PlanError(f"{path} is not a readable JSON file ({error})") from error

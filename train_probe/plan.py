@@ -1,0 +1,209 @@
+"""What to train: one plan of many runs, read from JSON and checked before anything starts."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+JUNK_KINDS = ("none", "endless", "repetitive", "shards")
+
+T = TypeVar("T")
+
+
+class PlanError(ValueError):
+    """The plan, or a file it names, is not what it should be; the message says where and what would be right."""
+
+
+@dataclass(frozen=True)
+class ModelPlan:
+    """The size of every model of the plan: layers, heads and width d of a GPT2-RoPE."""
+
+    layers: int = 2
+    heads: int = 2
+    width: int = 32
+
+    def check(self, where: str) -> None:
+        _at_least(1, self, where, "layers", "heads", "width")
+        if self.width % self.heads or self.width // self.heads < 2:
+            raise PlanError(f"{where}: width {self.width} does not part into {self.heads} heads of at least 2")
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """How every run trains: AdamW, warm-up, then a cosine down to 0.1 of the learning rate (2404.05405).
+
+    `batch` is useful rows a step: records, or for people windows of `window` tokens; junk comes on top. `window` is
+    also the longest window of junk pages. `warmup` is in steps.
+    """
+
+    batch: int = 8
+    learning_rate: float = 2e-3
+    warmup: int = 100
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    beta1: float = 0.9
+    beta2: float = 0.98
+    epsilon: float = 1e-6
+    window: int = 128
+
+    def check(self, where: str) -> None:
+        _at_least(1, self, where, "batch")
+        _at_least(2, self, where, "window")
+        _at_least(0, self, where, "warmup", "weight_decay")
+        _above_zero(self, where, "learning_rate", "clip", "epsilon")
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise PlanError(f"{where}.{name}: {getattr(self, name)} is not between 0 and 1")
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """One model: exposures of each fact, what junk stands around it, whether useful rows begin with their domain token.
+
+    `junk_ratio` is the junk's share of all tokens; `junk_people` the size of a repetitive population; `junk_shards` one
+    of the plan's named shard folders; `learning_rate` replaces that of the plan.
+    """
+
+    arm: str
+    exposures: int
+    junk_kind: str = "none"
+    junk_ratio: float = 0.0
+    junk_shards: str | None = None
+    junk_people: int = 1000
+    tagged: bool = False
+    seed: int = 0
+    learning_rate: float | None = None
+
+    def check(self, where: str) -> None:
+        _at_least(1, self, where, "exposures", "junk_people")
+        _at_least(0, self, where, "seed")
+        if self.learning_rate is not None:
+            _above_zero(self, where, "learning_rate")
+        if self.junk_kind not in JUNK_KINDS:
+            raise PlanError(f"{where}.junk_kind: '{self.junk_kind}' is none of {', '.join(JUNK_KINDS)}")
+        if not 0 <= self.junk_ratio < 1:
+            raise PlanError(f"{where}.junk_ratio: {self.junk_ratio} is not a share of tokens from 0 to below 1")
+        if (self.junk_kind == "none") != (self.junk_ratio == 0):
+            raise PlanError(f"{where}: junk_kind '{self.junk_kind}' does not go with junk_ratio {self.junk_ratio}")
+        if (self.junk_kind == "shards") != (self.junk_shards is not None):
+            raise PlanError(f"{where}: junk_shards names token shards exactly when junk_kind is 'shards'")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Facts, token shards, a model size and the runs. Folders are as a reader of the plan's file would resolve them."""
+
+    facts: Path
+    useful: Path
+    runs: tuple[RunPlan, ...]
+    junk_shards: dict[str, Path] = field(default_factory=dict)
+    model: ModelPlan = ModelPlan()
+    training: TrainingPlan = TrainingPlan()
+    processes: int | None = None
+
+    def check(self, where: str) -> None:
+        if not self.runs:
+            raise PlanError(f"{where}.runs: there is nothing to train")
+        if self.processes is not None:
+            _at_least(1, self, where, "processes")
+        for number, run in enumerate(self.runs):
+            if run.junk_shards is not None and run.junk_shards not in self.junk_shards:
+                raise PlanError(
+                    f"{where}.runs[{number}].junk_shards: "
+                    + _no_such(run.junk_shards, list(self.junk_shards), "token shards")
+                )
+
+    def with_processes(self, processes: int) -> Plan:
+        """The same plan on another number of processes. Raises PlanError."""
+        plan = dataclasses.replace(self, processes=processes)
+        plan.check("plan")
+        return plan
+
+    def learning_rate(self, run: RunPlan) -> float:
+        """The run's own learning rate, or that of the plan."""
+        return self.training.learning_rate if run.learning_rate is None else run.learning_rate
+
+
+def read_plan(path: Path) -> Plan:
+    """The plan in a JSON file; its relative folders are relative to the file. Raises PlanError."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PlanError(f"{path}: there is no such plan") from None
+    except (OSError, ValueError) as error:
+        raise PlanError(f"{path}: not a readable JSON file ({error})") from error
+    return plan_of(content, path.parent)
+
+
+def plan_of(content: Any, folder: Path = Path()) -> Plan:
+    """The plan in parsed JSON; relative folders are relative to `folder`. Raises PlanError."""
+    return _built(Plan, content, "plan", folder)
+
+
+def _built(kind: type[T], content: Any, where: str, folder: Path) -> T:
+    if not isinstance(content, dict):
+        raise PlanError(f"{where}: a JSON object is needed, not {_shown(content)}")
+    hints = get_type_hints(kind)
+    for key in content:
+        if key not in hints:
+            raise PlanError(f"{where}: {_no_such(key, list(hints), 'key')}")
+    for item in dataclasses.fields(kind):  # type: ignore[arg-type]
+        needed = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+        if needed and item.name not in content:
+            raise PlanError(f"{where}: '{item.name}' is missing")
+    built = kind(**{key: _typed(hints[key], value, f"{where}.{key}", folder) for key, value in content.items()})
+    built.check(where)  # type: ignore[attr-defined]
+    return built
+
+
+def _typed(hint: Any, value: Any, where: str, folder: Path) -> Any:
+    if get_origin(hint) is UnionType:
+        return None if value is None else _typed(get_args(hint)[0], value, where, folder)
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise PlanError(f"{where}: a list is needed, not {_shown(value)}")
+        return tuple(_typed(get_args(hint)[0], one, f"{where}[{i}]", folder) for i, one in enumerate(value))
+    if get_origin(hint) is dict:
+        if not isinstance(value, dict):
+            raise PlanError(f"{where}: a JSON object is needed, not {_shown(value)}")
+        return {key: _typed(get_args(hint)[1], one, f"{where}.{key}", folder) for key, one in value.items()}
+    if dataclasses.is_dataclass(hint):
+        return _built(hint, value, where, folder)  # type: ignore[arg-type]
+    if hint is Path:
+        if not isinstance(value, str):
+            raise PlanError(f"{where}: the path of a folder is needed, not {_shown(value)}")
+        return folder / value
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if hint is float and whole:
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and not whole):
+        words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+        raise PlanError(f"{where}: {words[hint]} is needed, not {_shown(value)}")
+    return value
+
+
+def _no_such(word: str, allowed: list[str], what: str) -> str:
+    near = difflib.get_close_matches(word, allowed, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(allowed) or 'none'}"
+    return f"there is no {what} '{word}'; {hint}"
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, default=str)[:60]
+
+
+def _at_least(least: int, of: Any, where: str, *names: str) -> None:
+    for name in names:
+        if not getattr(of, name) >= least:
+            raise PlanError(f"{where}.{name}: {getattr(of, name)} is below {least}")
+
+
+def _above_zero(of: Any, where: str, *names: str) -> None:
+    for name in names:
+        if not 0 < getattr(of, name) < float("inf"):
+            raise PlanError(f"{where}.{name}: {getattr(of, name)} is not above 0")

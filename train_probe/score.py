@@ -1,0 +1,60 @@
+"""What a trained model knows: its loss on exactly the name's and the values' tokens of each scoring row, read alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from train_probe.facts import Facts
+from train_probe.model import GPT2RoPE
+
+_ROWS = 256
+
+
+@dataclass(frozen=True)
+class Losses:
+    """p1 and p2 in nats: means over people of the name's loss, and of the sum over attributes of the values' losses."""
+
+    name: float
+    value: float
+
+
+@torch.no_grad()
+def score(model: GPT2RoPE, facts: Facts, begin: int) -> Losses:
+    """Score every row of the facts behind one `begin` token (the end of text, or the facts' tag).
+
+    A span's loss is the sum over its tokens; where a person has several rows (other templates), the mean over them.
+    """
+    device = next(model.parameters()).device
+    nats = np.zeros(len(facts.spans))
+    owner = facts.spans[:, 0]
+    lengths = np.array([len(row) for row in facts.rows])
+    by_length = np.argsort(lengths, kind="stable")
+    for first in range(0, len(by_length), _ROWS):
+        chosen = by_length[first : first + _ROWS]
+        width = 1 + int(lengths[chosen].max())
+        tokens = np.full((len(chosen), width), facts.end_of_text)
+        tokens[:, 0] = begin
+        for line, row in enumerate(chosen):
+            tokens[line, 1 : 1 + lengths[row]] = facts.rows[row]
+        batch = torch.from_numpy(tokens).to(device)
+        logits = model(batch[:, :-1]).double()
+        loss = logits.logsumexp(2) - logits.gather(2, batch[:, 1:, None])[..., 0]
+        # Position i of `loss` is body token i: the row's first token is predicted from `begin`.
+        through = np.concatenate([np.zeros((len(chosen), 1)), loss.cpu().numpy().cumsum(1)], 1)
+        line_of = {int(row): line for line, row in enumerate(chosen)}
+        for span in np.flatnonzero(np.isin(owner, chosen)):
+            row, _, start, end = facts.spans[span]
+            line = line_of[int(row)]
+            nats[span] = through[line, end] - through[line, start]
+    return mean_losses(facts, nats)
+
+
+def mean_losses(facts: Facts, nats: np.ndarray) -> Losses:
+    """p1 and p2 from the loss of each span of `facts.spans`."""
+    rows_of_person = np.bincount(facts.row_entity, minlength=facts.people)
+    share = nats / rows_of_person[facts.row_entity[facts.spans[:, 0]]]
+    names = facts.spans[:, 1] < 0
+    return Losses(float(share[names].sum() / facts.people), float(share[~names].sum() / facts.people))
