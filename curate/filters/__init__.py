@@ -1,0 +1,30 @@
+"""Published rule sets, one file each, and our own for language and safety. A class is imported when first asked for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from curate.filters.c4 import C4
+    from curate.filters.fineweb import FineWeb
+    from curate.filters.gopher import GopherQuality, GopherRepetition
+    from curate.filters.language import Language
+    from curate.filters.safety import Safety
+
+__all__ = ["C4", "FineWeb", "GopherQuality", "GopherRepetition", "Language", "Safety"]
+
+_MODULES = {
+    "C4": "c4",
+    "FineWeb": "fineweb",
+    "GopherQuality": "gopher",
+    "GopherRepetition": "gopher",
+    "Language": "language",
+    "Safety": "safety",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,0 +1,104 @@
+"""C4's cleaning (Raffel et al. 2020, JMLR 21:140, section 2.2), dialect `fineweb`: as datatrove 0.10.1 does it.
+
+An edit: lines go, the text becomes the kept lines joined by newlines; and some pages go whole.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import ClassVar
+
+from curate.document import Document
+from curate.step import Check, Edit, param
+from curate.words import count_sentences
+
+_SECTION = "C4, section 2.2"
+_CODE = "C4's code, as in datatrove c4_filters.py"
+_CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
+_END_MARKS = (".", "?", "!", '"', "'")
+_POLICIES = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
+
+
+@dataclass(frozen=True)
+class C4(Edit):
+    """Keep lines of prose; drop pages of code, filler text or too few sentences. A limit of None or 0 is off."""
+
+    name: ClassVar[str] = "c4"
+
+    require_end_mark: bool = param(
+        False,
+        "drop lines without terminal punctuation; C4 did, FineWeb's recipe does not",
+        source="FineWeb, section 3.5",
+    )
+    min_sentences: int | None = param(5, "fewest sentences in the kept lines", source=_SECTION, ge=0)
+    min_words_per_line: int | None = param(
+        3, "fewest white-space words of a line, citations counted", source=_SECTION, ge=0
+    )
+    max_word_length: int | None = param(1000, "most characters of a white-space word of a line", source=_CODE, ge=0)
+    remove_citations: bool = param(True, "delete [1], [edit] and [citation needed]", source=_CODE)
+    drop_lorem_ipsum: bool = param(True, "drop pages with `lorem ipsum`", source=_SECTION)
+    drop_javascript: bool = param(True, "drop lines with `javascript`", source=_SECTION)
+    drop_curly_bracket: bool = param(True, "drop pages with `{`", source=_SECTION)
+    drop_policy: bool = param(True, "drop lines about cookies, privacy policy, terms of use", source=_CODE)
+    bad_words: str | None = param(
+        None, "file of bad words or phrases, one a line; a page with one of them is dropped", source=_SECTION, path=True
+    )
+
+    def __post_init__(self) -> None:
+        if self.bad_words is not None and not Path(self.bad_words).is_file():
+            raise ValueError(
+                f"c4: bad_words: there is no file {self.bad_words}; give a text file with one word or phrase a line"
+            )
+
+    def open(self) -> None:
+        if self.bad_words is not None:
+            _bad_words_pattern(str(self.bad_words))
+
+    def edit(self, document: Document) -> str | Check:
+        kept = []
+        sentences = 0
+        for full_line in document.signals.lines:
+            line = full_line.strip()
+            words = line.split()
+            longest = self.max_word_length
+            if longest and len(line) > longest and any(len(word) > longest for word in words):
+                continue
+            if self.remove_citations and "[" in line:
+                line = _CITATION.sub("", line)
+            if self.require_end_mark and (not line.endswith(_END_MARKS) or line.endswith("...")):
+                continue
+            if self.min_words_per_line and len(words) < self.min_words_per_line:
+                continue
+            lowered = line.lower()
+            if self.drop_lorem_ipsum and "lorem ipsum" in lowered:
+                return Check("lorem_ipsum", "lorem ipsum", None, True)
+            if self.drop_javascript and "javascript" in lowered:
+                continue
+            if self.drop_curly_bracket and "{" in line:
+                return Check("curly_bracket", "{", None, True)
+            if self.drop_policy and any(policy in lowered for policy in _POLICIES):
+                continue
+            if self.min_sentences:
+                sentences += count_sentences(line)
+            kept.append(line)
+        if self.min_sentences and sentences < self.min_sentences:
+            return Check("too_few_sentences", sentences, self.min_sentences, True)
+        text = "\n".join(kept).strip()
+        if self.bad_words is not None:
+            found = _bad_words_pattern(str(self.bad_words)).search(text.lower())
+            if found:
+                return Check("document_removed_with_badwords", found.group(1), None, True)
+        return text
+
+
+@cache
+def _bad_words_pattern(path: str) -> re.Pattern[str]:
+    """Any of the file's words between characters that are no word characters. Raises ValueError for an empty file."""
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    words = sorted({line.strip() for line in lines if line.strip()}, key=lambda word: (-len(word), word))
+    if not words:
+        raise ValueError(f"c4: bad_words: {path} holds no word; give a text file with one word or phrase a line")
+    return re.compile(r"(?:\W|^)({})(?:\W|$)".format("|".join(map(re.escape, words))))

@@ -1,0 +1,51 @@
+"""The rules FineWeb added after C4's (Penedo et al. 2024, arXiv:2406.17557, section 3.6), as in datatrove 0.10.1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from curate.document import Document
+from curate.punctuation import TERMINAL_PUNCTUATION
+from curate.step import Check, Rule, param
+
+_SECTION = "FineWeb, section 3.6; datatrove fineweb_quality_filter.py"
+_ENDS = tuple(sorted(TERMINAL_PUNCTUATION))
+
+
+@dataclass(frozen=True)
+class FineWeb(Rule):
+    """Are these lines of prose, or a menu? Runs after C4 has rewritten the text. A limit of None is off."""
+
+    name: ClassVar[str] = "fineweb"
+
+    min_line_punctuation: float | None = param(
+        0.12, "smallest share of lines that end in terminal punctuation", source=_SECTION, ge=0, le=1
+    )
+    max_short_lines: float | None = param(0.67, "largest share of short lines", source=_SECTION, ge=0, le=1)
+    short_line: int = param(30, "most characters of a short line", source=_SECTION, ge=0)
+    max_char_duplicates: float | None = param(
+        0.01, "largest share of characters in repeated lines, newlines not counted", source=_SECTION, ge=0, le=1
+    )
+    max_newlines: float | None = param(0.3, "most newlines for each word", source=_SECTION, ge=0)
+
+    def checks(self, document: Document) -> Iterator[Check]:
+        text, signals = document.text, document.signals
+        lines = signals.filled_lines
+        if not lines:
+            yield Check("empty", 0, 1, True)
+            return
+        if self.min_line_punctuation is not None:
+            share = sum(line.endswith(_ENDS) for line in lines) / len(lines)
+            yield Check("line_punct_ratio", share, self.min_line_punctuation, share < self.min_line_punctuation)
+        if self.max_short_lines is not None:
+            share = sum(len(line) <= self.short_line for line in lines) / len(lines)
+            yield Check("short_line_ratio", share, self.max_short_lines, share > self.max_short_lines)
+        newlines = text.count("\n")
+        if self.max_char_duplicates is not None:
+            share = signals.filled_line_copies.characters / (len(text) - newlines)
+            yield Check("char_dup_ratio", share, self.max_char_duplicates, share > self.max_char_duplicates)
+        if self.max_newlines is not None:
+            ratio = newlines / len(signals.words)
+            yield Check("list_ratio", ratio, self.max_newlines, ratio > self.max_newlines)

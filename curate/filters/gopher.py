@@ -1,0 +1,133 @@
+"""The quality and repetition rules of Gopher (Rae et al. 2021, arXiv:2112.11446, section A.1.1 and table A1).
+
+Dialect `fineweb`: the decisions, reasons and order of datatrove 0.10.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from curate.document import Document
+from curate.step import Check, Rule, param
+
+_A1_1 = "Gopher, section A.1.1"
+_TABLE_A1 = "Gopher, table A1"
+STOP_WORDS = ["the", "be", "to", "of", "and", "that", "have", "with"]
+
+
+def _over(rule: str, value: float, limit: float) -> Check:
+    return Check(rule, value, limit, value > limit)
+
+
+def _under(rule: str, value: float, limit: float) -> Check:
+    return Check(rule, value, limit, value < limit)
+
+
+@dataclass(frozen=True)
+class GopherQuality(Rule):
+    """Is this prose? Length, word length, symbols, bullets, letters and stop words. A limit of 0 or None is off."""
+
+    name: ClassVar[str] = "gopher_quality"
+
+    min_words: int | None = param(50, "fewest words, marks alone not counted", source=_A1_1, ge=0)
+    max_words: int | None = param(100_000, "most words, marks alone not counted", source=_A1_1, ge=0)
+    min_word_length: float | None = param(3, "shortest mean word, in characters", source=_A1_1, ge=0)
+    max_word_length: float | None = param(10, "longest mean word, in characters", source=_A1_1, ge=0)
+    max_symbol_ratio: float | None = param(
+        0.1, "most `#` for each word; and, apart, most ellipses for each word", source=_A1_1, ge=0
+    )
+    max_bullet_lines: float | None = param(
+        0.9, "largest share of lines that begin with a bullet", source=_A1_1, ge=0, le=1
+    )
+    max_ellipsis_lines: float | None = param(
+        0.3, "largest share of lines that end with an ellipsis", source=_A1_1, ge=0, le=1
+    )
+    min_alphabetic_words: float | None = param(
+        0.8, "smallest share of words (marks are words here) with a letter", source=_A1_1, ge=0, le=1
+    )
+    min_stop_words: int | None = param(2, "fewest distinct stop words, case-sensitive", source=_A1_1, ge=0)
+    stop_words: list[str] = param(STOP_WORDS, "the stop words", source=_A1_1)
+
+    def checks(self, document: Document) -> Iterator[Check]:
+        text, signals = document.text, document.signals
+        words, kinds = len(signals.words), signals.word_kinds
+        if self.min_words:
+            yield _under("gopher_short_doc", kinds.worded, self.min_words)
+        if self.max_words:
+            yield _over("gopher_long_doc", kinds.worded, self.max_words)
+        if kinds.worded:
+            mean = kinds.characters / kinds.worded
+            if self.min_word_length:
+                yield _under("gopher_below_avg_threshold", mean, self.min_word_length)
+            if self.max_word_length:
+                yield _over("gopher_above_avg_threshold", mean, self.max_word_length)
+        if self.max_symbol_ratio and words:
+            yield _over("gopher_too_many_hashes", text.count("#") / words, self.max_symbol_ratio)
+            ellipses = text.count("...") + text.count("…")
+            yield _over("gopher_too_many_ellipsis", ellipses / words, self.max_symbol_ratio)
+        if signals.lines:
+            if self.max_bullet_lines:
+                share = sum(line.lstrip().startswith(("•", "-")) for line in signals.lines) / len(signals.lines)
+                yield _over("gopher_too_many_bullets", share, self.max_bullet_lines)
+            if self.max_ellipsis_lines:
+                share = sum(line.rstrip().endswith(("...", "…")) for line in signals.lines) / len(signals.lines)
+                yield _over("gopher_too_many_end_ellipsis", share, self.max_ellipsis_lines)
+        if self.min_alphabetic_words:
+            share = kinds.alphabetic / words if words else 0.0
+            yield _under("gopher_below_alpha_threshold", share, self.min_alphabetic_words)
+        if self.min_stop_words:
+            found = sum(word in signals.vocabulary for word in set(self.stop_words))
+            yield _under("gopher_enough_stop_words", found, self.min_stop_words)
+
+
+@dataclass(frozen=True)
+class GopherRepetition(Rule):
+    """Does the text repeat itself? Lines, paragraphs and n-grams of words. A limit of 0 or None is off.
+
+    Limits of n-grams are shares of the text's characters; the lists begin with the n-gram's length named.
+    """
+
+    name: ClassVar[str] = "gopher_repetition"
+
+    dup_para_frac: float | None = param(0.3, "largest share of repeated paragraphs", source=_TABLE_A1, ge=0, le=1)
+    dup_para_char_frac: float | None = param(
+        0.2, "largest share of characters in repeated paragraphs", source=_TABLE_A1, ge=0, le=1
+    )
+    dup_line_frac: float | None = param(0.3, "largest share of repeated lines", source=_TABLE_A1, ge=0, le=1)
+    dup_line_char_frac: float | None = param(
+        0.2, "largest share of characters in repeated lines", source=_TABLE_A1, ge=0, le=1
+    )
+    top_2_gram: float | None = param(0.20, "largest share of the most frequent 2-gram", source=_TABLE_A1, ge=0)
+    top_3_gram: float | None = param(0.18, "largest share of the most frequent 3-gram", source=_TABLE_A1, ge=0)
+    top_4_gram: float | None = param(0.16, "largest share of the most frequent 4-gram", source=_TABLE_A1, ge=0)
+    duplicated_5_grams: float | None = param(0.15, "largest share in repeated 5-grams", source=_TABLE_A1, ge=0, le=1)
+    duplicated_6_grams: float | None = param(0.14, "largest share in repeated 6-grams", source=_TABLE_A1, ge=0, le=1)
+    duplicated_7_grams: float | None = param(0.13, "largest share in repeated 7-grams", source=_TABLE_A1, ge=0, le=1)
+    duplicated_8_grams: float | None = param(0.12, "largest share in repeated 8-grams", source=_TABLE_A1, ge=0, le=1)
+    duplicated_9_grams: float | None = param(0.11, "largest share in repeated 9-grams", source=_TABLE_A1, ge=0, le=1)
+    duplicated_10_grams: float | None = param(0.10, "largest share in repeated 10-grams", source=_TABLE_A1, ge=0, le=1)
+
+    def checks(self, document: Document) -> Iterator[Check]:
+        signals, characters = document.signals, len(document.text)
+        if not characters:
+            yield Check("empty", 0, 1, True)
+            return
+        if self.dup_para_frac:
+            yield _over("dup_para_frac", signals.paragraph_copies.share, self.dup_para_frac)
+        if self.dup_para_char_frac:
+            share = signals.paragraph_copies.characters / characters
+            yield _over("dup_para_char_frac", share, self.dup_para_char_frac)
+        if self.dup_line_frac:
+            yield _over("dup_line_frac", signals.line_copies.share, self.dup_line_frac)
+        if self.dup_line_char_frac:
+            yield _over("dup_line_char_frac", signals.line_copies.characters / characters, self.dup_line_char_frac)
+        for n, limit in ((2, self.top_2_gram), (3, self.top_3_gram), (4, self.top_4_gram)):
+            if limit:
+                yield _over(f"top_{n}_gram", signals.top_gram_characters(n) / characters, limit)
+        for n in range(5, 11):
+            limit = getattr(self, f"duplicated_{n}_grams")
+            if limit:
+                share = signals.repeated_gram_characters(n) / characters
+                yield _over(f"duplicated_{n}_n_grams", share, limit)
