@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         # torch takes seconds to import: not before the plan is known to be sound.
         from train_probe.progress import Printer
-        from train_probe.runs import run_plan
+        from train_probe.train import run_plan
 
         results = run_plan(plan, chosen.out, Printer())
     except PlanError as error:

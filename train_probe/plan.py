@@ -38,23 +38,25 @@ class TrainingPlan:
     """How every run trains: AdamW, warm-up, then a cosine down to 0.1 of the learning rate (2404.05405).
 
     `batch` is useful rows a step: records, or for people windows of `window` tokens; junk comes on top. `window` is
-    also the longest window of junk pages. `warmup` is in steps.
+    also the longest window of junk pages. `warmup` is a share of the steps.
     """
 
     batch: int = 8
     learning_rate: float = 2e-3
-    warmup: int = 100
+    warmup: float = 0.05
     weight_decay: float = 0.01
     clip: float = 1.0
     beta1: float = 0.9
     beta2: float = 0.98
     epsilon: float = 1e-6
-    window: int = 128
+    window: int = 512
 
     def check(self, where: str) -> None:
         _at_least(1, self, where, "batch")
         _at_least(2, self, where, "window")
-        _at_least(0, self, where, "warmup", "weight_decay")
+        _at_least(0, self, where, "weight_decay")
+        if not 0 <= self.warmup < 1:
+            raise PlanError(f"{where}.warmup: {self.warmup} is not a share of the steps from 0 to below 1")
         _above_zero(self, where, "learning_rate", "clip", "epsilon")
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:

@@ -1,130 +1,159 @@
-"""One run: a model, its stream, AdamW with warm-up and cosine, and the bits it has learnt at the end."""
+"""All runs of a plan: each trained once, kept as soon as it is finished, and gathered in one list of results."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable
+import dataclasses
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from train_probe.capacity import compact_bits, most_bits
-from train_probe.counter import stream_key
-from train_probe.facts import Facts, Ids, Inputs
-from train_probe.model import GPT2RoPE, Shape
-from train_probe.plan import Plan, RunPlan
-from train_probe.score import score
+from train_probe.facts import Inputs, read_inputs
+from train_probe.plan import Plan, PlanError, RunPlan, read_plan
+from train_probe.pool import Event, Failed, Finished, Report, Work, pooled, worked
+from train_probe.progress import Printer
+from train_probe.run import train_run
 from train_probe.stream import Stream
 
-FINAL_SHARE = 0.1  # the cosine ends at a tenth of the learning rate
-_REPORT = 100  # steps between looks at the loss, which wait for the device
+NUMERICS = 1
+"""Raised whenever the same plan and data would give other figures: runs of an older one are trained again."""
 
-Progress = Callable[[int, int, int, float], None]
-"""Called with steps done, steps in all, tokens seen, and the last batch's mean loss in nats."""
-
-
-class Diverged(RuntimeError):
-    """The loss is no longer a number."""
+_FIGURES = (
+    "architecture", "parameters", "name_bits", "value_bits", "bits_per_parameter", "value_bits_per_parameter",
+    "max_bits_per_parameter", "tokens", "seconds",
+)  # fmt: skip
 
 
-def rate_share(step: int, steps: int, warmup: int) -> float:
-    """The share of the learning rate at a step: a straight warm-up, then a cosine from 1 to 0.1 over the rest."""
-    if step < warmup:
-        return (step + 1) / warmup
-    done = (step - warmup) / max(1, steps - warmup)
-    return FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + math.cos(math.pi * done))
+def run_plan(plan: Plan | Path, out: Path, progress: Printer | None = None) -> list[dict[str, Any]]:
+    """Train and score every run of the plan; returns, and writes to `out`/results.json, one result for each, in order.
 
-
-def model_of(plan: Plan, run: RunPlan, facts: Facts, longest: int) -> GPT2RoPE:
-    """The untrained model of a run; its weights depend on the seed and on the size alone, so arms share them."""
-    shape = Shape(plan.model.layers, plan.model.heads, plan.model.width, facts.vocabulary)
-    context = max([longest, *(1 + len(row) for row in facts.rows)])
-    return GPT2RoPE(shape, context, stream_key(run.seed, "weights") >> 1)
-
-
-def fit(model: GPT2RoPE, stream: Stream, plan: Plan, run: RunPlan, progress: Progress | None = None) -> None:
-    """Train on every batch of the stream: the loss is the mean over all predicted tokens of a batch, junk included.
-
-    Raises Diverged as soon as a looked-at loss is not finite.
+    A finished run stands in `out`/runs/ and is not trained again. A run that fails has an `error` and no figures, and
+    is tried again the next time. Raises PlanError when the plan's data or `out` is unfit, before anything is trained.
     """
-    training = plan.training
-    device = next(model.parameters()).device
-    rate = plan.learning_rate(run)
-    parameters = list(model.parameters())
-    optimizer = torch.optim.AdamW(
-        parameters,
-        lr=rate,
-        betas=(training.beta1, training.beta2),
-        eps=training.epsilon,
-        weight_decay=training.weight_decay,
-        fused=True,
-    )
-    tokens = 0
-    for step, blocks in enumerate(stream.batches()):
-        for group in optimizer.param_groups:
-            group["lr"] = rate * rate_share(step, stream.steps, training.warmup)
-        predicted = sum(block.shape[0] * (block.shape[1] - 1) for block in blocks)
-        loss = torch.stack([model.loss(_tensor(block, device)) for block in blocks]).sum() / predicted
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, training.clip)
-        optimizer.step()
-        tokens += sum(block.size for block in blocks)
-        if (step + 1) % _REPORT == 0 or step + 1 == stream.steps:
-            seen = loss.item()
-            if not math.isfinite(seen):
-                raise Diverged(f"the loss was {seen} at step {step + 1} of {stream.steps}")
-            if progress is not None:
-                progress(step + 1, stream.steps, tokens, seen)
+    if not isinstance(plan, Plan):
+        plan = read_plan(Path(plan))
+    inputs = read_inputs(plan)
+    for run in plan.runs:
+        Stream(inputs.facts, inputs.documents, inputs.pages.get(run.junk_shards or ""), plan.training, run)
+    names = [run_name(plan, run, inputs) for run in plan.runs]
+    folder = out / "runs"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        versions = {"numerics": NUMERICS, "torch": torch.__version__, "numpy": np.__version__}
+        _write(out / "config.json", {"plan": dataclasses.asdict(plan), "versions": versions})
+    except OSError as error:
+        raise PlanError(f"{out} cannot be written to ({error.strerror}); choose another folder with -o") from error
+
+    figures = {name: _finished(folder / f"{name}.json") for name in names}
+    numbers = [i for i, name in enumerate(names) if figures[name] is None and names.index(name) == i]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    processes = 1 if device.type == "cuda" else min(plan.processes or _cores(), max(1, len(numbers)))
+    if progress is not None:
+        progress.begin([plan.runs[i] for i in numbers], len(names) - len(numbers), str(device), processes)
+    errors: dict[str, str] = {}
+
+    def take(event: Event) -> None:
+        name = names[event.number]
+        if isinstance(event, Finished):
+            figures[name] = event.figures
+            _write(folder / f"{name}.json", event.figures)
+        elif isinstance(event, Failed):
+            errors[name] = event.error
+        if progress is not None:
+            progress.event(dataclasses.replace(event, number=numbers.index(event.number)))
+
+    if processes > 1:
+        pooled(numbers, processes, Start(plan), take)
+    else:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # sums as in the pool, where each process has one thread
+        try:
+            for number in numbers:
+                worked(number, _work(plan, inputs, device), take)
+        finally:
+            torch.set_num_threads(threads)
+    results = [
+        _result(plan, run, name, inputs, figures[name], errors.get(name))
+        for run, name in zip(plan.runs, names, strict=True)
+    ]
+    _write(out / "results.json", results)
+    return results
 
 
-def _tensor(block: Ids, device: torch.device) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(block)).to(device)
+def run_name(plan: Plan, run: RunPlan, inputs: Inputs) -> str:
+    """The hash of all that shapes a run's figures: its resolved configuration and the content of its data."""
+    described = dataclasses.asdict(run) | {"learning_rate": plan.learning_rate(run)}
+    described.pop("arm")
+    described.pop("junk_shards")
+    if run.junk_kind != "repetitive":
+        described.pop("junk_people")
+    training = dataclasses.asdict(plan.training)
+    training.pop("learning_rate")
+    shards = [inputs.fingerprints[""], inputs.fingerprints.get(run.junk_shards or "")]
+    content = [NUMERICS, described, training, dataclasses.asdict(plan.model), inputs.facts.sha256, shards]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def train_run(
-    plan: Plan,
-    run: RunPlan,
-    inputs: Inputs,
-    device: torch.device,
-    progress: Progress | None = None,
+@dataclass(frozen=True)
+class Start:
+    """Opens the plan's inputs in a process of its own, and returns the work of that process."""
+
+    plan: Plan
+
+    def __call__(self) -> Work:
+        torch.set_num_threads(1)
+        return _work(self.plan, read_inputs(self.plan, verify=False), torch.device("cpu"))
+
+
+def _work(plan: Plan, inputs: Inputs, device: torch.device) -> Work:
+    def work(number: int, report: Report) -> dict[str, Any]:
+        return train_run(plan, plan.runs[number], inputs, device, report)
+
+    return work
+
+
+def _result(
+    plan: Plan, run: RunPlan, name: str, inputs: Inputs, figures: dict[str, Any] | None, error: str | None
 ) -> dict[str, Any]:
-    """Train one run and score it: its measured figures, in bits, bits per parameter, tokens and seconds."""
-    started = time.monotonic()
-    facts = inputs.facts
-    stream = Stream(facts, inputs.documents, inputs.pages.get(run.junk_shards or ""), plan.training, run)
-    model = model_of(plan, run, facts, stream.longest).to(device)
-    fit(model, stream, plan, run, progress)
-    losses = score(model, facts, facts.begin(run.tagged))
-    if not (math.isfinite(losses.name) and math.isfinite(losses.value)):
-        raise Diverged("the trained model's losses are not finite")
-    bits = compact_bits(facts.people, facts.name_pool_bits, facts.value_pool_bits, losses.name, losses.value)
-    most = most_bits(facts.people, facts.name_pool_bits, facts.value_pool_bits)
-    clipped = bits.clipped()
-    parameters = model.shape.parameters(facts.used_vocabulary)
-    return {
-        "architecture": model.shape.name,
-        "parameters": parameters,
-        "people": facts.people,
-        "junk_ratio": stream.junk_ratio,
-        "name_bits": bits.name,
-        "value_bits": bits.value,
-        "bits_per_parameter": bits.total / parameters,
-        "value_bits_per_parameter": bits.value / parameters,
-        "max_bits_per_parameter": most.total / parameters,
-        "max_value_bits_per_parameter": most.value / parameters,
-        "clipped": {
-            "name_bits": clipped.name,
-            "value_bits": clipped.value,
-            "bits_per_parameter": clipped.total / parameters,
-            "value_bits_per_parameter": clipped.value / parameters,
-        },
-        "name_nats": losses.name,
-        "value_nats": losses.value,
-        "steps": stream.steps,
-        "tokens": stream.tokens,
-        "seconds": time.monotonic() - started,
-        "device": str(device),
+    folders = ["", *([run.junk_shards] if run.junk_shards is not None else [])]
+    result: dict[str, Any] = {
+        "run": name,
+        "arm": run.arm,
+        "people": inputs.facts.people,
+        "exposures": run.exposures,
+        "junk_ratio": run.junk_ratio,
+        "junk_kind": run.junk_kind,
+        "tagged": run.tagged,
+        "seed": run.seed,
+        "learning_rate": plan.learning_rate(run),
+        "shards": list(dict.fromkeys(sha256 for folder in folders for sha256 in inputs.hashes[folder])),
     }
+    if figures is None:
+        return result | dict.fromkeys(_FIGURES) | {"error": error}
+    return result | figures
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _finished(path: Path) -> dict[str, Any] | None:
+    """The figures of a run that was finished before; a damaged file is as good as none."""
+    try:
+        figures = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return figures if isinstance(figures, dict) and all(key in figures for key in _FIGURES) else None
+
+
+def _write(path: Path, content: Any) -> None:
+    temporary = path.with_name(path.name + ".writing")
+    temporary.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
+    temporary.replace(path)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from curate.shards.tokens import TokenShardWriter, write_metadata
+from curate.shards.tokens import METADATA, TokenShardWriter, describe
 
 END_OF_TEXT, TAG, PAGE_TAG = 0, 1, 2
 
@@ -54,7 +54,7 @@ class World:
             "useful": str(self.folder / "useful"),
             "junk_shards": {"raw": str(self.folder / "pages")},
             "model": {"layers": 1, "heads": 2, "width": 8},
-            "training": {"batch": 4, "warmup": 5},
+            "training": {"batch": 4, "window": 128},
             "runs": runs,
             "processes": 1,
         }
@@ -119,7 +119,7 @@ class World:
         self._describe(folder, "pages")
 
     def _describe(self, folder: Path, name: str, tokenizer_hash: str = "abc") -> None:
-        write_metadata(
+        metadata = describe(
             folder,
             name=name,
             tokenizer="words",
@@ -131,3 +131,4 @@ class World:
             sources=["test"],
             domains=[{"name": "facts", "token": TAG}, {"name": "pages.example", "token": PAGE_TAG}],
         )
+        (folder / METADATA).write_text(json.dumps(metadata))
