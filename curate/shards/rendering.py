@@ -8,7 +8,7 @@ from typing import Any
 
 from curate.document import Document
 from curate.shards.text import domain_prefix
-from curate.shards.tokens import NO_DOMAIN, TokenShardWriter, describe, dtype_for
+from curate.shards.tokens import NO_DOMAIN, TokenShardWriter, describe, dtype_for, save_metadata
 from curate.shards.vocabulary import Vocabulary, VocabularyError
 
 RENDERINGS = ("none", "prefix", "special")
@@ -115,3 +115,19 @@ def _fact(document: Document) -> tuple[int, int]:
     if not document.protected or "entity" not in document.metadata:
         return -1, -1
     return int(document.metadata["entity"]), int(document.metadata["exposure"])
+
+
+def save_set(
+    folder: Path | str,
+    name: str,
+    partitions: Iterable[Iterable[Document]],
+    vocabulary: Vocabulary,
+    rendering: str,
+    sources: Sequence[str],
+) -> dict[str, Any]:
+    """Write a whole set at once, one shard for each partition, and its metadata, which is returned."""
+    for number, documents in enumerate(partitions):
+        write_token_shard(folder, number, documents, vocabulary, rendering, sources)
+    metadata = token_set_metadata(folder, name, vocabulary, rendering, sources)
+    save_metadata(folder, metadata)
+    return metadata

@@ -178,13 +178,18 @@ def describe(
 
 
 def write_metadata(folder: Path | str, **fields: Any) -> dict[str, Any]:
-    """Write `metadata.json` (see `describe` for the fields) so that it is there whole or not at all; returns it."""
+    """Describe the shards of a folder (see `describe` for the fields); writes and returns `metadata.json`."""
     metadata = describe(folder, **fields)
+    save_metadata(folder, metadata)
+    return metadata
+
+
+def save_metadata(folder: Path | str, metadata: dict[str, Any]) -> None:
+    """Write `metadata.json` so that it is there whole or not at all."""
     path = Path(folder) / METADATA
     temporary = path.with_name(METADATA + ".writing")
     temporary.write_text(json.dumps(metadata, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     temporary.replace(path)
-    return metadata
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,14 @@ import struct
 import numpy as np
 import pytest
 
-from curate.shards.tokens import NO_DOMAIN, ShardError, TokenShards, TokenShardWriter, dtype_for, write_metadata
+from curate.shards.tokens import (
+    NO_DOMAIN,
+    ShardError,
+    TokenShards,
+    TokenShardWriter,
+    dtype_for,
+    write_metadata,
+)
 
 DOCUMENTS = [[5, 6, 7, 0], [65_535, 0], [0], [*range(300), 0]]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import subprocess
 import sys
 
@@ -12,7 +11,7 @@ from tokenizers import Tokenizer
 
 from curate.document import Document
 from curate.shards.rendering import token_set_metadata, write_token_shard
-from curate.shards.tokens import NO_DOMAIN, TokenShards
+from curate.shards.tokens import NO_DOMAIN, TokenShards, save_metadata
 from curate.shards.vocabulary import (
     END_OF_TEXT,
     OTHER,
@@ -147,7 +146,7 @@ def write(folder, vocabulary, rendering):
     counts = write_token_shard(folder, 0, documents(), vocabulary, rendering, ["crawl", "inject"])
 
     metadata = token_set_metadata(folder, "set", vocabulary, rendering, ["crawl", "inject"])
-    (folder / "metadata.json").write_text(json.dumps(metadata))
+    save_metadata(folder, metadata)
     shards = TokenShards.open(folder)
     shards.verify()
     assert counts == {"documents": 4, "tokens": metadata["tokens"], "injected": 1}
