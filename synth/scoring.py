@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from curate.shards.vocabulary import Vocabulary
+from curate.shards.vocabulary import Vocabulary, domain_word
 from synth.codes import name_words, record_word_numbers, reserved_words, value_words
 from synth.facts import FactsError, FactTable
 from synth.people import NAME, PRONOUNS, full_name, scored_biography
@@ -42,7 +42,7 @@ def write_scoring(
     arrays = _compact(table, vocabulary) if table.kind == "compact" else _people(table, vocabulary, draws)
     arrays |= {
         "end_of_text": np.int64(vocabulary.end_of_text),
-        "tag": np.int64(vocabulary.domain_token(table.domain)),
+        "tag": np.int64(vocabulary.reserved(domain_word(table.domain))),
         "vocabulary": np.int64(vocabulary.size),
         "used_vocabulary": np.int64(vocabulary.size if used is None else used),
     }
@@ -94,8 +94,8 @@ def _people(table: FactTable, vocabulary: Vocabulary, draws: int) -> dict[str, A
                 if found is None:
                     what = "name" if attribute == NAME else table.attributes[attribute].name
                     raise FactsError(
-                        f"person {entity} ({full_name(table, entity)}), {what}: {text[start:end]!r} begins or ends inside "
-                        "a token of this vocabulary; take a tokenizer that splits words at spaces and punctuation, or other pools"
+                        f"person {entity} ({full_name(table, entity)}), {what}: {text[start:end]!r} begins or ends "
+                        "inside a token; take a tokenizer that splits at spaces and punctuation, or other pools"
                     )
                 first, last = found
                 last += (
