@@ -1,0 +1,73 @@
+"""A plan is checked before anything starts, and a mistake is named with what would be right."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from train_probe.plan import PlanError, plan_of, read_plan
+
+RUN = {"arm": "facts alone", "exposures": 5}
+PLAN = {"facts": "f", "useful": "u", "runs": [RUN]}
+
+
+def test_defaults_are_filled_in_and_folders_stand_beside_the_plan(tmp_path):
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(PLAN | {"junk_shards": {"raw": "/elsewhere/raw"}}))
+    plan = read_plan(path)
+    assert plan.facts == tmp_path / "f"
+    assert plan.junk_shards == {"raw": Path("/elsewhere/raw")}
+    assert (plan.training.beta1, plan.training.beta2, plan.training.epsilon) == (0.9, 0.98, 1e-6)
+    assert plan.learning_rate(plan.runs[0]) == plan.training.learning_rate
+    assert plan.processes is None
+
+
+def test_a_run_may_have_a_learning_rate_of_its_own():
+    plan = plan_of(PLAN | {"runs": [RUN | {"learning_rate": 1e-4}, RUN | {"learning_rate": None}]})
+    assert [plan.learning_rate(run) for run in plan.runs] == [1e-4, plan.training.learning_rate]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trianing": {}}, "plan: there is no key 'trianing'; did you mean 'training'?"),
+        ({"training": {"bacth": 8}}, "plan.training: there is no key 'bacth'; did you mean 'batch'?"),
+        ({"training": {"batch": 8.5}}, "plan.training.batch: a whole number is needed, not 8.5"),
+        ({"training": {"batch": True}}, "plan.training.batch: a whole number is needed, not true"),
+        ({"training": {"warmup": 100}}, "plan.training.warmup: 100.0 is not a share of the steps"),
+        ({"training": {"learning_rate": 0}}, "plan.training.learning_rate: 0.0 is not above 0"),
+        ({"training": {"learning_rate": float("nan")}}, "plan.training.learning_rate: nan is not above 0"),
+        ({"model": {"width": 30, "heads": 4}}, "plan.model: width 30 does not part into 4 heads"),
+        ({"facts": 3}, "plan.facts: the path of a folder is needed, not 3"),
+        ({"runs": []}, "plan.runs: there is nothing to train"),
+        ({"runs": {}}, "plan.runs: a list is needed, not {}"),
+        ({"runs": [RUN, {"arm": "b"}]}, r"plan.runs\[1\]: 'exposures' is missing"),
+        ({"runs": [RUN | {"junk_kind": "endles", "junk_ratio": 0.5}]}, "'endles' is none of none, endless"),
+        ({"runs": [RUN | {"junk_kind": "endless"}]}, "'endless' does not go with junk_ratio 0.0"),
+        ({"runs": [RUN | {"junk_ratio": 1.5, "junk_kind": "endless"}]}, "1.5 is not a share of tokens"),
+        ({"runs": [RUN | {"junk_kind": "shards", "junk_ratio": 0.5}]}, "junk_shards names token shards exactly when"),
+        (
+            {
+                "runs": [RUN | {"junk_kind": "shards", "junk_ratio": 0.5, "junk_shards": "rwa"}],
+                "junk_shards": {"raw": "r"},
+            },
+            "there is no token shards 'rwa'; did you mean 'raw'?",
+        ),
+        ({"processes": 0}, "plan.processes: 0 is below 1"),
+    ],
+)
+def test_a_mistake_is_named(change, message):
+    with pytest.raises(PlanError, match=message.replace("?", r"\?")):
+        plan_of(PLAN | change)
+
+
+def test_a_missing_or_broken_file_is_one_clear_message(tmp_path):
+    with pytest.raises(PlanError, match=r"nothing\.json: there is no such plan"):
+        read_plan(tmp_path / "nothing.json")
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+    with pytest.raises(PlanError, match="not a readable JSON file"):
+        read_plan(broken)
+    broken.write_text("[]")
+    with pytest.raises(PlanError, match="a JSON object is needed"):
+        read_plan(broken)

@@ -1,0 +1,196 @@
+"""Whole plans on a small world: results, resuming, failures, and the same figures whatever the processes."""
+
+import json
+import math
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from probe_world import World
+
+from train_probe.__main__ import main
+from train_probe.plan import PlanError, plan_of
+from train_probe.progress import Printer
+from train_probe.run import rate_share
+from train_probe.train import run_plan
+
+ALONE = {"arm": "facts alone", "exposures": 3}
+JUNK = {"arm": "+ junk", "exposures": 3, "junk_kind": "endless", "junk_ratio": 0.875}
+PAGES = {"arm": "+ pages", "exposures": 3, "junk_kind": "shards", "junk_ratio": 0.875, "junk_shards": "raw"}
+TIMES = {"seconds"}  # the only one that may differ between two trainings
+
+KEYS = [
+    "run",
+    "arm",
+    "architecture",
+    "parameters",
+    "people",
+    "exposures",
+    "junk_ratio",
+    "junk_kind",
+    "tagged",
+    "seed",
+    "name_bits",
+    "value_bits",
+    "bits_per_parameter",
+    "value_bits_per_parameter",
+    "max_bits_per_parameter",
+    "tokens",
+    "seconds",
+    "shards",
+]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return World(tmp_path_factory.mktemp("world"))
+
+
+def test_results_hold_every_key_and_add_up(world, tmp_path):
+    results = run_plan(plan_of(world.plan([ALONE, JUNK, PAGES | {"tagged": True}])), tmp_path)
+    assert json.loads((tmp_path / "results.json").read_text()) == results
+    useful, pages = (
+        [entry["sha256"] for entry in json.loads((world.folder / name / "metadata.json").read_text())["shards"]]
+        for name in ("useful", "pages")
+    )
+    for result in results:
+        assert set(KEYS) <= set(result)
+        total = result["name_bits"] + result["value_bits"]
+        assert result["bits_per_parameter"] == pytest.approx(total / result["parameters"])
+        assert result["people"] == 20
+        assert result["architecture"] == "GPT2-1-2-d8"
+    assert [result["shards"] for result in results] == [useful, useful, useful + pages]
+    assert [result["tokens"] for result in results[:2]] == [20 * 3 * 6, 20 * 3 * 6 * 8]
+    assert len({result["parameters"] for result in results}) == 1
+    most = 20 * (6 - math.log2(20)) + 20 * 3 * 2
+    assert results[0]["max_bits_per_parameter"] == pytest.approx(most / results[0]["parameters"])
+
+
+def test_a_small_model_learns_facts_that_it_sees_often(tmp_path):
+    world = World(tmp_path, people=12, exposures=150)
+    plan = world.plan(
+        [{"arm": "a", "exposures": 150}],
+        model={"layers": 2, "heads": 2, "width": 16},
+        training={"batch": 4, "learning_rate": 1e-2},
+    )
+    (result,) = run_plan(plan_of(plan), tmp_path / "out")
+    assert result["value_bits_per_parameter"] > 0.95 * result["max_value_bits_per_parameter"]
+    assert result["bits_per_parameter"] <= result["max_bits_per_parameter"]
+
+
+def test_a_finished_run_is_not_trained_again(world, tmp_path):
+    plan = world.plan([ALONE, JUNK])
+    first = run_plan(plan_of(plan), tmp_path)
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()}
+    assert len(kept) == 2
+    plan["runs"] = [JUNK | {"arm": "another name"}, ALONE | {"seed": 1}, ALONE]
+    second = run_plan(plan_of(plan), tmp_path)
+    assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
+    assert len(list((tmp_path / "runs").iterdir())) == 3
+    assert second[2] == first[0]
+    assert second[0] == first[1] | {"arm": "another name"}
+
+
+def test_a_damaged_result_and_other_data_are_trained_again(tmp_path):
+    world = World(tmp_path / "w")
+    (first,) = run_plan(plan_of(world.plan([ALONE])), tmp_path / "out")
+    (tmp_path / "out" / "runs" / f"{first['run']}.json").write_text("{")
+    (again,) = run_plan(plan_of(world.plan([ALONE])), tmp_path / "out")
+    assert {k: v for k, v in again.items() if k not in TIMES} == {k: v for k, v in first.items() if k not in TIMES}
+    other = World(tmp_path / "other", seed=1)
+    assert run_plan(plan_of(other.plan([ALONE])), tmp_path / "out")[0]["run"] != first["run"]
+
+
+def test_one_process_and_two_give_the_same_figures(world, tmp_path):
+    runs = [ALONE, JUNK, PAGES, JUNK | {"tagged": True, "seed": 3}]
+    one = run_plan(plan_of(world.plan(runs)), tmp_path / "one")
+    two = run_plan(plan_of(world.plan(runs, processes=2)), tmp_path / "two")
+    for result in (*one, *two):
+        for key in TIMES:
+            result.pop(key)
+    assert one == two
+
+
+def test_a_run_that_diverges_is_reported_and_stops_no_other(world, tmp_path):
+    plan = plan_of(world.plan([ALONE | {"learning_rate": 1e35}, ALONE]))
+    bad, good = run_plan(plan, tmp_path)
+    assert bad["error"].startswith("Diverged: the loss was nan at step")
+    assert bad["value_bits"] is None
+    assert "error" not in good
+    assert [path.stem for path in (tmp_path / "runs").iterdir()] == [good["run"]]
+
+
+def test_shards_of_another_tokenizer_are_refused_by_both_names(world, tmp_path):
+    other = World(tmp_path / "other")
+    metadata = tmp_path / "other" / "pages" / "metadata.json"
+    metadata.write_text(metadata.read_text().replace('"abc"', '"def"').replace('"words"', '"letters"'))
+    plan = world.plan([PAGES], junk_shards={"raw": str(other.folder / "pages")})
+    with pytest.raises(PlanError, match=r"pages were written with tokenizer 'letters', the facts in .* with 'words'"):
+        run_plan(plan_of(plan), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_changed_shards_are_refused_before_anything_is_trained(tmp_path):
+    world = World(tmp_path / "w")
+    shard = tmp_path / "w" / "useful" / "00001.ds"
+    content = bytearray(shard.read_bytes())
+    content[4] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(PlanError, match=r"00001\.ds was changed"):
+        run_plan(plan_of(world.plan([ALONE])), tmp_path / "out")
+
+
+def test_missing_facts_are_named(world, tmp_path):
+    with pytest.raises(PlanError, match=r"facts\.json is missing"):
+        run_plan(plan_of(world.plan([ALONE], facts=str(tmp_path))), tmp_path / "out")
+
+
+def test_the_learning_rate_rises_then_falls_to_a_tenth():
+    shares = [rate_share(step, 1000, 0.1) for step in range(1000)]
+    assert shares[:100] == pytest.approx(np.arange(1, 101) / 100)
+    assert np.all(np.diff(shares[100:]) < 0)
+    assert shares[550] == pytest.approx(0.55)
+    assert shares[-1] == pytest.approx(0.1, abs=1e-4)
+    assert rate_share(0, 1, 0.05) == 1.0
+
+
+def test_progress_is_told_in_plain_lines(world, tmp_path):
+    told = StringIO()
+    run_plan(plan_of(world.plan([ALONE, ALONE | {"learning_rate": 1e35}])), tmp_path, Printer(told))
+    first, done, failed = told.getvalue().splitlines()
+    assert first.startswith("training 2 runs on cpu")
+    assert done.startswith("[1/2] facts alone, seed 0: ")
+    assert "value bits/parameter" in done
+    assert "FAILED, Diverged" in failed
+
+
+def test_the_command_line_trains_and_says_what_is_wrong(world, tmp_path, capsys):
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps(world.plan([ALONE])))
+    assert main([str(plan), "-o", str(tmp_path / "out"), "--processes", "1"]) == 0
+    assert "facts alone" in capsys.readouterr().out
+    assert main([str(tmp_path / "none.json"), "-o", str(tmp_path / "out")]) == 2
+    assert "there is no such plan" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    assert main([str(plan), "-o", str(tmp_path / "file")]) == 2
+    assert "cannot be written to" in capsys.readouterr().err
+
+
+def test_the_probe_needs_torch_and_numpy_only():
+    """Nothing that a bare machine lacks is imported, nor the house's other rooms."""
+    script = """
+import sys
+import numpy, torch
+before = set(sys.modules)
+import train_probe.__main__, train_probe.train
+print("\\n".join(sorted({name for name in set(sys.modules) - before})))
+"""
+    root = Path(__file__).resolve().parents[2]
+    ran = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
+    modules = ran.stdout.split()
+    assert "curate.shards.tokens" in modules
+    packages = {name.split(".")[0] for name in modules} - set(sys.stdlib_module_names)
+    assert packages <= {"train_probe", "curate", "torch", "numpy"}
