@@ -1,0 +1,41 @@
+"""The registered domain of a URL: what a document's `domain` field holds."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from tldextract import TLDExtract
+
+
+@functools.cache
+def _suffixes() -> TLDExtract:
+    from tldextract import TLDExtract
+
+    # The snapshot inside the package only: nothing is fetched, so the answer depends on the installed version alone.
+    return TLDExtract(cache_dir=None, suffix_list_urls=(), fallback_to_snapshot=True)
+
+
+@functools.lru_cache(maxsize=65536)
+def _registered(host: str) -> str:
+    parts = _suffixes().extract_str(host)
+    return parts.top_domain_under_public_suffix or host
+
+
+def registered_domain(url: str | None) -> str | None:
+    """The domain that somebody registered (`news.bbc.co.uk` -> `bbc.co.uk`), in lower case.
+
+    Private suffixes of the public suffix list (`github.io`) are not suffixes here. An address in figures stays as it
+    is, a host without a public suffix too; None when the URL is absent or has no host.
+    """
+    if not url:
+        return None
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        return None
+    if not host:
+        return None
+    return _registered(host.rstrip(".")[:253]) or None

@@ -1,0 +1,34 @@
+"""A folder of HTML files: one document a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from curate.document import Document, Skipped, Unreadable
+from curate.sources.http import MAX_BODY
+from curate.sources.streams import KEPT, mapped, runs
+
+
+def read_html(files: Iterable[tuple[Path, str]], source: str) -> Iterator[Document | Skipped | Unreadable]:
+    """Files as (path, path relative to the input's root), in the order given; keys are `source/relative@0`.
+
+    Such pages have no address: their domain is the source's name.
+    """
+    for path, relative in files:
+        key = f"{source}/{relative}@0"
+        try:
+            with mapped(path) as data:
+                run = next(runs(data))
+                body = run.read(MAX_BODY + 1)
+        except OSError as reason:
+            yield Unreadable(key, f"cannot be read: {reason.strerror}")
+            continue
+        if len(body) > MAX_BODY:
+            yield Unreadable(key, f"a page of more than {MAX_BODY} bytes", body[:KEPT])
+        elif run.damage is not None:
+            yield Unreadable(key, run.damage.error, run.damage.raw)
+        elif not body.strip():
+            yield Skipped(key, "empty body")
+        else:
+            yield Document(key=key, domain=source, source=source, html=body)

@@ -1,0 +1,80 @@
+"""JSON Lines: one document a line; a bad line is lost alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from curate.document import Document, Skipped, Unreadable
+from curate.domains import registered_domain
+from curate.sources.streams import KEPT, mapped, runs
+
+MAX_LINE = 64 << 20
+"""Bytes of a line; a longer one is set aside."""
+
+MAX_FIELDS = 32
+MAX_FIELD = 1000
+"""How many further fields of a line are kept as metadata, and how many characters of each."""
+
+
+def read_jsonl(
+    path: Path, prefix: str, source: str, text_field: str = "text", id_field: str = "id"
+) -> Iterator[Document | Skipped | Unreadable]:
+    """Every line that is not blank. Keys count bytes of the decompressed stream.
+
+    `url` becomes the document's address, the id field `metadata["id"]`, other fields that are short strings, numbers or
+    truth values stay in the metadata under their names. Raises OSError only, when the file cannot be opened.
+    """
+    with mapped(path) as data:
+        for run in runs(data):
+            while True:
+                key = f"{prefix}@{run.position}"
+                line = run.line(MAX_LINE)
+                if not line:
+                    break
+                if len(line) == MAX_LINE and not line.endswith(b"\n"):
+                    raw = line[:KEPT]
+                    while line and not line.endswith(b"\n"):
+                        line = run.line(MAX_LINE)
+                    yield Unreadable(key, f"a line of more than {MAX_LINE} bytes", raw)
+                    continue
+                if not line.endswith(b"\n") and run.damage is not None:
+                    damage, run.damage = run.damage, None
+                    yield Unreadable(key, damage.error, line[:KEPT])
+                elif line.strip():
+                    yield _document(line, key, source, text_field, id_field)
+            if run.damage is not None:
+                yield Unreadable(f"{prefix}@{run.position}", run.damage.error, run.damage.raw)
+
+
+def _document(line: bytes, key: str, source: str, text_field: str, id_field: str) -> Document | Unreadable:
+    try:
+        row = orjson.loads(line)
+    except ValueError as reason:
+        return Unreadable(key, f"not JSON: {reason}", line[:KEPT])
+    if not isinstance(row, dict):
+        return Unreadable(key, f"a JSON {type(row).__name__}, not an object", line[:KEPT])
+    text = row.pop(text_field, None)
+    if not isinstance(text, str):
+        found = ", ".join(repr(name[:40]) for name in list(row)[:8]) or "none"
+        return Unreadable(key, f"no string in the field '{text_field}'; other fields: {found}", line[:KEPT])
+    url = row.pop("url", None)
+    url = url if isinstance(url, str) and url else None
+    metadata: dict[str, Any] = {}
+    if row.get(id_field) is not None:
+        metadata["id"] = row.pop(id_field)
+        if not _small(metadata["id"]):
+            metadata["id"] = str(metadata["id"])[:MAX_FIELD]
+    for name, value in row.items():
+        if len(metadata) < MAX_FIELDS and _small(name) and _small(value):
+            metadata.setdefault(name, value)
+    return Document(
+        key=key, text=text, url=url, domain=registered_domain(url) or source, source=source, metadata=metadata
+    )
+
+
+def _small(value: Any) -> bool:
+    return isinstance(value, (bool, int, float)) or (isinstance(value, str) and len(value) <= MAX_FIELD)

@@ -1,0 +1,201 @@
+"""WARC, WET and ARC files, sound or not: every record comes out as exactly one item.
+
+Records are framed here, not by a library, because a crawl's files are broken in ways that must be told apart: a record
+that is shorter or longer than it says is set aside, and reading goes on at the next line that begins a record. Formats:
+ISO 28500 (WARC 1.1) and the Internet Archive's ARC 1.0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from curate.document import Document, Skipped, Unreadable
+from curate.domains import registered_domain
+from curate.sources.http import HTML_TYPES, BadBody, decoded_body, is_html, parse_headers, parse_response
+from curate.sources.streams import KEPT, Run, mapped, runs
+
+MAX_RECORD = 64 << 20
+"""Bytes of a record's block; a longer one is set aside."""
+
+MAX_LINE = 1 << 16
+MAX_HEADERS = 256
+_WARC = re.compile(rb"WARC/\d")
+_ARC = re.compile(rb"[a-z][a-z0-9+.-]{1,30}:[^ \n]{0,8192} [^ \n]{0,64} \d{8,18} [^ \n]{0,128} [^\n]{1,512}\n")
+_LENGTH = re.compile(r"\d{1,18}\Z", re.ASCII)
+_BLANK = b"\r\n\t "
+_UNSAFE = re.compile(r"[\x00-\x20\x7f]")
+
+
+@dataclass(slots=True, frozen=True)
+class Record:
+    """A record whose frame is sound. `kind` is the WARC-Type, `response` for a page of an ARC file."""
+
+    key: str
+    kind: str
+    headers: dict[str, str]
+    block: bytes
+
+    @property
+    def url(self) -> str | None:
+        """The target, without the angle brackets that some writers put around it, spaces escaped."""
+        url = self.headers.get("warc-target-uri", "").strip().removeprefix("<").removesuffix(">")[:8192]
+        return _UNSAFE.sub(lambda found: f"%{ord(found.group()):02X}", url) or None
+
+
+def read_warc(path: Path, prefix: str, source: str) -> Iterator[Document | Skipped | Unreadable]:
+    """Every record of a file. `prefix` is what stands before `@` in the keys.
+
+    Pages (2xx responses and resources that are HTML) and conversions become documents, other sound records `Skipped`,
+    the rest `Unreadable`. Raises OSError only, when the file cannot be opened.
+    """
+    for item in read_records(path, prefix):
+        yield item if isinstance(item, Unreadable) else _item(item, source)
+
+
+def read_records(path: Path, prefix: str) -> Iterator[Record | Unreadable]:
+    """The frames of a file in order."""
+    with mapped(path) as data:
+        if not data:
+            yield Unreadable(f"{prefix}@0", "the file is empty")
+        for run in runs(data):
+            cut_short = None
+            for item in _framed(run, prefix):
+                if cut_short is not None:
+                    yield cut_short
+                    cut_short = None
+                if isinstance(item, Unreadable):
+                    cut_short = item
+                else:
+                    yield item
+            damage = run.damage
+            if cut_short is not None:
+                # A record that the damage cut in two is one loss, not two.
+                if damage is None:
+                    yield cut_short
+                else:
+                    yield Unreadable(cut_short.key, f"{damage.error}; {cut_short.error}", cut_short.raw)
+            elif damage is not None:
+                yield Unreadable(f"{prefix}@{damage.offset}", damage.error, damage.raw)
+
+
+def _framed(run: Run, prefix: str) -> Iterator[Record | Unreadable]:
+    while True:
+        while run.peek(1) and run.peek(1) in _BLANK:
+            run.line(MAX_LINE) if run.peek(2).strip(_BLANK) == b"" else run.read(1)
+        head = run.peek(1)
+        if not head:
+            return
+        key = f"{prefix}@{run.place()}"
+        if _WARC.match(run.peek(16)):
+            yield _warc_record(run, key)
+        elif _ARC.match(run.peek(MAX_LINE)):
+            yield _arc_record(run, key)
+        else:
+            raw, size = run.skip_to(_START)
+            if raw.strip(b"\0\r\n\t "):
+                yield Unreadable(key, f"{size} bytes that are no record: they begin with {raw[:24]!r}", raw[:KEPT])
+
+
+_START = re.compile(rb"(?:WARC/\d|" + _ARC.pattern + rb")")
+
+
+def _warc_record(run: Run, key: str) -> Record | Unreadable:
+    lines: list[bytes] = []
+    first = run.line(MAX_LINE)
+    while True:
+        line = run.line(MAX_LINE)
+        if not line.strip(b"\r\n"):
+            break
+        lines.append(line)
+        if len(lines) > MAX_HEADERS or len(line) == MAX_LINE:
+            raw, _ = run.skip_to(_WARC)
+            return Unreadable(key, "the record's header has no end", (first + b"".join(lines) + raw)[:KEPT])
+    headers = parse_headers(lines)
+    return _block(run, key, headers.get("warc-type", "").strip().lower(), headers, first + b"".join(lines), _WARC)
+
+
+def _arc_record(run: Run, key: str) -> Record | Unreadable:
+    line = run.line(MAX_LINE)
+    fields = line.decode("utf-8", "replace").rstrip("\r\n").split(" ")
+    date = fields[2]
+    headers = {"warc-target-uri": fields[0], "content-type": fields[3], "content-length": fields[-1]}
+    if len(date) == 14:
+        headers["warc-date"] = f"{date[:4]}-{date[4:6]}-{date[6:8]}T{date[8:10]}:{date[10:12]}:{date[12:14]}Z"
+    kind = "filedesc" if fields[0].startswith("filedesc:") else "response"
+    return _block(run, key, kind, headers, line, _ARC)
+
+
+def _block(
+    run: Run, key: str, kind: str, headers: dict[str, str], head: bytes, start: re.Pattern[bytes]
+) -> Record | Unreadable:
+    stated = headers.get("content-length", "").strip()
+    if not _LENGTH.match(stated):
+        error = f"the record's length is {stated[:40]!r}, not a number of bytes"
+    elif int(stated) > MAX_RECORD:
+        error = f"a record of {stated} bytes; at most {MAX_RECORD} are read"
+    else:
+        length = int(stated)
+        # Looked at before it is taken: what a lying length covers may hold sound records.
+        gap = run.ahead(length, 8)
+        if gap is None:
+            error = f"the record says {length} bytes, and {run.left} are there"
+        else:
+            blank = len(gap) - len(gap.lstrip(b"\r\n"))
+            following = run.ahead(length + blank, 1024) if blank < len(gap) else b""
+            if not following or start.match(following):
+                return Record(key, kind, headers, run.read(length))
+            error = f"the record says {length} bytes, but no record begins after them"
+    if start.match(run.peek(1024)):
+        return Unreadable(key, error, head)
+    raw, _ = run.skip_to(start)
+    return Unreadable(key, error, (head + b"\r\n" + raw)[:KEPT])
+
+
+def _item(record: Record, source: str) -> Document | Skipped | Unreadable:
+    headers = record.headers
+    if record.kind == "conversion":
+        text = record.block.decode("utf-8", "replace")
+        return _document(record, source, {}, text=text)
+    if record.kind == "resource":
+        media = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media not in HTML_TYPES:
+            return Skipped(record.key, f"not html: {media[:60] or 'no type'}")
+        return _document(record, source, {"content_type": headers["content-type"][:200]}, html=record.block)
+    if record.kind != "response":
+        return Skipped(record.key, record.kind[:60] or "record without a type")
+    response = parse_response(record.block)
+    if response is None:
+        return Skipped(record.key, "not http")
+    if not 200 <= response.status < 300:
+        return Skipped(record.key, f"http {response.status}")
+    if not response.body:
+        return Skipped(record.key, "empty body")
+    if response.media_type not in ("", *HTML_TYPES, "application/octet-stream", "unknown/unknown"):
+        return Skipped(record.key, f"not html: {response.media_type[:60]}")
+    try:
+        body = decoded_body(response)
+    except BadBody as reason:
+        return Unreadable(record.key, str(reason), record.block[:KEPT])
+    if not is_html(response, body):
+        return Skipped(record.key, f"not html: {response.media_type[:60] or 'no type'}")
+    return _document(record, source, {"content_type": response.content_type}, html=body)
+
+
+def _document(
+    record: Record, source: str, metadata: dict[str, str], *, text: str = "", html: bytes | None = None
+) -> Document:
+    kept = {"date": record.headers.get("warc-date", "")[:40], **metadata}
+    if "warc-truncated" in record.headers:
+        kept["truncated"] = record.headers["warc-truncated"][:40]
+    return Document(
+        key=record.key,
+        text=text,
+        url=record.url,
+        domain=registered_domain(record.url) or source,
+        source=source,
+        metadata={name: value for name, value in kept.items() if value},
+        html=html,
+    )
