@@ -41,16 +41,14 @@ def dtype_for(vocabulary: int) -> str:
 class TokenShardWriter:
     """Writes one shard, `NNNNN.ds` and its two companions, document by document.
 
-    `dtype` is `uint16` or `uint32` (written little-endian). `suffix` is appended to the three file names, for callers
-    that rename outputs once they are whole.
+    `dtype` is `uint16` or `uint32` (written little-endian).
     """
 
-    def __init__(self, folder: Path | str, shard_number: int, dtype: str = "uint16", *, suffix: str = "") -> None:
+    def __init__(self, folder: Path | str, shard_number: int, dtype: str = "uint16") -> None:
         if dtype not in ("uint16", "uint32"):
             raise ValueError(f"token shards hold uint16 or uint32, not {dtype!r}")
         self.folder = Path(folder)
         self.name = f"{shard_number:05d}"
-        self.suffix = suffix
         self.documents = 0
         self.tokens = 0
         self._dtype = np.dtype(dtype).newbyteorder("<")
@@ -65,7 +63,7 @@ class TokenShardWriter:
         self._index: BinaryIO = self._path(".ds.index").open("wb")
 
     def _path(self, kind: str) -> Path:
-        return self.folder / f"{self.name}{kind}{self.suffix}"
+        return self.folder / f"{self.name}{kind}"
 
     def add(
         self,

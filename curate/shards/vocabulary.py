@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,6 @@ class VocabularyError(ValueError):
 
 def domain_word(domain: str) -> str:
     return f"{_DOMAIN}{domain}|>"
-
-
-def frequent_domains(counts: Mapping[str, int], limit: int) -> list[str]:
-    """The `limit` domains with the highest counts, ties in alphabetical order."""
-    return sorted((domain for domain in counts if domain), key=lambda domain: (-counts[domain], domain))[:limit]
 
 
 class Vocabulary:

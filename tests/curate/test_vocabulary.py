@@ -19,7 +19,6 @@ from curate.shards.vocabulary import (
     VocabularyError,
     build_vocabulary,
     domain_word,
-    frequent_domains,
 )
 from synth.codes import compact_table, record_text, reserved_words
 
@@ -123,10 +122,6 @@ def test_what_is_no_tokenizer_is_named(tmp_path):
         build_vocabulary(kind="file", file=tmp_path / "bad.json")
     with pytest.raises(VocabularyError, match="bpe, joint, compact, file"):
         build_vocabulary(kind="unigram")
-
-
-def test_frequent_domains_are_chosen_by_count_then_by_name():
-    assert frequent_domains({"b.org": 2, "a.org": 2, "c.org": 9, "": 50, "d.org": 1}, 3) == ["c.org", "a.org", "b.org"]
 
 
 def documents():
