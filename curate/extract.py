@@ -1,0 +1,207 @@
+"""HTML to text: the step that ends the first stage, so that no threshold ever costs a second extraction."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from curate.document import Document, Drop
+from curate.step import Step, param
+
+if TYPE_CHECKING:
+    from lxml.html import HtmlElement
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_CHARSET = re.compile(rb"charset\s{0,8}=\s{0,8}[\"']?\s{0,8}([A-Za-z0-9_:.-]{2,40})", re.IGNORECASE)
+_META = re.compile(rb"<meta\s[^>]{0,1000}>", re.IGNORECASE)
+_META_SCANNED = 4096
+# WHATWG's encoding standard: what these labels say is not what pages that carry them are written in.
+_LABELS = {
+    "iso-8859-1": "windows-1252",
+    "latin1": "windows-1252",
+    "latin-1": "windows-1252",
+    "us-ascii": "windows-1252",
+    "ascii": "windows-1252",
+    "iso-8859-9": "windows-1254",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "gb_2312-80": "gb18030",
+    "shift_jis": "cp932",
+    "shift-jis": "cp932",
+    "sjis": "cp932",
+    "x-sjis": "cp932",
+    "euc-kr": "cp949",
+    "ks_c_5601-1987": "cp949",
+    "big5": "big5hkscs",
+}
+_NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
+_TITLE = 300
+
+
+@dataclass(frozen=True)
+class Extract(Step):
+    """HTML -> text; documents that are text already pass as they are.
+
+    Bounds are counted in bytes, elements and depth, so that they decide alike on every machine. The page's title stays
+    in the metadata. A page that the extractor fails on is dropped alone, with the error as the value.
+    """
+
+    name: ClassVar[str] = "extract"
+    version: ClassVar[int] = 1
+    libraries: ClassVar[tuple[str, ...]] = ("trafilatura", "resiliparse", "lxml", "lxml_html_clean", "justext")
+    ends_stage: ClassVar[bool] = True
+
+    engine: str = param(
+        "trafilatura",
+        "trafilatura: best text; resiliparse: ten times as fast",
+        choices=("trafilatura", "resiliparse"),
+    )
+    favor_precision: bool = param(
+        True,
+        "trafilatura: rather less text than boilerplate",
+        source="FineWeb (Penedo et al. 2024)",
+    )
+    include_comments: bool = param(False, "keep readers' comments")
+    include_tables: bool = param(True, "keep the text of tables")
+    max_bytes: int = param(10_000_000, "bytes of HTML; larger pages are dropped", ge=1)
+    max_nodes: int = param(100_000, "elements of a page; pages with more are dropped", ge=1)
+    max_depth: int = param(250, "elements nested in one another; deeper pages are dropped", ge=1, le=1000)
+
+    def open(self) -> None:
+        """Load the extractor; also silences its log, which names pages that are dropped with a reason here."""
+        import logging
+
+        if self.engine == "trafilatura":
+            import trafilatura  # noqa: F401
+
+            for name in ("trafilatura", "htmldate", "justext", "courlan"):
+                logging.getLogger(name).setLevel(logging.CRITICAL)
+        import resiliparse.extract.html2text  # noqa: F401
+
+    def apply(self, documents: Iterable[Document]) -> Iterator[Document | Drop]:
+        for document in documents:
+            if document.html is None:
+                yield document
+            else:
+                yield self._extracted(document, document.html)
+
+    def _extracted(self, document: Document, html: bytes) -> Document | Drop:
+        document.html = None
+        if len(html) > self.max_bytes:
+            return Drop(document, self.name, "too_large", len(html), self.max_bytes)
+        try:
+            page = decode_html(html, document.metadata.get("content_type", ""))
+            tree = _parsed(page)
+            if tree is None:
+                return Drop(document, self.name, "empty", len(html))
+            nodes = int(tree.xpath("count(//*)"))
+            if nodes > self.max_nodes:
+                return Drop(document, self.name, "too_many_nodes", nodes, self.max_nodes)
+            if _deeper_than(tree, self.max_depth):
+                return Drop(document, self.name, "too_deep", f"more than {self.max_depth}", self.max_depth)
+            title = _title(tree)
+            text = self._text(page, tree)
+        except MemoryError:
+            raise
+        except Exception as error:
+            return Drop(document, self.name, "failed", f"{type(error).__name__}: {error}"[:300])
+        text = _NOT_TEXT.sub("", text).strip()
+        if not text:
+            return Drop(document, self.name, "empty", len(html))
+        if title:
+            document.metadata["title"] = title
+        document.rewrite(text)
+        return document
+
+    def _text(self, page: str, tree: HtmlElement) -> str:
+        if self.engine == "resiliparse":
+            from resiliparse.extract.html2text import extract_plain_text
+
+            return extract_plain_text(
+                page,
+                main_content=True,
+                preserve_formatting=True,
+                alt_texts=False,
+                links=False,
+                comments=self.include_comments,
+            )
+        from trafilatura import extract
+
+        # No `deduplicate`: its cache outlives the page, and the text would depend on the pages before. No metadata:
+        # they take a third of the time, and htmldate's answers depend on today's date.
+        text = extract(
+            tree,
+            favor_precision=self.favor_precision,
+            include_comments=self.include_comments,
+            include_tables=self.include_tables,
+            deduplicate=False,
+            with_metadata=False,
+        )
+        return text or ""
+
+
+def decode_html(html: bytes, content_type: str = "") -> str:
+    """A page's characters. Its encoding is that of its byte-order mark, of the HTTP header, of its first `meta`, or
+    else detected from the bytes, in this order; bytes that the encoding does not know become U+FFFD.
+
+    A UTF-8 page under another label is read as UTF-8 when all its bytes are sound UTF-8 and some are not ASCII: wrong
+    labels are common, and text in another encoding is almost never sound UTF-8 by chance.
+    """
+    for mark, name in _BOMS:
+        if html.startswith(mark):
+            return html[len(mark) :].decode(name, "replace")
+    try:
+        return html.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    label = _CHARSET.search(content_type.encode("ascii", "replace"))
+    if label is None:
+        for meta in _META.finditer(html[:_META_SCANNED]):
+            if label := _CHARSET.search(meta.group()):
+                break
+    if label is not None:
+        name = label.group(1).decode("ascii").lower()
+        try:
+            return html.decode(_codec(name), "replace")
+        except LookupError:
+            pass
+    from resiliparse.parse.encoding import detect_encoding
+
+    try:
+        return html.decode(_codec(str(detect_encoding(html) or "windows-1252").lower()), "replace")
+    except LookupError:
+        return html.decode("windows-1252", "replace")
+
+
+def _codec(label: str) -> str:
+    """The codec behind a label. Raises LookupError for none, and for codecs that are not of text."""
+    info = codecs.lookup(_LABELS.get(label, label))
+    if not getattr(info, "_is_text_encoding", True) or info.name in ("utf-7", "idna", "punycode", "unicode_escape"):
+        raise LookupError(label)
+    if info.name in ("raw-unicode-escape", "raw_unicode_escape", "unicode-escape", "mbcs", "undefined"):
+        raise LookupError(label)
+    return info.name
+
+
+def _parsed(page: str) -> HtmlElement | None:
+    from trafilatura.utils import load_html
+
+    return load_html(page)
+
+
+def _deeper_than(tree: HtmlElement, depth: int) -> bool:
+    """One path step for each level: libxml2 goes through the tree level by level, in linear time."""
+    return bool(tree.getroottree().xpath(f"boolean({'/*' * (depth + 1)})"))
+
+
+def _title(tree: HtmlElement) -> str:
+    return _NOT_TEXT.sub("", " ".join(str(tree.xpath("string((//title)[1])")).split()))[:_TITLE]
