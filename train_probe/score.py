@@ -10,7 +10,7 @@ import torch
 from train_probe.facts import Facts
 from train_probe.model import GPT2RoPE
 
-_ROWS = 256
+_LOGITS = 1 << 23  # logits held at once
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,17 @@ def score(model: GPT2RoPE, facts: Facts, begin: int) -> Losses:
     owner = facts.spans[:, 0]
     lengths = np.array([len(row) for row in facts.rows])
     by_length = np.argsort(lengths, kind="stable")
-    for first in range(0, len(by_length), _ROWS):
-        chosen = by_length[first : first + _ROWS]
+    rows = max(1, _LOGITS // (facts.vocabulary * int(lengths.max())))
+    for first in range(0, len(by_length), rows):
+        chosen = by_length[first : first + rows]
         width = 1 + int(lengths[chosen].max())
         tokens = np.full((len(chosen), width), facts.end_of_text)
         tokens[:, 0] = begin
         for line, row in enumerate(chosen):
             tokens[line, 1 : 1 + lengths[row]] = facts.rows[row]
         batch = torch.from_numpy(tokens).to(device)
-        logits = model(batch[:, :-1]).double()
-        loss = logits.logsumexp(2) - logits.gather(2, batch[:, 1:, None])[..., 0]
+        logits = model(batch[:, :-1])
+        loss = (logits.logsumexp(2) - logits.gather(2, batch[:, 1:, None])[..., 0]).double()
         # Position i of `loss` is body token i: the row's first token is predicted from `begin`.
         through = np.concatenate([np.zeros((len(chosen), 1)), loss.cpu().numpy().cumsum(1)], 1)
         line_of = {int(row): line for line, row in enumerate(chosen)}

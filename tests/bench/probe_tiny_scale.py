@@ -18,12 +18,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "train_probe")]
 
-ARMS: list[dict[str, Any]] = [
-    {"arm": "facts alone"},
-    {"arm": "+ endless junk", "junk_kind": "endless", "junk_ratio": 0.875},
-    {"arm": "+ endless junk, domain tokens", "junk_kind": "endless", "junk_ratio": 0.875, "tagged": True},
-    {"arm": "+ repetitive junk", "junk_kind": "repetitive", "junk_ratio": 0.875, "junk_people": 50},
-]
+from probe_world import JUNK_ARMS, tiny_scale  # noqa: E402
 
 
 def lines(
@@ -40,16 +35,12 @@ def lines(
     weight_decay: float = 0.01,
 ) -> Iterator[dict[str, Any]]:
     """Results of every arm at every learning rate, for one seed, in a vocabulary that also holds 1 024 page tokens."""
-    from probe_world import World
-
     from train_probe.plan import plan_of
     from train_probe.train import run_plan
 
     training = {"batch": batch, "warmup": warmup, "window": window, "weight_decay": weight_decay}
     with tempfile.TemporaryDirectory() as folder:
-        world = World(
-            Path(folder), people=people, exposures=exposures, parts=(256, 256), values=6, pool=64, words=1024, seed=seed
-        )
+        world = tiny_scale(Path(folder), seed, people=people, exposures=exposures)
         for rate in rates:
             for arm in arms:
                 run = arm | {"exposures": exposures, "seed": seed, "learning_rate": rate}
@@ -72,7 +63,7 @@ def main() -> None:
     parser.add_argument("--weight-decay", type=float, default=0.01)
     chosen = vars(parser.parse_args())
     seeds, rates = chosen.pop("seeds"), chosen.pop("learning_rates")
-    arms = [ARMS[number] for number in chosen.pop("arms")]
+    arms = [JUNK_ARMS[number] for number in chosen.pop("arms")]
     for seed in seeds:
         for result in lines(seed, rates, arms, **chosen):
             result.pop("shards")

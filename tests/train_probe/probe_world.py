@@ -13,6 +13,13 @@ from curate.shards.tokens import METADATA, TokenShardWriter, describe
 
 END_OF_TEXT, TAG, PAGE_TAG = 0, 1, 2
 
+JUNK_ARMS: list[dict[str, Any]] = [
+    {"arm": "facts alone"},
+    {"arm": "+ endless junk", "junk_kind": "endless", "junk_ratio": 0.875},
+    {"arm": "+ endless junk, domain tokens", "junk_kind": "endless", "junk_ratio": 0.875, "tagged": True},
+    {"arm": "+ repetitive junk", "junk_kind": "repetitive", "junk_ratio": 0.875, "junk_people": 50},
+]
+
 
 class World:
     """`people` records of `values` values of a pool of `pool`, names of `parts`, and pages over `words` tokens.
@@ -132,3 +139,8 @@ class World:
             domains=[{"name": "facts", "token": TAG}, {"name": "pages.example", "token": PAGE_TAG}],
         )
         (folder / METADATA).write_text(json.dumps(metadata))
+
+
+def tiny_scale(folder: Path, seed: int, people: int = 400, exposures: int = 150) -> World:
+    """The size of the demo: 6 values of 64, names of 2 x 256, in a vocabulary that also holds 1 024 words of pages."""
+    return World(folder, people=people, exposures=exposures, parts=(256, 256), values=6, pool=64, words=1024, seed=seed)
