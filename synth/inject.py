@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,10 +11,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from curate.document import Document
+from curate.shards.vocabulary import OTHER
 from curate.step import Drop, Injection, Record, Round, param, partition_key
 from synth.codes import compact_table, record_text, reserved_words
 from synth.facts import FactsError, FactTable
-from synth.people import biography, people_table
+from synth.people import biography, people_table, read_pools
 from synth.streams import permutation, stream
 
 SOURCE = "inject"
@@ -71,23 +74,25 @@ class Inject(Injection):
     attributes: int = param(6, "compact: how many attributes a person has", ge=1, le=256)
 
     def __post_init__(self) -> None:
-        if self.kind == "compact":
+        if not re.fullmatch(r"[A-Za-z0-9._-]+", self.domain) or self.domain == OTHER:
+            raise FactsError(
+                f"`domain` is a name of letters, digits, '.', '_' and '-', and not {OTHER!r}: {self.domain!r}"
+            )
+        if self.kind == "people":
+            pools = read_pools(self.pools)
+            sizes = [len(pools[part]) for part in ("first_name", "middle_name", "last_name")]
+            remedy = "give larger `pools`"
+        else:
             if self.pools is not None:
                 raise FactsError("`pools` are names for `kind: people`; compact records have words of their own")
             if not self.name_parts or any(not 1 <= size <= 65_536 for size in self.name_parts):
                 raise FactsError(
                     "`name_parts` lists the size of each part, between 1 and 65536: for example [256, 256]"
                 )
-            available = 1
-            for size in self.name_parts:
-                available *= size
-            if self.people > available:
-                sizes = " x ".join(map(str, self.name_parts))
-                raise FactsError(
-                    f"there are {available} names ({sizes}) for {self.people} people; enlarge `name_parts`"
-                )
-        if not self.domain or any(character.isspace() for character in self.domain):
-            raise FactsError(f"`domain` is a name without spaces, not {self.domain!r}")
+            sizes, remedy = self.name_parts, "enlarge `name_parts`"
+        if self.people > math.prod(sizes):
+            shown = " x ".join(map(str, sizes))
+            raise FactsError(f"there are {math.prod(sizes)} names ({shown}) for {self.people} people; {remedy}")
 
     def table(self) -> FactTable:
         """The facts themselves."""

@@ -132,7 +132,9 @@ def test_the_facts_beside_the_shards_are_those_in_the_text(tmp_path):
         ({"people": 65_537}, r"65536 names \(256 x 256\) for 65537 people"),
         ({"pools": "folder"}, "compact records have words of their own"),
         ({"name_parts": []}, r"for example \[256, 256\]"),
-        ({"domain": "two words"}, "a name without spaces"),
+        ({"domain": "two words"}, "a name of letters, digits"),
+        ({"domain": "other"}, "and not 'other'"),
+        ({"kind": "people", "pools": "no/such/folder"}, r"cannot read the pool no/such/folder/first_name\.txt"),
     ],
 )
 def test_parameters_that_do_not_fit_together_are_refused(parameters, message):
