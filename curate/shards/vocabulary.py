@@ -123,8 +123,8 @@ def build_vocabulary(
     """
     if kind not in KINDS:
         raise VocabularyError(f"a vocabulary is one of {', '.join(KINDS)}, not {kind!r}")
-    if kind in ("joint", "compact") and not reserved:
-        raise VocabularyError(f"a {kind} vocabulary needs the words of compact records, and none were given")
+    if kind == "compact" and not reserved:
+        raise VocabularyError("a compact vocabulary needs the words of compact records, and none were given")
     own = [domain for domain in dict.fromkeys(domains) if domain and domain != OTHER]
     special = [END_OF_TEXT, *map(domain_word, own), domain_word(OTHER)]
     words = [*special, *(reserved if kind != "bpe" else ())]

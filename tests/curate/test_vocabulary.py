@@ -120,6 +120,8 @@ def test_what_is_no_tokenizer_is_named(tmp_path):
     (tmp_path / "bad.json").write_text("{}")
     with pytest.raises(VocabularyError, match=r"bad\.json: this is no tokenizer\.json"):
         build_vocabulary(kind="file", file=tmp_path / "bad.json")
+    with pytest.raises(VocabularyError, match="needs the words of compact records"):
+        build_vocabulary(kind="compact")
     with pytest.raises(VocabularyError, match="bpe, joint, compact, file"):
         build_vocabulary(kind="unigram")
 
