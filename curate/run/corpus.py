@@ -19,12 +19,12 @@ from curate.run.publish import Publication, publish
 from curate.run.stage import Stage, cut
 from curate.run.summary import summarise
 from curate.run.tasks import EmitTask, MapTask, ReduceTask, Task
-from curate.run.unit import TEMPORARY, content_of, write_atomically
+from curate.run.unit import TEMPORARY, content_of, manifest_path, write_atomically
 from curate.sources import Partition, read_partition
 from curate.step import CorpusStep, Step
 
-OWNED = ("stages", "rounds", "ledger", "quarantine", "text", "tokens", "facts")
-"""Folders of an output folder that belong to the run: what no unit of the present run wrote is removed from them."""
+OWNED = ("stages", "rounds", "ledger", "quarantine", "text", "tokens", "facts", "manifests")
+"""Folders that belong to the run alone: what no unit of the present run wrote is removed from them."""
 
 
 @dataclass
@@ -67,7 +67,8 @@ class CorpusRun:
             except BaseException:
                 _remove_temporaries(self.out)
                 raise
-            self._remove_strangers()
+            for owned in OWNED:
+                self.remove_strangers(self.out / owned)
             summary = summarise(
                 name=self.name,
                 stages=self.stages,
@@ -124,8 +125,7 @@ class CorpusRun:
         tasks = []
         for number, partition in enumerate(self.partitions):
             task = self._map_task(stage, number)
-            prefix = f"{partition.source}/{partition.relative}@"
-            task.killed = {key: why for key, why in self._killed.items() if key.startswith(prefix)}
+            task.killed = {key: why for key, why in self._killed.items() if partition.holds(key)}
             if stage.number == 0:
                 task.source, task.limit = partition, quotas[number]
             else:
@@ -145,7 +145,7 @@ class CorpusRun:
         reduced: list[ReduceTask] = []
         for number, one in enumerate(rounds):
             folder = f"{stage.folder}-{number}-{one.name}"
-            common = {"root": self.out, "folder": folder, "step": step, "round_number": number}
+            common: dict[str, Any] = {"root": self.out, "folder": folder, "step": step, "round_number": number}
             emits: list[EmitTask] = []
             if one.takes_documents:
                 for partition, path in enumerate(self.documents_after(stage.number - 1)):
@@ -186,17 +186,16 @@ class CorpusRun:
         self._killed[key] = reason
         return replace(task, killed={**task.killed, key: reason})
 
-    def _remove_strangers(self) -> None:
+    def remove_strangers(self, folder: Path) -> None:
         """Remove what an earlier run with other inputs or steps left, so that the folder holds one corpus."""
-        known = {self.out / f"{name}.manifest.json" for name in self._manifests}
+        known = {manifest_path(self.out, name) for name in self._manifests}
         known |= {self.out / path for manifest in self._manifests.values() for path in manifest["outputs"]}
-        for owned in OWNED:
-            for path in sorted((self.out / owned).rglob("*"), reverse=True):
-                if path.is_dir():
-                    if not any(path.iterdir()):
-                        path.rmdir()
-                elif path not in known:
-                    path.unlink()
+        for path in sorted(folder.rglob("*"), reverse=True):
+            if path.is_dir():
+                if not any(path.iterdir()):
+                    path.rmdir()
+            elif path not in known:
+                path.unlink()
 
 
 class _lock:

@@ -72,12 +72,11 @@ class _Unit:
         raise NotImplementedError
 
     def run(self, beat: Beat) -> dict[str, Any]:
-        manifest = self.root / f"{self.name}.manifest.json"
         wanted = fingerprint({"inputs": self.inputs, **self.configuration()})
-        done = finished(self.root, manifest, wanted)
+        done = finished(self.root, self.name, wanted)
         if done is not None:
             return {**done, "skipped_unit": True}
-        outputs = Outputs(self.root, manifest)
+        outputs = Outputs(self.root, self.name)
         return outputs.commit(wanted, **self.write(outputs, beat))
 
 
@@ -171,7 +170,7 @@ class TokenTask(_Unit):
         return {"domain": self.rendering.domain, "sources": self.sources, "tokenizers": library_version("tokenizers")}
 
     def write(self, outputs: Outputs, beat: Beat) -> dict[str, Any]:
-        from curate.shards.tokens import write_token_shard
+        from curate.shards.rendering import write_token_shard
         from curate.shards.vocabulary import Vocabulary
 
         with outputs.scratch((self.root / self.name).parent) as scratch:
@@ -201,7 +200,7 @@ class TokenMetadataTask(_Unit):
         return {"domain": self.rendering.domain, "sources": self.sources}
 
     def write(self, outputs: Outputs, beat: Beat) -> dict[str, Any]:
-        from curate.shards.tokens import token_set_metadata
+        from curate.shards.rendering import token_set_metadata
         from curate.shards.vocabulary import Vocabulary
 
         folder = (self.root / self.name).parent
@@ -282,6 +281,8 @@ def _tokens(run: CorpusRun, engine: LocalEngine, injection: Injection | None) ->
             )
         ]
         shards = run.do(engine, f"tokens: {rendering.name}", tasks)
+        # The metadata describes every shard in the folder: no shard of an earlier run may lie there.
+        run.remove_strangers(run.out / "tokens" / rendering.name)
         metadata = TokenMetadataTask(run.out, [*content_of(shards), identity], rendering, vocabulary.path, sources)
         tokens[rendering.name] = run.do(engine, f"tokens: {rendering.name}", [metadata])[0]["tokens"]
     return vocabulary, tokens

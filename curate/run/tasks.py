@@ -33,7 +33,8 @@ READING = "reading"
 class Task(Protocol):
     """One unit of work. `name` is its place in the output folder; `run` does it, or finds it done."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def run(self, beat: Beat) -> dict[str, Any]: ...
 
@@ -96,14 +97,13 @@ class MapTask:
         )
 
     def run(self, beat: Beat) -> dict[str, Any]:
-        manifest = self.root / f"{self.name}.manifest.json"
         wanted = self._fingerprint()
-        done = finished(self.root, manifest, wanted)
+        done = finished(self.root, self.name, wanted)
         if done is not None:
             return {**done, "skipped_unit": True}
         for step in self.stage.steps:
             step.open()
-        outputs = Outputs(self.root, manifest)
+        outputs = Outputs(self.root, self.name)
         ledger_path = self.root / f"ledger/{self.stage.folder}/{self.partition:05d}.jsonl.zst"
         quarantine_path = self.root / f"quarantine/{self.stage.folder}/{self.partition:05d}.jsonl.zst"
         lost: list[Unreadable] = []
@@ -221,7 +221,6 @@ class EmitTask:
         return self.root / f"{self.name}.records"
 
     def run(self, beat: Beat) -> dict[str, Any]:
-        manifest = self.root / f"{self.name}.manifest.json"
         wanted = fingerprint(
             {
                 "step": describe_step(self.step),
@@ -230,14 +229,14 @@ class EmitTask:
                 "inputs": self.inputs,
             }
         )
-        done = finished(self.root, manifest, wanted)
+        done = finished(self.root, self.name, wanted)
         if done is not None:
             return {**done, "skipped_unit": True}
         self.step.open()
         sections: list[list[Record]] = [[] for _ in range(self.buckets)]
         for key, value in self._emit(self.step.rounds()[self.round_number], beat):
             sections[bucket_of(key, self.buckets)].append((key, value))
-        outputs = Outputs(self.root, manifest)
+        outputs = Outputs(self.root, self.name)
         with outputs.open(self.path) as stream:
             write_sections(stream, sections)
         return outputs.commit(wanted)
@@ -278,7 +277,6 @@ class ReduceTask:
         return self.root / f"{self.name}.records"
 
     def run(self, beat: Beat) -> dict[str, Any]:
-        manifest = self.root / f"{self.name}.manifest.json"
         wanted = fingerprint(
             {
                 "step": describe_step(self.step),
@@ -289,7 +287,7 @@ class ReduceTask:
                 "inputs": self.inputs,
             }
         )
-        done = finished(self.root, manifest, wanted)
+        done = finished(self.root, self.name, wanted)
         if done is not None:
             return {**done, "skipped_unit": True}
         self.step.open()
@@ -299,7 +297,7 @@ class ReduceTask:
         for key, values in by_key(incoming):
             for record in rounds.reduce(key, values):
                 sections[int.from_bytes(record[0], "big") if self.last else 0].append(record)
-        outputs = Outputs(self.root, manifest)
+        outputs = Outputs(self.root, self.name)
         with outputs.open(self.path) as stream:
             write_sections(stream, sections)
         return outputs.commit(wanted)

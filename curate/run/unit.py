@@ -81,12 +81,17 @@ def describe_step(step: Step) -> dict[str, Any]:
     }
 
 
+def manifest_path(root: Path, name: str) -> Path:
+    """Manifests stand apart from the data, so that a folder of shards holds shards and nothing else."""
+    return root / "manifests" / f"{name}.json"
+
+
 class Outputs:
     """The files of one unit while they are being written; `commit` makes them appear, and then the manifest."""
 
-    def __init__(self, root: Path, manifest: Path) -> None:
+    def __init__(self, root: Path, name: str) -> None:
         self.root = root
-        self.manifest = manifest
+        self.manifest = manifest_path(root, name)
         self._paths: list[Path] = []
 
     @contextlib.contextmanager
@@ -135,10 +140,10 @@ def write_atomically(path: Path, data: bytes) -> None:
     temporary.replace(path)
 
 
-def finished(root: Path, manifest: Path, wanted: str) -> dict[str, Any] | None:
+def finished(root: Path, name: str, wanted: str) -> dict[str, Any] | None:
     """The manifest of a unit that need not run again, or None."""
     try:
-        found = orjson.loads(manifest.read_bytes())
+        found = orjson.loads(manifest_path(root, name).read_bytes())
     except (OSError, orjson.JSONDecodeError):
         return None
     if found.get("format") != FORMAT or found.get("fingerprint") != wanted:

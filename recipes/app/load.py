@@ -205,9 +205,10 @@ def _steps(raw: Any, folder: Path, lines: dict[tuple[Any, ...], int], problems: 
     """Build each step; note every mistake instead of stopping at the first."""
     built: list[Step] = []
     for number, item in enumerate(raw if isinstance(raw, list) else []):
-        where = ("steps", number)
+        where: tuple[Any, ...] = ("steps", number)
+        given: Any = None
         if isinstance(item, str):
-            name, given = item, {}
+            name = item
         elif isinstance(item, dict) and len(item) == 1:
             name, given = next(iter(item.items()))
             where = (*where, name)
@@ -269,7 +270,7 @@ def _cross_check(
     names = [step.name for step in steps]
     for name, tokens in recipe.output.tokens.items():
         if tokens.source == "extract" and "extract" not in names:
-            where = ("output", "tokens", name)
+            where: tuple[str, ...] = ("output", "tokens", name)
             problems.append(Problem(_line(lines, where), ".".join(where), "`from: extract` needs a step `extract`"))
     if recipe.output.tokenizer.kind in ("joint", "compact") and recipe.output.tokens and "inject" not in names:
         message = f"a {recipe.output.tokenizer.kind} vocabulary holds compact records: add a step `inject`"
@@ -321,10 +322,10 @@ def _problem(error: Any, model: type[pydantic.BaseModel], lines: dict[tuple[Any,
     return Problem(_line(lines, where), shown, message)
 
 
-def _allowed(model: Any, where: tuple[Any, ...]) -> list[str]:
+def _allowed(model: type[pydantic.BaseModel], where: tuple[Any, ...]) -> list[str]:
     """The keys that may stand at a place of the recipe."""
     for part in where:
-        if isinstance(part, int) or not isinstance(model, type):
+        if isinstance(part, int):
             continue
         item = model.model_fields.get(part) or next((f for f in model.model_fields.values() if f.alias == part), None)
         if item is None:

@@ -22,13 +22,14 @@ def run_probe(loaded: Loaded, out: Path, processes: int | None = None) -> list[d
     probe = loaded.recipe.probe
     if probe is None:
         raise ValueError(f"recipe '{loaded.recipe.name}' has no `probe:` part: there is nothing to train")
+    from train_probe.progress import Printer
     from train_probe.train import run_plan
 
     plan = make_plan(probe, out)
     plan["processes"] = processes
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(out / "plan.json", json.dumps(plan, indent=2).encode())
-    return run_plan(out / "plan.json", out)
+    return run_plan(out / "plan.json", out, Printer())
 
 
 def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
@@ -68,10 +69,13 @@ def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
 def _corpus(probe: Probe, out: Path) -> Path:
     """The folder with facts and token sets: a finished run, or one made of facts alone."""
     if probe.facts is not None:
-        from synth.inject import facts_corpus
+        from synth.corpus import facts_corpus
+        from synth.inject import Inject
 
         folder = out / "corpus"
-        facts_corpus(folder, build_step("inject", probe.facts), name=probe.useful)
+        inject = build_step("inject", probe.facts)
+        assert isinstance(inject, Inject)
+        facts_corpus(folder, inject, name=probe.useful)
         return folder.resolve()
     if probe.corpus is None:
         raise ValueError(

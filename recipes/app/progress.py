@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
+from rich.progress import TaskID
 
 from curate.run.local import Progress
 
@@ -36,7 +37,7 @@ def _bars(console: Console) -> Iterator[Callable[[Progress], None]]:
         TimeElapsedColumn(),
     )
     with Bars(*columns, console=console) as bars:
-        numbers: dict[int, int] = {}
+        numbers: dict[int, TaskID] = {}
 
         def update(progress: Progress) -> None:
             number = numbers.get(id(progress))
