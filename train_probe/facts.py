@@ -178,6 +178,8 @@ def useful_documents(shards: TokenShards) -> Documents:
     start, length, entity, exposure = (
         np.concatenate([part[column] for part in parts] or [np.zeros(0)]).astype(np.int64) for column in range(4)
     )
+    if len(length) and length.min() < 1:
+        raise PlanError(f"{shards.folder}: a document that exposes a fact holds no tokens of it")
     return Documents(tokens, start, length, entity, exposure)
 
 

@@ -5,6 +5,7 @@ Which process trains a run changes nothing in its result. A process that dies co
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -68,8 +69,13 @@ def pooled(numbers: list[int], processes: int, start: Callable[[], Work], send: 
         process = context.Process(target=_serve, args=(theirs, start), daemon=True)
         process.start()
         theirs.close()
-        busy[ours] = (process, waiting.pop())
-        ours.send(busy[ours][1])
+        assign(ours, process)
+
+    def assign(connection: Connection, process: BaseProcess) -> None:
+        busy[connection] = (process, waiting.pop())
+        # A process that is dead by now is met again below, as the end of its connection.
+        with contextlib.suppress(OSError):
+            connection.send(busy[connection][1])
 
     try:
         for _ in range(min(processes, len(numbers))):
@@ -89,11 +95,10 @@ def pooled(numbers: list[int], processes: int, start: Callable[[], Work], send: 
                     continue
                 if not isinstance(event, Advanced):
                     if waiting:
-                        busy[connection] = (process, waiting.pop())
-                        connection.send(busy[connection][1])
+                        assign(connection, process)
                     else:
-                        connection.send(None)
                         del busy[connection]
+                        connection.close()  # the end of its input is the end of its work
                         process.join()
                 send(event)
     finally:
@@ -104,7 +109,8 @@ def pooled(numbers: list[int], processes: int, start: Callable[[], Work], send: 
 def _serve(connection: Connection, start: Callable[[], Work]) -> None:
     try:
         work: Work | None = None
-        while (number := connection.recv()) is not None:
+        while True:
+            number = connection.recv()
             try:
                 work = work or start()
             except Exception as error:

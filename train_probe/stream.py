@@ -25,11 +25,11 @@ def exposure_order(documents: Documents, people: int, exposures: int, seed: int)
 
     Raises PlanError unless each person has each of exposures 0 .. `exposures` - 1 exactly once.
     """
-    used = np.flatnonzero(documents.exposure < exposures)
-    place = documents.exposure[used] * people + documents.entity[used]
-    seen = np.bincount(place, minlength=exposures * people) if len(used) else np.zeros(exposures * people, np.int64)
-    if len(seen) > exposures * people:
+    if len(documents.entity) and documents.entity.max() >= people:
         raise PlanError(f"the useful shards expose person {documents.entity.max()}; the facts have {people} people")
+    used = np.flatnonzero((documents.exposure >= 0) & (documents.exposure < exposures))
+    place = documents.exposure[used] * people + documents.entity[used]
+    seen = np.bincount(place, minlength=exposures * people)
     if np.any(seen != 1):
         exposure, person = divmod(int(np.argmax(seen != 1)), people)
         raise PlanError(

@@ -11,7 +11,7 @@ from probe_world import END_OF_TEXT, PAGE_TAG, TAG, World
 from train_probe.counter import permutation
 from train_probe.facts import Documents, read_inputs
 from train_probe.plan import PlanError, plan_of
-from train_probe.stream import JunkRecords, Stream, UsefulWindows, page_width
+from train_probe.stream import JunkRecords, Stream, UsefulWindows, exposure_order, page_width
 
 ENDLESS = {"junk_kind": "endless", "junk_ratio": 0.875}
 REPETITIVE = {"junk_kind": "repetitive", "junk_ratio": 0.875, "junk_people": 9}
@@ -176,3 +176,15 @@ def test_people_of_one_seed_cut_in_windows_keep_every_token(world):
     seen = np.concatenate([block.reshape(-1) for step in one.batches() for block in step])
     assert len(seen) == one.tokens == 5 * 22 * 6
     assert (seen == END_OF_TEXT).sum() == 5 * 22
+
+
+def test_a_person_whom_the_facts_do_not_know_is_refused():
+    documents = Documents(np.arange(8), np.arange(4), np.ones(4, int), np.array([0, 1, 2, 3]), np.zeros(4, int))
+    with pytest.raises(PlanError, match="expose person 3; the facts have 3 people"):
+        exposure_order(documents, people=3, exposures=1, seed=0)
+
+
+def test_a_fact_that_stands_twice_in_the_shards_is_refused():
+    documents = Documents(np.arange(8), np.arange(4), np.ones(4, int), np.array([0, 1, 1, 2]), np.zeros(4, int))
+    with pytest.raises(PlanError, match="exposure 0 of person 1 2 times, not once"):
+        exposure_order(documents, people=3, exposures=1, seed=0)
