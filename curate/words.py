@@ -21,7 +21,7 @@ from pathlib import Path
 _TABLES = Path(__file__).with_name("english_words.json")
 _USER_INFO = r"(?:\S+(?::\S*)?@)?"
 _LONG = 4096
-_TAIL = 64
+_TAIL = 16
 _SPACE_THAT_IS_A_TOKEN = re.compile(r"^\s|\s\s|[^\S ]")
 _RUN = re.compile(r"(\s+)|\S+")
 
@@ -39,7 +39,9 @@ class EnglishSplitter:
         self._url = re.compile(url).match
         self._url_head = re.compile(url.removesuffix(r"(?:[/?#]\S*)?$") + "[/?#]").match
         self.sentence_ends = frozenset(tables["sentence_ends"])
-        self.specials: dict[str, tuple[str, ...]] = {chunk: tuple(rule) for chunk, rule in tables["specials"].items()}
+        self.specials: dict[str, tuple[str, ...]] = {
+            chunk: tuple(rule.split(" ")) for chunk, rule in tables["specials"].items()
+        }
         self._longest_special = max(map(len, self.specials))
         self._merges: dict[str, list[tuple[tuple[str, ...], str]]] = {}
         for chunk in self.specials:

@@ -28,7 +28,7 @@ def main() -> None:
         "url": tokenizer.url_match.__self__.pattern,
         "sentence_ends": "".join(sorted(set(Sentencizer.default_punct_chars))),
         "specials": {
-            chunk: [piece[ORTH] for piece in pieces]
+            chunk: " ".join(piece[ORTH] for piece in pieces)
             for chunk, pieces in sorted(tokenizer.rules.items())
             if not any(character.isspace() for character in chunk)
         },

@@ -1,0 +1,112 @@
+"""Documents a second of the four published rule sets on one core, beside datatrove's, with the share of equal outcomes.
+
+usage: filters.py --input FOLDER_OF_WARC [--peer-python PYTHON_WITH_DATATROVE]
+
+Both sides run GopherRepetition, GopherQuality, C4 (without its end-mark rule) and FineWeb in FineWeb's order, and a
+document leaves at its first drop. Both have loaded their tables before, and see each text for the first time.
+One JSON line: docs_per_s, peer_docs_per_s, ratio, agreement, peak_memory_mb; docs_per_s_again is a second pass, whose
+words are all in our table of chunks, as most are after some thousand documents.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "parity")]
+
+PEER = """
+import json, sys, time
+from datatrove.data import Document
+from datatrove.pipeline.filters import (C4QualityFilter, FineWebQualityFilter, GopherQualityFilter,
+                                        GopherRepetitionFilter)
+steps = [GopherRepetitionFilter(), GopherQualityFilter(), C4QualityFilter(filter_no_terminal_punct=False),
+         FineWebQualityFilter()]
+texts = [json.loads(line)["text"] for line in open(sys.argv[1], encoding="utf-8")]
+steps[1].filter(Document(text="warm up", id=""))
+outcomes = []
+started = time.perf_counter()
+for text in texts:
+    document = Document(text=text, id="")
+    outcomes.append("keep")
+    for step in steps:
+        result = step.filter(document)
+        if result is not True:
+            outcomes[-1] = result[1]
+            break
+print(json.dumps({"seconds": time.perf_counter() - started, "outcomes": outcomes}))
+"""
+
+
+def our_outcomes(texts: list[str]) -> list[str]:
+    from curate.document import Document, Drop
+    from curate.filters import C4, FineWeb, GopherQuality, GopherRepetition
+
+    documents = (Document(key=str(place), text=text) for place, text in enumerate(texts))
+    outcomes = ["keep"] * len(texts)
+
+    def counted(stream):  # type: ignore[no-untyped-def]
+        for item in stream:
+            if isinstance(item, Drop):
+                outcomes[int(item.document.key)] = item.rule
+            else:
+                yield item
+
+    stream = documents
+    for step in (GopherRepetition(), GopherQuality(), C4(), FineWeb()):
+        stream = counted(step.apply(stream))
+    for _ in stream:
+        pass
+    return outcomes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--input", type=Path, required=True)
+    parser.add_argument("--peer-python")
+    options = parser.parse_args()
+
+    from page_texts import page_texts
+
+    texts = list(page_texts(options.input))
+    our_outcomes(["warm up " * 60])
+    seconds = []
+    for _ in range(2):
+        started = time.perf_counter()
+        outcomes = our_outcomes(texts)
+        seconds.append(time.perf_counter() - started)
+    result = {
+        "benchmark": "filters",
+        "documents": len(texts),
+        "characters": sum(map(len, texts)),
+        "docs_per_s": round(len(texts) / seconds[0], 1),
+        "docs_per_s_again": round(len(texts) / seconds[1], 1),
+        "peer_docs_per_s": None,
+        "ratio": None,
+        "agreement": None,
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+    }
+    if options.peer_python:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "texts.jsonl"
+            path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
+            output = subprocess.run(
+                [options.peer_python, "-c", PEER, str(path)], capture_output=True, text=True, check=True
+            ).stdout
+        peer = json.loads(output.splitlines()[-1])
+        result["peer_docs_per_s"] = round(len(texts) / peer["seconds"], 1)
+        result["ratio"] = round(result["docs_per_s"] / result["peer_docs_per_s"], 2)
+        equal = sum(mine == theirs for mine, theirs in zip(outcomes, peer["outcomes"], strict=True))
+        result["agreement"] = round(equal / len(texts), 5)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""Language identification, and the rules of unsafe words and hosts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from curate.document import Document, Drop
+from curate.filters import Language, Safety
+from curate.filters.language import PY3LANGID_CODES
+from curate.filters.safety import host_of
+
+ENGLISH = "The bridge over the river was built by people who lived in the valley, and it still stands today."
+GERMAN = "Die Brücke über den Fluss wurde von den Menschen gebaut, die im Tal lebten, und sie steht noch heute."
+FRENCH = "Le pont sur la rivière a été construit par les gens qui vivaient dans la vallée, et il est encore debout."
+
+
+def test_other_languages_end_as_language() -> None:
+    assert Language()(ENGLISH)
+    assert (Language()(GERMAN).rule, Language()(GERMAN).value) == ("language", "de")
+    assert Language(keep=["de", "fr"])(FRENCH)
+
+
+def test_a_low_score_ends_as_language_score_and_equality_does_too() -> None:
+    document = Document(key="k", text=ENGLISH)
+    list(Language().apply([document]))
+    assert Language(min_score=1.0)(ENGLISH).rule == "language_score"
+    assert 0.65 < document.metadata["language_score"] <= 1
+
+
+def test_every_document_carries_its_language() -> None:
+    documents = [Document(key="a", text=ENGLISH), Document(key="b", text=GERMAN), Document(key="c", text="12 !?")]
+    outcomes = list(Language().apply(documents))
+    assert [isinstance(outcome, Drop) for outcome in outcomes] == [False, True, True]
+    assert [document.metadata["language"] for document in documents] == ["en", "de", "und"]
+    assert documents[2].metadata["language_score"] == 0
+
+
+def test_the_known_codes_are_those_of_the_model() -> None:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    assert sorted(LanguageIdentifier.from_model_file(MODEL_FILE).labels) == sorted(PY3LANGID_CODES)
+
+
+@pytest.mark.parametrize(("keep", "message"), [(["eng"], "did you mean 'en'"), ("en", r"\[en\]"), ([], "list")])
+def test_a_code_that_does_not_exist_is_an_error(keep: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Language(keep=keep)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", ["", "\n", "\ud800", "x" * 1_000_000, "\x00a", "A\ud800B " * 1000])
+def test_any_text_gets_a_language(text: str) -> None:
+    assert Language()(text).keep in (True, False)
+
+
+def test_a_fasttext_model_decides_where_one_is_given(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    fasttext = pytest.importorskip("fasttext")
+    lines = [
+        f"__label__{code} {text}" for code, text in [("en", ENGLISH), ("de", GERMAN), ("fr", FRENCH)] for _ in range(50)
+    ]
+    (tmp_path / "train.txt").write_text("\n".join(lines), encoding="utf-8")
+    model = fasttext.train_supervised(str(tmp_path / "train.txt"), epoch=20, thread=1, dim=8, verbose=0)
+    model.save_model(str(tmp_path / "lid.bin"))
+    rule = Language(model=str(tmp_path / "lid.bin"))
+    assert rule(ENGLISH.replace(", ", ",\n\r\n"))
+    assert rule(GERMAN).value == "de"
+    assert rule("\ud800 the bridge").keep in (True, False)
+    assert rule.resources() == [tmp_path / "lid.bin"]
+    with pytest.raises(ValueError, match="'es'"):
+        Language(model=str(tmp_path / "lid.bin"), keep=["es"]).open()
+
+
+def test_a_model_that_is_missing_or_no_model_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"absent\.ftz"):
+        Language(model=str(tmp_path / "absent.ftz"))
+    (tmp_path / "text.ftz").write_text("no model")
+    with pytest.raises(ValueError, match=r"text\.ftz"):
+        Language(model=str(tmp_path / "text.ftz")).open()
+
+
+def test_pages_made_of_listed_words_are_unsafe_and_mentions_are_not() -> None:
+    spam = "Best online casino! Poker, Roulette and SLOTS for all of you, with a jackpot today."
+    assert Safety()(spam).rule == "unsafe_words"
+    assert Safety()(ENGLISH + " A casino stands beside it. " + ENGLISH * 5)
+    assert Safety(min_distinct=9)(spam)
+    assert Safety(max_density=None)(spam)
+
+
+def test_the_density_is_listed_words_over_words(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("# ours\nred car\nblue\n", encoding="utf-8")
+    verdict = Safety(words=str(tmp_path / "words.txt"), min_distinct=2, max_density=0.3)("a Red car is blue today ok")
+    assert verdict.value == pytest.approx(3 / 7)
+    assert Safety(words=str(tmp_path / "words.txt"), min_distinct=2, max_density=0.3)("a red bus is blue today ok")
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://casino.example/win", False),
+        ("http://WWW.Casino.Example:8080/", False),
+        ("http://user@a.b.casino.example./x", False),
+        ("http://mycasino.example/", True),
+        ("http://example/", True),
+        ("http://[bad/", True),
+        ("", True),
+    ],
+)
+def test_a_listed_host_blocks_all_below_it(url: str, kept: bool, tmp_path: Path) -> None:
+    (tmp_path / "domains").write_text("# UT1\ncasino.example\n\n", encoding="utf-8")
+    for rule in (Safety(hosts=["Casino.example"]), Safety(hosts_file=str(tmp_path / "domains"))):
+        verdict = rule(ENGLISH, url=url)
+        assert verdict.keep is kept
+        assert kept or (verdict.rule, verdict.threshold) == ("blocked_host", "casino.example")
+
+
+def test_an_address_without_scheme_has_a_host() -> None:
+    assert host_of("example.com/path") == "example.com"
+
+
+def test_wrong_lists_are_told_with_their_remedy(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"absent\.txt"):
+        Safety(words=str(tmp_path / "absent.txt"))
+    with pytest.raises(ValueError, match=r"without scheme"):
+        Safety(hosts=["http://example.com/"])
+    (tmp_path / "empty.txt").write_text("# nothing\n")
+    with pytest.raises(ValueError, match=r"empty\.txt"):
+        Safety(words=str(tmp_path / "empty.txt")).open()

@@ -1,0 +1,114 @@
+"""Words and sentences of the `fineweb` dialect."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from curate import words
+from curate.punctuation import PUNCTUATION, SYMBOLS, TERMINAL_PUNCTUATION
+from curate.words import count_sentences, split_words
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "parity"))
+
+from edge_texts import edge_texts
+
+
+@pytest.mark.parametrize(
+    ("characters", "size", "sha256"),
+    [
+        (PUNCTUATION, 129, "c1d565a777f266c9"),
+        (SYMBOLS, 281, "add6d54a8847e51e"),
+        (TERMINAL_PUNCTUATION, 159, "223fdebf0f768738"),
+    ],
+)
+def test_the_character_sets_are_the_published_ones(characters: frozenset[str], size: int, sha256: str) -> None:
+    assert len(characters) == size
+    assert hashlib.sha256("".join(sorted(characters)).encode()).hexdigest()[:16] == sha256
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("I can't go.", ["I", "ca", "n't", "go", "."]),
+        ("It's 10km (about) 6.2 miles...", ["It", "'s", "10", "km", "(", "about", ")", "6.2", "miles", "..."]),
+        ("see www.example.com/a?b=c, ok", ["see", "www.example.com/a?b=c", ",", "ok"]),
+        ("well-known a.m. U.S.", ["well", "-", "known", "a.m.", "U.S."]),
+        ("foo-and/or", ["foo", "-", "and/or"]),
+        (" \t\n", []),
+        ("", []),
+    ],
+)
+def test_words_are_cut_as_spacy_cuts_them(text: str, expected: list[str]) -> None:
+    assert split_words(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("", 0),
+        ("One", 1),
+        ("One. Two! Three?", 3),
+        ('He said "no." Then he left.', 2),
+        ("Wait... what", 1),
+        ("Dr. Who came.", 1),
+        ("One.  ", 2),
+        ("One. ", 1),
+    ],
+)
+def test_sentences_are_counted_as_spacy_counts_them(text: str, sentences: int) -> None:
+    assert count_sentences(text) == sentences
+
+
+def test_spacy_itself_says_the_same_where_it_is_installed() -> None:
+    spacy = pytest.importorskip("spacy", reason="spaCy is not installed; stored decisions stand in for it")
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sentencizer")
+    different = 0
+    texts = list(edge_texts())
+    for text in texts:
+        nlp.max_length = len(text) + 1
+        document = nlp(text)
+        different += [token.text.strip() for token in document if token.text.strip()] != split_words(text)
+        different += (len(list(document.sents)) if text else 0) != count_sentences(text)
+    assert different <= len(texts) // 500
+
+
+def test_no_character_is_lost_or_added() -> None:
+    for text in edge_texts():
+        assert "".join(split_words(text)) == "".join(text.split())
+
+
+def test_a_full_table_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = list(edge_texts())[-60:]
+    expected = [(split_words(text), count_sentences(text)) for text in texts]
+    monkeypatch.setattr(words._ChunkTable, "CHUNKS", 3)
+    words._tables.cache_clear()
+    assert [(split_words(text), count_sentences(text)) for text in texts] == expected
+    words._tables.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "unit", [")", "(", ".", "'", "a.", ":@", "://", "a@", "1+", ".)", "……", "'s", "日", "\ud800", "-", "€5", ":)", "A."]
+)
+def test_time_grows_with_length_not_with_its_square(unit: str) -> None:
+    def seconds(characters: int) -> float:
+        text = unit * (characters // len(unit))
+        started = time.process_time()
+        assert sum(map(len, split_words(text))) == len(text)
+        count_sentences(text)
+        return time.process_time() - started
+
+    small = min(seconds(5_000) for _ in range(2))
+    assert seconds(40_000) < 8 * 4 * small + 0.05
+
+
+def test_a_hostile_chunk_is_cut_without_an_error() -> None:
+    draw = random.Random(5)
+    text = "".join(draw.choice("a.:@/-'()[]{}<>!?…’“\ud800\x00é日$9") for _ in range(50_000))
+    assert "".join(split_words(text)) == text
