@@ -201,8 +201,11 @@ class Injection(CorpusStep):
     def reserved_tokens(self) -> list[str]:
         raise NotImplementedError
 
-    def write_facts(self, folder: Path, tokenizer: Path | None) -> None:
-        """Write the facts, and, when a tokenizer is given, the token spans to score."""
+    def write_facts(self, folder: Path, tokenizer: Path | None, used: int | None = None) -> None:
+        """Write the facts, and, when a tokenizer is given, the token spans to score.
+
+        `used` is the number of tokens that occur in the shards, where that is less than the vocabulary.
+        """
         raise NotImplementedError
 
 

@@ -112,15 +112,15 @@ class Inject(Injection):
         """Words that must be one token each: those of compact records. Biographies need none."""
         return reserved_words(self.table()) if self.kind == "compact" else []
 
-    def write_facts(self, folder: Path, tokenizer: Path | None) -> None:
-        """Write the facts and, when a tokenizer is given, the token spans to score."""
+    def write_facts(self, folder: Path, tokenizer: Path | None, used: int | None = None) -> None:
+        """Write the facts and, when a tokenizer is given, the token spans to score (`used`: tokens that occur)."""
         table = self.table()
         table.save(folder)
         if tokenizer is not None:
             from curate.shards.vocabulary import Vocabulary
             from synth.scoring import write_scoring
 
-            write_scoring(folder, table, Vocabulary.load(tokenizer))
+            write_scoring(folder, table, Vocabulary.load(tokenizer), used=used)
 
     def rounds(self) -> list[Round]:
         return [_Count()]

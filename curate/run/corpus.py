@@ -186,11 +186,11 @@ class CorpusRun:
         self._killed[key] = reason
         return replace(task, killed={**task.killed, key: reason})
 
-    def remove_strangers(self, folder: Path) -> None:
+    def remove_strangers(self, folder: Path, pattern: str = "*") -> None:
         """Remove what an earlier run with other inputs or steps left, so that the folder holds one corpus."""
         known = {manifest_path(self.out, name) for name in self._manifests}
         known |= {self.out / path for manifest in self._manifests.values() for path in manifest["outputs"]}
-        for path in sorted(folder.rglob("*"), reverse=True):
+        for path in sorted(folder.rglob(pattern), reverse=True):
             if path.is_dir():
                 if not any(path.iterdir()):
                     path.rmdir()

@@ -67,7 +67,9 @@ def _work(channel: Connection, key: Any, counter: Any) -> None:
         except OSError as error:
             answer = ("system", f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
         except Exception as error:
-            answer = ("failed", (f"{type(error).__name__}: {error}", traceback.format_exc()))
+            # The house's own errors are written for a person; anything else is a fault, shown with its traceback.
+            told = isinstance(error, ValueError) and type(error).__module__.partition(".")[0] in ("curate", "synth")
+            answer = ("system", str(error)) if told else ("failed", (repr(error), traceback.format_exc()))
         beat(None)
         channel.send(answer)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import orjson
 import xxhash
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 SAMPLE = 20_000_000
 """Characters on which a vocabulary is trained at most; a larger corpus is sampled by the hash of its keys."""
+
+INJECTED_SHARE = 1 / 16
+"""Share of the injected texts in that training: enough to know their words, too little to crowd the pages out."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,7 @@ class VocabularyTask(_Unit):
     choice: VocabularyChoice
     documents: list[Path]
     characters: int
+    injected: list[Path]
     domains: list[str]
     reserved: list[str]
 
@@ -144,12 +149,18 @@ class VocabularyTask(_Unit):
         return {"tokens": vocabulary.size, "hash": vocabulary.hash}
 
     def _sample(self, beat: Beat) -> Iterator[str]:
+        """Pages of the widest text, then injected text, each sampled by the hash of its keys."""
         share = min(1.0, SAMPLE / max(self.characters, 1))
-        for path in self.documents:
+        yield from self._texts(self.documents, False, share)
+        yield from self._texts(self.injected, True, INJECTED_SHARE)
+
+    @staticmethod
+    def _texts(paths: list[Path], protected: bool, share: float) -> Iterator[str]:
+        for path in paths:
             for document in read_documents(path):
-                if document.protected or xxhash.xxh3_64_intdigest(document.key.encode()) >= share * 2.0**64:
-                    continue
-                yield document.text
+                chosen = xxhash.xxh3_64_intdigest(document.key.encode()) < share * 2.0**64
+                if chosen and document.protected == protected:
+                    yield document.text
 
 
 @dataclass
@@ -218,6 +229,7 @@ class FactsTask(_Unit):
 
     step: Injection
     vocabulary: Path | None
+    token_sets: list[Path]
 
     @property
     def name(self) -> str:
@@ -227,8 +239,14 @@ class FactsTask(_Unit):
         return {"step": describe_step(self.step)}
 
     def write(self, outputs: Outputs, beat: Beat) -> dict[str, Any]:
+        from curate.shards.tokens import TokenShards
+
+        used = None
+        if self.token_sets:
+            seen = [TokenShards.open(folder).used() for folder in self.token_sets]
+            used = int(np.logical_or.reduce(seen).sum())
         with outputs.scratch(self.root / "facts") as scratch:
-            self.step.write_facts(scratch, self.vocabulary)
+            self.step.write_facts(scratch, self.vocabulary, used)
         return {}
 
 
@@ -248,7 +266,12 @@ def publish(run: CorpusRun, engine: LocalEngine) -> dict[str, int]:
         vocabulary, tokens = _tokens(run, engine, injection)
     if injection is not None:
         inputs = [checksum(vocabulary.path)] if vocabulary else []
-        facts: Task = FactsTask(run.out, inputs, injection, vocabulary.path if vocabulary else None)
+        # A tokenizer of the user's may hold many tokens that never occur; a trained one was made for this text.
+        sets: list[Path] = []
+        if vocabulary and run.publication.vocabulary.kind == "file":
+            sets = [run.out / "tokens" / rendering.name for rendering in run.publication.renderings]
+            inputs += [checksum(folder / "metadata.json") for folder in sets]
+        facts: Task = FactsTask(run.out, inputs, injection, vocabulary.path if vocabulary else None, sets)
         run.do(engine, "facts", [facts])
     return tokens
 
@@ -259,14 +282,19 @@ def _tokens(run: CorpusRun, engine: LocalEngine, injection: Injection | None) ->
     # The widest text decides the vocabulary, so that no rendering meets bytes that training never saw.
     widest = min(number_of[rendering.source] for rendering in run.publication.renderings)
     manifests = run.manifests_of(widest)
+    reserved = injection.reserved_tokens() if injection else []
+    # Injected text that is not made of reserved tokens is text to be encoded like any other.
+    injected = [] if reserved or injection is None else run.documents_after(len(run.stages) - 1)
+    content = content_of(manifests) + (content_of(run.manifests_of(len(run.stages) - 1)) if injected else [])
     vocabulary = VocabularyTask(
         run.out,
-        content_of(manifests),
+        content,
         choice=run.publication.vocabulary,
         documents=run.documents_after(widest),
         characters=sum(counts[1] for manifest in manifests for counts in manifest["domains"]["kept"].values()),
         domains=_frequent_domains(run, injection),
-        reserved=injection.reserved_tokens() if injection else [],
+        injected=injected,
+        reserved=reserved,
     )
     run.do(engine, "vocabulary", [vocabulary])
     identity = checksum(vocabulary.path)
@@ -282,7 +310,7 @@ def _tokens(run: CorpusRun, engine: LocalEngine, injection: Injection | None) ->
         ]
         shards = run.do(engine, f"tokens: {rendering.name}", tasks)
         # The metadata describes every shard in the folder: no shard of an earlier run may lie there.
-        run.remove_strangers(run.out / "tokens" / rendering.name)
+        run.remove_strangers(run.out / "tokens" / rendering.name, "*.ds*")
         metadata = TokenMetadataTask(run.out, [*content_of(shards), identity], rendering, vocabulary.path, sources)
         tokens[rendering.name] = run.do(engine, f"tokens: {rendering.name}", [metadata])[0]["tokens"]
     return vocabulary, tokens

@@ -275,6 +275,9 @@ def _cross_check(
     if recipe.output.tokenizer.kind in ("joint", "compact") and recipe.output.tokens and "inject" not in names:
         message = f"a {recipe.output.tokenizer.kind} vocabulary holds compact records: add a step `inject`"
         problems.append(Problem(_line(lines, ("output", "tokenizer")), "output.tokenizer", message))
+    if recipe.output.tokenizer.kind == "compact" and recipe.output.tokens and len(names) > 1:
+        message = "a compact vocabulary holds no text: use `kind: joint` where pages and records meet"
+        problems.append(Problem(_line(lines, ("output", "tokenizer")), "output.tokenizer", message))
     if names.count("inject") > 1:
         problems.append(Problem(_line(lines, ("steps",)), "steps", "`inject` may stand in a recipe once"))
     if "extract" in names and names[0] != "extract":
