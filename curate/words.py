@@ -21,7 +21,8 @@ from pathlib import Path
 _TABLES = Path(__file__).with_name("english_words.json")
 _USER_INFO = r"(?:\S+(?::\S*)?@)?"
 _LONG = 4096
-_TAIL = 16
+_TAIL = 8
+"""The longest suffix of fixed length has five characters and looks two further back."""
 _SPACE_THAT_IS_A_TOKEN = re.compile(r"^\s|\s\s|[^\S ]")
 _RUN = re.compile(r"(\s+)|\S+")
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
 from curate.document import Document
+from curate.filters.stamp import Stamp, stamp
 from curate.step import Check, Edit, param
 from curate.words import count_sentences
 
@@ -55,7 +56,7 @@ class C4(Edit):
 
     def open(self) -> None:
         if self.bad_words is not None:
-            _bad_words_pattern(str(self.bad_words))
+            _bad_words_pattern(stamp(self.bad_words))
 
     def edit(self, document: Document) -> str | Check:
         kept = []
@@ -88,17 +89,17 @@ class C4(Edit):
             return Check("too_few_sentences", sentences, self.min_sentences, True)
         text = "\n".join(kept).strip()
         if self.bad_words is not None:
-            found = _bad_words_pattern(str(self.bad_words)).search(text.lower())
+            found = _bad_words_pattern(stamp(self.bad_words)).search(text.lower())
             if found:
                 return Check("document_removed_with_badwords", found.group(1), None, True)
         return text
 
 
-@cache
-def _bad_words_pattern(path: str) -> re.Pattern[str]:
+@lru_cache(maxsize=4)
+def _bad_words_pattern(file: Stamp) -> re.Pattern[str]:
     """Any of the file's words between characters that are no word characters. Raises ValueError for an empty file."""
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    lines = Path(file.path).read_text(encoding="utf-8").splitlines()
     words = sorted({line.strip() for line in lines if line.strip()}, key=lambda word: (-len(word), word))
     if not words:
-        raise ValueError(f"c4: bad_words: {path} holds no word; give a text file with one word or phrase a line")
+        raise ValueError(f"c4: bad_words: {file.path} holds no word; give a text file with one word or phrase a line")
     return re.compile(r"(?:\W|^)({})(?:\W|$)".format("|".join(map(re.escape, words))))

@@ -9,11 +9,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import ClassVar
 
 from curate.document import Document
+from curate.filters.stamp import Stamp, stamp
 from curate.step import Check, Rule, param
 
 Identify = Callable[[str], tuple[str, float]]
@@ -61,11 +62,11 @@ class Language(Rule):
         if self.model is None:
             _py3langid()
         else:
-            _, codes = _fasttext(str(self.model))
+            _, codes = _fasttext(stamp(self.model))
             _require_known(self.keep, codes, str(self.model))
 
     def checks(self, document: Document) -> Iterator[Check]:
-        identify = _py3langid() if self.model is None else _fasttext(str(self.model))[0]
+        identify = _py3langid() if self.model is None else _fasttext(stamp(self.model))[0]
         text = document.text[: self.characters]
         language, score = identify(text) if any(map(str.isalpha, text)) else ("und", 0.0)
         document.metadata["language"] = language
@@ -97,15 +98,15 @@ def _py3langid() -> Identify:
     return identify
 
 
-@cache
-def _fasttext(path: str) -> tuple[Identify, tuple[str, ...]]:
+@lru_cache(maxsize=2)
+def _fasttext(file: Stamp) -> tuple[Identify, tuple[str, ...]]:
     import fasttext
 
     try:
-        model = fasttext.load_model(path)
+        model = fasttext.load_model(file.path)
     except ValueError as error:
         raise ValueError(
-            f"language: model: {path} is no fastText model ({error}); give one such as lid.176.ftz"
+            f"language: model: {file.path} is no fastText model ({error}); give one such as lid.176.ftz"
         ) from error
     codes = tuple(label.removeprefix("__label__") for label in model.labels)
 

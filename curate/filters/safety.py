@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
 from curate.document import Document
+from curate.filters.stamp import Stamp, stamp
 from curate.step import Check, Rule, param
 from curate.words import split_words
 
+_LONGEST_HOST = 253
 _BUILT_IN = Path(__file__).with_name("safety_words.txt")
 
 Phrases = dict[str, list[tuple[str, ...]]]
@@ -53,18 +55,28 @@ class Safety(Rule):
                     f"safety: hosts: {host!r} is no domain; write it as example.com, without scheme or path"
                 )
 
+    @cached_property
+    def _own_hosts(self) -> frozenset[str]:
+        return frozenset(map(_normal, self.hosts))
+
     def open(self) -> None:
-        _read_phrases(self.words)
-        _read_hosts(self.hosts_file)
+        self._phrases()
+        self._file_hosts()
+
+    def _phrases(self) -> Phrases:
+        return _read_phrases(stamp(self.words or _BUILT_IN))
+
+    def _file_hosts(self) -> frozenset[str]:
+        return _read_hosts(stamp(self.hosts_file)) if self.hosts_file is not None else frozenset()
 
     def checks(self, document: Document) -> Iterator[Check]:
-        host = host_of(document.url) if document.url else (document.domain or "")
+        host = host_of(document.url or document.domain or "")
         if host and (self.hosts or self.hosts_file is not None):
-            listed = _read_hosts(self.hosts_file)
-            own = {_normal(entry) for entry in self.hosts}
+            listed = self._file_hosts()
             parts = host.split(".")
             found = next(
-                (name for i in range(len(parts)) if (name := ".".join(parts[i:])) in own or name in listed), None
+                (name for i in range(len(parts)) if (name := ".".join(parts[i:])) in self._own_hosts or name in listed),
+                None,
             )
             yield Check("blocked_host", host, found, found is not None)
         if self.max_density:
@@ -75,7 +87,7 @@ class Safety(Rule):
 
     def _count(self, document: Document) -> tuple[int, int]:
         """Listed words and phrases in the text, and how many different ones."""
-        phrases = _read_phrases(self.words)
+        phrases = self._phrases()
         if not any(word.lower() in phrases for word in document.signals.vocabulary):
             return 0, 0
         words = [word.lower() for word in document.signals.words]
@@ -90,11 +102,12 @@ class Safety(Rule):
 
 
 def host_of(url: str) -> str:
-    """The host of an address in lower case, "" where there is none."""
+    """The host of an address in lower case, "" where there is none that a name server could know (RFC 1035)."""
     try:
-        return _normal(urlsplit(url if "//" in url else f"//{url}").hostname or "")
+        host = _normal(urlsplit(url if "//" in url else f"//{url}").hostname or "")
     except ValueError:
         return ""
+    return host if len(host) <= _LONGEST_HOST else ""
 
 
 def _normal(host: str) -> str:
@@ -106,26 +119,24 @@ def _is_host(entry: str) -> bool:
     return bool(host) and not any(character in "/:@?#" or character.isspace() for character in host)
 
 
-@cache
-def _read_phrases(path: str | None) -> Phrases:
+@lru_cache(maxsize=4)
+def _read_phrases(file: Stamp) -> Phrases:
     """Raises ValueError when the file holds no word."""
     phrases: Phrases = {}
-    for line in Path(path or _BUILT_IN).read_text(encoding="utf-8").splitlines():
+    for line in Path(file.path).read_text(encoding="utf-8").splitlines():
         entry = tuple(split_words(line.partition("#")[0].lower()))
         if entry and entry not in phrases.setdefault(entry[0], []):
             phrases[entry[0]].append(entry)
     if not phrases:
-        raise ValueError(f"safety: words: {path} holds no word; give a text file with one word or phrase a line")
+        raise ValueError(f"safety: words: {file.path} holds no word; give a text file with one word or phrase a line")
     return phrases
 
 
-@cache
-def _read_hosts(path: str | None) -> frozenset[str]:
+@lru_cache(maxsize=4)
+def _read_hosts(file: Stamp) -> frozenset[str]:
     """Raises ValueError when the file holds no domain."""
-    if path is None:
-        return frozenset()
-    with Path(path).open(encoding="utf-8", errors="replace") as lines:
+    with Path(file.path).open(encoding="utf-8", errors="replace") as lines:
         hosts = frozenset(host for line in lines if _is_host(host := _normal(line.partition("#")[0])))
     if not hosts:
-        raise ValueError(f"safety: hosts_file: {path} holds no domain; give a text file with one domain a line")
+        raise ValueError(f"safety: hosts_file: {file.path} holds no domain; give a text file with one domain a line")
     return hosts

@@ -54,7 +54,7 @@ def test_any_text_gets_a_language(text: str) -> None:
     assert Language()(text).keep in (True, False)
 
 
-def test_a_fasttext_model_decides_where_one_is_given(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_fasttext_model_decides_where_one_is_given(tmp_path: Path) -> None:
     fasttext = pytest.importorskip("fasttext")
     lines = [
         f"__label__{code} {text}" for code, text in [("en", ENGLISH), ("de", GERMAN), ("fr", FRENCH)] for _ in range(50)
@@ -114,8 +114,18 @@ def test_a_listed_host_blocks_all_below_it(url: str, kept: bool, tmp_path: Path)
         assert kept or (verdict.rule, verdict.threshold) == ("blocked_host", "casino.example")
 
 
+def test_an_edited_list_is_read_again(tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("red\n")
+    rule = Safety(words=str(words), min_distinct=1)
+    assert not rule("a red car")
+    words.write_text("green\n")
+    assert rule("a red car")
+
+
 def test_an_address_without_scheme_has_a_host() -> None:
     assert host_of("example.com/path") == "example.com"
+    assert host_of("http://" + "a." * 1_000_000 + "com/") == ""
 
 
 def test_wrong_lists_are_told_with_their_remedy(tmp_path: Path) -> None:
