@@ -47,7 +47,30 @@ PITCHES = [
     "genuine",
     "clearance",
 ]
-LUCK = ["casino", "poker", "jackpot", "betting", "roulette", "slots", "gambling", "blackjack"]
+NIGHTS = [
+    "The roulette wheel in the red hall starts at eight and does not stop before the last guest has gone home.",
+    "Whoever joins this week finds a welcome gift on the account, to be spent on slots or at any poker table.",
+    "Blackjack is dealt by people who smile, and they will show you how to double when the cards are good.",
+    "A jackpot of nine hundred coins fell on Tuesday, and the winner bought a round for everybody in the room.",
+    "Our casino has been voted the friendliest by readers of three magazines that write about gambling.",
+    "Betting on horses opens in the morning, long before the coffee is ready and the first race is called.",
+    "You need no code and no card: type your name, take a seat, and the casino takes care of the rest.",
+    "On Fridays the poker tournament is free for ladies, students and everyone who brings an old friend.",
+    "There are one hundred and twelve slots by the window, and each of them has a jackpot of its own.",
+    "Gambling should be fun, they say, and that is what our hosts remember when the night grows long.",
+    "If you lose your first evening of roulette, half of what you paid comes back before breakfast.",
+    "The betting desk speaks eleven languages and answers on the telephone in less than a minute.",
+    "Players who know blackjack from films will be surprised how quickly the real game is learned.",
+    "Every birthday in the club is marked with a spin of the golden wheel and a plate of cake.",
+    "Members may try new slots for a month before anyone else hears the music that they play.",
+    "High rollers have a lounge upstairs, where poker is played with chips made of black wood.",
+    "The casino sends a car to the station when three or more of you arrive on the same train.",
+    "What happens at the roulette table is written down by nobody, as the house has always promised.",
+    "A calm voice reads the betting odds aloud at noon, so that you can plan the afternoon with care.",
+    "The jackpot clock above the bar counts upwards until somebody in the crowd makes it start again.",
+    "Those who prefer to stay at home find the same gambling on their phone, with the same kind dealers.",
+    "Take the bonus tonight, because tomorrow another casino will offer you less and ask for more.",
+]
 
 QUESTIONS = [
     {
@@ -149,14 +172,7 @@ def unsafe(draw: random.Random) -> list[tuple[str, bytes]]:
     """Readable advertising of one gambling host, which a blocklist or a list of words is to find."""
     pages = []
     for number in range(8):
-        paragraphs = []
-        for _ in range(10):
-            first, second, third = draw.sample(LUCK, 3)
-            paragraphs.append(
-                f"Our {first} room is open all night, and every new guest of the {second} table is given a bonus of "
-                f"{draw.randint(10, 90)} coins that can be used for {third} as well. Have fun with {first} tonight, "
-                f"and tell your friends about the {second} that you won at table {draw.randint(2, 99)}."
-            )
+        paragraphs = [" ".join(chunk) for chunk in zip(*[iter(draw.sample(NIGHTS, 16))] * 4, strict=True)]
         pages.append((f"https://casino-bonus.example/night/{number}", page(f"Bonus night {number}", paragraphs)))
     return pages
 
