@@ -1,0 +1,69 @@
+"""Steps and inputs for the engine's tests: a rule that hangs or dies on demand, and a small corpus of JSON Lines."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from curate import Check, Document, Edit, Rule, param
+from curate.run.corpus import CorpusRun
+from curate.sources import Input, find_inputs
+
+
+@dataclass(frozen=True)
+class Perilous(Rule):
+    """Hangs on HANG, dies like a segmentation fault on CRASH, drops what is shorter than `shortest`."""
+
+    name = "perilous"
+    shortest: int = param(10, "characters")
+
+    def checks(self, document: Document) -> Iterator[Check]:
+        if document.text.startswith("HANG"):
+            time.sleep(3600)
+        if document.text.startswith("CRASH"):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        yield Check("short", len(document.text), self.shortest, len(document.text) < self.shortest)
+
+
+@dataclass(frozen=True)
+class Trim(Edit):
+    """Cuts every text at the first '|'."""
+
+    name = "trim"
+
+    def edit(self, document: Document) -> str | Check:
+        return document.text.split("|")[0]
+
+
+def write_corpus(folder: Path, files: int = 3, documents: int = 20) -> Path:
+    """Some texts that differ, some that are equal, some that are short; one bad line at the end of each file."""
+    folder.mkdir(parents=True)
+    for number in range(files):
+        with (folder / f"part-{number}.jsonl").open("w") as stream:
+            for place in range(documents):
+                text = f"document {place % (documents - 2)} of file {number % 2} | and a tail that an edit removes"
+                if place == 5:
+                    text = "short"
+                row = {"text": text, "id": f"{number}-{place}", "url": f"https://site{place % 3}.example.org/{place}"}
+                stream.write(json.dumps(row) + "\n")
+            stream.write('{"text": \n')
+    return folder
+
+
+def corpus_run(inputs: Path, out: Path, steps: list, **options) -> CorpusRun:
+    partitions = find_inputs([Input("crawl", str(inputs))])
+    return CorpusRun("test", steps, partitions, out, **{"workers": 2, "max_loss": 1.0, **options})
+
+
+def tree(out: Path) -> dict[str, bytes]:
+    """Every file that must not differ between two runs of one recipe: all but times and the record of kills."""
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file()
+        and path.name not in ("summary.json", ".lock", "kills.jsonl")
+        and "manifests" not in path.parts
+    }

@@ -1,0 +1,203 @@
+"""Runs that can be trusted: accounts that balance, the same bytes on any number of workers, any document survived."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from engine_steps import Perilous, Trim, corpus_run, tree, write_corpus
+
+from curate.dedup import ExactDedup, MinHashDedup
+from curate.run.corpus import CorpusRun
+from curate.run.ledger import read_rows
+from curate.run.local import RunError
+from curate.run.publish import Publication, Rendering, VocabularyChoice
+from curate.shards.text import read_text_shard
+from curate.shards.tokens import TokenShards
+from synth.inject import Inject
+
+STEPS = [Trim(), Perilous(), ExactDedup(), MinHashDedup(), Inject(kind="compact", people=6, exposures=3)]
+
+
+def published(kind: str = "joint") -> Publication:
+    renderings = [Rendering("bare"), Rendering("tagged", domain="special")]
+    return Publication(vocabulary=VocabularyChoice(kind, 300), renderings=renderings)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict]:
+    root = tmp_path_factory.mktemp("finished")
+    inputs = write_corpus(root / "in")
+    return inputs, root / "out", corpus_run(inputs, root / "out", STEPS, publication=published()).execute()
+
+
+def test_input_is_kept_dropped_or_unreadable_in_documents_and_in_characters(finished):
+    inputs, out, summary = finished
+    lines = [line for path in sorted(inputs.iterdir()) for line in path.read_text().splitlines(keepends=True)]
+    texts, bad = [], []
+    for line in lines:
+        try:
+            texts.append(json.loads(line)["text"])
+        except json.JSONDecodeError:
+            bad.append(line)
+    rows = [row for path in sorted((out / "text").iterdir()) for row in read_text_shard(path)]
+    kept = [row["text"] for row in rows if not row["injected"]]
+    for unit, size in (("documents", lambda items: len(items)), ("characters", lambda items: sum(map(len, items)))):
+        account = summary[unit]
+        assert account["input"] == size(texts) + account["unreadable"]
+        assert account["kept"] == size(kept)
+        assert account["input"] == account["kept"] + account["dropped"] + account["unreadable"]
+    assert summary["documents"]["unreadable"] == len(bad) == 3
+    assert summary["documents"]["injected"] == 18 == sum(row["injected"] for row in rows)
+
+
+def test_every_drop_and_every_edit_stands_in_the_ledger(finished):
+    _, out, summary = finished
+    rows = [row for path in sorted((out / "ledger").rglob("*.zst")) for row in read_rows(path)]
+    drops = [row for row in rows if row["event"] == "drop"]
+    assert len(drops) == summary["documents"]["dropped"]
+    short = [row for row in drops if row["rule"] == "short"]
+    assert {(row["value"], row["threshold"], row["excerpt"]) for row in short} == {(5, 10, "short")} and len(short) == 3
+    edits = [row for row in rows if row["event"] == "edit"]
+    assert (
+        len(edits) == 57
+        and sum(row["before"] - row["after"] for row in edits) == summary["characters"]["removed_by_edits"]
+    )
+
+
+def test_what_could_not_be_read_is_kept_aside_with_its_error(finished):
+    _, out, summary = finished
+    rows = [row for path in sorted((out / "quarantine").rglob("*.zst")) for row in read_rows(path)]
+    assert len(rows) == 3 and all("part-" in row["key"] and row["error"] for row in rows)
+    assert [item["key"] for item in summary["unreadable"]] == [row["key"] for row in rows]
+
+
+def test_injected_facts_are_counted_back_from_the_token_shards(finished):
+    _, out, _ = finished
+    for name in ("bare", "tagged"):
+        shards = TokenShards.open(out / "tokens" / name)
+        shards.verify()
+        seen = [(int(row["entity"]), int(row["exposure"])) for _, row in shards if row["entity"] >= 0]
+        assert sorted(seen) == [(entity, exposure) for entity in range(6) for exposure in range(3)]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_any_number_of_workers_writes_the_same_bytes(finished, tmp_path, workers):
+    inputs, out, _ = finished
+    corpus_run(inputs, tmp_path / "out", STEPS, publication=published(), workers=workers).execute()
+    assert tree(tmp_path / "out") == tree(out)
+
+
+def test_a_finished_run_does_nothing_again_and_a_lost_output_is_made_anew(finished):
+    inputs, out, _ = finished
+    before = tree(out)
+    again = corpus_run(inputs, out, STEPS, publication=published()).execute()
+    assert again["units"]["done"] == 0
+    (out / "text" / "00001.jsonl.zst").unlink()
+    repaired = corpus_run(inputs, out, STEPS, publication=published()).execute()
+    assert repaired["units"]["done"] == 1 and tree(out) == before
+
+
+def test_a_changed_threshold_runs_again_what_depends_on_it_and_nothing_before(tmp_path):
+    inputs = write_corpus(tmp_path / "in")
+    first = corpus_run(inputs, tmp_path / "out", [Trim(), ExactDedup(), Perilous()]).execute()
+    second = corpus_run(inputs, tmp_path / "out", [Trim(), ExactDedup(), Perilous(shortest=3)]).execute()
+    # Left alone: 3 partitions trimmed, 3 emitted, 8 buckets reduced, 2 texts that the threshold leaves as they were.
+    # Done again: the decision of each partition, and the text of the one in which the short document survives.
+    assert second["units"] == {"done": 4, "found_done": 16}
+    assert second["documents"]["kept"] == first["documents"]["kept"] + 1
+
+
+def test_a_changed_file_runs_its_own_units_again(tmp_path):
+    inputs = write_corpus(tmp_path / "in")
+    corpus_run(inputs, tmp_path / "out", [Trim(), Perilous()]).execute()
+    with (inputs / "part-1.jsonl").open("a") as stream:
+        stream.write('{"text": "one more document at the end"}\n')
+    again = corpus_run(inputs, tmp_path / "out", [Trim(), Perilous()]).execute()
+    assert again["units"] == {"done": 2, "found_done": 4}
+
+
+def test_fewer_inputs_leave_nothing_of_the_earlier_run(tmp_path):
+    inputs = write_corpus(tmp_path / "in")
+    corpus_run(inputs, tmp_path / "out", STEPS, publication=published()).execute()
+    (inputs / "part-2.jsonl").unlink()
+    corpus_run(inputs, tmp_path / "out", STEPS, publication=published()).execute()
+    corpus_run(inputs, tmp_path / "fresh", STEPS, publication=published()).execute()
+    assert tree(tmp_path / "out") == tree(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("peril, reason", [("HANG", "took longer than"), ("CRASH", "SIGSEGV")])
+def test_a_document_that_hangs_or_kills_its_worker_costs_itself_alone(tmp_path, peril, reason):
+    inputs = write_corpus(tmp_path / "in", files=2, documents=6)
+    with (inputs / "part-0.jsonl").open("a") as stream:
+        stream.write(json.dumps({"text": f"{peril} this one"}) + "\n" + json.dumps({"text": "the one after it"}) + "\n")
+    summary = corpus_run(inputs, tmp_path / "out", [Perilous()], document_timeout=1.0).execute()
+    lost = [item for item in summary["unreadable"] if reason in item["error"]]
+    assert len(lost) == 1 and summary["documents"]["unreadable"] == 3
+    kept = [row["text"] for path in sorted((tmp_path / "out" / "text").iterdir()) for row in read_text_shard(path)]
+    assert "the one after it" in kept
+    # The kill is written down: the next run sets the document aside without meeting it.
+    again = corpus_run(inputs, tmp_path / "out", [Perilous(shortest=1)], document_timeout=1.0).execute()
+    assert again["documents"]["unreadable"] == 3 and again["seconds"] < summary["seconds"] + 1
+
+
+def test_a_run_killed_in_the_middle_is_finished_by_the_same_command(finished, tmp_path):
+    inputs, out, _ = finished
+    code = (
+        "import sys; from pathlib import Path; import test_engine as t; from engine_steps import corpus_run\n"
+        "if __name__ == '__main__':\n"
+        f" out = Path({str(tmp_path / 'out')!r})\n"
+        f" corpus_run(Path({str(inputs)!r}), out, t.STEPS, publication=t.published()).execute()"
+    )
+    script = tmp_path / "killed.py"
+    script.write_text(code)
+    paths = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    for moment in ("stages/00-trim/00000.jsonl.zst", "stages/01-exact_dedup/00000.jsonl.zst"):
+        process = subprocess.Popen([sys.executable, str(script)], env=environment, start_new_session=True)
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "out" / moment).exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    corpus_run(inputs, tmp_path / "out", STEPS, publication=published()).execute()
+    assert tree(tmp_path / "out") == tree(out)
+
+
+def test_the_first_documents_of_the_whole_input_are_taken_in_order(tmp_path):
+    inputs = write_corpus(tmp_path / "in")
+    summary = corpus_run(inputs, tmp_path / "out", [Trim()], limit=25).execute()
+    assert summary["documents"]["kept"] == 25
+    ids = [row["id"] for path in sorted((tmp_path / "out" / "text").iterdir()) for row in read_text_shard(path)]
+    assert all("part-0" in key for key in ids[:20]) and all("part-1" in key for key in ids[20:])
+
+
+def test_two_runs_on_one_folder_the_second_says_who_holds_it(tmp_path):
+    import fcntl
+
+    inputs = write_corpus(tmp_path / "in")
+    (tmp_path / "out").mkdir()
+    with (tmp_path / "out" / ".lock").open("w") as lock:
+        lock.write("4711")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(RunError, match=r"another run \(process 4711\)"):
+            corpus_run(inputs, tmp_path / "out", [Trim()]).execute()
+    assert isinstance(corpus_run(inputs, tmp_path / "out", [Trim()]), CorpusRun)
+
+
+def test_every_step_lets_injected_documents_pass_untouched(tmp_path):
+    """An injected record is short, repeats, has no sentence and no language: every rule here would drop it."""
+    from curate.filters import C4, FineWeb, GopherQuality, GopherRepetition, Language, Safety
+
+    inputs = write_corpus(tmp_path / "in", files=1, documents=4)
+    rules = [Language(), GopherRepetition(), GopherQuality(), C4(), FineWeb(), Safety(), ExactDedup(), MinHashDedup()]
+    steps = [Inject(kind="compact", people=5, exposures=4), *rules]
+    summary = corpus_run(inputs, tmp_path / "out", steps).execute()
+    assert summary["documents"]["injected"] == 20
+    rows = [row for path in sorted((tmp_path / "out" / "text").iterdir()) for row in read_text_shard(path)]
+    assert sum(row["injected"] for row in rows) == 20

@@ -1,0 +1,134 @@
+"""The command line as a person meets it: built-in recipes, wrong input, exit codes, interruption."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MALFORMED = ROOT.parent / "shared" / "data" / "crawl" / "malformed"
+GOLDSAND = [sys.executable, "-m", "recipes.app.cli"]
+RECIPE = """\
+name: small
+inputs: [{path: in/*.jsonl}]
+steps: [{gopher_quality: {min_words: 3}}, exact_dedup]
+"""
+
+
+def goldsand(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    return subprocess.run(
+        [*GOLDSAND, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "small.yaml").write_text(RECIPE)
+    (tmp_path / "in").mkdir()
+    rows = [{"text": f"This is the text of page {number} and it has some words to be read."} for number in range(120)]
+    (tmp_path / "in" / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path
+
+
+def refused(result: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert result.returncode == 2, result.stderr
+    assert "Traceback" not in result.stderr
+    for word in words:
+        assert word in result.stderr
+
+
+def test_a_run_ends_with_what_to_open_and_its_accounts(folder):
+    result = goldsand("run", "small.yaml", "-o", "out", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    summary = json.loads((folder / "out" / "summary.json").read_text())
+    assert summary["documents"]["input"] == 120
+    assert "documents: 120 in =" in result.stdout and "open out/report.html" in result.stdout
+    assert (folder / "out" / "report.html").is_file()
+
+
+def test_a_dry_run_writes_nothing(folder):
+    result = goldsand("run", "small.yaml", "-o", "out", "--dry-run", cwd=folder)
+    assert result.returncode == 0 and "01-exact_dedup" in result.stdout
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["run", "nothing.yaml", "-o", "out"], ["no such file"]),
+        (["run", "small.yaml", "-o", "out", "--input", "absent.jsonl"], ["there is no file or folder", "absent.jsonl"]),
+        (["run", "small.yaml", "-o", "out", "--input", "in/*.warc.gz"], ["no file matches"]),
+        (["run", "small.yaml", "-o", "out", "--set", "gopher_quality.min_wrods=1"], ["did you mean 'min_words'"]),
+        (["run", "small.yaml", "-o", "in/a.jsonl/out"], ["in/a.jsonl/out"]),
+        (["run", "junk-and-tags", "-o", "out"], ["has no steps"]),
+        (["probe", "small.yaml", "-o", "out"], ["has no `probe:` part"]),
+        (["probe", "junk-and-tags", "-o", "out", "--corpus", "in"], ["holds no facts to score"]),
+        (["steps", "gopher"], ["did you mean 'gopher_"]),
+        (["report", "in"], ["summary.json"]),
+    ],
+)
+def test_what_a_person_can_put_right_is_one_message_and_exit_code_2(folder, arguments, words):
+    refused(goldsand(*arguments, cwd=folder), *words)
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_said(folder):
+    folder.chmod(0o500)
+    refused(goldsand("run", "small.yaml", "-o", "out", cwd=folder), "cannot write")
+
+
+def test_losses_are_a_warning_then_exit_code_3(folder):
+    with (folder / "in" / "a.jsonl").open("a") as stream:
+        stream.write('{"text": "cut of\n')
+    warned = goldsand("run", "small.yaml", "-o", "out", cwd=folder)
+    assert warned.returncode == 0 and "1 of 121 records could not be read" in warned.stderr
+    assert goldsand("run", "small.yaml", "-o", "out", "--strict", cwd=folder).returncode == 3
+    assert goldsand("run", "small.yaml", "-o", "out", "--set", "max_loss=0.001", cwd=folder).returncode == 3
+
+
+@pytest.mark.skipif(not MALFORMED.is_dir(), reason="the malformed files of ../shared are not there")
+def test_every_malformed_file_is_survived_and_named(folder):
+    recipe = RECIPE.replace("steps: [", "steps: [extract, ")
+    (folder / "small.yaml").write_text(recipe)
+    result = goldsand("run", "small.yaml", "-o", "out", "--input", str(MALFORMED), "--set", "max_loss=1", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    summary = json.loads((folder / "out" / "summary.json").read_text())
+    named = {item["key"].split("@")[0] for item in summary["unreadable"]}
+    assert named and all(any(name.endswith(path.name) for path in MALFORMED.iterdir()) for name in named)
+    assert summary["records"]["unreadable"] == len(summary["unreadable"]) == summary["documents"]["unreadable"]
+
+
+def test_ctrl_c_leaves_a_folder_that_the_same_command_finishes(folder):
+    rows = [
+        {"text": " ".join(f"word{number * place % 997} the of and" for place in range(400))} for number in range(1500)
+    ]
+    for name in "bcd":
+        (folder / "in" / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [*GOLDSAND, "run", "small.yaml", "-o", "out", "--workers", "1"]
+    process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (folder / "out" / "stages" / "00-gopher_quality" / "00000.jsonl.zst").exists():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130 and "the same command goes on from here" in said and "Traceback" not in said
+    assert not list((folder / "out").rglob("*.writing"))
+    assert goldsand("run", "small.yaml", "-o", "out", "--workers", "2", cwd=folder).returncode == 0
+    assert json.loads((folder / "out" / "summary.json").read_text())["units"]["found_done"] >= 1
+
+
+def test_steps_lists_parameters_with_defaults_and_sources(tmp_path):
+    every = goldsand("steps", cwd=tmp_path).stdout
+    for name in ("extract", "language", "gopher_quality", "minhash_dedup", "decontaminate", "inject"):
+        assert f"{name} " in every
+    one = goldsand("steps", "gopher_quality", cwd=tmp_path).stdout
+    assert "min_words = 50" in one and "Rae et al." in one
