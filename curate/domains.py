@@ -21,14 +21,17 @@ def _suffixes() -> TLDExtract:
 @functools.lru_cache(maxsize=65536)
 def _registered(host: str) -> str:
     parts = _suffixes().extract_str(host)
-    return parts.top_domain_under_public_suffix or host
+    if parts.suffix or parts.ipv4 or ":" in host:
+        return parts.top_domain_under_public_suffix or host
+    # The list's own algorithm: a top-level domain without a rule is a suffix of one label.
+    return ".".join(host.split(".")[-2:])
 
 
 def registered_domain(url: str | None) -> str | None:
     """The domain that somebody registered (`news.bbc.co.uk` -> `bbc.co.uk`), in lower case.
 
-    Private suffixes of the public suffix list (`github.io`) are not suffixes here. An address in figures stays as it
-    is, a host without a public suffix too; None when the URL is absent or has no host.
+    Private suffixes of the public suffix list (`github.io`) are not suffixes here. An address in figures and
+    a host of one label stay as they are; None when the URL is absent or has no host.
     """
     if not url:
         return None

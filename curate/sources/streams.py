@@ -193,7 +193,12 @@ def _gzip(data: mmap.mmap | bytes) -> Iterator[Piece]:
         try:
             while place < len(data) and not inflate.eof:
                 fed = bytes(data[place : place + FEED])
-                piece = inflate.decompress(fed, INFLATED)
+                before = inflate.copy()
+                try:
+                    piece = inflate.decompress(fed, INFLATED)
+                except zlib.error:
+                    yield from _up_to_error(before, fed)
+                    raise
                 place += len(fed) - len(inflate.unconsumed_tail) - len(inflate.unused_data)
                 if piece:
                     yield piece
@@ -208,6 +213,17 @@ def _gzip(data: mmap.mmap | bytes) -> Iterator[Piece]:
         following = _next_gzip(data, member + 2)
         yield Damage(member, error, bytes(data[member : min(following, member + KEPT)]))
         member = following
+
+
+def _up_to_error(inflate: zlib._Decompress, fed: bytes) -> Iterator[bytes]:
+    """What comes out before the byte that zlib refuses: of a call that fails it keeps everything to itself."""
+    for place in range(len(fed)):
+        try:
+            piece = inflate.decompress(fed[place : place + 1])
+        except zlib.error:
+            return
+        if piece:
+            yield piece
 
 
 def _next_gzip(data: mmap.mmap | bytes, place: int) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 from curate.document import Document, Skipped, Unreadable
 from curate.domains import registered_domain
 from curate.sources.http import HTML_TYPES, BadBody, decoded_body, is_html, parse_headers, parse_response
-from curate.sources.streams import KEPT, Run, mapped, runs
+from curate.sources.streams import KEPT, Damage, Run, mapped, runs
 
 MAX_RECORD = 64 << 20
 """Bytes of a record's block; a longer one is set aside."""
@@ -61,24 +61,32 @@ def read_records(path: Path, prefix: str) -> Iterator[Record | Unreadable]:
         if not data:
             yield Unreadable(f"{prefix}@0", "the file is empty")
         for run in runs(data):
-            cut_short = None
+            held: Record | Unreadable | None = None
             for item in _framed(run, prefix):
-                if cut_short is not None:
-                    yield cut_short
-                    cut_short = None
-                if isinstance(item, Unreadable):
-                    cut_short = item
-                else:
-                    yield item
-            damage = run.damage
-            if cut_short is not None:
-                # A record that the damage cut in two is one loss, not two.
-                if damage is None:
-                    yield cut_short
-                else:
-                    yield Unreadable(cut_short.key, f"{damage.error}; {cut_short.error}", cut_short.raw)
-            elif damage is not None:
-                yield Unreadable(f"{prefix}@{damage.offset}", damage.error, damage.raw)
+                if held is not None:
+                    yield held
+                held = item
+            if run.damage is not None:
+                yield from _damaged(held, run, run.damage, prefix)
+            elif held is not None:
+                yield held
+
+
+def _damaged(last: Record | Unreadable | None, run: Run, damage: Damage, prefix: str) -> Iterator[Record | Unreadable]:
+    """The last item before damage, and the damage. They are one loss when the damage cut the record in two, or when
+    the record is all that its member held: its bytes came out, but their checksum is wrong or missing."""
+    if isinstance(last, Unreadable):
+        yield Unreadable(last.key, f"{damage.error}; {last.error}", last.raw)
+        return
+    if last is not None and last.key == f"{prefix}@{damage.offset}":
+        yield Unreadable(last.key, damage.error, last.block[:KEPT])
+        return
+    if last is not None:
+        yield last
+    place = run.place()
+    if place.partition("+")[0] != str(damage.offset):
+        place = str(damage.offset)
+    yield Unreadable(f"{prefix}@{place}", damage.error, damage.raw)
 
 
 def _framed(run: Run, prefix: str) -> Iterator[Record | Unreadable]:
@@ -145,7 +153,8 @@ def _block(
         else:
             blank = len(gap) - len(gap.lstrip(b"\r\n"))
             following = run.ahead(length + blank, 1024) if blank < len(gap) else b""
-            if not following or start.match(following):
+            cut_off = run.damage is not None and following is not None and b"\n" not in following
+            if not following or cut_off or start.match(following):
                 return Record(key, kind, headers, run.read(length))
             error = f"the record says {length} bytes, but no record begins after them"
     if start.match(run.peek(1024)):

@@ -1,0 +1,147 @@
+"""The text of a page is that of the extractor, and of this page alone."""
+
+import logging
+from copy import copy
+from pathlib import Path
+
+import pytest
+import trafilatura
+
+from curate.document import Document, Drop
+from curate.extract import Extract, decode_html
+from curate.sources import open_source
+
+PAGES = Path(__file__).parents[3] / "shared" / "data" / "crawl" / "pages-00000.warc.gz"
+needs_pages = pytest.mark.skipif(not PAGES.is_file(), reason="the shared crawl is not there")
+PROSE = "<p>" + "The harbour was quiet that morning, and the boats lay still at the quay. " * 8 + "</p>"
+
+
+def extracted(html: bytes, content_type: str = "text/html", **parameters) -> Document | Drop:
+    step = Extract(**parameters)
+    step.open()
+    (outcome,) = step.apply([Document(key="k", html=html, metadata={"content_type": content_type})])
+    return outcome
+
+
+@pytest.fixture(scope="module")
+def pages() -> list[Document]:
+    found = []
+    for item in open_source(PAGES, "c"):
+        found.append(item)
+        if len(found) == 40:
+            break
+    return found
+
+
+@needs_pages
+def test_the_text_is_that_of_trafilatura_called_as_its_manual_says(pages):
+    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
+    for page, outcome in zip(pages, Extract().apply(copy(one) for one in pages), strict=True):
+        expected = trafilatura.extract(
+            decode_html(page.html, page.metadata.get("content_type", "")), favor_precision=True, include_comments=False
+        )
+        got = outcome.text if isinstance(outcome, Document) else ""
+        assert got == (expected or "").strip()
+
+
+@needs_pages
+def test_the_text_of_a_page_does_not_depend_on_the_pages_before(pages):
+    step = Extract()
+    some = pages[:15]
+
+    def texts(documents):
+        return {one.key: one.text for one in step.apply(copy(page) for page in documents) if isinstance(one, Document)}
+
+    alone = texts(some)
+    assert len(alone) > 10
+    assert texts(reversed(some)) == alone
+    assert [one.text for one in step.apply(copy(some[0]) for _ in range(4))] == [alone[some[0].key]] * 4
+
+
+@pytest.mark.parametrize("engine", ["trafilatura", "resiliparse"])
+def test_a_page_becomes_text_and_keeps_its_title(engine):
+    html = (
+        f"<html><head><title> At the\n quay </title></head><body><article>{PROSE * 2}</article></body></html>".encode()
+    )
+    page = extracted(html, engine=engine)
+    assert isinstance(page, Document)
+    assert page.html is None and page.metadata["title"] == "At the quay"
+    assert "boats lay still" in page.text and "<" not in page.text
+
+
+def test_text_passes_as_it_is():
+    (page,) = Extract().apply([Document(key="k", text="as it is\x00")])
+    assert page.text == "as it is\x00"
+
+
+@pytest.mark.parametrize("tag", ["div", "b", "table", "span", "p"])
+def test_a_hundred_thousand_nested_elements_are_a_verdict(tag):
+    outcome = extracted(f"<html><body>{f'<{tag}>' * 100_000}{PROSE}".encode())
+    assert isinstance(outcome, Drop) and outcome.rule in ("too_deep", "too_many_nodes")
+
+
+def test_bounds_are_exact():
+    html = f"<html><body><article>{PROSE}</article></body></html>".encode()
+    assert isinstance(extracted(html, max_bytes=len(html)), Document)
+    assert extracted(html, max_bytes=len(html) - 1).rule == "too_large"
+    assert isinstance(extracted(html, max_nodes=4), Document)
+    assert extracted(html, max_nodes=3).rule == "too_many_nodes"
+    assert isinstance(extracted(html, max_depth=4), Document)
+    assert extracted(html, max_depth=3).rule == "too_deep"
+
+
+@pytest.mark.parametrize("html", [b"", b"\x00\x01\x02", b"<html><body></body></html>", b"<!-- -->", b"\xff\xfe"])
+def test_nothing_to_read_is_a_drop(html):
+    outcome = extracted(html)
+    assert isinstance(outcome, Drop) and outcome.rule == "empty"
+
+
+def test_a_failure_costs_its_page_alone(monkeypatch):
+    def fails(page, tree):
+        if "<p>bad" in page:
+            raise RecursionError("too much")
+        return "text"
+
+    monkeypatch.setattr(Extract, "_text", lambda self, page, tree: fails(page, tree))
+    pages = [
+        Document(key=word, html=f"<html><body><p>{word}</p>{PROSE}</body></html>".encode())
+        for word in ("one", "bad", "two")
+    ]
+    outcomes = list(Extract().apply(pages))
+    assert [isinstance(one, Drop) for one in outcomes] == [False, True, False]
+    assert (outcomes[1].rule, outcomes[1].value) == ("failed", "RecursionError: too much")
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "content_type", "meta"),
+    [
+        ("Grüße aus Köln", "utf-8", "text/html; charset=iso-8859-1", ""),
+        ("Grüße – „Köln“", "cp1252", "text/html; charset=ISO-8859-1", ""),
+        ("日本語のページです", "euc_jp", 'text/html; charset="EUC-JP"', ""),
+        (
+            "日本語のページです",
+            "cp932",
+            "text/html",
+            '<meta http-equiv="content-type" content="text/html; charset=Shift_JIS">',
+        ),
+        ("простой русский текст", "cp1251", "", '<meta charset="windows-1251">'),
+        ("汉语文本", "gb18030", "text/html; charset=gb2312", ""),
+        ("Ελληνικά", "utf-16", "text/html; charset=utf-8", ""),
+        ("Grüße", "cp1252", "text/html; charset=unicode_escape", '<meta charset="rot13">'),
+    ],
+)
+def test_a_page_is_read_in_its_encoding(text, encoding, content_type, meta):
+    assert text in decode_html(f"<html><head>{meta}</head><body>{text}".encode(encoding), content_type)
+
+
+def test_an_encoding_that_nobody_names_is_detected():
+    text = "Это обычный русский текст, который никто не подписал, и его всё равно надо прочитать правильно. " * 5
+    assert text in decode_html(f"<html><body>{text}".encode("cp1251"))
+
+
+def test_no_text_leaves_with_nul_or_lone_surrogates():
+    page = extracted(
+        f"<html><body><article>{PROSE}<p>A line with &#xD800; and &#0; in it, and more words.</p></article>".encode()
+    )
+    page.text.encode("utf-8")
+    assert "\x00" not in page.text
