@@ -47,7 +47,8 @@ def read_jsonl(
                 elif line.strip():
                     yield _document(line, key, source, text_field, id_field)
             if run.damage is not None:
-                yield Unreadable(f"{prefix}@{run.position}", run.damage.error, run.damage.raw)
+                # Two places of damage may stand at one byte of the decompressed stream.
+                yield Unreadable(f"{prefix}@{run.position}/{run.damage.offset}", run.damage.error, run.damage.raw)
 
 
 def _document(line: bytes, key: str, source: str, text_field: str, id_field: str) -> Document | Unreadable:

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import random
 from collections import Counter
 from pathlib import Path
 
@@ -263,3 +264,24 @@ def test_partitions_do_not_depend_on_how_a_folder_is_named(tmp_path):
     by_glob = find_inputs([Input("c", f"{CRAWL}/**")])
     assert by_folder == by_glob and len(by_folder) == 6 + len(HOLDS)
     assert sum(isinstance(item, Document) for one in by_glob for item in read_partition(one)) > 700
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.ZstdCompressor().compress])
+def test_no_damage_raises_or_gives_one_key_twice(tmp_path, pack):
+    """Seeded damage before and after packing: bytes changed, removed, repeated, cut."""
+    draw = random.Random(20240301)
+    whole = b"".join(record(b"<html>" + PAGE * number, headers=b"X-N: 1\r\n") for number in range(4))
+    for turn in range(150):
+        content = bytearray(pack(whole) if turn % 2 else whole)
+        for _ in range(draw.randint(1, 6)):
+            place, other = draw.randrange(len(content)), draw.randrange(len(content))
+            change = draw.randrange(4)
+            if change == 0:
+                content[place] = draw.randrange(256)
+            elif change == 1:
+                del content[place : place + draw.randint(1, 40)]
+            elif change == 2:
+                content[place:place] = content[other : other + draw.randint(1, 80)]
+            else:
+                del content[max(place, 20) :]
+        assert written(tmp_path, bytes(content) if turn % 2 else pack(bytes(content)))
