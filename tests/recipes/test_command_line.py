@@ -131,4 +131,4 @@ def test_steps_lists_parameters_with_defaults_and_sources(tmp_path):
     for name in ("extract", "language", "gopher_quality", "minhash_dedup", "decontaminate", "inject"):
         assert f"{name} " in every
     one = goldsand("steps", "gopher_quality", cwd=tmp_path).stdout
-    assert "min_words = 50" in one and "Rae et al." in one
+    assert "min_words = 50" in one and "Gopher, section A.1.1" in one

@@ -1,4 +1,4 @@
-"""`goldsand check` finds every mistake at once, with the line, the wrong word, what is allowed and the nearest match."""
+"""`goldsand check` finds every mistake at once: the line, the wrong word, what is allowed, the nearest match."""
 
 from pathlib import Path
 

@@ -1,0 +1,60 @@
+"""Charts as SVG text: horizontal bars, drawn by hand so that a page opens offline and needs no plotting library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import escape
+
+LABEL, BAR, NUMBER, ROW = 280, 400, 200, 30
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One row: a solid part (`value`), a pale part up to `whole`, observations as dots, and the words beside it."""
+
+    label: str
+    value: float
+    words: str
+    whole: float | None = None
+    dots: Sequence[float] = field(default=())
+    muted: bool = False
+
+
+def bars(rows: Sequence[Bar], title: str, limit: float | None = None, limit_words: str = "") -> str:
+    """Horizontal bars on one scale from 0; `limit` draws a line across all of them. Empty without rows."""
+    if not rows:
+        return ""
+    largest = max([limit or 0.0, *(max(row.value, row.whole or 0.0, *row.dots, 0.0) for row in rows)]) or 1.0
+    top = 26 if limit else 4
+    height = top + ROW * len(rows) + 6
+    width = LABEL + BAR + NUMBER
+    parts = [
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title, quote=True)}">',
+        f"<title>{escape(title)}</title>",
+    ]
+    for number, row in enumerate(rows):
+        middle = top + ROW * number + ROW / 2
+        y = middle - 8
+        parts.append(f'<text class="label" x="{LABEL - 14}" y="{middle + 5:.1f}">{escape(row.label[:44])}</text>')
+        if row.whole is not None:
+            parts.append(_rectangle("pale", y, _scaled(row.whole, largest)))
+        parts.append(_rectangle("muted" if row.muted else "solid", y, _scaled(row.value, largest)))
+        parts += [
+            f'<circle class="dot" cx="{LABEL + _scaled(dot, largest):.1f}" cy="{middle:.1f}" r="3.5"/>'
+            for dot in row.dots
+        ]
+        parts.append(f'<text class="number" x="{LABEL + BAR + 14}" y="{middle + 5:.1f}">{escape(row.words)}</text>')
+    if limit:
+        x = LABEL + _scaled(limit, largest)
+        parts.append(f'<line class="limit" x1="{x:.1f}" x2="{x:.1f}" y1="{top - 6}" y2="{height - 4}"/>')
+        parts.append(f'<text class="limit-words" x="{x:.1f}" y="{top - 11}">{escape(limit_words)}</text>')
+    return "".join([*parts, "</svg>"])
+
+
+def _scaled(value: float, largest: float) -> float:
+    return max(value, 0.0) / largest * BAR
+
+
+def _rectangle(kind: str, y: float, width: float) -> str:
+    return f'<rect class="{kind}" x="{LABEL}" y="{y:.1f}" width="{max(width, 1):.1f}" height="16" rx="2"/>'

@@ -1,0 +1,222 @@
+"""The page that a run leaves behind: one HTML file that opens offline and shows what happened to every document."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from curate.run.ledger import read_rows
+from curate.run.unit import write_atomically
+from recipes.app.report.charts import Bar, bars
+from recipes.app.tables import junk_share
+
+EXAMPLES = 3
+DOMAINS = 30
+UNREADABLE = 50
+HERE = Path(__file__).parent
+
+
+def write_report(folder: Path, probe: Path | None = None, output: Path | None = None) -> Path:
+    """Write the page of a finished run, with a probe's results if its folder is given; returns where it is.
+
+    Raises ValueError when the run or the probe has left nothing to show, with the command that would make it.
+    """
+    summary = _read(folder / "summary.json", "a finished run", f"goldsand run RECIPE -o {folder}")
+    results: list[dict[str, Any]] = []
+    if probe is not None:
+        results = _read(probe / "results.json", "a probe's results", f"goldsand probe RECIPE -o {probe}")
+    try:
+        page = render(summary, _examples(folder), results)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{folder / 'summary.json'} does not read like a run's summary ({error!r}); run the recipe again"
+        ) from None
+    path = output or folder / "report.html"
+    write_atomically(path, page.encode())
+    return path
+
+
+def render(
+    summary: dict[str, Any],
+    examples: dict[tuple[str, str], list[dict[str, Any]]],
+    results: Sequence[dict[str, Any]] = (),
+) -> str:
+    """The HTML. Everything that came from a crawl is escaped, and characters that could mislead the eye are shown."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {
+        "visible": visible,
+        "count": lambda number: f"{number:,}",
+        "share": share,
+        "junk": junk_share,
+    }
+    measured = [row for row in results if not row.get("error")]
+    return environment.get_template("page.html").render(
+        style=Markup((HERE / "page.css").read_text()),
+        summary=summary,
+        verdict=_verdict(summary),
+        charts={
+            "documents": Markup(_funnel(summary, "documents")),
+            "characters": Markup(_funnel(summary, "characters")),
+            "seconds": Markup(_times(summary)),
+            "bits": Markup(_bits(measured)),
+        },
+        reasons=_reasons(summary, examples),
+        callouts=_callouts(summary),
+        domains=summary["domains"][:DOMAINS],
+        unreadable=summary["unreadable"][:UNREADABLE],
+        results=results,
+        reading=_reading(measured),
+    )
+
+
+def visible(text: Any, limit: int = 500) -> str:
+    """Text of unknown origin for a person's eye: bounded, with control and direction marks shown as their code."""
+    shown = [
+        f"\u27e8U+{ord(char):04X}\u27e9"
+        if unicodedata.category(char) in ("Cc", "Cf", "Cs") and char not in "\n\t"
+        else char
+        for char in str(text)[:limit]
+    ]
+    return "".join(shown) + ("\u2026" if len(str(text)) > limit else "")
+
+
+def share(part: float, whole: float) -> str:
+    return f"{part / whole:.1%}" if whole else "\u2013"
+
+
+def _read(path: Path, what: str, command: str) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise ValueError(f"there is no {path}: this is not the folder of {what}. It is made by: {command}") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not whole ({error}). It is made by: {command}") from None
+
+
+def _examples(folder: Path) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """The first few drops of each reason, in the order of the corpus."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for path in sorted((folder / "ledger").rglob("*.jsonl.zst")):
+        for row in read_rows(path):
+            if row["event"] == "drop":
+                rows = found.setdefault((row["step"], row["rule"]), [])
+                if len(rows) < EXAMPLES:
+                    rows.append(row)
+    return found
+
+
+def _verdict(summary: dict[str, Any]) -> str:
+    documents = summary["documents"]
+    if not documents["input"]:
+        return "The input held no documents."
+    kept = documents["kept"] / documents["input"]
+    worst = max(summary["steps"], key=lambda step: step["documents_dropped"], default=None)
+    text = f"{documents['kept']:,} of {documents['input']:,} documents were kept ({kept:.0%})"
+    if worst and worst["documents_dropped"]:
+        text += f"; {worst['step']} took the most, {worst['documents_dropped']:,}"
+    if documents["injected"]:
+        text += f". {documents['injected']:,} documents with known facts were added"
+    return text + "."
+
+
+def _funnel(summary: dict[str, Any], unit: str) -> str:
+    account = summary[unit]
+    rows = [Bar("input", account["input"], f"{account['input']:,}", muted=True)]
+    injected = 0
+    for step in summary["steps"]:
+        injected += step[f"{unit}_injected"]
+        left = step[f"{unit}_out"] - injected
+        lost = step[f"{unit}_in"] + step[f"{unit}_injected"] - step[f"{unit}_out"]
+        words = f"{left:,}" + (f"  \u2212{lost:,}" if lost > 0 else "")
+        rows.append(Bar(step["step"], left, words, whole=left + max(lost, 0)))
+    return bars(rows, f"{unit} of the input that are left after each step", account["input"], "input")
+
+
+def _times(summary: dict[str, Any]) -> str:
+    rows = [
+        Bar(step["step"], step["seconds"], f"{step['seconds']:.1f} s  ({_rate(step)})")
+        for step in summary["steps"]
+        if step["seconds"] >= 0.05
+    ]
+    return bars(rows, "seconds of work in each step, all workers together")
+
+
+def _rate(step: dict[str, Any]) -> str:
+    return f"{step['documents_in'] / step['seconds']:,.0f}/s"
+
+
+def _reasons(summary: dict[str, Any], examples: dict[tuple[str, str], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    rows = []
+    for step in summary["steps"]:
+        name = step["step"].partition("#")[0]
+        for rule, counts in step["reasons"].items():
+            rows.append({"step": step["step"], "rule": rule, **counts, "examples": examples.get((name, rule), [])})
+    return rows
+
+
+def _callouts(summary: dict[str, Any]) -> list[str]:
+    """What a person should look at: rules that never or nearly always fire, and losses."""
+    found = []
+    for step in summary["steps"]:
+        if step["step"] == "extract" or step["documents_injected"] or not step["documents_in"]:
+            continue
+        if not step["documents_dropped"] and not step["characters_edited"]:
+            found.append(f"{step['step']} dropped nothing and changed nothing: is it set as you meant?")
+        elif step["documents_dropped"] > 0.95 * step["documents_in"]:
+            found.append(
+                f"{step['step']} dropped {share(step['documents_dropped'], step['documents_in'])} of what it saw."
+            )
+    if summary["loss"] > summary["max_loss"]:
+        found.append(
+            f"{summary['loss']:.2%} of the records could not be read; the recipe allows {summary['max_loss']:.2%}."
+        )
+    return found
+
+
+def _arms(results: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    arms: dict[str, list[dict[str, Any]]] = {}
+    for row in results:
+        arms.setdefault(row["arm"], []).append(row)
+    return arms
+
+
+def _bits(results: Sequence[dict[str, Any]]) -> str:
+    rows = []
+    for arm, runs in _arms(results).items():
+        values = [run["value_bits_per_parameter"] for run in runs]
+        dots = values if len(values) > 1 else ()
+        rows.append(Bar(arm, statistics.mean(values), f"{statistics.mean(values):.4f}", dots=dots))
+    ceilings = {
+        round(row["max_value_bits_per_parameter"], 6) for row in results if row.get("max_value_bits_per_parameter")
+    }
+    ceiling = ceilings.pop() if len(ceilings) == 1 else None
+    return bars(rows, "value bits per parameter", ceiling, "all values known")
+
+
+def _reading(results: Sequence[dict[str, Any]]) -> list[str]:
+    """What the figures say, in sentences made from them alone."""
+    arms = {
+        arm: statistics.mean(run["value_bits_per_parameter"] for run in runs) for arm, runs in _arms(results).items()
+    }
+    if not arms:
+        return []
+    first, base = next(iter(arms.items()))
+    said = []
+    for arm, bits in list(arms.items())[1:]:
+        if base > 0:
+            said.append(f"\u201c{arm}\u201d holds {bits / base:.0%} of the value bits of \u201c{first}\u201d.")
+    runs = results[0]
+    said.append(
+        f"Measured on models of {runs['parameters']:,} parameters with {runs['people']:,} people, "
+        f"{len({row['seed'] for row in results})} seed(s); nothing here is evidence about larger models."
+    )
+    return said

@@ -1,0 +1,136 @@
+"""The page opens offline, says what the summary says, and takes nothing from a crawl at its word."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from curate.document import Document, Drop
+from curate.run.ledger import drop_row
+from recipes.app.report.page import render, visible, write_report
+
+HOSTILE = "<script>alert(1)</script> \u202egnp.exe \x1b[31m & <img src=x onerror=alert(2)>"
+
+
+def summary() -> dict:
+    step = {
+        "step": "gopher_quality",
+        "stage": "00-gopher_quality",
+        "documents_in": 10,
+        "documents_out": 7,
+        "documents_injected": 0,
+        "characters_in": 5000,
+        "characters_out": 4321,
+        "characters_injected": 0,
+        "characters_edited": 0,
+        "documents_dropped": 3,
+        "characters_dropped": 679,
+        "seconds": 1.5,
+        "reasons": {"gopher_short_doc": {"documents": 3, "characters": 679}},
+    }
+    return {
+        "recipe": "a<b",
+        "documents": {"input": 11, "kept": 7, "dropped": 3, "unreadable": 1, "injected": 0},
+        "characters": {
+            "input": 5044, "kept": 4321, "dropped": 679, "unreadable": 44, "injected": 0, "removed_by_edits": 0,
+        },
+        "records": {"read": 12, "documents": 10, "skipped": {"request": 1}, "unreadable": 1},
+        "tokens": {"raw": 1234567},
+        "steps": [step, {**step, "step": "safety", "documents_in": 7, "documents_dropped": 0, "characters_dropped": 0,
+                         "reasons": {}}],
+        "domains": [{"domain": HOSTILE, "documents": 10, "kept": 7, "characters": 4321, "lost": {"gopher_quality": 3}}],
+        "unreadable": [{"key": HOSTILE, "error": HOSTILE, "bytes": 44}],
+        "loss": 1 / 12,
+        "max_loss": 0.01,
+        "seconds": 2.0,
+        "pages_per_second": 5.5,
+        "workers": 2,
+        "units": {"done": 3, "found_done": 0},
+    }  # fmt: skip
+
+
+def result(arm: str, bits: float, **more) -> dict:
+    return {
+        "arm": arm, "junk_ratio": 0.875, "tagged": False, "exposures": 150, "learning_rate": 0.002, "seed": 0,
+        "value_bits_per_parameter": bits, "bits_per_parameter": bits, "max_bits_per_parameter": 0.3,
+        "max_value_bits_per_parameter": 0.2, "tokens": 5, "seconds": 1.0, "shards": ["ab" * 32], "parameters": 77_000,
+        "people": 400, **more,
+    }  # fmt: skip
+
+
+class Page(HTMLParser):
+    """Collects the tags, attributes and text of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+def examples() -> dict:
+    document = Document("crawl/a@1", HOSTILE, url="javascript:alert(3)", domain=HOSTILE)
+    row = drop_row(Drop(document, "gopher_quality", "gopher_short_doc", 3, 50))
+    return {("gopher_quality", "gopher_short_doc"): [row]}
+
+
+def test_the_page_says_what_the_summary_says():
+    text = Page(render(summary(), examples())).text
+    for figure in ("5,044", "4,321", "1,234,567", "7 of 11 documents were kept", "gopher_short_doc", "8.33"):
+        assert figure in text
+    assert "safety dropped nothing" in text and "the recipe allows 1.00%" in text
+
+
+def test_nothing_of_a_crawl_becomes_markup_a_link_or_an_invisible_mark():
+    html = render(summary(), examples(), [result("<i>arm</i>", 0.1)])
+    page = Page(html)
+    assert not [tag for tag, _ in page.tags if tag in ("script", "img", "a", "i", "iframe")]
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    assert "\u202e" not in html and "\x1b" not in html and "\u27e8U+202E\u27e9" in html
+
+
+def test_the_page_opens_offline():
+    html = render(summary(), examples(), [result("a", 0.1)])
+    for tag, attributes in Page(html).tags:
+        assert tag not in ("link", "script", "img", "base")
+        assert not {"src", "href", "srcset", "data"} & set(attributes)
+    assert "url(" not in html and "@import" not in html
+
+
+def test_the_bits_are_read_out_in_proportion():
+    rows = [result("facts alone", 0.2), result("junk", 0.05), result("failed", 0, error="NaN at step 3")]
+    text = Page(render(summary(), {}, rows)).text
+    assert "\u201cjunk\u201d holds 25% of the value bits of \u201cfacts alone\u201d" in text
+    assert "failed: NaN at step 3" in text and "77,000 parameters" in text
+
+
+def test_text_is_bounded_and_marked():
+    assert visible("x" * 600, 10) == "x" * 10 + "\u2026"
+    assert visible("a\u200bb\nc") == "a\u27e8U+200B\u27e9b\nc"
+
+
+def test_what_is_missing_is_named_with_the_command_that_makes_it(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"goldsand run RECIPE -o"):
+        write_report(tmp_path)
+    (tmp_path / "summary.json").write_text("{")
+    with pytest.raises(ValueError, match="not whole"):
+        write_report(tmp_path)
+    (tmp_path / "summary.json").write_text("{}")
+    with pytest.raises(ValueError, match="does not read like a run's summary"):
+        write_report(tmp_path)
+    (tmp_path / "summary.json").write_text(json.dumps(summary()))
+    with pytest.raises(ValueError, match="goldsand probe RECIPE"):
+        write_report(tmp_path, tmp_path)
+    assert write_report(tmp_path).read_text().startswith("<!doctype html>")
