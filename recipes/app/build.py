@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+
+from ruamel.yaml import YAML
 
 from curate.run.corpus import CorpusRun
 from curate.run.publish import Publication, Rendering, VocabularyChoice
+from curate.run.unit import write_atomically
 from curate.sources import Input as SourceInput
 from curate.sources import find_inputs
 from recipes.app.load import Loaded
@@ -58,3 +62,10 @@ def corpus_run(loaded: Loaded, out: Path, *, workers: int | None = None, limit: 
         workers=workers,
         document_timeout=recipe.engine.document_timeout,
     )
+
+
+def write_recipe(loaded: Loaded, out: Path) -> None:
+    """Leave the recipe beside its output as it was run: with every `--set` and `--input` in it."""
+    stream = io.BytesIO()
+    YAML(typ="safe", pure=True).dump(loaded.resolved, stream)
+    write_atomically(out / "recipe.yaml", stream.getvalue())

@@ -54,7 +54,7 @@ def run(
     strict: Annotated[bool, typer.Option("--strict", help="any unreadable record makes the exit code 3")] = False,
 ) -> None:
     """Build a corpus."""
-    from recipes.app.build import corpus_run
+    from recipes.app.build import corpus_run, write_recipe
     from recipes.app.progress import shown
     from recipes.app.report.page import write_report
 
@@ -67,6 +67,7 @@ def run(
         with shown(err) as on_progress:
             job.on_progress = on_progress
             summary = job.execute()
+        write_recipe(loaded, output)
         write_report(output)
     _print_summary(summary, output)
     _judge_losses(summary, output, strict)
