@@ -14,7 +14,7 @@ export MPLCONFIGDIR := $(CURDIR)/$(VENV)/cache/matplotlib
 demo: $(VENV)/.demo
 	$(BIN)/goldsand run quickstart -o demo/corpus
 	$(BIN)/goldsand probe junk-and-tags --corpus demo/corpus -o demo/probe
-	$(BIN)/goldsand report demo/corpus --probe demo/probe -o demo/report.html
+	@$(BIN)/goldsand report demo/corpus --probe demo/probe -o demo/report.html
 
 test: $(VENV)/.dev lint
 	$(BIN)/python -m pytest -q

@@ -45,7 +45,7 @@ class Progress:
     documents: int = 0
 
 
-def _work(channel: Connection, key: Any, counter: Any) -> None:
+def _work(channel: Connection, key: Any, counter: Any, documents: Any) -> None:
     """A worker's whole life: take a task, do it, answer. Ctrl-C is the parent's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -53,6 +53,7 @@ def _work(channel: Connection, key: Any, counter: Any) -> None:
         data = (document or "").encode("utf-8", "replace")[: KEY_BYTES - 1]
         key[: len(data) + 1] = data + b"\0"
         counter.value += 1
+        documents.value += document is not None and document != READING
 
     while True:
         try:
@@ -80,8 +81,9 @@ class _Worker:
     def __init__(self, context: Any) -> None:
         self.key = context.RawArray("c", KEY_BYTES)
         self.counter = context.RawValue("Q", 0)
+        self.documents = context.RawValue("Q", 0)
         self.channel, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, self.key, self.counter), daemon=True)
+        self.process = context.Process(target=_work, args=(theirs, self.key, self.counter, self.documents), daemon=True)
         self.process.start()
         theirs.close()
         self.task: int | None = None
@@ -179,8 +181,8 @@ class LocalEngine:
 
     @staticmethod
     def _documents(worker: _Worker) -> int:
-        """Documents since the last look (each is announced by two beats)."""
-        counted = worker.counter.value // 2
+        """Documents since the last look."""
+        counted = worker.documents.value
         new, worker.counted = counted - worker.counted, counted
         return new
 

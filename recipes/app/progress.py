@@ -15,6 +15,9 @@ from curate.run.local import Progress
 EVERY = 5.0
 """Seconds between two plain lines."""
 
+SHORT = 0.5
+"""Seconds below which work without documents is not worth a line."""
+
 
 @contextmanager
 def shown(console: Console) -> Iterator[Callable[[Progress], None]]:
@@ -65,11 +68,11 @@ class _Lines:
         if progress is not self._current:
             self._current, self._started, self._said = progress, now, now
         ended = progress.finished == progress.tasks
-        if now - self._said < EVERY and not ended:
+        seconds = now - self._started
+        if not (now - self._said >= EVERY or (ended and (progress.documents or seconds >= SHORT))):
             return
         self._said = now
         documents = f", {progress.documents:,} documents" if progress.documents else ""
-        seconds = now - self._started
         self._console.print(
             f"{progress.label}: {progress.finished}/{progress.tasks} units{documents}, {seconds:.0f} s", highlight=False
         )
