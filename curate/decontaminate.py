@@ -244,9 +244,7 @@ class Decontaminate(Rule):
     name: ClassVar[str] = "decontaminate"
     libraries: ClassVar[tuple[str, ...]] = ("xxhash", "numpy")
 
-    questions: str | list[str] = param(  # noqa: RUF009
-        ..., "JSONL files of test items (plain, .gz or .zst)", path=True
-    )
+    questions: str | list[str] = param(..., "JSONL files of test items (plain, .gz or .zst)", path=True)
     question_field: str | None = param(
         None, "field of the question; by default the first of " + ", ".join(QUESTION_FIELDS)
     )

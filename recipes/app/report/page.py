@@ -214,9 +214,9 @@ def _reading(results: Sequence[dict[str, Any]]) -> list[str]:
     for arm, bits in list(arms.items())[1:]:
         if base > 0:
             said.append(f"\u201c{arm}\u201d holds {bits / base:.0%} of the value bits of \u201c{first}\u201d.")
-    runs = results[0]
+    runs, seeds = results[0], len({row["seed"] for row in results})
     said.append(
         f"Measured on models of {runs['parameters']:,} parameters with {runs['people']:,} people, "
-        f"{len({row['seed'] for row in results})} seed(s); nothing here is evidence about larger models."
+        f"{seeds} seed{'s' * (seeds > 1)}; nothing here is evidence about larger models."
     )
     return said
