@@ -54,6 +54,14 @@ def places(documents: Iterable[Document], partition: int) -> Iterator[tuple[int,
         yield partition << 32 | ordinal, document
 
 
+def _readable(source: Partition) -> Iterator[Document | Skipped | Unreadable]:
+    """A partition's records; a file that cannot be opened, or read on, is one more record that was lost."""
+    try:
+        yield from read_partition(source)
+    except OSError as error:
+        yield Unreadable(f"{source.source}/{source.relative}@0", f"the file cannot be read: {error.strerror or error}")
+
+
 @dataclass
 class MapTask:
     """One partition through one stage. `source` for the first stage, `previous` (a file of documents) for the others.
@@ -82,7 +90,10 @@ class MapTask:
     def _fingerprint(self) -> str:
         source: dict[str, Any] = {}
         if self.source is not None:
-            source = {"content": checksum(self.source.path), **self.source.describe()}
+            try:
+                source = {"content": checksum(self.source.path), **self.source.describe()}
+            except OSError as error:
+                source = {"unreadable": str(error), "relative": self.source.relative}
         steps = [self.stage.corpus, *self.stage.steps] if self.stage.corpus else self.stage.steps
         return fingerprint(
             {
@@ -166,7 +177,7 @@ class MapTask:
     ) -> Iterator[Document]:
         items: Iterable[Document | Skipped | Unreadable]
         if self.source is not None:
-            items = read_partition(self.source)
+            items = _readable(self.source)
         else:
             assert self.previous is not None
             items = read_documents(self.previous)

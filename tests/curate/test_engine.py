@@ -145,6 +145,17 @@ def test_a_document_that_hangs_or_kills_its_worker_costs_itself_alone(tmp_path, 
     assert again["documents"]["unreadable"] == 3 and again["seconds"] < summary["seconds"] + 1
 
 
+def test_a_file_that_cannot_be_read_is_a_loss_and_the_run_goes_on(tmp_path):
+    inputs = write_corpus(tmp_path / "in")
+    run = corpus_run(inputs, tmp_path / "out", [Trim()])
+    (inputs / "part-1.jsonl").unlink()
+    summary = run.execute()
+    assert summary["documents"]["kept"] == 40
+    assert [item["key"] for item in summary["unreadable"] if "cannot be read" in item["error"]] == [
+        "crawl/part-1.jsonl@0"
+    ]
+
+
 def test_a_run_killed_in_the_middle_is_finished_by_the_same_command(finished, tmp_path):
     inputs, out, _ = finished
     code = (
