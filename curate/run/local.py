@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from curate.run.tasks import READING, Task
+from curate.run.tasks import READING
+from curate.run.unit import Unit
 
 KEY_BYTES = 1024
 POLL = 0.2
@@ -126,7 +127,7 @@ class LocalEngine:
         self._pool.clear()
 
     def map(
-        self, label: str, tasks: Sequence[Task], on_kill: Callable[[Task, str, str], Task] | None = None
+        self, label: str, tasks: Sequence[Unit], on_kill: Callable[[Unit, str, str], Unit] | None = None
     ) -> list[dict[str, Any]]:
         """Run all tasks. Raises TaskError when a unit fails for a reason that is not one document's."""
         pending = list(tasks)
@@ -205,7 +206,7 @@ class LocalEngine:
         self._pool[self._pool.index(worker)] = _Worker(self._context)
 
 
-def _error(task: Task, answer: tuple[str, Any]) -> RunError:
+def _error(task: Unit, answer: tuple[str, Any]) -> RunError:
     kind, what = answer
     if kind == "system":
         return RunError(what)

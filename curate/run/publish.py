@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import orjson
 import xxhash
 
-from curate.run.tasks import Beat, Task, read_documents
-from curate.run.unit import Outputs, checksum, content_of, describe_step, fingerprint, finished, library_version
-from curate.step import Injection
-
-if TYPE_CHECKING:
-    from curate.run.corpus import CorpusRun
-    from curate.run.local import LocalEngine
+from curate.run.folder import OutputFolder
+from curate.run.local import LocalEngine
+from curate.run.stage import Stage
+from curate.run.tasks import read_documents
+from curate.run.unit import Beat, Outputs, Unit, checksum, content_of, describe_step, library_version
+from curate.step import Injection, Step
 
 SAMPLE = 20_000_000
 """Characters on which a vocabulary is trained at most; a larger corpus is sampled by the hash of its keys."""
@@ -59,35 +58,10 @@ class Publication:
 
 
 @dataclass
-class _Unit:
-    """What the units of this page share: a place, inputs by content, and a configuration that shapes the output."""
-
-    root: Path
-    inputs: list[str]
-
-    @property
-    def name(self) -> str:
-        raise NotImplementedError
-
-    def configuration(self) -> dict[str, Any]:
-        raise NotImplementedError
-
-    def write(self, outputs: Outputs, beat: Beat) -> dict[str, Any]:
-        raise NotImplementedError
-
-    def run(self, beat: Beat) -> dict[str, Any]:
-        wanted = fingerprint({"inputs": self.inputs, **self.configuration()})
-        done = finished(self.root, self.name, wanted)
-        if done is not None:
-            return {**done, "skipped_unit": True}
-        outputs = Outputs(self.root, self.name)
-        return outputs.commit(wanted, **self.write(outputs, beat))
-
-
-@dataclass
-class TextTask(_Unit):
+class TextTask(Unit):
     """One partition of the finished corpus as JSONL.zst."""
 
+    inputs: list[str]
     number: int
     documents: Path
     domain: str
@@ -97,7 +71,7 @@ class TextTask(_Unit):
         return f"text/{self.number:05d}"
 
     def configuration(self) -> dict[str, Any]:
-        return {"domain": self.domain, "zstandard": library_version("zstandard")}
+        return {"inputs": self.inputs, "domain": self.domain, "zstandard": library_version("zstandard")}
 
     def write(self, outputs: Outputs, beat: Beat) -> dict[str, Any]:
         from curate.shards.text import write_text_shard
@@ -107,9 +81,10 @@ class TextTask(_Unit):
 
 
 @dataclass
-class VocabularyTask(_Unit):
+class VocabularyTask(Unit):
     """The tokenizer of every token set of the run: one vocabulary, so that all renderings can be compared."""
 
+    inputs: list[str]
     choice: VocabularyChoice
     documents: list[Path]
     characters: int
@@ -127,6 +102,7 @@ class VocabularyTask(_Unit):
 
     def configuration(self) -> dict[str, Any]:
         return {
+            "inputs": self.inputs,
             "choice": self.choice.describe(),
             "domains": self.domains,
             "reserved": self.reserved,
@@ -164,9 +140,10 @@ class VocabularyTask(_Unit):
 
 
 @dataclass
-class TokenTask(_Unit):
+class TokenTask(Unit):
     """One partition in one rendering as a token shard."""
 
+    inputs: list[str]
     number: int
     documents: Path
     rendering: Rendering
@@ -178,7 +155,12 @@ class TokenTask(_Unit):
         return f"tokens/{self.rendering.name}/{self.number:05d}"
 
     def configuration(self) -> dict[str, Any]:
-        return {"domain": self.rendering.domain, "sources": self.sources, "tokenizers": library_version("tokenizers")}
+        return {
+            "inputs": self.inputs,
+            "domain": self.rendering.domain,
+            "sources": self.sources,
+            "tokenizers": library_version("tokenizers"),
+        }
 
     def write(self, outputs: Outputs, beat: Beat) -> dict[str, Any]:
         from curate.shards.rendering import write_token_shard
@@ -196,9 +178,10 @@ class TokenTask(_Unit):
 
 
 @dataclass
-class TokenMetadataTask(_Unit):
+class TokenMetadataTask(Unit):
     """The file that makes a folder of token shards one set: tokenizer, sources, domains, counts, checksums."""
 
+    inputs: list[str]
     rendering: Rendering
     vocabulary: Path
     sources: list[str]
@@ -208,7 +191,7 @@ class TokenMetadataTask(_Unit):
         return f"tokens/{self.rendering.name}/metadata"
 
     def configuration(self) -> dict[str, Any]:
-        return {"domain": self.rendering.domain, "sources": self.sources}
+        return {"inputs": self.inputs, "domain": self.rendering.domain, "sources": self.sources}
 
     def write(self, outputs: Outputs, beat: Beat) -> dict[str, Any]:
         from curate.shards.rendering import token_set_metadata
@@ -224,9 +207,10 @@ class TokenMetadataTask(_Unit):
 
 
 @dataclass
-class FactsTask(_Unit):
+class FactsTask(Unit):
     """The ground truth of what was injected, and the token spans to score it on."""
 
+    inputs: list[str]
     step: Injection
     vocabulary: Path | None
     token_sets: list[Path]
@@ -236,7 +220,7 @@ class FactsTask(_Unit):
         return "facts/facts"
 
     def configuration(self) -> dict[str, Any]:
-        return {"step": describe_step(self.step)}
+        return {"inputs": self.inputs, "step": describe_step(self.step)}
 
     def write(self, outputs: Outputs, beat: Beat) -> dict[str, Any]:
         from curate.shards.tokens import TokenShards
@@ -250,79 +234,107 @@ class FactsTask(_Unit):
         return {}
 
 
-def publish(run: CorpusRun, engine: LocalEngine) -> dict[str, int]:
+@dataclass(frozen=True)
+class Finished:
+    """What the stages of a run left: by stage, the files of documents and the manifests of all partitions."""
+
+    steps: Sequence[Step]
+    stages: Sequence[Stage]
+    sources: list[str]
+    documents: list[list[Path]]
+    manifests: list[list[dict[str, Any]]]
+
+    @property
+    def injection(self) -> Injection | None:
+        return next((step for step in self.steps if isinstance(step, Injection)), None)
+
+    def stage_of(self, source: str) -> int:
+        """The number of the stage that a rendering reads: that of `extract`, or the last."""
+        if source == "extract":
+            return next((stage.number for stage in self.stages if "extract" in stage.labels), 0)
+        return len(self.stages) - 1
+
+    def partitions(self, stage: int) -> Iterator[tuple[int, Path, list[str]]]:
+        """Number, documents and content of each partition after a stage."""
+        pairs = zip(self.documents[stage], self.manifests[stage], strict=True)
+        for number, (path, manifest) in enumerate(pairs):
+            yield number, path, content_of([manifest])
+
+
+def publish(publication: Publication, finished: Finished, folder: OutputFolder, engine: LocalEngine) -> dict[str, int]:
     """Write everything a finished run leaves; returns the tokens of each rendering."""
-    last = len(run.stages) - 1
-    final = run.documents_after(last)
     texts = [
-        TextTask(run.out, content_of([manifest]), number, path, run.publication.text_domain)
-        for number, (path, manifest) in enumerate(zip(final, run.manifests_of(last), strict=True))
+        TextTask(folder.path, content, number, path, publication.text_domain)
+        for number, path, content in finished.partitions(finished.stage_of("end"))
     ]
-    run.do(engine, "text shards", texts)
-    injection = next((step for step in run.steps if isinstance(step, Injection)), None)
+    folder.do(engine, "text shards", texts)
     tokens: dict[str, int] = {}
     vocabulary: VocabularyTask | None = None
-    if run.publication.renderings:
-        vocabulary, tokens = _tokens(run, engine, injection)
-    if injection is not None:
+    if publication.renderings:
+        vocabulary = _vocabulary(publication, finished, folder.path)
+        folder.do(engine, "vocabulary", [vocabulary])
+        for rendering in publication.renderings:
+            tokens[rendering.name] = _tokens(rendering, vocabulary, finished, folder, engine)
+    if finished.injection is not None:
         inputs = [checksum(vocabulary.path)] if vocabulary else []
         # A tokenizer of the user's may hold many tokens that never occur; a trained one was made for this text.
         sets: list[Path] = []
-        if vocabulary and run.publication.vocabulary.kind == "file":
-            sets = [run.out / "tokens" / rendering.name for rendering in run.publication.renderings]
-            inputs += [checksum(folder / "metadata.json") for folder in sets]
-        facts: Task = FactsTask(run.out, inputs, injection, vocabulary.path if vocabulary else None, sets)
-        run.do(engine, "facts", [facts])
+        if vocabulary and publication.vocabulary.kind == "file":
+            sets = [folder.path / "tokens" / rendering.name for rendering in publication.renderings]
+            inputs += [checksum(one / "metadata.json") for one in sets]
+        facts = FactsTask(folder.path, inputs, finished.injection, vocabulary.path if vocabulary else None, sets)
+        folder.do(engine, "facts", [facts])
     return tokens
 
 
-def _tokens(run: CorpusRun, engine: LocalEngine, injection: Injection | None) -> tuple[VocabularyTask, dict[str, int]]:
-    extracted = next((stage.number for stage in run.stages if "extract" in stage.labels), 0)
-    number_of = {"extract": extracted, "end": len(run.stages) - 1}
+def _vocabulary(publication: Publication, finished: Finished, root: Path) -> VocabularyTask:
     # The widest text decides the vocabulary, so that no rendering meets bytes that training never saw.
-    widest = min(number_of[rendering.source] for rendering in run.publication.renderings)
-    manifests = run.manifests_of(widest)
-    reserved = injection.reserved_tokens() if injection else []
+    widest = min(finished.stage_of(rendering.source) for rendering in publication.renderings)
+    last = finished.stage_of("end")
+    manifests = finished.manifests[widest]
+    reserved = finished.injection.reserved_tokens() if finished.injection else []
     # Injected text that is not made of reserved tokens is text to be encoded like any other.
-    injected = [] if reserved or injection is None else run.documents_after(len(run.stages) - 1)
-    content = content_of(manifests) + (content_of(run.manifests_of(len(run.stages) - 1)) if injected else [])
-    vocabulary = VocabularyTask(
-        run.out,
-        content,
-        choice=run.publication.vocabulary,
-        documents=run.documents_after(widest),
+    injected = finished.documents[last] if finished.injection and not reserved else []
+    return VocabularyTask(
+        root,
+        content_of(manifests) + (content_of(finished.manifests[last]) if injected else []),
+        choice=publication.vocabulary,
+        documents=finished.documents[widest],
         characters=sum(counts[1] for manifest in manifests for counts in manifest["domains"]["kept"].values()),
-        domains=_frequent_domains(run, injection),
         injected=injected,
+        domains=_frequent_domains(finished, publication.vocabulary.domains),
         reserved=reserved,
     )
-    run.do(engine, "vocabulary", [vocabulary])
+
+
+def _tokens(
+    rendering: Rendering, vocabulary: VocabularyTask, finished: Finished, folder: OutputFolder, engine: LocalEngine
+) -> int:
+    """Write one set of token shards; returns its tokens."""
+    label = f"tokens: {rendering.name}"
     identity = checksum(vocabulary.path)
-    sources = sorted({partition.source for partition in run.partitions}) + (["inject"] if injection else [])
-    tokens: dict[str, int] = {}
-    for rendering in run.publication.renderings:
-        stage = number_of[rendering.source]
-        tasks = [
-            TokenTask(run.out, [*content_of([manifest]), identity], number, path, rendering, vocabulary.path, sources)
-            for number, (path, manifest) in enumerate(
-                zip(run.documents_after(stage), run.manifests_of(stage), strict=True)
-            )
-        ]
-        shards = run.do(engine, f"tokens: {rendering.name}", tasks)
-        # The metadata describes every shard in the folder: no shard of an earlier run may lie there.
-        run.remove_strangers(run.out / "tokens" / rendering.name, "*.ds*")
-        metadata = TokenMetadataTask(run.out, [*content_of(shards), identity], rendering, vocabulary.path, sources)
-        tokens[rendering.name] = run.do(engine, f"tokens: {rendering.name}", [metadata])[0]["tokens"]
-    return vocabulary, tokens
+    sources = finished.sources + (["inject"] if finished.injection else [])
+    shards = folder.do(
+        engine,
+        label,
+        [
+            TokenTask(folder.path, [*content, identity], number, path, rendering, vocabulary.path, sources)
+            for number, path, content in finished.partitions(finished.stage_of(rendering.source))
+        ],
+    )
+    # The metadata describes every shard in the folder: no shard of an earlier run may lie there.
+    folder.remove_strangers(f"tokens/{rendering.name}", "*.ds*")
+    metadata = TokenMetadataTask(folder.path, [*content_of(shards), identity], rendering, vocabulary.path, sources)
+    return folder.do(engine, label, [metadata])[0]["tokens"]
 
 
-def _frequent_domains(run: CorpusRun, injection: Injection | None) -> list[str]:
+def _frequent_domains(finished: Finished, limit: int) -> list[str]:
     """Domains that get a token of their own: the most frequent of the finished corpus, and always the facts' own."""
     counts: dict[str, int] = {}
-    for manifest in run.manifests_of(len(run.stages) - 1):
+    for manifest in finished.manifests[-1]:
         for domain, (documents, _) in manifest["domains"]["kept"].items():
             if domain:
                 counts[domain] = counts.get(domain, 0) + documents
-    own = [injection.domain] if injection else []
+    own = [finished.injection.domain] if finished.injection else []
     ranked = sorted(counts, key=lambda domain: (-counts[domain], domain))
-    return own + [domain for domain in ranked if domain not in own][: run.publication.vocabulary.domains]
+    return own + [domain for domain in ranked if domain not in own][:limit]

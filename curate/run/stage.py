@@ -22,6 +22,10 @@ class Stage:
     labels: tuple[str, ...]
 
     @property
+    def all_steps(self) -> tuple[Step, ...]:
+        return (self.corpus, *self.steps) if self.corpus else self.steps
+
+    @property
     def folder(self) -> str:
         return f"{self.number:02d}-{self.labels[0] if self.labels else 'read'}"
 

@@ -1,16 +1,15 @@
 """The units that a worker executes: a partition through a stage, and the two halves of a round.
 
-Each task is plain data; `run(beat)` returns the unit's manifest, from disk when the unit is already done. `beat(key)`
-tells the engine which document is in hand, so that a document that hangs or kills the worker can be named.
+Each names the document in hand by `beat(key)`, so that one that hangs or kills the worker can be set aside.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import zstandard
 
@@ -19,24 +18,13 @@ from curate.run.account import Account
 from curate.run.ledger import drop_row, edit_rows, encode_row, quarantine_row
 from curate.run.records import bucket_of, by_key, read_section, write_sections
 from curate.run.stage import Stage
-from curate.run.unit import Outputs, checksum, describe_step, fingerprint, finished
+from curate.run.unit import Beat, Outputs, Unit, checksum, describe_step
 from curate.shards.text import document_from_json, document_to_json
-from curate.sources import Partition, read_partition
+from curate.sources import InputError, Partition, read_partition
 from curate.step import CorpusStep, Record, Round
-
-Beat = Callable[[str | None], None]
 
 LEVEL = 3
 READING = "reading"
-
-
-class Task(Protocol):
-    """One unit of work. `name` is its place in the output folder; `run` does it, or finds it done."""
-
-    @property
-    def name(self) -> str: ...
-
-    def run(self, beat: Beat) -> dict[str, Any]: ...
 
 
 def read_documents(path: Path) -> Iterator[Document]:
@@ -54,7 +42,7 @@ def places(documents: Iterable[Document], partition: int) -> Iterator[tuple[int,
         yield partition << 32 | ordinal, document
 
 
-def _readable(source: Partition) -> Iterator[Document | Skipped | Unreadable]:
+def readable(source: Partition) -> Iterator[Document | Skipped | Unreadable]:
     """A partition's records; a file that cannot be opened, or read on, is one more record that was lost."""
     try:
         yield from read_partition(source)
@@ -63,13 +51,12 @@ def _readable(source: Partition) -> Iterator[Document | Skipped | Unreadable]:
 
 
 @dataclass
-class MapTask:
+class MapTask(Unit):
     """One partition through one stage. `source` for the first stage, `previous` (a file of documents) for the others.
 
     `killed` are documents that hung or crashed a worker, with the reason: they are set aside without being touched.
     """
 
-    root: Path
     stage: Stage
     partition: int
     source: Partition | None = None
@@ -87,34 +74,26 @@ class MapTask:
     def documents_path(self) -> Path:
         return self.root / f"{self.name}.jsonl.zst"
 
-    def _fingerprint(self) -> str:
+    def configuration(self) -> dict[str, Any]:
         source: dict[str, Any] = {}
         if self.source is not None:
             try:
                 source = {"content": checksum(self.source.path), **self.source.describe()}
             except OSError as error:
                 source = {"unreadable": str(error), "relative": self.source.relative}
-        steps = [self.stage.corpus, *self.stage.steps] if self.stage.corpus else self.stage.steps
-        return fingerprint(
-            {
-                "source": source,
-                "limit": self.limit,
-                "inputs": self.inputs,
-                "partition": self.partition,
-                "steps": [describe_step(step) for step in steps],
-                "labels": self.stage.labels,
-                "killed": sorted(self.killed.items()),
-            }
-        )
+        return {
+            "source": source,
+            "limit": self.limit,
+            "inputs": self.inputs,
+            "partition": self.partition,
+            "steps": [describe_step(step) for step in self.stage.all_steps],
+            "labels": self.stage.labels,
+            "killed": sorted(self.killed.items()),
+        }
 
-    def run(self, beat: Beat) -> dict[str, Any]:
-        wanted = self._fingerprint()
-        done = finished(self.root, self.name, wanted)
-        if done is not None:
-            return {**done, "skipped_unit": True}
-        for step in self.stage.steps:
+    def write(self, outputs: Outputs, beat: Beat) -> dict[str, Any]:
+        for step in self.stage.all_steps:
             step.open()
-        outputs = Outputs(self.root, self.name)
         ledger_path = self.root / f"ledger/{self.stage.folder}/{self.partition:05d}.jsonl.zst"
         quarantine_path = self.root / f"quarantine/{self.stage.folder}/{self.partition:05d}.jsonl.zst"
         lost: list[Unreadable] = []
@@ -145,8 +124,6 @@ class MapTask:
                 zstandard.ZstdCompressor(level=LEVEL).stream_writer(raw, closefd=False) as stream,
             ):
                 for document in documents:
-                    if document.html is not None:
-                        raise ValueError(f"{document.key} is HTML, and no `extract` step makes it text")
                     for row in edit_rows(document):
                         ledger.write(encode_row(row))
                     document.edits = []
@@ -158,18 +135,14 @@ class MapTask:
                 for item in lost:
                     quarantine.write(encode_row(quarantine_row(item)))
         self._close(account)
-        summary = account.summary()
-        return outputs.commit(
-            wanted,
-            **summary,
-            records=records,
-            lost=[{"key": i.key, "error": i.error, "bytes": len(i.raw)} for i in lost],
-        )
+        return {
+            **account.summary(),
+            "records": records,
+            "lost": [{"key": item.key, "error": item.error, "bytes": len(item.raw)} for item in lost],
+        }
 
     def _close(self, account: Account) -> None:
-        for label, step in zip(
-            self.stage.labels, [s for s in (self.stage.corpus, *self.stage.steps) if s], strict=True
-        ):
+        for label, step in zip(self.stage.labels, self.stage.all_steps, strict=True):
             account.steps[label].close(makes_text=step.ends_stage, adds=isinstance(step, CorpusStep))
 
     def _incoming(
@@ -177,7 +150,7 @@ class MapTask:
     ) -> Iterator[Document]:
         items: Iterable[Document | Skipped | Unreadable]
         if self.source is not None:
-            items = _readable(self.source)
+            items = readable(self.source)
         else:
             assert self.previous is not None
             items = read_documents(self.previous)
@@ -195,6 +168,8 @@ class MapTask:
             else:
                 if records["documents"] == self.limit:
                     return
+                if item.html is not None and not any(step.ends_stage for step in self.stage.steps):
+                    raise InputError(f"{item.key} is HTML: the recipe needs `extract` as its first step")
                 records["documents"] += 1
                 records["characters"] += len(item.text)
                 beat(item.key)
@@ -209,10 +184,9 @@ class MapTask:
 
 
 @dataclass
-class EmitTask:
+class EmitTask(Unit):
     """The first half of a round: a partition's documents, or a bucket of the round before, to records by bucket."""
 
-    root: Path
     folder: str
     number: int
     step: CorpusStep
@@ -231,26 +205,22 @@ class EmitTask:
     def path(self) -> Path:
         return self.root / f"{self.name}.records"
 
-    def run(self, beat: Beat) -> dict[str, Any]:
-        wanted = fingerprint(
-            {
-                "step": describe_step(self.step),
-                "round": self.round_number,
-                "buckets": self.buckets,
-                "inputs": self.inputs,
-            }
-        )
-        done = finished(self.root, self.name, wanted)
-        if done is not None:
-            return {**done, "skipped_unit": True}
+    def configuration(self) -> dict[str, Any]:
+        return {
+            "step": describe_step(self.step),
+            "round": self.round_number,
+            "buckets": self.buckets,
+            "inputs": self.inputs,
+        }
+
+    def write(self, outputs: Outputs, beat: Beat) -> dict[str, Any]:
         self.step.open()
         sections: list[list[Record]] = [[] for _ in range(self.buckets)]
         for key, value in self._emit(self.step.rounds()[self.round_number], beat):
             sections[bucket_of(key, self.buckets)].append((key, value))
-        outputs = Outputs(self.root, self.name)
         with outputs.open(self.path) as stream:
             write_sections(stream, sections)
-        return outputs.commit(wanted)
+        return {}
 
     def _emit(self, rounds: Round, beat: Beat) -> Iterator[Record]:
         if self.documents is not None:
@@ -266,10 +236,9 @@ class EmitTask:
 
 
 @dataclass
-class ReduceTask:
+class ReduceTask(Unit):
     """The second half of a round: one bucket, grouped by key. The last round's output has a section per partition."""
 
-    root: Path
     folder: str
     bucket: int
     step: CorpusStep
@@ -287,20 +256,17 @@ class ReduceTask:
     def path(self) -> Path:
         return self.root / f"{self.name}.records"
 
-    def run(self, beat: Beat) -> dict[str, Any]:
-        wanted = fingerprint(
-            {
-                "step": describe_step(self.step),
-                "round": self.round_number,
-                "partitions": self.partitions,
-                "last": self.last,
-                "bucket": self.bucket,
-                "inputs": self.inputs,
-            }
-        )
-        done = finished(self.root, self.name, wanted)
-        if done is not None:
-            return {**done, "skipped_unit": True}
+    def configuration(self) -> dict[str, Any]:
+        return {
+            "step": describe_step(self.step),
+            "round": self.round_number,
+            "partitions": self.partitions,
+            "last": self.last,
+            "bucket": self.bucket,
+            "inputs": self.inputs,
+        }
+
+    def write(self, outputs: Outputs, beat: Beat) -> dict[str, Any]:
         self.step.open()
         rounds = self.step.rounds()[self.round_number]
         sections: list[list[Record]] = [[] for _ in range(self.partitions if self.last else 1)]
@@ -308,7 +274,6 @@ class ReduceTask:
         for key, values in by_key(incoming):
             for record in rounds.reduce(key, values):
                 sections[int.from_bytes(record[0], "big") if self.last else 0].append(record)
-        outputs = Outputs(self.root, self.name)
         with outputs.open(self.path) as stream:
             write_sections(stream, sections)
-        return outputs.commit(wanted)
+        return {}

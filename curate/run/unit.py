@@ -13,8 +13,8 @@ import hashlib
 import importlib.metadata
 import os
 import shutil
-from collections.abc import Iterable, Iterator
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,6 +27,9 @@ FORMAT = 1
 """Raised when the layout of an output folder or of a manifest changes."""
 
 TEMPORARY = ".writing"
+
+Beat = Callable[[str | None], None]
+"""Tells the engine which document is in hand, so that one that hangs or kills the worker can be named."""
 
 
 def checksum(path: Path) -> str:
@@ -158,3 +161,33 @@ def finished(root: Path, name: str, wanted: str) -> dict[str, Any] | None:
 def content_of(manifests: Iterable[dict[str, Any]]) -> list[str]:
     """The checksums of everything some units wrote: the identity of an input that is another unit's output."""
     return [value for manifest in manifests for _, value in sorted(manifest["outputs"].items())]
+
+
+@dataclass
+class Unit:
+    """One unit of work below an output folder. Plain data: it travels to a worker, which calls `run`.
+
+    A kind of unit says its place (`name`), all that shapes its output (`configuration`, with the checksums of what it
+    reads), and how it is done (`write`, which returns what its manifest counts).
+    """
+
+    root: Path
+
+    @property
+    def name(self) -> str:
+        raise NotImplementedError
+
+    def configuration(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def write(self, outputs: Outputs, beat: Beat) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def run(self, beat: Beat) -> dict[str, Any]:
+        """The unit's manifest: found, when it is already done, or new."""
+        wanted = fingerprint(self.configuration())
+        done = finished(self.root, self.name, wanted)
+        if done is not None:
+            return {**done, "skipped_unit": True}
+        outputs = Outputs(self.root, self.name)
+        return outputs.commit(wanted, **self.write(outputs, beat))

@@ -84,6 +84,11 @@ def test_a_folder_that_cannot_be_written_is_said(folder):
     refused(goldsand("run", "small.yaml", "-o", "out", cwd=folder), "cannot write")
 
 
+def test_pages_without_extract_are_refused_with_the_remedy(folder):
+    (folder / "in" / "page.html").write_text("<html><body><p>a page</p></body></html>")
+    refused(goldsand("run", "small.yaml", "-o", "out", "--input", "in/page.html", cwd=folder), "needs `extract`")
+
+
 def test_losses_are_a_warning_then_exit_code_3(folder):
     with (folder / "in" / "a.jsonl").open("a") as stream:
         stream.write('{"text": "cut of\n')
@@ -115,7 +120,7 @@ def test_ctrl_c_leaves_a_folder_that_the_same_command_finishes(folder):
     command = [*GOLDSAND, "run", "small.yaml", "-o", "out", "--workers", "1"]
     process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while not (folder / "out" / "stages" / "00-gopher_quality" / "00000.jsonl.zst").exists():
+    while not (folder / "out" / "manifests" / "stages" / "00-gopher_quality" / "00000.json").exists():
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
