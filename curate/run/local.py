@@ -11,6 +11,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 import time
 import traceback
 from collections import deque
@@ -138,11 +139,9 @@ class LocalEngine:
         while len(self._pool) < min(self.workers, len(pending)):
             self._pool.append(_Worker(self._context))
         while progress.finished < len(pending):
-            for worker in self._pool:
+            for worker in list(self._pool):
                 if worker.task is None and queue:
-                    worker.task = queue.popleft()
-                    worker.since = time.monotonic()
-                    worker.channel.send(pending[worker.task])
+                    self._give(worker, queue, pending)
             busy = [worker for worker in self._pool if worker.task is not None]
             wait([worker.channel for worker in busy] + [worker.process.sentinel for worker in busy], timeout=POLL)
             for worker in busy:
@@ -156,22 +155,23 @@ class LocalEngine:
                     progress.finished += 1
                 elif answer is not None:
                     raise _error(pending[number], answer)
-                else:
-                    reason = self._verdict(worker)
-                    if reason:
-                        key = worker.in_hand
-                        deaths[number] += 1
-                        self._replace(worker)
-                        if key in ("", READING) or on_kill is None:
-                            if deaths[number] >= HOPELESS:
-                                raise TaskError(
-                                    f"{pending[number].name} {reason} {HOPELESS} times, outside any document"
-                                )
-                        else:
-                            pending[number] = on_kill(pending[number], key, reason)
-                        queue.appendleft(number)
+                elif reason := self._verdict(worker):
+                    deaths[number] += 1
+                    pending[number] = _spared(pending[number], worker.in_hand, reason, deaths[number], on_kill)
+                    self._replace(worker)
+                    queue.appendleft(number)
             self._on_progress(progress)
         return [result for result in results if result is not None]
+
+    def _give(self, worker: _Worker, queue: deque[int], pending: Sequence[Unit]) -> None:
+        """Hand the next unit to an idle worker, or replace a worker that died while it was idle."""
+        try:
+            worker.channel.send(pending[queue[0]])
+        except OSError:
+            self._replace(worker)
+            return
+        worker.task = queue.popleft()
+        worker.since = time.monotonic()
 
     @staticmethod
     def _answer(worker: _Worker) -> tuple[str, Any] | None:
@@ -206,6 +206,18 @@ class LocalEngine:
         self._pool[self._pool.index(worker)] = _Worker(self._context)
 
 
+def _spared(unit: Unit, key: str, reason: str, deaths: int, on_kill: Callable[[Unit, str, str], Unit] | None) -> Unit:
+    """The unit to try again after it cost a worker its life: without the document in hand, if there was one."""
+    if key not in ("", READING) and on_kill is not None:
+        return on_kill(unit, key, reason)
+    if deaths >= HOPELESS:
+        raise TaskError(
+            f"{unit.name}: its worker {reason} {deaths} times, outside any document. A script that runs a corpus needs"
+            " `if __name__ == '__main__':` around the call"
+        )
+    return unit
+
+
 def _error(task: Unit, answer: tuple[str, Any]) -> RunError:
     kind, what = answer
     if kind == "system":
@@ -217,6 +229,10 @@ def _error(task: Unit, answer: tuple[str, Any]) -> RunError:
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """Treat a polite request to end (SIGTERM) like Ctrl-C, so that workers are stopped and the lock is given back."""
+    if threading.current_thread() is not threading.main_thread():
+        # Only the main thread may handle signals; a run started from another one ends with its process.
+        yield
+        return
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
