@@ -13,7 +13,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 when every run has its figures, 1 when one failed, 2 when the plan or its data is unfit."""
     parser = argparse.ArgumentParser(prog="python -m train_probe", description=__doc__)
     parser.add_argument("plan", type=Path, help="the plan: facts, token shards, model size, runs (JSON)")
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="where results.json is written")
+    parser.add_argument(
+        "-o", "--out", type=Path, metavar="DIR", help="where results.json is written (default: beside the plan)"
+    )
     parser.add_argument("--processes", type=int, help="processes of one thread each (default: one a core)")
     chosen = parser.parse_args(arguments)
     try:
@@ -25,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         from train_probe.progress import Printer
         from train_probe.train import run_plan
 
-        results = run_plan(plan, chosen.out, Printer())
+        results = run_plan(plan, chosen.out or chosen.plan.parent, Printer())
     except PlanError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -67,6 +67,8 @@ def find_recipe(name: str) -> Path:
     built_in = BUILT_IN / f"{name}.yaml"
     if built_in.is_file():
         return built_in
+    if path.is_dir():
+        raise RecipeError(name, [Problem(None, "", "is a folder; name the recipe file in it")])
     hint = _nearest(name, built_in_names())
     message = f"no such file, and no built-in recipe of that name{hint}. Built in: {', '.join(built_in_names())}"
     raise RecipeError(name, [Problem(None, "", message)])
@@ -92,7 +94,7 @@ def load(name: str, sets: Sequence[str] = (), inputs: Sequence[dict[str, Any]] =
         problems += [_problem(item, Recipe, lines) for item in error.errors()]
     steps = _steps(plain.get("steps"), path.parent, lines, problems)
     if recipe is not None:
-        _cross_check(recipe, steps, path.parent, lines, problems)
+        _cross_check(recipe, path.parent, lines, problems)
     if problems or recipe is None:
         raise RecipeError(str(path), problems)
     return Loaded(recipe, steps, path.parent.resolve(), plain)
@@ -264,10 +266,8 @@ def _resolve_paths(name: str, given: dict[str, Any], folder: Path) -> dict[str, 
     return resolved
 
 
-def _cross_check(
-    recipe: Recipe, steps: list[Step], folder: Path, lines: dict[tuple[Any, ...], int], problems: list[Problem]
-) -> None:
-    names = [step.name for step in steps]
+def _cross_check(recipe: Recipe, folder: Path, lines: dict[tuple[Any, ...], int], problems: list[Problem]) -> None:
+    names = [item if isinstance(item, str) else str(next(iter(item), "")) for item in recipe.steps if item]
     for name, tokens in recipe.output.tokens.items():
         if tokens.source == "extract" and "extract" not in names:
             where: tuple[str, ...] = ("output", "tokens", name)
@@ -316,7 +316,9 @@ def _problem(error: Any, model: type[pydantic.BaseModel], lines: dict[tuple[Any,
         if error["type"] == "string_pattern_mismatch":
             message = "use letters, digits, '.', '_' and '-' only"
         if not isinstance(error["input"], (dict, list)):
-            message += f" (it says {error['input']!r})"
+            message += f" (it says {'null' if error['input'] is None else repr(error['input'])})"
+            if error["type"] == "list_type" and error["input"] is not None:
+                message += f": write [{error['input']}]"
             expected = error.get("ctx", {}).get("expected")
             if expected and isinstance(error["input"], str):
                 message += _nearest(

@@ -36,6 +36,12 @@ def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
     """The plan of a recipe: every arm at every number of exposures, learning rate and seed."""
     corpus = _corpus(probe, out)
     facts = json.loads((corpus / "facts" / "facts.json").read_text())
+    asked = max(probe.exposures, default=0)
+    if asked > facts["exposures"]:
+        raise ValueError(
+            f"{corpus} holds {facts['exposures']} exposures of each fact, and the recipe asks for {asked}:"
+            " inject more (`--set inject.exposures=...`) or ask for fewer"
+        )
     named = sorted({arm.junk for arm in probe.arms if arm.junk not in GENERATED})
     for name in [probe.useful, *named]:
         if not (corpus / "tokens" / name / "metadata.json").is_file():
@@ -82,6 +88,8 @@ def _corpus(probe: Probe, out: Path) -> Path:
             "the probe needs facts: name a finished run with --corpus OUT, or write `facts:` in the recipe"
         )
     corpus = Path(probe.corpus).resolve()
+    if not corpus.is_dir():
+        raise ValueError(f"there is no folder {corpus}; name a finished run with --corpus OUT")
     if not (corpus / "facts" / "scoring.npz").is_file():
         raise ValueError(
             f"{corpus} holds no facts to score: it must be the folder of a finished run whose recipe has `inject` and"

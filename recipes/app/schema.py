@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
@@ -117,8 +117,10 @@ class Probe(Strict):
     useful: str = Field("curated", description="the token set whose injected documents are learnt")
     model: ProbeModel = ProbeModel()
     training: Training = Training()
-    exposures: list[int] = Field([], description="exposures of each fact; empty: as many as were injected")
-    learning_rates: list[float] = Field([2e-3], min_length=1)
+    exposures: list[Annotated[int, Field(ge=1)]] = Field(
+        [], description="exposures of each fact; empty: as many as were injected"
+    )
+    learning_rates: list[Annotated[float, Field(gt=0)]] = Field([2e-3], min_length=1)
     seeds: list[int] = Field([0], min_length=1)
     arms: list[Arm] = Field(min_length=1)
 
