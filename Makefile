@@ -35,15 +35,17 @@ build: $(VENV)/.dev
 	$(BIN)/python -m build --outdir dist
 
 $(VENV)/.demo: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "goldsand needs Python 3.11 or newer; say which: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
 	@echo "installing goldsand into $(VENV) (about a minute)"
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) -e '.[probe]'
-	touch $@
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) -e '.[probe]'
+	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
 	@echo "installing what the tests need"
-	$(PIP) -e '.[probe,dev]'
-	touch $@
+	@$(PIP) -e '.[probe,dev]'
+	@touch $@
 
 clean:
 	rm -rf demo dist build *.egg-info
