@@ -1,4 +1,4 @@
-"""The command line: goldsand run | check | steps | probe | report.
+"""The command line: goldsand run | check | steps | probe | report | verify | why.
 
 Exit codes: 0 done; 1 a fault of the program; 2 something the user can put right; 3 more was lost than allowed;
 130 interrupted.
@@ -145,6 +145,38 @@ def report(
     with _friendly():
         path = write_report(folder, probe, output)
     out.print(f"open {escape(str(path))}")
+
+
+@app.command()
+def verify(folder: Annotated[Path, typer.Argument(help="the folder of a finished run", metavar="OUT")]) -> None:
+    """Check a corpus: every checksum, and that every document and character is accounted for."""
+    from curate.run.verify import verify as faults_of
+
+    with _friendly():
+        faults = list(faults_of(folder))
+    for fault in faults:
+        err.print(escape(fault))
+    if faults:
+        fail(f"{len(faults)} fault{'s' * (len(faults) > 1)}; the command that made {folder} puts them right", 3)
+    out.print(f"{escape(str(folder))}: every file is as it was written, every document is accounted for")
+
+
+@app.command()
+def why(
+    folder: Annotated[Path, typer.Argument(help="the folder of a run", metavar="OUT")],
+    document: Annotated[str, typer.Argument(help="a document's key or URL", metavar="KEY-OR-URL")],
+) -> None:
+    """Tell what happened to one document: edits, the rule that ended it, or where it stands."""
+    from curate.run.story import story
+
+    found = False
+    with _friendly():
+        for event in story(folder, document):
+            found = True
+            detail = ", ".join(f"{key} {value}" for key, value in event.detail.items() if value is not None)
+            out.print(f"{escape(event.key)}  {event.stage}: [bold]{event.what}[/]  {escape(detail)}")
+    if not found:
+        fail(f"{folder} knows no document with the key or URL '{document}'")
 
 
 def _load(recipe: str, sets: list[str], inputs: list[dict[str, Any]]) -> Any:

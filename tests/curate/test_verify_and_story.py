@@ -1,0 +1,102 @@
+"""A folder can be checked from itself alone, and tell the whole story of each document."""
+
+import json
+from pathlib import Path
+
+import orjson
+import pytest
+import zstandard
+from engine_steps import Perilous, Trim, corpus_run, write_corpus
+
+from curate.dedup import ExactDedup
+from curate.run.ledger import read_rows
+from curate.run.local import RunError
+from curate.run.story import story
+from curate.run.verify import verify
+
+STEPS = [Trim(), Perilous(), ExactDedup()]
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    corpus_run(write_corpus(tmp_path / "in"), tmp_path / "out", STEPS).execute()
+    return tmp_path / "out"
+
+
+def test_a_finished_folder_is_whole(out):
+    assert list(verify(out)) == []
+
+
+@pytest.mark.parametrize("harm", ["flip", "cut", "remove"])
+def test_any_harm_to_any_output_is_found(out, harm):
+    """Every file that a unit wrote, one after the other: a changed byte, a lost end, a lost file."""
+    outputs = [name for path in (out / "manifests").rglob("*.json") for name in json.loads(path.read_text())["outputs"]]
+    assert len(outputs) > 20
+    for name in outputs:
+        path = out / name
+        sound = path.read_bytes()
+        if harm == "remove":
+            path.unlink()
+        else:
+            path.write_bytes(sound[:-1] if harm == "cut" else sound[:-1] + bytes([sound[-1] ^ 1]))
+        if harm == "remove":
+            assert any(name in fault for fault in verify(out))
+        else:
+            assert next(verify(out)) == f"{name} is not what unit {_unit(out, name)} wrote"
+        path.write_bytes(sound)
+
+
+def _unit(out: Path, output: str) -> str:
+    for path in (out / "manifests").rglob("*.json"):
+        if output in json.loads(path.read_text())["outputs"]:
+            return str(path.relative_to(out / "manifests").with_suffix(""))
+    raise AssertionError(output)
+
+
+def test_a_drop_that_the_ledger_lost_is_found_even_where_the_checksums_agree(out):
+    """Somebody rewrote a ledger and its checksum: the recount still tells."""
+    from curate.run.unit import checksum
+
+    path = out / "ledger" / "00-trim" / "00000.jsonl.zst"
+    rows = [row for row in read_rows(path) if row["event"] != "drop"]
+    path.write_bytes(zstandard.compress(b"".join(orjson.dumps(row) + b"\n" for row in rows)))
+    manifest = out / "manifests" / "stages" / "00-trim" / "00000.json"
+    content = json.loads(manifest.read_text())
+    content["outputs"]["ledger/00-trim/00000.jsonl.zst"] = checksum(path)
+    manifest.write_text(json.dumps(content))
+    assert list(verify(out)) == ["the ledger of 00-trim/00000 holds 0 drops, its manifest counts 1"]
+
+
+def test_a_folder_of_another_version_or_of_no_run_says_what_to_do(out, tmp_path):
+    with pytest.raises(RunError, match="not the folder of a finished run"):
+        list(verify(tmp_path / "in"))
+    manifest = out / "manifests" / "stages" / "00-trim" / "00000.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 0}))
+    with pytest.raises(RunError, match="was written in format 0"):
+        list(verify(out))
+
+
+def events(out: Path, name: str) -> list[tuple[str, str, str]]:
+    return [(event.key.split("@")[0], event.stage, event.what) for event in story(out, name)]
+
+
+def test_the_story_of_a_kept_a_dropped_and_a_lost_document(out):
+    keys = [row["key"] for path in sorted((out / "ledger" / "00-trim").iterdir()) for row in read_rows(path)]
+    assert events(out, keys[0]) == [
+        ("crawl/part-0.jsonl", "00-trim", "edit"),
+        ("crawl/part-0.jsonl", "00-trim", "passed"),
+        ("crawl/part-0.jsonl", "01-exact_dedup", "kept"),
+    ]
+    lost = next(row["key"] for row in read_rows(out / "quarantine" / "00-trim" / "00001.jsonl.zst"))
+    assert events(out, lost) == [("crawl/part-1.jsonl", "00-trim", "unreadable")]
+    assert list(story(out, "crawl/nothing@0")) == []
+
+
+def test_a_url_tells_the_story_of_every_document_that_was_there(out):
+    told = events(out, "https://site2.example.org/5")
+    assert [event for event in told if event[2] == "drop"] == [
+        (f"crawl/part-{number}.jsonl", "00-trim", "drop") for number in range(3)
+    ]
+    copies = events(out, "https://site0.example.org/0")
+    assert ("crawl/part-2.jsonl", "01-exact_dedup", "drop") in copies
+    assert ("crawl/part-0.jsonl", "01-exact_dedup", "kept") in copies
