@@ -9,7 +9,7 @@ export HF_HOME := $(CURDIR)/$(VENV)/cache/huggingface
 export HF_HUB_OFFLINE := 1
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/cache/matplotlib
 
-.PHONY: demo test test-slow lint format bench build clean
+.PHONY: demo test test-slow chaos lint format bench build clean
 
 demo: $(VENV)/.demo
 	$(BIN)/goldsand run quickstart -o demo/corpus
@@ -21,6 +21,9 @@ test: $(VENV)/.dev lint
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -m slow
+
+chaos: $(VENV)/.dev
+	$(BIN)/python tests/bench/chaos.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -15,6 +15,7 @@ import zstandard
 
 from curate.document import Document, Skipped, Unreadable
 from curate.run.account import Account
+from curate.run.failpoint import reached
 from curate.run.ledger import drop_row, edit_rows, encode_row, quarantine_row
 from curate.run.records import bucket_of, by_key, read_section, write_sections
 from curate.run.stage import Stage
@@ -218,6 +219,7 @@ class EmitTask(Unit):
         sections: list[list[Record]] = [[] for _ in range(self.buckets)]
         for key, value in self._emit(self.step.rounds()[self.round_number], beat):
             sections[bucket_of(key, self.buckets)].append((key, value))
+            reached("inside a round")
         with outputs.open(self.path) as stream:
             write_sections(stream, sections)
         return {}
@@ -272,6 +274,7 @@ class ReduceTask(Unit):
         sections: list[list[Record]] = [[] for _ in range(self.partitions if self.last else 1)]
         incoming = itertools.chain.from_iterable(read_section(path, self.bucket) for path in self.emitted)
         for key, values in by_key(incoming):
+            reached("while merging")
             for record in rounds.reduce(key, values):
                 sections[int.from_bytes(record[0], "big") if self.last else 0].append(record)
         with outputs.open(self.path) as stream:

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 import orjson
 import xxhash
 
+from curate.run.failpoint import reached
 from curate.step import Step
 
 FORMAT = 1
@@ -102,7 +103,9 @@ class Outputs:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.with_name(path.name + TEMPORARY).open("wb") as stream:
             yield stream
+            reached("after the temporary write")
             stream.flush()
+            reached("before the sync")
             os.fsync(stream.fileno())
         self._paths.append(path)
 
@@ -126,7 +129,9 @@ class Outputs:
             outputs[str(path.relative_to(self.root))] = checksum(temporary)
             with temporary.open("rb") as stream:
                 os.fsync(stream.fileno())
+            reached("before the rename")
             temporary.replace(path)
+        reached("between data and manifest")
         manifest = {"format": FORMAT, "fingerprint": fingerprint, "outputs": outputs, **counts}
         write_atomically(self.manifest, orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
         return manifest
