@@ -33,6 +33,7 @@ output: {tokenizer: {kind: joint, size: 300}, tokens: {bare: {}, tagged: {domain
 max_loss: 1
 """
 BAD_LINES = 4
+WORDS = "the of and that have with river hill stone water light house".split()  # noqa: SIM905
 
 
 def prepare(folder: Path) -> None:

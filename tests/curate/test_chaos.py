@@ -1,0 +1,22 @@
+"""A run killed with SIGKILL anywhere is finished by the same command, to the same bytes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from curate.run.failpoint import POINTS, VICTIMS
+
+BENCH = Path(__file__).parents[1] / "bench" / "chaos.py"
+
+
+def test_no_kill_costs_a_document_or_changes_a_byte():
+    result = subprocess.run([sys.executable, str(BENCH), "--kills", "3"], capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    line = json.loads(result.stdout)
+    assert line == {
+        "kills_survived": len(POINTS) * len(VICTIMS) + 3,
+        "bad_inputs": 4,
+        "documents_lost": 0,
+        "bytes_different": 0,
+    }
