@@ -31,9 +31,13 @@ class OutputFolder:
         self._lock: IO[str] | None = None
 
     def __enter__(self) -> OutputFolder:
-        """Take the folder. Raises RunError when it cannot be written, or says who holds it."""
+        """Take the folder. Raises RunError when it cannot be written, holds other files, or is held by another run."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            # Strangers are removed from a run's folders: a folder that no run made must not become one.
+            ours = (self.path / ".lock").exists() or (self.path / "manifests").is_dir()
+            if any(self.path.iterdir()) and not ours:
+                raise RunError(f"{self.path} holds files that no run wrote; name a new or an empty folder")
             self._lock = (self.path / ".lock").open("a+")
         except OSError as error:
             raise RunError(f"cannot write to {self.path}: {error.strerror}") from None

@@ -191,7 +191,7 @@ def test_two_runs_on_one_folder_the_second_says_who_holds_it(tmp_path):
     import fcntl
 
     inputs = write_corpus(tmp_path / "in")
-    (tmp_path / "out").mkdir()
+    corpus_run(inputs, tmp_path / "out", [Trim()]).execute()
     with (tmp_path / "out" / ".lock").open("w") as lock:
         lock.write("4711")
         lock.flush()

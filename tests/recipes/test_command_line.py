@@ -93,6 +93,13 @@ def test_pages_without_extract_are_refused_with_the_remedy(folder):
     refused(goldsand("run", "small.yaml", "-o", "out", "--input", "in/page.html", cwd=folder), "needs `extract`")
 
 
+def test_a_folder_with_other_files_is_left_alone(folder):
+    (folder / "mine" / "text").mkdir(parents=True)
+    (folder / "mine" / "text" / "thesis.txt").write_text("years of work")
+    refused(goldsand("run", "small.yaml", "-o", "mine", cwd=folder), "holds files that no run wrote")
+    assert (folder / "mine" / "text" / "thesis.txt").read_text() == "years of work"
+
+
 def test_losses_are_a_warning_then_exit_code_3(folder):
     with (folder / "in" / "a.jsonl").open("a") as stream:
         stream.write('{"text": "cut of\n')
