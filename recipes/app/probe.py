@@ -22,11 +22,12 @@ def run_probe(loaded: Loaded, out: Path, processes: int | None = None) -> list[d
     probe = loaded.recipe.probe
     if probe is None:
         raise ValueError(f"recipe '{loaded.recipe.name}' has no `probe:` part: there is nothing to train")
+    plan = make_plan(probe, out)
+    plan["processes"] = processes
+    # After the plan: what is wrong with it can be said where torch is not installed.
     from train_probe.progress import Printer
     from train_probe.train import run_plan
 
-    plan = make_plan(probe, out)
-    plan["processes"] = processes
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(out / "plan.json", json.dumps(plan, indent=2).encode())
     return run_plan(out / "plan.json", out, Printer())
