@@ -73,9 +73,9 @@ class StepAccount:
 
 
 class Account:
-    """Everything a map unit counts. `on_drop` receives each Drop as it happens (the ledger)."""
+    """Everything a map unit counts. `on_drop` receives each Drop and its step's label as it happens (the ledger)."""
 
-    def __init__(self, on_drop: Callable[[Drop], None]) -> None:
+    def __init__(self, on_drop: Callable[[Drop, str], None]) -> None:
         self.steps: dict[str, StepAccount] = {}
         self.watch = Stopwatch()
         self.kept: dict[str, list[int]] = {}
@@ -99,7 +99,7 @@ class Account:
                 account.drop(item)
                 lost = self.lost.setdefault(item.document.domain or "", {})
                 lost[label] = lost.get(label, 0) + 1
-                self._on_drop(item)
+                self._on_drop(item, label)
             else:
                 account.documents_out += 1
                 account.characters_out += len(item.text)

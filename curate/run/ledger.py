@@ -19,14 +19,15 @@ QUARANTINED = 1 << 20
 """Bytes of an unreadable record that quarantine keeps; the whole stays in the input."""
 
 
-def drop_row(drop: Drop) -> dict[str, Any]:
+def drop_row(drop: Drop, label: str) -> dict[str, Any]:
+    """The row of a dropped document; `label` names the step in its recipe, where it may stand twice."""
     document = drop.document
     return {
         "event": "drop",
         "key": document.key,
         "url": document.url,
         "domain": document.domain,
-        "step": drop.step,
+        "step": label,
         "rule": drop.rule,
         "value": drop.value,
         "threshold": drop.threshold,

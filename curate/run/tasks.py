@@ -13,7 +13,7 @@ from typing import Any
 
 import zstandard
 
-from curate.document import Document, Skipped, Unreadable
+from curate.document import Document, Drop, Skipped, Unreadable
 from curate.run.account import Account
 from curate.run.failpoint import reached
 from curate.run.ledger import drop_row, edit_rows, encode_row, quarantine_row
@@ -102,10 +102,10 @@ class MapTask(Unit):
         compressor = zstandard.ZstdCompressor(level=LEVEL)
         with outputs.open(ledger_path) as raw_ledger, compressor.stream_writer(raw_ledger, closefd=False) as ledger:
 
-            def on_drop(drop: Any) -> None:
+            def on_drop(drop: Drop, label: str) -> None:
                 for row in edit_rows(drop.document):
                     ledger.write(encode_row(row))
-                ledger.write(encode_row(drop_row(drop)))
+                ledger.write(encode_row(drop_row(drop, label)))
 
             account = Account(on_drop)
             documents: Iterator[Document] = self._incoming(account, records, lost, beat)

@@ -53,7 +53,7 @@ def summary() -> dict:
 
 def result(arm: str, bits: float, **more) -> dict:
     return {
-        "arm": arm, "junk_ratio": 0.875, "tagged": False, "exposures": 150, "learning_rate": 0.002, "seed": 0,
+        "arm": arm, "junk_kind": "endless", "junk_ratio": 0.875, "tagged": False, "exposures": 150, "seed": 0,
         "value_bits_per_parameter": bits, "bits_per_parameter": bits, "max_bits_per_parameter": 0.3,
         "max_value_bits_per_parameter": 0.2, "tokens": 5, "seconds": 1.0, "shards": ["ab" * 32], "parameters": 77_000,
         "people": 400, **more,
@@ -82,7 +82,7 @@ class Page(HTMLParser):
 
 def examples() -> dict:
     document = Document("crawl/a@1", HOSTILE, url="javascript:alert(3)", domain=HOSTILE)
-    row = drop_row(Drop(document, "gopher_quality", "gopher_short_doc", 3, 50))
+    row = drop_row(Drop(document, "gopher_quality", "gopher_short_doc", 3, 50), "gopher_quality")
     return {("gopher_quality", "gopher_short_doc"): [row]}
 
 
@@ -114,6 +114,35 @@ def test_the_bits_are_read_out_in_proportion():
     text = Page(render(summary(), {}, rows)).text
     assert "\u201cjunk\u201d holds 25% of the value bits of \u201cfacts alone\u201d" in text
     assert "failed: NaN at step 3" in text and "77,000 parameters" in text
+
+
+def test_runs_of_different_settings_are_neither_averaged_nor_compared():
+    rows = [
+        result("alone", 0.2, learning_rate=0.001), result("junk", 0.1, learning_rate=0.001),
+        result("alone", 0.1, learning_rate=0.004), result("junk", 0.01, learning_rate=0.004, people=400),
+    ]  # fmt: skip
+    text = Page(render(summary(), {}, rows)).text
+    assert "holds 50% of the value bits of \u201calone\u201d (learning rate 0.001)" in text
+    assert "holds 10% of the value bits of \u201calone\u201d (learning rate 0.004)" in text
+    assert "5 to 77,000 parameters" in Page(render(summary(), {}, [*rows, result("a", 0.1, parameters=5)])).text
+
+
+def test_damaged_files_are_named(tmp_path: Path):
+    (tmp_path / "summary.json").write_bytes(b"\xff\xfe{")
+    with pytest.raises(ValueError, match=r"summary\.json is not whole"):
+        write_report(tmp_path)
+    (tmp_path / "summary.json").write_text(json.dumps({key: v for key, v in summary().items() if key != "units"}))
+    with pytest.raises(ValueError, match="does not read like a run's summary"):
+        write_report(tmp_path)
+    (tmp_path / "summary.json").write_text(json.dumps(summary()))
+    for content in ("[{}]", '{"a": 1}', "{}"):
+        (tmp_path / "results.json").write_text(content)
+        with pytest.raises(ValueError, match=r"results\.json is no list"):
+            write_report(tmp_path, tmp_path)
+    (tmp_path / "ledger" / "00-read").mkdir(parents=True)
+    (tmp_path / "ledger" / "00-read" / "00000.jsonl.zst").write_bytes(b"no zstd")
+    with pytest.raises(ValueError, match=r"00000\.jsonl\.zst is damaged"):
+        write_report(tmp_path)
 
 
 def test_text_is_bounded_and_marked():

@@ -6,6 +6,7 @@ import json
 import statistics
 import unicodedata
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,27 @@ from curate.run.ledger import read_rows
 from curate.run.unit import write_atomically
 from recipes.app.report.charts import Bar, bars
 from recipes.app.tables import junk_share
+
+RESULT = {
+    "arm",
+    "bits_per_parameter",
+    "exposures",
+    "junk_kind",
+    "junk_ratio",
+    "max_bits_per_parameter",
+    "parameters",
+    "people",
+    "seconds",
+    "seed",
+    "shards",
+    "tagged",
+    "tokens",
+    "value_bits_per_parameter",
+}
+"""What the page needs of each run of a probe."""
+
+SETTINGS = ("exposures", "learning_rate", "parameters", "people")
+"""Runs that differ in one of these are never averaged, nor compared."""
 
 EXAMPLES = 3
 DOMAINS = 30
@@ -25,13 +47,18 @@ def write_report(folder: Path, probe: Path | None = None, output: Path | None = 
 
     Raises ValueError when the run or the probe has left nothing to show, with the command that would make it.
     """
+    from jinja2 import UndefinedError
+
     summary = _read(folder / "summary.json", "a finished run", f"goldsand run RECIPE -o {folder}")
     results: list[dict[str, Any]] = []
     if probe is not None:
-        results = _read(probe / "results.json", "a probe's results", f"goldsand probe RECIPE -o {probe}")
+        command = f"goldsand probe RECIPE -o {probe}"
+        results = _read(probe / "results.json", "a probe's results", command)
+        if not isinstance(results, list) or not all(isinstance(row, dict) and row.keys() >= RESULT for row in results):
+            raise ValueError(f"{probe / 'results.json'} is no list of a probe's results. It is made by: {command}")
     try:
         page = render(summary, _examples(folder), results)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, UndefinedError) as error:
         raise ValueError(
             f"{folder / 'summary.json'} does not read like a run's summary ({error!r}); run the recipe again"
         ) from None
@@ -93,24 +120,34 @@ def share(part: float, whole: float) -> str:
     return f"{part / whole:.1%}" if whole else "\u2013"
 
 
+def _is_result(row: Any) -> bool:
+    """Whether a row is one run: with all its figures, or with the error that it ended in."""
+    return isinstance(row, dict) and ({"arm", "error"} if row.get("error") else RESULT) <= row.keys()
+
+
 def _read(path: Path, what: str, command: str) -> Any:
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
         raise ValueError(f"there is no {path}: this is not the folder of {what}. It is made by: {command}") from None
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not whole ({error}). It is made by: {command}") from None
 
 
 def _examples(folder: Path) -> dict[tuple[str, str], list[dict[str, Any]]]:
     """The first few drops of each reason, in the order of the corpus."""
+    from zstandard import ZstdError
+
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for path in sorted((folder / "ledger").rglob("*.jsonl.zst")):
-        for row in read_rows(path):
-            if row["event"] == "drop":
-                rows = found.setdefault((row["step"], row["rule"]), [])
-                if len(rows) < EXAMPLES:
-                    rows.append(row)
+        try:
+            for row in read_rows(path):
+                if row["event"] == "drop":
+                    rows = found.setdefault((row["step"], row["rule"]), [])
+                    if len(rows) < EXAMPLES:
+                        rows.append(row)
+        except (ZstdError, ValueError) as error:
+            raise ValueError(f"{path} is damaged ({error}); `goldsand run` into the same folder mends it") from None
     return found
 
 
@@ -157,9 +194,10 @@ def _rate(step: dict[str, Any]) -> str:
 def _reasons(summary: dict[str, Any], examples: dict[tuple[str, str], list[dict[str, Any]]]) -> list[dict[str, Any]]:
     rows = []
     for step in summary["steps"]:
-        name = step["step"].partition("#")[0]
         for rule, counts in step["reasons"].items():
-            rows.append({"step": step["step"], "rule": rule, **counts, "examples": examples.get((name, rule), [])})
+            rows.append(
+                {"step": step["step"], "rule": rule, **counts, "examples": examples.get((step["step"], rule), [])}
+            )
     return rows
 
 
@@ -182,41 +220,54 @@ def _callouts(summary: dict[str, Any]) -> list[str]:
     return found
 
 
-def _arms(results: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    arms: dict[str, list[dict[str, Any]]] = {}
+def _groups(results: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, list[dict[str, Any]]]]]:
+    """Runs by settings, then by arm. The words name the settings that differ; they are empty where none does."""
+    varied = [name for name in SETTINGS if len({row.get(name) for row in results}) > 1]
+    groups: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for row in results:
-        arms.setdefault(row["arm"], []).append(row)
-    return arms
+        words = ", ".join(f"{name.replace('_', ' ')} {row.get(name)}" for name in varied)
+        groups.setdefault(words, {}).setdefault(row["arm"], []).append(row)
+    return list(groups.items())
+
+
+def _mean(runs: Sequence[dict[str, Any]]) -> float:
+    return statistics.mean(run["value_bits_per_parameter"] for run in runs)
 
 
 def _bits(results: Sequence[dict[str, Any]]) -> str:
-    rows = []
-    for arm, runs in _arms(results).items():
-        values = [run["value_bits_per_parameter"] for run in runs]
-        dots = values if len(values) > 1 else ()
-        rows.append(Bar(arm, statistics.mean(values), f"{statistics.mean(values):.4f}", dots=dots))
-    ceilings = {
-        round(row["max_value_bits_per_parameter"], 6) for row in results if row.get("max_value_bits_per_parameter")
-    }
-    ceiling = ceilings.pop() if len(ceilings) == 1 else None
-    return bars(rows, "value bits per parameter", ceiling, "all values known")
+    """A chart for each setting: the mean of each arm's seeds, and a dot for each seed where there are several."""
+    charts = []
+    for words, arms in _groups(results):
+        rows = []
+        for arm, runs in arms.items():
+            dots = [run["value_bits_per_parameter"] for run in runs] if len(runs) > 1 else ()
+            rows.append(Bar(arm, _mean(runs), f"{_mean(runs):.4f}", dots=dots))
+        possible = {run.get("max_value_bits_per_parameter") for runs in arms.values() for run in runs}
+        ceiling = possible.pop() if len(possible) == 1 else None
+        heading = f"<h3>{escape(words)}</h3>" if words else ""
+        charts.append(heading + bars(rows, f"value bits per parameter {words}".strip(), ceiling, "all values known"))
+    return "".join(charts)
 
 
 def _reading(results: Sequence[dict[str, Any]]) -> list[str]:
-    """What the figures say, in sentences made from them alone."""
-    arms = {
-        arm: statistics.mean(run["value_bits_per_parameter"] for run in runs) for arm, runs in _arms(results).items()
-    }
-    if not arms:
-        return []
-    first, base = next(iter(arms.items()))
+    """What the figures say, in sentences made from them alone: arms are compared within one setting only."""
     said = []
-    for arm, bits in list(arms.items())[1:]:
-        if base > 0:
-            said.append(f"\u201c{arm}\u201d holds {bits / base:.0%} of the value bits of \u201c{first}\u201d.")
-    runs, seeds = results[0], len({row["seed"] for row in results})
-    said.append(
-        f"Measured on models of {runs['parameters']:,} parameters with {runs['people']:,} people, "
-        f"{seeds} seed{'s' * (seeds > 1)}; nothing here is evidence about larger models."
-    )
+    for words, arms in _groups(results):
+        first, base = next((arm, _mean(runs)) for arm, runs in arms.items())
+        for arm, runs in list(arms.items())[1:]:
+            if base > 0:
+                where = f" ({words})" if words else ""
+                share_held = f"{_mean(runs) / base:.0%}"
+                said.append(f"\u201c{arm}\u201d holds {share_held} of the value bits of \u201c{first}\u201d{where}.")
+    if results:
+        seeds = len({row["seed"] for row in results})
+        said.append(
+            f"Measured on models of {_spread(results, 'parameters')} parameters with {_spread(results, 'people')} people,"
+            f" {seeds} seed{'s' * (seeds > 1)}; nothing here is evidence about larger models."
+        )
     return said
+
+
+def _spread(results: Sequence[dict[str, Any]], name: str) -> str:
+    values = sorted({row[name] for row in results})
+    return f"{values[0]:,}" if len(values) == 1 else f"{values[0]:,} to {values[-1]:,}"
