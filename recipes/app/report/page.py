@@ -261,8 +261,9 @@ def _reading(results: Sequence[dict[str, Any]]) -> list[str]:
                 said.append(f"\u201c{arm}\u201d holds {share_held} of the value bits of \u201c{first}\u201d{where}.")
     if results:
         seeds = len({row["seed"] for row in results})
+        parameters, people = _spread(results, "parameters"), _spread(results, "people")
         said.append(
-            f"Measured on models of {_spread(results, 'parameters')} parameters with {_spread(results, 'people')} people,"
+            f"Measured on models of {parameters} parameters with {people} people,"
             f" {seeds} seed{'s' * (seeds > 1)}; nothing here is evidence about larger models."
         )
     return said
