@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import zstandard
 
 from curate.document import Document, Drop, Unreadable
+from curate.shards.text import read_lines
 
 EXCERPT = 600
 """Characters of a dropped text that the ledger keeps, so that a report can show what left."""
@@ -66,9 +66,4 @@ def _plain(value: Any) -> Any:
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of one ledger or quarantine file."""
-    with path.open("rb") as stream, zstandard.ZstdDecompressor().stream_reader(stream) as reader:
-        rest = b""
-        while block := reader.read(1 << 20):
-            *lines, rest = (rest + block).split(b"\n")
-            for line in lines:
-                yield orjson.loads(line)
+    return map(orjson.loads, read_lines(path))

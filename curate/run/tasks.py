@@ -20,7 +20,7 @@ from curate.run.ledger import drop_row, edit_rows, encode_row, quarantine_row
 from curate.run.records import bucket_of, by_key, read_section, write_sections
 from curate.run.stage import Stage
 from curate.run.unit import Beat, Outputs, Unit, checksum, describe_step
-from curate.shards.text import document_from_json, document_to_json
+from curate.shards.text import document_from_json, document_to_json, read_lines
 from curate.sources import InputError, Partition, read_partition
 from curate.step import CorpusStep, Record, Round
 
@@ -30,12 +30,7 @@ READING = "reading"
 
 def read_documents(path: Path) -> Iterator[Document]:
     """The documents that a stage wrote for one partition."""
-    with path.open("rb") as stream, zstandard.ZstdDecompressor().stream_reader(stream) as reader:
-        rest = b""
-        while block := reader.read(1 << 20):
-            *lines, rest = (rest + block).split(b"\n")
-            for line in lines:
-                yield document_from_json(line)
+    return map(document_from_json, read_lines(path))
 
 
 def places(documents: Iterable[Document], partition: int) -> Iterator[tuple[int, Document]]:
@@ -185,15 +180,38 @@ class MapTask(Unit):
 
 
 @dataclass
-class EmitTask(Unit):
-    """The first half of a round: a partition's documents, or a bucket of the round before, to records by bucket."""
+class _RoundUnit(Unit):
+    """What both halves of a round share: the step, which of its rounds, and one file of records in sections."""
 
     folder: str
-    number: int
     step: CorpusStep
     round_number: int
-    buckets: int
     inputs: list[str]
+
+    @property
+    def path(self) -> Path:
+        return self.root / f"{self.name}.records"
+
+    def configuration(self) -> dict[str, Any]:
+        return {"step": describe_step(self.step), "round": self.round_number, "inputs": self.inputs}
+
+    def sections(self, rounds: Round, beat: Beat) -> list[list[Record]]:
+        raise NotImplementedError
+
+    def write(self, outputs: Outputs, beat: Beat) -> dict[str, Any]:
+        self.step.open()
+        sections = self.sections(self.step.rounds()[self.round_number], beat)
+        with outputs.open(self.path) as stream:
+            write_sections(stream, sections)
+        return {}
+
+
+@dataclass
+class EmitTask(_RoundUnit):
+    """The first half of a round: a partition's documents, or a bucket of the round before, to records by bucket."""
+
+    number: int
+    buckets: int
     documents: Path | None = None
     previous: list[Path] = field(default_factory=list)
 
@@ -202,27 +220,15 @@ class EmitTask(Unit):
         kind = "documents" if self.documents is not None else "records"
         return f"rounds/{self.folder}/emit-{kind}-{self.number:05d}"
 
-    @property
-    def path(self) -> Path:
-        return self.root / f"{self.name}.records"
-
     def configuration(self) -> dict[str, Any]:
-        return {
-            "step": describe_step(self.step),
-            "round": self.round_number,
-            "buckets": self.buckets,
-            "inputs": self.inputs,
-        }
+        return {**super().configuration(), "buckets": self.buckets}
 
-    def write(self, outputs: Outputs, beat: Beat) -> dict[str, Any]:
-        self.step.open()
+    def sections(self, rounds: Round, beat: Beat) -> list[list[Record]]:
         sections: list[list[Record]] = [[] for _ in range(self.buckets)]
-        for key, value in self._emit(self.step.rounds()[self.round_number], beat):
+        for key, value in self._emit(rounds, beat):
             sections[bucket_of(key, self.buckets)].append((key, value))
             reached("inside a round")
-        with outputs.open(self.path) as stream:
-            write_sections(stream, sections)
-        return {}
+        return sections
 
     def _emit(self, rounds: Round, beat: Beat) -> Iterator[Record]:
         if self.documents is not None:
@@ -238,45 +244,27 @@ class EmitTask(Unit):
 
 
 @dataclass
-class ReduceTask(Unit):
+class ReduceTask(_RoundUnit):
     """The second half of a round: one bucket, grouped by key. The last round's output has a section per partition."""
 
-    folder: str
     bucket: int
-    step: CorpusStep
-    round_number: int
     partitions: int
     last: bool
     emitted: list[Path]
-    inputs: list[str]
 
     @property
     def name(self) -> str:
         return f"rounds/{self.folder}/reduce-{self.bucket:05d}"
 
-    @property
-    def path(self) -> Path:
-        return self.root / f"{self.name}.records"
-
     def configuration(self) -> dict[str, Any]:
-        return {
-            "step": describe_step(self.step),
-            "round": self.round_number,
-            "partitions": self.partitions,
-            "last": self.last,
-            "bucket": self.bucket,
-            "inputs": self.inputs,
-        }
+        own = {"partitions": self.partitions, "last": self.last, "bucket": self.bucket}
+        return {**super().configuration(), **own}
 
-    def write(self, outputs: Outputs, beat: Beat) -> dict[str, Any]:
-        self.step.open()
-        rounds = self.step.rounds()[self.round_number]
+    def sections(self, rounds: Round, beat: Beat) -> list[list[Record]]:
         sections: list[list[Record]] = [[] for _ in range(self.partitions if self.last else 1)]
         incoming = itertools.chain.from_iterable(read_section(path, self.bucket) for path in self.emitted)
         for key, values in by_key(incoming):
             reached("while merging")
             for record in rounds.reduce(key, values):
                 sections[int.from_bytes(record[0], "big") if self.last else 0].append(record)
-        with outputs.open(self.path) as stream:
-            write_sections(stream, sections)
-        return {}
+        return sections

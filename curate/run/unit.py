@@ -118,6 +118,8 @@ class Outputs:
         yield scratch
         folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(scratch.iterdir()):
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
             path.replace(folder / (path.name + TEMPORARY))
             self._paths.append(folder / path.name)
         scratch.rmdir()
@@ -127,8 +129,6 @@ class Outputs:
         for path in self._paths:
             temporary = path.with_name(path.name + TEMPORARY)
             outputs[str(path.relative_to(self.root))] = checksum(temporary)
-            with temporary.open("rb") as stream:
-                os.fsync(stream.fileno())
             reached("before the rename")
             temporary.replace(path)
         reached("between data and manifest")

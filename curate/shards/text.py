@@ -104,13 +104,18 @@ def write_text_shard(stream: BinaryIO, documents: Iterable[Document], domain: st
     return counts
 
 
-def read_text_shard(path: Path | str) -> Iterator[dict[str, Any]]:
-    """The rows of a text shard, `metadata` still a JSON string."""
+def read_lines(path: Path | str) -> Iterator[bytes]:
+    """The lines of a JSONL.zst file that was written here: each ends in a newline, which is cut off."""
     with Path(path).open("rb") as stream, zstandard.ZstdDecompressor().stream_reader(stream) as reader:
         rest = b""
         while block := reader.read(1 << 20):
             *lines, rest = (rest + block).split(b"\n")
-            yield from map(orjson.loads, lines)
+            yield from lines
+
+
+def read_text_shard(path: Path | str) -> Iterator[dict[str, Any]]:
+    """The rows of a text shard, `metadata` still a JSON string."""
+    return map(orjson.loads, read_lines(path))
 
 
 def _dumps(value: Any) -> bytes:
