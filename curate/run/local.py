@@ -20,8 +20,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from curate.run.tasks import READING
-from curate.run.unit import Unit
+from curate.run.unit import READING, Pulse, Unit
 
 KEY_BYTES = 1024
 POLL = 0.2
@@ -50,12 +49,7 @@ class Progress:
 def _work(channel: Connection, key: Any, counter: Any, documents: Any) -> None:
     """A worker's whole life: take a task, do it, answer. Ctrl-C is the parent's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def beat(document: str | None) -> None:
-        data = (document or "").encode("utf-8", "replace")[: KEY_BYTES - 1]
-        key[: len(data) + 1] = data + b"\0"
-        counter.value += 1
-        documents.value += document is not None and document != READING
+    pulse = _SharedPulse(key, counter, documents)
 
     while True:
         try:
@@ -65,16 +59,31 @@ def _work(channel: Connection, key: Any, counter: Any, documents: Any) -> None:
         if task is None:
             return
         try:
-            beat(None)
-            answer: tuple[str, Any] = ("done", task.run(beat))
+            pulse.hold(None)
+            answer: tuple[str, Any] = ("done", task.run(pulse))
         except OSError as error:
             answer = ("system", f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
         except Exception as error:
             # The house's own errors are written for a person; anything else is a fault, shown with its traceback.
             told = isinstance(error, ValueError) and type(error).__module__.partition(".")[0] in ("curate", "synth")
             answer = ("system", str(error)) if told else ("failed", (repr(error), traceback.format_exc()))
-        beat(None)
+        pulse.hold(None)
         channel.send(answer)
+
+
+class _SharedPulse(Pulse):
+    """A pulse in shared memory, where the parent sees it."""
+
+    def __init__(self, key: Any, counter: Any, documents: Any) -> None:
+        self._key, self._counter, self._documents = key, counter, documents
+
+    def hold(self, document: str | None) -> None:
+        data = (document or "").encode("utf-8", "replace")[: KEY_BYTES - 1]
+        self._key[: len(data) + 1] = data + b"\0"
+        self._counter.value += 1
+
+    def count(self, *, size: int = 0, documents: int = 0, kept: int = 0) -> None:
+        self._documents.value += documents
 
 
 class _Worker:

@@ -15,7 +15,7 @@ from curate.run.folder import OutputFolder
 from curate.run.local import LocalEngine
 from curate.run.stage import Stage
 from curate.run.tasks import read_documents
-from curate.run.unit import Beat, Outputs, Unit, checksum, content_of, describe_step, library_version
+from curate.run.unit import Outputs, Pulse, Unit, checksum, content_of, describe_step, library_version
 from curate.step import Injection, Step
 
 SAMPLE = 20_000_000
@@ -73,7 +73,7 @@ class TextTask(Unit):
     def configuration(self) -> dict[str, Any]:
         return {"inputs": self.inputs, "domain": self.domain, "zstandard": library_version("zstandard")}
 
-    def write(self, outputs: Outputs, beat: Beat) -> dict[str, Any]:
+    def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         from curate.shards.text import write_text_shard
 
         with outputs.open(self.root / f"{self.name}.jsonl.zst") as stream:
@@ -109,12 +109,12 @@ class VocabularyTask(Unit):
             "tokenizers": library_version("tokenizers"),
         }
 
-    def write(self, outputs: Outputs, beat: Beat) -> dict[str, Any]:
+    def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         from curate.shards.vocabulary import build_vocabulary
 
         vocabulary = build_vocabulary(
             kind=self.choice.kind,
-            texts=self._sample(beat),
+            texts=self._sample(),
             size=self.choice.size,
             file=self.choice.file,
             domains=self.domains,
@@ -124,7 +124,7 @@ class VocabularyTask(Unit):
             vocabulary.save(scratch / self.path.name)
         return {"tokens": vocabulary.size, "hash": vocabulary.hash}
 
-    def _sample(self, beat: Beat) -> Iterator[str]:
+    def _sample(self) -> Iterator[str]:
         """Pages of the widest text, then injected text, each sampled by the hash of its keys."""
         share = min(1.0, SAMPLE / max(self.characters, 1))
         yield from self._texts(self.documents, False, share)
@@ -162,7 +162,7 @@ class TokenTask(Unit):
             "tokenizers": library_version("tokenizers"),
         }
 
-    def write(self, outputs: Outputs, beat: Beat) -> dict[str, Any]:
+    def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         from curate.shards.rendering import write_token_shard
         from curate.shards.vocabulary import Vocabulary
 
@@ -193,7 +193,7 @@ class TokenMetadataTask(Unit):
     def configuration(self) -> dict[str, Any]:
         return {"inputs": self.inputs, "domain": self.rendering.domain, "sources": self.sources}
 
-    def write(self, outputs: Outputs, beat: Beat) -> dict[str, Any]:
+    def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         from curate.shards.rendering import token_set_metadata
         from curate.shards.vocabulary import Vocabulary
 
@@ -222,7 +222,7 @@ class FactsTask(Unit):
     def configuration(self) -> dict[str, Any]:
         return {"inputs": self.inputs, "step": describe_step(self.step)}
 
-    def write(self, outputs: Outputs, beat: Beat) -> dict[str, Any]:
+    def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         from curate.shards.tokens import TokenShards
 
         used = None

@@ -1,6 +1,6 @@
 """The units that a worker executes: a partition through a stage, and the two halves of a round.
 
-Each names the document in hand by `beat(key)`, so that one that hangs or kills the worker can be set aside.
+Each names the document in hand by `pulse.hold(key)`, so that one that hangs or kills the worker can be set aside.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ from curate.run.failpoint import reached
 from curate.run.ledger import drop_row, edit_rows, encode_row, quarantine_row
 from curate.run.records import bucket_of, by_key, read_section, write_sections
 from curate.run.stage import Stage
-from curate.run.unit import Beat, Outputs, Unit, checksum, describe_step
+from curate.run.unit import READING, Outputs, Pulse, Unit, checksum, describe_step
 from curate.shards.text import document_from_json, document_to_json, read_lines
 from curate.sources import InputError, Partition, read_partition
 from curate.step import CorpusStep, Record, Round
 
 LEVEL = 3
-READING = "reading"
 
 
 def read_documents(path: Path) -> Iterator[Document]:
@@ -87,7 +86,7 @@ class MapTask(Unit):
             "killed": sorted(self.killed.items()),
         }
 
-    def write(self, outputs: Outputs, beat: Beat) -> dict[str, Any]:
+    def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         for step in self.stage.all_steps:
             step.open()
         ledger_path = self.root / f"ledger/{self.stage.folder}/{self.partition:05d}.jsonl.zst"
@@ -103,7 +102,7 @@ class MapTask(Unit):
                 ledger.write(encode_row(drop_row(drop, label)))
 
             account = Account(on_drop)
-            documents: Iterator[Document] = self._incoming(account, records, lost, beat)
+            documents: Iterator[Document] = self._incoming(account, records, lost, pulse)
             labels = iter(self.stage.labels)
             corpus = self.stage.corpus
             if corpus is not None:
@@ -125,7 +124,8 @@ class MapTask(Unit):
                     document.edits = []
                     account.keep(document)
                     stream.write(document_to_json(document))
-                    beat(None)
+                    pulse.count(kept=1)
+                    pulse.hold(None)
         if lost:
             with outputs.open(quarantine_path) as raw, compressor.stream_writer(raw, closefd=False) as quarantine:
                 for item in lost:
@@ -142,7 +142,7 @@ class MapTask(Unit):
             account.steps[label].close(makes_text=step.ends_stage, adds=isinstance(step, CorpusStep))
 
     def _incoming(
-        self, account: Account, records: dict[str, Any], lost: list[Unreadable], beat: Beat
+        self, account: Account, records: dict[str, Any], lost: list[Unreadable], pulse: Pulse
     ) -> Iterator[Document]:
         items: Iterable[Document | Skipped | Unreadable]
         if self.source is not None:
@@ -150,7 +150,7 @@ class MapTask(Unit):
         else:
             assert self.previous is not None
             items = read_documents(self.previous)
-        beat(READING)
+        pulse.hold(READING)
         for item in account.watch.time("read", items):
             if isinstance(item, Document) and item.key in self.killed:
                 # A text lost after extraction leaves with its characters; a page lost before has bytes only.
@@ -168,9 +168,10 @@ class MapTask(Unit):
                     raise InputError(f"{item.key} is HTML: the recipe needs `extract` as its first step")
                 records["documents"] += 1
                 records["characters"] += len(item.text)
-                beat(item.key)
+                pulse.count(documents=1)
+                pulse.hold(item.key)
                 yield item
-            beat(READING)
+            pulse.hold(READING)
 
     @staticmethod
     def _lose(item: Unreadable, size: int, records: dict[str, Any], lost: list[Unreadable]) -> None:
@@ -195,12 +196,12 @@ class _RoundUnit(Unit):
     def configuration(self) -> dict[str, Any]:
         return {"step": describe_step(self.step), "round": self.round_number, "inputs": self.inputs}
 
-    def sections(self, rounds: Round, beat: Beat) -> list[list[Record]]:
+    def sections(self, rounds: Round, pulse: Pulse) -> list[list[Record]]:
         raise NotImplementedError
 
-    def write(self, outputs: Outputs, beat: Beat) -> dict[str, Any]:
+    def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         self.step.open()
-        sections = self.sections(self.step.rounds()[self.round_number], beat)
+        sections = self.sections(self.step.rounds()[self.round_number], pulse)
         with outputs.open(self.path) as stream:
             write_sections(stream, sections)
         return {}
@@ -223,20 +224,20 @@ class EmitTask(_RoundUnit):
     def configuration(self) -> dict[str, Any]:
         return {**super().configuration(), "buckets": self.buckets}
 
-    def sections(self, rounds: Round, beat: Beat) -> list[list[Record]]:
+    def sections(self, rounds: Round, pulse: Pulse) -> list[list[Record]]:
         sections: list[list[Record]] = [[] for _ in range(self.buckets)]
-        for key, value in self._emit(rounds, beat):
+        for key, value in self._emit(rounds, pulse):
             sections[bucket_of(key, self.buckets)].append((key, value))
             reached("inside a round")
         return sections
 
-    def _emit(self, rounds: Round, beat: Beat) -> Iterator[Record]:
+    def _emit(self, rounds: Round, pulse: Pulse) -> Iterator[Record]:
         if self.documents is not None:
 
             def incoming() -> Iterator[tuple[int, Document]]:
                 assert self.documents is not None
                 for place, document in places(read_documents(self.documents), self.number):
-                    beat(document.key)
+                    pulse.hold(document.key)
                     yield place, document
 
             return rounds.emit_documents(incoming(), self.number)
@@ -260,7 +261,7 @@ class ReduceTask(_RoundUnit):
         own = {"partitions": self.partitions, "last": self.last, "bucket": self.bucket}
         return {**super().configuration(), **own}
 
-    def sections(self, rounds: Round, beat: Beat) -> list[list[Record]]:
+    def sections(self, rounds: Round, pulse: Pulse) -> list[list[Record]]:
         sections: list[list[Record]] = [[] for _ in range(self.partitions if self.last else 1)]
         incoming = itertools.chain.from_iterable(read_section(path, self.bucket) for path in self.emitted)
         for key, values in by_key(incoming):

@@ -13,7 +13,7 @@ import hashlib
 import importlib.metadata
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,8 +29,18 @@ FORMAT = 1
 
 TEMPORARY = ".writing"
 
-Beat = Callable[[str | None], None]
-"""Tells the engine which document is in hand, so that one that hangs or kills the worker can be named."""
+READING = "reading"
+"""What is in hand between two documents."""
+
+
+class Pulse:
+    """What a unit tells its engine while it works. This one tells nobody: for units that run without an engine."""
+
+    def hold(self, document: str | None) -> None:
+        """Name the document in hand (or READING, or None), so that one that hangs or kills the worker is known."""
+
+    def count(self, *, size: int = 0, documents: int = 0, kept: int = 0) -> None:
+        """Add to what was done: bytes of the input read, documents begun, documents that came out."""
 
 
 def checksum(path: Path) -> str:
@@ -182,17 +192,21 @@ class Unit:
     def name(self) -> str:
         raise NotImplementedError
 
+    def size(self) -> int:
+        """Bytes of input that the unit goes through, as `Pulse.count` counts them; 0 when nobody knows."""
+        return 0
+
     def configuration(self) -> dict[str, Any]:
         raise NotImplementedError
 
-    def write(self, outputs: Outputs, beat: Beat) -> dict[str, Any]:
+    def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         raise NotImplementedError
 
-    def run(self, beat: Beat) -> dict[str, Any]:
+    def run(self, pulse: Pulse) -> dict[str, Any]:
         """The unit's manifest: found, when it is already done, or new."""
         wanted = fingerprint(self.configuration())
         done = finished(self.root, self.name, wanted)
         if done is not None:
             return {**done, "skipped_unit": True}
         outputs = Outputs(self.root, self.name)
-        return outputs.commit(wanted, **self.write(outputs, beat))
+        return outputs.commit(wanted, **self.write(outputs, pulse))
