@@ -4,26 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from curate.document import Document, Skipped, Unreadable
 from curate.sources.http import MAX_BODY
-from curate.sources.streams import KEPT, mapped, runs
+from curate.sources.streams import KEPT, Reached, mapped, runs
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 
-def read_html(files: Iterable[tuple[Path, str]], source: str) -> Iterator[Document | Skipped | Unreadable]:
+def read_html(
+    files: Iterable[tuple[Path | UPath, str]], source: str, reached: Reached | None = None
+) -> Iterator[Document | Skipped | Unreadable]:
     """Files as (path, path relative to the input's root), in the order given; keys are `source/relative@0`.
 
     Such pages have no address: their domain is the source's name.
     """
+    read = 0
     for path, relative in files:
         key = f"{source}/{relative}@0"
         try:
             with mapped(path) as data:
                 run = next(runs(data))
                 body = run.read(MAX_BODY + 1)
+                read += len(data)
         except OSError as reason:
             yield Unreadable(key, f"cannot be read: {reason.strerror}")
             continue
+        if reached:
+            reached(read)
         if len(body) > MAX_BODY:
             yield Unreadable(key, f"a page of more than {MAX_BODY} bytes", body[:KEPT])
         elif run.damage is not None:

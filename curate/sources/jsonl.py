@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from curate.document import Document, Skipped, Unreadable
 from curate.domains import registered_domain
-from curate.sources.streams import KEPT, mapped, runs
+from curate.sources.partition import WHOLE, Piece
+from curate.sources.streams import KEPT, Reached, mapped, runs
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 MAX_LINE = 64 << 20
 """Bytes of a line; a longer one is set aside."""
@@ -21,7 +25,14 @@ MAX_FIELD = 1000
 
 
 def read_jsonl(
-    path: Path, prefix: str, source: str, text_field: str = "text", id_field: str = "id"
+    path: Path | UPath,
+    prefix: str,
+    source: str,
+    text_field: str = "text",
+    id_field: str = "id",
+    *,
+    piece: Piece = WHOLE,
+    reached: Reached | None = None,
 ) -> Iterator[Document | Skipped | Unreadable]:
     """Every line that is not blank. Keys count bytes of the decompressed stream.
 
@@ -29,8 +40,10 @@ def read_jsonl(
     truth values stay in the metadata under their names. Raises OSError only, when the file cannot be opened.
     """
     with mapped(path) as data:
-        for run in runs(data):
+        for run in runs(data, piece, reached):
             while True:
+                if run.begins_from(piece.end):
+                    return
                 key = f"{prefix}@{run.position}"
                 line = run.line(MAX_LINE)
                 if not line:

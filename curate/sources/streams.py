@@ -6,10 +6,18 @@ import mmap
 import re
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+from curate.sources.partition import WHOLE, Piece
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import zstandard
+    from upath import UPath
 
 FEED = 1 << 16
 INFLATED = 1 << 20
@@ -22,6 +30,7 @@ ZSTD_WINDOW = 1 << 27
 KEPT = 1 << 20
 """Raw bytes kept of what could not be read."""
 
+METER_STEP = 1 << 18
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
@@ -44,7 +53,9 @@ class Damage:
     raw: bytes = b""
 
 
-Piece = bytes | Start | Damage
+Chunk = bytes | Start | Damage
+Reached = Callable[[int], None]
+"""Told, now and then, the byte of the file that reading has come to; at times again one that lies further back."""
 
 
 def compression(head: bytes) -> str:
@@ -62,8 +73,8 @@ class Run:
     After the last byte, `damage` says what ended the run, or is None at the end of the file.
     """
 
-    def __init__(self, pieces: Iterator[Piece], plain: bool, position: int) -> None:
-        self._pieces = pieces
+    def __init__(self, chunks: Iterator[Chunk], plain: bool, position: int) -> None:
+        self._chunks = chunks
         self._plain = plain
         self._buffer = bytearray()
         self._starts: deque[tuple[int, int]] = deque()
@@ -74,27 +85,37 @@ class Run:
 
     def _fill(self, size: int) -> None:
         while len(self._buffer) < size and not self._ended:
-            piece = next(self._pieces, None)
-            if piece is None:
+            chunk = next(self._chunks, None)
+            if chunk is None:
                 self._ended = self.last = True
-            elif isinstance(piece, Damage):
-                self._ended, self.damage = True, piece
-            elif isinstance(piece, Start):
-                self._starts.append((self.position + len(self._buffer), piece.offset))
+            elif isinstance(chunk, Damage):
+                self._ended, self.damage = True, chunk
+            elif isinstance(chunk, Start):
+                self._starts.append((self.position + len(self._buffer), chunk.offset))
             else:
-                self._buffer += piece
+                self._buffer += chunk
 
     def place(self) -> str:
         """Where the next byte stands: its offset, or `member` or `member+offset within` in a compressed file."""
+        member, within = self._stands()
+        return str(member) if self._plain or (self._starts and not within) else f"{member}+{within}"
+
+    def begins_from(self, end: int | None) -> bool:
+        """Whether there is a next byte, and it stands at byte `end` of the file or in a member that begins there or
+        later."""
+        return end is not None and bool(self.peek(1)) and self._stands()[0] >= end
+
+    def _stands(self) -> tuple[int, int]:
+        """The byte of the file at which the next byte's member begins, and its offset within."""
         self._fill(1)
         if self._plain:
-            return str(self.position)
+            return self.position, 0
         while len(self._starts) > 1 and self._starts[1][0] <= self.position:
             self._starts.popleft()
         if not self._starts:
-            return f"0+{self.position}"
+            return 0, self.position
         start, member = self._starts[0]
-        return str(member) if start == self.position else f"{member}+{self.position - start}"
+        return member, self.position - start
 
     def peek(self, size: int) -> bytes:
         self._fill(size)
@@ -147,8 +168,29 @@ class Run:
         return bytes(kept), size
 
 
+class Meter:
+    """Tells how many more bytes of a file were read, in steps that are worth a call, and each byte once."""
+
+    def __init__(self, start: int, end: int, on_bytes: Callable[[int], None]) -> None:
+        self._told = start
+        self._end = end
+        self._on_bytes = on_bytes
+
+    def reached(self, place: int) -> None:
+        place = min(place, self._end)
+        if place - self._told >= METER_STEP:
+            self._on_bytes(place - self._told)
+            self._told = place
+
+    def finish(self) -> None:
+        """Tell the rest: the piece has been read to its end."""
+        if self._end > self._told:
+            self._on_bytes(self._end - self._told)
+            self._told = self._end
+
+
 @contextmanager
-def mapped(path: Path) -> Iterator[mmap.mmap | bytes]:
+def mapped(path: Path | UPath) -> Iterator[mmap.mmap | bytes]:
     """A file's bytes without reading them all; an empty file is empty bytes."""
     with path.open("rb") as stream:
         if not path.stat().st_size:
@@ -158,26 +200,36 @@ def mapped(path: Path) -> Iterator[mmap.mmap | bytes]:
             yield data
 
 
-def runs(data: mmap.mmap | bytes) -> Iterator[Run]:
-    """The sound runs of a file in order. Each must be read to its end before the next is asked for."""
-    kind = compression(bytes(data[:4]))
-    pieces = {"plain": _plain, "gzip": _gzip, "zstd": _zstd}[kind](data)
-    position = 0
+def runs(data: mmap.mmap | bytes, piece: Piece = WHOLE, reached: Reached | None = None) -> Iterator[Run]:
+    """The sound runs of a file in order. Each must be read to its end before the next is asked for.
+
+    They go from the beginning of a piece to the end of the file: whoever reads stops where the piece ends.
+    """
+    plain = compression(bytes(data[:4])) == "plain"
+    chunks = chunks_of(data, piece.start, reached)
+    position = piece.position
     while True:
-        run = Run(pieces, kind == "plain", position)
+        run = Run(chunks, plain, position)
         yield run
         if run.last:
             return
         position = run.position
 
 
-def _plain(data: mmap.mmap | bytes) -> Iterator[Piece]:
-    for place in range(0, len(data), INFLATED):
+def chunks_of(data: mmap.mmap | bytes, start: int = 0, reached: Reached | None = None) -> Iterator[Chunk]:
+    """A file's bytes, decompressed, from a byte on at which a member begins (any byte of a plain file)."""
+    decode = {"plain": _plain, "gzip": _gzip, "zstd": _zstd}[compression(bytes(data[:4]))]
+    return decode(data, start, reached or (lambda place: None))
+
+
+def _plain(data: mmap.mmap | bytes, start: int, reached: Reached) -> Iterator[Chunk]:
+    for place in range(start, len(data), INFLATED):
+        reached(place)
         yield bytes(data[place : place + INFLATED])
 
 
-def _gzip(data: mmap.mmap | bytes) -> Iterator[Piece]:
-    member = 0
+def _gzip(data: mmap.mmap | bytes, start: int, reached: Reached) -> Iterator[Chunk]:
+    member = start
     while member < len(data):
         if data[member : member + 2] != GZIP:
             following = _next_gzip(data, member)
@@ -192,19 +244,20 @@ def _gzip(data: mmap.mmap | bytes) -> Iterator[Piece]:
         error = "the gzip member is cut off by the end of the file"
         try:
             while place < len(data) and not inflate.eof:
+                reached(place)
                 fed = bytes(data[place : place + FEED])
                 before = inflate.copy()
                 try:
-                    piece = inflate.decompress(fed, INFLATED)
+                    chunk = inflate.decompress(fed, INFLATED)
                 except zlib.error:
                     yield from _up_to_error(before, fed)
                     raise
                 place += len(fed) - len(inflate.unconsumed_tail) - len(inflate.unused_data)
-                if piece:
-                    yield piece
+                if chunk:
+                    yield chunk
             # What zlib still holds after the last byte was fed.
-            while not inflate.eof and (piece := inflate.decompress(inflate.unconsumed_tail, INFLATED)):
-                yield piece
+            while not inflate.eof and (chunk := inflate.decompress(inflate.unconsumed_tail, INFLATED)):
+                yield chunk
         except zlib.error as reason:
             error = f"the gzip member is broken: {reason}"
         if inflate.eof:
@@ -219,11 +272,11 @@ def _up_to_error(inflate: zlib._Decompress, fed: bytes) -> Iterator[bytes]:
     """What comes out before the byte that zlib refuses: of a call that fails it keeps everything to itself."""
     for place in range(len(fed)):
         try:
-            piece = inflate.decompress(fed[place : place + 1])
+            chunk = inflate.decompress(fed[place : place + 1])
         except zlib.error:
             return
-        if piece:
-            yield piece
+        if chunk:
+            yield chunk
 
 
 def _next_gzip(data: mmap.mmap | bytes, place: int) -> int:
@@ -238,25 +291,17 @@ def _next_gzip(data: mmap.mmap | bytes, place: int) -> int:
     return len(data)
 
 
-def _zstd(data: mmap.mmap | bytes) -> Iterator[Piece]:
+def _zstd(data: mmap.mmap | bytes, start: int, reached: Reached) -> Iterator[Chunk]:
     import zstandard
 
-    dictionary = None
-    place = 0
+    place, dictionary, damage = _zstd_dictionary(data)
+    if damage is not None and start == 0:
+        yield damage
+    place = max(place, start)
     while place < len(data):
         head = bytes(data[place : place + 8])
         if SKIPPABLE.match(head):
-            size = int.from_bytes(head[4:8], "little")
-            if place == 0 and head.startswith(DICTIONARY) and size <= ZSTD_WINDOW:
-                # WARC files may carry their dictionary in a first skippable frame (IIPC, "Zstandard for WARC").
-                content = bytes(data[8 : 8 + size])
-                try:
-                    if content.startswith(ZSTD):
-                        content = zstandard.ZstdDecompressor().decompress(content, max_output_size=ZSTD_WINDOW)
-                    dictionary = zstandard.ZstdCompressionDict(content)
-                except (zstandard.ZstdError, ValueError, MemoryError) as reason:
-                    yield Damage(0, f"the zstd dictionary is broken: {reason}", bytes(data[:KEPT]))
-            place += 8 + size
+            place += 8 + int.from_bytes(head[4:8], "little")
             continue
         frame = place
         if not head.startswith(ZSTD):
@@ -267,11 +312,12 @@ def _zstd(data: mmap.mmap | bytes) -> Iterator[Piece]:
             inflate = zstandard.ZstdDecompressor(dict_data=dictionary, max_window_size=ZSTD_WINDOW).decompressobj()
             try:
                 while place < len(data) and not inflate.eof:
+                    reached(place)
                     fed = bytes(data[place : place + ZSTD_FEED])
-                    piece = inflate.decompress(fed)
+                    chunk = inflate.decompress(fed)
                     place += len(fed) - len(inflate.unused_data)
-                    if piece:
-                        yield piece
+                    if chunk:
+                        yield chunk
             except (zstandard.ZstdError, MemoryError) as reason:
                 error = f"the zstd frame is broken: {reason}"
             if inflate.eof:
@@ -280,3 +326,23 @@ def _zstd(data: mmap.mmap | bytes) -> Iterator[Piece]:
         following = len(data) if following < 0 else following
         yield Damage(frame, error, bytes(data[frame : min(following, frame + KEPT)]))
         place = following
+
+
+def _zstd_dictionary(
+    data: mmap.mmap | bytes,
+) -> tuple[int, zstandard.ZstdCompressionDict | None, Damage | None]:
+    """Where the frames begin, and the dictionary that WARC files may carry in a first skippable frame (IIPC,
+    "Zstandard for WARC"), or why it cannot be used."""
+    import zstandard
+
+    size = int.from_bytes(data[4:8], "little")
+    if data[:4] != DICTIONARY or size > ZSTD_WINDOW:
+        return 0, None, None
+    content = bytes(data[8 : 8 + size])
+    try:
+        if content.startswith(ZSTD):
+            content = zstandard.ZstdDecompressor().decompress(content, max_output_size=ZSTD_WINDOW)
+        return 8 + size, zstandard.ZstdCompressionDict(content), None
+    except (zstandard.ZstdError, ValueError, MemoryError) as reason:
+        error = f"the zstd dictionary is broken: {reason}"
+        return 8 + size, None, Damage(0, error, bytes(data[:KEPT]))

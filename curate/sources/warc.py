@@ -11,11 +11,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from curate.document import Document, Skipped, Unreadable
 from curate.domains import registered_domain
 from curate.sources.http import HTML_TYPES, BadBody, decoded_body, is_html, parse_headers, parse_response
-from curate.sources.streams import KEPT, Damage, Run, mapped, runs
+from curate.sources.partition import WHOLE, Piece
+from curate.sources.streams import KEPT, Damage, Reached, Run, mapped, runs
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 MAX_RECORD = 64 << 20
 """Bytes of a record's block; a longer one is set aside."""
@@ -45,27 +50,36 @@ class Record:
         return _UNSAFE.sub(lambda found: f"%{ord(found.group()):02X}", url) or None
 
 
-def read_warc(path: Path, prefix: str, source: str) -> Iterator[Document | Skipped | Unreadable]:
+def read_warc(
+    path: Path | UPath, prefix: str, source: str, piece: Piece = WHOLE, reached: Reached | None = None
+) -> Iterator[Document | Skipped | Unreadable]:
     """Every record of a file. `prefix` is what stands before `@` in the keys.
 
     Pages (2xx responses and resources that are HTML) and conversions become documents, other sound records `Skipped`,
     the rest `Unreadable`. Raises OSError only, when the file cannot be opened.
     """
-    for item in read_records(path, prefix):
+    for item in read_records(path, prefix, piece, reached):
         yield item if isinstance(item, Unreadable) else _item(item, source)
 
 
-def read_records(path: Path, prefix: str) -> Iterator[Record | Unreadable]:
-    """The frames of a file in order."""
+def read_records(
+    path: Path | UPath, prefix: str, piece: Piece = WHOLE, reached: Reached | None = None
+) -> Iterator[Record | Unreadable]:
+    """The frames of a file, or of one piece, in order."""
     with mapped(path) as data:
         if not data:
             yield Unreadable(f"{prefix}@0", "the file is empty")
-        for run in runs(data):
+        for run in runs(data, piece, reached):
             held: Record | Unreadable | None = None
-            for item in _framed(run, prefix):
+            for item in _framed(run, prefix, piece.end):
                 if held is not None:
                     yield held
                 held = item
+            if run.begins_from(piece.end):
+                # Damage may have been seen already, but it stands behind a record of the next piece.
+                if held is not None:
+                    yield held
+                return
             if run.damage is not None:
                 yield from _damaged(held, run, run.damage, prefix)
             elif held is not None:
@@ -89,12 +103,12 @@ def _damaged(last: Record | Unreadable | None, run: Run, damage: Damage, prefix:
     yield Unreadable(f"{prefix}@{place}", damage.error, damage.raw)
 
 
-def _framed(run: Run, prefix: str) -> Iterator[Record | Unreadable]:
+def _framed(run: Run, prefix: str, end: int | None) -> Iterator[Record | Unreadable]:
     while True:
         while run.peek(1) and run.peek(1) in _BLANK:
             run.line(MAX_LINE) if run.peek(2).strip(_BLANK) == b"" else run.read(1)
         head = run.peek(1)
-        if not head:
+        if not head or run.begins_from(end):
             return
         key = f"{prefix}@{run.place()}"
         if _WARC.match(run.peek(16)):
@@ -153,7 +167,9 @@ def _block(
         else:
             blank = len(gap) - len(gap.lstrip(b"\r\n"))
             following = run.ahead(length + blank, 1024) if blank < len(gap) else b""
-            cut_off = run.damage is not None and following is not None and b"\n" not in following
+            # Too few bytes say that the run ends here; that damage is known says nothing, it may lie far ahead.
+            short = following is not None and len(following) < 1024 and b"\n" not in following
+            cut_off = run.damage is not None and short
             if not following or cut_off or start.match(following):
                 return Record(key, kind, headers, run.read(length))
             error = f"the record says {length} bytes, but no record begins after them"

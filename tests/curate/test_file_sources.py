@@ -81,14 +81,15 @@ def test_a_folder_of_html_is_one_partition_in_sorted_order(tmp_path):
     assert all(one.holds(item.key) for item in documents) and not one.holds("h/c.html@0")
 
 
-def test_html_partitions_are_bounded_and_their_content_is_in_the_description(tmp_path):
+def test_html_partitions_are_bounded_and_every_page_shapes_their_content(tmp_path):
     for number in range(501):
         (tmp_path / f"{number:04d}.html").write_text("<p>x")
     before = find_inputs([Input("h", str(tmp_path))])
     assert [len(one.files) for one in before] == [500, 1]
-    described = [one.describe() for one in before]
+    content = [one.content() for one in before]
+    assert [one.size() for one in before] == [500 * 4, 4]
     (tmp_path / "0003.html").write_text("<p>y")
-    assert [one.describe() == old for one, old in zip(before, described, strict=True)] == [False, True]
+    assert [one.content() == old for one, old in zip(before, content, strict=True)] == [False, True]
 
 
 def test_the_root_is_the_longest_folder_without_a_wildcard(tmp_path):

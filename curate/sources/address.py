@@ -1,0 +1,99 @@
+"""Where a user's files are: paths of this machine, or addresses in a store that fsspec knows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(?:://|::)")
+_SECRETS = (
+    # A name and a password before the host; `host:port/` is none.
+    re.compile(r"://[^/@:?#]*:[^/@]*@"),
+    re.compile(r"://[^/@:?#]*:(?!\d{1,5}(?:/|\Z))[^@]*@"),
+    re.compile(r"[?&#;][\w.%-]*(?:token|secret|passw|pwd|sig|signature|key|credential|auth)[\w.%-]*=", re.IGNORECASE),
+)
+_EXTRAS = {"s3": ("s3fs", "goldsand[s3]"), "s3a": ("s3fs", "goldsand[s3]")}
+_KEPT_OUT = {
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "s3a": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
+    "gcs": "GOOGLE_APPLICATION_CREDENTIALS",
+    "abfs": "AZURE_STORAGE_CONNECTION_STRING",
+    "az": "AZURE_STORAGE_CONNECTION_STRING",
+    "hf": "HF_TOKEN",
+}
+
+
+class InputError(ValueError):
+    """An input that is not there, or of no known kind; the message says what to give instead."""
+
+
+def is_remote(address: str | Path | UPath) -> bool:
+    """Whether an address names a store (`scheme://...`) and not a path of this machine."""
+    found = _SCHEME.match(str(address)) if not isinstance(address, Path) else None
+    return found is not None and found.group(1).lower() not in ("file", "local")
+
+
+def path_of(address: str | Path | UPath) -> Path | UPath:
+    """The path behind an address: local (with `~` expanded) unless it begins with `scheme://`.
+
+    Nothing is contacted yet. Raises InputError for an address that carries credentials (recipes are copied beside their
+    output), for a protocol that fsspec does not know, and for one whose package is not installed.
+    """
+    if not isinstance(address, str):
+        return address
+    refuse_credentials(address)
+    if not is_remote(address):
+        return Path(re.sub(r"\A(?:file|local)://", "", address, flags=re.IGNORECASE)).expanduser()
+    from upath import UPath
+
+    scheme = scheme_of(address)
+    try:
+        path = UPath(address)
+        # Asks for the package now: the path alone would find out at the first read.
+        _ = type(path.fs)
+    except ImportError as reason:
+        package, remedy = _EXTRAS.get(scheme, ("", ""))
+        if package:
+            raise InputError(f"'{address}': {package} is not installed: pip install '{remedy}'") from None
+        raise InputError(f"'{address}': {reason}") from None
+    except ValueError:
+        raise InputError(
+            f"'{address}': there is no protocol '{scheme}'; fsspec knows s3, gs, abfs, hf, http, memory and others"
+        ) from None
+    except Exception as reason:
+        raise InputError(f"'{address}': the store cannot be used: {reason_of(reason)}") from None
+    return path
+
+
+def scheme_of(address: str | Path | UPath) -> str:
+    """`s3` of `s3://...`; empty for a path of this machine."""
+    found = _SCHEME.match(str(address)) if is_remote(address) else None
+    return found.group(1).lower() if found else ""
+
+
+def refuse_credentials(address: str) -> None:
+    """Raise InputError, without repeating them, when an address carries a password, a key or a token."""
+    if "://" not in address or not any(pattern.search(address) for pattern in _SECRETS):
+        return
+    scheme = scheme_of(address)
+    where = _KEPT_OUT.get(scheme, "the environment variables or the configuration file of the store's fsspec package")
+    raise InputError(
+        f"an address '{scheme}://...' carries credentials, and a recipe is copied beside its output: "
+        f"take them out of the address and give them through {where}"
+    )
+
+
+def reason_of(error: BaseException) -> str:
+    """One line of an error that a store's client raised; the type's name when it says nothing."""
+    text = " ".join(str(getattr(error, "strerror", None) or error).split())
+    return text[:300] or type(error).__name__
+
+
+def joined(folder: Path, address: str) -> str:
+    """An address as a file in `folder` means it: an absolute one, `~` and `scheme://` stay as they are."""
+    return address if is_remote(address) or address.startswith("~") else str(folder / address)

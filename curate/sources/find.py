@@ -1,0 +1,116 @@
+"""Finding inputs: a path, folder or glob becomes the same partitions on every machine."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from curate.sources.address import InputError
+from curate.sources.partition import Input, Partition
+from curate.sources.streams import compression, mapped, runs
+
+FORMATS = ("auto", "warc", "wet", "jsonl", "html")
+PAGES_A_PARTITION = 500
+_NAMES = (
+    ("warc", re.compile(r"\.w?arc(?:\.(?:gz|zst))?(?:\.bad)?\Z", re.IGNORECASE)),
+    ("wet", re.compile(r"\.wet(?:\.(?:gz|zst))?\Z", re.IGNORECASE)),
+    ("jsonl", re.compile(r"\.(?:jsonl|ndjson|json\.l)(?:\.(?:gz|zst))?\Z", re.IGNORECASE)),
+    ("html", re.compile(r"\.x?html?(?:\.(?:gz|zst))?\Z", re.IGNORECASE)),
+)
+_GLOB = re.compile(r"[*?\[]")
+
+
+def find_inputs(inputs: Iterable[Input]) -> list[Partition]:
+    """The partitions of all inputs. Raises InputError for a missing file, an empty glob, a kind that is not known."""
+    found: list[Partition] = []
+    for item in inputs:
+        if item.format not in FORMATS:
+            raise InputError(f"input '{item.name}': format '{item.format}' is none of {', '.join(FORMATS)}")
+        found += _partitions(item)
+    found.sort(key=lambda partition: (partition.source, partition.relative))
+    seen: dict[tuple[str, str], Partition] = {}
+    for partition in found:
+        for name in [relative for _, relative in partition.files] or [partition.relative]:
+            other = seen.setdefault((partition.source, name), partition)
+            if other is not partition:
+                raise InputError(
+                    f"'{partition.path}' and '{other.path}' would both be '{partition.source}/{name}': "
+                    "give the inputs different names"
+                )
+    return found
+
+
+def _partitions(item: Input) -> list[Partition]:
+    root, files, named = _files(item)
+    pages: list[tuple[Path, str]] = []
+    partitions = []
+    for path in files:
+        relative = path.relative_to(root).as_posix()
+        kind = item.format if item.format != "auto" else _kind(path)
+        if kind == "unknown" and named:
+            raise InputError(
+                f"input '{item.name}': '{path}' is of no known kind; name it .warc, .warc.gz, .wet.gz, .arc.gz, .jsonl "
+                "or .html, or say `format:`"
+            )
+        if kind == "html":
+            pages.append((path, relative))
+        else:
+            partitions.append(Partition(item.name, path, relative, kind, item.text_field, item.id_field))
+    pages.sort(key=lambda page: page[1])
+    for place in range(0, len(pages), PAGES_A_PARTITION):
+        group = tuple(pages[place : place + PAGES_A_PARTITION])
+        partitions.append(Partition(item.name, *group[0], "html", files=group))
+    return partitions
+
+
+def _files(item: Input) -> tuple[Path, list[Path], bool]:
+    """The root that relative paths start from, the files, and whether the user named the file itself."""
+    path = Path(item.path).expanduser()
+    if path.is_file():
+        return path.parent, [path], True
+    if path.is_dir():
+        files = _below(path)
+        if not files:
+            raise InputError(f"input '{item.name}': the folder '{path}' holds no files")
+        return path, files, False
+    if not _GLOB.search(item.path):
+        raise InputError(f"input '{item.name}': there is no file or folder '{path}'")
+    parts = path.parts
+    first = next(place for place, part in enumerate(parts) if _GLOB.search(part))
+    root = Path(*parts[:first]) if first else Path()
+    if not root.is_dir():
+        raise InputError(f"input '{item.name}': there is no folder '{root}' for the glob '{item.path}'")
+    pattern = "/".join(parts[first:])
+    # A final ** means the files below, as a shell has it; pathlib before 3.13 gives folders only.
+    pattern += "/*" if parts[-1] == "**" else ""
+    matched = {one for one in root.glob(pattern) if one.is_file() and not _hidden(one, root)}
+    if not matched:
+        raise InputError(f"input '{item.name}': no file matches '{item.path}' below '{root}'")
+    return root, sorted(matched), False
+
+
+def _below(folder: Path) -> list[Path]:
+    found = []
+    for base, folders, names in os.walk(folder):
+        folders.sort()
+        found += [Path(base) / name for name in names]
+    return sorted(one for one in found if one.is_file() and not _hidden(one, folder))
+
+
+def _hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def _kind(path: Path) -> str:
+    for kind, name in _NAMES:
+        if name.search(path.name):
+            return kind
+    with mapped(path) as data:
+        if not data:
+            return "unknown"
+        head = next(runs(data)).peek(512) if compression(bytes(data[:4])) != "plain" else bytes(data[:512])
+    if re.match(rb"WARC/\d|filedesc://", head):
+        return "warc"
+    return "html" if re.match(rb"\s*<(?:!doctype html|html)", head, re.IGNORECASE) else "unknown"

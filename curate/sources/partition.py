@@ -1,0 +1,110 @@
+"""What a worker reads: partitions of the inputs, and pieces of a big one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import xxhash
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Input:
+    """Where documents come from. `path` is a file, a folder (with all below it) or a glob (`**` goes into folders)."""
+
+    name: str
+    path: str
+    format: str = "auto"
+    text_field: str = "text"
+    id_field: str = "id"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The records of a file that begin at byte `start` or after it, and before byte `end` (None: the file's end).
+
+    `position` counts what lies before `start` in the unit of the keys: bytes after decompression in JSON Lines. It is 0
+    where keys do not need it.
+    """
+
+    start: int = 0
+    end: int | None = None
+    position: int = 0
+
+
+WHOLE = Piece()
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One unit of reading. `relative` is `path` below the input's root; `files` are the pages of an HTML partition.
+
+    `format` is `warc`, `wet`, `jsonl`, `html`, or `unknown` for a file found in a folder that is none of these.
+    """
+
+    source: str
+    path: Path | UPath
+    relative: str
+    format: str
+    text_field: str = "text"
+    id_field: str = "id"
+    files: tuple[tuple[Path | UPath, str], ...] = ()
+
+    def describe(self) -> dict[str, Any]:
+        """What shapes the documents beside the content, for fingerprints."""
+        return {
+            "source": self.source,
+            "relative": self.relative,
+            "format": self.format,
+            "text_field": self.text_field,
+            "id_field": self.id_field,
+            "files": [relative for _, relative in self.files],
+        }
+
+    def size(self) -> int:
+        """Bytes of the file, or of all pages that are there. Raises OSError when a file cannot be asked."""
+        return sum(_size(path) for path, _ in self.files) if self.files else self.path.stat().st_size
+
+    def content(self) -> str:
+        """Identity of the content: XXH3-128 of the bytes, of all pages one after another in an HTML partition.
+
+        Raises OSError when the file cannot be read; a page that cannot be read counts with its reason.
+        """
+        digest = xxhash.xxh3_128()
+        if not self.files:
+            for block in _blocks(self.path):
+                digest.update(block)
+        for path, _ in self.files:
+            page = xxhash.xxh3_128()
+            try:
+                for block in _blocks(path):
+                    page.update(block)
+                digest.update(page.digest())
+            except OSError as error:
+                digest.update(f"unreadable: {error.strerror}".encode())
+        return digest.hexdigest()
+
+    def holds(self, key: str) -> bool:
+        """Whether a document's key is of this partition."""
+        names = [relative for _, relative in self.files] or [self.relative]
+        return any(key.startswith(f"{self.source}/{name}@") for name in names)
+
+
+def _size(page: Path | UPath) -> int:
+    try:
+        return page.stat().st_size
+    except OSError:
+        return 0
+
+
+def _blocks(path: Path | UPath) -> Iterator[bytes]:
+    with path.open("rb") as stream:
+        while block := stream.read(BLOCK):
+            yield block

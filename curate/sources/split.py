@@ -1,0 +1,93 @@
+"""Where a big file can be cut, so that reading its pieces in order gives exactly the items of the whole.
+
+A cut is made only where the sequential reader stands at a clean boundary behind sound content: at a record that begins
+a gzip member or zstd frame (anywhere, in a plain file) right behind a sound record; at a line that begins one. Damage
+is never next to a cut, and what a reader looks at beyond its piece are the bytes that the sequential reader sees.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+
+from curate.sources.partition import WHOLE, Partition, Piece
+from curate.sources.streams import Damage, Start, chunks_of, compression, mapped
+from curate.sources.warc import Record, read_records
+
+_Boundary = tuple[int, int]
+"""A byte of the file where a piece may begin, and the `position` of that piece."""
+
+
+def cut(partition: Partition, size: int) -> list[Piece]:
+    """Pieces of at least `size` bytes of the file, in order; `[WHOLE]` where a partition is small or cannot be divided.
+
+    Compressed files and WARC are read through once for it (framing and decompression only). Raises OSError.
+    """
+    total = partition.size()
+    if size < 1 or total < 2 * size:
+        return [WHOLE]
+    if partition.format in ("warc", "wet"):
+        starts = _spaced(_records(partition), size, total)
+    elif partition.format == "jsonl":
+        with mapped(partition.path) as data:
+            plain = compression(bytes(data[:4])) == "plain"
+            starts = _lines(data, size) if plain else _spaced(_members(data), size, len(data))
+    else:
+        return [WHOLE]
+    bounds = [(0, 0), *starts]
+    ends = [start for start, _ in starts] + [None]
+    return [Piece(start, end, position) for (start, position), end in zip(bounds, ends, strict=True)]
+
+
+def _spaced(boundaries: Iterator[_Boundary], size: int, total: int) -> list[_Boundary]:
+    """Boundaries at least `size` bytes apart, from both ends of the file too."""
+    kept: list[_Boundary] = []
+    for start, position in boundaries:
+        if start > total - size:
+            break
+        if start - (kept[-1][0] if kept else 0) >= size:
+            kept.append((start, position))
+    return kept
+
+
+def _records(partition: Partition) -> Iterator[_Boundary]:
+    with mapped(partition.path) as data:
+        plain = compression(bytes(data[:4])) == "plain"
+    before = False
+    for item in read_records(partition.path, ""):
+        sound = isinstance(item, Record)
+        offset = item.key[1:]
+        if before and sound and offset.isdigit():
+            yield int(offset), int(offset) if plain else 0
+        before = sound
+
+
+def _members(data: mmap.mmap | bytes) -> Iterator[_Boundary]:
+    """Members and frames whose first byte begins a line."""
+    position = 0
+    after_line = False
+    candidate: int | None = None
+    for chunk in chunks_of(data):
+        if isinstance(chunk, Start):
+            # Of several that begin at one byte, the last holds it.
+            candidate = chunk.offset if after_line else None
+        elif isinstance(chunk, Damage):
+            after_line, candidate = False, None
+        else:
+            if candidate is not None:
+                yield candidate, position
+            candidate = None
+            position += len(chunk)
+            after_line = chunk.endswith(b"\n")
+
+
+def _lines(data: mmap.mmap | bytes, size: int) -> list[_Boundary]:
+    kept: list[_Boundary] = []
+    place = size
+    while place <= len(data) - size:
+        start = data.find(b"\n", place - 1) + 1
+        if not 0 < start <= len(data) - size:
+            break
+        kept.append((start, start))
+        place = start + size
+    return kept
