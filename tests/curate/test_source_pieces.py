@@ -131,7 +131,7 @@ def test_sound_members_that_begin_records_are_all_cut_points(tmp_path, kind):
 
 
 def test_what_was_seen_far_ahead_does_not_change_how_a_record_is_judged(tmp_path):
-    """A length that lies by much makes the reader look as far as the damage at the end; a fresh reader looks less far."""
+    """A length that lies by much makes the reader look as far as the damage at the end; a fresh one does not."""
 
     def packed(length: int, block: bytes) -> bytes:
         head = b"WARC/1.0\r\nWARC-Type: resource\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % length
