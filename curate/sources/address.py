@@ -14,6 +14,8 @@ _SECRETS = (
     # A name and a password before the host; `host:port/` is none.
     re.compile(r"://[^/@:?#]*:[^/@]*@"),
     re.compile(r"://[^/@:?#]*:(?!\d{1,5}(?:/|\Z))[^@]*@"),
+    # Stores whose hosts have no port: a secret key may hold slashes.
+    re.compile(r"\A(?:s3a?|gs|gcs|az|abfss?|adl|hf|oss)://[^/?]*:[^?]*@", re.IGNORECASE),
     re.compile(r"[?&#;][\w.%-]*(?:token|secret|passw|pwd|sig|signature|key|credential|auth)[\w.%-]*=", re.IGNORECASE),
 )
 _EXTRAS = {"s3": ("s3fs", "goldsand[s3]"), "s3a": ("s3fs", "goldsand[s3]")}

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from curate.sources.address import InputError
+from curate.sources.address import InputError, path_of
 from curate.sources.partition import Input, Partition
 from curate.sources.streams import compression, mapped, runs
+
+if TYPE_CHECKING:
+    from upath import UPath
 
 FORMATS = ("auto", "warc", "wet", "jsonl", "html")
 PAGES_A_PARTITION = 500
@@ -43,12 +47,11 @@ def find_inputs(inputs: Iterable[Input]) -> list[Partition]:
 
 
 def _partitions(item: Input) -> list[Partition]:
-    root, files, named = _files(item)
-    pages: list[tuple[Path, str]] = []
+    files, named = _files(item)
+    pages: list[tuple[Path | UPath, str]] = []
     partitions = []
-    for path in files:
-        relative = path.relative_to(root).as_posix()
-        kind = item.format if item.format != "auto" else _kind(path)
+    for path, relative in files:
+        kind = item.format if item.format != "auto" else _kind(item.name, path)
         if kind == "unknown" and named:
             raise InputError(
                 f"input '{item.name}': '{path}' is of no known kind; name it .warc, .warc.gz, .wet.gz, .arc.gz, .jsonl "
@@ -65,9 +68,18 @@ def _partitions(item: Input) -> list[Partition]:
     return partitions
 
 
-def _files(item: Input) -> tuple[Path, list[Path], bool]:
-    """The root that relative paths start from, the files, and whether the user named the file itself."""
-    path = Path(item.path).expanduser()
+def _files(item: Input) -> tuple[Sequence[tuple[Path | UPath, str]], bool]:
+    """The files with their paths below the input's root, and whether the user named the file itself."""
+    path = path_of(item.path)
+    if not isinstance(path, Path):
+        from curate.sources.remote import remote_files
+
+        return remote_files(item.name, path)
+    root, files, named = _local_files(item, path)
+    return [(one, one.relative_to(root).as_posix()) for one in files], named
+
+
+def _local_files(item: Input, path: Path) -> tuple[Path, list[Path], bool]:
     if path.is_file():
         return path.parent, [path], True
     if path.is_dir():
@@ -103,14 +115,18 @@ def _hidden(path: Path, root: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
-def _kind(path: Path) -> str:
-    for kind, name in _NAMES:
-        if name.search(path.name):
+def _kind(name: str, path: Path | UPath) -> str:
+    """The format by the file's name, else by its first bytes."""
+    for kind, pattern in _NAMES:
+        if pattern.search(path.name):
             return kind
-    with mapped(path) as data:
-        if not data:
-            return "unknown"
-        head = next(runs(data)).peek(512) if compression(bytes(data[:4])) != "plain" else bytes(data[:512])
+    try:
+        with mapped(path) as data:
+            if not data:
+                return "unknown"
+            head = next(runs(data)).peek(512) if compression(bytes(data[:4])) != "plain" else bytes(data[:512])
+    except OSError as error:
+        raise InputError(f"input '{name}': '{path}' cannot be read: {error.strerror or error}") from None
     if re.match(rb"WARC/\d|filedesc://", head):
         return "warc"
     return "html" if re.match(rb"\s*<(?:!doctype html|html)", head, re.IGNORECASE) else "unknown"

@@ -30,7 +30,7 @@ def read_html(
                 body = run.read(MAX_BODY + 1)
                 read += len(data)
         except OSError as reason:
-            yield Unreadable(key, f"cannot be read: {reason.strerror}")
+            yield Unreadable(key, f"cannot be read: {reason.strerror or reason}")
             continue
         if reached:
             reached(read)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,25 +69,23 @@ class Partition:
 
     def size(self) -> int:
         """Bytes of the file, or of all pages that are there. Raises OSError when a file cannot be asked."""
-        return sum(_size(path) for path, _ in self.files) if self.files else self.path.stat().st_size
+        return sum(_page_size(path) for path, _ in self.files) if self.files else _size(self.path)
 
     def content(self) -> str:
-        """Identity of the content: XXH3-128 of the bytes, of all pages one after another in an HTML partition.
+        """Identity of the content: what the store calls it (MD5, ETag, generation) for a remote file, else XXH3-128 of
+        the bytes. In an HTML partition all pages count.
 
         Raises OSError when the file cannot be read; a page that cannot be read counts with its reason.
         """
-        digest = xxhash.xxh3_128()
         if not self.files:
-            for block in _blocks(self.path):
-                digest.update(block)
+            return _content(self.path)
+        digest = xxhash.xxh3_128()
         for path, _ in self.files:
-            page = xxhash.xxh3_128()
             try:
-                for block in _blocks(path):
-                    page.update(block)
-                digest.update(page.digest())
+                content = _content(path)
             except OSError as error:
-                digest.update(f"unreadable: {error.strerror}".encode())
+                content = f"unreadable: {error.strerror or error}"
+            digest.update(f"{content}\n".encode())
         return digest.hexdigest()
 
     def holds(self, key: str) -> bool:
@@ -97,14 +94,33 @@ class Partition:
         return any(key.startswith(f"{self.source}/{name}@") for name in names)
 
 
-def _size(page: Path | UPath) -> int:
+def _size(path: Path | UPath) -> int:
+    if isinstance(path, Path):
+        return path.stat().st_size
+    from curate.sources.remote import properties
+
+    return int(properties(path)["size"] or 0)
+
+
+def _page_size(path: Path | UPath) -> int:
     try:
-        return page.stat().st_size
+        return _size(path)
     except OSError:
         return 0
 
 
-def _blocks(path: Path | UPath) -> Iterator[bytes]:
-    with path.open("rb") as stream:
-        while block := stream.read(BLOCK):
-            yield block
+def _content(path: Path | UPath) -> str:
+    digest = xxhash.xxh3_128()
+    if isinstance(path, Path):
+        with path.open("rb") as stream:
+            while block := stream.read(BLOCK):
+                digest.update(block)
+        return digest.hexdigest()
+    from curate.sources.remote import RemoteFile, identity, properties
+
+    if mark := identity(properties(path)):
+        return mark
+    data = RemoteFile(path)
+    for place in range(0, len(data), BLOCK):
+        digest.update(data[place : place + BLOCK])
+    return digest.hexdigest()

@@ -7,11 +7,10 @@ is never next to a cut, and what a reader looks at beyond its piece are the byte
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator
 
 from curate.sources.partition import WHOLE, Partition, Piece
-from curate.sources.streams import Damage, Start, chunks_of, compression, mapped
+from curate.sources.streams import Damage, Data, Start, chunks_of, compression, mapped
 from curate.sources.warc import Record, read_records
 
 _Boundary = tuple[int, int]
@@ -62,7 +61,7 @@ def _records(partition: Partition) -> Iterator[_Boundary]:
         before = sound
 
 
-def _members(data: mmap.mmap | bytes) -> Iterator[_Boundary]:
+def _members(data: Data) -> Iterator[_Boundary]:
     """Members and frames whose first byte begins a line."""
     position = 0
     after_line = False
@@ -81,7 +80,7 @@ def _members(data: mmap.mmap | bytes) -> Iterator[_Boundary]:
             after_line = chunk.endswith(b"\n")
 
 
-def _lines(data: mmap.mmap | bytes, size: int) -> list[_Boundary]:
+def _lines(data: Data, size: int) -> list[_Boundary]:
     kept: list[_Boundary] = []
     place = size
     while place <= len(data) - size:

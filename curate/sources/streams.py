@@ -9,15 +9,16 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from curate.sources.partition import WHOLE, Piece
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import zstandard
     from upath import UPath
+
+    from curate.sources.remote import RemoteFile
 
 FEED = 1 << 16
 INFLATED = 1 << 20
@@ -52,6 +53,9 @@ class Damage:
     error: str
     raw: bytes = b""
 
+
+Data: TypeAlias = "mmap.mmap | bytes | RemoteFile"
+"""A file as its readers see it: length, slices, `find`."""
 
 Chunk = bytes | Start | Damage
 Reached = Callable[[int], None]
@@ -190,8 +194,13 @@ class Meter:
 
 
 @contextmanager
-def mapped(path: Path | UPath) -> Iterator[mmap.mmap | bytes]:
-    """A file's bytes without reading them all; an empty file is empty bytes."""
+def mapped(path: Path | UPath) -> Iterator[Data]:
+    """A file's bytes without reading them all; an empty file is empty bytes. Raises OSError."""
+    if not isinstance(path, Path):
+        from curate.sources.remote import RemoteFile
+
+        yield RemoteFile(path)
+        return
     with path.open("rb") as stream:
         if not path.stat().st_size:
             yield b""
@@ -200,7 +209,7 @@ def mapped(path: Path | UPath) -> Iterator[mmap.mmap | bytes]:
             yield data
 
 
-def runs(data: mmap.mmap | bytes, piece: Piece = WHOLE, reached: Reached | None = None) -> Iterator[Run]:
+def runs(data: Data, piece: Piece = WHOLE, reached: Reached | None = None) -> Iterator[Run]:
     """The sound runs of a file in order. Each must be read to its end before the next is asked for.
 
     They go from the beginning of a piece to the end of the file: whoever reads stops where the piece ends.
@@ -216,19 +225,19 @@ def runs(data: mmap.mmap | bytes, piece: Piece = WHOLE, reached: Reached | None 
         position = run.position
 
 
-def chunks_of(data: mmap.mmap | bytes, start: int = 0, reached: Reached | None = None) -> Iterator[Chunk]:
+def chunks_of(data: Data, start: int = 0, reached: Reached | None = None) -> Iterator[Chunk]:
     """A file's bytes, decompressed, from a byte on at which a member begins (any byte of a plain file)."""
     decode = {"plain": _plain, "gzip": _gzip, "zstd": _zstd}[compression(bytes(data[:4]))]
     return decode(data, start, reached or (lambda place: None))
 
 
-def _plain(data: mmap.mmap | bytes, start: int, reached: Reached) -> Iterator[Chunk]:
+def _plain(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
     for place in range(start, len(data), INFLATED):
         reached(place)
         yield bytes(data[place : place + INFLATED])
 
 
-def _gzip(data: mmap.mmap | bytes, start: int, reached: Reached) -> Iterator[Chunk]:
+def _gzip(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
     member = start
     while member < len(data):
         if data[member : member + 2] != GZIP:
@@ -279,7 +288,7 @@ def _up_to_error(inflate: zlib._Decompress, fed: bytes) -> Iterator[bytes]:
             yield chunk
 
 
-def _next_gzip(data: mmap.mmap | bytes, place: int) -> int:
+def _next_gzip(data: Data, place: int) -> int:
     """Where the next gzip member begins that can be inflated, or the end."""
     while (place := data.find(b"\x1f\x8b\x08", place)) >= 0:
         try:
@@ -291,7 +300,7 @@ def _next_gzip(data: mmap.mmap | bytes, place: int) -> int:
     return len(data)
 
 
-def _zstd(data: mmap.mmap | bytes, start: int, reached: Reached) -> Iterator[Chunk]:
+def _zstd(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
     import zstandard
 
     place, dictionary, damage = _zstd_dictionary(data)
@@ -329,7 +338,7 @@ def _zstd(data: mmap.mmap | bytes, start: int, reached: Reached) -> Iterator[Chu
 
 
 def _zstd_dictionary(
-    data: mmap.mmap | bytes,
+    data: Data,
 ) -> tuple[int, zstandard.ZstdCompressionDict | None, Damage | None]:
     """Where the frames begin, and the dictionary that WARC files may carry in a first skippable frame (IIPC,
     "Zstandard for WARC"), or why it cannot be used."""
