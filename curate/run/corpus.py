@@ -1,40 +1,55 @@
-"""A whole run: sources through stages and rounds to shards, facts and a summary whose accounts balance."""
+"""A whole run: sources through stages and rounds to shards, ledger, facts and a summary whose accounts balance."""
 
 from __future__ import annotations
 
+import contextlib
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import orjson
+import xxhash
 
 from curate.document import Document
-from curate.run.folder import OutputFolder
-from curate.run.local import LocalEngine, Progress, RunError, all_cores, interruptible
-from curate.run.publish import Finished, Publication, publish
+from curate.run.finished import Finished, publish
+from curate.run.folder import Kill, OutputFolder
+from curate.run.local import Engine, LocalEngine, Progress, RunError, all_cores, interruptible
+from curate.run.publish import Publication
+from curate.run.rounds import EmitTask, ReduceTask
+from curate.run.serial import SerialEngine
 from curate.run.stage import Stage, cut
+from curate.run.status import StatusFile
+from curate.run.store import Place, is_private, write_atomically
 from curate.run.summary import summarise
-from curate.run.tasks import EmitTask, MapTask, ReduceTask, readable
-from curate.run.unit import Unit, content_of, write_atomically
-from curate.sources import Partition
-from curate.step import CorpusStep, Step
+from curate.run.tasks import DOCUMENTS, CutTask, MapTask, Part, readable
+from curate.run.unit import Unit, content_of
+from curate.sources import Partition, Piece
+from curate.step import CorpusStep, Injection, Step
+
+SPLIT = 64 << 20
 
 
 @dataclass
 class CorpusRun:
-    """Everything that decides the output (steps, partitions, publication, buckets, limit), and how to carry it out."""
+    """Everything that decides the output (steps, partitions, publication, limit), and how to carry it out.
+
+    `split` is how many bytes of an input file one worker reads at a time (0: whole files), `memory` the megabytes that a
+    worker may take. Neither they nor `workers` nor `buckets` change what is published.
+    """
 
     name: str
     steps: Sequence[Step]
     partitions: Sequence[Partition]
-    out: Path
+    out: Place
     publication: Publication = field(default_factory=Publication)
     buckets: int = 8
+    split: int = SPLIT
     limit: int | None = None
     max_loss: float = 0.01
     workers: int | None = None
+    memory: int = 2048
     document_timeout: float = 60.0
     on_progress: Callable[[Progress], None] | None = None
 
@@ -47,11 +62,9 @@ class CorpusRun:
         Raises RunError when the folder cannot be written or is in use, and when a unit fails outside any document.
         """
         started = time.monotonic()
-        workers = self.workers or all_cores()
-        with interruptible(), OutputFolder(self.out) as folder:
-            with LocalEngine(workers, self.document_timeout, self.on_progress) as engine:
-                finished = self._stages(folder, engine)
-                tokens = publish(self.publication, finished, folder, engine)
+        with interruptible(), OutputFolder(self.out) as folder, self._told() as on_progress:
+            with self.engine(on_progress) as engine:
+                finished, tokens = self.work(folder, engine)
             folder.remove_strangers()
             summary = summarise(
                 name=self.name,
@@ -59,7 +72,7 @@ class CorpusRun:
                 manifests=finished.manifests,
                 tokens=tokens,
                 seconds=time.monotonic() - started,
-                workers=workers,
+                workers=engine.workers,
                 max_loss=self.max_loss,
                 units_done=sum(not manifest.get("skipped_unit") for manifest in folder.manifests.values()),
                 units_found=sum(bool(manifest.get("skipped_unit")) for manifest in folder.manifests.values()),
@@ -67,37 +80,89 @@ class CorpusRun:
             write_atomically(self.out / "summary.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2))
         return summary
 
-    def _stages(self, folder: OutputFolder, engine: LocalEngine) -> Finished:
-        """Every stage in order; before a corpus step, its rounds over what the stage before it left."""
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[StatusFile]:
+        """The run's progress, on file for as long as it lasts, and how it ended."""
+        status = StatusFile(self.out, self.groups(), self.on_progress)
+        status.write("running")
+        try:
+            yield status
+        except BaseException as error:
+            status.write("stopped" if isinstance(error, KeyboardInterrupt) else "failed")
+            raise
+        status.write("finished")
+
+    def groups(self) -> list[str]:
+        """The labels of all groups of units, in the order in which they are done."""
+        found = ["inputs"]
+        for stage in self.stages:
+            if stage.corpus:
+                found += [f"{stage.corpus.name}: {one.name}" for one in stage.corpus.rounds()]
+            found.append(stage.folder[3:])
+        found += ["text shards", "ledger"]
+        if self.publication.renderings:
+            found += ["vocabulary", *(f"tokens: {one.name}" for one in self.publication.renderings)]
+        return found + (["facts"] if any(isinstance(step, Injection) for step in self.steps) else [])
+
+    def engine(self, on_progress: Callable[[Progress], None] | None = None) -> Engine:
+        """Processes; or this process alone, where input or output cannot be seen from another one."""
+        if is_private(self.out) or any(is_private(partition.path) for partition in self.partitions):
+            return SerialEngine(on_progress)
+        return LocalEngine(self.workers or all_cores(), self.document_timeout, on_progress, self.memory)
+
+    def work(self, folder: OutputFolder, engine: Engine) -> tuple[Finished, dict[str, int]]:
+        """All units in order: inputs, stages with their rounds, publication. Returns what is left, and its tokens."""
         finished = Finished(
             steps=self.steps,
             stages=self.stages,
             sources=sorted({partition.source for partition in self.partitions}),
-            documents=[],
-            manifests=[],
+            parts=self._parts(folder, engine),
         )
-        quotas = self._quotas()
+        quotas = self._quotas(finished.parts)
         for stage in self.stages:
-            reduced = self._rounds(stage, stage.corpus, finished, folder, engine) if stage.corpus else []
-            content = content_of(folder.manifests[unit.name] for unit in reduced)
-            tasks = []
-            for number, partition in enumerate(self.partitions):
-                killed = {key: reason for key, reason in folder.killed.items() if partition.holds(key)}
-                task = MapTask(self.out, stage, number, killed=killed)
-                if stage.number == 0:
-                    task.source, task.limit = partition, quotas[number]
-                else:
-                    task.previous = finished.documents[-1][number]
-                    task.inputs = content_of([finished.manifests[-1][number]]) + content
-                    task.reduced = [unit.path for unit in reduced]
-                tasks.append(task)
-            manifests = folder.do(engine, stage.folder[3:], tasks, _setting_aside(folder))
-            finished.documents.append([task.documents_path for task in tasks])
-            finished.manifests.append(manifests)
-        return finished
+            self._stage(stage, finished, quotas, folder, engine)
+        return finished, publish(self.publication, finished, folder, engine)
+
+    def _parts(self, folder: OutputFolder, engine: Engine) -> list[Part]:
+        """The pieces of all input files, in order."""
+        labels = [label_of(partition) for partition in self.partitions]
+        tasks = [
+            CutTask(self.out, label, partition, self.split)
+            for label, partition in zip(labels, self.partitions, strict=True)
+        ]
+        parts: list[Part] = []
+        for number, manifest in enumerate(folder.do(engine, "inputs", tasks)):
+            for place, bounds in enumerate(manifest["pieces"]):
+                label = labels[number] + (f".{place:05d}" if len(manifest["pieces"]) > 1 else "")
+                piece = Piece(*bounds)
+                parts.append(Part(len(parts), label, self.partitions[number], piece, number, manifest["content"]))
+        return parts
+
+    def _stage(
+        self, stage: Stage, finished: Finished, quotas: list[int | None], folder: OutputFolder, engine: Engine
+    ) -> None:
+        """Every part through one stage; before a corpus step's, its rounds over what the stage before left."""
+        reduced = self._rounds(stage, stage.corpus, finished, folder, engine) if stage.corpus else []
+        tasks = []
+        for part in finished.parts:
+            task = MapTask(self.out, stage, part, self.publication.keep_dropped)
+            task.killed = _killed(folder, stage, part, finished.parts)
+            if stage.number == 0:
+                task.limit = quotas[part.number]
+            else:
+                task.previous = finished.documents[-1][part.number]
+                # Of a round's records, those of this part alone: what happened to others changes nothing here.
+                sections = [folder.manifests[unit.name]["sections"][part.number] for unit in reduced]
+                task.inputs = content_of([finished.manifests[-1][part.number]], DOCUMENTS) + sections
+                task.reduced = [unit.path for unit in reduced]
+            tasks.append(task)
+        manifests = folder.do(engine, stage.folder[3:], tasks, _setting_aside(folder, stage))
+        finished.documents.append([task.documents for task in tasks])
+        finished.events.append([task.events for task in tasks])
+        finished.manifests.append(manifests)
 
     def _rounds(
-        self, stage: Stage, step: CorpusStep, finished: Finished, folder: OutputFolder, engine: LocalEngine
+        self, stage: Stage, step: CorpusStep, finished: Finished, folder: OutputFolder, engine: Engine
     ) -> list[ReduceTask]:
         """Carry out the rounds of a corpus step; returns the units of the last reduce."""
         rounds = step.rounds()
@@ -112,24 +177,38 @@ class CorpusRun:
             }
             emits: list[EmitTask] = []
             if one.takes_documents:
-                emits += [
-                    EmitTask(number=partition, buckets=self.buckets, inputs=content, documents=path, **common)
-                    for partition, path, content in finished.partitions(stage.number - 1)
-                ]
-            if one.takes_records:
-                for bucket, source in enumerate(reduced):
-                    content = content_of([folder.manifests[source.name]])
+                for part in finished.parts:
                     emits.append(
-                        EmitTask(number=bucket, buckets=self.buckets, inputs=content, previous=[source.path], **common)
+                        EmitTask(
+                            number=part.number,
+                            label=part.label,
+                            buckets=self.buckets,
+                            inputs=content_of([finished.manifests[-1][part.number]], DOCUMENTS),
+                            documents=finished.documents[-1][part.number],
+                            killed=_killed(folder, stage, part, finished.parts, number),
+                            **common,
+                        )
                     )
-            content = content_of(folder.do(engine, label, emits))
+            if one.takes_records:
+                for source in reduced:
+                    emits.append(
+                        EmitTask(
+                            number=source.bucket,
+                            label=f"{source.bucket:05d}",
+                            buckets=self.buckets,
+                            inputs=folder.manifests[source.name]["sections"],
+                            previous=source.path,
+                            **common,
+                        )
+                    )
+            manifests = folder.do(engine, label, emits, _setting_aside(folder, stage))
             reduced = [
                 ReduceTask(
                     bucket=bucket,
-                    partitions=len(self.partitions),
+                    parts=len(finished.parts),
                     last=number == len(rounds) - 1,
                     emitted=[unit.path for unit in emits],
-                    inputs=content,
+                    inputs=[manifest["sections"][bucket] for manifest in manifests],
                     **common,
                 )
                 for bucket in range(self.buckets)
@@ -137,16 +216,16 @@ class CorpusRun:
             folder.do(engine, label, reduced)
         return reduced
 
-    def _quotas(self) -> list[int | None]:
-        """How many documents of each partition belong to the first `limit` of the whole input."""
+    def _quotas(self, parts: Sequence[Part]) -> list[int | None]:
+        """How many documents of each part belong to the first `limit` of the whole input."""
         if self.limit is None:
-            return [None] * len(self.partitions)
+            return [None] * len(parts)
         left = self.limit
         quotas: list[int | None] = []
-        for partition in self.partitions:
+        for part in parts:
             found = 0
             if left:
-                for item in readable(partition):
+                for item in readable(part.partition, part.piece):
                     found += isinstance(item, Document)
                     if found == left:
                         break
@@ -155,14 +234,39 @@ class CorpusRun:
         return quotas
 
 
-def _setting_aside(folder: OutputFolder) -> Callable[[Unit, str, str], Unit]:
+def label_of(partition: Partition) -> str:
+    """A name for an input file in the output folder: the same whatever other files there are."""
+    path = f"{partition.source}/{partition.relative}"
+    readable_part = re.sub(r"[^A-Za-z0-9_-]+", "-", path)[:60].strip("-")
+    return f"{readable_part}-{xxhash.xxh3_64_hexdigest(path.encode('utf-8', 'surrogatepass'))[:10]}"
+
+
+def _killed(
+    folder: OutputFolder, stage: Stage, part: Part, parts: Sequence[Part], number: int | None = None
+) -> dict[str, str]:
+    """The documents that a unit must set aside: in a round, those that were killed in it; in a stage, all of its own.
+
+    A kill in a part that is there no more (files are cut otherwise now) concerns every part of its file.
+    """
+    there = {one.label for one in parts} if folder.kills else set()
+    return {
+        kill.key: kill.reason
+        for kill in folder.kills
+        if kill.stage == stage.folder
+        and (number is None or kill.round == number)
+        and (kill.part == part.label or (kill.part not in there and part.partition.holds(kill.key)))
+    }
+
+
+def _setting_aside(folder: OutputFolder, stage: Stage) -> Callable[[Unit, str, str], Unit]:
     """What the engine calls when a document cost a worker its life: write it down, and try the unit without it."""
 
     def on_kill(unit: Unit, key: str, reason: str) -> Unit:
-        assert isinstance(unit, MapTask)
+        assert isinstance(unit, MapTask | EmitTask)
         if key in unit.killed:
             raise RunError(f"{unit.name}: setting {key} aside did not help; it still {reason}")
-        folder.set_aside(key, reason)
+        part, number = (unit.part.label, None) if isinstance(unit, MapTask) else (unit.label, unit.round_number)
+        folder.set_aside(Kill(stage.folder, part, number, key, reason))
         return replace(unit, killed={**unit.killed, key: reason})
 
     return on_kill

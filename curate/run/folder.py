@@ -2,100 +2,145 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import IO, Any
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import orjson
 
-from curate.run.local import LocalEngine, RunError
-from curate.run.unit import TEMPORARY, Unit, manifest_path
+from curate.run.local import Engine, RunError
+from curate.run.lock import Lock
+from curate.run.store import TEMPORARY, Place, files_below, is_local, write_atomically
+from curate.run.unit import FORMAT, Unit, manifest_path
 
-OWNED = ("stages", "rounds", "ledger", "quarantine", "text", "tokens", "facts", "manifests")
+OWNED = ("inputs", "stages", "rounds", "ledger", "quarantine", "text", "tokens", "facts", "manifests")
 """Folders that belong to the run alone: what no unit of the present run wrote is removed from them."""
+
+MARKER = "goldsand.json"
+
+
+@dataclass(frozen=True)
+class Kill:
+    """A document that hung or killed a worker: in which stage and part of the input, and in which round, if in one."""
+
+    stage: str
+    part: str
+    round: int | None
+    key: str
+    reason: str
+
+
+def check_format(folder: Place) -> None:
+    """Raises RunError for a folder that this version cannot read, with the version and what to do."""
+    found: Any = None
+    try:
+        found = orjson.loads((folder / MARKER).read_bytes())["format"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        raise RunError(f"{folder / MARKER} is damaged: it should name the folder's format") from None
+    except OSError:
+        if not (folder / "manifests").is_dir():
+            return
+        # Folders had no marker before format 2.
+        found = 1
+    if found != FORMAT:
+        older = isinstance(found, int) and found < FORMAT
+        remedy = (
+            "run the recipe again into a new folder, or read this one with the version that wrote it"
+            if older
+            else "a newer goldsand wrote it: use that one (`pip install -U goldsand`)"
+        )
+        raise RunError(f"{folder} was written in format {found}, and this version reads and writes {FORMAT}: {remedy}")
 
 
 class OutputFolder:
-    """Held by one run from entering to leaving. A dead holder's lock is free by itself.
+    """Held by one run from entering to leaving. `kills` are the documents set aside, in this run and those before."""
 
-    `killed` are the documents set aside, key -> reason, in this run and in those before it.
-    """
-
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         self.path = path
-        self.killed: dict[str, str] = {}
+        self.kills: list[Kill] = []
         self.manifests: dict[str, dict[str, Any]] = {}
-        self._lock: IO[str] | None = None
+        self._lock = Lock(path / ".lock")
 
     def __enter__(self) -> OutputFolder:
-        """Take the folder. Raises RunError when it cannot be written, holds other files, or is held by another run."""
+        """Take the folder. Raises RunError when it cannot be written, holds other files, is held by another run, or was
+        written by another version."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             # Strangers are removed from a run's folders: a folder that no run made must not become one.
-            ours = (self.path / ".lock").exists() or (self.path / "manifests").is_dir()
-            if any(self.path.iterdir()) and not ours:
+            names = {one.name for one in self.path.iterdir()}
+            if names - {".lock"} and not names & {MARKER, "manifests"}:
                 raise RunError(f"{self.path} holds files that no run wrote; name a new or an empty folder")
-            self._lock = (self.path / ".lock").open("a+")
+            check_format(self.path)
+            self._lock.take()
         except OSError as error:
-            raise RunError(f"cannot write to {self.path}: {error.strerror}") from None
+            raise RunError(f"cannot write to {self.path}: {error.strerror or error}") from None
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.seek(0)
-            holder = self._lock.read().strip() or "unknown"
-            self._lock.close()
-            raise RunError(f"{self.path} is being written by another run (process {holder})") from None
-        self._lock.truncate(0)
-        self._lock.write(str(os.getpid()))
-        self._lock.flush()
-        self.killed = self._read_kills()
+            self._begin()
+        except BaseException as error:
+            self._lock.give_back()
+            if isinstance(error, OSError):
+                raise RunError(f"cannot write to {self.path}: {error.strerror or error}") from None
+            raise
         return self
 
+    def _begin(self) -> None:
+        write_atomically(self.path / MARKER, orjson.dumps({"format": FORMAT}))
+        if is_local(self.path):
+            # What a killed run was sorting belongs to nobody now.
+            for left in self.path.glob(f".scratch-*{TEMPORARY}"):
+                shutil.rmtree(str(left), ignore_errors=True)
+        self.kills = self._read_kills()
+
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is not None:
+        if kind is not None and is_local(self.path):
             for path in sorted(self.path.rglob(f"*{TEMPORARY}")):
                 if path.is_dir():
-                    shutil.rmtree(path, ignore_errors=True)
+                    shutil.rmtree(str(path), ignore_errors=True)
                 else:
                     path.unlink(missing_ok=True)
-        assert self._lock is not None
-        self._lock.close()
+        self._lock.give_back()
 
     def do(
-        self, engine: LocalEngine, label: str, units: Sequence[Unit], on_kill: Callable[..., Unit] | None = None
+        self, engine: Engine, label: str, units: Sequence[Unit], on_kill: Callable[..., Unit] | None = None
     ) -> list[dict[str, Any]]:
         """Map units to manifests, and remember what they own."""
         manifests = engine.map(label, units, on_kill)
         self.manifests.update({unit.name: manifest for unit, manifest in zip(units, manifests, strict=True)})
         return manifests
 
-    def set_aside(self, key: str, reason: str) -> None:
+    def set_aside(self, kill: Kill) -> None:
         """Write down a document that hung or killed a worker, so that no later run meets it."""
-        with (self.path / "kills.jsonl").open("ab") as stream:
-            stream.write(orjson.dumps({"key": key, "reason": reason}, option=orjson.OPT_APPEND_NEWLINE))
-            stream.flush()
-            os.fsync(stream.fileno())
-        self.killed[key] = reason
+        row = orjson.dumps(asdict(kill), option=orjson.OPT_APPEND_NEWLINE)
+        if is_local(self.path):
+            with (self.path / "kills.jsonl").open("ab") as stream:
+                stream.write(row)
+                stream.flush()
+                os.fsync(stream.fileno())
+        else:
+            rows = b"".join(orjson.dumps(asdict(one), option=orjson.OPT_APPEND_NEWLINE) for one in self.kills)
+            write_atomically(self.path / "kills.jsonl", rows + row)
+        self.kills.append(kill)
 
     def remove_strangers(self, below: str | None = None, pattern: str = "*") -> None:
         """Remove what an earlier run with other inputs or steps left, so that the folder holds one corpus."""
-        known = {manifest_path(self.path, name) for name in self.manifests}
-        known |= {self.path / output for manifest in self.manifests.values() for output in manifest["outputs"]}
+        known = {str(manifest_path(self.path, name)) for name in self.manifests}
+        known |= {str(self.path / name) for manifest in self.manifests.values() for name in manifest["outputs"]}
         for owned in OWNED if below is None else (below,):
-            for path in sorted((self.path / owned).rglob(pattern), reverse=True):
-                if path.is_dir():
-                    if not any(path.iterdir()):
-                        path.rmdir()
-                elif path not in known:
+            root = self.path / owned
+            for path in files_below(root):
+                if path.match(pattern) and str(path) not in known:
                     path.unlink()
+            if is_local(root):
+                for path in sorted(root.rglob("*"), reverse=True):
+                    if path.is_dir() and not any(path.iterdir()):
+                        path.rmdir()
 
-    def _read_kills(self) -> dict[str, str]:
-        path = self.path / "kills.jsonl"
-        if not path.is_file():
-            return {}
+    def _read_kills(self) -> list[Kill]:
+        try:
+            lines = (self.path / "kills.jsonl").read_bytes().splitlines()
+        except FileNotFoundError:
+            return []
         # A run that was itself killed while writing leaves half a line, which says nothing.
-        rows = [orjson.loads(line) for line in path.read_bytes().splitlines() if line.endswith(b"}")]
-        return {row["key"]: row["reason"] for row in rows}
+        return [Kill(**orjson.loads(line)) for line in lines if line.endswith(b"}")]

@@ -1,8 +1,12 @@
-"""The end of a run: text shards, the vocabulary, token shards in each rendering, and the facts beside them."""
+"""The units that publish a run: text shards, ledger, the vocabulary, token shards, and the facts beside them.
+
+What is published has one file for each input file, however that was cut into parts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,12 +15,12 @@ import numpy as np
 import orjson
 import xxhash
 
-from curate.run.folder import OutputFolder
-from curate.run.local import LocalEngine
-from curate.run.stage import Stage
-from curate.run.tasks import read_documents
-from curate.run.unit import Outputs, Pulse, Unit, checksum, content_of, describe_step, library_version
-from curate.step import Injection, Step
+from curate.document import Document
+from curate.run.ledger import read_rows, write_ledger
+from curate.run.store import Place, checksum, local_copy
+from curate.run.tasks import EVENTS, read_documents
+from curate.run.unit import Outputs, Pulse, Unit, describe_step, library_version
+from curate.step import Injection
 
 SAMPLE = 20_000_000
 """Characters on which a vocabulary is trained at most; a larger corpus is sampled by the hash of its keys."""
@@ -50,25 +54,43 @@ class Rendering:
 
 @dataclass(frozen=True)
 class Publication:
-    """What a run leaves behind."""
+    """What a run leaves behind. `keep_dropped` says of which dropped documents the ledger keeps the text."""
 
     text_domain: str = "none"
+    keep_dropped: str = "sample"
     vocabulary: VocabularyChoice = field(default_factory=VocabularyChoice)
     renderings: list[Rendering] = field(default_factory=list)
 
 
+def sizes(files: Iterable[Place]) -> int:
+    """Bytes of files, as far as they are there."""
+    total = 0
+    for one in files:
+        with contextlib.suppress(OSError):
+            total += one.stat().st_size
+    return total
+
+
+def chained(files: Iterable[Place], pulse: Pulse | None = None) -> Iterator[Document]:
+    """The documents of several files, one after the other."""
+    return (document for one in files for document in read_documents(one, pulse))
+
+
 @dataclass
 class TextTask(Unit):
-    """One partition of the finished corpus as JSONL.zst."""
+    """One input file's part of the finished corpus as JSONL.zst."""
 
     inputs: list[str]
     number: int
-    documents: Path
+    documents: list[Place]
     domain: str
 
     @property
     def name(self) -> str:
         return f"text/{self.number:05d}"
+
+    def size(self) -> int:
+        return sizes(self.documents)
 
     def configuration(self) -> dict[str, Any]:
         return {"inputs": self.inputs, "domain": self.domain, "zstandard": library_version("zstandard")}
@@ -77,7 +99,50 @@ class TextTask(Unit):
         from curate.shards.text import write_text_shard
 
         with outputs.open(self.root / f"{self.name}.jsonl.zst") as stream:
-            return write_text_shard(stream, read_documents(self.documents), self.domain)
+            return write_text_shard(stream, chained(self.documents, pulse), self.domain)
+
+
+@dataclass
+class LedgerTask(Unit):
+    """One input file's part of the ledger: the events of all stages, and the bytes of what could not be read.
+
+    `source` are the file's names as they stand in keys: one, or those of a group of pages.
+    """
+
+    inputs: list[str]
+    number: int
+    source: list[str]
+    events: list[tuple[str, Place]]
+    keep_dropped: str
+
+    @property
+    def name(self) -> str:
+        return f"ledger/{self.number:05d}"
+
+    def size(self) -> int:
+        return sizes(place for _, place in self.events)
+
+    def configuration(self) -> dict[str, Any]:
+        return {
+            "inputs": self.inputs,
+            "source": self.source,
+            "keep_dropped": self.keep_dropped,
+            "zstandard": library_version("zstandard"),
+        }
+
+    def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
+        def events() -> Iterator[tuple[str, dict[str, Any]]]:
+            for stage, place in self.events:
+                for row in read_rows(place, lambda size: pulse.count(size=size)):
+                    yield stage, row
+
+        with (
+            outputs.open(self.root / f"{self.name}.parquet") as ledger,
+            outputs.open(self.root / f"quarantine/{self.number:05d}.jsonl.zst") as quarantine,
+        ):
+            counts = write_ledger(events(), ledger, quarantine, self.keep_dropped)
+        units = [f"{stage}/{place.name.removesuffix(EVENTS)}" for stage, place in self.events]
+        return {**counts, "source": self.source, "units": units}
 
 
 @dataclass
@@ -86,9 +151,9 @@ class VocabularyTask(Unit):
 
     inputs: list[str]
     choice: VocabularyChoice
-    documents: list[Path]
+    documents: list[Place]
     characters: int
-    injected: list[Path]
+    injected: list[Place]
     domains: list[str]
     reserved: list[str]
 
@@ -97,7 +162,7 @@ class VocabularyTask(Unit):
         return "tokens/tokenizer"
 
     @property
-    def path(self) -> Path:
+    def path(self) -> Place:
         return self.root / f"{self.name}.json"
 
     def configuration(self) -> dict[str, Any]:
@@ -131,12 +196,11 @@ class VocabularyTask(Unit):
         yield from self._texts(self.injected, True, INJECTED_SHARE)
 
     @staticmethod
-    def _texts(paths: list[Path], protected: bool, share: float) -> Iterator[str]:
-        for path in paths:
-            for document in read_documents(path):
-                chosen = xxhash.xxh3_64_intdigest(document.key.encode()) < share * 2.0**64
-                if chosen and document.protected == protected:
-                    yield document.text
+    def _texts(paths: list[Place], protected: bool, share: float) -> Iterator[str]:
+        for document in chained(paths):
+            chosen = xxhash.xxh3_64_intdigest(document.key.encode()) < share * 2.0**64
+            if chosen and document.protected == protected:
+                yield document.text
 
 
 @dataclass
@@ -145,14 +209,17 @@ class TokenTask(Unit):
 
     inputs: list[str]
     number: int
-    documents: Path
+    documents: list[Place]
     rendering: Rendering
-    vocabulary: Path
+    vocabulary: Place
     sources: list[str]
 
     @property
     def name(self) -> str:
         return f"tokens/{self.rendering.name}/{self.number:05d}"
+
+    def size(self) -> int:
+        return sizes(self.documents)
 
     def configuration(self) -> dict[str, Any]:
         return {
@@ -166,15 +233,11 @@ class TokenTask(Unit):
         from curate.shards.rendering import write_token_shard
         from curate.shards.vocabulary import Vocabulary
 
-        with outputs.scratch((self.root / self.name).parent) as scratch:
-            return write_token_shard(
-                scratch,
-                self.number,
-                read_documents(self.documents),
-                Vocabulary.load(self.vocabulary),
-                self.rendering.domain,
-                self.sources,
-            )
+        folder = (self.root / self.name).parent
+        with outputs.scratch(folder) as scratch, local_copy(self.vocabulary) as vocabulary:
+            documents = chained(self.documents, pulse)
+            known = Vocabulary.load(vocabulary)
+            return write_token_shard(scratch, self.number, documents, known, self.rendering.domain, self.sources)
 
 
 @dataclass
@@ -183,12 +246,15 @@ class TokenMetadataTask(Unit):
 
     inputs: list[str]
     rendering: Rendering
-    vocabulary: Path
+    vocabulary: Place
     sources: list[str]
 
     @property
     def name(self) -> str:
         return f"tokens/{self.rendering.name}/metadata"
+
+    def expected(self) -> dict[str, Any]:
+        return {**super().expected(), "tokens": 0}
 
     def configuration(self) -> dict[str, Any]:
         return {"inputs": self.inputs, "domain": self.rendering.domain, "sources": self.sources}
@@ -198,9 +264,9 @@ class TokenMetadataTask(Unit):
         from curate.shards.vocabulary import Vocabulary
 
         folder = (self.root / self.name).parent
-        metadata = token_set_metadata(
-            folder, self.rendering.name, Vocabulary.load(self.vocabulary), self.rendering.domain, self.sources
-        )
+        name, domain = self.rendering.name, self.rendering.domain
+        with local_copy(folder) as shards, local_copy(self.vocabulary) as vocabulary:
+            metadata = token_set_metadata(shards, name, Vocabulary.load(vocabulary), domain, self.sources)
         with outputs.open(folder / "metadata.json") as stream:
             stream.write(orjson.dumps(metadata, option=orjson.OPT_INDENT_2))
         return {"tokens": metadata["tokens"]}
@@ -212,8 +278,8 @@ class FactsTask(Unit):
 
     inputs: list[str]
     step: Injection
-    vocabulary: Path | None
-    token_sets: list[Path]
+    vocabulary: Place | None
+    token_sets: list[Place]
 
     @property
     def name(self) -> str:
@@ -227,114 +293,12 @@ class FactsTask(Unit):
 
         used = None
         if self.token_sets:
-            seen = [TokenShards.open(folder).used() for folder in self.token_sets]
+            seen = []
+            for folder in self.token_sets:
+                with local_copy(folder) as shards:
+                    seen.append(TokenShards.open(shards).used())
             used = int(np.logical_or.reduce(seen).sum())
-        with outputs.scratch(self.root / "facts") as scratch:
-            self.step.write_facts(scratch, self.vocabulary, used)
+        with outputs.scratch(self.root / "facts") as scratch, contextlib.ExitStack() as stack:
+            vocabulary = stack.enter_context(local_copy(self.vocabulary)) if self.vocabulary else None
+            self.step.write_facts(scratch, vocabulary, used)
         return {}
-
-
-@dataclass(frozen=True)
-class Finished:
-    """What the stages of a run left: by stage, the files of documents and the manifests of all partitions."""
-
-    steps: Sequence[Step]
-    stages: Sequence[Stage]
-    sources: list[str]
-    documents: list[list[Path]]
-    manifests: list[list[dict[str, Any]]]
-
-    @property
-    def injection(self) -> Injection | None:
-        return next((step for step in self.steps if isinstance(step, Injection)), None)
-
-    def stage_of(self, source: str) -> int:
-        """The number of the stage that a rendering reads: that of `extract`, or the last."""
-        if source == "extract":
-            return next((stage.number for stage in self.stages if "extract" in stage.labels), 0)
-        return len(self.stages) - 1
-
-    def partitions(self, stage: int) -> Iterator[tuple[int, Path, list[str]]]:
-        """Number, documents and content of each partition after a stage."""
-        pairs = zip(self.documents[stage], self.manifests[stage], strict=True)
-        for number, (path, manifest) in enumerate(pairs):
-            yield number, path, content_of([manifest])
-
-
-def publish(publication: Publication, finished: Finished, folder: OutputFolder, engine: LocalEngine) -> dict[str, int]:
-    """Write everything a finished run leaves; returns the tokens of each rendering."""
-    texts = [
-        TextTask(folder.path, content, number, path, publication.text_domain)
-        for number, path, content in finished.partitions(finished.stage_of("end"))
-    ]
-    folder.do(engine, "text shards", texts)
-    tokens: dict[str, int] = {}
-    vocabulary: VocabularyTask | None = None
-    if publication.renderings:
-        vocabulary = _vocabulary(publication, finished, folder.path)
-        folder.do(engine, "vocabulary", [vocabulary])
-        for rendering in publication.renderings:
-            tokens[rendering.name] = _tokens(rendering, vocabulary, finished, folder, engine)
-    if finished.injection is not None:
-        inputs = [checksum(vocabulary.path)] if vocabulary else []
-        # A tokenizer of the user's may hold many tokens that never occur; a trained one was made for this text.
-        sets: list[Path] = []
-        if vocabulary and publication.vocabulary.kind == "file":
-            sets = [folder.path / "tokens" / rendering.name for rendering in publication.renderings]
-            inputs += [checksum(one / "metadata.json") for one in sets]
-        facts = FactsTask(folder.path, inputs, finished.injection, vocabulary.path if vocabulary else None, sets)
-        folder.do(engine, "facts", [facts])
-    return tokens
-
-
-def _vocabulary(publication: Publication, finished: Finished, root: Path) -> VocabularyTask:
-    # The widest text decides the vocabulary, so that no rendering meets bytes that training never saw.
-    widest = min(finished.stage_of(rendering.source) for rendering in publication.renderings)
-    last = finished.stage_of("end")
-    manifests = finished.manifests[widest]
-    reserved = finished.injection.reserved_tokens() if finished.injection else []
-    # Injected text that is not made of reserved tokens is text to be encoded like any other.
-    injected = finished.documents[last] if finished.injection and not reserved else []
-    return VocabularyTask(
-        root,
-        content_of(manifests) + (content_of(finished.manifests[last]) if injected else []),
-        choice=publication.vocabulary,
-        documents=finished.documents[widest],
-        characters=sum(counts[1] for manifest in manifests for counts in manifest["domains"]["kept"].values()),
-        injected=injected,
-        domains=_frequent_domains(finished, publication.vocabulary.domains),
-        reserved=reserved,
-    )
-
-
-def _tokens(
-    rendering: Rendering, vocabulary: VocabularyTask, finished: Finished, folder: OutputFolder, engine: LocalEngine
-) -> int:
-    """Write one set of token shards; returns its tokens."""
-    label = f"tokens: {rendering.name}"
-    identity = checksum(vocabulary.path)
-    sources = finished.sources + (["inject"] if finished.injection else [])
-    shards = folder.do(
-        engine,
-        label,
-        [
-            TokenTask(folder.path, [*content, identity], number, path, rendering, vocabulary.path, sources)
-            for number, path, content in finished.partitions(finished.stage_of(rendering.source))
-        ],
-    )
-    # The metadata describes every shard in the folder: no shard of an earlier run may lie there.
-    folder.remove_strangers(f"tokens/{rendering.name}", "*.ds*")
-    metadata = TokenMetadataTask(folder.path, [*content_of(shards), identity], rendering, vocabulary.path, sources)
-    return folder.do(engine, label, [metadata])[0]["tokens"]
-
-
-def _frequent_domains(finished: Finished, limit: int) -> list[str]:
-    """Domains that get a token of their own: the most frequent of the finished corpus, and always the facts' own."""
-    counts: dict[str, int] = {}
-    for manifest in finished.manifests[-1]:
-        for domain, (documents, _) in manifest["domains"]["kept"].items():
-            if domain:
-                counts[domain] = counts.get(domain, 0) + documents
-    own = [finished.injection.domain] if finished.injection else []
-    ranked = sorted(counts, key=lambda domain: (-counts[domain], domain))
-    return own + [domain for domain in ranked if domain not in own][:limit]

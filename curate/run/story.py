@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from curate.run.ledger import read_rows
-from curate.run.local import RunError
-from curate.run.tasks import read_documents
+from curate.run.ledger import read_ledger
+from curate.run.store import Place
+from curate.run.tasks import DOCUMENTS, read_documents
+from curate.run.verify import read_manifests
+
+_SHOWN = {
+    "drop": ("step", "rule", "value", "threshold", "characters", "url"),
+    "edit": ("step", "characters", "after"),
+    "unreadable": ("error", "bytes"),
+}
 
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened to the document `key`: read, edit, drop, unreadable or kept, in the stage `stage`."""
+    """One thing that happened to the document `key` in `stage`: edit, drop, unreadable, passed or kept."""
 
     key: str
     stage: str
@@ -22,39 +28,43 @@ class Event:
     detail: dict[str, Any]
 
 
-def story(out: Path, name: str) -> Iterator[Event]:
-    """Every event of the documents with this key or URL, in the order of the stages.
+def story(out: Place, name: str) -> Iterator[Event]:
+    """Every event of the documents with this key or URL, in the order of the input files and of the stages.
 
-    Raises RunError when the folder holds no ledger.
+    Raises RunError when the folder is no finished run, or of another version.
     """
-    if not (out / "ledger").is_dir():
-        raise RunError(f"{out} holds no ledger: it is not the folder of a run")
-    stages = sorted(path.name for path in (out / "ledger").iterdir())
+    manifests = read_manifests(out)
+    last = max((unit.split("/")[1] for unit in manifests if unit.startswith("stages/")), default="")
+    for unit, manifest in manifests.items():
+        if unit.startswith("ledger/") and _may_hold(manifest["source"], name):
+            yield from _of_file(out, unit, manifest["units"], name, last)
+
+
+def _may_hold(sources: list[str], name: str) -> bool:
+    """A key names its file. What was injected, and what is known by its URL alone, may stand in any."""
+    return name.startswith("inject/") or "://" in name or any(name.startswith(f"{source}@") for source in sources)
+
+
+def _of_file(out: Place, unit: str, units: list[str], name: str, last: str) -> Iterator[Event]:
     keys = {name}
-    for number, stage in enumerate(stages):
-        for path in sorted((out / "quarantine" / stage).glob("*.zst")):
-            for row in read_rows(path):
-                if row["key"] in keys:
-                    yield Event(row["key"], stage, "unreadable", {"error": row["error"], "bytes": row["bytes"]})
-        left: list[Event] = []
-        for path in sorted((out / "stages" / stage).glob("*.zst")):
-            for document in read_documents(path):
-                if document.key in keys or document.url == name:
-                    keys.add(document.key)
-                    detail = {"characters": len(document.text), "url": document.url, "domain": document.domain}
-                    left.append(Event(document.key, stage, "kept" if number == len(stages) - 1 else "passed", detail))
-        for path in sorted((out / "ledger" / stage).glob("*.zst")):
-            yield from _ledger(path, stage, name, keys)
-        yield from left
-
-
-def _ledger(path: Path, stage: str, name: str, keys: set[str]) -> Iterator[Event]:
-    rows = list(read_rows(path))
-    # An edit's row carries no URL: the drop that follows it does.
-    keys |= {row["key"] for row in rows if row.get("url") == name}
-    for row in rows:
-        if row["key"] in keys:
-            shown = ("step", "before", "after") if row["event"] == "edit" else (
-                "step", "rule", "value", "threshold", "characters", "url",
-            )  # fmt: skip
-            yield Event(row["key"], stage, row["event"], {column: row[column] for column in shown})
+    left: dict[str, list[Event]] = {}
+    for place in units:
+        stage = place.partition("/")[0]
+        for document in read_documents(out / "stages" / f"{place}{DOCUMENTS}"):
+            if document.key in keys or document.url == name:
+                keys.add(document.key)
+                detail = {"characters": len(document.text), "url": document.url, "domain": document.domain}
+                event = Event(document.key, stage, "kept" if stage == last else "passed", detail)
+                left.setdefault(stage, []).append(event)
+    ledger = out / f"{unit}.parquet"
+    # Two narrow columns tell whether the wide ones are worth reading. An edit's row has no URL: its key is known by now.
+    keys |= {row["key"] for row in read_ledger(ledger, ["key", "url"]) if row["url"] == name}
+    happened: dict[str, list[Event]] = {}
+    if any(row["key"] in keys for row in read_ledger(ledger, ["key"])):
+        for row in read_ledger(ledger):
+            if row["key"] in keys:
+                detail = {column: row[column] for column in _SHOWN[row["event"]]}
+                happened.setdefault(row["stage"], []).append(Event(row["key"], row["stage"], row["event"], detail))
+    for stage in sorted({*left, *happened}):
+        yield from happened.get(stage, [])
+        yield from left.get(stage, [])

@@ -1,271 +1,275 @@
-"""The units that a worker executes: a partition through a stage, and the two halves of a round.
+"""The units of the stages: an input file is cut into pieces, and each piece goes through every stage.
 
-Each names the document in hand by `pulse.hold(key)`, so that one that hangs or kills the worker can be set aside.
+A unit names the document in hand by `pulse.hold(key)`, so that one that hangs or kills the worker can be set aside.
 """
 
 from __future__ import annotations
 
-import itertools
+import contextlib
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import zstandard
 
 from curate.document import Document, Drop, Skipped, Unreadable
 from curate.run.account import Account
-from curate.run.failpoint import reached
-from curate.run.ledger import drop_row, edit_rows, encode_row, quarantine_row
-from curate.run.records import bucket_of, by_key, read_section, write_sections
+from curate.run.ledger import DroppedTexts, drop_row, edit_rows, encode_row, lost_row
+from curate.run.records import read_section
 from curate.run.stage import Stage
-from curate.run.unit import READING, Outputs, Pulse, Unit, checksum, describe_step
+from curate.run.store import Place
+from curate.run.unit import READING, Outputs, Pulse, Unit, describe_step
 from curate.shards.text import document_from_json, document_to_json, read_lines
-from curate.sources import InputError, Partition, read_partition
-from curate.step import CorpusStep, Record, Round
+from curate.sources import WHOLE, InputError, Partition, Piece, read_partition
+from curate.step import CorpusStep
 
 LEVEL = 3
+DOCUMENTS = ".jsonl.zst"
+EVENTS = ".events.zst"
+LISTED = 200
+"""Lost records that a manifest names; the ledger has all of them."""
 
 
-def read_documents(path: Path) -> Iterator[Document]:
-    """The documents that a stage wrote for one partition."""
-    return map(document_from_json, read_lines(path))
+def read_documents(place: Place, pulse: Pulse | None = None) -> Iterator[Document]:
+    """The documents that a stage wrote for one piece."""
+    return map(document_from_json, read_lines(place, None if pulse is None else lambda size: pulse.count(size=size)))
 
 
-def places(documents: Iterable[Document], partition: int) -> Iterator[tuple[int, Document]]:
-    for ordinal, document in enumerate(documents):
-        yield partition << 32 | ordinal, document
-
-
-def readable(source: Partition) -> Iterator[Document | Skipped | Unreadable]:
-    """A partition's records; a file that cannot be opened, or read on, is one more record that was lost."""
+def readable(partition: Partition, piece: Piece = WHOLE, pulse: Pulse | None = None) -> Iterator[Any]:
+    """A piece's records; a file that cannot be opened, or read on, is one more record that was lost."""
+    count = None if pulse is None else lambda size: pulse.count(size=size)
     try:
-        yield from read_partition(source)
+        yield from read_partition(partition, piece, count)
     except OSError as error:
-        yield Unreadable(f"{source.source}/{source.relative}@0", f"the file cannot be read: {error.strerror or error}")
+        key = f"{partition.source}/{partition.relative}@{piece.start}"
+        yield Unreadable(key, f"the file cannot be read: {error.strerror or error}")
+
+
+@dataclass
+class CutTask(Unit):
+    """What one input file holds (its checksum), and where it is cut so that several workers can read it."""
+
+    label: str
+    partition: Partition
+    split: int
+
+    @property
+    def name(self) -> str:
+        return f"inputs/{self.label}"
+
+    def size(self) -> int:
+        with contextlib.suppress(OSError):
+            return self.partition.size()
+        return 0
+
+    def configuration(self) -> dict[str, Any]:
+        return {"source": self.partition.describe(), "content": self._content(), "split": self.split}
+
+    def _content(self) -> str:
+        try:
+            return self.partition.content()
+        except OSError as error:
+            return f"unreadable: {error.strerror or error}"
+
+    def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
+        from curate.sources.split import cut
+
+        pieces = [WHOLE]
+        with contextlib.suppress(OSError):
+            pieces = cut(self.partition, self.split) if self.split else pieces
+        pulse.count(size=self.size())
+        return {
+            "content": self._content(),
+            "pieces": [[piece.start, piece.end, piece.position] for piece in pieces],
+        }
+
+    def expected(self) -> dict[str, Any]:
+        # Where the cuts will be only reading can say; how many there will be follows from the size.
+        number = max(1, self.size() // self.split) if self.split else 1
+        return {**super().expected(), "content": "not read", "pieces": [[0, None, 0]] * number}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One piece of one input file, as the stages see it. `label` names it in the folder, `number` counts all parts."""
+
+    number: int
+    label: str
+    partition: Partition
+    piece: Piece
+    partition_number: int
+    content: str
 
 
 @dataclass
 class MapTask(Unit):
-    """One partition through one stage. `source` for the first stage, `previous` (a file of documents) for the others.
+    """One part through one stage. It reads its piece of the input, or `previous`, a file of documents.
 
     `killed` are documents that hung or crashed a worker, with the reason: they are set aside without being touched.
     """
 
     stage: Stage
-    partition: int
-    source: Partition | None = None
+    part: Part
+    keep_dropped: str
     limit: int | None = None
-    previous: Path | None = None
-    reduced: list[Path] = field(default_factory=list)
+    previous: Place | None = None
+    reduced: list[Place] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
     killed: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        return f"stages/{self.stage.folder}/{self.partition:05d}"
+        return f"stages/{self.stage.folder}/{self.part.label}"
 
     @property
-    def documents_path(self) -> Path:
-        return self.root / f"{self.name}.jsonl.zst"
+    def documents(self) -> Place:
+        return self.root / f"{self.name}{DOCUMENTS}"
+
+    @property
+    def events(self) -> Place:
+        return self.root / f"{self.name}{EVENTS}"
+
+    def size(self) -> int:
+        with contextlib.suppress(OSError):
+            if self.previous is not None:
+                return self.previous.stat().st_size
+            piece = self.part.piece
+            if piece.end is not None:
+                return piece.end - piece.start
+            return self.part.partition.size() - piece.start
+        return 0
 
     def configuration(self) -> dict[str, Any]:
+        piece = self.part.piece
         source: dict[str, Any] = {}
-        if self.source is not None:
-            try:
-                source = {"content": checksum(self.source.path), **self.source.describe()}
-            except OSError as error:
-                source = {"unreadable": str(error), "relative": self.source.relative}
+        if self.previous is None:
+            source = {
+                "content": self.part.content,
+                "piece": [piece.start, piece.end, piece.position],
+                **self.part.partition.describe(),
+            }
         return {
             "source": source,
             "limit": self.limit,
             "inputs": self.inputs,
-            "partition": self.partition,
             "steps": [describe_step(step) for step in self.stage.all_steps],
             "labels": self.stage.labels,
+            # A corpus step's records know a document by its place, and the place holds the part's number.
+            "number": self.part.number if self.stage.corpus else None,
+            "keep_dropped": self.keep_dropped,
             "killed": sorted(self.killed.items()),
         }
+
+    def expected(self) -> dict[str, Any]:
+        return {**super().expected(), "domains": {"kept": {}}}
 
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         for step in self.stage.all_steps:
             step.open()
-        ledger_path = self.root / f"ledger/{self.stage.folder}/{self.partition:05d}.jsonl.zst"
-        quarantine_path = self.root / f"quarantine/{self.stage.folder}/{self.partition:05d}.jsonl.zst"
-        lost: list[Unreadable] = []
-        records = {"documents": 0, "characters": 0, "skipped": {}, "unreadable": 0, "unreadable_characters": 0}
+        texts = DroppedTexts(self.keep_dropped)
+        records: dict[str, Any] = {
+            "documents": 0,
+            "characters": 0,
+            "skipped": {},
+            "unreadable": 0,
+            "unreadable_characters": 0,
+        }
+        lost: list[dict[str, Any]] = []
         compressor = zstandard.ZstdCompressor(level=LEVEL)
-        with outputs.open(ledger_path) as raw_ledger, compressor.stream_writer(raw_ledger, closefd=False) as ledger:
+        with (
+            outputs.open(self.events) as raw_events,
+            compressor.stream_writer(raw_events, closefd=False) as events,
+        ):
 
             def on_drop(drop: Drop, label: str) -> None:
                 for row in edit_rows(drop.document):
-                    ledger.write(encode_row(row))
-                ledger.write(encode_row(drop_row(drop, label)))
+                    events.write(encode_row(row))
+                text = texts(drop.document.key, label, drop.rule, drop.document.text)
+                events.write(encode_row(drop_row(drop, label, text)))
+
+            def on_loss(item: Unreadable, size: int) -> None:
+                records["unreadable"] += 1
+                records["unreadable_characters"] += size
+                events.write(encode_row(lost_row(item)))
+                if len(lost) < LISTED:
+                    lost.append({"key": item.key, "error": item.error, "bytes": len(item.raw)})
 
             account = Account(on_drop)
-            documents: Iterator[Document] = self._incoming(account, records, lost, pulse)
-            labels = iter(self.stage.labels)
-            corpus = self.stage.corpus
-            if corpus is not None:
-                values = [value for path in self.reduced for _, value in read_section(path, self.partition)]
-
-                def decide(incoming: Iterator[Document]) -> Iterator[Any]:
-                    return corpus.decide(places(incoming, self.partition), values, self.partition)
-
-                documents = account.through(next(labels), decide, documents)
-            for step, label in zip(self.stage.steps, labels, strict=True):
-                documents = account.through(label, step.apply, documents)
+            documents = self._through(account, self._incoming(account, records, on_loss, pulse))
             with (
-                outputs.open(self.documents_path) as raw,
+                outputs.open(self.documents) as raw,
                 zstandard.ZstdCompressor(level=LEVEL).stream_writer(raw, closefd=False) as stream,
             ):
                 for document in documents:
                     for row in edit_rows(document):
-                        ledger.write(encode_row(row))
+                        events.write(encode_row(row))
                     document.edits = []
                     account.keep(document)
                     stream.write(document_to_json(document))
                     pulse.count(kept=1)
                     pulse.hold(None)
-        if lost:
-            with outputs.open(quarantine_path) as raw, compressor.stream_writer(raw, closefd=False) as quarantine:
-                for item in lost:
-                    quarantine.write(encode_row(quarantine_row(item)))
-        self._close(account)
-        return {
-            **account.summary(),
-            "records": records,
-            "lost": [{"key": item.key, "error": item.error, "bytes": len(item.raw)} for item in lost],
-        }
-
-    def _close(self, account: Account) -> None:
         for label, step in zip(self.stage.labels, self.stage.all_steps, strict=True):
             account.steps[label].close(makes_text=step.ends_stage, adds=isinstance(step, CorpusStep))
+        return {**account.summary(), "records": records, "lost": lost}
+
+    def _through(self, account: Account, incoming: Iterator[tuple[int, Document]]) -> Iterator[Document]:
+        """The documents that are left after every step of the stage."""
+        ordinals: deque[int] = deque()
+
+        def read() -> Iterator[Document]:
+            for ordinal, document in incoming:
+                if corpus is not None:
+                    ordinals.append(ordinal)
+                yield document
+
+        documents: Iterator[Document] = read()
+        labels = iter(self.stage.labels)
+        corpus = self.stage.corpus
+        if corpus is not None:
+            number = self.part.number
+            values = [value for path in self.reduced for _, value in read_section(path, number)]
+
+            def decide(arriving: Iterator[Document]) -> Iterator[Any]:
+                # A document that was set aside keeps its place, so that no other document takes it.
+                placed = ((number << 32 | ordinals.popleft(), document) for document in arriving)
+                return corpus.decide(placed, values, number)
+
+            documents = account.through(next(labels), decide, documents)
+        for step, label in zip(self.stage.steps, labels, strict=True):
+            documents = account.through(label, step.apply, documents)
+        return documents
 
     def _incoming(
-        self, account: Account, records: dict[str, Any], lost: list[Unreadable], pulse: Pulse
-    ) -> Iterator[Document]:
+        self, account: Account, records: dict[str, Any], on_loss: Any, pulse: Pulse
+    ) -> Iterator[tuple[int, Document]]:
         items: Iterable[Document | Skipped | Unreadable]
-        if self.source is not None:
-            items = readable(self.source)
+        if self.previous is None:
+            items = readable(self.part.partition, self.part.piece, pulse)
         else:
-            assert self.previous is not None
-            items = read_documents(self.previous)
+            items = read_documents(self.previous, pulse)
+        ordinal = -1
         pulse.hold(READING)
         for item in account.watch.time("read", items):
-            if isinstance(item, Document) and item.key in self.killed:
-                # A text lost after extraction leaves with its characters; a page lost before has bytes only.
-                raw = item.html if item.html is not None else item.text.encode("utf-8", "replace")
-                size = len(raw) if item.html is not None else len(item.text)
-                self._lose(Unreadable(item.key, self.killed[item.key], raw), size, records, lost)
-            elif isinstance(item, Skipped):
-                records["skipped"][item.reason] = records["skipped"].get(item.reason, 0) + 1
-            elif isinstance(item, Unreadable):
-                self._lose(item, len(item.raw), records, lost)
-            else:
-                if records["documents"] == self.limit:
+            if isinstance(item, Document):
+                ordinal += 1
+                if ordinal == self.limit:
                     return
+                if item.key in self.killed:
+                    # A text lost after extraction leaves with its characters; a page lost before has bytes only.
+                    raw = item.html if item.html is not None else item.text.encode("utf-8", "replace")
+                    size = len(raw) if item.html is not None else len(item.text)
+                    on_loss(Unreadable(item.key, self.killed[item.key], raw), size)
+                    continue
                 if item.html is not None and not any(step.ends_stage for step in self.stage.steps):
                     raise InputError(f"{item.key} is HTML: the recipe needs `extract` as its first step")
                 records["documents"] += 1
                 records["characters"] += len(item.text)
                 pulse.count(documents=1)
                 pulse.hold(item.key)
-                yield item
+                yield ordinal, item
+            elif isinstance(item, Skipped):
+                records["skipped"][item.reason] = records["skipped"].get(item.reason, 0) + 1
+            else:
+                on_loss(item, len(item.raw))
             pulse.hold(READING)
-
-    @staticmethod
-    def _lose(item: Unreadable, size: int, records: dict[str, Any], lost: list[Unreadable]) -> None:
-        records["unreadable"] += 1
-        records["unreadable_characters"] += size
-        lost.append(item)
-
-
-@dataclass
-class _RoundUnit(Unit):
-    """What both halves of a round share: the step, which of its rounds, and one file of records in sections."""
-
-    folder: str
-    step: CorpusStep
-    round_number: int
-    inputs: list[str]
-
-    @property
-    def path(self) -> Path:
-        return self.root / f"{self.name}.records"
-
-    def configuration(self) -> dict[str, Any]:
-        return {"step": describe_step(self.step), "round": self.round_number, "inputs": self.inputs}
-
-    def sections(self, rounds: Round, pulse: Pulse) -> list[list[Record]]:
-        raise NotImplementedError
-
-    def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
-        self.step.open()
-        sections = self.sections(self.step.rounds()[self.round_number], pulse)
-        with outputs.open(self.path) as stream:
-            write_sections(stream, sections)
-        return {}
-
-
-@dataclass
-class EmitTask(_RoundUnit):
-    """The first half of a round: a partition's documents, or a bucket of the round before, to records by bucket."""
-
-    number: int
-    buckets: int
-    documents: Path | None = None
-    previous: list[Path] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        kind = "documents" if self.documents is not None else "records"
-        return f"rounds/{self.folder}/emit-{kind}-{self.number:05d}"
-
-    def configuration(self) -> dict[str, Any]:
-        return {**super().configuration(), "buckets": self.buckets}
-
-    def sections(self, rounds: Round, pulse: Pulse) -> list[list[Record]]:
-        sections: list[list[Record]] = [[] for _ in range(self.buckets)]
-        for key, value in self._emit(rounds, pulse):
-            sections[bucket_of(key, self.buckets)].append((key, value))
-            reached("inside a round")
-        return sections
-
-    def _emit(self, rounds: Round, pulse: Pulse) -> Iterator[Record]:
-        if self.documents is not None:
-
-            def incoming() -> Iterator[tuple[int, Document]]:
-                assert self.documents is not None
-                for place, document in places(read_documents(self.documents), self.number):
-                    pulse.hold(document.key)
-                    yield place, document
-
-            return rounds.emit_documents(incoming(), self.number)
-        return rounds.emit_records(itertools.chain.from_iterable(read_section(path, 0) for path in self.previous))
-
-
-@dataclass
-class ReduceTask(_RoundUnit):
-    """The second half of a round: one bucket, grouped by key. The last round's output has a section per partition."""
-
-    bucket: int
-    partitions: int
-    last: bool
-    emitted: list[Path]
-
-    @property
-    def name(self) -> str:
-        return f"rounds/{self.folder}/reduce-{self.bucket:05d}"
-
-    def configuration(self) -> dict[str, Any]:
-        own = {"partitions": self.partitions, "last": self.last, "bucket": self.bucket}
-        return {**super().configuration(), **own}
-
-    def sections(self, rounds: Round, pulse: Pulse) -> list[list[Record]]:
-        sections: list[list[Record]] = [[] for _ in range(self.partitions if self.last else 1)]
-        incoming = itertools.chain.from_iterable(read_section(path, self.bucket) for path in self.emitted)
-        for key, values in by_key(incoming):
-            reached("while merging")
-            for record in rounds.reduce(key, values):
-                sections[int.from_bytes(record[0], "big") if self.last else 0].append(record)
-        return sections

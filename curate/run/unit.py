@@ -12,22 +12,19 @@ import functools
 import hashlib
 import importlib.metadata
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import orjson
-import xxhash
 
 from curate.run.failpoint import reached
+from curate.run.store import TEMPORARY, Hashed, Place, checksum, is_local, mark, working_folder, write_atomically
 from curate.step import Step
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the layout of an output folder or of a manifest changes."""
-
-TEMPORARY = ".writing"
 
 READING = "reading"
 """What is in hand between two documents."""
@@ -41,15 +38,6 @@ class Pulse:
 
     def count(self, *, size: int = 0, documents: int = 0, kept: int = 0) -> None:
         """Add to what was done: bytes of the input read, documents begun, documents that came out."""
-
-
-def checksum(path: Path) -> str:
-    """XXH3-128 of a file's content, as hex."""
-    digest = xxhash.xxh3_128()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def fingerprint(value: Any) -> str:
@@ -95,7 +83,7 @@ def describe_step(step: Step) -> dict[str, Any]:
     }
 
 
-def manifest_path(root: Path, name: str) -> Path:
+def manifest_path(root: Place, name: str) -> Place:
     """Manifests stand apart from the data, so that a folder of shards holds shards and nothing else."""
     return root / "manifests" / f"{name}.json"
 
@@ -103,62 +91,57 @@ def manifest_path(root: Path, name: str) -> Path:
 class Outputs:
     """The files of one unit while they are being written; `commit` makes them appear, and then the manifest."""
 
-    def __init__(self, root: Path, name: str) -> None:
+    def __init__(self, root: Place, name: str) -> None:
         self.root = root
         self.manifest = manifest_path(root, name)
-        self._paths: list[Path] = []
+        self._checksums: dict[Place, str] = {}
 
     @contextlib.contextmanager
-    def open(self, path: Path) -> Iterator[BinaryIO]:
+    def open(self, path: Place) -> Iterator[BinaryIO]:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.with_name(path.name + TEMPORARY).open("wb") as stream:
-            yield stream
+        if not is_local(self.root):
+            # What stood here until now must not be taken for what is being written.
+            self.manifest.unlink(missing_ok=True)
+        place = path.with_name(path.name + TEMPORARY) if is_local(path) else path
+        with place.open("wb") as raw:
+            stream = Hashed(raw)
+            yield cast(BinaryIO, stream)
             reached("after the temporary write")
-            stream.flush()
+            raw.flush()
             reached("before the sync")
-            os.fsync(stream.fileno())
-        self._paths.append(path)
+            if is_local(path):
+                os.fsync(raw.fileno())
+        self._checksums[path] = stream.checksum()
 
     @contextlib.contextmanager
-    def scratch(self, folder: Path) -> Iterator[Path]:
-        """A folder for a writer that names its own files; on leaving, they become outputs in `folder`."""
-        scratch = self.manifest.with_name(self.manifest.name + TEMPORARY)
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir(parents=True)
-        yield scratch
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in sorted(scratch.iterdir()):
-            with path.open("rb") as stream:
-                os.fsync(stream.fileno())
-            path.replace(folder / (path.name + TEMPORARY))
-            self._paths.append(folder / path.name)
-        scratch.rmdir()
+    def scratch(self, folder: Place) -> Iterator[Path]:
+        """A folder of this machine for a writer that names its own files; on leaving, they become outputs in `folder`."""
+        with working_folder(self.root) as scratch:
+            yield scratch
+            for path in sorted(scratch.iterdir()):
+                with path.open("rb") as incoming, self.open(folder / path.name) as outgoing:
+                    while block := incoming.read(1 << 20):
+                        outgoing.write(block)
 
     def commit(self, fingerprint: str, **counts: Any) -> dict[str, Any]:
-        outputs = {}
-        for path in self._paths:
-            temporary = path.with_name(path.name + TEMPORARY)
-            outputs[str(path.relative_to(self.root))] = checksum(temporary)
+        outputs, marks = {}, {}
+        for path, checksum in self._checksums.items():
+            relative = path.relative_to(self.root).as_posix()
+            outputs[relative] = checksum
             reached("before the rename")
-            temporary.replace(path)
+            if isinstance(path, Path):
+                path.with_name(path.name + TEMPORARY).replace(path)
+            elif found := mark(path):
+                marks[relative] = found
         reached("between data and manifest")
         manifest = {"format": FORMAT, "fingerprint": fingerprint, "outputs": outputs, **counts}
+        if marks:
+            manifest["marks"] = marks
         write_atomically(self.manifest, orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
         return manifest
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a small file so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + TEMPORARY)
-    with temporary.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
-
-
-def finished(root: Path, name: str, wanted: str) -> dict[str, Any] | None:
+def finished(root: Place, name: str, wanted: str) -> dict[str, Any] | None:
     """The manifest of a unit that need not run again, or None."""
     try:
         found = orjson.loads(manifest_path(root, name).read_bytes())
@@ -166,16 +149,25 @@ def finished(root: Path, name: str, wanted: str) -> dict[str, Any] | None:
         return None
     if found.get("format") != FORMAT or found.get("fingerprint") != wanted:
         return None
+    marks = found.get("marks", {})
     for relative, expected in found["outputs"].items():
-        path = root / relative
-        if not path.is_file() or checksum(path) != expected:
+        try:
+            # A store answers for its own objects; what it does not vouch for is read again.
+            if relative in marks:
+                if mark(root / relative) != marks[relative]:
+                    return None
+            elif checksum(root / relative) != expected:
+                return None
+        except OSError:
             return None
     return found
 
 
-def content_of(manifests: Iterable[dict[str, Any]]) -> list[str]:
-    """The checksums of everything some units wrote: the identity of an input that is another unit's output."""
-    return [value for manifest in manifests for _, value in sorted(manifest["outputs"].items())]
+def content_of(manifests: Iterable[dict[str, Any]], ending: str = "") -> list[str]:
+    """The checksums of what some units wrote (under names with this ending): the identity of another unit's input."""
+    return [
+        value for manifest in manifests for name, value in sorted(manifest["outputs"].items()) if name.endswith(ending)
+    ]
 
 
 @dataclass
@@ -186,7 +178,7 @@ class Unit:
     reads), and how it is done (`write`, which returns what its manifest counts).
     """
 
-    root: Path
+    root: Place
 
     @property
     def name(self) -> str:
@@ -201,6 +193,14 @@ class Unit:
 
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         raise NotImplementedError
+
+    def expected(self) -> dict[str, Any]:
+        """What stands in for the manifest when a run is planned, not done: no input of another unit can equal it."""
+        return {"outputs": {self.name: "not done"}}
+
+    def found(self) -> dict[str, Any] | None:
+        """The unit's manifest, when it is already done."""
+        return finished(self.root, self.name, fingerprint(self.configuration()))
 
     def run(self, pulse: Pulse) -> dict[str, Any]:
         """The unit's manifest: found, when it is already done, or new."""

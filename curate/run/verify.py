@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import orjson
 
-from curate.run.ledger import read_rows
+from curate.run.folder import check_format
+from curate.run.ledger import read_ledger, read_rows
 from curate.run.local import RunError
-from curate.run.tasks import read_documents
-from curate.run.unit import FORMAT, checksum
+from curate.run.store import Place, checksum, files_below
+from curate.run.tasks import DOCUMENTS, read_documents
+from curate.shards.text import read_text_shard
 
 
-def verify(out: Path) -> Iterator[str]:
+def verify(out: Place) -> Iterator[str]:
     """Everything that is wrong with a folder, one sentence each; nothing when it is whole.
 
     Checks each output against the checksum in its manifest, that what a stage wrote is what the next one read, that the
-    ledger holds every drop and quarantine every loss, and that input = kept + dropped + unreadable in documents and in
-    characters. Raises RunError for a folder that is no finished run, or of another version.
+    ledger holds every drop and every loss, and that input = kept + dropped + unreadable in documents and in characters.
+    Raises RunError for a folder that is no finished run, or of another version.
     """
-    manifests = _manifests(out)
-    yield from _files(out, manifests)
+    manifests = read_manifests(out)
+    damaged = []
+    for fault in _files(out, manifests):
+        damaged.append(fault)
+        yield fault
+    if damaged:
+        # What is damaged cannot be counted.
+        return
     stages: dict[str, list[tuple[str, dict[str, Any]]]] = {}
     for name, manifest in manifests.items():
         kind, _, rest = name.partition("/")
         if kind == "stages":
-            folder, _, partition = rest.partition("/")
-            stages.setdefault(folder, []).append((partition, manifest))
+            folder, _, part = rest.partition("/")
+            stages.setdefault(folder, []).append((part, manifest))
     before: list[int] | None = None
     for folder in sorted(stages):
         left = [0, 0]
         seen = [0, 0]
-        for partition, manifest in stages[folder]:
-            yield from _unit(out, folder, partition, manifest)
+        for part, manifest in stages[folder]:
+            yield from _documents(out, folder, part, manifest)
             kept = manifest["domains"]["kept"].values()
             records = manifest["records"]
             for column, unit in enumerate(("documents", "characters")):
@@ -44,34 +52,29 @@ def verify(out: Path) -> Iterator[str]:
         if before is not None and before != seen:
             yield f"{folder} read (documents, characters) {seen}, the stage before it wrote {before}"
         before = left
-    summary = orjson.loads((out / "summary.json").read_bytes())
-    for unit in ("documents", "characters"):
-        account = summary[unit]
-        if account["input"] != account["kept"] + account["dropped"] + account["unreadable"]:
-            yield f"summary.json: the {unit} do not balance: {account}"
-    if before is not None and before[0] != summary["documents"]["kept"] + summary["documents"]["injected"]:
-        yield f"summary.json counts other documents than the {before[0]} that the last stage left"
+    yield from _ledger(out, manifests)
+    yield from _summary(out, manifests, before)
 
 
-def _manifests(out: Path) -> dict[str, dict[str, Any]]:
-    folder = out / "manifests"
-    if not folder.is_dir() or not (out / "summary.json").is_file():
+def read_manifests(out: Place) -> dict[str, dict[str, Any]]:
+    """The manifests of a finished run by unit. Raises RunError for any other folder, and for one of another version."""
+    check_format(out)
+    if not (out / "summary.json").is_file():
         raise RunError(
             f"{out} is not the folder of a finished run (goldsand run RECIPE -o {out} makes or finishes one)"
         )
+    folder = out / "manifests"
     found = {}
-    for path in sorted(folder.rglob("*.json")):
-        manifest = orjson.loads(path.read_bytes())
-        if manifest.get("format") != FORMAT:
-            raise RunError(
-                f"{out} was written in format {manifest.get('format')}, and this version reads {FORMAT}: use the"
-                " version that wrote it, or run the recipe again into a new folder"
-            )
-        found[str(path.relative_to(folder).with_suffix(""))] = manifest
+    for path in files_below(folder):
+        name = path.relative_to(folder).as_posix().removesuffix(".json")
+        try:
+            found[name] = orjson.loads(path.read_bytes())
+        except orjson.JSONDecodeError:
+            raise RunError(f"{path} is damaged; `goldsand run` into the same folder mends it") from None
     return found
 
 
-def _files(out: Path, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
+def _files(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
     for name, manifest in manifests.items():
         for relative, expected in manifest["outputs"].items():
             path = out / relative
@@ -81,22 +84,46 @@ def _files(out: Path, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
                 yield f"{relative} is not what unit {name} wrote"
 
 
-def _unit(out: Path, folder: str, partition: str, manifest: dict[str, Any]) -> Iterator[str]:
-    """The account of one partition through one stage, recounted from its documents, its ledger and its quarantine."""
-    place = f"{folder}/{partition}"
-    documents = out / "stages" / folder / f"{partition}.jsonl.zst"
-    ledger = out / "ledger" / folder / f"{partition}.jsonl.zst"
-    quarantine = out / "quarantine" / folder / f"{partition}.jsonl.zst"
-    if not documents.is_file() or not ledger.is_file():
-        return
+def _documents(out: Place, folder: str, part: str, manifest: dict[str, Any]) -> Iterator[str]:
     kept = sum(counts[0] for counts in manifest["domains"]["kept"].values())
-    found = sum(1 for _ in read_documents(documents))
+    found = sum(1 for _ in read_documents(out / "stages" / folder / f"{part}{DOCUMENTS}"))
     if found != kept:
-        yield f"{place} holds {found} documents, its manifest counts {kept}"
-    dropped = sum(count for step in manifest["steps"].values() for count, _ in step["reasons"].values())
-    rows = sum(row["event"] == "drop" for row in read_rows(ledger))
-    if rows != dropped:
-        yield f"the ledger of {place} holds {rows} drops, its manifest counts {dropped}"
-    lost = sum(1 for _ in read_rows(quarantine)) if quarantine.is_file() else 0
-    if lost != manifest["records"]["unreadable"]:
-        yield f"quarantine holds {lost} records of {place}, its manifest counts {manifest['records']['unreadable']}"
+        yield f"{folder}/{part} holds {found} documents, its manifest counts {kept}"
+
+
+def _ledger(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """The ledger recounted, against what the units of the stages counted while they ran."""
+    accounted: set[str] = set()
+    for name, manifest in manifests.items():
+        if not name.startswith("ledger/"):
+            continue
+        accounted.update(manifest["units"])
+        units = [manifests[f"stages/{unit}"] for unit in manifest["units"]]
+        dropped = sum(count for one in units for step in one["steps"].values() for count, _ in step["reasons"].values())
+        lost = sum(one["records"]["unreadable"] for one in units)
+        found = Counter(row["event"] for row in read_ledger(out / f"{name}.parquet", ["event"]))
+        if found["drop"] != dropped:
+            yield f"{name} holds {found['drop']} drops, the units of its input file count {dropped}"
+        if found["unreadable"] != lost:
+            yield f"{name} holds {found['unreadable']} losses, the units of its input file count {lost}"
+        kept_aside = sum(1 for _ in read_rows(out / f"quarantine/{name.removeprefix('ledger/')}.jsonl.zst"))
+        if kept_aside != lost:
+            yield f"quarantine holds {kept_aside} records for {name}, the units of its input file count {lost}"
+    for name in manifests:
+        if name.startswith("stages/") and name.removeprefix("stages/") not in accounted:
+            yield f"no part of the ledger tells of {name}"
+
+
+def _summary(out: Place, manifests: dict[str, dict[str, Any]], left: list[int] | None) -> Iterator[str]:
+    summary = orjson.loads((out / "summary.json").read_bytes())
+    for unit in ("documents", "characters"):
+        account = summary[unit]
+        if account["input"] != account["kept"] + account["dropped"] + account["unreadable"]:
+            yield f"summary.json: the {unit} do not balance: {account}"
+    counted = [summary[unit]["kept"] + summary[unit]["injected"] for unit in ("documents", "characters")]
+    if left is not None and left != counted:
+        yield f"summary.json counts (documents, characters) {counted}, the last stage left {left}"
+    texts = [out / f"{name}.jsonl.zst" for name in manifests if name.startswith("text/")]
+    published = sum(1 for path in texts for _ in read_text_shard(path))
+    if published != counted[0]:
+        yield f"the text shards hold {published} documents, summary.json counts {counted[0]}"

@@ -6,7 +6,7 @@ each becomes U+FFFD, and two halves that belong together become their character.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -104,13 +104,26 @@ def write_text_shard(stream: BinaryIO, documents: Iterable[Document], domain: st
     return counts
 
 
-def read_lines(path: Path | str) -> Iterator[bytes]:
-    """The lines of a JSONL.zst file that was written here: each ends in a newline, which is cut off."""
-    with Path(path).open("rb") as stream, zstandard.ZstdDecompressor().stream_reader(stream) as reader:
-        rest = b""
-        while block := reader.read(1 << 20):
-            *lines, rest = (rest + block).split(b"\n")
-            yield from lines
+def read_lines(path: Path | str, on_bytes: Callable[[int], None] | None = None) -> Iterator[bytes]:
+    """The lines of a JSONL.zst file that was written here: each ends in a newline, which is cut off.
+
+    `on_bytes` is told how many more bytes of the file were read. Raises ValueError for a file that is cut off.
+    """
+    path = Path(path) if isinstance(path, str) else path
+    inflate = zstandard.ZstdDecompressor().decompressobj()
+    begun: list[bytes] = []
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 16):
+            if on_bytes is not None:
+                on_bytes(len(block))
+            *lines, rest = inflate.decompress(block).split(b"\n")
+            if lines:
+                yield b"".join([*begun, lines[0]])
+                yield from lines[1:]
+                begun = []
+            begun.append(rest)
+    if not inflate.eof:
+        raise ValueError(f"{path} is cut off")
 
 
 def read_text_shard(path: Path | str) -> Iterator[dict[str, Any]]:
@@ -123,10 +136,10 @@ def _dumps(value: Any) -> bytes:
         return orjson.dumps(value)
     except (TypeError, orjson.JSONEncodeError):
         # Rare, so only now is it worth looking at each part.
-        return orjson.dumps(_plain(value, 0))
+        return orjson.dumps(plain(value))
 
 
-def _plain(value: Any, depth: int) -> Any:
+def plain(value: Any, depth: int = 0) -> Any:
     """What JSON can hold of any value: text repaired, large integers and everything unknown as text."""
     if isinstance(value, str):
         return well_formed(value)
@@ -134,12 +147,14 @@ def _plain(value: Any, depth: int) -> Any:
         return value
     if isinstance(value, int):
         return value if -(2**63) <= value < 2**63 else str(value)
-    if depth == DEPTH and isinstance(value, (dict, list, tuple)):
+    if depth == DEPTH and isinstance(value, (dict, list, tuple, set, frozenset)):
         return "(nested too deep)"
     if isinstance(value, dict):
-        return {well_formed(str(key)): _plain(one, depth + 1) for key, one in value.items()}
+        return {well_formed(str(key)): plain(one, depth + 1) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(one, depth + 1) for one in value]
+        return [plain(one, depth + 1) for one in value]
+    if isinstance(value, (set, frozenset)):
+        return [plain(one, depth + 1) for one in sorted(value, key=str)]
     if isinstance(value, (bytes, bytearray)):
         return value.decode("utf-8", "replace")
     return well_formed(str(value))

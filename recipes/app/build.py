@@ -9,13 +9,13 @@ from ruamel.yaml import YAML
 
 from curate.run.corpus import CorpusRun
 from curate.run.publish import Publication, Rendering, VocabularyChoice
-from curate.run.unit import write_atomically
+from curate.run.store import Place, write_atomically
 from curate.sources import Input as SourceInput
 from curate.sources import find_inputs
 from recipes.app.load import Loaded
 
 
-def corpus_run(loaded: Loaded, out: Path, *, workers: int | None = None, limit: int | None = None) -> CorpusRun:
+def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit: int | None = None) -> CorpusRun:
     """The run of a recipe into a folder.
 
     Raises InputError for a missing file or an empty glob, ValueError for a recipe without steps or inputs.
@@ -30,7 +30,7 @@ def corpus_run(loaded: Loaded, out: Path, *, workers: int | None = None, limit: 
     inputs = [
         SourceInput(
             name=item.name,
-            path=str(loaded.folder / item.path),
+            path=item.path if "://" in item.path else str(loaded.folder / item.path),
             format=item.format,
             text_field=item.text_field,
             id_field=item.id_field,
@@ -40,6 +40,7 @@ def corpus_run(loaded: Loaded, out: Path, *, workers: int | None = None, limit: 
     tokenizer = recipe.output.tokenizer
     publication = Publication(
         text_domain=recipe.output.text.domain,
+        keep_dropped=recipe.output.keep_dropped,
         vocabulary=VocabularyChoice(
             kind=tokenizer.kind,
             size=tokenizer.size,
@@ -57,6 +58,7 @@ def corpus_run(loaded: Loaded, out: Path, *, workers: int | None = None, limit: 
         out=out,
         publication=publication,
         buckets=recipe.engine.buckets,
+        split=recipe.engine.split << 20,
         limit=limit,
         max_loss=recipe.max_loss,
         workers=workers,
@@ -64,7 +66,7 @@ def corpus_run(loaded: Loaded, out: Path, *, workers: int | None = None, limit: 
     )
 
 
-def write_recipe(loaded: Loaded, out: Path) -> None:
+def write_recipe(loaded: Loaded, out: Place) -> None:
     """Leave the recipe beside its output as it was run: with every `--set` and `--input` in it."""
     stream = io.BytesIO()
     YAML(typ="safe", pure=True).dump(loaded.resolved, stream)

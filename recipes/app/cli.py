@@ -1,4 +1,4 @@
-"""The command line: goldsand run | check | steps | probe | report | verify | why.
+"""The command line: goldsand run | plan | status | verify | why | report | check | steps | probe.
 
 Exit codes: 0 done; 1 a fault of the program; 2 something the user can put right; 3 more was lost than allowed;
 130 interrupted.
@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from curate.run.store import Place
 from recipes.app.load import RecipeError, load
 
 app = typer.Typer(
@@ -45,32 +46,67 @@ def fail(message: str, code: int = 2) -> NoReturn:
 @app.command()
 def run(
     recipe: RecipeName,
-    output: Annotated[Path, typer.Option("--output", "-o", help="the folder of the corpus", metavar="OUT")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="the folder of the corpus, or its address", metavar="OUT")
+    ],
     input: Inputs = [],  # noqa: B006  (typer reads the default, nothing writes to it)
     set: Sets = [],  # noqa: B006
     workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores unless said")] = None,
     limit: Annotated[int | None, typer.Option(min=0, help="only the first N documents of the whole input")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done, write nothing")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="any unreadable record makes the exit code 3")] = False,
 ) -> None:
     """Build a corpus."""
+    from curate.sources.address import path_of
     from recipes.app.build import corpus_run, write_recipe
     from recipes.app.progress import shown
     from recipes.app.report.page import write_report
 
     loaded = _load(recipe, set, _inputs(input))
     with _friendly():
-        job = corpus_run(loaded, output, workers=workers, limit=limit)
-        if dry_run:
-            _print_plan(job)
-            return
+        folder = path_of(output)
+        job = corpus_run(loaded, folder, workers=workers, limit=limit)
         with shown(err) as on_progress:
             job.on_progress = on_progress
             summary = job.execute()
-        write_recipe(loaded, output)
-        write_report(output)
-    _print_summary(summary, output)
-    _judge_losses(summary, output, strict)
+        write_recipe(loaded, folder)
+        write_report(folder)
+    _print_summary(summary, folder)
+    _judge_losses(summary, folder, strict)
+
+
+@app.command()
+def plan(
+    recipe: RecipeName,
+    output: Annotated[str, typer.Option("--output", "-o", help="a folder that may hold part of it")] = "goldsand-plan",
+    input: Inputs = [],  # noqa: B006
+    set: Sets = [],  # noqa: B006
+    workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores unless said")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="only the first N documents of the whole input")] = None,
+    sample: Annotated[int, typer.Option(min=0, help="documents to rehearse with; 0: no estimates")] = 60,
+) -> None:
+    """Say what a run would do, what of it is done, and what time, memory and disk the rest will take."""
+    from curate.sources.address import path_of
+    from recipes.app.build import corpus_run
+    from recipes.app.plan import estimate
+    from recipes.app.plan import plan as groups_of
+    from recipes.app.tables import print_plan
+
+    loaded = _load(recipe, set, _inputs(input))
+    with _friendly():
+        job = corpus_run(loaded, path_of(output), workers=workers, limit=limit)
+        groups = groups_of(job)
+        print_plan(out, job, groups, estimate(job, groups, sample) if sample else None)
+
+
+@app.command()
+def status(folder: Annotated[str, typer.Argument(help="the folder of a run", metavar="OUT")]) -> None:
+    """Say how far a run is: from another terminal, while it works or afterwards."""
+    from curate.run.status import read_status
+    from curate.sources.address import path_of
+    from recipes.app.tables import print_status
+
+    with _friendly():
+        print_status(out, folder, read_status(path_of(folder)))
 
 
 @app.command()
@@ -135,43 +171,46 @@ def probe(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="the folder of a finished run", metavar="OUT")],
+    folder: Annotated[str, typer.Argument(help="the folder of a finished run", metavar="OUT")],
     probe: Annotated[Path | None, typer.Option(help="the folder of a probe's results")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="the page; OUT/report.html unless said")] = None,
 ) -> None:
     """Write the page that shows a run, with the probe's results if there are some."""
+    from curate.sources.address import path_of
     from recipes.app.report.page import write_report
 
     with _friendly():
-        path = write_report(folder, probe, output)
+        path = write_report(path_of(folder), probe, output)
     out.print(f"open {escape(str(path))}")
 
 
 @app.command()
-def verify(folder: Annotated[Path, typer.Argument(help="the folder of a finished run", metavar="OUT")]) -> None:
+def verify(folder: Annotated[str, typer.Argument(help="the folder of a finished run", metavar="OUT")]) -> None:
     """Check a corpus: every checksum, and that every document and character is accounted for."""
     from curate.run.verify import verify as faults_of
+    from curate.sources.address import path_of
 
     with _friendly():
-        faults = list(faults_of(folder))
+        faults = list(faults_of(path_of(folder)))
     for fault in faults:
         err.print(escape(fault))
     if faults:
         fail(f"{len(faults)} fault{'s' * (len(faults) > 1)}; the command that made {folder} puts them right", 3)
-    out.print(f"{escape(str(folder))}: every file is as it was written, every document is accounted for")
+    out.print(f"{escape(folder)}: every file is as it was written, every document is accounted for")
 
 
 @app.command()
 def why(
-    folder: Annotated[Path, typer.Argument(help="the folder of a run", metavar="OUT")],
+    folder: Annotated[str, typer.Argument(help="the folder of a finished run", metavar="OUT")],
     document: Annotated[str, typer.Argument(help="a document's key or URL", metavar="KEY-OR-URL")],
 ) -> None:
     """Tell what happened to one document: edits, the rule that ended it, or where it stands."""
     from curate.run.story import story
+    from curate.sources.address import path_of
 
     found = False
     with _friendly():
-        for event in story(folder, document):
+        for event in story(path_of(folder), document):
             found = True
             detail = ", ".join(f"{key} {value}" for key, value in event.detail.items() if value is not None)
             out.print(f"{escape(event.key)}  {event.stage}: [bold]{event.what}[/]  {escape(detail)}")
@@ -196,7 +235,7 @@ def _inputs(given: list[str]) -> list[dict[str, Any]]:
         name, equals, path = text.partition("=")
         if not equals or not re.fullmatch(r"[A-Za-z0-9._-]+", name) or Path(text).exists():
             name, path = "crawl" if len(given) == 1 else f"input{number + 1}", text
-        found.append({"name": name, "path": str(Path(path).absolute())})
+        found.append({"name": name, "path": path if "://" in path else str(Path(path).absolute())})
     return found
 
 
@@ -221,17 +260,7 @@ class _friendly:
             fail("interrupted; the same command goes on from here", 130)
 
 
-def _print_plan(job: Any) -> None:
-    out.print(f"{job.name}: {len(job.partitions)} partitions, {len(job.stages)} stages")
-    for partition in job.partitions:
-        out.print(f"  {escape(partition.source)}/{escape(partition.relative)}  {partition.path.stat().st_size:,} bytes")
-    for stage in job.stages:
-        rounds = [one.name for one in stage.corpus.rounds()] if stage.corpus else []
-        note = f"  (rounds: {', '.join(rounds)})" if rounds else ""
-        out.print(f"  {stage.folder}: {' -> '.join(stage.labels) or 'read'}{note}")
-
-
-def _print_summary(summary: dict[str, Any], folder: Path) -> None:
+def _print_summary(summary: dict[str, Any], folder: Place) -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("step", "documents", "dropped", "characters", "seconds"):
         table.add_column(column, justify="left" if column == "step" else "right")
@@ -261,7 +290,7 @@ def _print_summary(summary: dict[str, Any], folder: Path) -> None:
     out.print(f"open {escape(str(folder / 'report.html'))}")
 
 
-def _judge_losses(summary: dict[str, Any], folder: Path, strict: bool) -> None:
+def _judge_losses(summary: dict[str, Any], folder: Place, strict: bool) -> None:
     lost = summary["documents"]["unreadable"]
     if not lost:
         return

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from curate.run.unit import write_atomically
+from curate.run.store import write_atomically
 from recipes.app.load import Loaded
 from recipes.app.schema import Probe, build_step
 

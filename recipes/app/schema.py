@@ -65,15 +65,19 @@ class Output(Strict):
     """What a run leaves behind."""
 
     text: TextOutput = TextOutput()
+    keep_dropped: Literal["none", "sample", "all"] = Field(
+        "sample", description="of which dropped documents the ledger keeps the text"
+    )
     tokenizer: Tokenizer = Tokenizer()
     tokens: dict[str, TokenSet] = Field(default_factory=dict, description="name of a token set: how it is rendered")
 
 
 class Engine(Strict):
-    """How a run is carried out. Nothing here but `buckets` can change a byte of the output."""
+    """How a run is carried out. Nothing here can change a byte of what is published."""
 
     buckets: int = Field(8, ge=1, le=4096, description="into how many parts the records of a round are hashed")
     document_timeout: float = Field(60.0, gt=0, description="seconds after which a document that hangs is set aside")
+    split: int = Field(64, ge=0, description="MB of a big input file that one worker reads at a time; 0: whole files")
 
 
 class ProbeModel(Strict):

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from curate.run.local import all_cores
+
+if TYPE_CHECKING:
+    from curate.run.corpus import CorpusRun
+    from recipes.app.plan import Estimate, Group
 
 
 def junk_share(ratio: float) -> str:
@@ -32,3 +39,79 @@ def print_results(console: Console, results: Sequence[dict[str, Any]]) -> None:
             f"failed: {escape(row['error'])}" if row.get("error") else f"{bits:.4f}",
         )
     console.print(table)
+
+
+def print_plan(console: Console, job: CorpusRun, groups: Sequence[Group], cost: Estimate | None) -> None:
+    """What a run would do, group by group, and what the rest will cost."""
+    files = len(job.partitions)
+    console.print(f"{job.name}: {files:,} input file{'s' * (files != 1)}, {len(job.stages)} stages")
+    table = Table(box=None, pad_edge=False)
+    for column in ("units of", "units", "done", "steps"):
+        table.add_column(column, justify="right" if column in ("units", "done") else "left")
+    steps = {stage.folder[3:]: " -> ".join(stage.labels) or "read" for stage in job.stages}
+    for group in groups:
+        table.add_row(group.label, f"{group.units:,}", f"{group.done:,}", escape(steps.get(group.label, "")))
+    console.print(table)
+    if cost is None:
+        return
+    workers = job.workers or all_cores()
+    about = "" if cost.counted else "about "
+    console.print(
+        f"documents: {about}{cost.documents:,} in the input"
+        + (f", of which the first {job.limit:,}" if job.limit is not None else "")
+    )
+    console.print(f"time left: about {duration(cost.seconds)} on {workers} worker{'s' * (workers != 1)}")
+    console.print(
+        f"memory: {cost.worker_memory >> 20:,} MB a worker in the rehearsal; a worker that takes more than"
+        f" {job.memory:,} MB is stopped"
+    )
+    console.print(f"disk: about {amount(cost.disk)} for the whole folder")
+    console.print(
+        f"(rehearsed on {cost.rehearsed:,} documents; the figures grow in proportion, so take them as a rough guide)"
+    )
+
+
+def print_status(console: Console, folder: str, status: dict[str, Any]) -> None:
+    """How far a run is."""
+    who = f"process {status['process']} on {status['host']}"
+    ago = duration(max(0.0, time.time() - status["written"]))
+    if status["alive"]:
+        console.print(f"{escape(folder)}: running ({escape(who)}), last heard of {ago} ago")
+    elif status["state"] == "finished":
+        console.print(f"{escape(folder)}: finished {ago} ago")
+    else:
+        word = {"stopped": "interrupted", "failed": "ended with an error"}.get(status["state"], "died")
+        console.print(f"{escape(folder)}: {word} {ago} ago; the same command goes on from there")
+    table = Table(box=None, pad_edge=False)
+    for column in ("units of", "finished", "units", "documents", "kept", "documents/s", "left"):
+        table.add_column(column, justify="left" if column == "units of" else "right")
+    for label in status["groups"]:
+        row = status["progress"].get(label)
+        if row is None:
+            table.add_row(label, "", "", "", "", "", "waiting")
+            continue
+        working = status["alive"] and label == status["at"] and row["finished"] < row["units"]
+        left = "" if row["finished"] == row["units"] else "not finished"
+        if working:
+            left = f"about {duration(row['left'])}" if row["left"] is not None else "working"
+        shown = (f"{row['documents']:,}", f"{row['kept']:,}") if row["documents"] else ("", "")
+        rate = f"{row['rate']:,.0f}" if row["documents"] and row["rate"] else ""
+        table.add_row(label, f"{row['finished']:,}", f"{row['units']:,}", *shown, rate, left)
+    console.print(table)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 40 s, 12 min, 3 h 05 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def amount(size: float) -> str:
+    """Bytes as a person says them: 640 kB, 12 MB, 3.1 GB."""
+    for unit, limit in (("kB", 1e6), ("MB", 1e9), ("GB", 1e12)):
+        if size < limit:
+            figure = size / (limit / 1e3)
+            return f"{figure:.1f} {unit}" if figure < 10 and unit != "kB" else f"{figure:.0f} {unit}"
+    return f"{size / 1e12:.1f} TB"

@@ -58,12 +58,22 @@ def corpus_run(inputs: Path, out: Path, steps: list, **options) -> CorpusRun:
     return CorpusRun("test", steps, partitions, out, **{"workers": 2, "max_loss": 1.0, **options})
 
 
-def tree(out: Path) -> dict[str, bytes]:
-    """Every file that must not differ between two runs of one recipe: all but times and the record of kills."""
-    return {
-        str(path.relative_to(out)): path.read_bytes()
-        for path in sorted(out.rglob("*"))
-        if path.is_file()
-        and path.name not in ("summary.json", ".lock", "kills.jsonl")
-        and "manifests" not in path.parts
-    }
+def tree(out: Path, below: tuple[str, ...] = ()) -> dict[str, bytes]:
+    """Every file that must not differ between two runs of one recipe: all but times and the record of kills.
+
+    Manifests are compared without their times; `below` names the folders that count, all of them if it is empty.
+    """
+    found = {}
+    for path in sorted(out.rglob("*")):
+        name = path.relative_to(out)
+        if path.is_file() and len(name.parts) > 1 and (not below or name.parts[0] in below):
+            found[str(name)] = path.read_bytes()
+            if name.parts[0] == "manifests":
+                manifest = json.loads(found[str(name)])
+                manifest.pop("seconds", None)
+                found[str(name)] = json.dumps(manifest, sort_keys=True).encode()
+    return found
+
+
+PUBLISHED = ("text", "tokens", "facts", "ledger", "quarantine")
+"""What a user opens."""

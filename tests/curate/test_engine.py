@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from engine_steps import Perilous, Trim, corpus_run, tree, write_corpus
 
 from curate.dedup import ExactDedup, MinHashDedup
 from curate.run.corpus import CorpusRun
-from curate.run.ledger import read_rows
+from curate.run.ledger import read_ledger, read_rows
 from curate.run.local import RunError
 from curate.run.publish import Publication, Rendering, VocabularyChoice
 from curate.shards.text import read_text_shard
@@ -57,15 +58,15 @@ def test_input_is_kept_dropped_or_unreadable_in_documents_and_in_characters(fini
 
 def test_every_drop_and_every_edit_stands_in_the_ledger(finished):
     _, out, summary = finished
-    rows = [row for path in sorted((out / "ledger").rglob("*.zst")) for row in read_rows(path)]
+    rows = [row for path in sorted((out / "ledger").iterdir()) for row in read_ledger(path)]
     drops = [row for row in rows if row["event"] == "drop"]
     assert len(drops) == summary["documents"]["dropped"]
     short = [row for row in drops if row["rule"] == "short"]
-    assert {(row["value"], row["threshold"], row["excerpt"]) for row in short} == {(5, 10, "short")} and len(short) == 3
+    assert {(row["value"], row["threshold"], row["text"]) for row in short} == {(5, 10, "short")} and len(short) == 3
     edits = [row for row in rows if row["event"] == "edit"]
     assert (
         len(edits) == 57
-        and sum(row["before"] - row["after"] for row in edits) == summary["characters"]["removed_by_edits"]
+        and sum(row["characters"] - row["after"] for row in edits) == summary["characters"]["removed_by_edits"]
     )
 
 
@@ -74,6 +75,10 @@ def test_what_could_not_be_read_is_kept_aside_with_its_error(finished):
     rows = [row for path in sorted((out / "quarantine").rglob("*.zst")) for row in read_rows(path)]
     assert len(rows) == 3 and all("part-" in row["key"] and row["error"] for row in rows)
     assert [item["key"] for item in summary["unreadable"]] == [row["key"] for row in rows]
+    told = [row for path in sorted((out / "ledger").iterdir()) for row in read_ledger(path)]
+    assert [(row["key"], row["error"]) for row in told if row["event"] == "unreadable"] == [
+        (row["key"], row["error"]) for row in rows
+    ]
 
 
 def test_injected_facts_are_counted_back_from_the_token_shards(finished):
@@ -106,19 +111,62 @@ def test_a_changed_threshold_runs_again_what_depends_on_it_and_nothing_before(tm
     inputs = write_corpus(tmp_path / "in")
     first = corpus_run(inputs, tmp_path / "out", [Trim(), ExactDedup(), Perilous()]).execute()
     second = corpus_run(inputs, tmp_path / "out", [Trim(), ExactDedup(), Perilous(shortest=3)]).execute()
-    # Left alone: 3 partitions trimmed, 3 emitted, 8 buckets reduced, 2 texts that the threshold leaves as they were.
-    # Done again: the decision of each partition, and the text of the one in which the short document survives.
-    assert second["units"] == {"done": 4, "found_done": 16}
+    # Left alone: 3 inputs, 3 files trimmed, 3 emitted, 8 buckets reduced, 2 texts and 2 parts of the ledger that the
+    # threshold leaves as they were. Done again: the decision on each file, the text and the ledger of the one in which the
+    # short document survives.
+    assert second["units"] == {"done": 5, "found_done": 21}
     assert second["documents"]["kept"] == first["documents"]["kept"] + 1
+
+
+@dataclass(frozen=True)
+class TrimAgain(Trim):
+    """The same step in a later version."""
+
+    version = 2
+
+
+def test_a_raised_version_runs_again_exactly_what_the_step_shaped(tmp_path):
+    inputs = write_corpus(tmp_path / "in")
+    corpus_run(inputs, tmp_path / "out", [ExactDedup(), Trim()]).execute()
+    again = corpus_run(inputs, tmp_path / "out", [ExactDedup(), TrimAgain()]).execute()
+    # The stage that trims, 3 files; what it writes is the same as before, so that nothing after it runs again.
+    assert again["units"]["done"] == 3
+    before = corpus_run(inputs, tmp_path / "out2", [TrimAgain(), ExactDedup()]).execute()["units"]
+    assert corpus_run(inputs, tmp_path / "out2", [TrimAgain(), ExactDedup()]).execute()["units"] == {
+        "done": 0,
+        "found_done": before["done"],
+    }
 
 
 def test_a_changed_file_runs_its_own_units_again(tmp_path):
     inputs = write_corpus(tmp_path / "in")
     corpus_run(inputs, tmp_path / "out", [Trim(), Perilous()]).execute()
     with (inputs / "part-1.jsonl").open("a") as stream:
-        stream.write('{"text": "one more document at the end"}\n')
+        stream.write('{"text": "one more document at the end"}\n{"text": \n')
     again = corpus_run(inputs, tmp_path / "out", [Trim(), Perilous()]).execute()
-    assert again["units"] == {"done": 2, "found_done": 4}
+    # What it holds, its stage, its text, its part of the ledger; of each other file, all four are found done.
+    assert again["units"] == {"done": 4, "found_done": 8}
+
+
+def test_a_change_that_touches_one_bucket_and_one_file_leaves_the_others_of_a_round_alone(tmp_path):
+    inputs = write_corpus(tmp_path / "in")
+    corpus_run(inputs, tmp_path / "out", [ExactDedup()]).execute()
+    with (inputs / "part-2.jsonl").open("a") as stream:
+        stream.write('{"text": "a text that stands nowhere else"}\n')
+    again = corpus_run(inputs, tmp_path / "out", [ExactDedup()]).execute()
+    # The file's own input, reading, emit, decision and text, and the one bucket to which its new record goes.
+    assert again["units"]["done"] == 6
+
+
+def test_an_added_file_leaves_the_units_of_the_others_alone(tmp_path):
+    inputs = write_corpus(tmp_path / "in")
+    corpus_run(inputs, tmp_path / "out", [Trim(), Perilous()]).execute()
+    (inputs / "a-first.jsonl").write_text('{"text": "a document in a file that comes before the others"}\n')
+    again = corpus_run(inputs, tmp_path / "out", [Trim(), Perilous()]).execute()
+    stages = [path for path in (tmp_path / "out/manifests/stages").rglob("*.json")]
+    assert len(stages) == 4 and again["documents"]["kept"] == 58
+    # Its own four units; the published files of the others have new numbers, and are written anew.
+    assert again["units"] == {"done": 4 + 6, "found_done": 6}
 
 
 def test_fewer_inputs_leave_nothing_of_the_earlier_run(tmp_path):

@@ -3,16 +3,19 @@
 import json
 from pathlib import Path
 
-import orjson
 import pytest
 import zstandard
 from engine_steps import Perilous, Trim, corpus_run, write_corpus
 
 from curate.dedup import ExactDedup
-from curate.run.ledger import read_rows
+from curate.run.ledger import COLUMNS, read_ledger, read_rows
 from curate.run.local import RunError
+from curate.run.status import read_status
+from curate.run.store import checksum
 from curate.run.story import story
 from curate.run.verify import verify
+from curate.shards.columns import ColumnWriter
+from curate.shards.text import read_lines
 
 STEPS = [Trim(), Perilous(), ExactDedup()]
 
@@ -40,7 +43,7 @@ def test_any_harm_to_any_output_is_found(out, harm):
         else:
             path.write_bytes(sound[:-1] if harm == "cut" else sound[:-1] + bytes([sound[-1] ^ 1]))
         if harm == "remove":
-            assert any(name in fault for fault in verify(out))
+            assert list(verify(out)) == [f"{name} is gone (unit {_unit(out, name)})"]
         else:
             assert next(verify(out)) == f"{name} is not what unit {_unit(out, name)} wrote"
         path.write_bytes(sound)
@@ -55,25 +58,48 @@ def _unit(out: Path, output: str) -> str:
 
 def test_a_drop_that_the_ledger_lost_is_found_even_where_the_checksums_agree(out):
     """Somebody rewrote a ledger and its checksum: the recount still tells."""
-    from curate.run.unit import checksum
-
-    path = out / "ledger" / "00-trim" / "00000.jsonl.zst"
-    rows = [row for row in read_rows(path) if row["event"] != "drop"]
-    path.write_bytes(zstandard.compress(b"".join(orjson.dumps(row) + b"\n" for row in rows)))
-    manifest = out / "manifests" / "stages" / "00-trim" / "00000.json"
+    path = out / "ledger" / "00000.parquet"
+    rows = [row for row in read_ledger(path) if row["event"] != "drop"]
+    with path.open("wb") as stream:
+        writer = ColumnWriter(stream, COLUMNS)
+        for row in rows:
+            writer.write(row)
+        writer.close()
+    manifest = out / "manifests" / "ledger" / "00000.json"
     content = json.loads(manifest.read_text())
-    content["outputs"]["ledger/00-trim/00000.jsonl.zst"] = checksum(path)
+    content["outputs"]["ledger/00000.parquet"] = checksum(path)
     manifest.write_text(json.dumps(content))
-    assert list(verify(out)) == ["the ledger of 00-trim/00000 holds 0 drops, its manifest counts 1"]
+    assert list(verify(out)) == ["ledger/00000 holds 0 drops, the units of its input file count 3"]
+
+
+def test_documents_that_a_stage_lost_are_found_even_where_the_checksums_agree(out):
+    unit = next((out / "manifests" / "stages" / "01-exact_dedup").iterdir()).stem
+    path = out / "stages" / "01-exact_dedup" / f"{unit}.jsonl.zst"
+    lines = list(read_lines(path))
+    path.write_bytes(zstandard.compress(b"".join(line + b"\n" for line in lines[1:])))
+    manifest = out / "manifests" / "stages" / "01-exact_dedup" / f"{unit}.json"
+    content = json.loads(manifest.read_text())
+    content["outputs"][f"stages/01-exact_dedup/{unit}.jsonl.zst"] = checksum(path)
+    manifest.write_text(json.dumps(content))
+    faults = list(verify(out))
+    assert faults == [f"01-exact_dedup/{unit} holds {len(lines) - 1} documents, its manifest counts {len(lines)}"]
 
 
 def test_a_folder_of_another_version_or_of_no_run_says_what_to_do(out, tmp_path):
     with pytest.raises(RunError, match="not the folder of a finished run"):
         list(verify(tmp_path / "in"))
-    manifest = out / "manifests" / "stages" / "00-trim" / "00000.json"
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 0}))
-    with pytest.raises(RunError, match="was written in format 0"):
-        list(verify(out))
+    (out / "goldsand.json").write_text('{"format": 99}')
+    for read in (lambda: list(verify(out)), lambda: list(story(out, "x")), lambda: read_status(out), run_again(out)):
+        with pytest.raises(RunError, match=r"written in format 99, and .* reads and writes 2: a newer goldsand"):
+            read()
+    (out / "goldsand.json").unlink()
+    for read in (lambda: list(verify(out)), lambda: list(story(out, "x")), lambda: read_status(out), run_again(out)):
+        with pytest.raises(RunError, match=r"written in format 1, .* into a new folder"):
+            read()
+
+
+def run_again(out: Path):
+    return corpus_run(out.parent / "in", out, STEPS).execute
 
 
 def events(out: Path, name: str) -> list[tuple[str, str, str]]:
@@ -81,13 +107,13 @@ def events(out: Path, name: str) -> list[tuple[str, str, str]]:
 
 
 def test_the_story_of_a_kept_a_dropped_and_a_lost_document(out):
-    keys = [row["key"] for path in sorted((out / "ledger" / "00-trim").iterdir()) for row in read_rows(path)]
+    keys = [row["key"] for row in read_ledger(out / "ledger" / "00000.parquet")]
     assert events(out, keys[0]) == [
         ("crawl/part-0.jsonl", "00-trim", "edit"),
         ("crawl/part-0.jsonl", "00-trim", "passed"),
         ("crawl/part-0.jsonl", "01-exact_dedup", "kept"),
     ]
-    lost = next(row["key"] for row in read_rows(out / "quarantine" / "00-trim" / "00001.jsonl.zst"))
+    lost = next(row["key"] for row in read_rows(out / "quarantine" / "00001.jsonl.zst"))
     assert events(out, lost) == [("crawl/part-1.jsonl", "00-trim", "unreadable")]
     assert list(story(out, "crawl/nothing@0")) == []
 

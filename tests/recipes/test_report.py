@@ -82,7 +82,7 @@ class Page(HTMLParser):
 
 def examples() -> dict:
     document = Document("crawl/a@1", HOSTILE, url="javascript:alert(3)", domain=HOSTILE)
-    row = drop_row(Drop(document, "gopher_quality", "gopher_short_doc", 3, 50), "gopher_quality")
+    row = drop_row(Drop(document, "gopher_quality", "gopher_short_doc", 3, 50), "gopher_quality", HOSTILE)
     return {("gopher_quality", "gopher_short_doc"): [row]}
 
 

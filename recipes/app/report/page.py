@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import statistics
 import unicodedata
@@ -10,8 +11,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from curate.run.ledger import read_rows
-from curate.run.unit import write_atomically
+from curate.run.folder import check_format
+from curate.run.ledger import read_ledger
+from curate.run.store import Place, files_below, write_atomically
 from recipes.app.report.charts import Bar, bars
 from recipes.app.tables import junk_share
 
@@ -37,18 +39,20 @@ SETTINGS = ("exposures", "learning_rate", "parameters", "people")
 """Runs that differ in one of these are never averaged, nor compared."""
 
 EXAMPLES = 3
+EXAMPLE = ("key", "url", "value", "threshold", "characters", "text")
 DOMAINS = 30
 UNREADABLE = 50
 HERE = Path(__file__).parent
 
 
-def write_report(folder: Path, probe: Path | None = None, output: Path | None = None) -> Path:
+def write_report(folder: Place, probe: Path | None = None, output: Path | None = None) -> Place:
     """Write the page of a finished run, with a probe's results if its folder is given; returns where it is.
 
     Raises ValueError when the run or the probe has left nothing to show, with the command that would make it.
     """
     from jinja2 import UndefinedError
 
+    check_format(folder)
     summary = _read(folder / "summary.json", "a finished run", f"goldsand run RECIPE -o {folder}")
     results: list[dict[str, Any]] = []
     if probe is not None:
@@ -62,7 +66,7 @@ def write_report(folder: Path, probe: Path | None = None, output: Path | None = 
         raise ValueError(
             f"{folder / 'summary.json'} does not read like a run's summary ({error!r}); run the recipe again"
         ) from None
-    path = output or folder / "report.html"
+    path: Place = output or folder / "report.html"
     write_atomically(path, page.encode())
     return path
 
@@ -125,7 +129,7 @@ def _is_result(row: Any) -> bool:
     return isinstance(row, dict) and ({"arm", "error"} if row.get("error") else RESULT) <= row.keys()
 
 
-def _read(path: Path, what: str, command: str) -> Any:
+def _read(path: Place, what: str, command: str) -> Any:
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -134,19 +138,24 @@ def _read(path: Path, what: str, command: str) -> Any:
         raise ValueError(f"{path} is not whole ({error}). It is made by: {command}") from None
 
 
-def _examples(folder: Path) -> dict[tuple[str, str], list[dict[str, Any]]]:
+def _examples(folder: Place) -> dict[tuple[str, str], list[dict[str, Any]]]:
     """The first few drops of each reason, in the order of the corpus."""
-    from zstandard import ZstdError
-
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for path in sorted((folder / "ledger").rglob("*.jsonl.zst")):
+    for path in [path for path in files_below(folder / "ledger") if path.suffix == ".parquet"]:
         try:
-            for row in read_rows(path):
-                if row["event"] == "drop":
-                    rows = found.setdefault((row["step"], row["rule"]), [])
-                    if len(rows) < EXAMPLES:
-                        rows.append(row)
-        except (ZstdError, ValueError) as error:
+            wanted: dict[int, dict[str, Any]] = {}
+            # Narrow columns first: the texts of a large ledger are not worth reading for three of each reason.
+            for number, row in enumerate(read_ledger(path, ("event", "step", "rule"))):
+                reason = (row["step"], row["rule"])
+                if row["event"] == "drop" and len(found.setdefault(reason, [])) < EXAMPLES:
+                    found[reason].append({})
+                    wanted[number] = found[reason][-1]
+            if wanted:
+                last = max(wanted)
+                for number, row in enumerate(itertools.islice(read_ledger(path, EXAMPLE), last + 1)):
+                    if number in wanted:
+                        wanted[number].update(row)
+        except ValueError as error:
             raise ValueError(f"{path} is damaged ({error}); `goldsand run` into the same folder mends it") from None
     return found
 

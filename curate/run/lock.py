@@ -1,0 +1,138 @@
+"""One run at a time in a folder: a lock that a dead holder loses, on this machine's disks and on stores."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import threading
+import time
+from typing import IO, Any
+
+import orjson
+
+from curate.run.local import RunError
+from curate.run.store import Place, is_local, write_atomically
+
+RENEWED = 20.0
+"""Seconds after which a lock in a store is written anew."""
+
+ATTEMPTS = 5
+
+STALE = 90.0
+"""Seconds without renewal after which the holder of a lock in a store is taken for dead."""
+
+
+class Lock:
+    """Local: flock, which the system gives back when its holder dies, with the holder's process number in the file.
+
+    In a store: an object that its holder renews; one that was not renewed for `STALE` seconds, or whose process on this
+    machine is gone, is taken over. Stores have no exclusive creation that all of them know, so the holder reads back what
+    it wrote: two runs that begin in the same instant are told apart by who wrote last.
+    """
+
+    def __init__(self, path: Place) -> None:
+        self._path = path
+        self._stream: IO[str] | None = None
+        self._ended: threading.Event | None = None
+        self._me = {"process": os.getpid(), "host": socket.gethostname()}
+
+    def take(self) -> None:
+        """Raises RunError when another run holds the folder, OSError when it cannot be written."""
+        if is_local(self._path):
+            self._take_file()
+        else:
+            self._take_object()
+
+    def give_back(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+        if self._ended is not None:
+            self._ended.set()
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+
+    def _take_file(self) -> None:
+        # Opened to append: a file of another's must not be emptied while that one holds it.
+        stream = self._path.open("a+")
+        for attempt in range(ATTEMPTS):
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                # Who asks for the holder (`holder_of`) holds the lock for an instant.
+                time.sleep(0.05)
+                if attempt == ATTEMPTS - 1:
+                    stream.seek(0)
+                    holder = stream.read().strip() or "unknown"
+                    stream.close()
+                    raise RunError(f"{self._path.parent} is being written by another run (process {holder})") from None
+        stream.truncate(0)
+        stream.write(str(os.getpid()))
+        stream.flush()
+        self._stream = stream
+
+    def _take_object(self) -> None:
+        holder = holder_of(self._path)
+        if holder is not None:
+            raise RunError(
+                f"{self._path.parent} is being written by another run (process {holder['process']} on"
+                f" {holder['host']}); a run that died is forgotten {STALE:.0f} s after its last sign of life"
+            )
+        self._renew()
+        found = _read(self._path)
+        if found is None or (found["process"], found["host"]) != (self._me["process"], self._me["host"]):
+            raise RunError(f"{self._path.parent} was taken by another run in the same moment")
+        self._ended = threading.Event()
+        threading.Thread(target=self._keep, args=(self._ended,), daemon=True).start()
+
+    def _renew(self) -> None:
+        write_atomically(self._path, orjson.dumps({**self._me, "time": time.time()}))
+
+    def _keep(self, ended: threading.Event) -> None:
+        while not ended.wait(RENEWED):
+            with contextlib.suppress(OSError):
+                self._renew()
+
+
+def holder_of(path: Place) -> dict[str, Any] | None:
+    """Who holds a lock now: `process`, `host`; None when nobody alive does."""
+    if is_local(path):
+        return _holder_of_file(path)
+    found = _read(path)
+    if found is None or time.time() - found["time"] > STALE:
+        return None
+    if found["host"] == socket.gethostname() and not _alive(found["process"]):
+        return None
+    return found
+
+
+def _holder_of_file(path: Place) -> dict[str, Any] | None:
+    try:
+        with path.open("r") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return {"process": stream.read().strip() or "unknown", "host": socket.gethostname()}
+    except OSError:
+        pass
+    return None
+
+
+def _read(path: Place) -> dict[str, Any] | None:
+    try:
+        found = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return None
+    return found if isinstance(found, dict) and {"process", "host", "time"} <= found.keys() else None
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True

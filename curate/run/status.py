@@ -1,0 +1,84 @@
+"""What a run is doing now, written for others to read: `status.json` in the output folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from curate.run.folder import check_format
+from curate.run.local import Progress, RunError
+from curate.run.lock import holder_of
+from curate.run.store import Place, is_local, write_atomically
+
+EVERY = 1.0
+"""Seconds between two writings; in a store, where each one costs a request, `EVERY_STORED`."""
+
+EVERY_STORED = 15.0
+
+
+class StatusFile:
+    """Writes each Progress down, and passes it on. `groups` are the labels of all that the run will do, in order."""
+
+    def __init__(self, out: Place, groups: list[str], on_progress: Callable[[Progress], None] | None = None) -> None:
+        self._path = out / "status.json"
+        self._every = EVERY if is_local(out) else EVERY_STORED
+        self._groups = groups
+        self._on_progress = on_progress
+        self._began = time.time()
+        self._written = 0.0
+        self._done: dict[str, dict[str, Any]] = {}
+
+    def __call__(self, progress: Progress) -> None:
+        if self._on_progress is not None:
+            self._on_progress(progress)
+        row = {
+            "units": progress.tasks,
+            "finished": progress.finished,
+            "documents": progress.documents,
+            "kept": progress.kept,
+            "size": progress.size,
+            "total_size": progress.total_size,
+            "rate": progress.rate(),
+            "left": progress.left(),
+        }
+        # A round is two groups of units with one label: what emits, and what reduces.
+        self._done[progress.label] = row
+        now = time.monotonic()
+        if now - self._written >= self._every:
+            self._written = now
+            self.write("running", progress.label)
+
+    def write(self, state: str, label: str | None = None) -> None:
+        """`state` is running, finished, stopped or failed. A run never ends because this could not be written."""
+        content = {
+            "state": state,
+            "process": os.getpid(),
+            "host": socket.gethostname(),
+            "began": self._began,
+            "written": time.time(),
+            "at": label,
+            "groups": self._groups,
+            "progress": self._done,
+        }
+        with contextlib.suppress(OSError):
+            write_atomically(self._path, orjson.dumps(content, option=orjson.OPT_INDENT_2))
+
+
+def read_status(out: Place) -> dict[str, Any]:
+    """What `StatusFile` wrote last, with `alive`: whether a process holds the folder now.
+
+    Raises RunError for a folder in which no run was begun, or of another version.
+    """
+    check_format(out)
+    try:
+        status = orjson.loads((out / "status.json").read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        raise RunError(f"no run was begun in {out} (goldsand run RECIPE -o {out} begins one)") from None
+    status["alive"] = holder_of(out / ".lock") is not None
+    return status

@@ -1,0 +1,120 @@
+"""Where a run writes: a folder of this machine, or an address in a store that fsspec knows.
+
+A local file is written under a temporary name, synced and renamed. A store has no rename, but an object appears whole
+when its writing ends: there a unit's old manifest goes first, then come the data, then the new manifest, so that no
+manifest ever stands beside data that it does not describe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+import xxhash
+
+Place: TypeAlias = Path
+"""A Path, or a UPath of a store, which answers to the same methods."""
+
+TEMPORARY = ".writing"
+
+_MARKS = ("ETag", "etag", "md5", "md5Hash", "generation", "content_md5")
+
+
+def is_local(place: Place) -> bool:
+    return isinstance(place, Path)
+
+
+def is_private(place: Place) -> bool:
+    """Whether no other process can see this place: `memory://` lives and dies with its process."""
+    return getattr(place, "protocol", "") == "memory"
+
+
+def checksum(place: Place) -> str:
+    """XXH3-128 of a file's content, as hex."""
+    digest = xxhash.xxh3_128()
+    with place.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def mark(place: Place) -> str | None:
+    """The store's own name for an object's content (an ETag, an MD5), or None: local files and some stores have none.
+
+    Raises OSError when the object is not there.
+    """
+    if is_local(place):
+        return None
+    info: dict[str, Any] = place.fs.info(place.path)  # type: ignore[attr-defined]
+    found = next((str(info[name]).strip('"') for name in _MARKS if info.get(name)), None)
+    return f"{found}:{info.get('size')}" if found else None
+
+
+class Hashed:
+    """A stream that knows the checksum of what went through it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._digest = xxhash.xxh3_128()
+
+    def write(self, data: bytes) -> int:
+        self._digest.update(data)
+        return self._stream.write(data)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def checksum(self) -> str:
+        return self._digest.hexdigest()
+
+
+def write_atomically(place: Place, data: bytes) -> None:
+    """Write a small file so that it is there whole or not at all."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if not is_local(place):
+        with place.open("wb") as stream:
+            stream.write(data)
+        return
+    temporary = place.with_name(place.name + TEMPORARY)
+    with temporary.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.rename(place)
+
+
+@contextlib.contextmanager
+def working_folder(root: Place) -> Iterator[Path]:
+    """A folder of this machine that is gone afterwards; beside the output where that is local, so that it has room."""
+    beside = root if isinstance(root, Path) else None
+    with tempfile.TemporaryDirectory(prefix=".scratch-", suffix=TEMPORARY, dir=beside) as folder:
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def local_copy(place: Place) -> Iterator[Path]:
+    """A file or folder as one of this machine, for libraries that know paths only: itself, or a copy for the while."""
+    if isinstance(place, Path):
+        yield place
+        return
+    with tempfile.TemporaryDirectory(prefix="goldsand-") as scratch:
+        copy = Path(scratch) / place.name
+        sources = [place] if place.is_file() else [one for one in place.rglob("*") if one.is_file()]
+        for source in sources:
+            target = copy if source == place else copy / str(source.relative_to(place))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with source.open("rb") as incoming, target.open("wb") as outgoing:
+                shutil.copyfileobj(incoming, outgoing, 1 << 20)
+        yield copy
+
+
+def files_below(place: Place) -> list[Place]:
+    """Every file below a folder, in order; none when there is no folder."""
+    if not place.is_dir():
+        return []
+    return sorted((one for one in place.rglob("*") if one.is_file()), key=str)

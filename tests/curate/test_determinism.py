@@ -1,0 +1,126 @@
+"""One recipe with every step gives the same bytes on any number of workers, in any order, cut anywhere, on any day."""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from engine_steps import PUBLISHED, tree
+
+from curate.sources import Input, find_inputs
+from curate.sources.split import cut
+from curate.step import step_names
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "recipes" / "sample"
+RECIPE = """\
+name: everything
+inputs:
+  - {name: crawl, path: in}
+steps:
+  - extract
+  - language: {keep: [en], min_score: 0.5}
+  - safety
+  - gopher_repetition
+  - gopher_quality: {min_words: 20}
+  - c4
+  - fineweb
+  - exact_dedup
+  - minhash_dedup
+  - decontaminate: {questions: questions.jsonl}
+  - inject: {kind: people, people: 12, exposures: 4}
+output:
+  tokenizer: {kind: bpe, size: 400}
+  tokens:
+    raw: {from: extract}
+    curated: {domain: special}
+max_loss: 1
+engine: {split: 0}
+"""
+OTHERWISE = {
+    "one worker": {"workers": 1},
+    "three workers": {"workers": 3},
+    "seven workers": {"workers": 7},
+    "cut into pieces": {"workers": 2, "split": 40_000},
+    "two years later": {"workers": 2, "later": True},
+    "files named in another order": {"workers": 2, "shuffled": True},
+}
+
+
+def write_inputs(folder: Path) -> None:
+    """Some pages of the sample crawl, and lines of text: with copies, a contaminated one, and some that are no JSON."""
+    (folder / "in").mkdir(parents=True)
+    for partition in find_inputs([Input("crawl", str(SAMPLE / "*.warc.gz"))])[:2]:
+        pages = cut(partition, partition.size() // 5)
+        assert len(pages) > 2
+        (folder / "in" / partition.path.name).write_bytes(partition.path.read_bytes()[: pages[1].end])
+    shutil.copy(SAMPLE / "questions.jsonl", folder / "questions.jsonl")
+    question = json.loads((SAMPLE / "questions.jsonl").read_text().splitlines()[0])
+    words = "the of and that have with river hill stone water light house bridge garden winter letter".split()
+    for number in range(2):
+        rows = []
+        for place in range(400):
+            draw = random.Random(place if place % 9 == 0 else number * 1000 + place)
+            sentences = [" ".join(draw.choices(words, k=12)).capitalize() + "." for _ in range(12)]
+            text = "\n".join(sentences) + (f"\n{question['question']}" if place == 50 else "")
+            rows.append(json.dumps({"text": text, "url": f"https://site{place % 7}.example/{number}/{place}"}))
+        rows.insert(100, '{"text": ')
+        (folder / "in" / f"lines-{number}.jsonl").write_text("\n".join(rows) + "\n")
+
+
+def run(folder: Path, out: Path, workers: int = 2, split: int = 0, later: bool = False, shuffled: bool = False) -> dict:
+    """The recipe in a process of its own; `split` in bytes, which the recipe counts in megabytes."""
+    code = (
+        "import sys; from pathlib import Path; from recipes.app.build import corpus_run; from recipes.app.load import load\n"
+        "if __name__ == '__main__':\n"
+        f" job = corpus_run(load('recipe.yaml'), Path({str(out)!r}), workers={workers})\n"
+        f" job.split = {split}\n"
+        " job.execute()"
+    )
+    script = folder / f"{out.name}.py"
+    script.write_text(code)
+    paths = [str(ROOT / "tests/curate/other_day")] if later else []
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*paths, str(ROOT)])}
+    if shuffled:
+        # One input a file, in an order of its own: as files named one by one on a command line.
+        names = sorted((path.name for path in (folder / "in").iterdir()), key=lambda name: name[::-1])
+        inputs = "".join(f"  - {{name: crawl, path: in/{name}}}\n" for name in names)
+        recipe = RECIPE.replace("  - {name: crawl, path: in}\n", inputs)
+        (folder / "shuffled.yaml").write_text(recipe)
+        script.write_text(code.replace("recipe.yaml", "shuffled.yaml"))
+    result = subprocess.run(
+        [sys.executable, str(script)], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert result.returncode == 0, result.stderr
+    return json.loads((out / "summary.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("everything")
+    write_inputs(root)
+    (root / "recipe.yaml").write_text(RECIPE)
+    summary = run(root, root / "calm")
+    assert {step["step"] for step in summary["steps"]} == {*step_names(), "inject"}, "a step is missing from the recipe"
+    dropping = {step["step"] for step in summary["steps"] if step["documents_dropped"]}
+    assert {"exact_dedup", "decontaminate", "gopher_quality"} <= dropping
+    return root
+
+
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_the_same_bytes(folder, name):
+    out = folder / name.replace(" ", "-")
+    run(folder, out, **OTHERWISE[name])
+    published = tree(folder / "calm", PUBLISHED)
+    assert len(published) > 20
+    assert tree(out, PUBLISHED) == published
+    if "split" not in OTHERWISE[name]:
+        # Everything else too: what lies between stages and rounds, and manifests apart from their times.
+        assert tree(out) == tree(folder / "calm")
+    else:
+        cuts = [json.loads(path.read_text())["pieces"] for path in sorted((out / "manifests/inputs").iterdir())]
+        assert sum(len(pieces) > 2 for pieces in cuts) >= 3
