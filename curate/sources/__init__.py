@@ -1,4 +1,4 @@
-"""Files in, documents out: WARC, WET and ARC, JSON Lines, folders of HTML.
+"""Files in, documents out: WARC, WET and ARC, JSON Lines, Parquet, data sets of the hub, folders of HTML.
 
 A *partition* is one file, or up to 500 HTML files of one input. Partitions are sorted by (source, relative path), so
 numbering does not depend on the command line or on the file system. A big one can be read in *pieces*, by several
@@ -53,10 +53,24 @@ def read_partition(
         yield from read_jsonl(partition.path, prefix, partition.source, *fields, piece=piece, reached=reached)
     elif partition.format == "html":
         yield from read_html(partition.files, partition.source, reached)
+    elif partition.format == "parquet":
+        from curate.sources.parquet import read_parquet
+
+        yield from read_parquet(partition.path, prefix, partition, piece, reached)
+    elif partition.format == "arrow":
+        from curate.sources.arrow import read_arrow
+
+        yield from read_arrow(partition.path, prefix, partition, reached)
+    elif partition.dataset is not None:
+        from curate.sources.hub import read_hub
+
+        yield from read_hub(partition.dataset, prefix, partition)
     else:
         with mapped(partition.path) as data:
             raw = bytes(data[:4096])
-        yield Unreadable(f"{prefix}@0", "not a known kind of input (WARC, WET, ARC, JSON Lines or HTML)", raw)
+        yield Unreadable(
+            f"{prefix}@0", "not a known kind of input (WARC, WET, ARC, JSON Lines, Parquet, Arrow or HTML)", raw
+        )
     if meter:
         meter.finish()
 

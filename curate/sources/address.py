@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,6 +90,12 @@ def refuse_credentials(address: str) -> None:
         f"an address '{scheme}://...' carries credentials, and a recipe is copied beside its output: "
         f"take them out of the address and give them through {where}"
     )
+
+
+def need(package: str, what: str) -> None:
+    """Raise InputError, naming the extra, when a package that reads a kind of input is not installed."""
+    if sys.modules.get(package, ...) is None or importlib.util.find_spec(package) is None:
+        raise InputError(f"{what} needs {package}, which is not installed: pip install 'goldsand[hub]'")
 
 
 def reason_of(error: BaseException) -> str:

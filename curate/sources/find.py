@@ -8,19 +8,21 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curate.sources.address import InputError, path_of
+from curate.sources.address import InputError, need, path_of
 from curate.sources.partition import Input, Partition
 from curate.sources.streams import compression, mapped, runs
 
 if TYPE_CHECKING:
     from upath import UPath
 
-FORMATS = ("auto", "warc", "wet", "jsonl", "html")
+FORMATS = ("auto", "warc", "wet", "jsonl", "html", "parquet", "arrow", "hub")
 PAGES_A_PARTITION = 500
 _NAMES = (
     ("warc", re.compile(r"\.w?arc(?:\.(?:gz|zst))?(?:\.bad)?\Z", re.IGNORECASE)),
     ("wet", re.compile(r"\.wet(?:\.(?:gz|zst))?\Z", re.IGNORECASE)),
     ("jsonl", re.compile(r"\.(?:jsonl|ndjson|json\.l)(?:\.(?:gz|zst))?\Z", re.IGNORECASE)),
+    ("parquet", re.compile(r"\.parquet\Z", re.IGNORECASE)),
+    ("arrow", re.compile(r"\.arrow\Z", re.IGNORECASE)),
     ("html", re.compile(r"\.x?html?(?:\.(?:gz|zst))?\Z", re.IGNORECASE)),
 )
 _GLOB = re.compile(r"[*?\[]")
@@ -47,6 +49,14 @@ def find_inputs(inputs: Iterable[Input]) -> list[Partition]:
 
 
 def _partitions(item: Input) -> list[Partition]:
+    if item.format in ("auto", "hub"):
+        from curate.sources.hub import hub_partition, saved_partitions
+
+        saved = saved_partitions(item)
+        if saved is not None:
+            return saved
+        if item.format == "hub":
+            return [hub_partition(item)]
     files, named = _files(item)
     pages: list[tuple[Path | UPath, str]] = []
     partitions = []
@@ -54,9 +64,11 @@ def _partitions(item: Input) -> list[Partition]:
         kind = item.format if item.format != "auto" else _kind(item.name, path)
         if kind == "unknown" and named:
             raise InputError(
-                f"input '{item.name}': '{path}' is of no known kind; name it .warc, .warc.gz, .wet.gz, .arc.gz, .jsonl "
-                "or .html, or say `format:`"
+                f"input '{item.name}': '{path}' is of no known kind; name it .warc, .warc.gz, .wet.gz, .arc.gz, "
+                ".jsonl, .parquet, .arrow or .html, or say `format:`"
             )
+        if kind in ("parquet", "arrow"):
+            need("pyarrow", f"input '{item.name}': '{path}'")
         if kind == "html":
             pages.append((path, relative))
         else:

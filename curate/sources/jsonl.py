@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,10 +72,20 @@ def _document(line: bytes, key: str, source: str, text_field: str, id_field: str
         return Unreadable(key, f"not JSON: {reason}", line[:KEPT])
     if not isinstance(row, dict):
         return Unreadable(key, f"a JSON {type(row).__name__}, not an object", line[:KEPT])
-    text = row.pop(text_field, None)
+    return row_document(row, key, source, text_field, id_field, line)
+
+
+def row_document(
+    row: dict[str, Any], key: str, source: str, text_field: str, id_field: str, raw: bytes | None = None
+) -> Document | Unreadable:
+    """The document of a row of fields; `raw` is the row as it was found, made of its fields where it is not given."""
+    text = row.get(text_field)
     if not isinstance(text, str):
-        found = ", ".join(repr(name[:40]) for name in list(row)[:8]) or "none"
-        return Unreadable(key, f"no string in the field '{text_field}'; other fields: {found}", line[:KEPT])
+        found = ", ".join([repr(name[:40]) for name in row if name != text_field][:8]) or "none"
+        if raw is None:
+            raw = orjson.dumps(row, default=repr, option=orjson.OPT_NON_STR_KEYS)
+        return Unreadable(key, f"no string in the field '{text_field}'; other fields: {found}", raw[:KEPT])
+    del row[text_field]
     url = row.pop("url", None)
     url = url if isinstance(url, str) and url else None
     metadata: dict[str, Any] = {}
@@ -91,4 +102,6 @@ def _document(line: bytes, key: str, source: str, text_field: str, id_field: str
 
 
 def _small(value: Any) -> bool:
-    return isinstance(value, (bool, int, float)) or (isinstance(value, str) and len(value) <= MAX_FIELD)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, (bool, int)) or (isinstance(value, str) and len(value) <= MAX_FIELD)

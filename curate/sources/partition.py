@@ -16,13 +16,31 @@ BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Input:
-    """Where documents come from. `path` is a file, a folder (with all below it) or a glob (`**` goes into folders)."""
+    """Where documents come from. `path` is a file, a folder (with all below it) or a glob (`**` goes into folders), of
+    this machine or of a store; with `format` hub it is an id of the Hugging Face hub or a folder that `load_dataset`
+    takes, and `subset`, `split`, `streaming` and `revision` are what `load_dataset` makes of them.
+    """
 
     name: str
     path: str
     format: str = "auto"
     text_field: str = "text"
     id_field: str = "id"
+    subset: str | None = None
+    split: str = "train"
+    streaming: bool = True
+    revision: str | None = None
+
+
+@dataclass(frozen=True)
+class HubSet:
+    """What `load_dataset` is asked for: an id of the hub or a local folder, and which part of it."""
+
+    path: str
+    subset: str | None
+    split: str
+    streaming: bool
+    revision: str | None
 
 
 @dataclass(frozen=True)
@@ -45,7 +63,8 @@ WHOLE = Piece()
 class Partition:
     """One unit of reading. `relative` is `path` below the input's root; `files` are the pages of an HTML partition.
 
-    `format` is `warc`, `wet`, `jsonl`, `html`, or `unknown` for a file found in a folder that is none of these.
+    `format` is `warc`, `wet`, `jsonl`, `html`, `parquet`, `arrow`, `hub` (with what to load in `dataset`), or `unknown`
+    for a file found in a folder that is none of these.
     """
 
     source: str
@@ -55,6 +74,7 @@ class Partition:
     text_field: str = "text"
     id_field: str = "id"
     files: tuple[tuple[Path | UPath, str], ...] = ()
+    dataset: HubSet | None = None
 
     def describe(self) -> dict[str, Any]:
         """What shapes the documents beside the content, for fingerprints."""
@@ -68,15 +88,24 @@ class Partition:
         }
 
     def size(self) -> int:
-        """Bytes of the file, or of all pages that are there. Raises OSError when a file cannot be asked."""
+        """Bytes of the file, or of all pages that are there; 0 for a data set of the hub, whose size is not known.
+
+        Raises OSError when a file cannot be asked.
+        """
+        if self.dataset is not None:
+            return 0
         return sum(_page_size(path) for path, _ in self.files) if self.files else _size(self.path)
 
     def content(self) -> str:
         """Identity of the content: what the store calls it (MD5, ETag, generation) for a remote file, else XXH3-128 of
-        the bytes. In an HTML partition all pages count.
+        the bytes. In an HTML partition all pages count; of a data set of the hub see `hub_content`.
 
         Raises OSError when the file cannot be read; a page that cannot be read counts with its reason.
         """
+        if self.dataset is not None:
+            from curate.sources.hub import hub_content
+
+            return hub_content(self.dataset)
         if not self.files:
             return _content(self.path)
         digest = xxhash.xxh3_128()

@@ -1,14 +1,16 @@
 """Where a big file can be cut, so that reading its pieces in order gives exactly the items of the whole.
 
 A cut is made only where the sequential reader stands at a clean boundary behind sound content: at a record that begins
-a gzip member or zstd frame (anywhere, in a plain file) right behind a sound record; at a line that begins one. Damage
-is never next to a cut, and what a reader looks at beyond its piece are the bytes that the sequential reader sees.
+a gzip member or zstd frame (anywhere, in a plain file) right behind a sound record; at a line that begins one; at a
+row group of a Parquet file. Damage is never next to a cut, and what a reader looks at beyond its piece are the bytes
+that the sequential reader sees.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from curate.sources.parquet import row_group_starts
 from curate.sources.partition import WHOLE, Partition, Piece
 from curate.sources.streams import Damage, Data, Start, chunks_of, compression, mapped
 from curate.sources.warc import Record, read_records
@@ -27,6 +29,8 @@ def cut(partition: Partition, size: int) -> list[Piece]:
         return [WHOLE]
     if partition.format in ("warc", "wet"):
         starts = _spaced(_records(partition), size, total)
+    elif partition.format == "parquet":
+        starts = _spaced(iter(row_group_starts(partition)), size, total)
     elif partition.format == "jsonl":
         with mapped(partition.path) as data:
             plain = compression(bytes(data[:4])) == "plain"

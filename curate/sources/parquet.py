@@ -1,0 +1,117 @@
+"""Parquet files: row groups are streamed, and only the columns that a document needs."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from curate.document import Document, Unreadable
+from curate.sources.address import need, reason_of
+from curate.sources.arrow import ROWS, Stream, batch_items, columns_of, no_text
+from curate.sources.partition import WHOLE, Partition, Piece
+from curate.sources.streams import KEPT, Data, Reached, mapped
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import FileMetaData, ParquetFile
+    from upath import UPath
+
+
+def read_parquet(
+    path: Path | UPath, prefix: str, partition: Partition, piece: Piece = WHOLE, reached: Reached | None = None
+) -> Iterator[Document | Unreadable]:
+    """Every row of a file, or of the row groups of one piece; keys count the rows of the file. Raises OSError only.
+
+    Metadata follow the rules of JSON Lines. A row without a string is lost alone; a row group that breaks is one loss
+    from its first row that was not read; a file without a sound footer is one loss.
+    """
+    need("pyarrow", "a Parquet file")
+    import pyarrow
+
+    with mapped(path) as data:
+        stream = Stream(data)
+        try:
+            file = _opened(stream, data)
+            names = columns_of(file.schema_arrow, partition.text_field, partition.id_field)
+            starts = _starts(file.metadata)
+        except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as error:
+            if stream.failure is not None:
+                raise stream.failure from None
+            raw = bytes(data[:KEPT])
+            yield Unreadable(f"{prefix}@0", f"not a sound Parquet file: {reason_of(error)}", raw)
+            return
+        if partition.text_field not in names:
+            yield no_text(file.schema_arrow.names, prefix, partition.text_field)
+            return
+        row = 0
+        for group, start in enumerate(starts):
+            size = file.metadata.row_group(group).num_rows
+            if piece.start <= start and (piece.end is None or start < piece.end):
+                if reached:
+                    reached(start)
+                yield from _group(file, group, row, names, prefix, partition, stream)
+            row += size
+
+
+def _opened(stream: Stream, data: Data) -> ParquetFile:
+    from pyarrow.parquet import ParquetFile
+
+    if not len(data):
+        raise ValueError("the file is empty")
+    return ParquetFile(stream, page_checksum_verification=True, pre_buffer=False)
+
+
+def _group(
+    file: ParquetFile, group: int, row: int, names: list[str], prefix: str, partition: Partition, stream: Stream
+) -> Iterator[Document | Unreadable]:
+    import pyarrow
+
+    fields = (partition.source, partition.text_field, partition.id_field)
+    end = row + file.metadata.row_group(group).num_rows
+    try:
+        for batch in file.iter_batches(ROWS, row_groups=[group], columns=names, use_threads=False):
+            yield from batch_items(batch, row, prefix, *fields)
+            row += batch.num_rows
+        if row < end:
+            raise ValueError(f"{end - row} rows are missing")
+    except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as error:
+        if stream.failure is not None:
+            raise stream.failure from None
+        yield Unreadable(f"{prefix}@{row}", f"the row group is broken before row {end}: {reason_of(error)}")
+
+
+def row_group_starts(partition: Partition) -> list[tuple[int, int]]:
+    """The byte at which each row group but the first begins, and the number of its first row.
+
+    Empty where a file cannot be divided. Raises OSError.
+    """
+    need("pyarrow", "a Parquet file")
+    import pyarrow
+
+    with mapped(partition.path) as data:
+        stream = Stream(data)
+        with contextlib.suppress(pyarrow.ArrowException, OSError, ValueError, MemoryError):
+            file = _opened(stream, data)
+            if partition.text_field not in file.schema_arrow.names:
+                return []
+            starts = _starts(file.metadata)
+            if all(0 <= one < other < len(data) for one, other in itertools.pairwise(starts)):
+                rows = [0]
+                for group in range(len(starts)):
+                    rows.append(rows[-1] + file.metadata.row_group(group).num_rows)
+                return list(zip(starts, rows, strict=False))[1:]
+        if stream.failure is not None:
+            raise stream.failure
+    return []
+
+
+def _starts(metadata: FileMetaData) -> list[int]:
+    """The byte of the file at which each row group begins; 0 for the first, which a piece from the beginning holds."""
+    starts = []
+    for group in range(metadata.num_row_groups):
+        columns = [metadata.row_group(group).column(place) for place in range(metadata.row_group(group).num_columns)]
+        pages = [place for one in columns for place in (one.dictionary_page_offset, one.data_page_offset) if place]
+        starts.append(max(0, min(pages, default=0)) if group else 0)
+    return starts
