@@ -12,7 +12,9 @@ from curate.run.publish import Publication, Rendering, VocabularyChoice
 from curate.run.store import Place, write_atomically
 from curate.sources import Input as SourceInput
 from curate.sources import find_inputs
+from curate.sources.address import joined
 from recipes.app.load import Loaded
+from recipes.app.schema import Input
 
 
 def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit: int | None = None) -> CorpusRun:
@@ -30,10 +32,14 @@ def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit:
     inputs = [
         SourceInput(
             name=item.name,
-            path=item.path if "://" in item.path else str(loaded.folder / item.path),
+            path=_address(item, loaded.folder),
             format=item.format,
             text_field=item.text_field,
             id_field=item.id_field,
+            subset=item.subset,
+            split=item.split,
+            streaming=item.streaming,
+            revision=item.revision,
         )
         for item in recipe.inputs
     ]
@@ -64,6 +70,12 @@ def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit:
         workers=workers,
         document_timeout=recipe.engine.document_timeout,
     )
+
+
+def _address(item: Input, folder: Path) -> str:
+    """A path as the recipe's folder sees it; an id of the hub, where no such folder is there, as it stands."""
+    local = joined(folder, item.path)
+    return item.path if item.format == "hub" and not Path(local).expanduser().is_dir() else local
 
 
 def write_recipe(loaded: Loaded, out: Place) -> None:

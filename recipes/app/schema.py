@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
+from curate.sources.address import refuse_credentials
 from curate.step import Step, step_class
 
 
@@ -18,13 +19,34 @@ class Strict(BaseModel):
 
 
 class Input(Strict):
-    """Where documents come from: a file, a folder or a glob."""
+    """Where documents come from: a file, a folder, a glob, an address in a store, or a data set of the hub."""
 
-    path: str = Field(description="file, folder or glob (** goes into folders)")
+    path: str = Field(
+        description="file, folder or glob (** goes into folders), here or in a store (s3://bucket/crawl/**); with"
+        " format hub an id of the Hugging Face hub, or a folder that `load_dataset` takes. Credentials never stand"
+        " here: they come from the environment, as the store's own tools take them"
+    )
     name: str = Field("crawl", pattern=r"^[A-Za-z0-9._-]+$", description="source name: the first part of every key")
-    format: Literal["auto", "warc", "wet", "jsonl", "html"] = Field("auto", description="auto: told from the file name")
-    text_field: str = Field("text", description="JSONL: the field that holds the text")
-    id_field: str = Field("id", description="JSONL: the field kept as the document's own id")
+    format: Literal["auto", "warc", "wet", "jsonl", "html", "parquet", "arrow", "hub"] = Field(
+        "auto", description="auto: told from the file name; a folder that `save_to_disk` wrote is known by its files"
+    )
+    text_field: str = Field("text", description="JSONL, Parquet, hub: the field that holds the text")
+    id_field: str = Field("id", description="JSONL, Parquet, hub: the field kept as the document's own id")
+    subset: str | None = Field(None, description="hub: the configuration of the data set, where it has several")
+    split: str = Field("train", pattern=r"^[A-Za-z0-9._\[\]:%+-]+$", description="hub: which split is read")
+    streaming: bool = Field(True, description="hub: read while it is fetched, instead of copying the data set first")
+    revision: str | None = Field(
+        None, description="hub: commit, tag or branch; a commit is read the same for ever, and needs no look at the hub"
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Input:
+        # Of the whole model, not of the field: messages repeat what a field said.
+        refuse_credentials(self.path)
+        given = self.model_fields_set & {"subset", "streaming", "revision"}
+        if given and self.format != "hub":
+            raise ValueError(f"{' and '.join(f'`{name}`' for name in sorted(given))}: only with `format: hub`")
+        return self
 
 
 class TextOutput(Strict):
