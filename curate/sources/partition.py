@@ -126,9 +126,9 @@ class Partition:
 def _size(path: Path | UPath) -> int:
     if isinstance(path, Path):
         return path.stat().st_size
-    from curate.sources.remote import properties
+    from curate.sources.remote import size_of
 
-    return int(properties(path)["size"] or 0)
+    return size_of(path)
 
 
 def _page_size(path: Path | UPath) -> int:

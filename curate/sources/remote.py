@@ -54,6 +54,14 @@ def identity(found: dict[str, Any]) -> str | None:
     return f"{mark}:{found.get('size')}" if mark else None
 
 
+def size_of(path: UPath) -> int:
+    """Bytes of an object. Raises OSError, also for a store that does not say."""
+    size = properties(path).get("size")
+    if size is None:
+        raise OSError(errno.EIO, "the store does not say how large it is", str(path))
+    return int(size)
+
+
 class RemoteFile:
     """A store's file as if it were bytes: length, slices and `find`, fetched by ranges of BLOCK bytes.
 
@@ -62,7 +70,7 @@ class RemoteFile:
 
     def __init__(self, path: UPath) -> None:
         self._path = path
-        self._size = int(properties(path)["size"] or 0)
+        self._size = size_of(path)
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
 
     def __len__(self) -> int:
@@ -98,7 +106,8 @@ class RemoteFile:
         with store_errors(self._path):
             block = self._path.fs.cat_file(self._path.path, start=start, end=end)
         if len(block) != end - start:
-            raise OSError(errno.EIO, f"the store gave {len(block)} bytes for a range of {end - start}", str(self._path))
+            reason = f"the store gave {len(block)} bytes for a range of {end - start}: does it serve ranges?"
+            raise OSError(errno.EIO, reason, str(self._path))
         while len(self._blocks) >= BLOCKS_HELD:
             self._blocks.popitem(last=False)
         self._blocks[number] = block

@@ -105,9 +105,13 @@ class Run:
         return str(member) if self._plain or (self._starts and not within) else f"{member}+{within}"
 
     def begins_from(self, end: int | None) -> bool:
-        """Whether there is a next byte, and it stands at byte `end` of the file or in a member that begins there or
-        later."""
-        return end is not None and bool(self.peek(1)) and self._stands()[0] >= end
+        """Whether there is a next byte, and it (in a compressed file: its member) stands at byte `end` or later."""
+        if end is None:
+            return False
+        self._fill(1)
+        if not self._buffer or (self._starts and self._starts[-1][1] < end):
+            return False
+        return self._stands()[0] >= end
 
     def _stands(self) -> tuple[int, int]:
         """The byte of the file at which the next byte's member begins, and its offset within."""
