@@ -21,7 +21,7 @@ def test_credentials_in_an_address_are_a_mistake_of_the_recipe_and_are_not_repea
 
 
 def test_what_only_the_hub_understands_needs_its_format(tmp_path):
-    with pytest.raises(RecipeError, match="`revision`, `subset`: only with `format: hub`"):
+    with pytest.raises(RecipeError, match="`revision` and `subset`: only with `format: hub`"):
         load(recipe(tmp_path, "{path: a.jsonl, revision: main, subset: en}"))
 
 
