@@ -94,6 +94,7 @@ def refuse_credentials(address: str) -> None:
 
 def need(package: str, what: str) -> None:
     """Raise InputError, naming the extra, when a package that reads a kind of input is not installed."""
+    # None in sys.modules bars an import, and find_spec does not like it.
     if sys.modules.get(package, ...) is None or importlib.util.find_spec(package) is None:
         raise InputError(f"{what} needs {package}, which is not installed: pip install 'goldsand[hub]'")
 
