@@ -13,9 +13,10 @@ import orjson
 import xxhash
 
 from curate.document import Document
+from curate.run.engine import Engine, Progress, RunError, all_cores, interruptible
 from curate.run.finished import Finished, publish
 from curate.run.folder import Kill, OutputFolder
-from curate.run.local import Engine, LocalEngine, Progress, RunError, all_cores, interruptible
+from curate.run.local import LocalEngine
 from curate.run.publish import Publication
 from curate.run.rounds import EmitTask, ReduceTask
 from curate.run.serial import SerialEngine
@@ -35,8 +36,8 @@ SPLIT = 64 << 20
 class CorpusRun:
     """Everything that decides the output (steps, partitions, publication, limit), and how to carry it out.
 
-    `split` is how many bytes of an input file one worker reads at a time (0: whole files), `memory` the megabytes that a
-    worker may take. Neither they nor `workers` nor `buckets` change what is published.
+    `split` is how many bytes of an input file one worker reads at a time (0: whole files), `memory` the megabytes that
+    a worker may take. Neither they nor `workers` nor `buckets` change what is published.
     """
 
     name: str
@@ -104,7 +105,7 @@ class CorpusRun:
             found += ["vocabulary", *(f"tokens: {one.name}" for one in self.publication.renderings)]
         return found + (["facts"] if any(isinstance(step, Injection) for step in self.steps) else [])
 
-    def engine(self, on_progress: Callable[[Progress], None] | None = None) -> Engine:
+    def engine(self, on_progress: Callable[[Progress], None] | None = None) -> SerialEngine | LocalEngine:
         """Processes; or this process alone, where input or output cannot be seen from another one."""
         if is_private(self.out) or any(is_private(partition.path) for partition in self.partitions):
             return SerialEngine(on_progress)

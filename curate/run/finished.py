@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from curate.run.engine import Engine
 from curate.run.folder import OutputFolder
-from curate.run.local import Engine
 from curate.run.publish import (
     FactsTask,
     LedgerTask,

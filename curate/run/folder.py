@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from curate.run.local import Engine, RunError
+from curate.run.engine import Engine, RunError
 from curate.run.lock import Lock
 from curate.run.store import TEMPORARY, Place, files_below, is_local, write_atomically
 from curate.run.unit import FORMAT, Unit, manifest_path

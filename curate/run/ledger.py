@@ -1,7 +1,8 @@
 """The account of every document: each drop with step, rule, value and threshold, each edit with its sizes, each loss.
 
 While units run, each writes its *events* beside its documents, as lines of JSON. When all stages are done, the events
-of one input file become its part of the *ledger*: a Parquet file, and in `quarantine/` the bytes that could not be read.
+of one input file become its part of the *ledger*: a Parquet file, and in `quarantine/` the bytes that could not be
+read.
 """
 
 from __future__ import annotations

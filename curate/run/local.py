@@ -1,8 +1,9 @@
-"""The local engine: a pool of processes that maps tasks to manifests, and survives any document.
+"""The local engine: a pool of processes that maps units to manifests, and survives any document.
 
-A worker tells, in shared memory, which document it has in hand and since when. One that stays on a document longer than
-the time-out is killed; one that dies is replaced. Either way `on_kill` writes the document down, the task is tried
-again, and this time the document is set aside. Time only kills: it never decides anything else.
+A worker holds one unit at a time and answers with its manifest, so nothing ever queues up in the parent. It tells, in
+shared memory, which document it has in hand. One that stays on a document longer than the time-out, takes more memory
+than it may, or dies, is replaced: `on_kill` writes the document down, the unit is tried again, and this time the
+document is set aside. Time and memory only kill: they never decide anything else.
 """
 
 from __future__ import annotations
@@ -10,47 +11,41 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import resource
 import signal
-import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import wait
+from pathlib import Path
 from typing import Any
 
+from curate.run.engine import OnKill, Progress, RunError, TaskError
 from curate.run.unit import READING, Pulse, Unit
 
 KEY_BYTES = 1024
-POLL = 0.2
+POLL = 0.1
 HOPELESS = 3
-"""Deaths of a task outside any document after which it is given up."""
+"""Deaths of a unit outside any document after which it is given up."""
+
+PATIENCE = 10
+"""Reading may stand still for so many time-outs: a disk or a store that is slow is no document that hangs."""
+
+OUT_OF_MEMORY = 86
+"""The exit code of a worker that was refused memory."""
+
+BACKSTOP = 1 << 30
+"""Bytes above its limit at which the system refuses a worker more: for what grows faster than the parent looks."""
 
 
-class RunError(Exception):
-    """A run cannot go on: what failed, and what would help."""
-
-
-class TaskError(RunError):
-    """A unit failed in a way that no document explains."""
-
-
-@dataclass
-class Progress:
-    """What the parent knows of a running group of tasks, for a bar or a line of log."""
-
-    label: str
-    tasks: int
-    finished: int = 0
-    documents: int = 0
-
-
-def _work(channel: Connection, key: Any, counter: Any, documents: Any) -> None:
-    """A worker's whole life: take a task, do it, answer. Ctrl-C is the parent's business."""
+def _work(channel: Any, shared: _Shared, limit: int | None) -> None:
+    """A worker's whole life: take a unit, do it, answer. Ctrl-C is the parent's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    pulse = _SharedPulse(key, counter, documents)
-
+    if limit is not None:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_DATA, (limit + BACKSTOP, resource.RLIM_INFINITY))
+    pulse = _SharedPulse(shared)
     while True:
         try:
             task = channel.recv()
@@ -58,53 +53,107 @@ def _work(channel: Connection, key: Any, counter: Any, documents: Any) -> None:
             return
         if task is None:
             return
+        answer: tuple[str, Any]
         try:
             pulse.hold(None)
-            answer: tuple[str, Any] = ("done", task.run(pulse))
+            answer = ("done", task.run(pulse))
+        except MemoryError:
+            # The document stays in hand, where the parent finds it.
+            os._exit(OUT_OF_MEMORY)
         except OSError as error:
             answer = ("system", f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
         except Exception as error:
             # The house's own errors are written for a person; anything else is a fault, shown with its traceback.
-            told = isinstance(error, ValueError) and type(error).__module__.partition(".")[0] in ("curate", "synth")
+            told = isinstance(error, (ValueError, RunError)) and type(error).__module__.partition(".")[0] in (
+                "curate",
+                "synth",
+            )
             answer = ("system", str(error)) if told else ("failed", (repr(error), traceback.format_exc()))
         pulse.hold(None)
         channel.send(answer)
 
 
-class _SharedPulse(Pulse):
-    """A pulse in shared memory, where the parent sees it."""
+class _Shared:
+    """What a worker and the parent both see: the document in hand, a counter of signs of life, and what was done."""
 
-    def __init__(self, key: Any, counter: Any, documents: Any) -> None:
-        self._key, self._counter, self._documents = key, counter, documents
+    def __init__(self, context: Any) -> None:
+        self.key = context.RawArray("c", KEY_BYTES)
+        self.signs = context.RawValue("Q", 0)
+        self.documents = context.RawValue("Q", 0)
+        self.kept = context.RawValue("Q", 0)
+        self.size = context.RawValue("Q", 0)
+
+
+class _SharedPulse(Pulse):
+    def __init__(self, shared: _Shared) -> None:
+        self._key, self._signs = shared.key, shared.signs
+        self._documents, self._kept, self._size = shared.documents, shared.kept, shared.size
 
     def hold(self, document: str | None) -> None:
         data = (document or "").encode("utf-8", "replace")[: KEY_BYTES - 1]
         self._key[: len(data) + 1] = data + b"\0"
-        self._counter.value += 1
+        self._signs.value += 1
 
     def count(self, *, size: int = 0, documents: int = 0, kept: int = 0) -> None:
         self._documents.value += documents
+        self._kept.value += kept
+        self._size.value += size
+        self._signs.value += 1
 
 
 class _Worker:
     """One process and what the parent sees of it."""
 
-    def __init__(self, context: Any) -> None:
-        self.key = context.RawArray("c", KEY_BYTES)
-        self.counter = context.RawValue("Q", 0)
-        self.documents = context.RawValue("Q", 0)
+    def __init__(self, context: Any, limit: int | None) -> None:
+        self.shared = _Shared(context)
         self.channel, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, self.key, self.counter, self.documents), daemon=True)
+        self.process = context.Process(target=_work, args=(theirs, self.shared, limit), daemon=True)
         self.process.start()
         theirs.close()
         self.task: int | None = None
-        self.seen = 0
-        self.counted = 0
-        self.since = time.monotonic()
+        self._signs = 0
+        self._counted = [0, 0]
+        self._size_before = 0
+        self._since = time.monotonic()
 
     @property
     def in_hand(self) -> str:
-        return bytes(self.key.value).decode("utf-8", "replace")
+        return bytes(self.shared.key.value).decode("utf-8", "replace")
+
+    def begin(self, task: int) -> None:
+        self.task = task
+        self._since = time.monotonic()
+        self._size_before = self.shared.size.value
+
+    def read(self) -> int:
+        """Bytes of the unit in hand that were read so far."""
+        return self.shared.size.value - self._size_before
+
+    def news(self) -> tuple[int, int]:
+        """Documents seen and kept since the last look."""
+        now = [self.shared.documents.value, self.shared.kept.value]
+        found = (now[0] - self._counted[0], now[1] - self._counted[1])
+        self._counted = now
+        return found
+
+    def memory(self) -> tuple[int, int]:
+        """Resident memory in bytes, now and at most; zeros where the system does not tell (no /proc)."""
+        try:
+            status = Path(f"/proc/{self.process.pid}/status").read_text()
+        except OSError:
+            return 0, 0
+        found = dict(line.split(":", 1) for line in status.splitlines() if line.startswith("Vm"))
+        return tuple(int(found.get(name, "0 kB").split()[0]) << 10 for name in ("VmRSS", "VmHWM"))  # type: ignore[return-value]
+
+    def stalled(self, timeout: float) -> bool:
+        """Whether the document in hand, or reading, has been without a sign of life for too long."""
+        now = time.monotonic()
+        if self.shared.signs.value != self._signs:
+            self._signs, self._since = self.shared.signs.value, now
+            return False
+        if self.in_hand == READING:
+            timeout *= PATIENCE
+        return self.in_hand != "" and now - self._since > timeout
 
     def stop(self) -> None:
         self.channel.close()
@@ -114,15 +163,23 @@ class _Worker:
 
 
 class LocalEngine:
-    """Maps tasks to manifests on `workers` processes; results come in the order of the tasks.
+    """Maps units to manifests on `workers` processes; results come in the order of the units.
 
-    `timeout` is seconds of wall clock for one document. `on_kill(task, key, reason)` returns the task to try again,
-    which sets that document aside.
+    `timeout` is seconds of wall clock for one document, `memory` the megabytes of resident memory that a worker may
+    take (None: any). `on_kill(unit, key, reason)` returns the unit to try again, which sets that document aside.
     """
 
-    def __init__(self, workers: int, timeout: float, on_progress: Callable[[Progress], None] | None = None) -> None:
+    def __init__(
+        self,
+        workers: int,
+        timeout: float,
+        on_progress: Callable[[Progress], None] | None = None,
+        memory: int | None = None,
+    ) -> None:
         self.workers = workers
-        self.timeout = timeout
+        self.peak_memory = 0
+        self._timeout = timeout
+        self._limit = None if memory is None else memory << 20
         self._on_progress = on_progress or (lambda progress: None)
         # Spawned, not forked: a worker never inherits threads, locks or the state of a library.
         self._context = multiprocessing.get_context("spawn")
@@ -136,17 +193,17 @@ class LocalEngine:
             worker.stop()
         self._pool.clear()
 
-    def map(
-        self, label: str, tasks: Sequence[Unit], on_kill: Callable[[Unit, str, str], Unit] | None = None
-    ) -> list[dict[str, Any]]:
-        """Run all tasks. Raises TaskError when a unit fails for a reason that is not one document's."""
+    def map(self, label: str, tasks: Sequence[Unit], on_kill: OnKill | None = None) -> list[dict[str, Any]]:
+        """Run all units. Raises TaskError when one fails for a reason that is not one document's."""
         pending = list(tasks)
+        sizes = [task.size() for task in pending]
         results: list[dict[str, Any] | None] = [None] * len(pending)
         deaths = [0] * len(pending)
         queue = deque(range(len(pending)))
-        progress = Progress(label, len(pending))
+        progress = Progress(label, len(pending), sum(sizes))
+        done = 0
         while len(self._pool) < min(self.workers, len(pending)):
-            self._pool.append(_Worker(self._context))
+            self._pool.append(_Worker(self._context, self._limit))
         while progress.finished < len(pending):
             for worker in list(self._pool):
                 if worker.task is None and queue:
@@ -157,18 +214,27 @@ class LocalEngine:
                 number = worker.task
                 assert number is not None
                 answer = self._answer(worker)
-                progress.documents += self._documents(worker)
+                documents, kept = worker.news()
+                progress.documents += documents
+                progress.kept += kept
                 if answer is not None and answer[0] == "done":
-                    results[number] = answer[1]
+                    manifest = results[number] = answer[1]
                     worker.task = None
                     progress.finished += 1
+                    done += sizes[number]
+                    if manifest.get("skipped_unit"):
+                        progress.found += 1
+                        progress.found_size += sizes[number]
                 elif answer is not None:
                     raise _error(pending[number], answer)
                 elif reason := self._verdict(worker):
                     deaths[number] += 1
-                    pending[number] = _spared(pending[number], worker.in_hand, reason, deaths[number], on_kill)
+                    pending[number] = self._spared(pending[number], worker.in_hand, reason, deaths[number], on_kill)
                     self._replace(worker)
                     queue.appendleft(number)
+            progress.size = done + sum(worker.read() for worker in self._pool if worker.task is not None)
+            if progress.finished == progress.tasks:
+                progress.ended = time.monotonic()
             self._on_progress(progress)
         return [result for result in results if result is not None]
 
@@ -179,8 +245,7 @@ class LocalEngine:
         except OSError:
             self._replace(worker)
             return
-        worker.task = queue.popleft()
-        worker.since = time.monotonic()
+        worker.begin(queue.popleft())
 
     @staticmethod
     def _answer(worker: _Worker) -> tuple[str, Any] | None:
@@ -189,42 +254,44 @@ class LocalEngine:
                 return worker.channel.recv()
         return None
 
-    @staticmethod
-    def _documents(worker: _Worker) -> int:
-        """Documents since the last look."""
-        counted = worker.documents.value
-        new, worker.counted = counted - worker.counted, counted
-        return new
-
     def _verdict(self, worker: _Worker) -> str:
         """Why this worker must be replaced, or nothing."""
         if not worker.process.is_alive():
             code = worker.process.exitcode or 0
-            return (
-                f"killed its process ({signal.Signals(-code).name})" if code < 0 else f"ended its process (exit {code})"
-            )
-        now = time.monotonic()
-        if worker.counter.value != worker.seen:
-            worker.seen, worker.since = worker.counter.value, now
-        elif worker.in_hand not in ("", READING) and now - worker.since > self.timeout:
-            return f"took longer than {self.timeout:g} s"
+            if code == OUT_OF_MEMORY:
+                return self._too_much()
+            name = signal.Signals(-code).name if code < 0 else ""
+            return f"killed its process ({name})" if code < 0 else f"ended its process (exit {code})"
+        now, peak = worker.memory()
+        self.peak_memory = max(self.peak_memory, peak)
+        if self._limit is not None and now > self._limit:
+            return self._too_much()
+        if worker.stalled(self._timeout):
+            return f"took longer than {self._timeout * (PATIENCE if worker.in_hand == READING else 1):g} s"
         return ""
+
+    def _too_much(self) -> str:
+        return f"needed more than {(self._limit or 0) >> 20} MB of memory"
 
     def _replace(self, worker: _Worker) -> None:
         worker.stop()
-        self._pool[self._pool.index(worker)] = _Worker(self._context)
+        self._pool[self._pool.index(worker)] = _Worker(self._context, self._limit)
 
-
-def _spared(unit: Unit, key: str, reason: str, deaths: int, on_kill: Callable[[Unit, str, str], Unit] | None) -> Unit:
-    """The unit to try again after it cost a worker its life: without the document in hand, if there was one."""
-    if key not in ("", READING) and on_kill is not None:
-        return on_kill(unit, key, reason)
-    if deaths >= HOPELESS:
-        raise TaskError(
-            f"{unit.name}: its worker {reason} {deaths} times, outside any document. A script that runs a corpus needs"
-            " `if __name__ == '__main__':` around the call"
-        )
-    return unit
+    def _spared(self, unit: Unit, key: str, reason: str, deaths: int, on_kill: OnKill | None) -> Unit:
+        """The unit to try again after it cost a worker its life: without the document in hand, if there was one."""
+        if key not in ("", READING) and on_kill is not None:
+            return on_kill(unit, key, reason)
+        if reason == self._too_much():
+            raise RunError(
+                f"{unit.name} {reason}, outside any document: allow more with `engine.worker_memory`, or cut the work"
+                " smaller with `engine.split` or more `engine.buckets`"
+            )
+        if deaths >= HOPELESS:
+            raise TaskError(
+                f"{unit.name}: its worker {reason} {deaths} times, outside any document. A script that runs a corpus"
+                " needs `if __name__ == '__main__':` around the call"
+            )
+        return unit
 
 
 def _error(task: Unit, answer: tuple[str, Any]) -> RunError:
@@ -233,25 +300,3 @@ def _error(task: Unit, answer: tuple[str, Any]) -> RunError:
         return RunError(what)
     message, trace = what
     return TaskError(f"{task.name}: {message}\n{trace}")
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Treat a polite request to end (SIGTERM) like Ctrl-C, so that workers are stopped and the lock is given back."""
-    if threading.current_thread() is not threading.main_thread():
-        # Only the main thread may handle signals; a run started from another one ends with its process.
-        yield
-        return
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-def all_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

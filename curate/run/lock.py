@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import orjson
 
-from curate.run.local import RunError
+from curate.run.engine import RunError
 from curate.run.store import Place, is_local, write_atomically
 
 RENEWED = 20.0
@@ -27,9 +27,9 @@ STALE = 90.0
 class Lock:
     """Local: flock, which the system gives back when its holder dies, with the holder's process number in the file.
 
-    In a store: an object that its holder renews; one that was not renewed for `STALE` seconds, or whose process on this
-    machine is gone, is taken over. Stores have no exclusive creation that all of them know, so the holder reads back what
-    it wrote: two runs that begin in the same instant are told apart by who wrote last.
+    In a store: an object that its holder renews; one that was not renewed for `STALE` seconds, or whose process on
+    this machine is gone, is taken over. Stores have no exclusive creation that all of them know, so the holder reads
+    back what it wrote: two runs that begin in the same instant are told apart by who wrote last.
     """
 
     def __init__(self, path: Place) -> None:

@@ -1,8 +1,8 @@
 """Files of keyed records between the rounds of a corpus step, and the sorting of more records than memory holds.
 
 A file has a section for each bucket. Records wait in memory up to a budget and are then written, each section's as one
-zstd frame; a table of frames ends the file. What a file holds is told apart by a digest for each section, so that a unit
-that reads one section runs again only when that section changed.
+zstd frame; a table of frames ends the file. What a file holds is told apart by a digest for each section, so that a
+unit that reads one section runs again only when that section changed.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
+from curate.run.engine import Progress, RunError
 from curate.run.folder import check_format
-from curate.run.local import Progress, RunError
 from curate.run.lock import holder_of
 from curate.run.store import Place, is_local, write_atomically
 

@@ -13,9 +13,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias, cast
 
 import xxhash
+
+from curate.sources.address import path_of
 
 Place: TypeAlias = Path
 """A Path, or a UPath of a store, which answers to the same methods."""
@@ -29,7 +31,12 @@ def is_local(place: Place) -> bool:
     return isinstance(place, Path)
 
 
-def is_private(place: Place) -> bool:
+def place_of(address: str | Path) -> Place:
+    """The place behind an address. Raises InputError for one that cannot be used (see `path_of`)."""
+    return cast(Place, path_of(address))
+
+
+def is_private(place: Any) -> bool:
     """Whether no other process can see this place: `memory://` lives and dies with its process."""
     return getattr(place, "protocol", "") == "memory"
 

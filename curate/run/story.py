@@ -57,7 +57,8 @@ def _of_file(out: Place, unit: str, units: list[str], name: str, last: str) -> I
                 event = Event(document.key, stage, "kept" if stage == last else "passed", detail)
                 left.setdefault(stage, []).append(event)
     ledger = out / f"{unit}.parquet"
-    # Two narrow columns tell whether the wide ones are worth reading. An edit's row has no URL: its key is known by now.
+    # Two narrow columns tell whether the wide ones are worth reading. An edit's row has no URL: its key is known by
+    # now.
     keys |= {row["key"] for row in read_ledger(ledger, ["key", "url"]) if row["url"] == name}
     happened: dict[str, list[Event]] = {}
     if any(row["key"] in keys for row in read_ledger(ledger, ["key"])):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from curate.run.local import RunError
+from curate.run.engine import RunError
 from curate.run.stage import Stage
 
 LISTED = 200

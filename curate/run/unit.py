@@ -115,7 +115,7 @@ class Outputs:
 
     @contextlib.contextmanager
     def scratch(self, folder: Place) -> Iterator[Path]:
-        """A folder of this machine for a writer that names its own files; on leaving, they become outputs in `folder`."""
+        """A folder of this machine for a writer that names its own files; then they become outputs in `folder`."""
         with working_folder(self.root) as scratch:
             yield scratch
             for path in sorted(scratch.iterdir()):
@@ -124,10 +124,11 @@ class Outputs:
                         outgoing.write(block)
 
     def commit(self, fingerprint: str, **counts: Any) -> dict[str, Any]:
-        outputs, marks = {}, {}
-        for path, checksum in self._checksums.items():
+        outputs: dict[str, str] = {}
+        marks: dict[str, str] = {}
+        for path, written in self._checksums.items():
             relative = path.relative_to(self.root).as_posix()
-            outputs[relative] = checksum
+            outputs[relative] = written
             reached("before the rename")
             if isinstance(path, Path):
                 path.with_name(path.name + TEMPORARY).replace(path)

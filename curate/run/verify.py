@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
+from curate.run.engine import RunError
 from curate.run.folder import check_format
 from curate.run.ledger import read_ledger, read_rows
-from curate.run.local import RunError
 from curate.run.store import Place, checksum, files_below
 from curate.run.tasks import DOCUMENTS, read_documents
 from curate.shards.text import read_text_shard

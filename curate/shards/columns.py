@@ -1,8 +1,9 @@
 """Rows in columns on disk: a small part of Apache Parquet, written and read without pyarrow.
 
-Every column is optional and flat; values are plain or, where few differ, in a dictionary; pages are compressed with zstd
-and carry a CRC-32. Any Parquet reader opens the files; `read_columns` reads those that `ColumnWriter` wrote. A corpus has
-such files in every run, and pyarrow would make up half of the base installation. Format: parquet-format 2.11.
+Every column is optional and flat; values are plain or, where few differ, in a dictionary; pages are compressed with
+zstd and carry a CRC-32. Any Parquet reader opens the files; `read_columns` reads those that `ColumnWriter` wrote. A
+corpus has such files in every run, and pyarrow would make up half of the base installation. Format: parquet-format
+2.11.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ _LENGTH = struct.Struct("<I")
 class ColumnWriter:
     """Writes rows (dicts) as row groups of at most `rows` rows and about `size` bytes; the stream is never rewound.
 
-    `columns` are names and types: str, int (64 bits), float, bool or bytes. A row may lack any of them. The bytes written
-    depend on the rows alone.
+    `columns` are names and types: str, int (64 bits), float, bool or bytes. A row may lack any of them. The bytes
+    written depend on the rows alone.
     """
 
     def __init__(self, stream: BinaryIO, columns: dict[str, type], *, rows: int = ROWS, size: int = SIZE) -> None:
@@ -201,8 +202,8 @@ def _plain(name: str, kind: type, values: list[Any]) -> bytes:
 def read_columns(source: Path, names: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
     """The rows of a file that ColumnWriter wrote, with the named columns (all of them, if none are named).
 
-    Reads the pages of these columns only, one row group at a time. Raises ValueError, with the reason, for a file that is
-    damaged or was not written here.
+    Reads the pages of these columns only, one row group at a time. Raises ValueError, with the reason, for a file that
+    is damaged or was not written here.
     """
     try:
         with source.open("rb") as stream:
@@ -292,8 +293,8 @@ def _hybrid(data: bytes, width: int, count: int) -> np.ndarray:
     kind = head.number()
     if kind % 2 == 0:
         return np.full(count, data[head.position], np.uint32)
-    bits = np.unpackbits(np.frombuffer(data, np.uint8, offset=head.position), bitorder="little")
-    bits = bits[: (kind >> 1) * 8 * width].reshape(-1, width)
+    flat = np.unpackbits(np.frombuffer(data, np.uint8, offset=head.position), bitorder="little")
+    bits = flat[: (kind >> 1) * 8 * width].reshape(-1, width)
     if len(bits) < count:
         raise ValueError("a page holds fewer values than it says")
     return (bits[:count].astype(np.uint32) << np.arange(width, dtype=np.uint32)).sum(axis=1, dtype=np.uint32)

@@ -87,7 +87,7 @@ class Reader:
         return value >> 1 if value % 2 == 0 else -((value + 1) >> 1)
 
     def struct(self, depth: int = 0) -> dict[int, Any]:
-        """The struct that begins here: values by field number; kinds that Parquet does not use end it with ValueError."""
+        """The struct that begins here: values by field number. ValueError for kinds that Parquet does not use."""
         if depth > DEPTH:
             raise ValueError("structs nested too deep")
         fields: dict[int, Any] = {}

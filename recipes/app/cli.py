@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from curate.run.store import Place
+from curate.run.store import Place, place_of
 from recipes.app.load import RecipeError, load
 
 app = typer.Typer(
@@ -56,14 +56,13 @@ def run(
     strict: Annotated[bool, typer.Option("--strict", help="any unreadable record makes the exit code 3")] = False,
 ) -> None:
     """Build a corpus."""
-    from curate.sources.address import path_of
     from recipes.app.build import corpus_run, write_recipe
     from recipes.app.progress import shown
     from recipes.app.report.page import write_report
 
     loaded = _load(recipe, set, _inputs(input))
     with _friendly():
-        folder = path_of(output)
+        folder = place_of(output)
         job = corpus_run(loaded, folder, workers=workers, limit=limit)
         with shown(err) as on_progress:
             job.on_progress = on_progress
@@ -85,7 +84,6 @@ def plan(
     sample: Annotated[int, typer.Option(min=0, help="documents to rehearse with; 0: no estimates")] = 60,
 ) -> None:
     """Say what a run would do, what of it is done, and what time, memory and disk the rest will take."""
-    from curate.sources.address import path_of
     from recipes.app.build import corpus_run
     from recipes.app.plan import estimate
     from recipes.app.plan import plan as groups_of
@@ -93,7 +91,7 @@ def plan(
 
     loaded = _load(recipe, set, _inputs(input))
     with _friendly():
-        job = corpus_run(loaded, path_of(output), workers=workers, limit=limit)
+        job = corpus_run(loaded, place_of(output), workers=workers, limit=limit)
         groups = groups_of(job)
         print_plan(out, job, groups, estimate(job, groups, sample) if sample else None)
 
@@ -102,11 +100,10 @@ def plan(
 def status(folder: Annotated[str, typer.Argument(help="the folder of a run", metavar="OUT")]) -> None:
     """Say how far a run is: from another terminal, while it works or afterwards."""
     from curate.run.status import read_status
-    from curate.sources.address import path_of
     from recipes.app.tables import print_status
 
     with _friendly():
-        print_status(out, folder, read_status(path_of(folder)))
+        print_status(out, folder, read_status(place_of(folder)))
 
 
 @app.command()
@@ -176,11 +173,10 @@ def report(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="the page; OUT/report.html unless said")] = None,
 ) -> None:
     """Write the page that shows a run, with the probe's results if there are some."""
-    from curate.sources.address import path_of
     from recipes.app.report.page import write_report
 
     with _friendly():
-        path = write_report(path_of(folder), probe, output)
+        path = write_report(place_of(folder), probe, output)
     out.print(f"open {escape(str(path))}")
 
 
@@ -188,10 +184,9 @@ def report(
 def verify(folder: Annotated[str, typer.Argument(help="the folder of a finished run", metavar="OUT")]) -> None:
     """Check a corpus: every checksum, and that every document and character is accounted for."""
     from curate.run.verify import verify as faults_of
-    from curate.sources.address import path_of
 
     with _friendly():
-        faults = list(faults_of(path_of(folder)))
+        faults = list(faults_of(place_of(folder)))
     for fault in faults:
         err.print(escape(fault))
     if faults:
@@ -206,11 +201,10 @@ def why(
 ) -> None:
     """Tell what happened to one document: edits, the rule that ended it, or where it stands."""
     from curate.run.story import story
-    from curate.sources.address import path_of
 
     found = False
     with _friendly():
-        for event in story(path_of(folder), document):
+        for event in story(place_of(folder), document):
             found = True
             detail = ", ".join(f"{key} {value}" for key, value in event.detail.items() if value is not None)
             out.print(f"{escape(event.key)}  {event.stage}: [bold]{event.what}[/]  {escape(detail)}")
@@ -246,7 +240,7 @@ class _friendly:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        from curate.run.local import RunError, TaskError
+        from curate.run.engine import RunError, TaskError
 
         if isinstance(error, TaskError):
             fail(f"a unit failed, which no document explains: {error}", 1)

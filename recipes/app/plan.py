@@ -9,12 +9,13 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from curate.document import Document
 from curate.run.corpus import CorpusRun
+from curate.run.engine import Engine, all_cores
 from curate.run.folder import OutputFolder, check_format
-from curate.run.local import Engine, LocalEngine, all_cores
+from curate.run.local import LocalEngine
 from curate.run.store import files_below
 from curate.run.tasks import Part, readable
 from curate.run.unit import Pulse, Unit, manifest_path
@@ -210,7 +211,7 @@ def _few_injected(job: CorpusRun) -> tuple[list[Any], int, int]:
             people = min(people, INJECTED // 10)
             exposures = min(exposures, max(1, INJECTED // people))
             added = people * exposures
-            step = dataclasses.replace(step, people=people, exposures=exposures)
+            step = dataclasses.replace(cast(Any, step), people=people, exposures=exposures)
         steps.append(step)
     return steps, added, injected
 

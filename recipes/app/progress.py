@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from curate.run.local import Progress
+from curate.run.engine import Progress
 
 EVERY = 5.0
 """Seconds between two plain lines."""

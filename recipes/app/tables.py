@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from curate.run.local import all_cores
+from curate.run.engine import all_cores
 
 if TYPE_CHECKING:
     from curate.run.corpus import CorpusRun

@@ -3,8 +3,9 @@
     python tests/bench/engine.py [--input FILE ...] [--repeat 3] [--copies 2]
 
 All sides read the same files, apply the same steps and write the same text shards, byte for byte (checked). The bare
-loop is twelve lines in one process: no units, no manifests, no ledger, no stages kept, no protection against documents.
-Sides take turns; each figure is the best of `--repeat` whole processes, start and imports included. Prints one JSON line.
+loop is twelve lines in one process: no units, no manifests, no ledger, no stages kept, no protection against
+documents. Sides take turns; each figure is the best of `--repeat` whole processes, start and imports included. Prints
+one JSON line.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
     python tests/bench/ledger.py [--documents 1000000]
 
-Documents of 120 words each pass one rule that drops nine of ten and one edit that rewrites half of the others: once for
-each value of `keep_dropped`, and once through the same steps in a bare loop that keeps no account. Prints one JSON line.
+Documents of 120 words each pass one rule that drops nine of ten and one edit that rewrites half of the others: once
+for each value of `keep_dropped`, and once through the same steps in a bare loop that keeps no account. Prints one JSON
+line.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def write_inputs(folder: Path) -> None:
         (folder / "in" / partition.path.name).write_bytes(partition.path.read_bytes()[: pages[1].end])
     shutil.copy(SAMPLE / "questions.jsonl", folder / "questions.jsonl")
     question = json.loads((SAMPLE / "questions.jsonl").read_text().splitlines()[0])
-    words = "the of and that have with river hill stone water light house bridge garden winter letter".split()
+    words = ["the", "of", "and", "that", "have", "with", "river", "hill", "stone", "water", "light", "house"]
     for number in range(2):
         rows = []
         for place in range(400):
@@ -75,7 +75,7 @@ def write_inputs(folder: Path) -> None:
 def run(folder: Path, out: Path, workers: int = 2, split: int = 0, later: bool = False, shuffled: bool = False) -> dict:
     """The recipe in a process of its own; `split` in bytes, which the recipe counts in megabytes."""
     code = (
-        "import sys; from pathlib import Path; from recipes.app.build import corpus_run; from recipes.app.load import load\n"
+        "from pathlib import Path; from recipes.app.build import corpus_run; from recipes.app.load import load\n"
         "if __name__ == '__main__':\n"
         f" job = corpus_run(load('recipe.yaml'), Path({str(out)!r}), workers={workers})\n"
         f" job.split = {split}\n"

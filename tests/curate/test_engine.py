@@ -14,8 +14,8 @@ from engine_steps import Perilous, Trim, corpus_run, tree, write_corpus
 
 from curate.dedup import ExactDedup, MinHashDedup
 from curate.run.corpus import CorpusRun
+from curate.run.engine import RunError
 from curate.run.ledger import read_ledger, read_rows
-from curate.run.local import RunError
 from curate.run.publish import Publication, Rendering, VocabularyChoice
 from curate.shards.text import read_text_shard
 from curate.shards.tokens import TokenShards
@@ -112,8 +112,8 @@ def test_a_changed_threshold_runs_again_what_depends_on_it_and_nothing_before(tm
     first = corpus_run(inputs, tmp_path / "out", [Trim(), ExactDedup(), Perilous()]).execute()
     second = corpus_run(inputs, tmp_path / "out", [Trim(), ExactDedup(), Perilous(shortest=3)]).execute()
     # Left alone: 3 inputs, 3 files trimmed, 3 emitted, 8 buckets reduced, 2 texts and 2 parts of the ledger that the
-    # threshold leaves as they were. Done again: the decision on each file, the text and the ledger of the one in which the
-    # short document survives.
+    # threshold leaves as they were. Done again: the decision on each file, the text and the ledger of the one in which
+    # the short document survives.
     assert second["units"] == {"done": 5, "found_done": 21}
     assert second["documents"]["kept"] == first["documents"]["kept"] + 1
 
@@ -163,7 +163,7 @@ def test_an_added_file_leaves_the_units_of_the_others_alone(tmp_path):
     corpus_run(inputs, tmp_path / "out", [Trim(), Perilous()]).execute()
     (inputs / "a-first.jsonl").write_text('{"text": "a document in a file that comes before the others"}\n')
     again = corpus_run(inputs, tmp_path / "out", [Trim(), Perilous()]).execute()
-    stages = [path for path in (tmp_path / "out/manifests/stages").rglob("*.json")]
+    stages = list((tmp_path / "out/manifests/stages").rglob("*.json"))
     assert len(stages) == 4 and again["documents"]["kept"] == 58
     # Its own four units; the published files of the others have new numbers, and are written anew.
     assert again["units"] == {"done": 4 + 6, "found_done": 6}

@@ -8,8 +8,8 @@ import zstandard
 from engine_steps import Perilous, Trim, corpus_run, write_corpus
 
 from curate.dedup import ExactDedup
+from curate.run.engine import RunError
 from curate.run.ledger import COLUMNS, read_ledger, read_rows
-from curate.run.local import RunError
 from curate.run.status import read_status
 from curate.run.store import checksum
 from curate.run.story import story

@@ -1,0 +1,96 @@
+"""What an engine is: it maps units to their manifests, and tells how far it is. And how a run fails."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from curate.run.unit import Unit
+
+OnKill = Callable[[Unit, str, str], Unit]
+"""Called with a unit, the document that cost a worker its life, and the reason; returns the unit without it."""
+
+
+class RunError(Exception):
+    """A run cannot go on: what failed, and what would help."""
+
+
+class TaskError(RunError):
+    """A unit failed in a way that no document explains."""
+
+
+@dataclass
+class Progress:
+    """How far a group of units is. `documents` and `kept` count work of this run; `size` and `total_size` are bytes of
+    input, of all units that know theirs. `found` units were done before, and `found_size` is their share of `size`."""
+
+    label: str
+    tasks: int
+    total_size: int = 0
+    finished: int = 0
+    documents: int = 0
+    kept: int = 0
+    size: int = 0
+    found: int = 0
+    found_size: int = 0
+    started: float = field(default_factory=time.monotonic)
+    ended: float | None = None
+
+    def seconds(self) -> float:
+        return (self.ended or time.monotonic()) - self.started
+
+    def rate(self) -> float:
+        """Documents a second."""
+        return self.documents / max(self.seconds(), 1e-9)
+
+    def kept_share(self) -> float | None:
+        """Share of the documents seen that came out; None before the first."""
+        return self.kept / self.documents if self.documents else None
+
+    def left(self) -> float | None:
+        """Seconds to the end of the group, by bytes or else by units; None while nothing tells."""
+        if self.finished == self.tasks:
+            return 0.0
+        whole, done, before = self.tasks, self.finished, self.found
+        if self.total_size:
+            whole, done, before = self.total_size, self.size, self.found_size
+        worked = done - before
+        return (whole - done) * self.seconds() / worked if worked > 0 else None
+
+
+class Engine(Protocol):
+    """Runs units on `workers` workers."""
+
+    workers: int
+
+    def map(self, label: str, tasks: Sequence[Unit], on_kill: OnKill | None = None) -> list[dict[str, Any]]:
+        """The manifests of all units, in their order. Raises RunError when one fails, and no document is the reason."""
+        ...
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Treat a polite request to end (SIGTERM) like Ctrl-C, so that workers are stopped and the lock is given back."""
+    if threading.current_thread() is not threading.main_thread():
+        # Only the main thread may handle signals; a run started from another one ends with its process.
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def all_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

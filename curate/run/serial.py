@@ -1,0 +1,54 @@
+"""An engine without processes: for stores that live in this one (`memory://`), and for debuggers."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from curate.run.engine import OnKill, Progress
+from curate.run.unit import Pulse, Unit
+
+
+class SerialEngine:
+    """Runs units one after the other, here. A document that hangs or crashes takes the run with it."""
+
+    workers = 1
+
+    def __init__(self, on_progress: Callable[[Progress], None] | None = None) -> None:
+        self._on_progress = on_progress or (lambda progress: None)
+
+    def __enter__(self) -> SerialEngine:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        return None
+
+    @property
+    def peak_memory(self) -> int:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+    def map(self, label: str, tasks: Sequence[Unit], on_kill: OnKill | None = None) -> list[dict[str, Any]]:
+        progress = Progress(label, len(tasks), sum(task.size() for task in tasks))
+        pulse = _Counting(progress)
+        manifests = []
+        for task in tasks:
+            before = progress.size
+            manifests.append(task.run(pulse))
+            progress.finished += 1
+            progress.size = before + task.size()
+            if manifests[-1].get("skipped_unit"):
+                progress.found += 1
+                progress.found_size += task.size()
+            self._on_progress(progress)
+        return manifests
+
+
+class _Counting(Pulse):
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def count(self, *, size: int = 0, documents: int = 0, kept: int = 0) -> None:
+        self._progress.size += size
+        self._progress.documents += documents
+        self._progress.kept += kept
