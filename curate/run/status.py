@@ -33,22 +33,25 @@ class StatusFile:
         self._began = time.time()
         self._written = 0.0
         self._done: dict[str, dict[str, Any]] = {}
+        self._current: Progress | None = None
+        self._before: dict[str, Any] = {}
 
     def __call__(self, progress: Progress) -> None:
         if self._on_progress is not None:
             self._on_progress(progress)
-        row = {
+        if progress is not self._current:
+            # A round is two groups of units with one label: what emits, and what reduces.
+            self._current, self._before = progress, self._done.get(progress.label, {})
+        counts = {
             "units": progress.tasks,
             "finished": progress.finished,
             "documents": progress.documents,
             "kept": progress.kept,
             "size": progress.size,
             "total_size": progress.total_size,
-            "rate": progress.rate(),
-            "left": progress.left(),
         }
-        # A round is two groups of units with one label: what emits, and what reduces.
-        self._done[progress.label] = row
+        row = {name: value + self._before.get(name, 0) for name, value in counts.items()}
+        self._done[progress.label] = {**row, "rate": progress.rate(), "left": progress.left()}
         now = time.monotonic()
         if now - self._written >= self._every:
             self._written = now

@@ -68,6 +68,7 @@ def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit:
         limit=limit,
         max_loss=recipe.max_loss,
         workers=workers,
+        memory=recipe.engine.worker_memory,
         document_timeout=recipe.engine.document_timeout,
     )
 

@@ -99,6 +99,9 @@ class Engine(Strict):
 
     buckets: int = Field(8, ge=1, le=4096, description="into how many parts the records of a round are hashed")
     document_timeout: float = Field(60.0, gt=0, description="seconds after which a document that hangs is set aside")
+    worker_memory: int = Field(
+        2048, ge=256, description="MB after which a worker is stopped, and its document set aside"
+    )
     split: int = Field(64, ge=0, description="MB of a big input file that one worker reads at a time; 0: whole files")
 
 

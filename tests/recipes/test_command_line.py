@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -52,10 +53,72 @@ def test_a_run_ends_with_what_to_open_and_its_accounts(folder):
     assert (folder / "out" / "report.html").is_file()
 
 
-def test_a_dry_run_writes_nothing(folder):
-    result = goldsand("run", "small.yaml", "-o", "out", "--dry-run", cwd=folder)
-    assert result.returncode == 0 and "01-exact_dedup" in result.stdout
+def planned(result: subprocess.CompletedProcess[str]) -> dict[str, tuple[int, int]]:
+    """Label -> units, and those that are done."""
+    assert result.returncode == 0, result.stderr
+    found = {}
+    for line in result.stdout.splitlines():
+        row = re.match(r"(\S.*?) {2,}(\d+) +(\d+)\b", line)
+        if row:
+            found[row[1]] = (int(row[2]), int(row[3]))
+    return found
+
+
+def test_a_plan_says_what_would_be_done_and_writes_nothing(folder):
+    result = goldsand("plan", "small.yaml", "-o", "out", cwd=folder)
+    assert planned(result) == {
+        "inputs": (1, 0),
+        "gopher_quality": (1, 0),
+        "exact_dedup: text": (9, 0),
+        "exact_dedup": (1, 0),
+        "text shards": (1, 0),
+        "ledger": (1, 0),
+    }
+    for words in ("120 in the input", "time left: about", "MB a worker", "disk: about"):
+        assert words in result.stdout
     assert not (folder / "out").exists()
+
+
+def test_a_plan_knows_what_is_done_and_what_a_change_or_a_comment_would_cost(folder):
+    assert goldsand("run", "small.yaml", "-o", "out", cwd=folder).returncode == 0
+    recipe = folder / "small.yaml"
+    recipe.write_text("# a comment changes nothing\n" + RECIPE)
+    command = ("plan", "small.yaml", "-o", "out", "--sample", "0")
+    assert all(units == done for units, done in planned(goldsand(*command, cwd=folder)).values())
+    changed = planned(goldsand(*command, "--set", "exact_dedup.normalise=whitespace-and-case", cwd=folder))
+    assert {label for label, (units, done) in changed.items() if done == units} == {"inputs", "gopher_quality"}
+    assert goldsand("run", "small.yaml", "-o", "out", cwd=folder).stdout.count("14 units were already done") == 1
+
+
+def test_a_status_tells_a_running_a_finished_and_a_dead_run_apart(folder):
+    refused(goldsand("status", "out", cwd=folder), "no run was begun in out")
+    (folder / "slow.yaml").write_text(RECIPE.replace("in/*", "in/big/*"))
+    (folder / "in" / "big").mkdir()
+    rows = "".join(
+        json.dumps({"text": f"page {number} of the river and the hill " * 200}) + "\n" for number in range(800)
+    )
+    for number in range(12):
+        (folder / "in" / "big" / f"{number}.jsonl").write_text(rows)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [*GOLDSAND, "run", "slow.yaml", "-o", "out", "--workers", "1"]
+    process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while "gopher_quality" not in json.loads(_read(folder / "out" / "status.json") or "{}").get("progress", {}):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    running = goldsand("status", "out", cwd=folder).stdout
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert f"running (process {process.pid} on" in running and "waiting" in running
+    assert re.search(r"gopher_quality +\d+ +12 +[\d,]+ +[\d,]+ +[\d,]+ +(about|working)", running)
+    dead = goldsand("status", "out", cwd=folder).stdout
+    assert "out: died" in dead and "the same command goes on" in dead
+    assert goldsand("run", "slow.yaml", "-o", "out", cwd=folder).returncode == 0
+    assert "out: finished" in goldsand("status", "out", cwd=folder).stdout
+
+
+def _read(path: Path) -> str:
+    return path.read_text() if path.is_file() else ""
 
 
 @pytest.mark.parametrize(
@@ -131,7 +194,7 @@ def test_ctrl_c_leaves_a_folder_that_the_same_command_finishes(folder):
     command = [*GOLDSAND, "run", "small.yaml", "-o", "out", "--workers", "1"]
     process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while not (folder / "out" / "manifests" / "stages" / "00-gopher_quality" / "00000.json").exists():
+    while not list((folder / "out" / "manifests" / "stages" / "00-gopher_quality").glob("*.json")):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)

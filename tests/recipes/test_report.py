@@ -139,9 +139,9 @@ def test_damaged_files_are_named(tmp_path: Path):
         (tmp_path / "results.json").write_text(content)
         with pytest.raises(ValueError, match=r"results\.json is no list"):
             write_report(tmp_path, tmp_path)
-    (tmp_path / "ledger" / "00-read").mkdir(parents=True)
-    (tmp_path / "ledger" / "00-read" / "00000.jsonl.zst").write_bytes(b"no zstd")
-    with pytest.raises(ValueError, match=r"00000\.jsonl\.zst is damaged"):
+    (tmp_path / "ledger").mkdir()
+    (tmp_path / "ledger" / "00000.parquet").write_bytes(b"no columns")
+    with pytest.raises(ValueError, match=r"00000\.parquet is damaged"):
         write_report(tmp_path)
 
 
