@@ -69,7 +69,8 @@ class OutputFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             # Strangers are removed from a run's folders: a folder that no run made must not become one.
-            names = {one.name for one in self.path.iterdir()}
+            # (One that died at once leaves its lock, and a file that it was writing.)
+            names = {one.name for one in self.path.iterdir() if not one.name.endswith(TEMPORARY)}
             if names - {".lock"} and not names & {MARKER, "manifests"}:
                 raise RunError(f"{self.path} holds files that no run wrote; name a new or an empty folder")
             check_format(self.path)

@@ -1,18 +1,21 @@
-"""Kills a run at every named point and at random moments, resumes it, and compares every byte with an undisturbed run.
+"""Harms a run in every way that a machine can, resumes it, and compares every byte with an undisturbed run.
 
     python tests/bench/chaos.py [--kills 12] [--seed 0]
 
 Each named point kills a worker once and the parent once; then come `--kills` kills of the whole process group at
-moments drawn from `--seed`. The inputs hold bad lines, which must be set aside the same way each time. Prints one JSON
-line.
+moments drawn from `--seed`; then a disk that is full in several places (a small tmpfs, where one can be mounted), an
+output that is read-only, and a second run on a folder that is held. The inputs hold bad lines, a cut-off gzip file and
+half a WARC record, which must be set aside the same way each time. Prints one JSON line.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,33 +35,61 @@ steps:
 output: {tokenizer: {kind: joint, size: 300}, tokens: {bare: {}, tagged: {domain: special}}}
 max_loss: 1
 """
-BAD_LINES = 4
-WORDS = "the of and that have with river hill stone water light house".split()  # noqa: SIM905
+WORDS = ["the", "of", "and", "that", "have", "with", "river", "hill", "stone", "water", "light", "house"]
+BAD_INPUTS = 4 + 4 + 1 + 1 + 1
+"""Lines that are no JSON, lines that are no UTF-8, a cut-off gzip, half a WARC record, a file of no known kind."""
+
+
+def page(number: int, place: int) -> str:
+    draw = random.Random(place if place % 10 == 0 else number * 1000 + place)
+    return " ".join(draw.choices(WORDS, k=80)) + "."
 
 
 def prepare(folder: Path) -> None:
-    """Four files of pages, a tenth of them copies of another file's; each ends in a line that is no JSON."""
-    (folder / "in").mkdir(parents=True)
+    """Four files of pages, a tenth of them copies of another file's, with bad lines; and three broken files."""
+    inputs = folder / "in"
+    inputs.mkdir(parents=True)
     (folder / "recipe.yaml").write_text(RECIPE)
     for number in range(4):
-        rows = []
-        for place in range(150):
-            draw = random.Random(place if place % 10 == 0 else number * 1000 + place)
-            text = " ".join(
-                draw.choices(
-                    ["the", "of", "and", "that", "have", "with", "river", "hill", "stone", "water", "light", "house"],
-                    k=80,
-                )
-            )
-            rows.append(json.dumps({"text": f"{text}.", "url": f"https://site{place % 7}.example/{number}"}))
-        (folder / "in" / f"{number}.jsonl").write_text("\n".join([*rows, '{"text": ']) + "\n")
+        rows = [
+            json.dumps({"text": page(number, place), "url": f"https://site{place % 7}.example/{number}"}).encode()
+            for place in range(150)
+        ]
+        rows.insert(70, b'{"text": "\xff\xfe broken"}')
+        (inputs / f"{number}.jsonl").write_bytes(b"\n".join([*rows, b'{"text": ']) + b"\n")
+    lines = "".join(json.dumps({"text": page(9, place)}) + "\n" for place in range(1, 90)).encode()
+    packed = gzip.compress(lines, mtime=0)
+    (inputs / "cut-off.jsonl.gz").write_bytes(packed[: len(packed) // 2])
+    body = page(10, 1).encode()
+    whole = b"WARC/1.0\r\nWARC-Type: conversion\r\nContent-Length: %d\r\n\r\n%s\r\n\r\n" % (len(body), body)
+    (inputs / "half.warc").write_bytes(whole + whole[: len(whole) // 2])
+    (inputs / "noise.bin").write_bytes(random.Random(0).randbytes(5000))
 
 
-def start(folder: Path, out: str, failpoint: str = "") -> subprocess.Popen[bytes]:
+def start(folder: Path, out: str, failpoint: str = "") -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "recipes.app.cli", "run", "recipe.yaml", "-o", out, "--workers", "2"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "GOLDSAND_FAILPOINT": failpoint}
-    quiet = subprocess.DEVNULL
-    return subprocess.Popen(command, cwd=folder, env=environment, stdout=quiet, stderr=quiet, start_new_session=True)
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit code and what was said, when the process is over."""
+    said = process.communicate(timeout=120)[1]
+    return process.returncode, said
+
+
+def finish(folder: Path, out: str) -> None:
+    """The same command again, undisturbed: it must succeed."""
+    code, said = ended(start(folder, out))
+    assert code == 0, said
 
 
 def content(out: Path) -> dict[str, bytes]:
@@ -66,7 +97,7 @@ def content(out: Path) -> dict[str, bytes]:
     found = {}
     for path in sorted(out.rglob("*")):
         name = str(path.relative_to(out))
-        if path.is_file() and name not in ("summary.json", "report.html", ".lock", "kills.jsonl"):
+        if path.is_file() and "/" in name:
             found[name] = path.read_bytes()
             if name.startswith("manifests/"):
                 manifest = json.loads(found[name])
@@ -88,12 +119,57 @@ def different(one: dict[str, bytes], other: dict[str, bytes]) -> int:
 def killed_at(folder: Path, out: str, point: str, victim: str) -> None:
     """One run that dies at a named point, then the same command again. Raises AssertionError when it did not."""
     once = folder / f"{out}.once"
-    process = start(folder, out, f"{point}:{victim}:{once}")
-    code = process.wait(timeout=120)
+    code, _ = ended(start(folder, out, f"{point}:{victim}:{once}"))
     assert once.exists(), f"'{point}' was never reached"
     # A run outlives its worker; nothing outlives its parent.
     assert code == (0 if victim == "worker" else -signal.SIGKILL), f"'{point}', {victim}: exit {code}"
-    assert start(folder, out).wait(timeout=120) == 0
+    finish(folder, out)
+
+
+def refused(folder: Path, out: str, words: str) -> None:
+    code, said = ended(start(folder, out))
+    assert code == 2 and words in said and "Traceback" not in said, (code, said)
+
+
+def second_run(folder: Path) -> str:
+    """Two runs on one folder: the second is refused and told who holds it; the first, held up meanwhile, ends well."""
+    first = start(folder, "held")
+    lock = folder / "held" / ".lock"
+    while not lock.is_file() or lock.read_text() != str(first.pid):
+        time.sleep(0.01)
+    os.killpg(first.pid, signal.SIGSTOP)
+    refused(folder, "held", f"another run (process {first.pid})")
+    os.killpg(first.pid, signal.SIGCONT)
+    assert ended(first)[0] == 0
+    return "held"
+
+
+def mounted(place: Path, size: int) -> bool:
+    """A tmpfs of that many bytes at `place`, or a new size for the one that is there; False where nobody may mount."""
+    how = f"remount,size={size}" if place.is_mount() else f"size={size}"
+    place.mkdir(exist_ok=True)
+    return not subprocess.run(["mount", "-t", "tmpfs", "-o", how, "none", str(place)], capture_output=True).returncode
+
+
+def full_and_read_only(folder: Path, needed: int) -> int:
+    """A run on a disk that is full four times, each time later, then read-only, then neither; returns the harms."""
+    disk = folder / "disk"
+    if not mounted(disk, int(needed * 0.1)):
+        return 0
+    harms = 0
+    try:
+        for share in (0.1, 0.3, 0.5, 0.8):
+            mounted(disk, int(needed * share))
+            refused(folder, "disk/out", "No space left on device")
+            harms += 1
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        refused(folder, "disk/out", "Read-only file system")
+        subprocess.run(["mount", "-o", f"remount,rw,size={needed * 4}", str(disk)], check=True)
+        finish(folder, "disk/out")
+        shutil.copytree(disk / "out", folder / "full")
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    return harms + 1
 
 
 def main() -> None:
@@ -108,33 +184,45 @@ def main() -> None:
         folder = Path(name)
         prepare(folder)
         began = time.monotonic()
-        assert start(folder, "calm").wait(timeout=120) == 0
+        finish(folder, "calm")
         lasted = time.monotonic() - began
         calm = content(folder / "calm")
-        kept = json.loads((folder / "calm" / "summary.json").read_text())["documents"]["kept"]
-        survived = lost = wrong = 0
+        account = documents(folder / "calm")
+        assert account["unreadable"] == BAD_INPUTS, account
         outs = []
+        kills = 0
         for number, (point, victim) in enumerate((point, victim) for point in POINTS for victim in VICTIMS):
             killed_at(folder, f"point-{number}", point, victim)
             outs.append(f"point-{number}")
-            survived += 1
+            kills += 1
         draw = random.Random(given.seed)
         for _ in range(given.kills):
             process = start(folder, "random")
             time.sleep(draw.uniform(0.2, lasted))
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait(timeout=120)
-            survived += 1
-        if given.kills:
-            assert start(folder, "random").wait(timeout=120) == 0
-            outs.append("random")
-        for out in outs:
-            wrong += different(calm, content(folder / out))
-            lost += abs(kept - json.loads((folder / out / "summary.json").read_text())["documents"]["kept"])
-    line = {"kills_survived": survived, "bad_inputs": BAD_LINES, "documents_lost": lost, "bytes_different": wrong}
+            ended(process)
+            kills += 1
+        finish(folder, "random")
+        outs += ["random", second_run(folder)]
+        blocks = sum(-(-path.stat().st_size // 4096) * 4096 for path in (folder / "calm").rglob("*") if path.is_file())
+        harms = full_and_read_only(folder, blocks)
+        outs += ["full"] if harms else []
+        line = {
+            "kills_survived": kills,
+            "full_or_read_only_survived": harms,
+            "bad_inputs": account["unreadable"],
+            "documents_lost": sum(
+                abs(documents(folder / out)[what] - account[what]) for out in outs for what in account
+            ),
+            "bytes_different": sum(different(calm, content(folder / out)) for out in outs),
+        }
     print(json.dumps(line))
-    sys.exit(bool(lost or wrong))
+    sys.exit(bool(line["documents_lost"] or line["bytes_different"]))
+
+
+def documents(out: Path) -> dict[str, int]:
+    return json.loads((out / "summary.json").read_text())["documents"]
 
 
 if __name__ == "__main__":

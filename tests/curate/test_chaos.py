@@ -14,9 +14,11 @@ def test_no_kill_costs_a_document_or_changes_a_byte():
     result = subprocess.run([sys.executable, str(BENCH), "--kills", "3"], capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
     line = json.loads(result.stdout)
+    # A small disk can be mounted by root alone; elsewhere that part says 0.
+    assert line.pop("full_or_read_only_survived") in (0, 5)
     assert line == {
         "kills_survived": len(POINTS) * len(VICTIMS) + 3,
-        "bad_inputs": 4,
+        "bad_inputs": 11,
         "documents_lost": 0,
         "bytes_different": 0,
     }
