@@ -16,7 +16,8 @@ import signal
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ from typing import Any
 from curate.run.engine import OnKill, Progress, RunError, TaskError
 from curate.run.unit import READING, Pulse, Unit
 
-KEY_BYTES = 1024
+KEY_BYTES = 1 << 14
+"""Room for the longest path there is, escaped, and an offset."""
+
 POLL = 0.1
 HOPELESS = 3
 """Deaths of a unit outside any document after which it is given up."""
@@ -38,10 +41,40 @@ OUT_OF_MEMORY = 86
 BACKSTOP = 1 << 30
 """Bytes above its limit at which the system refuses a worker more: for what grows faster than the parent looks."""
 
+FROM_OUTSIDE = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT")
+"""Signals that others send (a person, a scheduler, a system short of memory): no sign of a bad document, at first."""
 
-def _work(channel: Any, shared: _Shared, limit: int | None) -> None:
+_POLITE = {signal.SIGINT, signal.SIGTERM}
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Requests to end wait: a worker that is being started must not get them, nor be left half made."""
+    # It unblocks the signals when it starts, so it must have been started before.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _POLITE)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _die_with(parent: int) -> None:
+    """Linux: a worker never outlives its run. One that is killed cannot stop its workers, and what they wrote on would
+    meet what the next run writes."""
+    import ctypes
+
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _work(channel: Any, shared: _Shared, limit: int | None, parent: int) -> None:
     """A worker's whole life: take a unit, do it, answer. Ctrl-C is the parent's business."""
+    _die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _POLITE)
     if limit is not None:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_DATA, (limit + BACKSTOP, resource.RLIM_INFINITY))
@@ -68,7 +101,9 @@ def _work(channel: Any, shared: _Shared, limit: int | None) -> None:
                 "curate",
                 "synth",
             )
-            answer = ("system", str(error)) if told else ("failed", (repr(error), traceback.format_exc()))
+            where = f" (in hand: {shared.in_hand})" if shared.in_hand else ""
+            fault = (f"{error!r}{where}", traceback.format_exc())
+            answer = ("system", str(error)) if told else ("failed", fault)
         pulse.hold(None)
         channel.send(answer)
 
@@ -82,6 +117,13 @@ class _Shared:
         self.documents = context.RawValue("Q", 0)
         self.kept = context.RawValue("Q", 0)
         self.size = context.RawValue("Q", 0)
+
+    @property
+    def in_hand(self) -> str:
+        return bytes(self.key.value).decode("utf-8", "replace")
+
+    def counts(self) -> tuple[int, int, int]:
+        return self.documents.value, self.kept.value, self.size.value
 
 
 class _SharedPulse(Pulse):
@@ -107,34 +149,27 @@ class _Worker:
     def __init__(self, context: Any, limit: int | None) -> None:
         self.shared = _Shared(context)
         self.channel, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, self.shared, limit), daemon=True)
+        self.process = context.Process(target=_work, args=(theirs, self.shared, limit, os.getpid()), daemon=True)
         self.process.start()
         theirs.close()
         self.task: int | None = None
         self._signs = 0
-        self._counted = [0, 0]
-        self._size_before = 0
+        self._before = (0, 0, 0)
         self._since = time.monotonic()
 
     @property
     def in_hand(self) -> str:
-        return bytes(self.shared.key.value).decode("utf-8", "replace")
+        return self.shared.in_hand
 
     def begin(self, task: int) -> None:
         self.task = task
         self._since = time.monotonic()
-        self._size_before = self.shared.size.value
+        self._before = self.shared.counts()
 
-    def read(self) -> int:
-        """Bytes of the unit in hand that were read so far."""
-        return self.shared.size.value - self._size_before
-
-    def news(self) -> tuple[int, int]:
-        """Documents seen and kept since the last look."""
-        now = [self.shared.documents.value, self.shared.kept.value]
-        found = (now[0] - self._counted[0], now[1] - self._counted[1])
-        self._counted = now
-        return found
+    def done(self) -> tuple[int, int, int]:
+        """Documents seen and kept, and bytes read, of the last unit it was given."""
+        documents, kept, size = (now - before for now, before in zip(self.shared.counts(), self._before, strict=True))
+        return documents, kept, size
 
     def memory(self) -> tuple[int, int]:
         """Resident memory in bytes, now and at most; zeros where the system does not tell (no /proc)."""
@@ -184,6 +219,7 @@ class LocalEngine:
         # Spawned, not forked: a worker never inherits threads, locks or the state of a library.
         self._context = multiprocessing.get_context("spawn")
         self._pool: list[_Worker] = []
+        self._suspected: set[tuple[str, str]] = set()
 
     def __enter__(self) -> LocalEngine:
         return self
@@ -201,9 +237,10 @@ class LocalEngine:
         deaths = [0] * len(pending)
         queue = deque(range(len(pending)))
         progress = Progress(label, len(pending), sum(sizes))
-        done = 0
+        finished = [0, 0, 0]
         while len(self._pool) < min(self.workers, len(pending)):
-            self._pool.append(_Worker(self._context, self._limit))
+            with _uninterrupted():
+                self._pool.append(_Worker(self._context, self._limit))
         while progress.finished < len(pending):
             for worker in list(self._pool):
                 if worker.task is None and queue:
@@ -214,14 +251,12 @@ class LocalEngine:
                 number = worker.task
                 assert number is not None
                 answer = self._answer(worker)
-                documents, kept = worker.news()
-                progress.documents += documents
-                progress.kept += kept
                 if answer is not None and answer[0] == "done":
                     manifest = results[number] = answer[1]
                     worker.task = None
                     progress.finished += 1
-                    done += sizes[number]
+                    documents, kept, _ = worker.done()
+                    finished = [finished[0] + documents, finished[1] + kept, finished[2] + sizes[number]]
                     if manifest.get("skipped_unit"):
                         progress.found += 1
                         progress.found_size += sizes[number]
@@ -232,7 +267,9 @@ class LocalEngine:
                     pending[number] = self._spared(pending[number], worker.in_hand, reason, deaths[number], on_kill)
                     self._replace(worker)
                     queue.appendleft(number)
-            progress.size = done + sum(worker.read() for worker in self._pool if worker.task is not None)
+            # Of a unit that is tried again, what was done before does not count.
+            current = [worker.done() for worker in self._pool if worker.task is not None]
+            progress.documents, progress.kept, progress.size = map(sum, zip(finished, *current, strict=True))
             if progress.finished == progress.tasks:
                 progress.ended = time.monotonic()
             self._on_progress(progress)
@@ -240,16 +277,18 @@ class LocalEngine:
 
     def _give(self, worker: _Worker, queue: deque[int], pending: Sequence[Unit]) -> None:
         """Hand the next unit to an idle worker, or replace a worker that died while it was idle."""
+        worker.begin(queue[0])
         try:
             worker.channel.send(pending[queue[0]])
         except OSError:
             self._replace(worker)
             return
-        worker.begin(queue.popleft())
+        queue.popleft()
 
     @staticmethod
     def _answer(worker: _Worker) -> tuple[str, Any] | None:
-        with contextlib.suppress(EOFError, ConnectionResetError):
+        # One that died while it answered leaves half an answer.
+        with contextlib.suppress(EOFError, OSError):
             if worker.channel.poll():
                 return worker.channel.recv()
         return None
@@ -260,8 +299,7 @@ class LocalEngine:
             code = worker.process.exitcode or 0
             if code == OUT_OF_MEMORY:
                 return self._too_much()
-            name = signal.Signals(-code).name if code < 0 else ""
-            return f"killed its process ({name})" if code < 0 else f"ended its process (exit {code})"
+            return _killed_by(signal.Signals(-code).name) if code < 0 else f"ended its process (exit {code})"
         now, peak = worker.memory()
         self.peak_memory = max(self.peak_memory, peak)
         if self._limit is not None and now > self._limit:
@@ -271,15 +309,20 @@ class LocalEngine:
         return ""
 
     def _too_much(self) -> str:
-        return f"needed more than {(self._limit or 0) >> 20} MB of memory"
+        return f"needed more {'' if self._limit is None else f'than {self._limit >> 20} MB of '}memory"
 
     def _replace(self, worker: _Worker) -> None:
         worker.stop()
-        self._pool[self._pool.index(worker)] = _Worker(self._context, self._limit)
+        with _uninterrupted():
+            self._pool[self._pool.index(worker)] = _Worker(self._context, self._limit)
 
     def _spared(self, unit: Unit, key: str, reason: str, deaths: int, on_kill: OnKill | None) -> Unit:
         """The unit to try again after it cost a worker its life: without the document in hand, if there was one."""
         if key not in ("", READING) and on_kill is not None:
+            outside = any(reason == _killed_by(name) for name in FROM_OUTSIDE)
+            if outside and (unit.name, key) not in self._suspected:
+                self._suspected.add((unit.name, key))
+                return unit
             return on_kill(unit, key, reason)
         if reason == self._too_much():
             raise RunError(
@@ -292,6 +335,10 @@ class LocalEngine:
                 " needs `if __name__ == '__main__':` around the call"
             )
         return unit
+
+
+def _killed_by(name: str) -> str:
+    return f"killed its process ({name})"
 
 
 def _error(task: Unit, answer: tuple[str, Any]) -> RunError:

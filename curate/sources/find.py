@@ -88,7 +88,12 @@ def _files(item: Input) -> tuple[Sequence[tuple[Path | UPath, str]], bool]:
 
         return remote_files(item.name, path)
     root, files, named = _local_files(item, path)
-    return [(one, one.relative_to(root).as_posix()) for one in files], named
+    return [(one, _told(one.relative_to(root))) for one in files], named
+
+
+def _told(path: Path) -> str:
+    """A path as keys tell it. A name of bytes that are no UTF-8 is one on disk only: they are escaped."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 
 
 def _local_files(item: Input, path: Path) -> tuple[Path, list[Path], bool]:

@@ -1,0 +1,153 @@
+"""Steps that do on demand whatever a document can do to the process that reads it; what a text begins with says what.
+
+Where a step is given a `diary`, every document that begins something leaves a line there: who met it, and how often.
+"""
+
+import ctypes
+import os
+import re
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from curate import Check, CorpusStep, Document, Drop, Edit, Record, Round, Rule, param
+from curate.step import partition_key
+
+
+class Bottomless:
+    """Its representation asks for its representation, through C."""
+
+    def __repr__(self) -> str:
+        return repr([self])
+
+
+def hang() -> None:
+    time.sleep(3600)
+
+
+def spin() -> None:
+    """A pattern that takes exponential time, in C, without ever giving up the interpreter's lock."""
+    re.match(r"(a+)+$", "a" * 60 + "b")
+
+
+def grow() -> None:
+    taken = bytearray()
+    while True:
+        taken += bytes(10 << 20)
+
+
+def grow_arrays() -> None:
+    import numpy as np
+
+    taken = []
+    while True:
+        taken.append(np.ones(10 << 17))
+
+
+def crash() -> None:
+    ctypes.string_at(0)
+
+
+def recurse() -> None:
+    sys.setrecursionlimit(10**9)
+    repr(Bottomless())
+
+
+def refuse() -> None:
+    raise MemoryError
+
+
+PERILS = {
+    "HANG": hang,
+    "SPIN": spin,
+    "GROW": grow,
+    "ARRAYS": grow_arrays,
+    "TERABYTE": lambda: bytearray(10**12),
+    "REFUSE": refuse,
+    "CRASH": crash,
+    "RECURSE": recurse,
+    "EXIT": lambda: os._exit(7),
+    "LEAVE": lambda: sys.exit(3),
+    "RAISE": lambda: [][1],
+}
+
+
+def meet(text: str, diary: str) -> None:
+    """Does what the text's first word asks for. WAIT goes on once a file `go` stands beside the diary."""
+    word = text.split(" ", 1)[0]
+    if diary and (word in PERILS or word == "WAIT"):
+        with Path(diary).open("a") as stream:
+            stream.write(f"{word} {os.getpid()}\n")
+    if word == "WAIT":
+        while not Path(diary).with_name("go").exists():
+            time.sleep(0.01)
+    if word in PERILS:
+        PERILS[word]()
+
+
+@dataclass(frozen=True)
+class Peril(Rule):
+    """Meets each document, and keeps it if it lives."""
+
+    name = "peril"
+    diary: str = param("", "a file")
+
+    def checks(self, document: Document) -> Iterator[Check]:
+        meet(document.text, self.diary)
+        return iter(())
+
+
+@dataclass(frozen=True)
+class Mark(Edit):
+    """Puts a sign in front of every text."""
+
+    name = "mark"
+    sign: str = param("+", "what to put")
+
+    def edit(self, document: Document) -> str:
+        return self.sign + document.text
+
+
+class PerilousRound(Round):
+    name = "meet"
+
+    def __init__(self, step: "PerilousCorpus") -> None:
+        self.step = step
+
+    def emit_documents(self, documents: Iterable[tuple[int, Document]], partition: int) -> Iterator[Record]:
+        for place, document in documents:
+            if self.step.at == "emit":
+                meet(document.text, self.step.diary)
+            yield partition_key(partition), place.to_bytes(8, "big")
+
+    def reduce(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
+        if self.step.at == "reduce":
+            grow()
+        for value in values:
+            yield key, value
+
+
+@dataclass(frozen=True)
+class PerilousCorpus(CorpusStep):
+    """Keeps the documents that its round has seen; meets them in one half of the round, or when it decides."""
+
+    name = "perilous_corpus"
+    at: str = param("emit", "where", choices=("emit", "reduce", "decide"))
+    diary: str = param("", "a file")
+
+    def rounds(self) -> list[Round]:
+        return [PerilousRound(self)]
+
+    def decide(
+        self, documents: Iterable[tuple[int, Document]], values: list[bytes], partition: int
+    ) -> Iterator[Document | Drop]:
+        seen = {int.from_bytes(value, "big") for value in values}
+        for place, document in documents:
+            if self.at == "decide":
+                meet(document.text, self.diary)
+            if place in seen:
+                yield document
+            else:
+                yield Drop(document, self.name, "unseen", place)

@@ -1,0 +1,340 @@
+"""Whatever a document does to its process, it costs that document alone; and a run can be interrupted at any time."""
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from engine_steps import PUBLISHED, Trim, corpus_run, tree, write_corpus
+from hostile_steps import PERILS, Mark, Peril, PerilousCorpus
+
+from curate.dedup import ExactDedup
+from curate.run.corpus import CorpusRun
+from curate.run.engine import Progress, RunError, TaskError
+from curate.run.ledger import read_rows
+from curate.run.serial import SerialEngine
+from curate.run.store import TEMPORARY
+from curate.run.verify import verify
+from curate.shards.text import read_text_shard
+
+ROOT = Path(__file__).parents[2]
+TOO_MUCH = "needed more than 500 MB of memory"
+ENDS = {
+    "HANG": "took longer than 1 s",
+    "SPIN": "took longer than 1 s",
+    "GROW": TOO_MUCH,
+    "ARRAYS": TOO_MUCH,
+    "TERABYTE": TOO_MUCH,
+    "REFUSE": TOO_MUCH,
+    "CRASH": "killed its process (SIGSEGV)",
+    "RECURSE": "killed its process (SIGSEGV)",
+    "EXIT": "ended its process (exit 7)",
+    "LEAVE": "ended its process (exit 3)",
+}
+
+
+def write_perils(folder: Path, words: list[str]) -> Path:
+    """Two files in which each peril stands between two neighbours; the first file begins with one, both end in one."""
+    folder.mkdir(parents=True)
+    for number, chosen in enumerate((words[::2], words[1::2])):
+        texts = [f"neighbour {number} {place}" for place in range(len(chosen) + 1 - number)]
+        mixed = [text for pair in zip([f"{word} !" for word in chosen], texts, strict=False) for text in pair]
+        mixed += [f"{chosen[-1]} again"]
+        (folder / f"{number}.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in mixed))
+    return folder
+
+
+def texts_of(out: Path) -> list[str]:
+    return [row["text"] for path in sorted((out / "text").iterdir()) for row in read_text_shard(path)]
+
+
+def kills_of(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / "kills.jsonl").read_text().splitlines()]
+
+
+def hostile(inputs: Path, out: Path, steps: list, **options) -> CorpusRun:
+    return corpus_run(inputs, out, steps, **{"document_timeout": 1.0, "memory": 500, **options})
+
+
+@pytest.fixture(scope="module")
+def survived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path, dict]:
+    root = tmp_path_factory.mktemp("survived")
+    inputs = write_perils(root / "in", list(ENDS))
+    summary = hostile(inputs, root / "out", [Peril(str(root / "diary")), Mark()]).execute()
+    return inputs, root / "out", root / "diary", summary
+
+
+def test_every_way_to_end_a_process_is_tried():
+    assert ENDS.keys() == PERILS.keys() - {"RAISE"}
+
+
+def test_a_document_that_ends_its_process_costs_itself_alone(survived):
+    inputs, out, _, summary = survived
+    given = [json.loads(line)["text"] for path in sorted(inputs.iterdir()) for line in path.open()]
+    perils = [text for text in given if text.split()[0] in ENDS]
+    assert texts_of(out) == [f"+{text}" for text in given if text not in perils]
+    account = summary["documents"]
+    assert (account["input"], account["unreadable"], account["dropped"]) == (len(given), len(perils), 0)
+    assert list(verify(out)) == []
+
+
+def test_what_ended_a_process_is_kept_aside_with_its_text_and_its_error(survived):
+    inputs, out, _, _ = survived
+    rows = [row for path in sorted((out / "quarantine").rglob("*.zst")) for row in read_rows(path)]
+    assert len(rows) == len(ENDS) + 2
+    for row in rows:
+        name, offset = row["key"].removeprefix("crawl/").split("@")
+        text = json.loads((inputs / name).read_bytes()[int(offset) :].splitlines()[0])["text"]
+        assert row["error"] == ENDS[text.split()[0]]
+        assert base64.b64decode(row["raw_base64"]).decode() == text
+    assert {(kill["key"], kill["reason"]) for kill in kills_of(out)} == {(row["key"], row["error"]) for row in rows}
+
+
+def test_no_later_run_meets_a_document_that_ended_a_process(survived):
+    inputs, out, diary, summary = survived
+    met = diary.read_text()
+    # Each one killed once; nobody blamed a neighbour.
+    assert Counter(line.split()[0] for line in met.splitlines()) == Counter(
+        [*ENDS, *(json.loads(path.read_text().splitlines()[-1])["text"].split()[0] for path in inputs.iterdir())]
+    )
+    again = hostile(inputs, out, [Peril(str(diary)), Mark()], document_timeout=60.0).execute()
+    assert again["units"]["done"] == 0 and again["documents"] == summary["documents"]
+    changed = hostile(inputs, out, [Peril(str(diary)), Mark("-")], document_timeout=60.0).execute()
+    assert changed["units"]["done"] > 0 and changed["documents"] == summary["documents"]
+    assert all(text.startswith("-neighbour") for text in texts_of(out)) and list(verify(out)) == []
+    assert diary.read_text() == met
+
+
+@pytest.mark.parametrize("at", ["emit", "decide"])
+def test_a_document_may_hang_or_crash_in_a_round_and_when_a_step_decides(tmp_path, at):
+    inputs = write_perils(tmp_path / "in", ["HANG", "CRASH"])
+    summary = hostile(inputs, tmp_path / "out", [Trim(), PerilousCorpus(at, str(tmp_path / "diary"))]).execute()
+    assert sorted(texts_of(tmp_path / "out")) == ["neighbour 0 0", "neighbour 1 0"]
+    assert summary["documents"]["unreadable"] == 4 and summary["documents"]["dropped"] == 0
+    assert {kill["round"] for kill in kills_of(tmp_path / "out")} == {0 if at == "emit" else None}
+    assert list(verify(tmp_path / "out")) == []
+    met = (tmp_path / "diary").read_text()
+    assert sorted(line.split()[0] for line in met.splitlines()) == ["CRASH", "CRASH", "HANG", "HANG"]
+    again = hostile(inputs, tmp_path / "out", [Trim(), PerilousCorpus(at, str(tmp_path / "diary"))]).execute()
+    assert again["units"]["done"] == 0 and (tmp_path / "diary").read_text() == met
+
+
+def test_a_file_whose_name_is_no_text_loses_its_document_like_any_other(tmp_path):
+    name = os.fsdecode(b"caf\xe9-" + "ß".encode() * 90 + b".jsonl")
+    inputs = tmp_path / "in" / ("long" * 50) / ("long" * 50) / ("long" * 50) / ("long" * 50) / ("long" * 50)
+    inputs.mkdir(parents=True)
+    (inputs / name).write_text('{"text": "CRASH !"}\n{"text": "neighbour"}\n')
+    summary = hostile(tmp_path / "in", tmp_path / "out", [Peril()]).execute()
+    assert (summary["documents"]["kept"], summary["documents"]["unreadable"]) == (1, 1)
+    assert list(verify(tmp_path / "out")) == []
+
+
+def test_memory_that_no_document_takes_ends_the_run_with_the_unit_the_bound_and_the_remedy(tmp_path):
+    inputs = write_corpus(tmp_path / "in", files=1)
+    said = r"rounds/.*/reduce-0000\d needed more than 500 MB.*engine\.worker_memory"
+    with pytest.raises(RunError, match=said):
+        hostile(inputs, tmp_path / "out", [PerilousCorpus("reduce")], buckets=2).execute()
+    assert not list((tmp_path / "out").rglob(f"*{TEMPORARY}"))
+
+
+def test_a_fault_in_a_step_ends_the_run_and_names_the_document_in_hand(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jsonl").write_text('{"text": "neighbour"}\n{"text": "RAISE !"}\n')
+    with pytest.raises(TaskError, match=r"IndexError.*crawl/a\.jsonl@22"):
+        hostile(tmp_path / "in", tmp_path / "out", [Peril()]).execute()
+
+
+def meanwhile(act: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=act, daemon=True)
+    thread.start()
+    return thread
+
+
+def lines_of(diary: Path, count: int, seconds: float = 30) -> Iterator[list[str]]:
+    """The diary's lines in words, once there are so many."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        lines = diary.read_text().splitlines() if diary.exists() else []
+        if len(lines) >= count:
+            return iter([line.split() for line in lines])
+        time.sleep(0.01)
+    raise AssertionError(f"{diary} has no {count} lines after {seconds} s")
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_worker_that_somebody_else_kills_is_replaced_and_a_document_is_blamed_the_second_time(tmp_path, times):
+    """The system kills one of several when memory is short: that one's document need not be the culprit."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jsonl").write_text('{"text": "before"}\n{"text": "WAIT !"}\n{"text": "after"}\n')
+    diary = tmp_path / "diary"
+
+    def kill() -> None:
+        for number in range(1, times + 1):
+            (*_, (_, process)) = lines_of(diary, number)
+            os.kill(int(process), signal.SIGKILL)
+        (tmp_path / "go").touch()
+
+    killer = meanwhile(kill)
+    hostile(tmp_path / "in", tmp_path / "out", [Peril(str(diary))], document_timeout=20.0).execute()
+    killer.join()
+    if times == 1:
+        assert texts_of(tmp_path / "out") == ["before", "WAIT !", "after"]
+        assert not (tmp_path / "out" / "kills.jsonl").exists()
+    else:
+        assert texts_of(tmp_path / "out") == ["before", "after"]
+        assert [kill["reason"] for kill in kills_of(tmp_path / "out")] == ["killed its process (SIGKILL)"]
+
+
+COMMAND = """\
+import sys
+from curate.step import register
+register("peril", "hostile_steps:Peril")
+from recipes.app.cli import main
+if __name__ == "__main__":
+    main()
+"""
+
+
+def started(folder: Path) -> subprocess.Popen[str]:
+    """`goldsand run` on a recipe of which two workers wait, each with a document in hand."""
+    inputs = folder / "in"
+    if not inputs.exists():
+        inputs.mkdir()
+        for name in ("a", "b", "c"):
+            (inputs / f"{name}.jsonl").write_text('{"text": "before"}\n{"text": "WAIT !"}\n{"text": "after"}\n')
+        (folder / "command.py").write_text(COMMAND)
+        recipe = {
+            "name": "waits",
+            "inputs": [{"path": "in"}],
+            "steps": [{"peril": {"diary": str(folder / "diary")}}],
+        }
+        (folder / "recipe.yaml").write_text(json.dumps(recipe))
+    paths = [str(Path(__file__).parent), str(ROOT)]
+    return subprocess.Popen(
+        [sys.executable, "command.py", "run", "recipe.yaml", "-o", "out", "--workers", "2"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def alive(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+@pytest.mark.parametrize(
+    "whom, sent, code",
+    [
+        ("group", signal.SIGINT, 130),
+        ("parent", signal.SIGINT, 130),
+        ("parent", signal.SIGTERM, 130),
+        ("group", signal.SIGTERM, 130),
+        ("parent", signal.SIGKILL, -9),
+    ],
+)
+def test_an_interrupted_run_leaves_no_process_and_no_half_file_and_can_be_finished(tmp_path, whom, sent, code):
+    run = started(tmp_path)
+    workers = [int(process) for _, process in lines_of(tmp_path / "diary", 2)]
+    began = time.monotonic()
+    (os.killpg if whom == "group" else os.kill)(run.pid, sent)
+    _, said = run.communicate(timeout=30)
+    lasted = time.monotonic() - began
+    assert run.returncode == code and lasted < 3
+    deadline = time.monotonic() + 3
+    while any(map(alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not any(map(alive, workers))
+    if code == 130:
+        assert "the same command goes on from here" in said and "Traceback" not in said
+        assert not list((tmp_path / "out").rglob(f"*{TEMPORARY}"))
+    assert not (tmp_path / "out" / "kills.jsonl").exists()
+    (tmp_path / "go").touch()
+    again = started(tmp_path)
+    _, said = again.communicate(timeout=60)
+    assert again.returncode == 0, said
+    assert texts_of(tmp_path / "out") == ["before", "WAIT !", "after"] * 3
+    assert not list((tmp_path / "out").rglob(f"*{TEMPORARY}"))
+
+
+def test_progress_tells_share_rate_and_time_left():
+    progress = Progress("a group", tasks=10, total_size=1000, started=time.monotonic() - 20)
+    assert progress.kept_share() is None and progress.left() is None and progress.rate() == 0
+    # 4 units of 100 bytes each were found done; of the other 600 bytes, 200 took 20 s.
+    progress.found, progress.finished, progress.found_size, progress.size = 4, 6, 400, 600
+    progress.documents, progress.kept = 40, 10
+    assert progress.kept_share() == 0.25
+    assert progress.rate() == pytest.approx(2, rel=0.01)
+    assert progress.left() == pytest.approx(40, rel=0.01)
+    # Where no unit knows its size, units count: 2 in 20 s, 4 are left.
+    progress.total_size = progress.size = progress.found_size = 0
+    assert progress.left() == pytest.approx(40, rel=0.01)
+    progress.ended = progress.started + 20
+    time.sleep(0.01)
+    assert progress.seconds() == 20
+    progress.finished = 10
+    assert progress.left() == 0
+
+
+@pytest.mark.parametrize("kind", ["local", "serial"])
+def test_progress_of_a_run_counts_what_the_run_did(tmp_path, kind):
+    inputs = write_corpus(tmp_path / "in")
+    size = sum(path.stat().st_size for path in inputs.iterdir())
+    told: dict[str, list[tuple]] = {}
+
+    def listen(progress: Progress) -> None:
+        row = (progress.documents, progress.kept, progress.size, progress.finished, progress.found, progress.left())
+        told.setdefault(progress.label, []).append(row)
+
+    make = Serial if kind == "serial" else CorpusRun
+    run = hostile(inputs, tmp_path / "out", [Trim(), ExactDedup()], on_progress=listen)
+    run = make(**{name: getattr(run, name) for name in run.__dataclass_fields__})
+    summary = run.execute()
+    assert told["inputs"][-1] == (0, 0, size, 3, 0, 0.0)
+    assert told["trim"][-1] == (60, 60, size, 3, 0, 0.0)
+    documents, kept, *_, left = told["exact_dedup"][-1]
+    assert (documents, kept, left) == (60, summary["documents"]["kept"], 0.0)
+    assert all(rows == sorted(rows) for rows in ([row[:4] for row in told[label]] for label in ("inputs", "trim")))
+    told.clear()
+    run.execute()
+    assert told["trim"][-1] == (0, 0, size, 3, 3, 0.0)
+
+
+def test_progress_forgets_what_a_killed_worker_did(tmp_path):
+    inputs = write_perils(tmp_path / "in", ["CRASH", "EXIT"])
+    told: list[Progress] = []
+    hostile(inputs, tmp_path / "out", [Peril()], on_progress=told.append).execute()
+    (last,) = [progress for progress in told[-1:]]
+    peril = [progress for progress in told if progress.label == "peril"][-1]
+    assert last.left() == 0 and (peril.documents, peril.kept) == (2, 2)
+
+
+class Serial(CorpusRun):
+    """A run in this process alone."""
+
+    def engine(self, on_progress: Callable[[Progress], None] | None = None) -> SerialEngine:
+        return SerialEngine(on_progress)
+
+
+def test_one_process_writes_what_several_write(tmp_path):
+    inputs = write_corpus(tmp_path / "in")
+    several = hostile(inputs, tmp_path / "several", [Trim(), ExactDedup(), Peril()], split=200)
+    several.execute()
+    options = {name: getattr(several, name) for name in several.__dataclass_fields__}
+    Serial(**{**options, "out": tmp_path / "one"}).execute()
+    assert tree(tmp_path / "one") == tree(tmp_path / "several")
+    assert tree(tmp_path / "one", PUBLISHED)
