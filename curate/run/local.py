@@ -171,14 +171,15 @@ class _Worker:
         documents, kept, size = (now - before for now, before in zip(self.shared.counts(), self._before, strict=True))
         return documents, kept, size
 
-    def memory(self) -> tuple[int, int]:
-        """Resident memory in bytes, now and at most; zeros where the system does not tell (no /proc)."""
+    def memory(self) -> int:
+        """Resident bytes of its own; 0 where the system does not tell (no /proc). Pages of the files that it has mapped
+        are not its own: the system takes them back whenever it likes, and a big input would look like a big worker."""
         try:
             status = Path(f"/proc/{self.process.pid}/status").read_text()
         except OSError:
-            return 0, 0
-        found = dict(line.split(":", 1) for line in status.splitlines() if line.startswith("Vm"))
-        return tuple(int(found.get(name, "0 kB").split()[0]) << 10 for name in ("VmRSS", "VmHWM"))  # type: ignore[return-value]
+            return 0
+        found = dict(line.split(":", 1) for line in status.splitlines() if line.startswith("Rss"))
+        return sum(int(found.get(name, "0 kB").split()[0]) << 10 for name in ("RssAnon", "RssShmem"))
 
     def stalled(self, timeout: float) -> bool:
         """Whether the document in hand, or reading, has been without a sign of life for too long."""
@@ -300,9 +301,9 @@ class LocalEngine:
             if code == OUT_OF_MEMORY:
                 return self._too_much()
             return _killed_by(signal.Signals(-code).name) if code < 0 else f"ended its process (exit {code})"
-        now, peak = worker.memory()
-        self.peak_memory = max(self.peak_memory, peak)
-        if self._limit is not None and now > self._limit:
+        taken = worker.memory()
+        self.peak_memory = max(self.peak_memory, taken)
+        if self._limit is not None and taken > self._limit:
             return self._too_much()
         if worker.stalled(self._timeout):
             return f"took longer than {self._timeout * (PATIENCE if worker.in_hand == READING else 1):g} s"

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+from curate.sources.streams import GZIP, INFLATED, ZSTD, ZSTD_FEED, ZSTD_WINDOW
 
 MAX_BODY = 20 << 20
 """Bytes that a decoded body may have."""
 
+MAX_MEMBERS = 1000
 MAX_HEAD = 1 << 16
 _STATUS = re.compile(rb"HTTP/\d(?:\.\d)?\s+(\d{3})(?!\d)|HTTP/\d(?:\.\d)?\s+(\d{3})\Z")
 _CHUNK = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]{0,1024})?\r?\n")
@@ -91,14 +96,14 @@ def decoded_body(response: Response) -> bytes:
         body = unchunked(body)
     codings = [one.strip().lower() for one in response.headers.get("content-encoding", "").split(",")]
     for coding in reversed(codings[:4]):
-        if coding in ("gzip", "x-gzip") and body[:2] == b"\x1f\x8b":
-            body = _inflated(body, 31)
+        if coding in ("gzip", "x-gzip") and body.startswith(GZIP):
+            body = _inflated(body, 31, GZIP)
         elif coding == "deflate" and not looks_like_html(body):
             # RFC 9110, 8.4.1.2: zlib's format; some servers send bare deflate.
             body = _inflated(body, 15 if body[:1] == b"\x78" else -15)
         elif coding == "br" and not looks_like_html(body):
             body = _unbrotlied(body)
-        elif coding == "zstd" and body[:4] == b"\x28\xb5\x2f\xfd":
+        elif coding == "zstd" and body.startswith(ZSTD):
             body = _unzstd(body)
     if len(body) > MAX_BODY:
         raise BadBody(f"a body of {len(body)} bytes; at most {MAX_BODY} are read")
@@ -133,17 +138,33 @@ def unchunked(body: bytes) -> bytes:
             raise BadBody(f"bad chunked encoding: the chunk that ends at byte {place} of the body has no line end")
 
 
-def _inflated(body: bytes, window: int) -> bytes:
-    inflate = zlib.decompressobj(window)
+def _members(body: bytes, begin: Callable[[], Any], magic: bytes | None) -> bytes:
+    """Inflate one member after the other, as RFC 1952 (2.2) and RFC 8878 (3) allow; `magic` begins each, None says that
+    there is one. What follows the last is passed over. Raises BadBody, and what the codec raises."""
+    parts: list[bytes] = []
+    size = place = 0
+    for _ in range(MAX_MEMBERS):
+        inflate = begin()
+        while not inflate.eof:
+            if place == len(body):
+                raise BadBody(f"the compressed body is cut off after {len(body)} bytes")
+            fed = body[place : place + ZSTD_FEED]
+            part = inflate.decompress(fed)
+            place += len(fed) - len(inflate.unused_data)
+            size += len(part)
+            if size > MAX_BODY:
+                raise BadBody(f"the body inflates to more than {MAX_BODY} bytes")
+            parts.append(part)
+        if magic is None or not body.startswith(magic, place):
+            return b"".join(parts)
+    raise BadBody(f"the body has more than {MAX_MEMBERS} compressed members")
+
+
+def _inflated(body: bytes, window: int, magic: bytes | None = None) -> bytes:
     try:
-        out = inflate.decompress(body, MAX_BODY + 1)
+        return _members(body, lambda: zlib.decompressobj(window), magic)
     except zlib.error as reason:
         raise BadBody(f"bad compressed body: {reason}") from None
-    if len(out) > MAX_BODY:
-        raise BadBody(f"the body inflates to more than {MAX_BODY} bytes")
-    if not inflate.eof:
-        raise BadBody(f"the compressed body is cut off after {len(body)} bytes")
-    return out
 
 
 def _unbrotlied(body: bytes) -> bytes:
@@ -154,14 +175,18 @@ def _unbrotlied(body: bytes) -> bytes:
     decoder = brotli.Decompressor()
     parts: list[bytes] = []
     size = 0
+    fed = body
     try:
-        # Small feeds keep a bomb small: one piece is inflated before the next is given.
-        for place in range(0, len(body), 256):
-            part = decoder.process(body[place : place + 256])
+        while not decoder.is_finished():
+            # A few hundred bytes can stand for a gigabyte: the output is bounded, not only the input.
+            part = decoder.process(fed, output_buffer_limit=INFLATED)
             size += len(part)
             if size > MAX_BODY:
                 raise BadBody(f"the body inflates to more than {MAX_BODY} bytes")
+            if not part and decoder.can_accept_more_data():
+                break
             parts.append(part)
+            fed = b""
     except brotli.error as reason:
         raise BadBody(f"bad brotli body: {reason}") from None
     if not decoder.is_finished():
@@ -172,11 +197,8 @@ def _unbrotlied(body: bytes) -> bytes:
 def _unzstd(body: bytes) -> bytes:
     import zstandard
 
+    decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW)
     try:
-        with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(body) as reader:
-            out = reader.read(MAX_BODY + 1)
+        return _members(body, decompressor.decompressobj, ZSTD)
     except zstandard.ZstdError as reason:
         raise BadBody(f"bad zstd body: {reason}") from None
-    if len(out) > MAX_BODY:
-        raise BadBody(f"the body inflates to more than {MAX_BODY} bytes")
-    return out

@@ -331,7 +331,7 @@ def _zstd(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
                     place += len(fed) - len(inflate.unused_data)
                     if chunk:
                         yield chunk
-            except (zstandard.ZstdError, MemoryError) as reason:
+            except zstandard.ZstdError as reason:
                 error = f"the zstd frame is broken: {reason}"
             if inflate.eof:
                 continue
@@ -354,8 +354,11 @@ def _zstd_dictionary(
     content = bytes(data[8 : 8 + size])
     try:
         if content.startswith(ZSTD):
+            # A frame may state any size, and it would be reserved before it is inflated.
+            if zstandard.frame_content_size(content) > ZSTD_WINDOW:
+                raise ValueError(f"it states more than {ZSTD_WINDOW} bytes")
             content = zstandard.ZstdDecompressor().decompress(content, max_output_size=ZSTD_WINDOW)
         return 8 + size, zstandard.ZstdCompressionDict(content), None
-    except (zstandard.ZstdError, ValueError, MemoryError) as reason:
+    except (zstandard.ZstdError, ValueError) as reason:
         error = f"the zstd dictionary is broken: {reason}"
         return 8 + size, None, Damage(0, error, bytes(data[:KEPT]))
