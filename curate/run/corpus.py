@@ -74,6 +74,7 @@ class CorpusRun:
                 tokens=tokens,
                 seconds=time.monotonic() - started,
                 workers=engine.workers,
+                worker_memory=engine.peak_memory,
                 max_loss=self.max_loss,
                 units_done=sum(not manifest.get("skipped_unit") for manifest in folder.manifests.values()),
                 units_found=sum(bool(manifest.get("skipped_unit")) for manifest in folder.manifests.values()),

@@ -2,8 +2,9 @@
 
 A worker holds one unit at a time and answers with its manifest, so nothing ever queues up in the parent. It tells, in
 shared memory, which document it has in hand. One that stays on a document longer than the time-out, takes more memory
-than it may, or dies, is replaced: `on_kill` writes the document down, the unit is tried again, and this time the
-document is set aside. Time and memory only kill: they never decide anything else.
+than it may, or dies, is replaced, and its unit tried again; when that happens a second time with the same document in
+hand, `on_kill` writes it down, and from then on it is set aside. Time and memory only kill: they never decide anything
+else.
 """
 
 from __future__ import annotations
@@ -40,9 +41,6 @@ OUT_OF_MEMORY = 86
 
 BACKSTOP = 1 << 30
 """Bytes above its limit at which the system refuses a worker more: for what grows faster than the parent looks."""
-
-FROM_OUTSIDE = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT")
-"""Signals that others send (a person, a scheduler, a system short of memory): no sign of a bad document, at first."""
 
 _POLITE = {signal.SIGINT, signal.SIGTERM}
 
@@ -300,7 +298,9 @@ class LocalEngine:
             code = worker.process.exitcode or 0
             if code == OUT_OF_MEMORY:
                 return self._too_much()
-            return _killed_by(signal.Signals(-code).name) if code < 0 else f"ended its process (exit {code})"
+            return (
+                f"killed its process ({signal.Signals(-code).name})" if code < 0 else f"ended its process (exit {code})"
+            )
         taken = worker.memory()
         self.peak_memory = max(self.peak_memory, taken)
         if self._limit is not None and taken > self._limit:
@@ -320,8 +320,9 @@ class LocalEngine:
     def _spared(self, unit: Unit, key: str, reason: str, deaths: int, on_kill: OnKill | None) -> Unit:
         """The unit to try again after it cost a worker its life: without the document in hand, if there was one."""
         if key not in ("", READING) and on_kill is not None:
-            outside = any(reason == _killed_by(name) for name in FROM_OUTSIDE)
-            if outside and (unit.name, key) not in self._suspected:
+            # Once may be no fault of the document's: somebody killed the process, the machine stood still for a while,
+            # or memory was taken by documents before it.
+            if (unit.name, key) not in self._suspected:
                 self._suspected.add((unit.name, key))
                 return unit
             return on_kill(unit, key, reason)
@@ -336,10 +337,6 @@ class LocalEngine:
                 " needs `if __name__ == '__main__':` around the call"
             )
         return unit
-
-
-def _killed_by(name: str) -> str:
-    return f"killed its process ({name})"
 
 
 def _error(task: Unit, answer: tuple[str, Any]) -> RunError:

@@ -20,6 +20,7 @@ def summarise(
     tokens: dict[str, int],
     seconds: float,
     workers: int,
+    worker_memory: int,
     max_loss: float,
     units_done: int,
     units_found: int,
@@ -87,6 +88,7 @@ def summarise(
         "seconds": round(seconds, 3),
         "pages_per_second": round(pages / seconds, 2) if seconds else 0.0,
         "workers": workers,
+        "worker_memory_mb": worker_memory >> 20,
         "units": {"done": units_done, "found_done": units_found},
     }
 

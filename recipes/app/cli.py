@@ -278,7 +278,8 @@ def _print_summary(summary: dict[str, Any], folder: Place) -> None:
         out.print(f"tokens/{escape(name)}: {tokens:,} tokens")
     found = summary["units"]["found_done"]
     out.print(
-        f"{summary['seconds']:.1f} s, {summary['pages_per_second']:.1f} documents/s, {summary['workers']} workers"
+        f"{summary['seconds']:.1f} s, {summary['pages_per_second']:.1f} documents/s, {summary['workers']} workers,"
+        f" at most {summary['worker_memory_mb']:,} MB a worker"
         + (f", {found} units were already done" if found else "")
     )
     out.print(f"open {escape(str(folder / 'report.html'))}")
