@@ -250,6 +250,7 @@ class LocalEngine:
                 number = worker.task
                 assert number is not None
                 answer = self._answer(worker)
+                key = worker.in_hand
                 if answer is not None and answer[0] == "done":
                     manifest = results[number] = answer[1]
                     worker.task = None
@@ -262,9 +263,19 @@ class LocalEngine:
                 elif answer is not None:
                     raise _error(pending[number], answer)
                 elif reason := self._verdict(worker):
-                    deaths[number] += 1
-                    pending[number] = self._spared(pending[number], worker.in_hand, reason, deaths[number], on_kill)
                     self._replace(worker)
+                    # One that went on to another document while it was judged is nobody's to blame.
+                    blamed = key if key == worker.in_hand and key not in ("", READING) and on_kill else None
+                    deaths[number] += blamed is None
+                    if blamed is None:
+                        self._hopeful(pending[number], reason, deaths[number])
+                    elif (pending[number].name, blamed) in self._suspected:
+                        assert on_kill is not None
+                        pending[number] = on_kill(pending[number], blamed, reason)
+                    else:
+                        # Once may be no fault of the document's: somebody killed the process, the machine stood still
+                        # for a while, or memory was taken by documents before it.
+                        self._suspected.add((pending[number].name, blamed))
                     queue.appendleft(number)
             # Of a unit that is tried again, what was done before does not count.
             current = [worker.done() for worker in self._pool if worker.task is not None]
@@ -317,26 +328,19 @@ class LocalEngine:
         with _uninterrupted():
             self._pool[self._pool.index(worker)] = _Worker(self._context, self._limit)
 
-    def _spared(self, unit: Unit, key: str, reason: str, deaths: int, on_kill: OnKill | None) -> Unit:
-        """The unit to try again after it cost a worker its life: without the document in hand, if there was one."""
-        if key not in ("", READING) and on_kill is not None:
-            # Once may be no fault of the document's: somebody killed the process, the machine stood still for a while,
-            # or memory was taken by documents before it.
-            if (unit.name, key) not in self._suspected:
-                self._suspected.add((unit.name, key))
-                return unit
-            return on_kill(unit, key, reason)
+    def _hopeful(self, unit: Unit, reason: str, deaths: int) -> None:
+        """Raise when a unit has cost too many workers their lives outside any document."""
+        if deaths < HOPELESS:
+            return
+        said = f"{unit.name}: its worker {reason} {deaths} times, outside any document"
         if reason == self._too_much():
             raise RunError(
-                f"{unit.name} {reason}, outside any document: allow more with `engine.worker_memory`, or cut the work"
-                " smaller with `engine.split` or more `engine.buckets`"
+                f"{said}: allow more with `engine.worker_memory`, or cut the work smaller with `engine.split` or more"
+                " `engine.buckets`"
             )
-        if deaths >= HOPELESS:
-            raise TaskError(
-                f"{unit.name}: its worker {reason} {deaths} times, outside any document. A script that runs a corpus"
-                " needs `if __name__ == '__main__':` around the call"
-            )
-        return unit
+        if reason.startswith("ended its process"):
+            said += ". A script that runs a corpus needs `if __name__ == '__main__':` around the call"
+        raise TaskError(said)
 
 
 def _error(task: Unit, answer: tuple[str, Any]) -> RunError:

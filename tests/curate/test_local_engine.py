@@ -138,7 +138,7 @@ def test_a_file_whose_name_is_no_text_loses_its_document_like_any_other(tmp_path
 
 def test_memory_that_no_document_takes_ends_the_run_with_the_unit_the_bound_and_the_remedy(tmp_path):
     inputs = write_corpus(tmp_path / "in", files=1)
-    said = r"rounds/.*/reduce-0000\d needed more than 500 MB.*engine\.worker_memory"
+    said = r"rounds/.*/reduce-0000\d: its worker needed more than 500 MB.*engine\.worker_memory"
     with pytest.raises(RunError, match=said):
         hostile(inputs, tmp_path / "out", [PerilousCorpus("reduce")], buckets=2).execute()
     assert not list((tmp_path / "out").rglob(f"*{TEMPORARY}"))
