@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -45,18 +46,34 @@ _LABELS = {
 }
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
 _TITLE = 300
+_SPAN = 100
+"""Columns and rows that the extractor lets one cell span."""
+
+_CROWDED = 5000
+"""Attributes that one element may have."""
+
+_ATTRIBUTE = r"[\s/]*+(?:=[^\s/>=]*+|[^\s/>=]++)(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s>]++)?+)?+"
+_ATTRIBUTES = re.compile(_ATTRIBUTE)
+# Possessive, and each match goes on where the last one ended: linear in the page.
+_TAGS = re.compile(
+    r"<!--(?:[^-]|-(?!->))*+"
+    r"|<(script|style)\b[^<]*+(?:<(?!/\1)[^<]*+)*+"
+    rf"|<[a-z][^\s/>]*+((?:{_ATTRIBUTE})*+)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
 class Extract(Step):
     """HTML -> text; documents that are text already pass as they are.
 
-    Bounds are counted in bytes, elements and depth, so that they decide alike on every machine. The page's title stays
-    in the metadata. A page that the extractor fails on is dropped alone, with the error as the value.
+    Bounds are counted in bytes, elements, attributes and depth, so that they decide alike on every machine; they are
+    set so that no page is known that takes 20 s or 1 GB: what the extractor does with siblings is quadratic. The page's
+    title stays in the metadata. A page that the extractor fails on is dropped alone, with the error as the value.
     """
 
     name: ClassVar[str] = "extract"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     libraries: ClassVar[tuple[str, ...]] = ("trafilatura", "resiliparse", "lxml", "lxml_html_clean", "justext")
     ends_stage: ClassVar[bool] = True
 
@@ -73,8 +90,19 @@ class Extract(Step):
     include_comments: bool = param(False, "keep readers' comments")
     include_tables: bool = param(True, "keep the text of tables")
     max_bytes: int = param(10_000_000, "bytes of HTML; larger pages are dropped", ge=1)
-    max_nodes: int = param(100_000, "elements of a page; pages with more are dropped", ge=1)
-    max_depth: int = param(250, "elements nested in one another; deeper pages are dropped", ge=1, le=1000)
+    max_nodes: int = param(
+        40_000,
+        "elements of a page, with the cells that a span in a table stands for; pages with more are dropped",
+        ge=1,
+    )
+    max_depth: int = param(
+        # The parser reads no deeper than 256, and leaves the rest of the page out.
+        250,
+        "elements nested in one another; deeper pages are dropped",
+        ge=1,
+        le=255,
+    )
+    max_attributes: int = param(100_000, "attributes of a page; pages with more are dropped", ge=1)
 
     def open(self) -> None:
         """Load the extractor; also silences its log, which names pages that are dropped with a reason here."""
@@ -100,12 +128,18 @@ class Extract(Step):
             return Drop(document, self.name, "too_large", len(html), self.max_bytes)
         try:
             page = decode_html(html, document.metadata.get("content_type", ""))
+            crowd = _most_attributes(page)
+            if crowd > _CROWDED:
+                return Drop(document, self.name, "crowded_element", crowd, _CROWDED)
             tree = _parsed(page)
             if tree is None:
                 return Drop(document, self.name, "empty", len(html))
-            nodes = int(tree.xpath("count(//*)"))
+            nodes = int(tree.xpath("count(//*)")) + _spanned(tree)
             if nodes > self.max_nodes:
                 return Drop(document, self.name, "too_many_nodes", nodes, self.max_nodes)
+            attributes = int(tree.xpath("count(//@*)"))
+            if attributes > self.max_attributes:
+                return Drop(document, self.name, "too_many_attributes", attributes, self.max_attributes)
             if _deeper_than(tree, self.max_depth):
                 return Drop(document, self.name, "too_deep", f"more than {self.max_depth}", self.max_depth)
             title = _title(tree)
@@ -196,6 +230,39 @@ def _parsed(page: str) -> HtmlElement | None:
     from trafilatura.utils import load_html
 
     return load_html(page)
+
+
+def _most_attributes(page: str) -> int:
+    """The most attributes of one element, where they can be too many; else 0. The parser's time is quadratic in them,
+    so they are counted before it."""
+    if sum(map(page.count, " \n\t\r\f/\"'")) <= _CROWDED:
+        return 0
+    # An attribute has two characters at least, one of them between it and the one before.
+    long = (found.group(2) for found in _TAGS.finditer(page) if len(found.group(2) or "") > 2 * _CROWDED)
+    return max((sum(1 for _ in _ATTRIBUTES.finditer(text)) for text in long), default=0)
+
+
+def _spanned(tree: HtmlElement) -> int:
+    """How many cells the extractor adds to tables, at most: each cell of a span, and in every row as many as the widest
+    has."""
+    added = 0
+    width: Counter[HtmlElement] = Counter()
+    for cell in tree.xpath("//*[@colspan or @rowspan]"):
+        columns, rows = _span(cell.get("colspan", "")), _span(cell.get("rowspan", ""))
+        added += columns * rows - 1
+        width[cell.getparent()] += columns
+    widest: dict[HtmlElement, int] = {}
+    for row, columns in width.items():
+        table = next(row.iterancestors("table"), None) if row is not None else None
+        if table is not None:
+            widest[table] = min(_SPAN, max(widest.get(table, 0), columns))
+    return added + sum(columns * int(table.xpath("count(.//tr)")) for table, columns in widest.items())
+
+
+def _span(stated: str) -> int:
+    if not stated.isdecimal():
+        return 1
+    return _SPAN if len(stated) > 9 else min(_SPAN, max(1, int(stated)))
 
 
 def _deeper_than(tree: HtmlElement, depth: int) -> bool:
