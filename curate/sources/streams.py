@@ -265,7 +265,8 @@ def _gzip(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
                 except zlib.error:
                     yield from _up_to_error(before, fed)
                     raise
-                place += len(fed) - len(inflate.unconsumed_tail) - len(inflate.unused_data)
+                # At the end what is left stands in `unused_data`, and at times in `unconsumed_tail` too.
+                place += len(fed) - len(inflate.unused_data if inflate.eof else inflate.unconsumed_tail)
                 if chunk:
                     yield chunk
             # What zlib still holds after the last byte was fed.

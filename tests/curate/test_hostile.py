@@ -171,6 +171,16 @@ def test_a_member_that_inflates_to_a_gigabyte_is_one_loss_and_the_next_record_is
     assert found["megabytes"] < 200 and found["seconds"] < 20
 
 
+@pytest.mark.parametrize("ending", [".gz", ".zst"])
+def test_records_after_one_that_inflates_a_thousandfold_lose_nothing(tmp_path, ending):
+    """Members of some kilobytes that stand for megabytes: the next ones are read together with their end."""
+    pack = gzip.compress if ending == ".gz" else zstandard.compress
+    bodies = [PAGE + bytes(size) for size in (0, 3 << 20, 100, (1 << 20) - 200, 1 << 20, 15 << 20, 0)]
+    path = tmp_path / f"a.warc{ending}"
+    path.write_bytes(b"".join(pack(record(body)) for body in bodies))
+    assert [getattr(item, "html", item) for item in open_source(path)] == bodies
+
+
 def inflating(coding: str, megabytes: int) -> bytes:
     """A small body that stands for a big one."""
     if coding == "gzip":
