@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ import orjson
 
 from curate.run.engine import Engine, RunError
 from curate.run.lock import Lock
-from curate.run.store import TEMPORARY, Place, files_below, is_local, write_atomically
+from curate.run.store import TEMPORARY, Place, files_below, is_local, make_folder, store_errors, write_atomically
 from curate.run.unit import FORMAT, Unit, manifest_path
 
 OWNED = ("inputs", "stages", "rounds", "ledger", "quarantine", "text", "tokens", "facts", "manifests")
@@ -66,25 +67,31 @@ class OutputFolder:
     def __enter__(self) -> OutputFolder:
         """Take the folder. Raises RunError when it cannot be written, holds other files, is held by another run, or was
         written by another version."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
+        with self._writable():
+            make_folder(self.path)
             # Strangers are removed from a run's folders: a folder that no run made must not become one.
             # (One that died at once leaves its lock, and a file that it was writing.)
-            names = {one.name for one in self.path.iterdir() if not one.name.endswith(TEMPORARY)}
+            there = self.path.iterdir() if self.path.is_dir() else ()
+            names = {one.name for one in there if not one.name.endswith(TEMPORARY)}
             if names - {".lock"} and not names & {MARKER, "manifests"}:
                 raise RunError(f"{self.path} holds files that no run wrote; name a new or an empty folder")
             check_format(self.path)
             self._lock.take()
-        except OSError as error:
-            raise RunError(f"cannot write to {self.path}: {error.strerror or error}") from None
         try:
-            self._begin()
-        except BaseException as error:
+            with self._writable():
+                self._begin()
+        except BaseException:
             self._lock.give_back()
-            if isinstance(error, OSError):
-                raise RunError(f"cannot write to {self.path}: {error.strerror or error}") from None
             raise
         return self
+
+    @contextlib.contextmanager
+    def _writable(self) -> Iterator[None]:
+        try:
+            with store_errors(self.path):
+                yield
+        except OSError as error:
+            raise RunError(f"cannot write to {self.path}: {error.strerror or error}") from None
 
     def _begin(self) -> None:
         write_atomically(self.path / MARKER, orjson.dumps({"format": FORMAT}))

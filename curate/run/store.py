@@ -24,7 +24,7 @@ Place: TypeAlias = Path
 
 TEMPORARY = ".writing"
 
-_MARKS = ("ETag", "etag", "md5", "md5Hash", "generation", "content_md5")
+_WITHOUT_FOLDERS = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "memory")
 
 
 def is_local(place: Place) -> bool:
@@ -33,7 +33,21 @@ def is_local(place: Place) -> bool:
 
 def place_of(address: str | Path) -> Place:
     """The place behind an address. Raises InputError for one that cannot be used (see `path_of`)."""
-    return cast(Place, path_of(address))
+    place: Any = path_of(address)
+    # Several processes write there: a listing that one of them remembers is old at once.
+    return place if is_local(place) else type(place)(place, use_listings_cache=False)
+
+
+@contextlib.contextmanager
+def store_errors(place: Place) -> Iterator[None]:
+    """What a store's client raises becomes OSError with a reason; local errors are that already."""
+    if is_local(place):
+        yield
+        return
+    from curate.sources import remote
+
+    with remote.store_errors(cast(Any, place)):
+        yield
 
 
 def is_private(place: Any) -> bool:
@@ -57,9 +71,9 @@ def mark(place: Place) -> str | None:
     """
     if is_local(place):
         return None
-    info: dict[str, Any] = place.fs.info(place.path)  # type: ignore[attr-defined]
-    found = next((str(info[name]).strip('"') for name in _MARKS if info.get(name)), None)
-    return f"{found}:{info.get('size')}" if found else None
+    from curate.sources.remote import identity, properties
+
+    return identity(properties(cast(Any, place)))
 
 
 class Hashed:
@@ -80,9 +94,16 @@ class Hashed:
         return self._digest.hexdigest()
 
 
+def make_folder(place: Place) -> None:
+    """Make a folder and those above it, where there is such a thing: an object store has none, and `mkdir` in it would
+    make a bucket of a name that was misspelt."""
+    if is_local(place) or getattr(place, "protocol", "") not in _WITHOUT_FOLDERS:
+        place.mkdir(parents=True, exist_ok=True)
+
+
 def write_atomically(place: Place, data: bytes) -> None:
     """Write a small file so that it is there whole or not at all."""
-    place.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(place.parent)
     if not is_local(place):
         with place.open("wb") as stream:
             stream.write(data)

@@ -9,6 +9,7 @@ import contextlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import zstandard
@@ -22,6 +23,7 @@ from curate.run.store import Place
 from curate.run.unit import READING, Outputs, Pulse, Unit, describe_step
 from curate.shards.text import document_from_json, document_to_json, read_lines
 from curate.sources import WHOLE, InputError, Partition, Piece, read_partition
+from curate.sources.address import reason_of
 from curate.step import CorpusStep
 
 LEVEL = 3
@@ -37,13 +39,20 @@ def read_documents(place: Place, pulse: Pulse | None = None) -> Iterator[Documen
 
 
 def readable(partition: Partition, piece: Piece = WHOLE, pulse: Pulse | None = None) -> Iterator[Any]:
-    """A piece's records; a file that cannot be opened, or read on, is one more record that was lost."""
+    """A piece's records; a file of this machine that cannot be opened, or read on, is one more record that was lost.
+
+    What a store does not give now it may give in a minute: there the error ends the unit, and so the run.
+    """
     count = None if pulse is None else lambda size: pulse.count(size=size)
     try:
         yield from read_partition(partition, piece, count)
     except OSError as error:
-        key = f"{partition.source}/{partition.relative}@{piece.start}"
-        yield Unreadable(key, f"the file cannot be read: {error.strerror or error}")
+        name = f"{partition.source}/{partition.relative}"
+        if not isinstance(partition.path, Path):
+            raise InputError(
+                f"{name}: the store stopped giving it ({reason_of(error)}); the same command goes on from here"
+            ) from None
+        yield Unreadable(f"{name}@{piece.start}", f"the file cannot be read: {error.strerror or error}")
 
 
 @dataclass

@@ -20,7 +20,17 @@ from typing import Any, BinaryIO, cast
 import orjson
 
 from curate.run.failpoint import reached
-from curate.run.store import TEMPORARY, Hashed, Place, checksum, is_local, mark, working_folder, write_atomically
+from curate.run.store import (
+    TEMPORARY,
+    Hashed,
+    Place,
+    checksum,
+    is_local,
+    make_folder,
+    mark,
+    working_folder,
+    write_atomically,
+)
 from curate.step import Step
 
 FORMAT = 2
@@ -98,7 +108,7 @@ class Outputs:
 
     @contextlib.contextmanager
     def open(self, path: Place) -> Iterator[BinaryIO]:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         if not is_local(self.root):
             # What stood here until now must not be taken for what is being written.
             self.manifest.unlink(missing_ok=True)

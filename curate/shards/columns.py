@@ -224,7 +224,7 @@ def read_columns(source: Path, names: Sequence[str] | None = None) -> Iterator[d
                     yield from ({} for _ in range(group[3]))
                 for row in zip(*columns, strict=True):
                     yield dict(zip(wanted, row, strict=True))
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, MemoryError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{source}: not a whole file of columns: {error}") from None
     except zstandard.ZstdError as error:
         raise ValueError(f"{source}: a damaged page: {error}") from None

@@ -192,7 +192,9 @@ def test_ctrl_c_leaves_a_folder_that_the_same_command_finishes(folder):
         (folder / "in" / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [*GOLDSAND, "run", "small.yaml", "-o", "out", "--workers", "1"]
-    process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+    # A suite that runs in the background hands down that SIGINT is ignored.
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, **heard)
     deadline = time.monotonic() + 60
     while not list((folder / "out" / "manifests" / "stages" / "00-gopher_quality").glob("*.json")):
         assert time.monotonic() < deadline and process.poll() is None

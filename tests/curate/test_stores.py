@@ -1,0 +1,261 @@
+"""Runs into stores: the same bytes as on a disk, finished after any death, and no secret in what they leave or say."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+from engine_steps import PUBLISHED, Perilous, Trim, corpus_run, tree, write_corpus
+from store_server import s3_store
+
+from curate.dedup import ExactDedup, MinHashDedup
+from curate.run import lock as lock_module
+from curate.run.corpus import CorpusRun
+from curate.run.engine import RunError
+from curate.run.lock import Lock, holder_of
+from curate.run.publish import Publication, Rendering, VocabularyChoice
+from curate.run.status import read_status
+from curate.run.store import Place, place_of
+from curate.run.story import story
+from curate.run.verify import verify
+from curate.sources import Input, InputError, find_inputs
+from recipes.app.report.page import write_report
+from synth.inject import Inject
+
+ROOT = Path(__file__).parents[2]
+GOLDSAND = [sys.executable, "-m", "recipes.app.cli"]
+SECRET = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY"
+KEY = "AKIAIOSFODNN7EXAMPLE"
+STEPS = [Trim(), Perilous(), ExactDedup(), MinHashDedup(), Inject(kind="compact", people=6, exposures=3)]
+PUBLICATION = Publication(
+    vocabulary=VocabularyChoice("joint", 300), renderings=[Rendering("bare"), Rendering("tagged", domain="special")]
+)
+RECIPE = """\
+name: small
+inputs: [{path: in}]
+steps: [{gopher_quality: {min_words: 3}}, exact_dedup, {inject: {people: 5, exposures: 2}}]
+output: {tokenizer: {kind: joint, size: 300}, tokens: {bare: {}}}
+max_loss: 1
+engine: {buckets: 1}
+"""
+
+
+@pytest.fixture(scope="module")
+def s3():
+    with s3_store() as address:
+        yield address
+
+
+@pytest.fixture(params=["memory", "s3"])
+def out(request) -> Place:
+    """A place below which nothing is yet."""
+    root = "memory://" if request.param == "memory" else request.getfixturevalue("s3") + "/"
+    return place_of(f"{root}{uuid.uuid4().hex}/corpus")
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    root = tmp_path_factory.mktemp("local")
+    inputs = write_corpus(root / "in")
+    run(inputs, root / "out").execute()
+    return inputs, root / "out"
+
+
+def run(inputs: Path, out: Place, **options) -> CorpusRun:
+    # Few buckets: each is some requests, and the server on loopback takes its time for each.
+    return corpus_run(inputs, out, STEPS, publication=PUBLICATION, buckets=1, **options)
+
+
+def fetched(out: Place) -> dict[str, bytes]:
+    return {one.relative_to(out).as_posix(): one.read_bytes() for one in out.rglob("*") if one.is_file()}
+
+
+def published(out: Place) -> dict[str, bytes]:
+    return {name: data for name, data in fetched(out).items() if name.split("/")[0] in PUBLISHED}
+
+
+@pytest.fixture(scope="module", params=["memory", "s3"])
+def stored(request, local) -> tuple[Place, dict]:
+    """A finished run in a store, and its summary."""
+    root = "memory://" if request.param == "memory" else request.getfixturevalue("s3") + "/"
+    out = place_of(f"{root}{uuid.uuid4().hex}/corpus")
+    return out, run(local[0], out).execute()
+
+
+def test_a_run_into_a_store_publishes_the_same_bytes_and_does_nothing_twice(local, stored):
+    inputs, disk = local
+    out, summary = stored
+    assert summary["documents"] == json.loads((disk / "summary.json").read_bytes())["documents"]
+    assert published(out) == tree(disk, PUBLISHED)
+    assert run(inputs, out).execute()["units"]["done"] == 0
+    assert not [name for name in fetched(out) if name.endswith(".writing") or name == ".lock"]
+
+
+def test_a_folder_in_a_store_is_read_like_any_other(local, stored):
+    _, disk = local
+    out, _ = stored
+    assert list(verify(out)) == []
+    assert read_status(out)["state"] == "finished"
+    url = "https://site0.example.org/0"
+    assert list(story(out, url)) == list(story(disk, url)) != []
+    assert write_report(out).read_text().startswith("<!doctype html>")
+
+
+def test_what_is_lost_or_changed_in_a_store_is_found_and_made_anew(local, stored):
+    inputs, _ = local
+    out, _ = stored
+    before = published(out)
+    (out / "text" / "00001.jsonl.zst").unlink()
+    harmed = out / "ledger" / "00000.parquet"
+    harmed.write_bytes(harmed.read_bytes()[:-1] + b"?")
+    assert len(list(verify(out))) == 2
+    assert run(inputs, out).execute()["units"]["done"] == 2
+    assert published(out) == before
+
+
+def test_from_a_store_into_a_store(local, s3):
+    inputs, disk = local
+    root = place_of(f"{s3}/{uuid.uuid4().hex}")
+    for path in sorted(inputs.iterdir()):
+        (root / "in" / path.name).write_bytes(path.read_bytes())
+    partitions = find_inputs([Input("crawl", str(root / "in"))])
+    CorpusRun("test", STEPS, partitions, root / "out", PUBLICATION, 1, workers=2, max_loss=1.0).execute()
+    assert published(root / "out") == tree(disk, PUBLISHED)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "small.yaml").write_text(RECIPE)
+    (tmp_path / "in").mkdir()
+    for number in range(4):
+        rows = [{"text": f"page {place} of {number}, with some words"} for place in range(200)]
+        (tmp_path / "in" / f"{number}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + "{\n")
+    return tmp_path
+
+
+def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*GOLDSAND, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def goldsand(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
+    process = start(folder, *arguments, **environment)
+    said = "".join(process.communicate(timeout=120))
+    return process.returncode, said
+
+
+def test_a_run_killed_between_data_and_manifest_is_finished_to_the_same_bytes(folder, s3):
+    """There is no rename in a store: what was killed leaves data without a manifest, never the reverse."""
+    assert goldsand(folder, "run", "small.yaml", "-o", "calm")[0] == 0
+    address = f"{s3}/{uuid.uuid4().hex}/corpus"
+    out = place_of(address)
+    for number, victim in enumerate(("parent", "worker")):
+        once = folder / f"{number}.once"
+        point = f"between data and manifest:{victim}:{once}"
+        code, said = goldsand(folder, "run", "small.yaml", "-o", address, GOLDSAND_FAILPOINT=point)
+        assert once.exists() and code == (-signal.SIGKILL if victim == "parent" else 0), said
+        for name, data in fetched(out).items():
+            if name.startswith("manifests/"):
+                assert all((out / output).is_file() for output in json.loads(data)["outputs"])
+    killed = start(folder, "run", "small.yaml", "-o", address, "--set", "gopher_quality.min_words=4")
+    time.sleep(1.5)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    assert goldsand(folder, "run", "small.yaml", "-o", address)[0] == 0
+    assert published(out) == tree(folder / "calm", PUBLISHED)
+    assert {name for name in fetched(out) if "/" in name} == {
+        str(path.relative_to(folder / "calm")) for path in (folder / "calm").glob("*/**/*") if path.is_file()
+    }
+
+
+def test_the_command_line_takes_addresses_and_no_secret_is_left_or_said(folder, s3, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    address = f"{s3}/{uuid.uuid4().hex}/corpus"
+    said = []
+    for arguments in (
+        ("run", "small.yaml", "-o", address),
+        ("plan", "small.yaml", "-o", address, "--sample", "0"),
+        ("status", address),
+        ("verify", address),
+        ("why", address, "crawl/0.jsonl@0"),
+        ("report", address),
+    ):
+        code, output = goldsand(folder, *arguments)
+        assert code == 0, output
+        said.append(output)
+    for code, words, arguments in (
+        (2, "bucket", ("run", "small.yaml", "-o", "s3://no-such-bucket/corpus")),
+        (2, "credentials", ("run", "small.yaml", "-o", f"s3://{KEY}:{SECRET}@bucket/corpus")),
+        (2, "no run was begun", ("status", f"{s3}/nothing")),
+        (2, "not the folder of a finished run", ("verify", f"{s3}/nothing")),
+        (2, "no file", ("run", "small.yaml", "--input", f"{s3}/nothing/*.jsonl", "-o", address)),
+    ):
+        found, output = goldsand(folder, *arguments)
+        assert found == code and words in output and "Traceback" not in output, output
+        said.append(output)
+    left = b"".join(fetched(place_of(address)).values()) + "".join(said).encode()
+    assert SECRET.encode() not in left and KEY.encode() not in left
+
+
+def test_a_store_that_is_not_there_is_one_sentence(folder):
+    arguments = ("run", "small.yaml", "-o", "s3://bucket/corpus")
+    code, said = goldsand(folder, *arguments, AWS_ENDPOINT_URL="http://127.0.0.1:9", AWS_MAX_ATTEMPTS="1")
+    assert code == 2 and "Traceback" not in said and "s3://bucket/corpus" in said, said
+
+
+def test_a_store_that_stops_giving_ends_the_run_and_nothing_counts_as_lost(local, s3, monkeypatch):
+    from curate.sources.remote import RemoteFile
+
+    inputs, _ = local
+    root = place_of(f"memory://{uuid.uuid4().hex}")
+    for path in sorted(inputs.iterdir()):
+        (root / "in" / path.name).write_bytes(path.read_bytes())
+    partitions = find_inputs([Input("crawl", str(root / "in"))])
+    job = CorpusRun("test", STEPS, partitions, root / "out", PUBLICATION, 1, max_loss=1.0)
+    sound = RemoteFile.__getitem__
+
+    def broken(self, place):
+        raise ConnectionResetError(104, "the connection was reset")
+
+    monkeypatch.setattr(RemoteFile, "__getitem__", broken)
+    with pytest.raises(InputError, match=r"crawl/part-0.jsonl: the store stopped giving it .*reset.*goes on from here"):
+        job.execute()
+    monkeypatch.setattr(RemoteFile, "__getitem__", sound)
+    assert job.execute()["documents"]["unreadable"] == 3
+
+
+def test_a_lock_in_a_store_is_held_given_back_and_taken_from_the_dead(out, monkeypatch):
+    import socket
+
+    path = out / ".lock"
+    first = Lock(path)
+    first.take()
+    assert holder_of(path)["process"] == os.getpid()
+    with pytest.raises(RunError, match=rf"another run \(process {os.getpid()} on {socket.gethostname()}\)"):
+        Lock(path).take()
+    first.give_back()
+    assert holder_of(path) is None and not path.is_file()
+    # A process of this machine that is gone, and one of another machine that was not heard of for long.
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    path.write_text(json.dumps({"process": gone.pid, "host": socket.gethostname(), "time": time.time()}))
+    assert holder_of(path) is None
+    path.write_text(json.dumps({"process": 1, "host": "elsewhere", "time": time.time() - 60}))
+    assert holder_of(path)["host"] == "elsewhere"
+    monkeypatch.setattr(lock_module, "STALE", 30.0)
+    second = Lock(path)
+    second.take()
+    second.give_back()
