@@ -201,10 +201,18 @@ class Injection(CorpusStep):
     def reserved_tokens(self) -> list[str]:
         raise NotImplementedError
 
-    def write_facts(self, folder: Path, tokenizer: Path | None, used: int | None = None) -> None:
+    def write_facts(
+        self,
+        folder: Path,
+        tokenizer: Path | None,
+        used: int | None = None,
+        values: list[bytes] | None = None,
+        token_sets: dict[str, Path] | None = None,
+    ) -> None:
         """Write the facts, and, when a tokenizer is given, the token spans to score.
 
-        `used` is the number of tokens that occur in the shards, where that is less than the vocabulary.
+        `used` is the number of tokens that occur in the shards, where that is less than the vocabulary; `values` are
+        what `decide` received for the first partition, `token_sets` the folders of token shards by name.
         """
         raise NotImplementedError
 

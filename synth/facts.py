@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from synth.streams import below, stream
+from synth.streams import below, distinct, stream
+
+CHUNK = 1 << 18
+"""Entities that are drawn at once: a table of any size is made in the memory of its own columns."""
 
 
 class FactsError(ValueError):
@@ -20,15 +25,27 @@ class FactsError(ValueError):
 
 @dataclass(frozen=True)
 class Attribute:
-    """What is told of every entity: its name, the pool its values come from, and how many values there are."""
+    """What is told of an entity: its name, the pool (or pools, between spaces) its values come from, and how many
+    values there are.
+
+    `form` joins the words of several pools. `entropy` is in bits, where values are not uniform. An attribute that is
+    `determined_by` another one holds only what is left to say when that one is known: nothing, where no `entropy` is
+    given.
+    """
 
     name: str
     pool: str
     size: int
+    form: str = "{}"
+    determined_by: str | None = None
+    entropy: float | None = None
 
     @property
     def bits(self) -> float:
-        return math.log2(self.size)
+        """Bits of one entity's value."""
+        if self.entropy is not None:
+            return self.entropy
+        return 0.0 if self.determined_by else math.log2(self.size)
 
 
 @dataclass(frozen=True)
@@ -36,46 +53,111 @@ class Bits:
     """What a table holds, in bits, by the bound of Allen-Zhu & Li (arXiv 2404.05405, section 2).
 
     `name_pool` is log2 N0 and `value_pool` log2 S0, for one entity; `names` and `values` are what a perfect memoriser
-    of the whole table has learnt: N (log2 N0 - log2 N) and N log2 S0. `maximal` over the parameters is R_max.
+    of the whole table has learnt: N (log2 N0 - log2 N) and N log2 S0. `diversity` (bioD) is that of the strings which
+    values are made of. `maximal` over the parameters is R_max.
     """
 
     name_pool: float
     value_pool: float
     names: float
     values: float
+    diversity: float = 0.0
 
     @property
     def maximal(self) -> float:
-        return self.names + self.values
+        return self.names + self.values + self.diversity
 
 
 @dataclass(frozen=True)
 class FactTable:
-    """`entities` int32 [N, parts] index the name pools, `values` int32 [N, K] the attributes' pools.
+    """Entities x attributes, what they are called and how they are told.
 
-    `exposure_counts` int32 [N] says how often each entity appears. `pools` are the words behind the indices.
+    `entities` int32 [N, parts] index the pools of `name_parts`, `values` int32 [N, K] the attributes' pools (-1: this
+    entity has no such attribute). `exposure_counts` int32 [N] says how often each entity appears; those that never do
+    are held out, and count in no bits. `pools` are the words behind the indices. `templates` are the sentences of each
+    attribute that is told in sentences, of which the last `held_out_templates` never appear in training text; `subject`
+    is what stands for the name after the first sentence: an attribute, a word, or nothing else than the name (None).
+    `frozen` text is the same at every exposure. `questions` are forms in which each attribute is asked for. Where
+    `names_given`, which entities there are is taken as known, and names hold no bits. `details` are what a kind says of
+    itself besides.
     """
 
     kind: str
     seed: int
     domain: str
-    exposures: int
     attributes: tuple[Attribute, ...]
-    name_parts: tuple[int, ...]
+    name_parts: tuple[str, ...]
     pools: dict[str, list[str]]
-    entities: np.ndarray
-    values: np.ndarray
+    entities: np.ndarray = field(repr=False)
+    values: np.ndarray = field(repr=False)
     exposure_counts: np.ndarray = field(repr=False)
+    templates: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    subject: str | None = None
+    frozen: bool = False
+    held_out_templates: int = 0
+    questions: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    names_given: bool = False
+    details: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def people(self) -> int:
+    def __len__(self) -> int:
         return len(self.entities)
 
+    @cached_property
+    def people(self) -> int:
+        """Entities that appear at least once."""
+        return int(np.count_nonzero(self.exposure_counts))
+
+    @property
+    def exposures(self) -> int:
+        """How often the entity that appears most often does."""
+        return int(self.exposure_counts.max(initial=0))
+
+    @property
+    def name_sizes(self) -> tuple[int, ...]:
+        return tuple(len(self.pools[part]) for part in self.name_parts)
+
     def bits(self) -> Bits:
-        name_pool = math.log2(math.prod(self.name_parts))
-        value_pool = sum(attribute.bits for attribute in self.attributes)
+        """What the entities that appear hold."""
         n = self.people
-        return Bits(name_pool, value_pool, n * (name_pool - math.log2(n)), n * value_pool)
+        names = math.log2(max(1, n))
+        name_pool = names if self.names_given else math.log2(math.prod(self.name_sizes))
+        shown = self.exposure_counts > 0
+        stated = [int(np.count_nonzero(shown & (column >= 0))) for column in self.values.T]
+        values = sum(count * one.bits for count, one in zip(stated, self.attributes, strict=True))
+        return Bits(name_pool, values / max(1, n), n * (name_pool - names), values, self.details.get("diversity", 0.0))
+
+    def words(self, attribute: int) -> list[str]:
+        """Every value of an attribute as it is written, in the order of its numbers."""
+        one = self.attributes[attribute]
+        pools = [self.pools[name] for name in one.pool.split(" ")]
+        if one.form == "{}":
+            return pools[0]
+        return [one.form.format(*parts) for parts in itertools.product(*pools)]
+
+    def column(self, name: str) -> int:
+        """The number of an attribute. Raises FactsError where there is none of that name."""
+        for number, one in enumerate(self.attributes):
+            if one.name == name:
+                return number
+        raise FactsError(f"there is no attribute {name!r}; there are {', '.join(one.name for one in self.attributes)}")
+
+    def names(self, entities: Sequence[int] | np.ndarray) -> list[str]:
+        """The full names of entities."""
+        columns = self.entities[np.asarray(entities, np.int64)].T.tolist()
+        pools = [self.pools[part] for part in self.name_parts]
+        if len(pools) == 1:
+            return [pools[0][number] for number in columns[0]]
+        found = [[pool[number] for number in one] for pool, one in zip(pools, columns, strict=True)]
+        return list(map(" ".join, zip(*found, strict=True)))
+
+    def facts(self, entity: int) -> dict[str, str]:
+        """What is known of one entity: each attribute that it has, as it is written."""
+        row = self.values[entity].tolist()
+        return {one.name: self._words[k][row[k]] for k, one in enumerate(self.attributes) if row[k] >= 0}
+
+    @cached_property
+    def _words(self) -> list[list[str]]:
+        return [self.words(number) for number in range(len(self.attributes))]
 
     def describe(self) -> dict[str, Any]:
         """The content of `facts.json`."""
@@ -83,24 +165,42 @@ class FactTable:
         return {
             "kind": self.kind,
             "people": self.people,
+            "entities": len(self),
             "exposures": self.exposures,
             "seed": self.seed,
             "domain": self.domain,
             "name_pool_bits": bits.name_pool,
             "value_pool_bits": bits.value_pool,
             "attributes": [
-                {"name": one.name, "pool": one.pool, "size": one.size, "bits": one.bits} for one in self.attributes
+                {
+                    "name": one.name,
+                    "pool": one.pool,
+                    "size": one.size,
+                    "bits": one.bits,
+                    "form": one.form,
+                    "determined_by": one.determined_by,
+                    "entropy": one.entropy,
+                }
+                for one in self.attributes
             ],
-            "name_parts": list(self.name_parts),
+            "name_parts": list(self.name_sizes),
+            "name_pools": list(self.name_parts),
+            "names_given": self.names_given,
+            "subject": self.subject,
+            "frozen": self.frozen,
+            "held_out_templates": self.held_out_templates,
+            "details": self.details,
         }
 
     def save(self, folder: Path | str) -> None:
-        """Write `facts.json`, `entities.npy`, `values.npy`, `exposures.npy` and `pools.json`."""
+        """Write `facts.json`, `entities.npy`, `values.npy`, `exposures.npy`, `pools.json` and `templates.json`."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         for name, array in self._arrays().items():
             np.save(folder / name, array, allow_pickle=False)
-        for name, content in (("pools.json", self.pools), ("facts.json", self.describe())):
+        told = {"sentences": self.templates, "questions": self.questions}
+        texts = (("pools.json", self.pools), ("templates.json", told), ("facts.json", self.describe()))
+        for name, content in texts:
             (folder / name).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     def _arrays(self) -> dict[str, np.ndarray]:
@@ -110,29 +210,36 @@ class FactTable:
     def load(cls, folder: Path | str) -> FactTable:
         """Read a folder that `save` wrote. Raises FactsError that names the file and what is wrong with it."""
         folder = Path(folder)
-        facts, pools = _read_json(folder / "facts.json"), _read_json(folder / "pools.json")
+        facts, pools, templates = (_read_json(folder / f"{name}.json") for name in ("facts", "pools", "templates"))
         try:
             table = cls(
                 kind=facts["kind"],
                 seed=facts["seed"],
                 domain=facts["domain"],
-                exposures=facts["exposures"],
-                attributes=tuple(Attribute(one["name"], one["pool"], one["size"]) for one in facts["attributes"]),
-                name_parts=tuple(facts["name_parts"]),
+                attributes=tuple(
+                    Attribute(one["name"], one["pool"], one["size"], one["form"], one["determined_by"], one["entropy"])
+                    for one in facts["attributes"]
+                ),
+                name_parts=tuple(facts["name_pools"]),
                 pools=pools,
                 entities=_read_array(folder / "entities.npy"),
                 values=_read_array(folder / "values.npy"),
                 exposure_counts=_read_array(folder / "exposures.npy"),
+                templates={name: tuple(lines) for name, lines in templates["sentences"].items()},
+                questions={name: tuple(lines) for name, lines in templates["questions"].items()},
+                subject=facts["subject"],
+                frozen=facts["frozen"],
+                held_out_templates=facts["held_out_templates"],
+                names_given=facts["names_given"],
+                details=facts["details"],
             )
+            n = facts["entities"]
         except KeyError as error:
-            raise FactsError(f"{folder / 'facts.json'} has no {error}") from None
-        n = facts["people"]
-        for name, array, shape in zip(
-            table._arrays(),
-            table._arrays().values(),
-            ((n, len(table.name_parts)), (n, len(table.attributes)), (n,)),
-            strict=True,
-        ):
+            raise FactsError(
+                f"{folder}: its facts have no {error}: another version of goldsand wrote it; run it again"
+            ) from None
+        shapes = ((n, len(table.name_parts)), (n, len(table.attributes)), (n,))
+        for (name, array), shape in zip(table._arrays().items(), shapes, strict=True):
             if array.shape != shape:
                 raise FactsError(f"{folder / name} has shape {array.shape}; facts.json makes it {shape}")
         return table
@@ -140,51 +247,59 @@ class FactTable:
 
 def draw(
     kind: str,
-    people: int,
-    exposures: int,
+    exposure_counts: np.ndarray,
     seed: int,
     domain: str,
     attributes: Sequence[Attribute],
-    name_parts: Sequence[int],
+    name_parts: Sequence[str],
     pools: dict[str, list[str]],
+    determined: dict[str, np.ndarray] | None = None,
+    **told: Any,
 ) -> FactTable:
-    """A table with names uniform without replacement and values uniform, each from a stream of its own.
+    """A table of as many entities as there are counts: names uniform without replacement, values uniform, each from a
+    stream of its own.
 
-    So the first N people are the same for every N, and one more attribute changes no other value.
+    So the first N entities are the same for every N, and one more attribute changes no other value. `determined` gives,
+    for an attribute that follows from another, its value for each value of that one.
     """
-    if people < 1 or exposures < 1:
-        raise FactsError(f"people and exposures must be at least 1, not {people} and {exposures}")
-    entities = _distinct_names(people, seed, name_parts)
-    counters = np.arange(people)
-    columns = [below(stream(seed, f"value/{one.name}"), counters, one.size) for one in attributes]
+    count = len(exposure_counts)
+    sizes = tuple(len(pools[part]) for part in name_parts)
+    available = math.prod(sizes)
+    if count < 1:
+        raise FactsError("facts are of at least one person; `people` is 0")
+    if count > available:
+        raise FactsError(f"there are {available} names ({' x '.join(map(str, sizes))}) for {count} people")
+    entities = np.empty((count, len(sizes)), np.int32)
+    values = np.empty((count, len(attributes)), np.int32)
+    column = {one.name: number for number, one in enumerate(attributes)}
+    for begin, numbers in chunks(count):
+        names = distinct(stream(seed, "name"), numbers, available)
+        entities[begin : begin + len(numbers)] = np.stack(np.unravel_index(names, sizes), axis=1)
+        rows = values[begin : begin + len(numbers)]
+        for number, one in enumerate(attributes):
+            if one.determined_by is None:
+                rows[:, number] = below(stream(seed, f"value/{one.name}"), numbers, one.size)
+        for number, one in enumerate(attributes):
+            if one.determined_by is not None:
+                rows[:, number] = (determined or {})[one.name][rows[:, column[one.determined_by]]]
     return FactTable(
         kind=kind,
         seed=seed,
         domain=domain,
-        exposures=exposures,
         attributes=tuple(attributes),
         name_parts=tuple(name_parts),
         pools=pools,
-        entities=entities.astype(np.int32),
-        values=np.stack(columns, axis=1).astype(np.int32),
-        exposure_counts=np.full(people, exposures, np.int32),
+        entities=entities,
+        values=values,
+        exposure_counts=np.asarray(exposure_counts, np.int32),
+        **told,
     )
 
 
-def _distinct_names(people: int, seed: int, name_parts: Sequence[int]) -> np.ndarray:
-    """The first `people` different names of a stream of independent ones, [people, parts]."""
-    available = math.prod(name_parts)
-    if people > available:
-        raise FactsError(f"there are {available} names ({' x '.join(map(str, name_parts))}) for {people} people")
-    drawn = people + people // 8 + 64
-    while True:
-        counters = np.arange(drawn)
-        parts = [below(stream(seed, f"name/{part}"), counters, size) for part, size in enumerate(name_parts)]
-        codes = np.ravel_multi_index(parts, tuple(name_parts))
-        first = np.sort(np.unique(codes, return_index=True)[1])
-        if len(first) >= people:
-            return np.stack([part[first[:people]] for part in parts], axis=1)
-        drawn *= 2
+def chunks(count: int) -> Iterator[tuple[int, np.ndarray]]:
+    """The numbers below `count`, a chunk at a time, each with where it begins."""
+    for begin in range(0, count, CHUNK):
+        yield begin, np.arange(begin, min(begin + CHUNK, count))
 
 
 def _read_json(path: Path) -> Any:

@@ -1,174 +1,318 @@
-"""Facts placed in a corpus: every fact as often as asked, spread evenly, and every page left as it was."""
+"""Facts placed in a corpus: every fact as often as asked, where asked, and every page left as it was."""
 
 from __future__ import annotations
 
+import functools
 import math
 import re
-import struct
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
+import orjson
 
 from curate.document import Document
 from curate.shards.vocabulary import OTHER
 from curate.step import Drop, Injection, Record, Round, param, partition_key
-from synth.codes import compact_table, record_text, reserved_words
+from synth.codes import RECORDS, biod_table, compact_table, reserved_words
+from synth.domains import DOMAINS, Domains
+from synth.exposures import PLACEMENTS, Schedule, exposure_counts
 from synth.facts import FactsError, FactTable
-from synth.people import biography, people_table, read_pools
-from synth.streams import permutation, stream
+from synth.kinds import writer_of
+from synth.people import NAME_PARTS, people_table, read_pools
+from synth.share import SHARES, share_counts, token_counter
 
 SOURCE = "inject"
 
-_COUNT = struct.Struct(">IQ")
-_PLACE = struct.Struct(">?QQQ")
+_USES = {
+    "compact": {"name_parts", "values", "attributes"},
+    "people": {"pools", "frozen", "held_out_templates"},
+    "biod": {"name_parts", "attributes", "chunks", "strings", "length", "alphabet"},
+}
+"""The parameters that are of one kind only, by the kinds that take them."""
 
 
+@dataclass(frozen=True)
 class _Count(Round):
-    """How many documents each partition holds, so that each learns where it stands in the whole corpus."""
+    """What each partition holds, so that each learns where it stands in the whole corpus."""
 
+    tokenizer: str | None
+    tokens: bool
+    domains: bool
     name = "count"
 
     def emit_documents(self, documents: Iterable[tuple[int, Document]], partition: int) -> Iterator[Record]:
-        yield b"", _COUNT.pack(partition, sum(1 for _ in documents))
+        count = tokens = 0
+        counted = token_counter(self.tokenizer) if self.tokens else None
+        domains: Counter[str] = Counter()
+        for _, document in documents:
+            count += 1
+            if counted is not None:
+                tokens += counted(document.text)
+            if self.domains and document.domain:
+                domains[document.domain] += 1
+        found = {"partition": partition, "count": count, "tokens": tokens, "domains": sorted(domains.items())}
+        yield b"", orjson.dumps(found)
 
     def reduce(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
-        counts = sorted(_COUNT.unpack(value) for value in values)
-        total = sum(count for _, count in counts)
+        found = sorted(map(orjson.loads, values), key=lambda one: one["partition"])
+        domains: Counter[str] = Counter()
+        for one in found:
+            domains.update(dict(one["domains"]))
+        # The most frequent, for every partition is told of them all.
+        kept = sorted(domains.items(), key=lambda one: (-one[1], one[0]))[: Domains.MOST]
+        whole = {
+            "total": sum(one["count"] for one in found),
+            "tokens": sum(one["tokens"] for one in found),
+            "domains": kept,
+        }
         offset = 0
-        for place, (partition, count) in enumerate(counts):
-            yield partition_key(partition), _PLACE.pack(place == 0, offset, count, total)
-            offset += count
+        for place, one in enumerate(found):
+            own = {"first": place == 0, "offset": offset, "count": one["count"]}
+            yield partition_key(one["partition"]), orjson.dumps(own | whole)
+            offset += one["count"]
 
 
 @dataclass(frozen=True)
 class Inject(Injection):
-    """Adds N x E documents that state known facts, E exposures of each of N people.
+    """Adds documents that state known facts, each entity's as often as `exposures` says.
 
     Injected document j of J stands after document floor((j + 0.5) D / J) of the D that are there, counted over the
-    whole corpus; all people appear once, in an order of their own, before any appears again. The documents are
-    protected: no later step reads or changes them.
+    whole corpus. The documents are protected: no later step reads or changes them.
     """
 
     name: ClassVar[str] = "inject"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     kind: str = param(
         "compact",
-        "compact: records of reserved words, the cheapest text for a small model; people: biographies (bioS)",
+        "compact: records of reserved words, the cheapest text for a small model; people: biographies (bioS); biod: "
+        "values of chosen length and diversity, in reserved words",
         source="Allen-Zhu & Li, arXiv 2404.05405",
-        choices=("compact", "people"),
+        choices=("compact", "people", "biod"),
     )
-    people: int = param(400, "how many people the facts are of", ge=1)
-    exposures: int = param(100, "how often each of them appears", ge=1)
+    people: int = param(400, "how many people (or other entities) the facts are of", ge=1)
+    exposures: int | list[int] | dict[str, float] = param(
+        100,
+        "how often each of them appears: a number; a list, whose counts go to equal parts of the people; a power law "
+        "{power: 1.0, most: 1000, least: 1}; or what the injected documents are of the whole: {document_share: 0.1} or "
+        "{token_share: 0.125}",
+    )
+    placement: str = param(
+        "even",
+        "even: spread over the whole corpus; clustered: all appearances of one entity together; curriculum: entities "
+        "enter one after another over the first half",
+        choices=PLACEMENTS,
+    )
+    held_out: int = param(0, "so many more people whose facts are never shown", ge=0)
+    held_out_templates: int = param(0, "people: templates of each sentence that are never shown", ge=0)
     seed: int = param(0, "names, values, templates and order follow from it", ge=0)
-    domain: str = param("facts", "the domain that the documents carry")
+    domain: str = param("facts", "the domain that the documents carry, where it is their own")
+    domains: str = param(
+        "own",
+        "own: one domain of their own, an oracle; corpus: each entity has one, drawn from the corpus's distribution; "
+        "shuffled: each document has one, drawn anew, which tells nothing (a placebo)",
+        choices=DOMAINS,
+    )
+    tokenizer: str | None = param(
+        None,
+        "a tokenizer.json that counts the tokens of `token_share`; left out: words and marks are counted",
+        path=True,
+    )
+    frozen: bool = param(False, "people: the same text at every exposure (bioS_simple)")
     pools: str | None = param(
         None,
         "people: a folder of first_name.txt, middle_name.txt, last_name.txt, city.txt, university.txt, field.txt and "
         "company.txt (`Company; City`), one value a line; left out: invented names of the published sizes",
         path=True,
     )
-    name_parts: list[int] = param([256, 256], "compact: how many words there are for each part of a name")
+    name_parts: list[int] = param([256, 256], "compact, biod: how many words there are for each part of a name")
     values: int = param(64, "compact: how many values an attribute can take", ge=2, le=65_536)
-    attributes: int = param(6, "compact: how many attributes a person has", ge=1, le=256)
+    attributes: int = param(6, "compact, biod: how many attributes a person has (K)", ge=1, le=256)
+    chunks: int = param(2, "biod: how many strings a value is made of (C)", ge=1, le=64)
+    strings: int = param(64, "biod: how many strings an attribute's chunks are taken from (D)", ge=2, le=65_536)
+    length: int = param(3, "biod: words of a string (L)", ge=1, le=64)
+    alphabet: int = param(16, "biod: how many words there are (T)", ge=2, le=65_536)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9._-]+", self.domain) or self.domain == OTHER:
             raise FactsError(
                 f"`domain` is a name of letters, digits, '.', '_' and '-', and not {OTHER!r}: {self.domain!r}"
             )
+        self._refuse_what_other_kinds_use()
         if self.kind == "people":
             pools = read_pools(self.pools)
-            sizes = [len(pools[part]) for part in ("first_name", "middle_name", "last_name")]
+            sizes = [len(pools[part]) for part in NAME_PARTS]
             remedy = "give larger `pools`"
         else:
-            if self.pools is not None:
-                raise FactsError("`pools` are names for `kind: people`; compact records have words of their own")
             if not self.name_parts or any(not 1 <= size <= 65_536 for size in self.name_parts):
                 raise FactsError(
                     "`name_parts` lists the size of each part, between 1 and 65536: for example [256, 256]"
                 )
             sizes, remedy = self.name_parts, "enlarge `name_parts`"
-        if self.people > math.prod(sizes):
+        wanted = self.people + self.held_out
+        if wanted > math.prod(sizes):
             shown = " x ".join(map(str, sizes))
-            raise FactsError(f"there are {math.prod(sizes)} names ({shown}) for {self.people} people; {remedy}")
+            raise FactsError(f"there are {math.prod(sizes)} names ({shown}) for {wanted} people; {remedy}")
+        if isinstance(self.exposures, dict) and SHARES & set(self.exposures):
+            share_counts(self.exposures, 0, 1.0, 0, 1, 0, 0)
+        else:
+            exposure_counts(self.exposures, self.people)
+        # Templates and pools that cannot be used are found now, not after hours of cleaning.
+        writer_of(self._drawn(np.ones(1, np.int32)))
 
-    def table(self) -> FactTable:
-        """The facts themselves."""
+    def _refuse_what_other_kinds_use(self) -> None:
+        defaults = type(self).__dataclass_fields__
+        for names in _USES.values():
+            for name in sorted(names - _USES[self.kind]):
+                field = defaults[name]
+                default = field.default_factory() if callable(field.default_factory) else field.default
+                if getattr(self, name) != default:
+                    takers = " and ".join(sorted(one for one, used in _USES.items() if name in used))
+                    raise FactsError(f"`{name}` is for `kind: {takers}`; this is `kind: {self.kind}`")
+
+    def table(self, total: int = 0, tokens: int = 0) -> FactTable:
+        """The facts themselves; shares are of a corpus of `total` documents and `tokens` tokens."""
+        if isinstance(self.exposures, dict) and SHARES & set(self.exposures):
+            some = self._drawn(np.ones(min(self.people, 512), np.int32))
+            counted = token_counter(self.tokenizer)
+            sizes = [counted(text) for text in writer_of(some).texts(np.arange(len(some)), np.zeros(len(some)))]
+            mean = sum(sizes) / len(sizes)
+            counts = share_counts(self.exposures, total, mean, tokens, self.people, self.held_out, self.seed)
+        else:
+            counts = exposure_counts(self.exposures, self.people, self.held_out)
+        return self._drawn(counts)
+
+    def _drawn(self, counts: np.ndarray) -> FactTable:
+        common: dict[str, Any] = {"seed": self.seed, "domain": self.domain, "counts": counts}
         if self.kind == "people":
-            return people_table(self.people, self.exposures, pools=self.pools, seed=self.seed, domain=self.domain)
-        return compact_table(
-            self.people,
-            self.exposures,
-            name_parts=self.name_parts,
-            values=self.values,
-            attributes=self.attributes,
-            seed=self.seed,
-            domain=self.domain,
-        )
+            return people_table(
+                len(counts),
+                pools=self.pools,
+                frozen=self.frozen,
+                held_out_templates=self.held_out_templates,
+                **common,
+            )
+        common |= {"name_parts": self.name_parts, "attributes": self.attributes}
+        if self.kind == "biod":
+            return biod_table(
+                len(counts),
+                chunks=self.chunks,
+                strings=self.strings,
+                length=self.length,
+                alphabet=self.alphabet,
+                **common,
+            )
+        return compact_table(len(counts), values=self.values, **common)
 
     def reserved_tokens(self) -> list[str]:
-        """Words that must be one token each: those of compact records. Biographies need none."""
-        return reserved_words(self.table()) if self.kind == "compact" else []
-
-    def write_facts(self, folder: Path, tokenizer: Path | None, used: int | None = None) -> None:
-        """Write the facts and, when a tokenizer is given, the token spans to score (`used`: tokens that occur)."""
-        table = self.table()
-        table.save(folder)
-        if tokenizer is not None:
-            from curate.shards.vocabulary import Vocabulary
-            from synth.scoring import write_scoring
-
-            write_scoring(folder, table, Vocabulary.load(tokenizer), used=used)
+        """Words that must be one token each: those of records. Sentences need none."""
+        return reserved_words(self._drawn(np.ones(1, np.int32))) if self.kind in RECORDS else []
 
     def rounds(self) -> list[Round]:
-        return [_Count()]
+        by_tokens = isinstance(self.exposures, dict) and "token_share" in self.exposures
+        return [_Count(self.tokenizer, by_tokens, self.domains != "own")]
 
     def decide(
         self, documents: Iterable[tuple[int, Document]], values: list[bytes], partition: int
     ) -> Iterator[Document | Drop]:
-        (value,) = values
-        first, offset, count, total = _PLACE.unpack(value)
-        added = self.people * self.exposures
+        place = orjson.loads(values[0])
+        injection = self.placed(values)
+        offset, count, total, added = place["offset"], place["count"], place["total"], injection.total
         if total == 0:
-            yield from injected(self.table(), 0, added if first else 0)
+            yield from injection.documents(0, added if place["first"] else 0)
             return
         # Document j stands after place floor((2j + 1) D / 2J); the first j of a place is the inverse, rounded up.
-        begin, end = (max(0, -((total - 2 * added * place) // (2 * total))) for place in (offset, offset + count))
-        waiting = injected(self.table(), begin, min(end, added)) if count else iter(())
+        begin, end = (max(0, -((total - 2 * added * one) // (2 * total))) for one in (offset, offset + count))
+        waiting = injection.documents(begin, min(end, added)) if count else iter(())
         number = begin
-        for place, (_, document) in enumerate(documents, offset):
+        for here, (_, document) in enumerate(documents, offset):
             yield document
-            while number < min(end, added) and (2 * number + 1) * total // (2 * added) == place:
+            while number < min(end, added) and (2 * number + 1) * total // (2 * added) == here:
                 yield next(waiting)
                 number += 1
 
-
-def injected(table: FactTable, begin: int, end: int) -> Iterator[Document]:
-    """Injected documents `begin` to `end` of the N x E: exposure after exposure, each in an order of its own."""
-    order = None
-    for number in range(begin, end):
-        exposure, place = divmod(number, table.people)
-        if order is None or place == 0:
-            order = exposure_order(table, exposure)
-        entity = order[place]
-        metadata = {"kind": table.kind, "entity": entity, "exposure": exposure}
-        if table.kind == "people":
-            text = biography(table, entity, exposure)
-            metadata["language"] = "en"
-        else:
-            text = record_text(table, entity)
-        yield Document(
-            key=f"{SOURCE}/{entity}@{exposure}",
-            text=text,
-            domain=table.domain,
-            source=SOURCE,
-            metadata=metadata,
-            protected=True,
+    def placed(self, values: list[bytes] | None = None) -> Placed:
+        """The facts with the order of their appearances, as the rounds' last records of one partition make them."""
+        found: dict[str, Any] = orjson.loads(values[0]) if values else {"total": 0, "tokens": 0, "domains": []}
+        return _placed(
+            _Same(self), found["total"], found["tokens"], tuple((name, count) for name, count in found["domains"])
         )
 
+    def write_facts(
+        self,
+        folder: Path,
+        tokenizer: Path | None,
+        used: int | None = None,
+        values: list[bytes] | None = None,
+        token_sets: dict[str, Path] | None = None,
+    ) -> None:
+        """Write the facts and, when a tokenizer is given, the token spans to score (`used`: tokens that occur)."""
+        from synth.ground_truth import write_facts
 
-def exposure_order(table: FactTable, exposure: int) -> list[int]:
-    """The order in which people appear in one exposure."""
-    return permutation(stream(table.seed, f"order/{exposure}"), table.people).tolist()
+        write_facts(folder, self.placed(values), tokenizer, used, token_sets or {})
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A table, the order in which its entities appear, and the domains that their documents carry."""
+
+    table: FactTable
+    schedule: Schedule
+    domains: Domains
+
+    @property
+    def total(self) -> int:
+        """Documents in all."""
+        return self.schedule.total
+
+    def documents(self, begin: int, end: int) -> Iterator[Document]:
+        """Injected documents `begin` to `end` of all, in their order."""
+        writer = writer_of(self.table)
+        step = 1 << 14
+        for first in range(begin, end, step):
+            entities, exposures = self.schedule.between(first, min(first + step, end))
+            domains = self.domains.of(entities, exposures)
+            texts = writer.texts(entities, exposures)
+            for entity, exposure, domain, text in zip(
+                entities.tolist(), exposures.tolist(), domains, texts, strict=True
+            ):
+                metadata = {"kind": self.table.kind, "entity": entity, "exposure": exposure}
+                if self.table.kind not in RECORDS:
+                    metadata["language"] = "en"
+                yield Document(
+                    key=f"{SOURCE}/{entity}@{exposure}",
+                    text=text,
+                    domain=domain,
+                    source=SOURCE,
+                    metadata=metadata,
+                    protected=True,
+                )
+
+
+class _Same:
+    """A step as a key: two with the same parameters are one."""
+
+    def __init__(self, step: Inject) -> None:
+        self.step = step
+
+    def __hash__(self) -> int:
+        return hash(repr(self.step))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.step == self.step
+
+
+@functools.lru_cache(maxsize=2)
+def _placed(key: _Same, total: int, tokens: int, domains: tuple[tuple[str, int], ...]) -> Placed:
+    # A process does many partitions, and a table of millions takes seconds to draw.
+    step = key.step
+    table = step.table(total, tokens)
+    return Placed(
+        table,
+        Schedule(table.exposure_counts, step.seed, step.placement),
+        Domains(step.domains, step.domain, step.seed, domains),
+    )

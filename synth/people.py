@@ -10,15 +10,12 @@ stands nowhere but in front of a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from synth.facts import Attribute, FactsError, FactTable, draw
-from synth.streams import stream, words
 
 SENTENCES = ("birth_date", "birth_city", "university", "major", "employer", "working_city")
 
@@ -41,11 +38,8 @@ FILES = {
 }
 """The file of each pool in a folder of pools: one value a line; employers as `Company; City`."""
 
-NAME = -1
-"""The attribute number of a span that holds a name."""
 
-Span = tuple[int, int, int]
-"""Attribute number, first character, end character."""
+NAME_PARTS = ("first_name", "middle_name", "last_name")
 
 
 def read_pools(folder: Path | str | None = None) -> dict[str, list[str]]:
@@ -85,109 +79,57 @@ def _read_pool(path: Path) -> list[str]:
 
 
 def people_table(
-    people: int, exposures: int, *, pools: Path | str | None = None, seed: int = 0, domain: str = "facts"
+    people: int,
+    exposures: int = 1,
+    *,
+    counts: np.ndarray | None = None,
+    pools: Path | str | None = None,
+    seed: int = 0,
+    domain: str = "facts",
+    frozen: bool = False,
+    held_out_templates: int = 0,
 ) -> FactTable:
-    """A table of people. With pools of the published sizes log2 N0 = 27.2535 and log2 S0 = 47.5916.
+    """A table of people, each to appear `exposures` times, or as often as `counts` [N] says.
 
-    The working city is fixed by the employer: it holds no bits and is no attribute.
+    With pools of the published sizes log2 N0 = 27.2535 and log2 S0 = 47.5916. The working city is determined by the
+    employer: it holds no bits. `frozen` is bioS_simple.
     """
     found = read_pools(pools)
-    found |= {"month": MONTHS, "day": DAYS, "year": YEARS, "pronoun": PRONOUNS}
+    # Employers may share a city; each of its values stands once in the pool of an attribute.
+    cities = list(dict.fromkeys(found["working_city"]))
+    number = {city: place for place, city in enumerate(cities)}
+    city_of = np.array([number[city] for city in found["working_city"]])
+    found |= {"month": MONTHS, "day": DAYS, "year": YEARS, "pronoun": PRONOUNS, "working_city": cities}
+    dates = len(MONTHS) * len(DAYS) * len(YEARS)
     attributes = [
-        Attribute("birth_date", "month day year", len(MONTHS) * len(DAYS) * len(YEARS)),
-        Attribute("birth_city", "city", len(found["city"])),
-        Attribute("university", "university", len(found["university"])),
-        Attribute("major", "major", len(found["major"])),
-        Attribute("employer", "employer", len(found["employer"])),
-        Attribute("pronoun", "pronoun", 2),
+        Attribute("birth_date", "month day year", dates, form="{} {}, {}"),
+        *(Attribute(name, pool, len(found[pool])) for name, pool in POOLED),
+        Attribute("working_city", "working_city", len(cities), determined_by="employer"),
+        Attribute("pronoun", "pronoun", len(PRONOUNS)),
     ]
-    name_parts = [len(found[part]) for part in ("first_name", "middle_name", "last_name")]
-    return draw("people", people, exposures, seed, domain, attributes, name_parts, found)
+    return draw(
+        "people",
+        np.full(people, exposures) if counts is None else counts,
+        seed,
+        domain,
+        attributes,
+        NAME_PARTS,
+        found,
+        {"working_city": city_of},
+        templates=templates("."),
+        questions=templates("questions"),
+        subject="pronoun",
+        frozen=frozen,
+        held_out_templates=held_out_templates,
+    )
 
 
-@dataclass(frozen=True)
-class Template:
-    """A sentence without its subject: what stands before the value and what after it."""
-
-    before: str
-    after: str
+POOLED = (("birth_city", "city"), ("university", "university"), ("major", "major"), ("employer", "employer"))
 
 
-@lru_cache(maxsize=1)
-def templates() -> dict[str, tuple[Template, ...]]:
-    """The templates of each sentence, from `synth/templates/*.txt`."""
-    found = {}
-    for sentence in SENTENCES:
-        lines = Path(__file__).with_name("templates").joinpath(f"{sentence}.txt").read_text(encoding="utf-8")
-        found[sentence] = tuple(Template(*line.split("{}")) for line in lines.splitlines())
-    return found
-
-
-def full_name(table: FactTable, entity: int) -> str:
-    parts = ("first_name", "middle_name", "last_name")
-    return " ".join(table.pools[part][number] for part, number in zip(parts, table.entities[entity], strict=True))
-
-
-def facts_of(table: FactTable, entity: int) -> dict[str, str]:
-    """What the sentences say of one person, and the pronoun."""
-    date, city, university, major, employer, pronoun = table.values[entity].tolist()
-    month, day, year = np.unravel_index(date, (len(MONTHS), len(DAYS), len(YEARS)))
-    return {
-        "birth_date": f"{MONTHS[month]} {DAYS[day]}, {YEARS[year]}",
-        "birth_city": table.pools["city"][city],
-        "university": table.pools["university"][university],
-        "major": table.pools["major"][major],
-        "employer": table.pools["employer"][employer],
-        "working_city": table.pools["working_city"][employer],
-        "pronoun": PRONOUNS[pronoun],
-    }
-
-
-def biography(table: FactTable, entity: int, exposure: int) -> str:
-    """The text of one exposure: its own templates and order, drawn from (seed, exposure, entity)."""
-    choices = _choices(table, entity, f"text/{exposure}")
-    return _write(table, entity, _order(choices), choices)[0]
-
-
-def scored_biography(table: FactTable, entity: int, number: int) -> tuple[str, list[Span]]:
-    """A biography never used for training, and its spans: the name, each value, the first pronoun.
-
-    The employer stands before its city, which would give it away.
-    """
-    choices = _choices(table, entity, f"score/{number}")
-    order = _order(choices)
-    first, second = sorted((order.index(4), order.index(5)))
-    order[first], order[second] = 4, 5
-    return _write(table, entity, order, choices)
-
-
-def _choices(table: FactTable, entity: int, name: str) -> np.ndarray:
-    return words(stream(table.seed, name), entity * 16 + np.arange(2 * len(SENTENCES)))
-
-
-def _order(choices: np.ndarray) -> list[int]:
-    return np.argsort(choices[: len(SENTENCES)], kind="stable").tolist()
-
-
-def _write(table: FactTable, entity: int, order: Sequence[int], choices: np.ndarray) -> tuple[str, list[Span]]:
-    facts = facts_of(table, entity)
-    available = templates()
-    text = full_name(table, entity)
-    spans = [(NAME, 0, len(text))]
-    for place, number in enumerate(order):
-        sentence = SENTENCES[number]
-        if place:
-            text += " "
-            if place == 1:
-                spans.append((len(table.attributes) - 1, len(text), len(text) + len(facts["pronoun"])))
-            text += facts["pronoun"]
-        drawn = int(choices[len(SENTENCES) + number])
-        template = available[sentence][drawn % len(available[sentence])]
-        text += f" {template.before}"
-        value = facts[sentence]
-        if sentence != "working_city":
-            spans.append((number, len(text), len(text) + len(value)))
-        # A value that ends in punctuation ("Inc.") ends its sentence by itself: two marks could become one token.
-        closed = template.after == "." and not value[-1].isalnum()
-        text += value if closed else value + template.after
-    return text, spans
+@lru_cache(maxsize=2)
+def templates(kind: str) -> dict[str, tuple[str, ...]]:
+    """The templates of each sentence (kind "."), or the forms of each question, from `synth/templates/`."""
+    folder = Path(__file__).with_name("templates") / kind
+    found = {one: folder / f"{one}.txt" for one in SENTENCES}
+    return {one: tuple(path.read_text(encoding="utf-8").splitlines()) for one, path in found.items() if path.exists()}

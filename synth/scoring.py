@@ -10,18 +10,27 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from curate.shards.vocabulary import Vocabulary, domain_word
-from synth.codes import name_words, record_word_numbers, reserved_words, value_words
+from synth.codes import RECORDS, numbered, record_word_numbers, reserved_words
+from synth.domains import Domains
 from synth.facts import FactsError, FactTable
-from synth.people import NAME, PRONOUNS, full_name, scored_biography
+from synth.kinds import writer_of
+from synth.sentences import NAME, Span
+from synth.streams import distinct, stream
 
 DRAWS = 4
-"""Biographies of each person that are scored, their losses to be averaged."""
+"""Texts of each entity that are scored, their losses to be averaged."""
+
+MOST_SCORED = 50_000
+"""Entities that are scored at most: of more, a sample drawn from the seed, whose mean stands for all."""
+
+_PREFIX_CHECKED = 1 << 17
 
 
 def write_scoring(
@@ -32,24 +41,47 @@ def write_scoring(
     draws: int = DRAWS,
     used: int | None = None,
     tokenizer: str = "../tokens/tokenizer.json",
+    domains: Domains | None = None,
 ) -> None:
-    """Write `scoring.npz` and `scoring.json` into a facts folder.
+    """Write `scoring.npz` and `scoring.json` into a facts folder, and the same for what was held out:
+    `scoring-held-out-entities.npz`, `scoring-held-out-templates.npz`.
 
-    Compact records have one row each, people `draws` rows. `used` is how many tokens of the vocabulary occur in what
-    is trained on (default: all of it). Raises FactsError that names entity, attribute and value where tokens and
+    Compact records have one row each, other texts `draws` rows. `used` is how many tokens of the vocabulary occur in
+    what is trained on (default: all of it). Raises FactsError that names entity, attribute and value where tokens and
     values do not meet.
     """
-    arrays = _compact(table, vocabulary) if table.kind == "compact" else _people(table, vocabulary, draws)
-    arrays |= {
-        "end_of_text": np.int64(vocabulary.end_of_text),
-        "tag": np.int64(vocabulary.reserved(domain_word(table.domain))),
-        "vocabulary": np.int64(vocabulary.size),
-        "used_vocabulary": np.int64(vocabulary.size if used is None else used),
-    }
+    shown = _sample(np.flatnonzero(table.exposure_counts > 0), table.seed)
+    hidden = _sample(np.flatnonzero(table.exposure_counts == 0), table.seed)
+    sets = {"scoring": (shown, False)}
+    if len(hidden):
+        sets["scoring-held-out-entities"] = (hidden, False)
+    if table.held_out_templates:
+        sets["scoring-held-out-templates"] = (shown, True)
     folder = Path(folder)
-    np.savez(folder / "scoring.npz", **arrays)
+    domains = domains or Domains("own", table.domain, table.seed)
+    for name, (entities, held_out) in sets.items():
+        if table.kind == "compact":
+            arrays = _compact(table, vocabulary, entities)
+        else:
+            arrays = _told(table, vocabulary, entities, 1 if table.frozen and not held_out else draws, held_out)
+        rows = arrays["row_entity"].astype(np.int64)
+        number = (1 << 23) + np.arange(len(rows)) % draws
+        arrays |= {
+            "end_of_text": np.int64(vocabulary.end_of_text),
+            "tag": np.int64(vocabulary.reserved(domain_word(table.domain))),
+            "row_tag": np.array([vocabulary.domain_token(one) for one in domains.of(rows, number)], np.int32),
+            "vocabulary": np.int64(vocabulary.size),
+            "used_vocabulary": np.int64(vocabulary.size if used is None else used),
+        }
+        np.savez(folder / f"{name}.npz", **arrays)
     words = {"tokenizer": tokenizer, "tokenizer_hash": vocabulary.hash}
     (folder / "scoring.json").write_text(json.dumps(words, indent=1) + "\n", encoding="utf-8")
+
+
+def _sample(entities: np.ndarray, seed: int) -> np.ndarray:
+    if len(entities) <= MOST_SCORED:
+        return entities
+    return np.sort(entities[distinct(stream(seed, "scored"), np.arange(MOST_SCORED), len(entities))])
 
 
 def record_tokens(table: FactTable, vocabulary: Vocabulary) -> np.ndarray:
@@ -58,84 +90,103 @@ def record_tokens(table: FactTable, vocabulary: Vocabulary) -> np.ndarray:
     return ids[record_word_numbers(table)]
 
 
-def _compact(table: FactTable, vocabulary: Vocabulary) -> dict[str, Any]:
-    rows = record_tokens(table, vocabulary)
+def _compact(table: FactTable, vocabulary: Vocabulary, entities: np.ndarray) -> dict[str, Any]:
+    rows = record_tokens(table, vocabulary)[entities]
     people, length = rows.shape
     parts = len(table.name_parts)
     row = np.array([[NAME, 0, parts], *([k, parts + k, parts + k + 1] for k in range(length - parts))])
     spans = np.concatenate(
         [np.repeat(np.arange(people), len(row))[:, None], np.tile(row, (people, 1))], axis=1, dtype=np.int32
     )
-    names = [word for part, size in enumerate(table.name_parts, 1) for word in name_words(part, size)]
+    names = [word for part in table.name_parts for word in table.pools[part]]
+    values = numbered("v", table.attributes[0].size)
     return {
         "tokens": rows.reshape(-1).astype(np.int32),
         "row_ends": (np.arange(1, people + 1) * length).astype(np.uint64),
-        "row_entity": np.arange(people, dtype=np.int32),
+        "row_entity": entities.astype(np.int32),
         "spans": spans,
         "name_tokens": np.array([vocabulary.reserved(word) for word in names], np.int32),
-        "value_tokens": np.array(
-            [vocabulary.reserved(word) for word in value_words(table.attributes[0].size)], np.int32
-        ),
+        "value_tokens": np.array([vocabulary.reserved(word) for word in values], np.int32),
     }
 
 
-def _people(table: FactTable, vocabulary: Vocabulary, draws: int) -> dict[str, Any]:
+def _told(table: FactTable, vocabulary: Vocabulary, entities: np.ndarray, draws: int, held_out: bool) -> dict[str, Any]:
     tokens: list[int] = []
     ends: list[int] = []
-    entities: list[int] = []
     spans: list[tuple[int, int, int, int]] = []
-    begun = _values_that_begin_others(table, vocabulary)
-    for entity in range(table.people):
-        for number in range(draws):
-            text, marked = scored_biography(table, entity, number)
-            ids, offsets = vocabulary.encode_with_offsets(text)
-            for attribute, start, end in marked:
-                found = _token_span(text, offsets, start, end)
-                if found is None:
-                    what = "name" if attribute == NAME else table.attributes[attribute].name
-                    raise FactsError(
-                        f"person {entity} ({full_name(table, entity)}), {what}: {text[start:end]!r} begins or ends "
-                        "inside a token; take a tokenizer that splits at spaces and punctuation, or other pools"
-                    )
-                first, last = found
-                last += (
-                    attribute,
-                    text[start:end].rpartition(" ")[2] if attribute == NAME else text[start:end],
-                ) in begun
-                spans.append((len(ends), attribute, first, last))
-            tokens.extend(ids)
+    begun = _values_that_begin_others(table, vocabulary) if table.kind not in RECORDS else set()
+    writer = writer_of(table)
+    for entity in entities.tolist():
+        written = [writer.scored(entity, number, held_out) for number in range(draws)]
+        encoded = _encoded(vocabulary, [text for text, _ in written], table.kind in RECORDS)
+        for (text, marked), (ids, offsets) in zip(written, encoded, strict=True):
+            spans += [
+                (len(ends), one.attribute, *_token_span(table, entity, text, ids, offsets, one, begun))
+                for one in marked
+            ]
+            tokens += ids
             ends.append(len(tokens))
-            entities.append(entity)
     return {
         "tokens": np.array(tokens, np.int32),
         "row_ends": np.array(ends, np.uint64),
-        "row_entity": np.array(entities, np.int32),
-        "spans": np.array(spans, np.int32),
+        "row_entity": np.repeat(entities, draws).astype(np.int32),
+        "spans": np.array(spans, np.int32).reshape(-1, 4),
     }
 
 
-def _token_span(text: str, offsets: list[tuple[int, int]], start: int, end: int) -> tuple[int, int] | None:
-    """The tokens [first, last) that cover characters [start, end) and nothing else but the space in front."""
-    inside = [place for place, (left, right) in enumerate(offsets) if right > start and left < end]
-    if not inside:
-        return None
-    first, last = inside[0], inside[-1]
-    if text[min(offsets[first][0], start) : start].strip() or offsets[last][1] > end:
-        return None
+Encoded = tuple[list[int], list[tuple[int, int]]]
+
+
+def _encoded(vocabulary: Vocabulary, texts: Sequence[str], reserved: bool) -> list[Encoded]:
+    """Ids and offsets of texts; of a record, whose words are reserved tokens, one for each word."""
+    if not reserved:
+        return [vocabulary.encode_with_offsets(text) for text in texts]
+    found = []
+    for text in texts:
+        words = text.split(" ")
+        ends = list(itertools.accumulate(len(word) + 1 for word in words))
+        offsets = [(end - 1 - len(word), end - 1) for word, end in zip(words, ends, strict=True)]
+        found.append((vocabulary.encode_words(text), offsets))
+    return found
+
+
+def _token_span(
+    table: FactTable,
+    entity: int,
+    text: str,
+    ids: list[int],
+    offsets: list[tuple[int, int]],
+    span: Span,
+    begun: set[tuple[int, str]],
+) -> tuple[int, int]:
+    """The tokens [first, last) that cover a span and nothing else but the space in front, and the one after it where
+    the value begins another."""
+    value = text[span.start : span.end]
+    inside = [place for place, (left, right) in enumerate(offsets) if right > span.start and left < span.end]
+    sound = inside and not text[min(offsets[inside[0]][0], span.start) : span.start].strip()
+    if not sound or offsets[inside[-1]][1] > span.end:
+        what = "name" if span.attribute == NAME else table.attributes[span.attribute].name
+        raise FactsError(
+            f"entity {entity} ({table.names([entity])[0]}), {what}: {value!r} begins or ends inside a token; take a "
+            "tokenizer that splits at spaces and punctuation, or other pools or templates"
+        )
     # A space that is a token of its own belongs to what stands before it.
-    return first, last + 1
+    last_word = value.rpartition(" ")[2] if span.attribute == NAME and len(table.name_parts) > 1 else value
+    more = (span.attribute, last_word) in begun
+    return inside[0], min(len(ids), inside[-1] + 1 + more)
 
 
 def _values_that_begin_others(table: FactTable, vocabulary: Vocabulary) -> set[tuple[int, str]]:
     """(attribute, value) where the value's tokens are the first tokens of another value of its pool."""
-    pools = {NAME: table.pools["last_name"], len(table.attributes) - 1: PRONOUNS}
-    for number, attribute in enumerate(table.attributes):
-        if attribute.pool in table.pools:
-            pools[number] = table.pools[attribute.pool]
+    pools = {number: table.words(number) for number in range(len(table.attributes))}
+    pools[NAME] = table.pools[table.name_parts[-1]]
     found = set()
     for number, pool in pools.items():
-        encoded = sorted(zip(map(tuple, vocabulary.encode([f" {value}" for value in pool])), pool, strict=True))
-        for (ids, value), (following, _) in itertools.pairwise(encoded):
-            if following[: len(ids)] == ids:
-                found.add((number, value))
+        if len(pool) > _PREFIX_CHECKED:
+            continue
+        for space in (" ", "") if number == NAME and len(table.name_parts) == 1 else (" ",):
+            encoded = zip(map(tuple, vocabulary.encode([space + value for value in pool])), pool, strict=True)
+            for (ids, value), (following, _) in itertools.pairwise(sorted(encoded)):
+                if following[: len(ids)] == ids:
+                    found.add((number, value))
     return found

@@ -162,6 +162,12 @@ class CorpusRun:
         finished.documents.append([task.documents for task in tasks])
         finished.events.append([task.events for task in tasks])
         finished.manifests.append(manifests)
+        finished.reduced.append(
+            (
+                [unit.path for unit in reduced],
+                [folder.manifests[unit.name]["sections"][0] for unit in reduced if finished.parts],
+            )
+        )
 
     def _rounds(
         self, stage: Stage, step: CorpusStep, finished: Finished, folder: OutputFolder, engine: Engine

@@ -28,7 +28,8 @@ from curate.step import Injection, Step
 
 @dataclass(frozen=True)
 class Finished:
-    """What the stages of a run left: by stage, the units' files of documents, of events, and manifests of all parts."""
+    """What the stages of a run left: by stage, the units' files of documents, of events, and manifests of all parts;
+    and the records of its rounds, with what those of the first part hold."""
 
     steps: Sequence[Step]
     stages: Sequence[Stage]
@@ -37,6 +38,7 @@ class Finished:
     documents: list[list[Place]] = field(default_factory=list)
     events: list[list[Place]] = field(default_factory=list)
     manifests: list[list[dict[str, Any]]] = field(default_factory=list)
+    reduced: list[tuple[list[Place], list[str]]] = field(default_factory=list)
 
     @property
     def injection(self) -> Injection | None:
@@ -47,6 +49,10 @@ class Finished:
         if source == "extract":
             return next((stage.number for stage in self.stages if "extract" in stage.labels), 0)
         return len(self.stages) - 1
+
+    def stage_with(self, step: Step) -> int:
+        """The number of the stage that carries out a corpus step."""
+        return next(stage.number for stage in self.stages if stage.corpus is step)
 
     def files(self, stage: int) -> Iterator[tuple[int, list[Place], list[str]]]:
         """For each input file: its number, the documents of its parts after a stage, and what they hold."""
@@ -84,7 +90,7 @@ def publish(publication: Publication, finished: Finished, folder: OutputFolder, 
     tokens: dict[str, int] = {}
     vocabulary: VocabularyTask | None = None
     identity: list[str] = []
-    sets: list[Place] = []
+    sets: dict[str, Place] = {}
     counted: list[str] = []
     if publication.renderings:
         vocabulary = _vocabulary(publication, finished, folder.path)
@@ -92,13 +98,19 @@ def publish(publication: Publication, finished: Finished, folder: OutputFolder, 
         for rendering in publication.renderings:
             metadata = _tokens(rendering, vocabulary, identity, finished, folder, engine)
             tokens[rendering.name] = metadata["tokens"]
-            if publication.vocabulary.kind == "file":
-                # A tokenizer of the user's may hold many tokens that never occur; a trained one was made for this text.
-                sets.append(folder.path / "tokens" / rendering.name)
-                counted += content_of([metadata])
+            sets[rendering.name] = folder.path / "tokens" / rendering.name
+            counted += content_of([metadata])
     if finished.injection is not None:
+        placed, holds = finished.reduced[finished.stage_with(finished.injection)]
         facts = FactsTask(
-            folder.path, [*identity, *counted], finished.injection, vocabulary.path if vocabulary else None, sets
+            folder.path,
+            [*identity, *counted, *holds],
+            finished.injection,
+            vocabulary.path if vocabulary else None,
+            sets,
+            # A tokenizer of the user's may hold many tokens that never occur; a trained one was made for this text.
+            publication.vocabulary.kind == "file",
+            placed,
         )
         folder.do(engine, "facts", [facts])
     return tokens

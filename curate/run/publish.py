@@ -17,6 +17,7 @@ import xxhash
 
 from curate.document import Document
 from curate.run.ledger import read_rows, write_ledger
+from curate.run.records import read_section
 from curate.run.store import Place, checksum, local_copy
 from curate.run.tasks import EVENTS, read_documents
 from curate.run.unit import Outputs, Pulse, Unit, describe_step, library_version
@@ -279,7 +280,9 @@ class FactsTask(Unit):
     inputs: list[str]
     step: Injection
     vocabulary: Place | None
-    token_sets: list[Place]
+    token_sets: dict[str, Place]
+    count_used: bool
+    placed: list[Place]
 
     @property
     def name(self) -> str:
@@ -291,14 +294,12 @@ class FactsTask(Unit):
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         from curate.shards.tokens import TokenShards
 
-        used = None
-        if self.token_sets:
-            seen = []
-            for folder in self.token_sets:
-                with local_copy(folder) as shards:
-                    seen.append(TokenShards.open(shards).used())
-            used = int(np.logical_or.reduce(seen).sum())
+        values = [value for path in self.placed for _, value in read_section(path, 0)]
         with outputs.scratch(self.root / "facts") as scratch, contextlib.ExitStack() as stack:
+            sets = {name: stack.enter_context(local_copy(folder)) for name, folder in self.token_sets.items()}
+            used = None
+            if self.count_used and sets:
+                used = int(np.logical_or.reduce([TokenShards.open(shards).used() for shards in sets.values()]).sum())
             vocabulary = stack.enter_context(local_copy(self.vocabulary)) if self.vocabulary else None
-            self.step.write_facts(scratch, vocabulary, used)
+            self.step.write_facts(scratch, vocabulary, used, values, sets)
         return {}

@@ -28,8 +28,8 @@ def write_token_shard(
     """Write one partition as a token shard; returns the numbers of documents, tokens and injected documents.
 
     A document is `[domain] body <end of text>`. `prefix` encodes the domain and a newline apart from the body, so the
-    body has the same tokens in every rendering. Injected compact records become one reserved token a word; everything
-    else is encoded as text. Raises VocabularyError that names a document that the vocabulary cannot hold.
+    body has the same tokens in every rendering. Injected records become one reserved token a word; everything else is
+    encoded as text. Raises VocabularyError that names a document that the vocabulary cannot hold.
     """
     if rendering not in RENDERINGS:
         raise ValueError(f"token shards render a domain as one of {', '.join(RENDERINGS)}, not {rendering!r}")
@@ -94,10 +94,8 @@ def _bodies(batch: Sequence[Document], vocabulary: Vocabulary) -> list[list[int]
 
 
 def _record(document: Document, vocabulary: Vocabulary) -> list[int] | None:
-    """The tokens of a compact record, or None for a document that is encoded as text."""
-    if not document.protected or document.metadata.get("kind") != "compact":
-        return None
-    if not vocabulary.has(document.text.split(" ")):
+    """The tokens of an injected text of reserved words, or None for a document that is encoded as text."""
+    if not document.protected or not vocabulary.has(document.text.split(" ")):
         return None
     return vocabulary.encode_words(document.text)
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from synth.codes import compact_table, record_text, record_word_numbers, reserved_words
+from synth.codes import Records, compact_table, record_word_numbers, reserved_words
 from synth.facts import FactsError, FactTable
 from synth.streams import below, permutation, stream, words
 
@@ -58,8 +58,8 @@ def test_record_text_and_word_numbers_say_the_same():
     reserved = reserved_words(table)
     assert len(reserved) == len(set(reserved)) == 256 + 10 + 64
     rows = record_word_numbers(table)
-    assert [" ".join(reserved[i] for i in row) for row in rows] == [record_text(table, i) for i in range(20)]
-    assert record_text(table, 0).count(" ") == 7
+    assert [" ".join(reserved[i] for i in row) for row in rows] == list(Records(table).texts(range(20), [0] * 20))
+    assert Records(table).text(0, 0).count(" ") == 7
 
 
 def test_a_facts_folder_comes_back_as_it_was_saved(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from itertools import pairwise
 
@@ -12,7 +13,7 @@ from curate.document import Document
 from curate.shards.rendering import save_set
 from curate.shards.text import document_to_json
 from curate.shards.tokens import TokenShards
-from curate.shards.vocabulary import build_vocabulary
+from curate.shards.vocabulary import Vocabulary, build_vocabulary
 from curate.step import partition_key
 from synth.facts import FactsError, FactTable
 from synth.inject import Inject
@@ -126,11 +127,122 @@ def test_the_facts_beside_the_shards_are_those_in_the_text(tmp_path):
             assert numbers == [*table.entities[entity], *table.values[entity]]
 
 
+def domains_of(out):
+    return Counter(document.domain for document in out if document.protected)
+
+
+def test_domains_are_their_own_or_follow_the_corpus_by_entity_or_by_document():
+    corpus = [Document(f"c/{n}", "t", domain=f"d{min(n % 10, 3)}.org", source="c") for n in range(1000)]
+    own = flat(run(Inject(people=300, exposures=5), [corpus]))
+    assert domains_of(own) == {"facts": 1500}
+    expected = np.array([100, 100, 100, 700]) * 1.5
+    for mode in ("corpus", "shuffled"):
+        step = Inject(people=300, exposures=5, domains=mode)
+        out = flat(run(step, split(corpus, 3)))
+        assert [document for document in out if not document.protected] == corpus
+        found = domains_of(out)
+        counts = np.array([found[f"d{n}.org"] for n in range(4)])
+        assert counts.sum() == 1500
+        of_entity = {}
+        for document in out:
+            if document.protected:
+                of_entity.setdefault(document.metadata["entity"], set()).add(document.domain)
+        several = sum(len(names) > 1 for names in of_entity.values())
+        # An entity keeps its domain, or draws one for each of five documents: 1 - (3 x 0.1^5 + 0.7^5) of 300.
+        assert several == 0 if mode == "corpus" else 220 < several < 275
+        # Three degrees of freedom; people of one domain come in fives.
+        assert ((counts - expected) ** 2 / expected).sum() < (80 if mode == "corpus" else 20)
+        assert [d.domain for d in out] == [d.domain for d in flat(run(step, [corpus]))]
+
+
+def test_a_corpus_without_domains_leaves_the_facts_their_own():
+    out = flat(run(Inject(people=5, exposures=2, domains="corpus"), [[Document("c/1", "t", source="c")]]))
+    assert domains_of(out) == {"facts": 10}
+
+
+@pytest.mark.parametrize("kind", ["compact", "people"])
+def test_a_share_of_documents_or_of_tokens_is_met_by_exposures_that_differ_by_one_at_most(kind):
+    corpus = [Document(f"c/{n}", "one two three, four", source="c") for n in range(8000)]
+    out = flat(run(Inject(kind=kind, people=300, exposures={"document_share": 0.125}), split(corpus, 3)))
+    added = [document for document in out if document.protected]
+    assert len(added) == round(8000 / 7)
+    counts = Counter(document.metadata["entity"] for document in added)
+    assert set(counts.values()) == {3, 4} and len(counts) == 300
+    out = flat(run(Inject(kind=kind, people=30, exposures={"token_share": 0.2}), split(corpus, 3)))
+    piece = re.compile(r"\w+|[^\w\s]")
+    pieces = [sum(len(piece.findall(d.text)) for d in out if d.protected == told) for told in (True, False)]
+    if kind == "compact":
+        pieces[0] = sum(len(d.text.split(" ")) for d in out if d.protected)
+    assert pieces[0] / sum(pieces) == pytest.approx(0.2, abs=0.005)
+
+
+def test_a_share_of_tokens_is_counted_with_the_tokenizer_that_is_named(tmp_path):
+    build_vocabulary(kind="bpe", texts=["page of words"] * 9, size=300).save(tmp_path / "t.json")
+    step = Inject(kind="people", people=30, exposures={"token_share": 0.25}, tokenizer=str(tmp_path / "t.json"))
+    vocabulary = Vocabulary.load(tmp_path / "t.json")
+    out = flat(run(step, split([Document(f"c/{n}", "page of words " * 40, source="c") for n in range(900)], 3)))
+    told = [sum(len(ids) for ids in vocabulary.encode([d.text for d in out if d.protected == one])) for one in (1, 0)]
+    assert told[0] / sum(told) == pytest.approx(0.25, abs=0.005)
+
+
+def test_a_share_that_leaves_some_people_out_is_refused():
+    with pytest.raises(FactsError, match="is 1 documents, fewer than 400 people"):
+        flat(run(Inject(exposures={"document_share": 0.1}), [pages(9)]))
+
+
+@pytest.mark.parametrize("kind", ["compact", "people", "biod"])
+def test_those_held_out_are_in_the_facts_and_in_no_document(tmp_path, kind):
+    step = Inject(kind=kind, people=12, exposures=[1, 3], held_out=5)
+    out = flat(run(step, [pages(10)]))
+    seen = Counter(document.metadata["entity"] for document in out if document.protected)
+    step.write_facts(tmp_path, None)
+    table = FactTable.load(tmp_path)
+    assert len(table) == 17 and table.people == 12 and table.exposures == 3
+    assert seen == {entity: count for entity, count in enumerate(table.exposure_counts.tolist()) if count}
+    assert not np.any(table.exposure_counts[12:])
+    names = set(table.names(range(12, 17)))
+    assert not names & set(table.names(range(12)))
+    assert not any(name in document.text for name in names for document in out)
+    assert table.bits().values == pytest.approx(12 * sum(one.bits for one in table.attributes))
+
+
+def test_frozen_people_have_one_text_and_held_out_templates_never_appear():
+    frozen = flat(run(Inject(kind="people", people=4, exposures=5, frozen=True), [[]]))
+    assert len({d.text for d in frozen}) == 4
+    step = Inject(kind="people", people=40, exposures=5, held_out_templates=10)
+    table = step.table()
+    texts = " ".join(d.text for d in flat(run(step, [[]])))
+    for templates in table.templates.values():
+        openings = [template.partition("{}")[0] for template in templates]
+        assert all(f" {opening}" not in texts for opening in openings[-10:])
+        assert sum(f" {opening}" in texts for opening in openings[:-10]) > len(openings[:-10]) * 0.7
+
+
+def test_bits_of_biod_are_those_of_the_paper():
+    table = Inject(
+        kind="biod", people=100, name_parts=[100, 100], attributes=3, chunks=2, strings=50, alphabet=20
+    ).table()
+    bits = table.bits()
+    assert bits.names == pytest.approx(100 * np.log2(10_000 / 100))
+    assert bits.values == pytest.approx(100 * 3 * 2 * np.log2(50))
+    assert bits.diversity == pytest.approx(3 * 50 * np.log2(20**3 / 50))
+    for number in (1, 2, 3):
+        assert len(set(table.pools[f"d{number}"])) == 50
+        assert all(len(one.split(" ")) == 3 for one in table.pools[f"d{number}"])
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
         ({"people": 65_537}, r"65536 names \(256 x 256\) for 65537 people"),
-        ({"pools": "folder"}, "compact records have words of their own"),
+        ({"pools": "folder"}, "`pools` is for `kind: people`; this is `kind: compact`"),
+        ({"kind": "people", "values": 8}, "`values` is for `kind: compact`; this is `kind: people`"),
+        ({"kind": "biod", "frozen": True}, "`frozen` is for `kind: people`"),
+        ({"kind": "biod", "alphabet": 2, "length": 3, "strings": 9}, "there are 8 strings of 3 words out of 2, and 9"),
+        ({"kind": "people", "held_out_templates": 999}, "cannot hold 999 of them out"),
+        ({"people": 65_000, "held_out": 1000}, "for 66000 people"),
+        ({"exposures": {"token_share": 1.5}}, "one number between 0 and 1"),
+        ({"exposures": {"share": 0.5}}, "no 'share'"),
         ({"name_parts": []}, r"for example \[256, 256\]"),
         ({"domain": "two words"}, "a name of letters, digits"),
         ({"domain": "other"}, "and not 'other'"),

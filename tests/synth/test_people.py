@@ -15,14 +15,11 @@ from synth.facts import FactsError
 from synth.people import (
     PRONOUNS,
     SENTENCES,
-    biography,
-    facts_of,
-    full_name,
     people_table,
     read_pools,
-    scored_biography,
     templates,
 )
+from synth.sentences import Sentences
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data" / "people"
@@ -103,8 +100,8 @@ def test_no_template_names_the_pronoun_or_a_value():
 
 def test_a_biography_says_all_six_facts_once_and_the_name_in_front_only(table):
     for entity in range(50):
-        text, facts = biography(table, entity, 1), facts_of(table, entity)
-        name, pronoun = full_name(table, entity), facts["pronoun"]
+        text, facts = Sentences(table).text(entity, 1), table.facts(entity)
+        name, pronoun = table.names([entity])[0], facts["pronoun"]
         assert text.startswith(name + " ") and text.count(name) == 1
         assert len(re.findall(rf"(?<=\. ){pronoun} ", text)) == 5
         other = PRONOUNS[1 - PRONOUNS.index(pronoun)]
@@ -116,10 +113,10 @@ def test_a_biography_says_all_six_facts_once_and_the_name_in_front_only(table):
 
 
 def test_every_exposure_has_new_templates_and_a_new_order(table):
-    texts = [biography(table, 7, exposure) for exposure in range(200)]
+    texts = [Sentences(table).text(7, exposure) for exposure in range(200)]
     assert len(set(texts)) == 200
-    assert texts == [biography(table, 7, exposure) for exposure in range(200)]
-    facts = facts_of(table, 7)
+    assert texts == [Sentences(table).text(7, exposure) for exposure in range(200)]
+    facts = table.facts(7)
     orders = {tuple(sorted(SENTENCES, key=lambda sentence: text.index(facts[sentence]))) for text in texts}
     # 200 draws of 720 orders leave 174.7 different ones on average.
     assert 155 < len(orders) < 195
@@ -128,7 +125,7 @@ def test_every_exposure_has_new_templates_and_a_new_order(table):
 def test_two_people_of_one_employer_work_in_one_city(table):
     city = {}
     for entity in range(table.people):
-        facts = facts_of(table, entity)
+        facts = table.facts(entity)
         assert city.setdefault(facts["employer"], facts["working_city"]) == facts["working_city"]
     assert len(city) < table.people
 
@@ -136,11 +133,13 @@ def test_two_people_of_one_employer_work_in_one_city(table):
 def test_the_spans_to_score_are_the_facts_and_the_employer_stands_before_its_city(table):
     names = [one.name for one in table.attributes]
     for entity in range(100):
-        text, spans = scored_biography(table, entity, 0)
-        facts = facts_of(table, entity)
+        text, spans = Sentences(table).scored(entity, 0)
+        facts = table.facts(entity)
         said = {names[number] if number >= 0 else "name": text[start:end] for number, start, end in spans}
         assert len(spans) == 7
-        assert said == {"name": full_name(table, entity)} | {name: facts[name] for name in names}
+        assert said == {"name": table.names([entity])[0]} | {
+            name: facts[name] for name in names if name != "working_city"
+        }
         employer = next(start for number, start, _ in spans if number == names.index("employer"))
         if facts["working_city"] != facts["birth_city"]:
             assert facts["working_city"] not in text[:employer]
@@ -151,9 +150,9 @@ def test_the_spans_to_score_are_the_facts_and_the_employer_stands_before_its_cit
 @needs_shared
 def test_a_value_that_ends_in_a_full_stop_ends_its_sentence():
     table = people_table(3000, 1, pools=SHARED)
-    entity = next(i for i in range(3000) if facts_of(table, i)["employer"] == "Caterpillar Inc.")
+    entity = next(i for i in range(3000) if table.facts(i)["employer"] == "Caterpillar Inc.")
     for exposure in range(60):
-        assert ".." not in biography(table, entity, exposure)
+        assert ".." not in Sentences(table).text(entity, exposure)
 
 
 def write_pools(folder, **changes):

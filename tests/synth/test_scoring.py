@@ -15,14 +15,15 @@ from synth.codes import compact_table
 from synth.corpus import facts_corpus
 from synth.facts import FactsError, FactTable
 from synth.inject import Inject
-from synth.people import biography, facts_of, full_name, people_table
+from synth.people import people_table
 from synth.scoring import write_scoring
+from synth.sentences import Sentences
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "people"
 
 
 def text_vocabulary(table, size=600):
-    texts = [biography(table, entity, 0) for entity in range(table.people)]
+    texts = [Sentences(table).text(entity, 0) for entity in range(table.people)]
     return build_vocabulary(kind="bpe", texts=texts, size=size, domains=["facts"])
 
 
@@ -80,12 +81,11 @@ def test_sixty_thousand_records_are_written_with_exact_counts(tmp_path):
 
 def test_the_corpus_of_facts_alone_is_the_injection_of_a_run_without_pages(tmp_path):
     from curate.shards.rendering import save_set
-    from synth.inject import injected
 
     step = Inject(people=30, exposures=4, seed=2)
     facts_corpus(tmp_path, step)
     vocabulary = Vocabulary.load(tmp_path / "tokens" / "tokenizer.json")
-    save_set(tmp_path / "again", "facts", [injected(step.table(), 0, 120)], vocabulary, "none", ["inject"])
+    save_set(tmp_path / "again", "facts", [step.placed().documents(0, 120)], vocabulary, "none", ["inject"])
     for path in (tmp_path / "tokens" / "facts").iterdir():
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
 
@@ -106,8 +106,8 @@ def test_spans_of_biographies_spell_the_facts(tmp_path, size, pools):
     extended = 0
     for row, attribute, start, end in spans.tolist():
         entity = int(scoring["row_entity"][row])
-        facts = facts_of(table, entity)
-        value = full_name(table, entity) if attribute == -1 else facts[table.attributes[attribute].name]
+        facts = table.facts(entity)
+        value = table.names([entity])[0] if attribute == -1 else facts[table.attributes[attribute].name]
         spelt = plain.decode(rows[row][start:end].tolist()).removeprefix(" ")
         assert spelt.startswith(value)
         extended += spelt != value
@@ -120,7 +120,7 @@ def test_scored_texts_are_no_training_texts(tmp_path):
     vocabulary = text_vocabulary(table)
     write_scoring(tmp_path, table, vocabulary)
     _, rows = rows_of(tmp_path)
-    trained = [biography(table, entity, exposure) for entity in range(20) for exposure in range(30)]
+    trained = [Sentences(table).text(entity, exposure) for entity in range(20) for exposure in range(30)]
     assert not {tuple(row.tolist()) for row in rows} & {tuple(ids) for ids in vocabulary.encode(trained)}
 
 
@@ -157,12 +157,12 @@ def test_a_value_that_ends_inside_a_token_is_an_error_that_names_it(tmp_path):
     across.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     across.train_from_iterator(
-        [biography(table, 0, 0)] * 5,
+        [Sentences(table).text(0, 0)] * 5,
         trainers.BpeTrainer(vocab_size=700, initial_alphabet=alphabet, show_progress=False),
     )
     across.save(str(tmp_path / "across.json"))
     vocabulary = build_vocabulary(kind="file", file=tmp_path / "across.json", domains=["facts"])
-    with pytest.raises(FactsError, match=r"person \d \(.*\), \w+: '.*' begins or ends inside a token"):
+    with pytest.raises(FactsError, match=r"entity \d \(.*\), \w+: '.*' begins or ends inside a token"):
         write_scoring(tmp_path, table, vocabulary)
 
 
@@ -177,10 +177,11 @@ def test_a_vocabulary_without_the_facts_domain_or_words_is_refused(tmp_path):
 
 def test_a_corpus_of_people_alone_trains_its_own_vocabulary_and_is_the_same_twice(tmp_path):
     step = Inject(kind="people", people=15, exposures=3)
+    has_questions = bool(step.table().questions)
     for folder in ("one", "two"):
         facts_corpus(tmp_path / folder, step)
     files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
-    assert len(files) == 12
+    assert len(files) == 15 + 2 * has_questions
     for file in files:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
     assert FactTable.load(tmp_path / "one" / "facts").people == 15

@@ -1,0 +1,39 @@
+"""The domains of injected documents: one of their own, or drawn from those of the corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from synth.streams import stream, words
+
+DOMAINS = ("own", "corpus", "shuffled")
+
+
+class Domains:
+    """Which domain each document carries, from (seed, entity, exposure) alone.
+
+    `own`: that of the facts. `corpus`: each entity has one, drawn from `counts`, the documents of each of the corpus's
+    domains. `shuffled`: each document has one, drawn from the same counts. A corpus without domains leaves `own`.
+    """
+
+    MOST: ClassVar[int] = 1 << 16
+    """Domains of a corpus that are drawn from at most: the most frequent."""
+
+    def __init__(self, mode: str, own: str, seed: int, counts: Sequence[tuple[str, int]] = ()) -> None:
+        self.mode = mode if counts else "own"
+        self._own = own
+        self._seed = seed
+        self._names = [name for name, _ in counts]
+        self._ends = np.cumsum([count for _, count in counts])
+
+    def of(self, entities: np.ndarray, exposures: np.ndarray) -> list[str]:
+        """The domain of each document."""
+        if self.mode == "own":
+            return [self._own] * len(entities)
+        counters = entities if self.mode == "corpus" else (entities << 24) + exposures
+        drawn = words(stream(self._seed, f"domain/{self.mode}"), counters) % np.uint64(self._ends[-1])
+        found = np.searchsorted(self._ends, drawn.astype(np.int64), side="right")
+        return [self._names[number] for number in found.tolist()]

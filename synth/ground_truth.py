@@ -1,0 +1,69 @@
+"""What stands beside a corpus with facts: the facts, how often each was shown, and what to score and to ask."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from synth.inject import Placed
+
+
+def write_facts(
+    folder: Path, placed: Placed, tokenizer: Path | None, used: int | None, token_sets: Mapping[str, Path]
+) -> None:
+    """Write the table, `injection.json` (how it was placed), `questions.*.jsonl` where the kind has questions; with a
+    tokenizer the scoring sets; with token sets `purity.json`. Raises FactsError as `write_scoring` does."""
+    from synth.questions import write_questions
+
+    placed.table.save(folder)
+    counts, people = np.unique(placed.table.exposure_counts, return_counts=True)
+    how = {
+        "placement": placed.schedule.placement,
+        "domains": placed.domains.mode,
+        "documents": placed.total,
+        "people_by_exposures": {
+            str(count): number for count, number in zip(counts.tolist(), people.tolist(), strict=True)
+        },
+    }
+    _write(folder / "injection.json", how)
+    write_questions(folder, placed.table)
+    if tokenizer is not None:
+        from curate.shards.vocabulary import Vocabulary
+        from synth.scoring import write_scoring
+
+        write_scoring(folder, placed.table, Vocabulary.load(tokenizer), used=used, domains=placed.domains)
+    if token_sets:
+        _write(folder / "purity.json", {name: purity(path) for name, path in sorted(token_sets.items())})
+
+
+def purity(token_set: Path) -> list[dict[str, Any]]:
+    """For each domain that carries facts in a token set: its tokens, those of facts, and their share, the most first.
+
+    A domain of 1.0 is an oracle: its token says that facts follow. Domains without a token of their own count as one.
+    """
+    from curate.shards.tokens import NO_DOMAIN, TokenShards
+
+    shards = TokenShards.open(token_set)
+    names = [one["name"] for one in shards.metadata["domains"]]
+    tokens = np.zeros(len(names) + 1, np.int64)
+    facts = np.zeros(len(names) + 1, np.int64)
+    for shard in shards.shards:
+        lengths = np.diff(shard.ends.astype(np.int64), prepend=0)
+        domain = np.where(shard.documents["domain"] == NO_DOMAIN, len(names), shard.documents["domain"]).astype(int)
+        tokens += np.bincount(domain, lengths, len(names) + 1).astype(np.int64)
+        facts += np.bincount(domain, lengths * (shard.documents["entity"] >= 0), len(names) + 1).astype(np.int64)
+    found = [
+        {"domain": name, "tokens": int(all_), "fact_tokens": int(told), "purity": told / all_}
+        for name, all_, told in zip([*names, None], tokens.tolist(), facts.tolist(), strict=True)
+        if told
+    ]
+    return sorted(found, key=lambda one: (-one["fact_tokens"], str(one["domain"])))
+
+
+def _write(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,220 @@
+"""Facts told in sentences: one for each attribute, the full name in the first, drawn anew at every exposure.
+
+A template is a sentence with a place for the subject and one for the value. What is drawn for an entity (the order of
+its sentences, the template of each) follows from (seed, exposure, entity) alone, a pair of words for each sentence, so
+that `train_probe/render.py` finds the same on a device.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from synth.facts import FactsError, FactTable
+from synth.streams import scaled, stream, words
+
+NAME = -1
+"""The attribute number of a span that holds a name."""
+
+BATCH = 4096
+"""Texts drawn at once: enough for numpy, little beside everything else."""
+
+
+class Span(NamedTuple):
+    """Characters `start` to `end` of a text say attribute `attribute` (NAME: the name)."""
+
+    attribute: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Template:
+    """A sentence in three parts: what stands before its subject, between subject and value, and after the value."""
+
+    lead: str
+    before: str
+    after: str
+
+    @classmethod
+    def parse(cls, text: str) -> Template:
+        """`{entity} ... {value} ...`, or `... {} ...` without its subject, which then stands in front.
+
+        Raises FactsError that says what the template lacks.
+        """
+        try:
+            parts = list(string.Formatter().parse(text))
+        except ValueError as error:
+            raise FactsError(f"the template {text!r} has a brace that is no slot ({error})") from None
+        slots = [name for _, name, _, _ in parts if name is not None]
+        between = [literal for literal, _, _, _ in parts]
+        after = between[len(slots)] if len(between) > len(slots) else ""
+        if slots == [""]:
+            return cls("", f" {between[0]}", after)
+        if slots == ["entity", "value"]:
+            return cls(between[0], between[1], after)
+        if slots == ["value", "entity"]:
+            raise FactsError(f"the template {text!r} says the value before it says of whom: put {{entity}} first")
+        missing = [slot for slot in ("{entity}", "{value}") if slot[1:-1] not in slots]
+        what = f"lacks {' and '.join(missing)}" if missing else f"has the slots {', '.join(slots)}"
+        raise FactsError(f"the template {text!r} {what}: it wants {{entity}} once, then {{value}} once")
+
+
+def draw_stride(sentences: int) -> int:
+    """Words that a text may draw: room for an order and a template of each sentence."""
+    return max(16, 1 << (2 * sentences - 1).bit_length())
+
+
+class Sentences:
+    """Writes the texts of a table that is told in sentences. Raises FactsError for templates that cannot be used."""
+
+    def __init__(self, table: FactTable) -> None:
+        self.table = table
+        self.told = [number for number, one in enumerate(table.attributes) if one.name in table.templates]
+        if not self.told:
+            raise FactsError("the table has no templates: nothing can be told of it")
+        self.templates = [
+            [Template.parse(text) for text in table.templates[table.attributes[number].name]] for number in self.told
+        ]
+        spare = table.held_out_templates
+        if short := [len(found) for found in self.templates if len(found) <= spare]:
+            raise FactsError(f"a sentence with {short[0]} templates cannot hold {spare} of them out: one must remain")
+        self.stride = draw_stride(len(self.told))
+        names = [one.name for one in table.attributes]
+        self.subject = names.index(table.subject) if table.subject in names else None
+        self._subjects = table.words(self.subject) if self.subject is not None else None
+        told = [names[number] for number in self.told]
+        self._pairs = [
+            (place, told.index(by))
+            for place, number in enumerate(self.told)
+            if (by := table.attributes[number].determined_by) in told
+        ]
+        self._by = {self.told[place]: self.told[by] for place, by in self._pairs}
+        # A list of its own for each sentence: lookups are most of what writing costs.
+        self._values = [table.words(number) for number in self.told]
+        self._closed = [[not word[-1:].isalnum() for word in found] for found in self._values]
+        self._trained = np.array([len(found) - spare for found in self.templates])
+
+    def texts(self, entities: Sequence[int] | np.ndarray, exposures: Sequence[int] | np.ndarray) -> Iterator[str]:
+        """The text of each (entity, exposure), in the order given."""
+        entities, exposures = np.asarray(entities, np.int64), np.asarray(exposures, np.int64)
+        for begin in range(0, len(entities), BATCH):
+            yield from self._texts(entities[begin : begin + BATCH], exposures[begin : begin + BATCH])
+
+    def text(self, entity: int, exposure: int) -> str:
+        """One text."""
+        return next(self.texts([entity], [exposure]))
+
+    def _texts(self, entities: np.ndarray, exposures: np.ndarray) -> list[str]:
+        orders, chosen = self.drawn(entities, exposures)
+        names = self.table.names(entities)
+        rows = self.table.values[entities]
+        subjects = self._subject_words(rows, names)
+        values = rows[:, self.told].tolist()
+        sentences = list(zip(self.templates, self._values, self._closed, strict=True))
+        texts = []
+        for name, subject, order, numbers, row in zip(names, subjects, orders, chosen, values, strict=True):
+            parts = []
+            who = name
+            for place in order:
+                value = row[place]
+                if value < 0:
+                    continue
+                templates, known, closed = sentences[place]
+                one = templates[numbers[place]]
+                # A value that ends in a mark ("Inc.") ends its sentence: two marks could become one token.
+                after = "" if closed[value] and one.after == "." else one.after
+                parts.append(f"{one.lead}{who}{one.before}{known[value]}{after}")
+                who = subject
+            texts.append(" ".join(parts))
+        return texts
+
+    def drawn(self, entities: np.ndarray, exposures: np.ndarray) -> tuple[list[list[int]], list[list[int]]]:
+        """For each text the order of its sentences and the template of each: exposure -1 - i is the i-th scored text,
+        whose draws no training text shares."""
+        return self._drawn(entities, exposures, 0, self._trained)
+
+    def _drawn(
+        self, entities: np.ndarray, exposures: np.ndarray, first: int | np.ndarray, sizes: np.ndarray
+    ) -> tuple[list[list[int]], list[list[int]]]:
+        if self.table.frozen:
+            exposures = np.minimum(exposures, 0)
+        kinds, which = np.unique(exposures, return_inverse=True)
+        starts = np.array([text_stream(self.table.seed, one) for one in kinds.tolist()], np.uint64)
+        count = len(self.told)
+        counters = entities[:, None] * self.stride + np.arange(2 * count)
+        found = words(starts[which][:, None], counters)
+        orders = np.argsort(found[:, :count], axis=1, kind="stable").tolist()
+        return orders, (first + scaled(found[:, count:], sizes)).tolist()
+
+    def _subject_words(self, rows: np.ndarray, names: list[str]) -> Sequence[str]:
+        if self._subjects is not None:
+            return [self._subjects[number] for number in rows[:, self.subject].tolist()]
+        return names if self.table.subject is None else [self.table.subject] * len(names)
+
+    def scored(self, entity: int, number: int, held_out: bool = False) -> tuple[str, list[Span]]:
+        """A text never used for training (or the one there is, where it is frozen), and its spans: the name, each
+        value, the first subject that is an attribute.
+
+        What is determined by another value stands after it, which would otherwise be given away. `held_out` draws from
+        the templates that training never shows; raises FactsError where there are none.
+        """
+        spare = self.table.held_out_templates
+        if held_out and not spare:
+            raise FactsError("no templates are held out: `held_out_templates` is 0")
+        one = np.array([entity])
+        if held_out:
+            sizes = np.full(len(self.told), spare)
+            (order,), (chosen,) = self._drawn(one, np.array([-1 - number]), self._trained, sizes)
+        else:
+            drawn = 0 if self.table.frozen else -1 - number
+            (order,), (chosen,) = self.drawn(one, np.array([drawn]))
+        order = [place for place in order if self.table.values[entity, self.told[place]] >= 0]
+        if held_out or not self.table.frozen:
+            self._put_determiners_first(order)
+        return self._spelled(entity, order, chosen)
+
+    def _put_determiners_first(self, order: list[int]) -> None:
+        for place, by in self._pairs:
+            if place in order and by in order and order.index(place) < order.index(by):
+                here, there = order.index(place), order.index(by)
+                order[here], order[there] = by, place
+
+    def _spelled(self, entity: int, order: list[int], chosen: list[int]) -> tuple[str, list[Span]]:
+        (name,) = self.table.names([entity])
+        row = self.table.values[[entity]]
+        (subject,) = self._subject_words(row, [name])
+        text, who = "", name
+        spans = []
+        seen: set[int] = set()
+        for place in order:
+            number = self.told[place]
+            one, value = self.templates[place][chosen[place]], self._values[place][row[0, number]]
+            text += (" " if text else "") + one.lead
+            if not seen:
+                spans.append(Span(NAME, len(text), len(text) + len(who)))
+            elif len(seen) == 1 and self.subject is not None:
+                spans.append(Span(self.subject, len(text), len(text) + len(who)))
+            seen.add(number)
+            text += who + one.before
+            by = self._by.get(number)
+            if by is not None and by not in seen:
+                # In front of what determines it, it tells a part of that: both together hold the bits of that one.
+                spans.append(Span(by, len(text), len(text) + len(value)))
+            elif self.table.attributes[number].bits:
+                spans.append(Span(number, len(text), len(text) + len(value)))
+            closed = one.after == "." and not value[-1:].isalnum()
+            text += value if closed else value + one.after
+            who = subject
+        return text, spans
+
+
+@lru_cache(maxsize=65536)
+def text_stream(seed: int, exposure: int) -> int:
+    """The stream of one exposure's draws; scored texts, whose exposures are negative, have streams of their own."""
+    return stream(seed, f"text/{exposure}" if exposure >= 0 else f"score/{-1 - exposure}")

@@ -1,0 +1,59 @@
+"""Exposures that make the injected documents a given share of the whole, in documents or in tokens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from synth.facts import FactsError
+from synth.streams import permutation, stream
+
+SHARES = {"document_share", "token_share"}
+
+_PIECE = re.compile(r"\w+|[^\w\s]")
+
+
+def token_counter(tokenizer: Path | str | None) -> Callable[[str], int]:
+    """How many tokens a text has: by a tokenizer.json, or else its words and marks (a record: its words)."""
+    if tokenizer is None:
+        return lambda text: text.count(" ") + 1 if text.startswith("<") else sum(1 for _ in _PIECE.finditer(text))
+    from curate.shards.vocabulary import Vocabulary
+
+    vocabulary = Vocabulary.load(tokenizer)
+    return lambda text: len(vocabulary.encode([text])[0])
+
+
+def share_counts(
+    share: Mapping[str, float],
+    documents: int,
+    mean_tokens: float,
+    tokens: int,
+    people: int,
+    held_out: int,
+    seed: int,
+) -> np.ndarray:
+    """Exposures of each person, int32 [people + held_out], that give the injected documents their share of a corpus of
+    so many other documents and tokens, at `mean_tokens` an injected document.
+
+    All people appear equally often, but for one appearance that some have more. Raises FactsError for a share that is
+    none.
+    """
+    (name, value), *more = share.items()
+    if more or name not in SHARES or not 0 < value < 1:
+        raise FactsError(
+            f"a share of `exposures` is one number between 0 and 1, as {{token_share: 0.125}}, not {dict(share)}"
+        )
+    wanted = value / (1 - value) * (documents if name == "document_share" else tokens / mean_tokens)
+    each, rest = divmod(round(wanted), people)
+    if not each and tokens + documents:
+        raise FactsError(
+            f"{name} {value} is {round(wanted)} documents, fewer than {people} people: some would never appear; take"
+            " fewer people or a larger share"
+        )
+    counts = np.full(people + held_out, each, np.int32)
+    counts[permutation(stream(seed, "share"), people)[:rest]] += 1
+    counts[people:] = 0
+    return counts
