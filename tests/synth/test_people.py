@@ -6,6 +6,7 @@ import importlib.util
 import itertools
 import math
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from synth import people as module
 from synth.facts import FactsError
 from synth.people import (
+    MONTHS,
     PRONOUNS,
     SENTENCES,
     people_table,
@@ -33,6 +35,36 @@ SIZES = {
     "employer": 263,
     "working_city": 263,
 }
+
+ALL = templates()
+SUBJECTS = [
+    (
+        {"birth_date", "birth_city"},
+        r"born\b|birth|baby|cradle|midwife|toddler|infan|childhood|maternity|hometown|native",
+    ),
+    (
+        {"university", "major"},
+        r"\bstud(y|ied|ent|ents)\b|universit|college|campus|degree|major|graduat|diploma|alum|academ|lectur|exams?\b"
+        r"|thesis|professor|faculty|scholar|\bcourse|textbook",
+    ),
+    (
+        {"employer", "working_city"},
+        r"\bwork|\bjob|\boffice|employ|compan|salary|career|\bprofession(al|ally)?\b|business|staff|corporate|\bhire"
+        r"|\bwage|commut|meeting",
+    ),
+    ({"birth_city"}, r"\b(city|town|hometown|village|streets?|sidewalks?|birthplace|neighborhood|alleys)\b"),
+    ({"birth_date"}, r"\b(birth date|birthdays?|date|dated|calendar)\b"),
+]
+"""Words that belong to a subject, and the sentences that may speak of it."""
+ASKS = {
+    "birth_date": r"\b([Ww]hen|date|day)\b",
+    "birth_city": r"\bcity\b.*\b(born|birth|birthplace)\b|\bnative city\b|\bbirth\b.*\bcity\b",
+    "university": r"\b(university|alma mater)\b",
+    "major": r"\b(major|subject|field|discipline)\b",
+    "employer": r"\b(company|firm|employer)\b",
+    "working_city": r"\bcity\b.*\b(work|workplace|employed|job)\b|\boffice\b.*\bcity\b",
+}
+"""What a question must say to ask for an attribute, and for no other."""
 
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the published pools are not beside the repository")
 
@@ -73,29 +105,102 @@ def test_the_pools_are_what_their_composer_writes():
         assert path.with_name(f"{name}.txt").read_text(encoding="utf-8").splitlines() == lines
 
 
-def test_there_are_at_least_46_templates_a_sentence_all_different():
+def words_of(template):
+    return f"{template.before}X{template.after}"
+
+
+def test_there_are_at_least_50_templates_a_sentence_all_different():
     for sentence, found in templates().items():
-        assert len(set(found)) == len(found) >= 46, sentence
+        assert len(set(found)) == len(found) >= 50, sentence
         for template in found:
             assert template.before.endswith(" ") and not template.before.startswith(" ")
             assert template.after.endswith(".") and not template.after[0].isalnum()
+            assert "  " not in words_of(template) and " ." not in words_of(template)
+
+
+def open_at_the_value(openings):
+    """Pairs of openings of which one goes on where the other's value comes: there the attribute is still open."""
+    ordered = sorted(openings)
+    return [pair for pair in itertools.pairwise(ordered) if pair[1].startswith(pair[0])]
 
 
 def test_no_opening_begins_another_so_an_opening_tells_its_attribute_before_the_value():
-    openings = {(template.before, sentence) for sentence, found in templates().items() for template in found}
-    words = sorted(before for before, _ in openings)
-    assert len(set(words)) == len(words)
-    assert not [pair for pair in itertools.pairwise(words) if pair[1].startswith(pair[0])]
+    openings = [template.before for found in templates().values() for template in found]
+    assert len(set(openings)) == len(openings)
+    assert open_at_the_value(openings) == []
+    assert open_at_the_value(["studied ", "took on ", "studied at "]) == [("studied ", "studied at ")]
+
+
+def test_a_sentence_and_its_neighbor_in_meaning_come_to_their_values_by_different_words():
+    """A reader who has the last word before the value knows: on a date, in a city; in a major, at a university."""
+    for one, other in zip(SENTENCES[::2], SENTENCES[1::2], strict=True):
+        last = [{template.before.split()[-1] for template in templates()[name]} for name in (one, other)]
+        assert not last[0] & last[1], (one, other)
+    for university, major in itertools.product(templates()["university"], templates()["major"]):
+        pair = university.before.split(), major.before.split()
+        same = sum(1 for _ in itertools.takewhile(lambda two: two[0] == two[1], zip(*pair, strict=False)))
+        assert min(map(len, pair)) - same >= 2, pair
+
+
+def test_an_ending_is_used_by_few_templates():
+    endings = Counter(template.after for found in templates().values() for template in found)
+    assert endings.pop(".") < 0.8 * sum(len(found) for found in templates().values())
+    assert max(endings.values()) <= 3
+
+
+def test_what_follows_a_company_or_a_city_never_grows_together_with_its_last_mark():
+    """`Inc.` and `, as` would share the GPT-2 token `.,`: a value would end inside a token."""
+    for sentence in ("birth_city", "employer", "working_city"):
+        assert {template.after for template in templates()[sentence] if template.after[0] != " "} == {"."}
+
+
+@needs_shared
+def test_no_other_published_value_ends_in_a_mark():
+    pools = read_pools(SHARED)
+    assert all(value[-1].isalnum() for name in ("university", "major") for value in pools[name])
 
 
 def test_no_template_names_the_pronoun_or_a_value():
-    gendered = re.compile(r"\b(he|she|him|his|her|hers)\b", re.IGNORECASE)
-    values = re.compile("|".join(rf"\b{re.escape(value)}\b" for value in set().union(*read_pools().values())))
+    gendered = re.compile(r"\b(he|she|him|his|hers?|himself|herself|alumn(us|a|ae))\b", re.IGNORECASE)
+    pool = set().union(MONTHS, *read_pools().values())
+    values = re.compile("|".join(rf"\b{re.escape(value)}\b" for value in pool), re.IGNORECASE)
     for found in templates().values():
         for template in found:
-            sentence = template.before + "X" + template.after
-            assert not gendered.search(sentence)
-            assert not values.search(sentence)
+            said = template.before + "#" + template.after
+            assert not gendered.search(said) and not values.search(said), said
+            assert said == said.lower() and not re.search(r"\d", said), said
+
+
+@pytest.mark.parametrize(("sentences", "subject"), SUBJECTS)
+def test_a_sentence_speaks_of_its_own_subject_only(sentences, subject):
+    """So no sentence but the working city's can say where work is done, and no ending tells of another attribute."""
+    said = {name: [words_of(one) for one in found if re.search(subject, words_of(one))] for name, found in ALL.items()}
+    assert [name for name in SENTENCES if name not in sentences and said[name]] == []
+    assert all(said[name] for name in sentences)
+
+
+def questions():
+    folder = Path(module.__file__).parent / "templates" / "questions"
+    assert sorted(path.stem for path in folder.iterdir()) == sorted(SENTENCES)
+    return {name: (folder / f"{name}.txt").read_text(encoding="utf-8").splitlines() for name in SENTENCES}
+
+
+def test_there_are_six_question_forms_an_attribute_all_different():
+    found = questions()
+    assert [len(forms) for forms in found.values()] == [6] * 6
+    assert len(set().union(*found.values())) == 36
+    for form in itertools.chain(*found.values()):
+        assert form.count("{}") == 1 and form.endswith("?") and form.count("?") == 1
+        assert form[0].isupper() and form.isascii() and form == " ".join(form.split())
+        assert not re.search(r"\b(he|she|him|his|hers?|himself|herself)\b", form, re.IGNORECASE)
+
+
+def test_a_question_asks_for_one_attribute_and_tells_no_value():
+    values = re.compile("|".join(rf"\b{re.escape(value)}\b" for value in set().union(*read_pools().values())))
+    for name, forms in questions().items():
+        for form in forms:
+            assert [one for one, asks in ASKS.items() if re.search(asks, form)] == [name], form
+            assert not values.search(form)
 
 
 def test_a_biography_says_all_six_facts_once_and_the_name_in_front_only(table):
