@@ -7,7 +7,9 @@ import itertools
 import math
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -19,7 +21,6 @@ from synth.people import (
     SENTENCES,
     people_table,
     read_pools,
-    templates,
 )
 from synth.sentences import Sentences
 
@@ -35,6 +36,19 @@ SIZES = {
     "employer": 263,
     "working_city": 263,
 }
+
+
+class Told(NamedTuple):
+    """A sentence without its subject: what stands before the value and what after it."""
+
+    before: str
+    after: str
+
+
+@cache
+def templates():
+    return {one: [Told(*text.split("{}")) for text in texts] for one, texts in module.templates(".").items()}
+
 
 ALL = templates()
 SUBJECTS = [
