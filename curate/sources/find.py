@@ -15,7 +15,7 @@ from curate.sources.streams import compression, mapped, runs
 if TYPE_CHECKING:
     from upath import UPath
 
-FORMATS = ("auto", "warc", "wet", "jsonl", "html", "parquet", "arrow", "hub")
+FORMATS = ("auto", "warc", "wet", "jsonl", "shards", "html", "parquet", "arrow", "hub")
 PAGES_A_PARTITION = 500
 _NAMES = (
     ("warc", re.compile(r"\.w?arc(?:\.(?:gz|zst))?(?:\.bad)?\Z", re.IGNORECASE)),

@@ -27,8 +27,10 @@ class Input(Strict):
         " here: they come from the environment, as the store's own tools take them"
     )
     name: str = Field("crawl", pattern=r"^[A-Za-z0-9._-]+$", description="source name: the first part of every key")
-    format: Literal["auto", "warc", "wet", "jsonl", "html", "parquet", "arrow", "hub"] = Field(
-        "auto", description="auto: told from the file name; a folder that `save_to_disk` wrote is known by its files"
+    format: Literal["auto", "warc", "wet", "jsonl", "shards", "html", "parquet", "arrow", "hub"] = Field(
+        "auto",
+        description="auto: told from the file name; a folder that `save_to_disk` wrote is known by its files. shards:"
+        " the text of an earlier run, whose injected documents stay protected",
     )
     text_field: str = Field("text", description="JSONL, Parquet, hub: the field that holds the text")
     id_field: str = Field("id", description="JSONL, Parquet, hub: the field kept as the document's own id")
