@@ -1,4 +1,4 @@
-"""The command line: goldsand run | plan | status | verify | why | report | check | steps | probe.
+"""The command line: goldsand run | plan | status | verify | why | report | check | steps | probe | synth.
 
 Exit codes: 0 done; 1 a fault of the program; 2 something the user can put right; 3 more was lost than allowed;
 130 interrupted.
@@ -19,6 +19,7 @@ from rich.table import Table
 
 from curate.run.store import Place, place_of
 from recipes.app.load import RecipeError, load
+from recipes.app.schema import ProbeModel
 
 app = typer.Typer(
     add_completion=False,
@@ -210,6 +211,58 @@ def why(
             out.print(f"{escape(event.key)}  {event.stage}: [bold]{event.what}[/]  {escape(detail)}")
     if not found:
         fail(f"{folder} knows no document with the key or URL '{document}'")
+
+
+synth = typer.Typer(no_args_is_help=True, help="Knowledge with a known number of bits, alone.")
+app.add_typer(synth, name="synth")
+
+
+@synth.command("people")
+def synth_people(
+    count: Annotated[int, typer.Option(min=1, help="people")],
+    exposures: Annotated[int, typer.Option(min=1, help="biographies of each")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="a new folder", metavar="DIR")],
+    seed: Annotated[int, typer.Option(min=0, help="names, values and texts follow from it")] = 0,
+    frozen: Annotated[bool, typer.Option("--frozen", help="one text a person at every exposure (bioS_simple)")] = False,
+    held_out: Annotated[int, typer.Option(min=0, help="so many more people, who are never shown")] = 0,
+    pools: Annotated[Path | None, typer.Option(help="a folder of pools; invented names unless said")] = None,
+    tokenizer: Annotated[Path | None, typer.Option(help="a tokenizer.json; a BPE of their own unless said")] = None,
+    size: Annotated[int, typer.Option(min=257, help="tokens of that BPE")] = 1024,
+) -> None:
+    """Write biographies of people (bioS) as text and tokens, with what is true and what to score."""
+    from recipes.app.synth import write_people
+
+    parameters: dict[str, Any] = {
+        "people": count,
+        "exposures": exposures,
+        "seed": seed,
+        "frozen": frozen,
+        "held_out": held_out,
+    }
+    if pools is not None:
+        parameters["pools"] = str(pools)
+    with _friendly():
+        for line in write_people(output, parameters, tokenizer, size):
+            out.print(escape(line))
+
+
+@synth.command("describe")
+def synth_describe(
+    recipe: RecipeName,
+    set: Sets = [],  # noqa: B006
+    layers: Annotated[int | None, typer.Option(min=1, help="of the model; else as the probe has it")] = None,
+    width: Annotated[int | None, typer.Option(min=8, help="of the model")] = None,
+) -> None:
+    """Say what a recipe's facts hold: bits, tokens, tokens per bit, FLOPs for a model, and whether it fits here."""
+    from recipes.app.synth import Size, describe
+
+    loaded = _load(recipe, set, [])
+    planned = loaded.recipe.probe.model if loaded.recipe.probe else ProbeModel()
+    with _friendly():
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for what, how_much in describe(loaded, Size(layers or planned.layers, width or planned.width)):
+            table.add_row(escape(what), escape(how_much))
+        out.print(table)
 
 
 def _load(recipe: str, sets: list[str], inputs: list[dict[str, Any]]) -> Any:
