@@ -135,7 +135,7 @@ class Inject(Injection):
     pools: str | None = param(
         None,
         "people, relations: a folder of first_name.txt, middle_name.txt, last_name.txt, city.txt, university.txt, "
-        "field.txt and company.txt (`Company; City`), one value a line; left out: invented names of the published sizes",
+        "field.txt and company.txt (`Company; City`), a value a line; left out: invented names of the published sizes",
         path=True,
     )
     name_parts: list[int] = param([256, 256], "compact, biod: how many words there are for each part of a name")

@@ -78,7 +78,7 @@ def _wide(rows: Rows, entity: str | None, columns: Sequence[str] | None, notes: 
             if cells[cell]:
                 _state(rows, place, found, who, cells[names], one, cells[cell])
     if again:
-        notes.append(f"{again} rows are of entities that stood before, and contradict nothing: taken as one")
+        notes.append(f"rows of entities that stood before, which contradict nothing, taken as one: {again}")
     return found
 
 
@@ -103,7 +103,7 @@ def _long(rows: Rows, long: Sequence[str], columns: Sequence[str] | None, notes:
     if columns is not None:
         _known(rows, columns, found.known, "attribute")
     if again:
-        notes.append(f"{again} rows say again what a row before says: taken as one")
+        notes.append(f"rows that say again what a row before says, taken as one: {again}")
     return found
 
 

@@ -44,9 +44,9 @@ class Telling:
 
 
 def read_telling(path: Path | str | None, columns: Sequence[str], attributes: Sequence[str]) -> Telling:
-    """The templates file of a table that has `columns`, of which `attributes` are told.
+    """The templates file of a table that has the attributes `columns`, of which `attributes` are told.
 
-    Entries of columns that are not told are left out. Raises FactsError with file and line.
+    Entries of those that are not told are left out. Raises FactsError with file and line.
     """
     if path is None:
         return Telling()
@@ -62,7 +62,7 @@ def read_telling(path: Path | str | None, columns: Sequence[str], attributes: Se
         ("questions", told.questions, _question),
     ):
         part = _mapping(path, tree, name, f"{name}: {{capital: [...]}}")
-        _known(path, part, columns, "column")
+        _known(path, part, columns, "attribute")
         for key, listed in part.items():
             lines = [listed] if isinstance(listed, str) else listed
             if not isinstance(lines, list) or not lines:
@@ -77,7 +77,7 @@ def read_telling(path: Path | str | None, columns: Sequence[str], attributes: Se
         where = _at(path, part, one)
         for name in (str(one), str(by)):
             if name not in columns:
-                raise FactsError(f"{where}: there is no column {name!r}{_nearest(name, columns)}")
+                raise FactsError(f"{where}: there is no attribute {name!r}{_nearest(name, columns)}")
         if str(one) not in attributes:
             continue
         if str(by) not in attributes:
@@ -119,9 +119,7 @@ def add_defaults(told: Telling, attributes: Sequence[str]) -> list[str]:
 
 
 def spoken(name: str) -> str:
-    """An attribute's name as it is said. Raises FactsError for one that no template can hold."""
-    if "{" in name or "}" in name:
-        raise FactsError(f"the attribute {name!r} has a brace in its name: rename the column")
+    """An attribute's name as it is said."""
     return name.replace("_", " ")
 
 

@@ -144,8 +144,8 @@ class OwnTable:
             if same:
                 shown = _some(f"{self.names[e]}: {pool[row[e]]}" for e in same)
                 lines.append(
-                    f"{name}: {len(same)} values stand in their entity's name, or it in them ({shown}); their bits are"
-                    " counted, though a model may read them off the name"
+                    f"{name}: values that stand in their entity's name, or it in them: {len(same)} ({shown}); their"
+                    " bits are counted, though a model may read them off the name"
                 )
         return lines
 
@@ -232,7 +232,7 @@ def read_table(
     listed, told = list(stated.names), (values >= 0).any(axis=1)
     if not told.all():
         silent = [listed[number] for number in np.flatnonzero(~told)]
-        notes.append(f"{len(silent)} entities have no value at all and are left out ({_some(silent)})")
+        notes.append(f"entities without any value, left out: {len(silent)} ({_some(silent)})")
         listed, values = [listed[number] for number in np.flatnonzero(told)], values[told]
     pools = {name: list(column.pool) for name, column in found.items()}
     telling = read_telling(templates, stated.known, list(pools))
@@ -240,11 +240,13 @@ def read_table(
         if name in (ENTITY, telling.subject):
             what = "the names of entities" if name == ENTITY else "the `subject` of later sentences"
             raise FactsError(f"{path}: an attribute is called {name!r}, as are {what}: rename it")
+        if "{" in name or "}" in name:
+            raise FactsError(f"{path}: the attribute {name!r} has a brace in its name, which marks slots: rename it")
+    if len(set(map(_pool, pools))) < len(pools):
+        raise FactsError(f"{path}: two attributes are called alike but for spaces and underscores: rename one")
     notes += add_defaults(telling, list(pools))
     check_openings(telling)
     check_edges(telling, pools, listed)
-    if len(set(map(_pool, pools))) < len(pools):
-        raise FactsError(f"{path}: two attributes are called alike but for spaces and underscores: rename one")
     return OwnTable(str(path), listed, pools, values, telling, entropy, tuple(notes))
 
 
