@@ -120,7 +120,7 @@ def _jsonl(path: Path) -> Rows:
             raise FactsError(f'{where}: a line is an object, as {{"name": "France", "capital": "Paris"}}')
         cells: dict[str, str] = {}
         for key, value in pairs:
-            name = key.strip()
+            name = _cell(key, where, "a name")
             if name in cells:
                 raise FactsError(f"{where}: {name!r} stands twice in this object")
             columns.setdefault(name, len(columns))
@@ -144,7 +144,15 @@ def _cell(value: Any, where: str, name: str) -> str:
         return "true" if value else "false"
     if isinstance(value, (list, dict, bytes)):
         raise FactsError(f"{where}: {name!r} is no single value: a fact is a text or a number")
-    return str(value).strip()
+    text = str(value).strip()
+    if not is_unicode(text):
+        raise FactsError(f"{where}: {name!r} holds half of a surrogate pair, which is no character")
+    return text
+
+
+def is_unicode(text: str) -> bool:
+    """Whether text can be written as UTF-8: escapes of JSON and YAML can spell what no file may hold."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _parquet(path: Path) -> Rows:

@@ -16,7 +16,7 @@ from typing import Any
 
 from synth.facts import FactsError
 from synth.sentences import Template
-from synth.table_rows import read_text
+from synth.table_rows import is_unicode, read_text
 
 KEYS = ("subject", "sentences", "questions", "determined_by")
 
@@ -221,6 +221,8 @@ def _one_line(text: Any, where: str) -> str:
         raise FactsError(f"{where}: a sentence or question is a text; put it in quotes")
     if len(text.strip().splitlines()) != 1:
         raise FactsError(f"{where}: a sentence or question stands on one line")
+    if not is_unicode(text):
+        raise FactsError(f"{where}: half of a surrogate pair is no character")
     return str(text).strip()
 
 
@@ -237,7 +239,7 @@ def _load(path: Path) -> Any:
     except MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise FactsError(f"{path}{line}: not valid YAML: {error.problem or error}") from None
-    except YAMLError as error:
+    except (YAMLError, RecursionError) as error:
         raise FactsError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(tree, CommentedMap):
         raise FactsError(f"{path}: templates are a mapping of {', '.join(KEYS)}")

@@ -326,6 +326,7 @@ HEADER = "name,capital,code\n"
         ("a.jsonl", '{"n": "F", "c": 1}\n{"n": ', r"line 2: not JSON"),
         ("a.jsonl", '{"n": "F", "c": 1, "c": 2}', r"line 1: 'c' stands twice"),
         ("a.jsonl", "[" * 100_000, r"line 1: not JSON"),
+        ("a.jsonl", '{"n": "F", "c": "\\ud800"}', r"line 1: 'c' holds half of a surrogate pair"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_with_its_place(tmp_path, name, text, message):
@@ -377,6 +378,8 @@ def test_a_missing_file_and_an_empty_column_that_may_go(tmp_path):
         ("sentence: {}", r"line 1: there is no key 'sentence' \(did you mean 'sentences'\?\)"),
         ("sentences: {capital: 'in {}.'}\nsentences: {}", "line 2: not valid YAML: found duplicate key"),
         ("a: [", "not valid YAML"),
+        ("a: " + "[" * 5000, "not valid YAML"),
+        ('sentences: {capital: "in \\ud800 {}"}', "line 1: half of a surrogate pair"),
         ("- a", "templates are a mapping of subject"),
         ("subject: [It]", "`subject` is a word or two"),
         ("subject: code", "an attribute is called 'code', as are the `subject` of later sentences"),
