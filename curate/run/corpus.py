@@ -219,7 +219,8 @@ class CorpusRun:
         return reduced
 
     def _quotas(self, parts: Sequence[Part]) -> list[int | None]:
-        """How many documents of each part belong to the first `limit` of the whole input."""
+        """How many documents of each part belong to the first `limit` of the whole input; None: all, and what could not be
+        read up to the part's end."""
         if self.limit is None:
             return [None] * len(parts)
         left = self.limit
@@ -231,8 +232,8 @@ class CorpusRun:
                     found += isinstance(item, Document)
                     if found == left:
                         break
-            quotas.append(found)
             left -= found
+            quotas.append(None if left else found)
         return quotas
 
 
