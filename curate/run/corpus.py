@@ -219,8 +219,8 @@ class CorpusRun:
         return reduced
 
     def _quotas(self, parts: Sequence[Part]) -> list[int | None]:
-        """How many documents of each part belong to the first `limit` of the whole input; None: all, and what could not be
-        read up to the part's end."""
+        """How many documents of each part belong to the first `limit` of the whole input; None: all of them, and
+        what could not be read up to the part's end."""
         if self.limit is None:
             return [None] * len(parts)
         left = self.limit

@@ -95,6 +95,8 @@ class OutputFolder:
 
     def _begin(self) -> None:
         write_atomically(self.path / MARKER, orjson.dumps({"format": FORMAT}))
+        # Until this run has ended, the folder may hold files of two recipes: it is no finished one.
+        (self.path / "summary.json").unlink(missing_ok=True)
         if is_local(self.path):
             # What a killed run was sorting belongs to nobody now.
             for left in self.path.glob(f".scratch-*{TEMPORARY}"):

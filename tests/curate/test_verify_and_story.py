@@ -10,6 +10,7 @@ from engine_steps import Perilous, Trim, corpus_run, write_corpus
 from curate.dedup import ExactDedup
 from curate.run.engine import RunError
 from curate.run.ledger import COLUMNS, read_ledger, read_rows
+from curate.run.publish import Publication
 from curate.run.status import read_status
 from curate.run.store import checksum
 from curate.run.story import story
@@ -96,6 +97,19 @@ def test_a_folder_of_another_version_or_of_no_run_says_what_to_do(out, tmp_path)
     for read in (lambda: list(verify(out)), lambda: list(story(out, "x")), lambda: read_status(out), run_again(out)):
         with pytest.raises(RunError, match=r"written in format 1, .* into a new folder"):
             read()
+
+
+def test_a_folder_that_a_second_run_left_half_done_is_not_called_whole(out):
+    """Each file is as some run wrote it, but they are of two recipes: here, with and without the domain."""
+    changed = corpus_run(out.parent / "in", out, STEPS, publication=Publication(text_domain="prefix"), workers=1)
+    stopper = out / "text" / "00001.jsonl.zst.writing"
+    stopper.mkdir()
+    with pytest.raises(RunError, match="Is a directory"):
+        changed.execute()
+    with pytest.raises(RunError, match="not the folder of a finished run"):
+        list(verify(out))
+    changed.execute()
+    assert list(verify(out)) == []
 
 
 def run_again(out: Path):
