@@ -14,6 +14,7 @@ from curate.run.publish import Publication
 from curate.run.status import read_status
 from curate.run.store import checksum
 from curate.run.story import story
+from curate.run.unit import seal_of
 from curate.run.verify import verify
 from curate.shards.columns import ColumnWriter
 from curate.shards.text import read_lines
@@ -69,7 +70,7 @@ def test_a_drop_that_the_ledger_lost_is_found_even_where_the_checksums_agree(out
     manifest = out / "manifests" / "ledger" / "00000.json"
     content = json.loads(manifest.read_text())
     content["outputs"]["ledger/00000.parquet"] = checksum(path)
-    manifest.write_text(json.dumps(content))
+    manifest.write_text(json.dumps({**content, "seal": seal_of(content)}))
     assert list(verify(out)) == ["ledger/00000 holds 0 drops, the units of its input file count 3"]
 
 
@@ -81,7 +82,7 @@ def test_documents_that_a_stage_lost_are_found_even_where_the_checksums_agree(ou
     manifest = out / "manifests" / "stages" / "01-exact_dedup" / f"{unit}.json"
     content = json.loads(manifest.read_text())
     content["outputs"][f"stages/01-exact_dedup/{unit}.jsonl.zst"] = checksum(path)
-    manifest.write_text(json.dumps(content))
+    manifest.write_text(json.dumps({**content, "seal": seal_of(content)}))
     faults = list(verify(out))
     assert faults == [f"01-exact_dedup/{unit} holds {len(lines) - 1} documents, its manifest counts {len(lines)}"]
 
@@ -110,6 +111,32 @@ def test_a_folder_that_a_second_run_left_half_done_is_not_called_whole(out):
         list(verify(out))
     changed.execute()
     assert list(verify(out)) == []
+
+
+@pytest.mark.parametrize("harm", [b"{}", b"[]", b"null", b"", None])
+def test_a_harmed_manifest_is_found_and_its_unit_runs_again(out, harm):
+    """Figures are taken from manifests: a changed count is not believed (None: it stays JSON, one figure moves)."""
+    before = json.loads((out / "summary.json").read_text())
+    path = next((out / "manifests" / "stages" / "00-trim").iterdir())
+    content = json.loads(path.read_text())
+    content["records"]["skipped"] = {"a response": 7}
+    path.write_bytes(json.dumps(content).encode() if harm is None else harm)
+    with pytest.raises(RunError, match=f"{path.name} is damaged"):
+        list(verify(out))
+    after = run_again(out)()
+    assert after["records"] == before["records"] and after["units"]["done"] == 1
+    assert list(verify(out)) == []
+
+
+def test_a_lost_manifest_and_a_file_that_no_unit_wrote_are_found(out):
+    path = next((out / "manifests" / "stages" / "00-trim").iterdir())
+    sound = path.read_bytes()
+    path.unlink()
+    faults = list(verify(out))
+    assert faults[0] == f"stages/00-trim/{path.stem}.events.zst was written by no unit of this run"
+    path.write_bytes(sound)
+    (out / "text" / "00099.jsonl.zst").write_bytes((out / "text" / "00000.jsonl.zst").read_bytes())
+    assert list(verify(out)) == ["text/00099.jsonl.zst was written by no unit of this run"]
 
 
 def run_again(out: Path):
