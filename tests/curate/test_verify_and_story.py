@@ -139,6 +139,17 @@ def test_a_lost_manifest_and_a_file_that_no_unit_wrote_are_found(out):
     assert list(verify(out)) == ["text/00099.jsonl.zst was written by no unit of this run"]
 
 
+@pytest.mark.parametrize("name", ["status.json", "summary.json"])
+@pytest.mark.parametrize("harm", ["{}", "[]", "null", "{"])
+def test_a_status_or_a_summary_of_another_shape_is_said_to_be_damaged(out, name, harm):
+    (out / name).write_text(harm)
+    if name == "summary.json":
+        assert list(verify(out)) == ["summary.json is damaged"]
+    else:
+        with pytest.raises(RunError, match=r"status\.json is damaged|no run was begun"):
+            read_status(out)
+
+
 def run_again(out: Path):
     return corpus_run(out.parent / "in", out, STEPS).execute
 
