@@ -24,13 +24,17 @@ MARKER = "goldsand.json"
 
 @dataclass(frozen=True)
 class Kill:
-    """A document that hung or killed a worker: in which stage and part of the input, and in which round, if in one."""
+    """A document that hung or killed a worker: in which stage and part of the input, and in which round, if in one.
+
+    `content` is the checksum of the input file: in a changed one another document may stand at this key.
+    """
 
     stage: str
     part: str
     round: int | None
     key: str
     reason: str
+    content: str = ""
 
 
 def check_format(folder: Place) -> None:

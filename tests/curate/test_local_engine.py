@@ -357,3 +357,17 @@ def test_half_a_line_of_kills_swallows_no_later_one_and_a_wrong_line_is_named(tm
         path.write_text(f"\n{wrong}\n")
         with pytest.raises(RunError, match=r"kills\.jsonl:2 .*remove this line"), OutputFolder(tmp_path / "out"):
             pass
+
+
+def test_what_was_killed_is_not_set_aside_in_a_file_that_was_changed(tmp_path):
+    """Somebody mends the file: what stands at the same key now never hung."""
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    (inputs / "a.jsonl").write_text('{"text": "CRASH !"}\n{"text": "neighbour"}\n')
+    run = hostile(inputs, tmp_path / "out", [Peril(str(tmp_path / "diary"))], workers=1)
+    assert run.execute()["documents"]["unreadable"] == 1
+    assert run.execute()["documents"]["unreadable"] == 1
+    (inputs / "a.jsonl").write_text('{"text": "mended"}\n{"text": "neighbour"}\n')
+    again = hostile(inputs, tmp_path / "out", [Peril(str(tmp_path / "diary"))], workers=1).execute()
+    assert (again["documents"]["unreadable"], again["documents"]["kept"]) == (0, 2)
+    assert len(kills_of(tmp_path / "out")) == 1
