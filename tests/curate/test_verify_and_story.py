@@ -7,7 +7,7 @@ import pytest
 import zstandard
 from engine_steps import Perilous, Trim, corpus_run, write_corpus
 
-from curate.dedup import ExactDedup
+from curate.dedup import ExactDedup, MinHashDedup
 from curate.run.engine import RunError
 from curate.run.ledger import COLUMNS, read_ledger, read_rows
 from curate.run.publish import Publication
@@ -18,6 +18,7 @@ from curate.run.unit import seal_of
 from curate.run.verify import verify
 from curate.shards.columns import ColumnWriter
 from curate.shards.text import read_lines
+from synth.inject import Inject
 
 STEPS = [Trim(), Perilous(), ExactDedup()]
 
@@ -148,6 +149,13 @@ def test_a_status_or_a_summary_of_another_shape_is_said_to_be_damaged(out, name,
     else:
         with pytest.raises(RunError, match=r"status\.json is damaged|no run was begun"):
             read_status(out)
+
+
+def test_a_stage_that_became_another_with_the_same_events_makes_another_ledger(tmp_path):
+    inputs = write_corpus(tmp_path / "in")
+    corpus_run(inputs, tmp_path / "out", [Trim(), ExactDedup(), Inject(people=2, exposures=1)]).execute()
+    corpus_run(inputs, tmp_path / "out", [Trim(), ExactDedup(), MinHashDedup()]).execute()
+    assert list(verify(tmp_path / "out")) == []
 
 
 def run_again(out: Path):
