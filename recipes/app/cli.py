@@ -39,8 +39,13 @@ Inputs = Annotated[
 ]
 
 
+def harmless(text: str) -> str:
+    """Text of a crawl for the terminal: neither markup of ours nor control sequences of its own take effect."""
+    return escape("".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text))
+
+
 def fail(message: str, code: int = 2) -> NoReturn:
-    err.print(f"[bold red]goldsand:[/] {escape(message)}")
+    err.print(f"[bold red]goldsand:[/] {harmless(message)}")
     raise typer.Exit(code)
 
 
@@ -189,7 +194,7 @@ def verify(folder: Annotated[str, typer.Argument(help="the folder of a finished 
     with _friendly():
         faults = list(faults_of(place_of(folder)))
     for fault in faults:
-        err.print(escape(fault))
+        err.print(harmless(fault))
     if faults:
         fail(f"{len(faults)} fault{'s' * (len(faults) > 1)}; the command that made {folder} puts them right", 3)
     out.print(f"{escape(folder)}: every file is as it was written, every document is accounted for")
@@ -208,7 +213,7 @@ def why(
         for event in story(place_of(folder), document):
             found = True
             detail = ", ".join(f"{key} {value}" for key, value in event.detail.items() if value is not None)
-            out.print(f"{escape(event.key)}  {event.stage}: [bold]{event.what}[/]  {escape(detail)}")
+            out.print(f"{harmless(event.key)}  {event.stage}: [bold]{event.what}[/]  {harmless(detail)}")
     if not found:
         fail(f"{folder} knows no document with the key or URL '{document}'")
 
@@ -350,7 +355,7 @@ def _judge_losses(summary: dict[str, Any], folder: Place, strict: bool) -> None:
     if strict or summary["loss"] > summary["max_loss"]:
         why = "--strict allows none" if strict else f"max_loss is {summary['max_loss']:.2%}"
         fail(f"{message}; {why}", 3)
-    err.print(f"[bold yellow]warning:[/] {escape(message)}")
+    err.print(f"[bold yellow]warning:[/] {harmless(message)}")
 
 
 def main() -> None:

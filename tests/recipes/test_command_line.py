@@ -213,3 +213,13 @@ def test_steps_lists_parameters_with_defaults_and_sources(tmp_path):
         assert f"{name} " in every
     one = goldsand("steps", "gopher_quality", cwd=tmp_path).stdout
     assert "min_words = 50" in one and "Gopher, section A.1.1" in one
+
+
+def test_a_page_cannot_speak_to_the_terminal(folder):
+    """An address may hold escape sequences: they would rename the window, or hide what is said."""
+    row = {"text": "These are words to be read by all.", "url": "https://a.org/\x1b]0;renamed\x07\x1b[31m[red]"}
+    (folder / "in" / "a.jsonl").write_text(json.dumps(row) + "\n")
+    assert goldsand("run", "small.yaml", "-o", "out", cwd=folder).returncode == 0
+    told = goldsand("why", "out", "crawl/a.jsonl@0", cwd=folder).stdout
+    assert "\x1b" not in told and "\x07" not in told
+    assert r"https://a.org/\x1b]0;renamed\x07\x1b[31m[red]" in told

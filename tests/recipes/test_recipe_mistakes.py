@@ -80,3 +80,10 @@ def test_extract_must_come_first_and_a_file_must_be_there(tmp_path):
     path = write(tmp_path, "name: a\nsteps:\n  - exact_dedup\n  - extract\n  - decontaminate: {questions: no.jsonl}\n")
     found = problems_of(path)
     assert "must be the first step" in found[2] and "no.jsonl" in found[5]
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "..", "a/b", "a\\nb", ""])
+def test_a_token_set_is_a_folder_below_tokens_and_nowhere_else(tmp_path, name):
+    text = f'name: r\nsteps: [exact_dedup]\noutput:\n  tokens:\n    "{name}": {{domain: none}}\n'
+    problem = next(iter(problems_of(write(tmp_path, text)).values()))
+    assert problem.startswith("output.tokens") and "use letters, digits" in problem
