@@ -7,6 +7,7 @@ Exit codes: 0 done; 1 a fault of the program; 2 something the user can put right
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import sys
 from pathlib import Path
@@ -27,8 +28,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Build knowledge-dense pretraining corpora, and measure what a corpus does to knowledge.",
 )
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class _Terminal(Console):
+    """A console whose reader may leave: what was done stays done, and its exit code stays the command's own."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+out = _Terminal(highlight=False, soft_wrap=True)
+err = _Terminal(stderr=True, highlight=False, soft_wrap=True)
 
 RecipeName = Annotated[str, typer.Argument(help="a recipe file, or the name of a built-in one", metavar="RECIPE")]
 Sets = Annotated[
@@ -364,6 +375,9 @@ def main() -> None:
     except KeyboardInterrupt:
         err.print("[bold red]goldsand:[/] interrupted; the same command goes on from here")
         sys.exit(130)
+    except OSError as error:
+        err.print(f"[bold red]goldsand:[/] the output cannot be written: {error.strerror or error}")
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -223,3 +223,17 @@ def test_a_page_cannot_speak_to_the_terminal(folder):
     told = goldsand("why", "out", "crawl/a.jsonl@0", cwd=folder).stdout
     assert "\x1b" not in told and "\x07" not in told
     assert r"https://a.org/\x1b]0;renamed\x07\x1b[31m[red]" in told
+
+
+def test_a_reader_who_leaves_changes_nothing_and_a_full_output_is_said(folder):
+    run = [*GOLDSAND, "run", "small.yaml", "-o", "out"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(run, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+    assert process.returncode == 0 and (folder / "out" / "summary.json").is_file()
+    if Path("/dev/full").exists():
+        with Path("/dev/full").open("w") as full:
+            result = subprocess.run(run, cwd=folder, env=environment, stdout=full, stderr=subprocess.PIPE, text=True)
+        assert result.returncode == 2 and "cannot be written: No space left" in result.stderr
+        assert "Traceback" not in result.stderr
