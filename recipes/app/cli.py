@@ -7,6 +7,7 @@ Exit codes: 0 done; 1 a fault of the program; 2 something the user can put right
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import sys
 from pathlib import Path
@@ -27,8 +28,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Build knowledge-dense pretraining corpora, and measure what a corpus does to knowledge.",
 )
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class _Terminal(Console):
+    """A console whose reader may leave: what was done stays done, and its exit code stays the command's own."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+out = _Terminal(highlight=False, soft_wrap=True)
+err = _Terminal(stderr=True, highlight=False, soft_wrap=True)
 
 RecipeName = Annotated[str, typer.Argument(help="a recipe file, or the name of a built-in one", metavar="RECIPE")]
 Sets = Annotated[
@@ -39,8 +50,13 @@ Inputs = Annotated[
 ]
 
 
+def harmless(text: str) -> str:
+    """Text of a crawl for the terminal: neither markup of ours nor control sequences of its own take effect."""
+    return escape("".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text))
+
+
 def fail(message: str, code: int = 2) -> NoReturn:
-    err.print(f"[bold red]goldsand:[/] {escape(message)}")
+    err.print(f"[bold red]goldsand:[/] {harmless(message)}")
     raise typer.Exit(code)
 
 
@@ -189,7 +205,7 @@ def verify(folder: Annotated[str, typer.Argument(help="the folder of a finished 
     with _friendly():
         faults = list(faults_of(place_of(folder)))
     for fault in faults:
-        err.print(escape(fault))
+        err.print(harmless(fault))
     if faults:
         fail(f"{len(faults)} fault{'s' * (len(faults) > 1)}; the command that made {folder} puts them right", 3)
     out.print(f"{escape(folder)}: every file is as it was written, every document is accounted for")
@@ -208,7 +224,7 @@ def why(
         for event in story(place_of(folder), document):
             found = True
             detail = ", ".join(f"{key} {value}" for key, value in event.detail.items() if value is not None)
-            out.print(f"{escape(event.key)}  {event.stage}: [bold]{event.what}[/]  {escape(detail)}")
+            out.print(f"{harmless(event.key)}  {event.stage}: [bold]{event.what}[/]  {harmless(detail)}")
     if not found:
         fail(f"{folder} knows no document with the key or URL '{document}'")
 
@@ -350,7 +366,7 @@ def _judge_losses(summary: dict[str, Any], folder: Place, strict: bool) -> None:
     if strict or summary["loss"] > summary["max_loss"]:
         why = "--strict allows none" if strict else f"max_loss is {summary['max_loss']:.2%}"
         fail(f"{message}; {why}", 3)
-    err.print(f"[bold yellow]warning:[/] {escape(message)}")
+    err.print(f"[bold yellow]warning:[/] {harmless(message)}")
 
 
 def main() -> None:
@@ -359,6 +375,9 @@ def main() -> None:
     except KeyboardInterrupt:
         err.print("[bold red]goldsand:[/] interrupted; the same command goes on from here")
         sys.exit(130)
+    except OSError as error:
+        err.print(f"[bold red]goldsand:[/] the output cannot be written: {error.strerror or error}")
+        sys.exit(2)
 
 
 if __name__ == "__main__":

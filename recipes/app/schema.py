@@ -85,6 +85,10 @@ class TokenSet(Strict):
     )
 
 
+TokenSetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
+"""A token set is a folder of its own below `tokens/`, and nowhere else."""
+
+
 class Output(Strict):
     """What a run leaves behind."""
 
@@ -93,7 +97,9 @@ class Output(Strict):
         "sample", description="of which dropped documents the ledger keeps the text"
     )
     tokenizer: Tokenizer = Tokenizer()
-    tokens: dict[str, TokenSet] = Field(default_factory=dict, description="name of a token set: how it is rendered")
+    tokens: dict[TokenSetName, TokenSet] = Field(
+        default_factory=dict, description="name of a token set: how it is rendered"
+    )
 
 
 class Engine(Strict):
