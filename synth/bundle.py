@@ -43,6 +43,8 @@ FORMAT = 1
 _WHOLE_TEXTS = 256
 """Texts that are written, encoded and compared with their pieces before a bundle is trusted."""
 
+_VALUES_CHECKED = 8192
+
 _DRAWN_CHECKED = 1024
 
 (LEAD_FIRST, LEAD_LATER, SUBJECT_FIRST, SUBJECT_LATER, BEFORE, VALUE, AFTER, AFTER_CLOSED) = range(8)
@@ -252,7 +254,7 @@ class _Compiler:
         return range(base, base + (1 if subject is None else len(self._table.words(subject))))
 
     def _check(self) -> None:
-        """Encode together what meets: every sort of border, every value in a sentence, then whole texts."""
+        """Encode together what meets: every sort of border, values in sentences, then whole texts."""
         self._pieces.check(self._borders())
         self._pieces.check(self._sentences())
         self._pieces.check(self._names())
@@ -300,13 +302,15 @@ class _Compiler:
         return meetings.pairs()
 
     def _sentences(self) -> list[list[int]]:
-        """Every value of every attribute in one of its sentences."""
+        """The values of every attribute with the end of one of their sentences: all, or an even sample of very many."""
         runs = []
         for number, rows in zip(self._writer.told, self._templates, strict=True):
-            for value, closed in enumerate(self._closed[number]):
+            closed = self._closed[number]
+            for value in range(0, len(closed), -(-len(closed) // _VALUES_CHECKED)):
                 row = rows[value % len(rows)]
-                piece = self._bases["value", number, row[VALUE]] + value
-                runs.append([one for one in (row[BEFORE], piece, row[AFTER_CLOSED if closed else AFTER]) if one])
+                after = row[AFTER_CLOSED if closed[value] else AFTER]
+                if after:
+                    runs.append([self._bases["value", number, row[VALUE]] + value, after])
         return runs
 
     def _names(self) -> list[list[int]]:
@@ -314,10 +318,7 @@ class _Compiler:
         sizes = self._table.name_sizes
         space = self._prefixes.get(Prefix(False, " "), -1)
         return [
-            [
-                self._bases["name", part, space if part else prefix] + number % size
-                for part, size in enumerate(sizes)
-            ]
+            [self._bases["name", part, space if part else prefix] + number % size for part, size in enumerate(sizes)]
             for prefix in range(len(self._prefixes))
             if ("name", 0, prefix) in self._bases
             for number in range(max(sizes))
@@ -355,7 +356,7 @@ def _population(table: FactTable) -> dict[int, np.ndarray] | None:
     numbers = np.unique(np.linspace(0, len(table) - 1, _DRAWN_CHECKED).astype(np.int64))
     sizes = table.name_sizes
     available = int(np.prod([int(size) for size in sizes], dtype=object))
-    if available > 1 << 62 or any(one.size > 1 << 19 for one in table.attributes):
+    if not len(table) <= available <= 1 << 62 or any(one.size > 1 << 19 for one in table.attributes):
         return None
     names = np.stack(np.unravel_index(distinct(stream(table.seed, "name"), numbers, available), sizes), axis=1)
     if not np.array_equal(names, table.entities[numbers]):

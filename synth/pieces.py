@@ -19,6 +19,7 @@ EMPTY = 0
 """The piece without tokens."""
 
 _TAIL = 3
+_ANCHORS = ("", "(", "a")
 _BATCH = 8192
 
 
@@ -39,6 +40,7 @@ class Pieces:
         self._at_start = [False]
         self._known: dict[tuple[bool, str], int] = {(False, ""): EMPTY, (True, ""): EMPTY}
         self._tokens: list[list[int]] = [[]]
+        self._anchors = dict(zip(_ANCHORS, [] if reserved else vocabulary.encode(_ANCHORS), strict=not reserved))
 
     def add(self, text: str, at_start: bool = False) -> int:
         """The number of one piece; the same text has the same number."""
@@ -93,9 +95,8 @@ class Pieces:
     def _encoded(self, runs: Sequence[Sequence[int]]) -> list[tuple[list[int], list[int]]]:
         """For each run the tokens of its anchor, and of the anchor with the run behind it."""
         marks = [self._anchor(run[0]) for run in runs]
-        known = dict(zip(("", "(", "a"), self._vocabulary.encode(["", "(", "a"]), strict=True))
         texts = [mark + "".join([self.texts[one] for one in run]) for mark, run in zip(marks, runs, strict=True)]
-        return [(known[mark], ids) for mark, ids in zip(marks, self._vocabulary.encode(texts), strict=True)]
+        return [(self._anchors[mark], ids) for mark, ids in zip(marks, self._vocabulary.encode(texts), strict=True)]
 
     def _blame(self, run: Sequence[int]) -> str:
         run = [one for one in run if self.texts[one]]
@@ -140,6 +141,6 @@ class Meetings:
 def _grown(left: str, right: str) -> str:
     return (
         f"{left!r} and {right!r} grow together: the tokens of both are not those of one and then the other; take a "
-        "tokenizer that splits at spaces and marks (such as GPT-2's, or kind `bpe`), or put a space or a mark between "
-        "them in the template"
+        "tokenizer that splits at spaces and marks (such as GPT-2's, or kind `bpe`), or put a space between them in "
+        "the template"
     )

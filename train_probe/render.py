@@ -64,9 +64,12 @@ class Renderer:
         vocabulary = meta["vocabulary"]
         first = len(arrays["tokens"])
         self._token_piece = len(ends)
-        self._tokens = self._put(np.concatenate([arrays["tokens"].astype(np.int32), np.arange(vocabulary, dtype=np.int32)]))
-        self._starts = self._put(np.concatenate([starts, first + np.arange(vocabulary)]))
-        self._lengths = self._put(np.concatenate([ends - starts, np.ones(vocabulary, np.int64)]))
+        self._tokens = self._put(
+            np.concatenate([arrays["tokens"].astype(np.int32), np.arange(vocabulary, dtype=np.int32)])
+        )
+        self._starts = self._put(np.concatenate([starts, first + np.arange(vocabulary)]).astype(np.int32))
+        self._lengths = self._put(np.concatenate([ends - starts, np.ones(vocabulary)]).astype(np.int32))
+        self._longest = int((ends - starts).max())
         self._streams = _Streams(meta["seed"], self.device)
         self._told = self._put(np.array(meta["told"], np.int64))
         self._follows = {
@@ -85,13 +88,16 @@ class Renderer:
         table's. Raises BundleError for entities that are nowhere.
         """
         pieces = self._pieces(entities, exposures, begin)
-        lengths = self._lengths[pieces.reshape(-1)]
-        ends = lengths.cumsum(0)
+        flat = pieces.reshape(-1)
+        lengths = self._lengths.index_select(0, flat)
+        # Half the bytes are half the time, where they are sure to be enough.
+        kind = torch.int32 if len(flat) * self._longest < 1 << 31 else torch.int64
+        ends = lengths.cumsum(0, dtype=kind)
         total = int(ends[-1]) if len(ends) else 0
-        shift = self._starts[pieces.reshape(-1)] - ends + lengths
+        shift = self._starts.index_select(0, flat).to(kind).sub_(ends).add_(lengths)
         place = shift.repeat_interleave(lengths, output_size=total)
-        place += torch.arange(total, device=self.device)
-        return Rendered(self._tokens[place].long(), ends.view(pieces.shape)[:, -1])
+        place += torch.arange(total, dtype=kind, device=self.device)
+        return Rendered(self._tokens.index_select(0, place).long(), ends.view(pieces.shape)[:, -1].long())
 
     def padded(
         self,
@@ -115,9 +121,7 @@ class Renderer:
         rows = tokens[place.clamp_(max=max(0, len(tokens) - 1))] if len(tokens) else place.new_zeros(place.shape)
         return torch.where(inside, rows, padding), lengths.clamp(max=wide)
 
-    def windows(
-        self, entities: Tensor, exposures: Tensor, begin: Tensor | int, width: int
-    ) -> tuple[Tensor, Tensor]:
+    def windows(self, entities: Tensor, exposures: Tensor, begin: Tensor | int, width: int) -> tuple[Tensor, Tensor]:
         """The same, packed: the run of all texts, each behind its `begin`, cut into windows int64 [W, width], and what
         is left behind the last whole one."""
         tokens, _ = self.render(entities, exposures, begin)
@@ -131,7 +135,7 @@ class Renderer:
         """
         entities = entities.to(self.device, torch.int64)
         if not len(entities):
-            return self._table[entities].long()
+            return self._table.index_select(0, entities).long()
         low, high = torch.stack(entities.aminmax()).tolist()
         if low < 0 or (high >= self.entities and not self.meta["drawn"]):
             raise BundleError(
@@ -139,7 +143,7 @@ class Renderer:
                 "on (all values that others follow from must occur in the table)"
             )
         if high < self.entities:
-            return self._table[entities].long()
+            return self._table.index_select(0, entities).long()
         if low >= self.entities:
             return self.drawn(entities)
         known = self._table[entities.clamp(max=self.entities - 1)].long()
@@ -156,7 +160,7 @@ class Renderer:
         if len(entities) and int(entities.max()) >= available:
             raise BundleError(f"there are {available} names; entity {int(entities.max())} has none")
         names = self._streams.distinct("name", entities, available)
-        columns = []
+        columns: list[Tensor] = []
         for size in reversed(sizes):
             columns.insert(0, names % size)
             names = names // size
@@ -237,7 +241,8 @@ class _Sentences:
             # What is not known is not told: the sentences that are stand in front, in their order.
             last = torch.argsort((values < 0).to(torch.uint8), dim=1, stable=True)
             order, number, values = (one.gather(1, last) for one in (order, number, values))
-        found = self._templates[self._begin[order] + chosen.gather(1, order)]
+        which = self._begin[order] + chosen.gather(1, order)
+        found = self._templates.index_select(0, which.flatten()).view(*which.shape, -1)
         before, base, after, closed_after, lead, later_lead, name, name_again, subject = found.unbind(2)
         value = base + values
         if self._closes:
