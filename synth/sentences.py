@@ -154,7 +154,9 @@ class Sentences:
 
     def _subject_words(self, rows: np.ndarray, names: list[str]) -> Sequence[str]:
         if self._subjects is not None:
-            return [self._subjects[number] for number in rows[:, self.subject].tolist()]
+            numbers = rows[:, self.subject].tolist()
+            # Where it is not known, the name says of whom.
+            return [self._subjects[one] if one >= 0 else name for one, name in zip(numbers, names, strict=True)]
         return names if self.table.subject is None else [self.table.subject] * len(names)
 
     def scored(self, entity: int, number: int, held_out: bool = False) -> tuple[str, list[Span]]:
@@ -200,7 +202,7 @@ class Sentences:
             text += (" " if text else "") + one.lead
             if not seen:
                 spans.append(Span(NAME, len(text), len(text) + len(who)))
-            elif len(seen) == 1 and self.subject is not None:
+            elif len(seen) == 1 and self.subject is not None and row[0, self.subject] >= 0:
                 spans.append(Span(self.subject, len(text), len(text) + len(who)))
             seen.add(number)
             text += who + one.before

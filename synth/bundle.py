@@ -1,0 +1,377 @@
+"""Facts compiled to arrays, for trainers without a text pipeline: `train_probe/render.py` draws texts from them on its
+device, token-equal to what `synth` writes and `curate` encodes.
+
+A bundle holds each entity's name parts and values as indices, and every name part, value and template as tokens. A
+text is a sequence of pieces: for each sentence its lead, its subject, what stands before the value, the value, what
+stands after; of records the name parts, and for each attribute its mark and its chunks.
+
+The arrays of `bundle.npz` (K attributes, P name parts, S sentences in the order of `told`, V prefixes, T templates):
+
+- `meta`: JSON text: what `_meta` writes;
+- `tokens`, `piece_ends`: all pieces' tokens, and where each piece ends in them; piece 0 has none;
+- `name_0` .. `name_P-1`, `value_0` .. `value_K-1`, `exposure_counts`, each [N]: the table in its smallest types; a
+  value of -1 is not known;
+- `name_base` [P, V], `value_base` [K, V], `subject_base` [V]: the first piece of a pool, for each prefix (-1: never
+  needed); a prefix is what stands in front of a word, such as a space;
+- `closed`, `closed_begin` [K]: for each value of each attribute whether it ends in a mark, which swallows a lone ".";
+- `template_begin` [S + 1], `templates` [T, 8]: for each template the pieces of its lead at the start of a text and
+  later, the prefixes of its subject there and later, the piece before the value, the value's prefix, the piece after
+  it, and that after a closed value;
+- `marks` [S]: of records, the piece that announces each attribute;
+- `follows_k` [values of what determines it]: the value of attribute k for each value of the one that determines it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from curate.shards.vocabulary import Vocabulary, domain_word
+from synth.codes import RECORDS
+from synth.facts import FactsError, FactTable
+from synth.pieces import EMPTY, Meetings, Pieces, Prefix
+from synth.sentences import Sentences, draw_stride
+from synth.streams import below, distinct, stream
+
+FORMAT = 1
+
+_WHOLE_TEXTS = 256
+"""Texts that are written, encoded and compared with their pieces before a bundle is trusted."""
+
+_VALUES_CHECKED = 8192
+
+_DRAWN_CHECKED = 1024
+
+(LEAD_FIRST, LEAD_LATER, SUBJECT_FIRST, SUBJECT_LATER, BEFORE, VALUE, AFTER, AFTER_CLOSED) = range(8)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Arrays by name, as the module describes them; `meta` is the content of the array of that name."""
+
+    meta: dict[str, Any]
+    arrays: dict[str, np.ndarray] = field(repr=False)
+
+    def save(self, path: Path | str) -> None:
+        """Write one `.npz` file; the same facts and vocabulary give the same bytes."""
+        with Path(path).open("wb") as file:
+            np.savez(file, **self.arrays)  # type: ignore[arg-type]
+
+
+def compile_bundle(table: FactTable, vocabulary: Vocabulary) -> Bundle:
+    """The table as arrays of indices and tokens.
+
+    Raises FactsError that names the pieces, where the tokens of a text are not those of its pieces, and
+    VocabularyError where the vocabulary has no tokens for the facts.
+    """
+    records = table.kind in RECORDS
+    pieces = Pieces(vocabulary, records)
+    arrays, told = _records(table, pieces) if records else _Compiler(table, vocabulary, pieces).compiled()
+    tokens, ends = pieces.flat()
+    arrays |= {"tokens": tokens, "piece_ends": ends, "exposure_counts": table.exposure_counts}
+    for name, columns in (("name", table.entities.T), ("value", table.values.T)):
+        arrays |= {f"{name}_{number}": column for number, column in enumerate(columns)}
+    follows = _population(table)
+    arrays |= {f"follows_{number}": values for number, values in (follows or {}).items()}
+    meta = _meta(table, vocabulary, told, follows is not None)
+    narrow = {name: _narrow(array) for name, array in sorted(arrays.items())}
+    return Bundle(meta, {"meta": np.array(json.dumps(meta)), **narrow})
+
+
+def write_bundle(path: Path | str, table: FactTable, vocabulary: Vocabulary) -> Bundle:
+    """Compile a table and write it as `path` (`bundle.npz`). Raises what `compile_bundle` raises."""
+    bundle = compile_bundle(table, vocabulary)
+    bundle.save(path)
+    return bundle
+
+
+def _meta(table: FactTable, vocabulary: Vocabulary, told: list[int], drawn: bool) -> dict[str, Any]:
+    names = [one.name for one in table.attributes]
+    tag = domain_word(table.domain)
+    chunks = table.details.get("chunks", 1) if table.kind in RECORDS else 1
+    return {
+        "format": FORMAT,
+        "kind": table.kind,
+        "layout": "records" if table.kind in RECORDS else "sentences",
+        "entities": len(table),
+        "people": table.people,
+        "exposures": table.exposures,
+        "seed": table.seed,
+        "frozen": table.frozen,
+        "stride": draw_stride(len(told) // chunks),
+        "chunks": chunks,
+        "ordered": table.kind == "compact",
+        "told": told,
+        "subject": names.index(table.subject) if table.subject in names else -1,
+        "subject_is_name": table.subject is None,
+        "held_out_templates": table.held_out_templates,
+        "missing": bool((table.values < 0).any()),
+        "drawn": drawn,
+        "name_sizes": list(table.name_sizes),
+        "attributes": [
+            {
+                "name": one.name,
+                "size": one.size,
+                "bits": one.bits,
+                "determined_by": None if one.determined_by is None else names.index(one.determined_by),
+            }
+            for one in table.attributes
+        ],
+        "bits": asdict(table.bits()),
+        "domain": table.domain,
+        "tag": vocabulary.reserved(tag) if vocabulary.has([tag]) else -1,
+        "end_of_text": vocabulary.end_of_text,
+        "vocabulary": vocabulary.size,
+        "tokenizer_hash": vocabulary.hash,
+    }
+
+
+def _narrow(array: np.ndarray) -> np.ndarray:
+    """The same integers in the smallest type that holds them."""
+    low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
+    return array.astype(np.min_scalar_type(high if low >= 0 else min(low, -1 - high)))
+
+
+def _records(table: FactTable, pieces: Pieces) -> tuple[dict[str, np.ndarray], list[int]]:
+    if (table.values < 0).any():
+        entity = int(np.flatnonzero((table.values < 0).any(axis=1))[0])
+        raise FactsError(f"entity {entity} lacks a value: records tell every attribute of every entity")
+    plain = Prefix(False, "")
+    chunks = table.details.get("chunks", 1)
+    pools: dict[tuple[str, str], int] = {}
+    bases = []
+    for number, one in enumerate(table.attributes):
+        # The attributes of compact records share one pool.
+        if (one.pool, one.form) not in pools:
+            pools[one.pool, one.form] = pieces.add_pool(table.words(number), plain)
+        bases.append(pools[one.pool, one.form])
+    sentences = len(table.attributes) // chunks
+    marks = [pieces.add(word) for word in table.pools.get("a", [])[:sentences]] or [EMPTY] * sentences
+    names = [pieces.add_pool(table.pools[part], plain) for part in table.name_parts]
+    arrays = {
+        "name_base": np.array(names)[:, None],
+        "value_base": np.array(bases)[:, None],
+        "marks": np.array(marks),
+    }
+    return arrays, list(range(len(table.attributes)))
+
+
+class _Compiler:
+    """Sentences taken apart: every piece numbered, every border checked."""
+
+    def __init__(self, table: FactTable, vocabulary: Vocabulary, pieces: Pieces) -> None:
+        self._table, self._vocabulary, self._pieces = table, vocabulary, pieces
+        self._writer = Sentences(table)
+        self._prefixes: dict[Prefix, int] = {}
+        self._bases: dict[tuple[str, int, int], int] = {}
+        told = self._writer.told
+        self._words = {number: table.words(number) for number in told}
+        self._closed = {number: [not word[-1:].isalnum() for word in words] for number, words in self._words.items()}
+        self._templates = [
+            [self._template(one, number) for one in found]
+            for found, number in zip(self._writer.templates, told, strict=True)
+        ]
+
+    def compiled(self) -> tuple[dict[str, np.ndarray], list[int]]:
+        """The arrays of pools and templates, and the attribute of each sentence."""
+        self._check()
+        table, told = self._table, self._writer.told
+        size = len(self._prefixes)
+        bases = {
+            "name": np.full((len(table.name_parts), size), -1),
+            "value": np.full((len(table.attributes), size), -1),
+            "subject": np.full((1, size), -1),
+        }
+        for (what, number, prefix), base in self._bases.items():
+            bases[what][number, prefix] = base
+        flags = [self._closed.get(number, []) for number in range(len(table.attributes))]
+        sizes = [len(found) for found in self._templates]
+        arrays = {f"{what}_base": found for what, found in bases.items()}
+        arrays["subject_base"] = bases["subject"][0]
+        arrays["closed"] = np.array([flag for found in flags for flag in found], np.uint8)
+        arrays["closed_begin"] = np.cumsum([0, *map(len, flags)])[:-1]
+        arrays["template_begin"] = np.cumsum([0, *sizes])
+        arrays["templates"] = np.array([row for found in self._templates for row in found])
+        return arrays, list(told)
+
+    def _template(self, one: Any, number: int) -> list[int]:
+        """The row of a template; the spaces at the end of a part belong to the word behind it."""
+        lead, before = one.lead.rstrip(), one.before.rstrip()
+        space = one.lead[len(lead) :]
+        first, later = Prefix(not lead, space), Prefix(False, space if lead else f" {space}")
+        value = Prefix(False, one.before[len(before) :])
+        self._name(first)
+        self._subject(later)
+        row = [0] * 8
+        row[LEAD_FIRST] = self._pieces.add(lead, at_start=True)
+        row[LEAD_LATER] = self._pieces.add(f" {lead}") if lead else EMPTY
+        row[SUBJECT_FIRST], row[SUBJECT_LATER], row[VALUE] = map(self._prefix, (first, later, value))
+        row[BEFORE] = self._pieces.add(before)
+        self._base("value", number, self._words[number], value)
+        row[AFTER] = self._pieces.add(one.after)
+        row[AFTER_CLOSED] = EMPTY if one.after == "." else row[AFTER]
+        return row
+
+    def _prefix(self, prefix: Prefix) -> int:
+        return self._prefixes.setdefault(prefix, len(self._prefixes))
+
+    def _base(self, what: str, number: int, words: Sequence[str], prefix: Prefix) -> int:
+        key = (what, number, self._prefix(prefix))
+        if key not in self._bases:
+            self._bases[key] = self._pieces.add_pool(words, prefix)
+        return self._bases[key]
+
+    def _name(self, prefix: Prefix) -> None:
+        for part, pool in enumerate(self._table.name_parts):
+            self._base("name", part, self._table.pools[pool], Prefix(False, " ") if part else prefix)
+
+    def _subject(self, prefix: Prefix) -> None:
+        """The words that stand for a name: where they are an attribute's that is not known, the name again."""
+        table, number = self._table, self._writer.subject
+        if number is not None:
+            self._base("subject", 0, table.words(number), prefix)
+            if (table.values[:, number] < 0).any():
+                self._name(prefix)
+        elif table.subject is None:
+            self._name(prefix)
+        else:
+            self._base("subject", 0, [table.subject], prefix)
+
+    def _range(self, what: str, number: int, prefix: int) -> range:
+        base = self._bases.get((what, number, prefix))
+        if base is None:
+            return range(0)
+        if what == "name":
+            return range(base, base + self._table.name_sizes[number])
+        if what == "value":
+            return range(base, base + len(self._words[number]))
+        subject = self._writer.subject
+        return range(base, base + (1 if subject is None else len(self._table.words(subject))))
+
+    def _check(self) -> None:
+        """Encode together what meets: every sort of border, values in sentences, then whole texts."""
+        self._pieces.check(self._borders())
+        self._pieces.check(self._sentences())
+        self._pieces.check(self._names())
+        table = self._table
+        count = np.arange(_WHOLE_TEXTS)
+        entities = (count * max(1, len(table) // _WHOLE_TEXTS)) % len(table)
+        self._pieces.check(run for run in map(self._composed, entities.tolist(), count.tolist()) if run)
+
+    def _borders(self) -> list[tuple[int, int]]:
+        meetings = Meetings(self._pieces)
+        parts = len(self._table.name_parts)
+        space = self._prefixes.get(Prefix(False, " "), -1)
+        last_part = lambda prefix: self._range("name", parts - 1, space if parts > 1 else prefix)  # noqa: E731
+        for part in range(parts - 1):
+            fronts = range(len(self._prefixes)) if part == 0 else [space]
+            for prefix in fronts:
+                left = meetings.ends(self._range("name", part, prefix))
+                meetings.meet(left, meetings.starts(self._range("name", part + 1, space)))
+        endings: dict[str, int] = {}
+        beginnings: dict[str, int] = {}
+        for number, rows in zip(self._writer.told, self._templates, strict=True):
+            closed = np.array(self._closed[number], bool)
+            grouped: dict[int, list[dict[str, int]]] = {}
+            for row in rows:
+                if row[VALUE] not in grouped:
+                    values = np.array(self._range("value", number, row[VALUE]))
+                    sorts = [meetings.ends(values[where].tolist()) for where in (~closed, closed)]
+                    grouped[row[VALUE]] = [meetings.starts(values.tolist()), *sorts]
+                values_start, *value_ends = grouped[row[VALUE]]
+                behind = meetings.starts([row[BEFORE]]) or values_start
+                first = {**meetings.ends(last_part(row[SUBJECT_FIRST]))}
+                again = meetings.ends([*self._range("subject", 0, row[SUBJECT_LATER]), *last_part(row[SUBJECT_LATER])])
+                meetings.meet(first, behind)
+                meetings.meet(again, behind)
+                meetings.meet(meetings.ends([row[BEFORE]]), values_start)
+                for lead, prefix in ((LEAD_FIRST, SUBJECT_FIRST), (LEAD_LATER, SUBJECT_LATER)):
+                    who = [*self._range("name", 0, row[prefix]), *self._range("subject", 0, row[prefix])]
+                    meetings.meet(meetings.ends([row[lead]]), meetings.starts(who))
+                    if lead == LEAD_LATER:
+                        beginnings |= meetings.starts([row[lead]]) or meetings.starts(who)
+                for ends, after in zip(value_ends, (row[AFTER], row[AFTER_CLOSED]), strict=True):
+                    meetings.meet(ends, meetings.starts([after]))
+                    endings |= meetings.ends([after]) if after else ends
+        meetings.meet(endings, beginnings)
+        return meetings.pairs()
+
+    def _sentences(self) -> list[list[int]]:
+        """The values of every attribute with the end of one of their sentences: all, or an even sample of very many."""
+        runs = []
+        for number, rows in zip(self._writer.told, self._templates, strict=True):
+            closed = self._closed[number]
+            for value in range(0, len(closed), -(-len(closed) // _VALUES_CHECKED)):
+                row = rows[value % len(rows)]
+                after = row[AFTER_CLOSED if closed[value] else AFTER]
+                if after:
+                    runs.append([self._bases["value", number, row[VALUE]] + value, after])
+        return runs
+
+    def _names(self) -> list[list[int]]:
+        """Every word of a name in a name."""
+        sizes = self._table.name_sizes
+        space = self._prefixes.get(Prefix(False, " "), -1)
+        return [
+            [self._bases["name", part, space if part else prefix] + number % size for part, size in enumerate(sizes)]
+            for prefix in range(len(self._prefixes))
+            if ("name", 0, prefix) in self._bases
+            for number in range(max(sizes))
+        ]
+
+    def _composed(self, entity: int, exposure: int) -> list[int]:
+        """One whole text as pieces."""
+        writer, table = self._writer, self._table
+        (order,), (chosen,) = writer.drawn(np.array([entity]), np.array([exposure]))
+        row, parts = table.values[entity].tolist(), table.entities[entity].tolist()
+        space = self._prefixes.get(Prefix(False, " "), -1)
+        subject = -1 if writer.subject is None else row[writer.subject]
+        named = table.subject is None or (writer.subject is not None and subject < 0)
+        run: list[int] = []
+        for place in order:
+            number = writer.told[place]
+            if row[number] < 0:
+                continue
+            one, first = self._templates[place][chosen[place]], not run
+            prefix = one[SUBJECT_FIRST if first else SUBJECT_LATER]
+            run.append(one[LEAD_FIRST if first else LEAD_LATER])
+            if first or named:
+                run += [self._bases["name", k, space if k else prefix] + part for k, part in enumerate(parts)]
+            else:
+                run.append(self._bases["subject", 0, prefix] + max(0, subject))
+            closed = self._closed[number][row[number]]
+            value = self._bases["value", number, one[VALUE]] + row[number]
+            run += [one[BEFORE], value, one[AFTER_CLOSED if closed else AFTER]]
+        return [piece for piece in run if self._pieces.texts[piece]]
+
+
+def _population(table: FactTable) -> dict[int, np.ndarray] | None:
+    """What determined attributes are for each value of the one they follow from, where the table is one that
+    `synth.facts.draw` draws (so that entities beyond it are known too), else None."""
+    numbers = np.unique(np.linspace(0, len(table) - 1, _DRAWN_CHECKED).astype(np.int64))
+    sizes = table.name_sizes
+    available = int(np.prod([int(size) for size in sizes], dtype=object))
+    if not len(table) <= available <= 1 << 62 or any(one.size > 1 << 19 for one in table.attributes):
+        return None
+    names = np.stack(np.unravel_index(distinct(stream(table.seed, "name"), numbers, available), sizes), axis=1)
+    if not np.array_equal(names, table.entities[numbers]):
+        return None
+    follows = {}
+    for number, one in enumerate(table.attributes):
+        if one.determined_by is None:
+            drawn = below(stream(table.seed, f"value/{one.name}"), numbers, one.size)
+            if not np.array_equal(drawn, table.values[numbers, number]):
+                return None
+            continue
+        by = table.column(one.determined_by)
+        found = np.full(table.attributes[by].size, -1)
+        found[table.values[:, by]] = table.values[:, number]
+        if (found < 0).any() or not np.array_equal(found[table.values[:, by]], table.values[:, number]):
+            return None
+        follows[number] = found
+    return follows
