@@ -66,9 +66,9 @@ class TransformersModel:
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._limit, self._temperature, self._top_p = max_new_tokens, temperature, top_p
         dtype = torch.bfloat16 if self._device.startswith("cuda") else torch.float32
-        self._tokenizer, self._model, identity = _load(str(path_or_id), dtype)
+        self._tokenizer, self._model, identity = _load(str(path_or_id))
         try:
-            self._model.to(self._device)
+            self._model.to(self._device, dtype)
         except (RuntimeError, AssertionError) as error:
             raise RewriteError(f"{path_or_id} cannot be put on {self._device!r}: {_reason(error)}") from None
         self._model.eval()
@@ -134,8 +134,10 @@ class TransformersModel:
         import torch
         from transformers import LogitsProcessor, TopPLogitsWarper
 
-        generators = [torch.Generator(self._device).manual_seed(seed & (2**63 - 1)) for seed in seeds]
-        temperature, device = self._temperature, self._device
+        # Not every device has doubles or generators.
+        source = self._device if self._device.startswith("cuda") else "cpu"
+        generators = [torch.Generator(source).manual_seed(seed & (2**63 - 1)) for seed in seeds]
+        temperature = self._temperature
         nucleus = TopPLogitsWarper(self._top_p) if self._top_p < 1 else None
 
         class Sampling(LogitsProcessor):
@@ -143,9 +145,9 @@ class TransformersModel:
                 scores = scores.float() / temperature
                 if nucleus is not None:
                     scores = nucleus(input_ids, scores)
-                noise = torch.empty(scores.shape[-1], device=device, dtype=torch.float64)
+                noise = torch.empty(scores.shape[-1], device=source, dtype=torch.float64)
                 for row, generator in zip(scores, generators, strict=True):
-                    row -= noise.exponential_(generator=generator).log()
+                    row -= noise.exponential_(generator=generator).log().float().to(row.device)
                 return scores
 
         return Sampling()
@@ -159,7 +161,7 @@ def _need(package: str, extra: str) -> None:
         )
 
 
-def _load(address: str, dtype: Any) -> tuple[Any, Any, str]:
+def _load(address: str) -> tuple[Any, Any, str]:
     """Tokenizer, model, and what identifies them: the name and a hash of the files, or the id and its commit."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -190,7 +192,7 @@ def _load(address: str, dtype: Any) -> tuple[Any, Any, str]:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, **options)
         stored = {} if "gguf_file" in options else {"use_safetensors": True}
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, **options, **stored)
+        model = AutoModelForCausalLM.from_pretrained(folder, **options, **stored)
     except Exception as error:  # whatever a damaged file makes json, safetensors, tokenizers or the hub's client raise
         if identity:
             raise RewriteError(f"the model {path} cannot be loaded: {_reason(error)}") from None
