@@ -202,10 +202,10 @@ def xllamacpp(path: Path):
     server = library.Server(settings)
 
     class Llama:
-        name = f"{path.name}, llama.cpp, temperature 0.5, at most 160 tokens"
+        name = f"{path.name}, llama.cpp, temperature 0.5, at most 96 tokens"
 
         def generate(self, prompts, seeds):
-            options = {"max_tokens": 160, "temperature": 0.5}
+            options = {"max_tokens": 96, "temperature": 0.5}
             asked = [
                 {"messages": list(prompt.messages), "seed": seed % 2**31, **options}
                 for prompt, seed in zip(prompts, seeds, strict=True)
@@ -218,7 +218,7 @@ def xllamacpp(path: Path):
 def with_transformers(path: Path) -> TransformersModel:
     for name in ("torch", "transformers", "gguf", "accelerate"):
         pytest.importorskip(name, reason=f"{name}, which transformers needs to run a GGUF file, is not installed")
-    return TransformersModel(path, "cpu", max_new_tokens=160, temperature=0.5)
+    return TransformersModel(path, "cpu", max_new_tokens=96, temperature=0.5)
 
 
 @pytest.mark.slow
