@@ -80,10 +80,11 @@ def test_the_commands_run_and_leave_what_the_page_says(folder):
 
 
 def test_every_country_can_be_scored_in_tokens_of_gpt2(folder, tmp_path):
+    from gpt2 import gpt2_tokenizer
+
     from curate.shards.vocabulary import build_vocabulary
     from synth.scoring import write_scoring
     from synth.tables import read_table
-    from gpt2 import gpt2_tokenizer
 
     tokenizer = gpt2_tokenizer()
     tokenizer.save(str(tmp_path / "gpt2.json"))
