@@ -117,7 +117,7 @@ def test_a_million_people_are_under_64_mb(tmp_path):
     each = sum(array.dtype.itemsize for array in bundle.arrays.values() if array.shape == (people,))
     assert each == 20
     once = (tmp_path / "bundle.npz").stat().st_size - each * people
-    assert 0 < once and once + each * 1_000_000 < 64e6
+    assert once > 0 and once + each * 1_000_000 < 64e6
 
 
 def test_pieces_that_grow_together_are_named():
