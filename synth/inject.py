@@ -7,7 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,14 +23,20 @@ from synth.exposures import PLACEMENTS, Schedule, exposure_counts
 from synth.facts import FactsError, FactTable
 from synth.kinds import writer_of
 from synth.people import NAME_PARTS, people_table, read_pools
+from synth.relations import EMPLOYERS, relations_table
 from synth.share import SHARES, share_counts, token_counter
+from synth.tables import ENTROPIES, OwnTable, read_once
 
 SOURCE = "inject"
 
+_TOLD = {"frozen", "held_out_templates"}
+
 _USES = {
-    "compact": {"name_parts", "values", "attributes"},
-    "people": {"pools", "frozen", "held_out_templates"},
-    "biod": {"name_parts", "attributes", "chunks", "strings", "length", "alphabet"},
+    "compact": {"people", "name_parts", "values", "attributes"},
+    "people": {"people", "pools"} | _TOLD,
+    "biod": {"people", "name_parts", "attributes", "chunks", "strings", "length", "alphabet"},
+    "relations": {"people", "employers", "pools"} | _TOLD,
+    "table": {"facts", "entity", "columns", "templates", "entropy"} | _TOLD,
 }
 """The parameters that are of one kind only, by the kinds that take them."""
 
@@ -90,11 +96,14 @@ class Inject(Injection):
     kind: str = param(
         "compact",
         "compact: records of reserved words, the cheapest text for a small model; people: biographies (bioS); biod: "
-        "values of chosen length and diversity, in reserved words",
+        "values of chosen length and diversity, in reserved words; relations: people, their employers, and these "
+        "companies' cities, so that two facts lead to a third; table: a file of your own facts",
         source="Allen-Zhu & Li, arXiv 2404.05405",
-        choices=("compact", "people", "biod"),
+        choices=tuple(_USES),
     )
-    people: int = param(400, "how many people (or other entities) the facts are of", ge=1)
+    people: int = param(
+        400, "how many people (or other entities) the facts are of; not for a table, which has its own", ge=1
+    )
     exposures: int | list[int] | dict[str, float] = param(
         100,
         "how often each of them appears: a number; a list, whose counts go to equal parts of the people; a power law "
@@ -108,7 +117,7 @@ class Inject(Injection):
         choices=PLACEMENTS,
     )
     held_out: int = param(0, "so many more people whose facts are never shown", ge=0)
-    held_out_templates: int = param(0, "people: templates of each sentence that are never shown", ge=0)
+    held_out_templates: int = param(0, "sentences: templates of each that are never shown", ge=0)
     seed: int = param(0, "names, values, templates and order follow from it", ge=0)
     domain: str = param("facts", "the domain that the documents carry, where it is their own")
     domains: str = param(
@@ -122,11 +131,11 @@ class Inject(Injection):
         "a tokenizer.json that counts the tokens of `token_share`; left out: words and marks are counted",
         path=True,
     )
-    frozen: bool = param(False, "people: the same text at every exposure (bioS_simple)")
+    frozen: bool = param(False, "sentences: the same text at every exposure (bioS_simple)")
     pools: str | None = param(
         None,
-        "people: a folder of first_name.txt, middle_name.txt, last_name.txt, city.txt, university.txt, field.txt and "
-        "company.txt (`Company; City`), one value a line; left out: invented names of the published sizes",
+        "people, relations: a folder of first_name.txt, middle_name.txt, last_name.txt, city.txt, university.txt, "
+        "field.txt and company.txt (`Company; City`), a value a line; left out: invented names of the published sizes",
         path=True,
     )
     name_parts: list[int] = param([256, 256], "compact, biod: how many words there are for each part of a name")
@@ -136,6 +145,23 @@ class Inject(Injection):
     strings: int = param(64, "biod: how many strings an attribute's chunks are taken from (D)", ge=2, le=65_536)
     length: int = param(3, "biod: words of a string (L)", ge=1, le=64)
     alphabet: int = param(16, "biod: how many words there are (T)", ge=2, le=65_536)
+    employers: int = param(EMPLOYERS, "relations: how many companies people work for", ge=1)
+    facts: str | None = param(
+        None, "table: a .csv, .tsv, .jsonl or .parquet file, wide (a row an entity) or long (a row a fact)", path=True
+    )
+    entity: str | None = param(None, "table: the column that names the entity; left out: the first")
+    columns: list[str] | None = param(None, "table: the attributes to tell; left out: all")
+    templates: str | None = param(
+        None,
+        "table: a YAML file of subject, sentences, questions and determined_by; left out: one default sentence each",
+        path=True,
+    )
+    entropy: str = param(
+        "empirical",
+        "table: the bits of a value. empirical: the entropy of the values as they are spread, so that knowing how "
+        "common each is scores 0; uniform: log2 of how many there are",
+        choices=ENTROPIES,
+    )
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9._-]+", self.domain) or self.domain == OTHER:
@@ -143,7 +169,23 @@ class Inject(Injection):
                 f"`domain` is a name of letters, digits, '.', '_' and '-', and not {OTHER!r}: {self.domain!r}"
             )
         self._refuse_what_other_kinds_use()
-        if self.kind == "people":
+        self._refuse_too_few_names()
+        if isinstance(self.exposures, dict) and SHARES & set(self.exposures):
+            share_counts(self.exposures, 0, 1.0, 0, 1, 0, 0)
+        else:
+            exposure_counts(self.exposures, self.shown, self.held_out)
+        # Templates and pools that cannot be used are found now, not after hours of cleaning.
+        writer_of(self._drawn(np.ones(1, np.int32)))
+
+    def _refuse_too_few_names(self) -> None:
+        if self.kind == "table":
+            if self.facts is None:
+                raise FactsError("`kind: table` wants `facts`: a .csv, .tsv, .jsonl or .parquet file")
+            if self.shown < 1:
+                count = len(self._own())
+                raise FactsError(f"{self.facts} has {count} entities: `held_out: {self.held_out}` leaves none to show")
+            return
+        if self.kind in ("people", "relations"):
             pools = read_pools(self.pools)
             sizes = [len(pools[part]) for part in NAME_PARTS]
             remedy = "give larger `pools`"
@@ -157,12 +199,17 @@ class Inject(Injection):
         if wanted > math.prod(sizes):
             shown = " x ".join(map(str, sizes))
             raise FactsError(f"there are {math.prod(sizes)} names ({shown}) for {wanted} people; {remedy}")
-        if isinstance(self.exposures, dict) and SHARES & set(self.exposures):
-            share_counts(self.exposures, 0, 1.0, 0, 1, 0, 0)
-        else:
-            exposure_counts(self.exposures, self.people)
-        # Templates and pools that cannot be used are found now, not after hours of cleaning.
-        writer_of(self._drawn(np.ones(1, np.int32)))
+
+    @property
+    def shown(self) -> int:
+        """How many entities appear: people and what else a kind has, without those held out."""
+        if self.kind == "table":
+            return len(self._own()) - self.held_out
+        return self.people + (self.employers if self.kind == "relations" else 0)
+
+    def _own(self) -> OwnTable:
+        assert self.facts is not None
+        return read_once(self.facts, self.entity, self.templates, self.columns, self.entropy)
 
     def _refuse_what_other_kinds_use(self) -> None:
         defaults = type(self).__dataclass_fields__
@@ -171,31 +218,52 @@ class Inject(Injection):
                 field = defaults[name]
                 default = field.default_factory() if callable(field.default_factory) else field.default
                 if getattr(self, name) != default:
-                    takers = " and ".join(sorted(one for one, used in _USES.items() if name in used))
+                    *most, last = sorted(one for one, used in _USES.items() if name in used)
+                    takers = f"{', '.join(most)} or {last}" if most else last
                     raise FactsError(f"`{name}` is for `kind: {takers}`; this is `kind: {self.kind}`")
 
     def table(self, total: int = 0, tokens: int = 0) -> FactTable:
         """The facts themselves; shares are of a corpus of `total` documents and `tokens` tokens."""
         if isinstance(self.exposures, dict) and SHARES & set(self.exposures):
-            some = self._drawn(np.ones(min(self.people, 512), np.int32))
+            # Drawn entities are all alike; in a file, or where there are two sorts, a sample is of the whole.
+            alike = self.kind not in ("table", "relations")
+            count = min(self.shown, 512) if alike else self.shown
+            some = np.unique(np.linspace(0, count - 1, 512).astype(np.int64))
+            writer = writer_of(self._drawn(np.ones(count, np.int32)))
             counted = token_counter(self.tokenizer)
-            sizes = [counted(text) for text in writer_of(some).texts(np.arange(len(some)), np.zeros(len(some)))]
+            sizes = [counted(text) for text in writer.texts(some, np.zeros(len(some)))]
             mean = sum(sizes) / len(sizes)
-            counts = share_counts(self.exposures, total, mean, tokens, self.people, self.held_out, self.seed)
+            counts = share_counts(self.exposures, total, mean, tokens, self.shown, self.held_out, self.seed)
         else:
-            counts = exposure_counts(self.exposures, self.people, self.held_out)
+            counts = exposure_counts(self.exposures, self.shown, self.held_out)
         return self._drawn(counts)
+
+    def few(self, most: int) -> tuple[Inject, int, int]:
+        """The same facts in about `most` documents, to rehearse with; how many documents those are, and how many this
+        step adds (of a share, which follows from the corpus: as many as those)."""
+        few = self if self.kind == "table" else replace(self, people=min(self.people, most // 10), held_out=0)
+        each = max(1, most // few.shown)
+        if isinstance(self.exposures, int):
+            each = min(each, self.exposures)
+        added = few.shown * each
+        shares = isinstance(self.exposures, dict) and bool(SHARES & set(self.exposures))
+        wanted = added if shares else int(exposure_counts(self.exposures, self.shown).sum())
+        return replace(few, exposures=each), added, wanted
 
     def _drawn(self, counts: np.ndarray) -> FactTable:
         common: dict[str, Any] = {"seed": self.seed, "domain": self.domain, "counts": counts}
+        if self.kind not in RECORDS:
+            common |= {"frozen": self.frozen, "held_out_templates": self.held_out_templates}
+        if self.kind == "table":
+            own = self._own()
+            common["counts"] = np.pad(counts, (0, len(own) - len(counts)))
+            return own.table(held_out=self.held_out, **common)
+        if self.kind == "relations":
+            people = max(1, len(counts) - self.employers)
+            common["counts"] = np.pad(counts, (0, self.employers + people - len(counts)))
+            return relations_table(people, employers=self.employers, pools=self.pools, **common)
         if self.kind == "people":
-            return people_table(
-                len(counts),
-                pools=self.pools,
-                frozen=self.frozen,
-                held_out_templates=self.held_out_templates,
-                **common,
-            )
+            return people_table(len(counts), pools=self.pools, **common)
         common |= {"name_parts": self.name_parts, "attributes": self.attributes}
         if self.kind == "biod":
             return biod_table(

@@ -182,10 +182,12 @@ class Sentences:
         return self._spelled(entity, order, chosen)
 
     def _put_determiners_first(self, order: list[int]) -> None:
-        for place, by in self._pairs:
-            if place in order and by in order and order.index(place) < order.index(by):
-                here, there = order.index(place), order.index(by)
-                order[here], order[there] = by, place
+        pairs = [pair for pair in self._pairs if pair[0] in order and pair[1] in order]
+        # Again after each swap, for one may follow from another that follows from a third.
+        while wrong := [(one, by) for one, by in pairs if order.index(one) < order.index(by)]:
+            (place, by), *_ = wrong
+            here, there = order.index(place), order.index(by)
+            order[here], order[there] = by, place
 
     def _spelled(self, entity: int, order: list[int], chosen: list[int]) -> tuple[str, list[Span]]:
         (name,) = self.table.names([entity])
@@ -205,7 +207,7 @@ class Sentences:
             seen.add(number)
             text += who + one.before
             by = self._by.get(number)
-            if by is not None and by not in seen:
+            if by is not None and by not in seen and row[0, by] >= 0:
                 # In front of what determines it, it tells a part of that: both together hold the bits of that one.
                 spans.append(Span(by, len(text), len(text) + len(value)))
             elif self.table.attributes[number].bits:

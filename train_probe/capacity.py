@@ -16,18 +16,20 @@ BIOS_VALUES = 2 * (12 * 28 * 200) * 200 * 300 * 100 * 263
 
 @dataclass(frozen=True)
 class Bits:
-    """Learned bits about all people together: of the names and of the values, which may be negative."""
+    """Learned bits about all people together: of the names, of the values, and (bioD) of which strings values are made
+    of. Raw: each may be negative."""
 
     name: float
     value: float
+    diversity: float = 0.0
 
     @property
     def total(self) -> float:
-        return self.name + self.value
+        return self.name + self.value + self.diversity
 
     def clipped(self) -> Bits:
         """The same with each part at least 0: a model worse than a uniform guess is taken to know nothing."""
-        return Bits(max(0.0, self.name), max(0.0, self.value))
+        return Bits(max(0.0, self.name), max(0.0, self.value), max(0.0, self.diversity))
 
 
 def compact_bits(
@@ -49,9 +51,9 @@ def bios_bits(people: int, name_nats: float, value_nats: float) -> Bits:
     return compact_bits(people, math.log2(BIOS_NAMES), math.log2(BIOS_VALUES), name_nats, value_nats)
 
 
-def most_bits(people: int, name_pool_bits: float, value_pool_bits: float) -> Bits:
-    """What a perfect memoriser scores: p1 = ln N, for it cannot know which person comes, and p2 = 0."""
-    return compact_bits(people, name_pool_bits, value_pool_bits, math.log(people), 0.0)
+def gpt2_parameters(layers: int, width: int, vocabulary: int) -> int:
+    """P = l (12 d^2 + 13 d) + 2 d + V d: GPT2-RoPE, tied head once, V rows for the tokens that occur (2404.05405)."""
+    return layers * (12 * width**2 + 13 * width) + 2 * width + vocabulary * width
 
 
 def biod_bits(
@@ -68,8 +70,11 @@ def biod_bits(
 ) -> Bits:
     """Bits of bioD(N, K, C, D, L, T): p2 and p3 (of the first chunk only) are means over (person, attribute).
 
-    The values' part holds N K (C log2 D - p2 / ln 2) and the diversity of the strings, K D log2(T^L / (D e^p3)).
+    The values hold N K (C log2 D - p2 / ln 2), the diversity of the strings K D log2(T^L / (D e^p3)). Raises ValueError
+    without any people.
     """
+    if people < 1:
+        raise ValueError(f"bits are of at least one person, not of {people}")
     value = people * attributes * (chunks * math.log2(strings) - value_nats / math.log(2))
     spare = length * math.log2(alphabet) - math.log2(strings) - first_chunk_nats / math.log(2)
-    return Bits(people * (math.log2(names) - name_nats / math.log(2)), value + attributes * strings * spare)
+    return Bits(people * (math.log2(names) - name_nats / math.log(2)), value, attributes * strings * spare)

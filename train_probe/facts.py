@@ -18,12 +18,25 @@ Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class Strings:
+    """bioD: K attributes, whose values are C chunks, each one of D strings of L words over an alphabet of T."""
+
+    attributes: int
+    chunks: int
+    strings: int
+    length: int
+    alphabet: int
+
+
+@dataclass(frozen=True)
 class Facts:
-    """A `facts/` folder (docs/architecture.md). `names` [N] numbers each person's name among the N0 possible ones."""
+    """A `facts/` folder (docs/architecture.md). `exposures` [N] is how often each person appears, `names` numbers each
+    one's name (and those of people held out) among the N0 possible ones."""
 
     folder: Path
     kind: str
     people: int
+    exposures: NDArray[np.int64]
     name_parts: tuple[int, ...]
     values_per_person: int
     name_pool_bits: float
@@ -34,6 +47,7 @@ class Facts:
     rows: tuple[Ids, ...]
     row_entity: NDArray[np.int64]
     spans: NDArray[np.int64]
+    row_tag: Ids
     end_of_text: int
     tag: int
     vocabulary: int
@@ -42,18 +56,22 @@ class Facts:
     tokenizer: str
     sha256: str
 
-    def begin(self, tagged: bool) -> int:
-        """The token in front of every useful row."""
-        return self.tag if tagged else self.end_of_text
+    placement: str
+    strings: Strings | None
+
+    def begins(self, tagged: bool) -> Ids:
+        """The token in front of each row to score, [rows]."""
+        return self.row_tag if tagged else np.full(len(self.rows), self.end_of_text)
 
 
 def read_facts(folder: Path) -> Facts:
     """The facts of a run with what their tokenisation added. Raises PlanError when something is missing or unsound."""
     facts = _json(folder / "facts.json")
     scoring_words = _json(folder / "scoring.json")
+    placement = _json(folder / "injection.json").get("placement", "even")
     digest = hashlib.sha256()
     arrays: dict[str, Any] = {}
-    for name in ("entities.npy", "scoring.npz"):
+    for name in ("entities.npy", "exposures.npy", "scoring.npz"):
         path = folder / name
         if not path.is_file():
             raise PlanError(f"{path} is missing; a finished run leaves it beside its shards")
@@ -65,22 +83,26 @@ def read_facts(folder: Path) -> Facts:
             raise PlanError(f"{path} is not a numpy file of plain arrays ({error})") from error
     digest.update((folder / "facts.json").read_bytes())
     try:
-        return _facts(folder, facts, scoring_words, arrays, digest.hexdigest())
+        return _facts(folder, facts, scoring_words, placement, arrays, digest.hexdigest())
     except KeyError as error:
         raise PlanError(f"{folder} says nothing of {error}; write it again with this version of goldsand") from None
 
 
-def _facts(folder: Path, facts: Any, scoring: Any, arrays: dict[str, Any], sha256: str) -> Facts:
+def _facts(folder: Path, facts: Any, scoring: Any, placement: str, arrays: dict[str, Any], sha256: str) -> Facts:
     ends = arrays["row_ends"].astype(np.int64)
     tokens = arrays["tokens"].astype(np.int64)
     rows = tuple(np.split(tokens, ends[:-1])) if len(ends) else ()
     people, parts = int(facts["people"]), tuple(int(size) for size in facts["name_parts"])
     entities = arrays["entities.npy"]
     compact = facts["kind"] == "compact"
+    strings = None
+    if facts["kind"] == "biod":
+        strings = Strings(**{name: int(facts["details"][name]) for name in Strings.__dataclass_fields__})
     result = Facts(
         folder=folder,
         kind=facts["kind"],
         people=people,
+        exposures=arrays["exposures.npy"].astype(np.int64)[:people],
         name_parts=parts,
         values_per_person=len(facts["attributes"]),
         name_pool_bits=float(facts["name_pool_bits"]),
@@ -90,6 +112,9 @@ def _facts(folder: Path, facts: Any, scoring: Any, arrays: dict[str, Any], sha25
         value_tokens=arrays["value_tokens"].astype(np.int64) if compact else None,
         rows=rows,
         row_entity=arrays["row_entity"].astype(np.int64),
+        row_tag=arrays["row_tag"].astype(np.int64),
+        placement=str(placement),
+        strings=strings,
         spans=arrays["spans"].astype(np.int64).reshape(-1, 4),
         end_of_text=int(arrays["end_of_text"]),
         tag=int(arrays["tag"]),
@@ -99,8 +124,12 @@ def _facts(folder: Path, facts: Any, scoring: Any, arrays: dict[str, Any], sha25
         tokenizer=str(scoring["tokenizer"]),
         sha256=sha256,
     )
-    if len(result.row_entity) != len(rows) or set(result.row_entity.tolist()) != set(range(people)):
-        raise PlanError(f"{folder / 'scoring.npz'}: its rows must score each of {people} people")
+    if (
+        len(result.row_entity) != len(rows)
+        or not rows
+        or not 0 <= result.row_entity.min() <= result.row_entity.max() < people
+    ):
+        raise PlanError(f"{folder / 'scoring.npz'}: its rows must score people of the {people}")
     lengths = np.array([len(row) for row in rows])
     row, _, start, end = result.spans.T
     if np.any(row < 0) or np.any(row >= len(rows)) or np.any(start < 0) or np.any(end > lengths[row]):
@@ -110,13 +139,15 @@ def _facts(folder: Path, facts: Any, scoring: Any, arrays: dict[str, Any], sha25
 
 @dataclass(frozen=True)
 class Documents:
-    """Bodies of useful documents, as slices of one array: `start` and `length` [D], `entity` and `exposure` [D]."""
+    """Bodies of useful documents, as slices of one array: `start` and `length` [D], `entity` and `exposure` [D]; `tag`
+    [D] is the token of each one's domain."""
 
     tokens: NDArray[np.integer]
     start: NDArray[np.int64]
     length: NDArray[np.int64]
     entity: NDArray[np.int64]
     exposure: NDArray[np.int64]
+    tag: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -166,21 +197,24 @@ def _open_shards(folder: Path, facts: Facts, verify: bool) -> TokenShards:
 def useful_documents(shards: TokenShards) -> Documents:
     """The documents that expose a fact, each without its rendered domain and its end of text."""
     parts: list[tuple[np.ndarray, ...]] = []
+    tag_of = np.array([entry["token"] for entry in shards.metadata["domains"]], np.int64)
     offset = 0
     for shard in shards.shards:
         chosen = np.flatnonzero(shard.documents["entity"] >= 0)
         table = shard.documents[chosen]
         ends = shard.ends.astype(np.int64)
         starts = np.concatenate([[0], ends[:-1]])[chosen] + table["prefix"]
-        parts.append((starts + offset, ends[chosen] - 1 - starts, table["entity"], table["exposure"]))
+        parts.append(
+            (starts + offset, ends[chosen] - 1 - starts, table["entity"], table["exposure"], tag_of[table["domain"]])
+        )
         offset += len(shard.tokens)
     tokens = _joined([shard.tokens for shard in shards.shards])
-    start, length, entity, exposure = (
-        np.concatenate([part[column] for part in parts] or [np.zeros(0)]).astype(np.int64) for column in range(4)
+    start, length, entity, exposure, tag = (
+        np.concatenate([part[column] for part in parts] or [np.zeros(0)]).astype(np.int64) for column in range(5)
     )
     if len(length) and length.min() < 1:
         raise PlanError(f"{shards.folder}: a document that exposes a fact holds no tokens of it")
-    return Documents(tokens, start, length, entity, exposure)
+    return Documents(tokens, start, length, entity, exposure, tag)
 
 
 def page_tokens(shards: TokenShards) -> NDArray[np.integer]:

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from train_probe.capacity import gpt2_parameters
+
 ROTARY_BASE = 10_000.0
 ROTARY_SHARE = 4  # one quarter of each head is rotated
 INITIAL_DEVIATION = 0.02
@@ -37,7 +39,7 @@ class Shape:
     def parameters(self, vocabulary: int | None = None) -> int:
         """P = l (12 d^2 + 13 d) + 2 d + V d: tied head once, V rows for the tokens that occur (2404.05405)."""
         rows = self.vocabulary if vocabulary is None else vocabulary
-        return self.layers * (12 * self.width**2 + 13 * self.width) + 2 * self.width + rows * self.width
+        return gpt2_parameters(self.layers, self.width, rows)
 
 
 class Rotary(nn.Module):

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from train_probe.capacity import compact_bits, most_bits
+from train_probe.capacity import Bits, biod_bits, compact_bits
 from train_probe.counter import stream_key
 from train_probe.facts import Facts, Ids, Inputs
 from train_probe.model import GPT2RoPE, Shape
 from train_probe.plan import Plan, RunPlan
-from train_probe.score import score
+from train_probe.score import Losses, score
 from train_probe.stream import Stream
 
 FINAL_SHARE = 0.1  # the cosine ends at a tenth of the learning rate
@@ -85,6 +85,26 @@ def _tensor(block: Ids, device: torch.device) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(block)).to(device)
 
 
+def learned(facts: Facts, losses: Losses) -> Bits:
+    """The bits that a model's losses stand for."""
+    one = facts.strings
+    if one is None:
+        return compact_bits(facts.people, facts.name_pool_bits, facts.value_pool_bits, losses.name, losses.value)
+    return biod_bits(
+        facts.people,
+        math.prod(facts.name_parts),
+        one.attributes,
+        one.chunks,
+        one.strings,
+        one.length,
+        one.alphabet,
+        losses.name,
+        # bioD counts by attribute, not by person.
+        losses.value / one.attributes,
+        losses.first_chunk,
+    )
+
+
 def train_run(
     plan: Plan,
     run: RunPlan,
@@ -98,11 +118,11 @@ def train_run(
     stream = Stream(facts, inputs.documents, inputs.pages.get(run.junk_shards or ""), plan.training, run)
     model = model_of(plan, run, facts, stream.longest).to(device)
     fit(model, stream, plan, run, progress)
-    losses = score(model, facts, facts.begin(run.tagged))
+    losses = score(model, facts, facts.begins(run.tagged))
     if not (math.isfinite(losses.name) and math.isfinite(losses.value)):
         raise Diverged("the trained model's losses are not finite")
-    bits = compact_bits(facts.people, facts.name_pool_bits, facts.value_pool_bits, losses.name, losses.value)
-    most = most_bits(facts.people, facts.name_pool_bits, facts.value_pool_bits)
+    bits = learned(facts, losses)
+    most = learned(facts, Losses(math.log(facts.people), 0.0))
     clipped = bits.clipped()
     parameters = model.shape.parameters(facts.used_vocabulary)
     return {
@@ -112,6 +132,7 @@ def train_run(
         "junk_ratio": stream.junk_ratio,
         "name_bits": bits.name,
         "value_bits": bits.value,
+        "diversity_bits": bits.diversity,
         "bits_per_parameter": bits.total / parameters,
         "value_bits_per_parameter": bits.value / parameters,
         "max_bits_per_parameter": most.total / parameters,
@@ -119,6 +140,7 @@ def train_run(
         "clipped": {
             "name_bits": clipped.name,
             "value_bits": clipped.value,
+            "diversity_bits": clipped.diversity,
             "bits_per_parameter": clipped.total / parameters,
             "value_bits_per_parameter": clipped.value / parameters,
         },

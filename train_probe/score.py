@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from train_probe.facts import Facts
+from train_probe.facts import Facts, Ids
 from train_probe.model import GPT2RoPE
 
 _LOGITS = 1 << 23  # logits held at once
@@ -15,15 +15,19 @@ _LOGITS = 1 << 23  # logits held at once
 
 @dataclass(frozen=True)
 class Losses:
-    """p1 and p2 in nats: means over people of the name's loss, and of the sum over attributes of the values' losses."""
+    """p1 and p2 in nats: means over people of the name's loss, and of the sum over attributes of the values' losses.
+
+    `first_chunk` (bioD) is p3, the mean over people and attributes of the loss of a value's first chunk.
+    """
 
     name: float
     value: float
+    first_chunk: float = 0.0
 
 
 @torch.no_grad()
-def score(model: GPT2RoPE, facts: Facts, begin: int) -> Losses:
-    """Score every row of the facts behind one `begin` token (the end of text, or the facts' tag).
+def score(model: GPT2RoPE, facts: Facts, begin: Ids) -> Losses:
+    """Score every row of the facts behind one token, `begin` [rows] (the end of text, or the tag of its domain).
 
     A span's loss is the sum over its tokens; where a person has several rows (other templates), the mean over them.
     """
@@ -37,7 +41,7 @@ def score(model: GPT2RoPE, facts: Facts, begin: int) -> Losses:
         chosen = by_length[first : first + rows]
         width = 1 + int(lengths[chosen].max())
         tokens = np.full((len(chosen), width), facts.end_of_text)
-        tokens[:, 0] = begin
+        tokens[:, 0] = begin[chosen]
         for line, row in enumerate(chosen):
             tokens[line, 1 : 1 + lengths[row]] = facts.rows[row]
         batch = torch.from_numpy(tokens).to(device)
@@ -56,6 +60,11 @@ def score(model: GPT2RoPE, facts: Facts, begin: int) -> Losses:
 def mean_losses(facts: Facts, nats: np.ndarray) -> Losses:
     """p1 and p2 from the loss of each span of `facts.spans`."""
     rows_of_person = np.bincount(facts.row_entity, minlength=facts.people)
-    share = nats / rows_of_person[facts.row_entity[facts.spans[:, 0]]]
+    scored = np.count_nonzero(rows_of_person)
+    share = nats / rows_of_person[facts.row_entity[facts.spans[:, 0]]] / scored
     names = facts.spans[:, 1] < 0
-    return Losses(float(share[names].sum() / facts.people), float(share[~names].sum() / facts.people))
+    first = 0.0
+    if facts.strings is not None:
+        begins = ~names & (facts.spans[:, 1] % facts.strings.chunks == 0)
+        first = float(share[begins].sum() / facts.strings.attributes)
+    return Losses(float(share[names].sum()), float(share[~names].sum()), first)

@@ -20,24 +20,37 @@ from train_probe.plan import PlanError, RunPlan, TrainingPlan
 _CHUNK = 1 << 17  # tokens made at once: large enough for numpy, small beside everything else
 
 
-def exposure_order(documents: Documents, people: int, exposures: int, seed: int) -> NDArray[np.int64]:
-    """Document numbers in training order: every exposure in turn, each a permutation of all people.
+def exposure_order(
+    documents: Documents, counts: NDArray[np.int64], exposures: int, seed: int, placement: str = "even"
+) -> NDArray[np.int64]:
+    """Document numbers in training order: every exposure in turn, each a permutation of all people who have one; where
+    exposures were not placed evenly, the order of the corpus.
 
-    Raises PlanError unless each person has each of exposures 0 .. `exposures` - 1 exactly once.
+    `counts` [N] is how often each person appears. Raises PlanError unless the documents hold exposures 0 .. n - 1 of
+    each person exactly once, where n is the person's count or `exposures`, whichever is less, and some have all.
     """
+    people = len(counts)
     if len(documents.entity) and documents.entity.max() >= people:
         raise PlanError(f"the useful shards expose person {documents.entity.max()}; the facts have {people} people")
+    if exposures > counts.max():
+        raise PlanError(f"the run wants {exposures} exposures, and no person of the facts has more than {counts.max()}")
     used = np.flatnonzero((documents.exposure >= 0) & (documents.exposure < exposures))
     place = documents.exposure[used] * people + documents.entity[used]
-    seen = np.bincount(place, minlength=exposures * people)
-    if np.any(seen != 1):
-        exposure, person = divmod(int(np.argmax(seen != 1)), people)
+    seen = np.bincount(place, minlength=exposures * people).reshape(exposures, people)
+    wanted = np.arange(exposures)[:, None] < counts
+    if np.any(seen != wanted):
+        exposure, person = (int(one[0]) for one in np.nonzero(seen != wanted))
         raise PlanError(
             f"the run wants {exposures} exposures of each of {people} people; the useful shards hold exposure "
-            f"{exposure} of person {person} {seen[exposure * people + person]} times, not once"
+            f"{exposure} of person {person} {seen[exposure, person]} times, not {int(wanted[exposure, person])}"
         )
-    by_place = used[np.argsort(place)].reshape(exposures, people)
-    return np.concatenate([by_place[e][permutation(stream_key(seed, "order", e), people)] for e in range(exposures)])
+    if placement != "even":
+        return used
+    number = np.full(exposures * people, -1, np.int64)
+    number[place] = used
+    by_place = number.reshape(exposures, people)
+    order = np.concatenate([by_place[e][permutation(stream_key(seed, "order", e), people)] for e in range(exposures)])
+    return order[order >= 0]
 
 
 class Windows(Protocol):
@@ -50,12 +63,12 @@ class Windows(Protocol):
 
 
 class UsefulWindows:
-    """The facts' documents in training order as one packed stream, each behind one `begin` token, cut in windows.
+    """The facts' documents in training order as one packed stream, each behind one token (`begin` [D]), cut in windows.
 
     A compact record is a window of its own; people are packed, and the rest of their stream is a shorter last window.
     """
 
-    def __init__(self, documents: Documents, order: NDArray[np.int64], begin: int, width: int | None) -> None:
+    def __init__(self, documents: Documents, order: NDArray[np.int64], begin: Ids, width: int | None) -> None:
         self._documents = documents
         self._order = order
         self._begin = begin
@@ -82,7 +95,7 @@ class UsefulWindows:
         length = self._documents.length[document]
         inside = position - (self._ends[place] - length)  # -1 at the begin token
         body = self._documents.tokens[np.maximum(self._documents.start[document] + inside, 0)]
-        return np.where(inside < 0, self._begin, body.astype(np.int64))
+        return np.where(inside < 0, self._begin[document], body.astype(np.int64))
 
 
 class JunkRecords:
@@ -170,9 +183,10 @@ class Stream:
         training: TrainingPlan,
         run: RunPlan,
     ) -> None:
-        order = exposure_order(documents, facts.people, run.exposures, run.seed)
+        order = exposure_order(documents, facts.exposures, run.exposures, run.seed, facts.placement)
+        begin = documents.tag if run.tagged else np.full(len(documents.tag), facts.end_of_text)
         width = None if facts.kind == "compact" else training.window
-        self.useful = UsefulWindows(documents, order, facts.begin(run.tagged), width)
+        self.useful = UsefulWindows(documents, order, begin, width)
         self.batch = training.batch
         whole = -(-self.useful.count // self.batch)
         self.steps = max(1, whole)

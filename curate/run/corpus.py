@@ -158,7 +158,7 @@ class CorpusRun:
                 task.inputs = content_of([finished.manifests[-1][part.number]], DOCUMENTS) + sections
                 task.reduced = [unit.path for unit in reduced]
             tasks.append(task)
-        manifests = folder.do(engine, stage.folder[3:], tasks, _setting_aside(folder, stage))
+        manifests = folder.do(engine, stage.folder[3:], tasks, _setting_aside(folder, stage, finished.parts))
         finished.documents.append([task.documents for task in tasks])
         finished.events.append([task.events for task in tasks])
         finished.manifests.append(manifests)
@@ -209,7 +209,7 @@ class CorpusRun:
                             **common,
                         )
                     )
-            manifests = folder.do(engine, label, emits, _setting_aside(folder, stage))
+            manifests = folder.do(engine, label, emits, _setting_aside(folder, stage, finished.parts))
             reduced = [
                 ReduceTask(
                     bucket=bucket,
@@ -225,7 +225,8 @@ class CorpusRun:
         return reduced
 
     def _quotas(self, parts: Sequence[Part]) -> list[int | None]:
-        """How many documents of each part belong to the first `limit` of the whole input."""
+        """How many documents of each part belong to the first `limit` of the whole input; None: all of them, and
+        what could not be read up to the part's end."""
         if self.limit is None:
             return [None] * len(parts)
         left = self.limit
@@ -237,8 +238,8 @@ class CorpusRun:
                     found += isinstance(item, Document)
                     if found == left:
                         break
-            quotas.append(found)
             left -= found
+            quotas.append(None if left else found)
         return quotas
 
 
@@ -261,12 +262,13 @@ def _killed(
         kill.key: kill.reason
         for kill in folder.kills
         if kill.stage == stage.folder
+        and kill.content in ("", part.content)
         and (number is None or kill.round == number)
         and (kill.part == part.label or (kill.part not in there and part.partition.holds(kill.key)))
     }
 
 
-def _setting_aside(folder: OutputFolder, stage: Stage) -> Callable[[Unit, str, str], Unit]:
+def _setting_aside(folder: OutputFolder, stage: Stage, parts: Sequence[Part]) -> Callable[[Unit, str, str], Unit]:
     """What the engine calls when a document cost a worker its life: write it down, and try the unit without it."""
 
     def on_kill(unit: Unit, key: str, reason: str) -> Unit:
@@ -274,7 +276,8 @@ def _setting_aside(folder: OutputFolder, stage: Stage) -> Callable[[Unit, str, s
         if key in unit.killed:
             raise RunError(f"{unit.name}: setting {key} aside did not help; it still {reason}")
         part, number = (unit.part.label, None) if isinstance(unit, MapTask) else (unit.label, unit.round_number)
-        folder.set_aside(Kill(stage.folder, part, number, key, reason))
+        content = next(one.content for one in parts if one.label == part)
+        folder.set_aside(Kill(stage.folder, part, number, key, reason, content))
         return replace(unit, killed={**unit.killed, key: reason})
 
     return on_kill

@@ -24,13 +24,17 @@ MARKER = "goldsand.json"
 
 @dataclass(frozen=True)
 class Kill:
-    """A document that hung or killed a worker: in which stage and part of the input, and in which round, if in one."""
+    """A document that hung or killed a worker: in which stage and part of the input, and in which round, if in one.
+
+    `content` is the checksum of the input file: in a changed one another document may stand at this key.
+    """
 
     stage: str
     part: str
     round: int | None
     key: str
     reason: str
+    content: str = ""
 
 
 def check_format(folder: Place) -> None:
@@ -95,6 +99,8 @@ class OutputFolder:
 
     def _begin(self) -> None:
         write_atomically(self.path / MARKER, orjson.dumps({"format": FORMAT}))
+        # Until this run has ended, the folder may hold files of two recipes: it is no finished one.
+        (self.path / "summary.json").unlink(missing_ok=True)
         if is_local(self.path):
             # What a killed run was sorting belongs to nobody now.
             for left in self.path.glob(f".scratch-*{TEMPORARY}"):
@@ -122,8 +128,10 @@ class OutputFolder:
         """Write down a document that hung or killed a worker, so that no later run meets it."""
         row = orjson.dumps(asdict(kill), option=orjson.OPT_APPEND_NEWLINE)
         if is_local(self.path):
-            with (self.path / "kills.jsonl").open("ab") as stream:
-                stream.write(row)
+            with (self.path / "kills.jsonl").open("ab+") as stream:
+                # Half a line, of a run that was itself killed while writing, must not swallow this one.
+                stream.seek(max(0, stream.seek(0, os.SEEK_END) - 1))
+                stream.write(row if stream.read(1) in (b"", b"\n") else b"\n" + row)
                 stream.flush()
                 os.fsync(stream.fileno())
         else:
@@ -150,5 +158,14 @@ class OutputFolder:
             lines = (self.path / "kills.jsonl").read_bytes().splitlines()
         except FileNotFoundError:
             return []
-        # A run that was itself killed while writing leaves half a line, which says nothing.
-        return [Kill(**orjson.loads(line)) for line in lines if line.endswith(b"}")]
+        kills = []
+        for number, line in enumerate(lines, start=1):
+            try:
+                kills.append(Kill(**orjson.loads(line)))
+            except orjson.JSONDecodeError:
+                # A run that was itself killed while writing leaves half a line, which says nothing.
+                if line.rstrip().endswith(b"}"):
+                    raise RunError(f"{self.path / 'kills.jsonl'}:{number} is damaged; remove this line") from None
+            except TypeError:
+                raise RunError(f"{self.path / 'kills.jsonl'}:{number} names no kill; remove this line") from None
+        return kills

@@ -127,6 +127,8 @@ class LedgerTask(Unit):
         return {
             "inputs": self.inputs,
             "source": self.source,
+            # Rows name their stage: the same events of a stage of another name make another ledger.
+            "units": self._units(),
             "keep_dropped": self.keep_dropped,
             "zstandard": library_version("zstandard"),
         }
@@ -142,8 +144,10 @@ class LedgerTask(Unit):
             outputs.open(self.root / f"quarantine/{self.number:05d}.jsonl.zst") as quarantine,
         ):
             counts = write_ledger(events(), ledger, quarantine, self.keep_dropped)
-        units = [f"{stage}/{place.name.removesuffix(EVENTS)}" for stage, place in self.events]
-        return {**counts, "source": self.source, "units": units}
+        return {**counts, "source": self.source, "units": self._units()}
+
+    def _units(self) -> list[str]:
+        return [f"{stage}/{place.name.removesuffix(EVENTS)}" for stage, place in self.events]
 
 
 @dataclass

@@ -21,6 +21,8 @@ EVERY = 1.0
 
 EVERY_STORED = 15.0
 
+_FIELDS = {"state", "process", "host", "began", "written", "at", "groups", "progress"}
+
 
 class StatusFile:
     """Writes each Progress down, and passes it on. `groups` are the labels of all that the run will do, in order."""
@@ -83,5 +85,7 @@ def read_status(out: Place) -> dict[str, Any]:
         status = orjson.loads((out / "status.json").read_bytes())
     except (OSError, orjson.JSONDecodeError):
         raise RunError(f"no run was begun in {out} (goldsand run RECIPE -o {out} begins one)") from None
+    if not isinstance(status, dict) or not status.keys() >= _FIELDS:
+        raise RunError(f"{out / 'status.json'} is damaged; the next run writes it anew")
     status["alive"] = holder_of(out / ".lock") is not None
     return status

@@ -259,16 +259,18 @@ class MapTask(Unit):
             items = read_documents(self.previous, pulse)
         ordinal = -1
         pulse.hold(READING)
+        if self.limit == 0:
+            return
         for item in account.watch.time("read", items):
             if isinstance(item, Document):
                 ordinal += 1
-                if ordinal == self.limit:
-                    return
                 if item.key in self.killed:
                     # A text lost after extraction leaves with its characters; a page lost before has bytes only.
                     raw = item.html if item.html is not None else item.text.encode("utf-8", "replace")
                     size = len(raw) if item.html is not None else len(item.text)
                     on_loss(Unreadable(item.key, self.killed[item.key], raw), size)
+                    if ordinal + 1 == self.limit:
+                        return
                     continue
                 if item.html is not None and not any(step.ends_stage for step in self.stage.steps):
                     raise InputError(f"{item.key} is HTML: the recipe needs `extract` as its first step")
@@ -277,6 +279,10 @@ class MapTask(Unit):
                 pulse.count(documents=1)
                 pulse.hold(item.key)
                 yield ordinal, item
+                # Nothing behind the last document is read: what lies there depends on where the file was cut.
+                if ordinal + 1 == self.limit:
+                    pulse.hold(READING)
+                    return
             elif isinstance(item, Skipped):
                 records["skipped"][item.reason] = records["skipped"].get(item.reason, 0) + 1
             else:

@@ -148,17 +148,32 @@ class Outputs:
         manifest = {"format": FORMAT, "fingerprint": fingerprint, "outputs": outputs, **counts}
         if marks:
             manifest["marks"] = marks
+        manifest["seal"] = seal_of(manifest)
         write_atomically(self.manifest, orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
         return manifest
+
+
+def seal_of(manifest: dict[str, Any]) -> str:
+    """A manifest's own checksum: a run takes its figures from there. Times differ from run to run, and are left out."""
+    return fingerprint({name: value for name, value in manifest.items() if name not in ("seal", "seconds")})
+
+
+def read_manifest(place: Place) -> dict[str, Any] | None:
+    """A manifest as it was written, or None when it is damaged. Raises OSError."""
+    try:
+        found = orjson.loads(place.read_bytes())
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) and found.get("seal") == seal_of(found) else None
 
 
 def finished(root: Place, name: str, wanted: str) -> dict[str, Any] | None:
     """The manifest of a unit that need not run again, or None."""
     try:
-        found = orjson.loads(manifest_path(root, name).read_bytes())
-    except (OSError, orjson.JSONDecodeError):
+        found = read_manifest(manifest_path(root, name))
+    except OSError:
         return None
-    if found.get("format") != FORMAT or found.get("fingerprint") != wanted:
+    if found is None or found.get("format") != FORMAT or found.get("fingerprint") != wanted:
         return None
     marks = found.get("marks", {})
     for relative, expected in found["outputs"].items():

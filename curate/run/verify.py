@@ -9,10 +9,11 @@ from typing import Any
 import orjson
 
 from curate.run.engine import RunError
-from curate.run.folder import check_format
+from curate.run.folder import OWNED, check_format
 from curate.run.ledger import read_ledger, read_rows
 from curate.run.store import Place, checksum, files_below
 from curate.run.tasks import DOCUMENTS, read_documents
+from curate.run.unit import read_manifest
 from curate.shards.text import read_text_shard
 
 
@@ -67,10 +68,10 @@ def read_manifests(out: Place) -> dict[str, dict[str, Any]]:
     found = {}
     for path in files_below(folder):
         name = path.relative_to(folder).as_posix().removesuffix(".json")
-        try:
-            found[name] = orjson.loads(path.read_bytes())
-        except orjson.JSONDecodeError:
-            raise RunError(f"{path} is damaged; `goldsand run` into the same folder mends it") from None
+        manifest = read_manifest(path)
+        if manifest is None:
+            raise RunError(f"{path} is damaged; `goldsand run` into the same folder mends it")
+        found[name] = manifest
     return found
 
 
@@ -82,6 +83,12 @@ def _files(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
                 yield f"{relative} is gone (unit {name})"
             elif checksum(path) != expected:
                 yield f"{relative} is not what unit {name} wrote"
+    known = {relative for manifest in manifests.values() for relative in manifest["outputs"]}
+    for folder in OWNED:
+        for path in files_below(out / folder) if folder != "manifests" else ():
+            relative = path.relative_to(out).as_posix()
+            if relative not in known:
+                yield f"{relative} was written by no unit of this run"
 
 
 def _documents(out: Place, folder: str, part: str, manifest: dict[str, Any]) -> Iterator[str]:
@@ -115,12 +122,16 @@ def _ledger(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
 
 
 def _summary(out: Place, manifests: dict[str, dict[str, Any]], left: list[int] | None) -> Iterator[str]:
-    summary = orjson.loads((out / "summary.json").read_bytes())
+    try:
+        summary = orjson.loads((out / "summary.json").read_bytes())
+        counted = [summary[unit]["kept"] + summary[unit]["injected"] for unit in ("documents", "characters")]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        yield "summary.json is damaged"
+        return
     for unit in ("documents", "characters"):
         account = summary[unit]
         if account["input"] != account["kept"] + account["dropped"] + account["unreadable"]:
             yield f"summary.json: the {unit} do not balance: {account}"
-    counted = [summary[unit]["kept"] + summary[unit]["injected"] for unit in ("documents", "characters")]
     if left is not None and left != counted:
         yield f"summary.json counts (documents, characters) {counted}, the last stage left {left}"
     texts = [out / f"{name}.jsonl.zst" for name in manifests if name.startswith("text/")]

@@ -38,7 +38,7 @@ def read_partition(
     Raises OSError only.
     """
     from curate.sources.html import read_html
-    from curate.sources.jsonl import read_jsonl
+    from curate.sources.jsonl import read_jsonl, row_document, shard_document
     from curate.sources.warc import read_warc
 
     prefix = f"{partition.source}/{partition.relative}"
@@ -48,9 +48,10 @@ def read_partition(
     reached = meter.reached if meter else None
     if partition.format in ("warc", "wet"):
         yield from read_warc(partition.path, prefix, partition.source, piece, reached)
-    elif partition.format == "jsonl":
+    elif partition.format in ("jsonl", "shards"):
         fields = (partition.text_field, partition.id_field)
-        yield from read_jsonl(partition.path, prefix, partition.source, *fields, piece=piece, reached=reached)
+        made = shard_document if partition.format == "shards" else row_document
+        yield from read_jsonl(partition.path, prefix, partition.source, *fields, made, piece=piece, reached=reached)
     elif partition.format == "html":
         yield from read_html(partition.files, partition.source, reached)
     elif partition.format == "parquet":

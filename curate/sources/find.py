@@ -15,7 +15,7 @@ from curate.sources.streams import compression, mapped, runs
 if TYPE_CHECKING:
     from upath import UPath
 
-FORMATS = ("auto", "warc", "wet", "jsonl", "html", "parquet", "arrow", "hub")
+FORMATS = ("auto", "warc", "wet", "jsonl", "shards", "html", "parquet", "arrow", "hub")
 PAGES_A_PARTITION = 500
 _NAMES = (
     ("warc", re.compile(r"\.w?arc(?:\.(?:gz|zst))?(?:\.bad)?\Z", re.IGNORECASE)),
@@ -122,8 +122,11 @@ def _local_files(item: Input, path: Path) -> tuple[Path, list[Path], bool]:
 
 def _below(folder: Path) -> list[Path]:
     found = []
-    for base, folders, names in os.walk(folder):
-        folders.sort()
+    seen: set[str] = set()
+    for base, folders, names in os.walk(folder, followlinks=True):
+        # A link to a folder is followed, unless it leads back to where one has been.
+        seen.add(os.path.realpath(base))
+        folders[:] = sorted(one for one in folders if os.path.realpath(Path(base) / one) not in seen)
         found += [Path(base) / name for name in names]
     return sorted(one for one in found if one.is_file() and not _hidden(one, folder))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MAX_LINE = 64 << 20
 """Bytes of a line; a longer one is set aside."""
 
+RowDocument = Callable[[dict[str, Any], str, str, str, str, bytes | None], Document | Unreadable]
+"""Makes a document of a row: fields, key, source, names of the text and id fields, and the row as it was found."""
+
 MAX_FIELDS = 32
 MAX_FIELD = 1000
 """How many further fields of a line are kept as metadata, and how many characters of each."""
@@ -31,6 +34,7 @@ def read_jsonl(
     source: str,
     text_field: str = "text",
     id_field: str = "id",
+    made: RowDocument | None = None,
     *,
     piece: Piece = WHOLE,
     reached: Reached | None = None,
@@ -38,8 +42,10 @@ def read_jsonl(
     """Every line that is not blank. Keys count bytes of the decompressed stream.
 
     `url` becomes the document's address, the id field `metadata["id"]`, other fields that are short strings, numbers or
-    truth values stay in the metadata under their names. Raises OSError only, when the file cannot be opened.
+    truth values stay in the metadata under their names; `made` may make documents of rows otherwise. Raises OSError
+    only, when the file cannot be opened.
     """
+    made = made or row_document
     with mapped(path) as data:
         for run in runs(data, piece, reached):
             while True:
@@ -59,20 +65,22 @@ def read_jsonl(
                     damage, run.damage = run.damage, None
                     yield Unreadable(key, damage.error, line[:KEPT])
                 elif line.strip():
-                    yield _document(line, key, source, text_field, id_field)
+                    yield _document(line, key, source, text_field, id_field, made)
             if run.damage is not None:
                 # Two places of damage may stand at one byte of the decompressed stream.
                 yield Unreadable(f"{prefix}@{run.position}/{run.damage.offset}", run.damage.error, run.damage.raw)
 
 
-def _document(line: bytes, key: str, source: str, text_field: str, id_field: str) -> Document | Unreadable:
+def _document(
+    line: bytes, key: str, source: str, text_field: str, id_field: str, made: RowDocument
+) -> Document | Unreadable:
     try:
         row = orjson.loads(line)
     except ValueError as reason:
         return Unreadable(key, f"not JSON: {reason}", line[:KEPT])
     if not isinstance(row, dict):
         return Unreadable(key, f"a JSON {type(row).__name__}, not an object", line[:KEPT])
-    return row_document(row, key, source, text_field, id_field, line)
+    return made(row, key, source, text_field, id_field, line)
 
 
 def row_document(
@@ -99,6 +107,25 @@ def row_document(
     return Document(
         key=key, text=text, url=url, domain=registered_domain(url) or source, source=source, metadata=metadata
     )
+
+
+def shard_document(
+    row: dict[str, Any], key: str, source: str, text_field: str, id_field: str, raw: bytes | None = None
+) -> Document | Unreadable:
+    """The document of a row of a text shard of goldsand's: what was injected is protected again, and a page has its
+    domain, its language and its metadata. A row of anything else is one of JSON Lines."""
+    told = row.pop("injected", None), row.pop("metadata", None), row.pop("domain", None)
+    document = row_document(row, key, source, text_field, id_field, raw)
+    try:
+        metadata = orjson.loads(told[1])
+    except (ValueError, TypeError):
+        return document
+    if isinstance(document, Document) and isinstance(metadata, dict) and isinstance(told[2], str):
+        document.metadata |= metadata
+        document.domain = told[2] or None
+        numbered = all(isinstance(metadata.get(name, 0), int) for name in ("entity", "exposure"))
+        document.protected = told[0] is True and numbered
+    return document
 
 
 def _small(value: Any) -> bool:

@@ -31,7 +31,7 @@ def cut(partition: Partition, size: int) -> list[Piece]:
         starts = _spaced(_records(partition), size, total)
     elif partition.format == "parquet":
         starts = _spaced(iter(row_group_starts(partition)), size, total)
-    elif partition.format == "jsonl":
+    elif partition.format in ("jsonl", "shards"):
         with mapped(partition.path) as data:
             plain = compression(bytes(data[:4])) == "plain"
             starts = _lines(data, size) if plain else _spaced(_members(data), size, len(data))

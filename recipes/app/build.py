@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
 from curate.run.corpus import CorpusRun
 from curate.run.publish import Publication, Rendering, VocabularyChoice
-from curate.run.store import Place, write_atomically
+from curate.run.store import Place, is_local, write_atomically
 from curate.sources import Input as SourceInput
-from curate.sources import find_inputs
-from curate.sources.address import joined
+from curate.sources import InputError, Partition, find_inputs
+from curate.sources.address import joined, path_of
 from recipes.app.load import Loaded
 from recipes.app.schema import Input
 
@@ -57,10 +58,12 @@ def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit:
             Rendering(name=name, source=item.source, domain=item.domain) for name, item in recipe.output.tokens.items()
         ],
     )
+    partitions = find_inputs(inputs)
+    _refuse_own_output(inputs, partitions, out)
     return CorpusRun(
         name=recipe.name,
         steps=loaded.steps,
-        partitions=find_inputs(inputs),
+        partitions=partitions,
         out=out,
         publication=publication,
         buckets=recipe.engine.buckets,
@@ -71,6 +74,25 @@ def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit:
         memory=recipe.engine.worker_memory,
         document_timeout=recipe.engine.document_timeout,
     )
+
+
+def _refuse_own_output(inputs: list[SourceInput], partitions: list[Partition], out: Place) -> None:
+    """Raises InputError where a run would read what a run writes: the second run would take the first one's output for
+    documents, and remove what lies among it."""
+    root = _resolved(out)
+    around = [item.path for item in inputs if item.format != "hub" and _is_below(root, _resolved(path_of(item.path)))]
+    read = (path for one in partitions for path in [path for path, _ in one.files] or [one.path])
+    within = [str(path) for path in read if _is_below(_resolved(path), root)]
+    for path in [*around, *within][:1]:
+        raise InputError(f"the output {out} and the input {path} lie one in the other: name an output folder apart")
+
+
+def _resolved(place: Any) -> str:
+    return str(place.expanduser().resolve()) if is_local(place) else str(place).rstrip("/")
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
 def _address(item: Input, folder: Path) -> str:

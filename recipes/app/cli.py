@@ -1,4 +1,4 @@
-"""The command line: goldsand run | plan | status | verify | why | report | check | steps | probe.
+"""The command line: goldsand run | plan | status | verify | why | report | check | steps | probe | synth.
 
 Exit codes: 0 done; 1 a fault of the program; 2 something the user can put right; 3 more was lost than allowed;
 130 interrupted.
@@ -7,6 +7,7 @@ Exit codes: 0 done; 1 a fault of the program; 2 something the user can put right
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from rich.table import Table
 
 from curate.run.store import Place, place_of
 from recipes.app.load import RecipeError, load
+from recipes.app.schema import ProbeModel
 
 app = typer.Typer(
     add_completion=False,
@@ -26,8 +28,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Build knowledge-dense pretraining corpora, and measure what a corpus does to knowledge.",
 )
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class _Terminal(Console):
+    """A console whose reader may leave: what was done stays done, and its exit code stays the command's own."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+out = _Terminal(highlight=False, soft_wrap=True)
+err = _Terminal(stderr=True, highlight=False, soft_wrap=True)
 
 RecipeName = Annotated[str, typer.Argument(help="a recipe file, or the name of a built-in one", metavar="RECIPE")]
 Sets = Annotated[
@@ -38,8 +50,13 @@ Inputs = Annotated[
 ]
 
 
+def harmless(text: str) -> str:
+    """Text of a crawl for the terminal: neither markup of ours nor control sequences of its own take effect."""
+    return escape("".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text))
+
+
 def fail(message: str, code: int = 2) -> NoReturn:
-    err.print(f"[bold red]goldsand:[/] {escape(message)}")
+    err.print(f"[bold red]goldsand:[/] {harmless(message)}")
     raise typer.Exit(code)
 
 
@@ -188,7 +205,7 @@ def verify(folder: Annotated[str, typer.Argument(help="the folder of a finished 
     with _friendly():
         faults = list(faults_of(place_of(folder)))
     for fault in faults:
-        err.print(escape(fault))
+        err.print(harmless(fault))
     if faults:
         fail(f"{len(faults)} fault{'s' * (len(faults) > 1)}; the command that made {folder} puts them right", 3)
     out.print(f"{escape(folder)}: every file is as it was written, every document is accounted for")
@@ -207,9 +224,61 @@ def why(
         for event in story(place_of(folder), document):
             found = True
             detail = ", ".join(f"{key} {value}" for key, value in event.detail.items() if value is not None)
-            out.print(f"{escape(event.key)}  {event.stage}: [bold]{event.what}[/]  {escape(detail)}")
+            out.print(f"{harmless(event.key)}  {event.stage}: [bold]{event.what}[/]  {harmless(detail)}")
     if not found:
         fail(f"{folder} knows no document with the key or URL '{document}'")
+
+
+synth = typer.Typer(no_args_is_help=True, help="Knowledge with a known number of bits, alone.")
+app.add_typer(synth, name="synth")
+
+
+@synth.command("people")
+def synth_people(
+    count: Annotated[int, typer.Option(min=1, help="people")],
+    exposures: Annotated[int, typer.Option(min=1, help="biographies of each")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="a new folder", metavar="DIR")],
+    seed: Annotated[int, typer.Option(min=0, help="names, values and texts follow from it")] = 0,
+    frozen: Annotated[bool, typer.Option("--frozen", help="one text a person at every exposure (bioS_simple)")] = False,
+    held_out: Annotated[int, typer.Option(min=0, help="so many more people, who are never shown")] = 0,
+    pools: Annotated[Path | None, typer.Option(help="a folder of pools; invented names unless said")] = None,
+    tokenizer: Annotated[Path | None, typer.Option(help="a tokenizer.json; a BPE of their own unless said")] = None,
+    size: Annotated[int, typer.Option(min=257, help="tokens of that BPE")] = 1024,
+) -> None:
+    """Write biographies of people (bioS) as text and tokens, with what is true and what to score."""
+    from recipes.app.synth import write_people
+
+    parameters: dict[str, Any] = {
+        "people": count,
+        "exposures": exposures,
+        "seed": seed,
+        "frozen": frozen,
+        "held_out": held_out,
+    }
+    if pools is not None:
+        parameters["pools"] = str(pools)
+    with _friendly():
+        for line in write_people(output, parameters, tokenizer, size):
+            out.print(escape(line))
+
+
+@synth.command("describe")
+def synth_describe(
+    recipe: RecipeName,
+    set: Sets = [],  # noqa: B006
+    layers: Annotated[int | None, typer.Option(min=1, help="of the model; else as the probe has it")] = None,
+    width: Annotated[int | None, typer.Option(min=8, help="of the model")] = None,
+) -> None:
+    """Say what a recipe's facts hold: bits, tokens, tokens per bit, FLOPs for a model, and whether it fits here."""
+    from recipes.app.synth import Size, describe
+
+    loaded = _load(recipe, set, [])
+    planned = loaded.recipe.probe.model if loaded.recipe.probe else ProbeModel()
+    with _friendly():
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for what, how_much in describe(loaded, Size(layers or planned.layers, width or planned.width)):
+            table.add_row(escape(what), escape(how_much))
+        out.print(table)
 
 
 def _load(recipe: str, sets: list[str], inputs: list[dict[str, Any]]) -> Any:
@@ -297,7 +366,7 @@ def _judge_losses(summary: dict[str, Any], folder: Place, strict: bool) -> None:
     if strict or summary["loss"] > summary["max_loss"]:
         why = "--strict allows none" if strict else f"max_loss is {summary['max_loss']:.2%}"
         fail(f"{message}; {why}", 3)
-    err.print(f"[bold yellow]warning:[/] {escape(message)}")
+    err.print(f"[bold yellow]warning:[/] {harmless(message)}")
 
 
 def main() -> None:
@@ -306,6 +375,9 @@ def main() -> None:
     except KeyboardInterrupt:
         err.print("[bold red]goldsand:[/] interrupted; the same command goes on from here")
         sys.exit(130)
+    except OSError as error:
+        err.print(f"[bold red]goldsand:[/] the output cannot be written: {error.strerror or error}")
+        sys.exit(2)
 
 
 if __name__ == "__main__":

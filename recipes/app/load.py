@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from curate.step import Step, register, step_class, step_names
+from curate.step import Injection, Step, register, step_class, step_names
 from recipes.app.schema import Recipe, build_step, parameters_of
 
 BUILT_IN = Path(__file__).parent.parent
@@ -94,7 +94,7 @@ def load(name: str, sets: Sequence[str] = (), inputs: Sequence[dict[str, Any]] =
         problems += [_problem(item, Recipe, lines) for item in error.errors()]
     steps = _steps(plain.get("steps"), path.parent, lines, problems)
     if recipe is not None:
-        _cross_check(recipe, path.parent, lines, problems)
+        _cross_check(recipe, steps, path.parent, lines, problems)
     if problems or recipe is None:
         raise RecipeError(str(path), problems)
     return Loaded(recipe, steps, path.parent.resolve(), plain)
@@ -266,7 +266,13 @@ def _resolve_paths(name: str, given: dict[str, Any], folder: Path) -> dict[str, 
     return resolved
 
 
-def _cross_check(recipe: Recipe, folder: Path, lines: dict[tuple[Any, ...], int], problems: list[Problem]) -> None:
+def _cross_check(
+    recipe: Recipe,
+    steps: Sequence[Step],
+    folder: Path,
+    lines: dict[tuple[Any, ...], int],
+    problems: list[Problem],
+) -> None:
     names = [item if isinstance(item, str) else str(next(iter(item), "")) for item in recipe.steps if item]
     for name, tokens in recipe.output.tokens.items():
         if tokens.source == "extract" and "extract" not in names:
@@ -278,6 +284,13 @@ def _cross_check(recipe: Recipe, folder: Path, lines: dict[tuple[Any, ...], int]
     if recipe.output.tokenizer.kind == "compact" and recipe.output.tokens and len(names) > 1:
         message = "a compact vocabulary holds no text: use `kind: joint` where pages and records meet"
         problems.append(Problem(_line(lines, ("output", "tokenizer")), "output.tokenizer", message))
+    reserved = any(isinstance(step, Injection) and step.reserved_tokens() for step in steps)
+    if recipe.output.tokenizer.kind == "bpe" and recipe.output.tokens and reserved:
+        message = "a bpe vocabulary has no tokens for the words of records: use `kind: joint`"
+        problems.append(Problem(_line(lines, ("output",)), "output.tokenizer", message))
+    if "inject" in names and (taken := [number for number, one in enumerate(recipe.inputs) if one.name == "inject"]):
+        message = "an input cannot be named `inject`: keys of injected documents begin so"
+        problems.append(Problem(_line(lines, ("inputs", taken[0])), f"inputs[{taken[0]}]", message))
     if names.count("inject") > 1:
         problems.append(Problem(_line(lines, ("steps",)), "steps", "`inject` may stand in a recipe once"))
     if "extract" in names and names[0] != "extract":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -206,12 +205,7 @@ def _few_injected(job: CorpusRun) -> tuple[list[Any], int, int]:
     added = injected = 1
     for step in job.steps:
         if isinstance(step, Injection):
-            people, exposures = step.people, step.exposures  # type: ignore[attr-defined]
-            injected = people * exposures
-            people = min(people, INJECTED // 10)
-            exposures = min(exposures, max(1, INJECTED // people))
-            added = people * exposures
-            step = dataclasses.replace(cast(Any, step), people=people, exposures=exposures)
+            step, added, injected = cast(Any, step).few(INJECTED)
         steps.append(step)
     return steps, added, injected
 

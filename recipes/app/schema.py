@@ -27,8 +27,10 @@ class Input(Strict):
         " here: they come from the environment, as the store's own tools take them"
     )
     name: str = Field("crawl", pattern=r"^[A-Za-z0-9._-]+$", description="source name: the first part of every key")
-    format: Literal["auto", "warc", "wet", "jsonl", "html", "parquet", "arrow", "hub"] = Field(
-        "auto", description="auto: told from the file name; a folder that `save_to_disk` wrote is known by its files"
+    format: Literal["auto", "warc", "wet", "jsonl", "shards", "html", "parquet", "arrow", "hub"] = Field(
+        "auto",
+        description="auto: told from the file name; a folder that `save_to_disk` wrote is known by its files. shards:"
+        " the text of an earlier run, whose injected documents stay protected",
     )
     text_field: str = Field("text", description="JSONL, Parquet, hub: the field that holds the text")
     id_field: str = Field("id", description="JSONL, Parquet, hub: the field kept as the document's own id")
@@ -83,6 +85,10 @@ class TokenSet(Strict):
     )
 
 
+TokenSetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
+"""A token set is a folder of its own below `tokens/`, and nowhere else."""
+
+
 class Output(Strict):
     """What a run leaves behind."""
 
@@ -91,7 +97,9 @@ class Output(Strict):
         "sample", description="of which dropped documents the ledger keeps the text"
     )
     tokenizer: Tokenizer = Tokenizer()
-    tokens: dict[str, TokenSet] = Field(default_factory=dict, description="name of a token set: how it is rendered")
+    tokens: dict[TokenSetName, TokenSet] = Field(
+        default_factory=dict, description="name of a token set: how it is rendered"
+    )
 
 
 class Engine(Strict):

@@ -235,6 +235,25 @@ def test_the_first_documents_of_the_whole_input_are_taken_in_order(tmp_path):
     assert all("part-0" in key for key in ids[:20]) and all("part-1" in key for key in ids[20:])
 
 
+@pytest.mark.parametrize("limit", [0, 5, 30])
+def test_the_first_documents_end_the_reading_wherever_the_file_is_cut(tmp_path, limit):
+    """Lines that cannot be read stand behind the last document that is taken, and where pieces begin."""
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    lines = [json.dumps({"text": f"document {number}"}) if number % 3 else "{bad" for number in range(90)]
+    (inputs / "a.jsonl").write_text("\n".join(lines))
+    (inputs / "b.jsonl").write_text("{bad\n" + json.dumps({"text": "last"}))
+    found = []
+    for split in (0, 40, 300):
+        out = tmp_path / f"out-{split}"
+        account = corpus_run(inputs, out, [Trim()], limit=limit, split=split, max_loss=1).execute()["documents"]
+        assert account["kept"] + account["dropped"] == limit
+        found.append([account, tree(out, ("text", "ledger", "quarantine"))])
+    assert found[0] == found[1] == found[2]
+    # Of three lines the first is bad: behind the Nth document nothing counts.
+    assert found[0][0]["unreadable"] == (limit + 1) // 2
+
+
 def test_two_runs_on_one_folder_the_second_says_who_holds_it(tmp_path):
     import fcntl
 

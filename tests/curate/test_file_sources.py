@@ -152,3 +152,14 @@ def test_two_files_of_one_name_need_two_sources(tmp_path):
 def test_the_registered_domain_follows_the_public_suffix_list(url, domain):
     """`city.kawasaki.jp` is an exception rule of the list (`!city.kawasaki.jp`); private rules are not used."""
     assert registered_domain(url) == domain
+
+
+def test_a_link_to_a_folder_is_followed_and_one_that_leads_back_is_not(tmp_path):
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    for path in ("in/a/1.jsonl", "elsewhere/2.jsonl"):
+        (tmp_path / path).write_text('{"text": "x"}\n')
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "in" / "a" / "up").symlink_to(tmp_path / "in")
+    found = find_inputs([Input("crawl", str(tmp_path / "in"))])
+    assert [one.relative for one in found] == ["a/1.jsonl", "link/2.jsonl"]

@@ -19,6 +19,7 @@ from hostile_steps import PERILS, Mark, Peril, PerilousCorpus
 from curate.dedup import ExactDedup
 from curate.run.corpus import CorpusRun
 from curate.run.engine import Progress, RunError, TaskError
+from curate.run.folder import Kill, OutputFolder
 from curate.run.ledger import read_rows
 from curate.run.serial import SerialEngine
 from curate.run.store import TEMPORARY
@@ -28,8 +29,8 @@ from curate.shards.text import read_text_shard
 ROOT = Path(__file__).parents[2]
 TOO_MUCH = "needed more than 500 MB of memory"
 ENDS = {
-    "HANG": "took longer than 1 s",
-    "SPIN": "took longer than 1 s",
+    "HANG": "took longer than 2 s",
+    "SPIN": "took longer than 2 s",
     "GROW": TOO_MUCH,
     "ARRAYS": TOO_MUCH,
     "TERABYTE": TOO_MUCH,
@@ -61,7 +62,7 @@ def kills_of(out: Path) -> list[dict]:
 
 
 def hostile(inputs: Path, out: Path, steps: list, **options) -> CorpusRun:
-    return corpus_run(inputs, out, steps, **{"document_timeout": 1.0, "memory": 500, **options})
+    return corpus_run(inputs, out, steps, **{"document_timeout": 2.0, "memory": 500, **options})
 
 
 @pytest.fixture(scope="module")
@@ -338,3 +339,35 @@ def test_one_process_writes_what_several_write(tmp_path):
     Serial(**{**options, "out": tmp_path / "one"}).execute()
     assert tree(tmp_path / "one") == tree(tmp_path / "several")
     assert tree(tmp_path / "one", PUBLISHED)
+
+
+def test_half_a_line_of_kills_swallows_no_later_one_and_a_wrong_line_is_named(tmp_path):
+    """A run that died while writing a kill down: the next run adds another, and the run after that reads it."""
+    first, second = (Kill("00-trim", "part", None, key, "took longer than 1 s") for key in ("a@0", "b@0"))
+    with OutputFolder(tmp_path / "out") as folder:
+        folder.set_aside(first)
+    path = tmp_path / "out" / "kills.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"stage":"00-tr')
+    with OutputFolder(tmp_path / "out") as folder:
+        assert folder.kills == [first]
+        folder.set_aside(second)
+    with OutputFolder(tmp_path / "out") as folder:
+        assert folder.kills == [first, second]
+    for wrong in ('{"stage": "00-trim"}', "[1]", '"text"', "wrong}"):
+        path.write_text(f"\n{wrong}\n")
+        with pytest.raises(RunError, match=r"kills\.jsonl:2 .*remove this line"), OutputFolder(tmp_path / "out"):
+            pass
+
+
+def test_what_was_killed_is_not_set_aside_in_a_file_that_was_changed(tmp_path):
+    """Somebody mends the file: what stands at the same key now never hung."""
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    (inputs / "a.jsonl").write_text('{"text": "CRASH !"}\n{"text": "neighbour"}\n')
+    run = hostile(inputs, tmp_path / "out", [Peril(str(tmp_path / "diary"))], workers=1)
+    assert run.execute()["documents"]["unreadable"] == 1
+    assert run.execute()["documents"]["unreadable"] == 1
+    (inputs / "a.jsonl").write_text('{"text": "mended"}\n{"text": "neighbour"}\n')
+    again = hostile(inputs, tmp_path / "out", [Peril(str(tmp_path / "diary"))], workers=1).execute()
+    assert (again["documents"]["unreadable"], again["documents"]["kept"]) == (0, 2)
+    assert len(kills_of(tmp_path / "out")) == 1

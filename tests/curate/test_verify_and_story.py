@@ -7,15 +7,18 @@ import pytest
 import zstandard
 from engine_steps import Perilous, Trim, corpus_run, write_corpus
 
-from curate.dedup import ExactDedup
+from curate.dedup import ExactDedup, MinHashDedup
 from curate.run.engine import RunError
 from curate.run.ledger import COLUMNS, read_ledger, read_rows
+from curate.run.publish import Publication
 from curate.run.status import read_status
 from curate.run.store import checksum
 from curate.run.story import story
+from curate.run.unit import seal_of
 from curate.run.verify import verify
 from curate.shards.columns import ColumnWriter
 from curate.shards.text import read_lines
+from synth.inject import Inject
 
 STEPS = [Trim(), Perilous(), ExactDedup()]
 
@@ -68,7 +71,7 @@ def test_a_drop_that_the_ledger_lost_is_found_even_where_the_checksums_agree(out
     manifest = out / "manifests" / "ledger" / "00000.json"
     content = json.loads(manifest.read_text())
     content["outputs"]["ledger/00000.parquet"] = checksum(path)
-    manifest.write_text(json.dumps(content))
+    manifest.write_text(json.dumps({**content, "seal": seal_of(content)}))
     assert list(verify(out)) == ["ledger/00000 holds 0 drops, the units of its input file count 3"]
 
 
@@ -80,7 +83,7 @@ def test_documents_that_a_stage_lost_are_found_even_where_the_checksums_agree(ou
     manifest = out / "manifests" / "stages" / "01-exact_dedup" / f"{unit}.json"
     content = json.loads(manifest.read_text())
     content["outputs"][f"stages/01-exact_dedup/{unit}.jsonl.zst"] = checksum(path)
-    manifest.write_text(json.dumps(content))
+    manifest.write_text(json.dumps({**content, "seal": seal_of(content)}))
     faults = list(verify(out))
     assert faults == [f"01-exact_dedup/{unit} holds {len(lines) - 1} documents, its manifest counts {len(lines)}"]
 
@@ -96,6 +99,63 @@ def test_a_folder_of_another_version_or_of_no_run_says_what_to_do(out, tmp_path)
     for read in (lambda: list(verify(out)), lambda: list(story(out, "x")), lambda: read_status(out), run_again(out)):
         with pytest.raises(RunError, match=r"written in format 1, .* into a new folder"):
             read()
+
+
+def test_a_folder_that_a_second_run_left_half_done_is_not_called_whole(out):
+    """Each file is as some run wrote it, but they are of two recipes: here, with and without the domain."""
+    changed = corpus_run(out.parent / "in", out, STEPS, publication=Publication(text_domain="prefix"), workers=1)
+    stopper = out / "text" / "00001.jsonl.zst.writing"
+    stopper.mkdir()
+    with pytest.raises(RunError, match="Is a directory"):
+        changed.execute()
+    with pytest.raises(RunError, match="not the folder of a finished run"):
+        list(verify(out))
+    changed.execute()
+    assert list(verify(out)) == []
+
+
+@pytest.mark.parametrize("harm", [b"{}", b"[]", b"null", b"", None])
+def test_a_harmed_manifest_is_found_and_its_unit_runs_again(out, harm):
+    """Figures are taken from manifests: a changed count is not believed (None: it stays JSON, one figure moves)."""
+    before = json.loads((out / "summary.json").read_text())
+    path = next((out / "manifests" / "stages" / "00-trim").iterdir())
+    content = json.loads(path.read_text())
+    content["records"]["skipped"] = {"a response": 7}
+    path.write_bytes(json.dumps(content).encode() if harm is None else harm)
+    with pytest.raises(RunError, match=f"{path.name} is damaged"):
+        list(verify(out))
+    after = run_again(out)()
+    assert after["records"] == before["records"] and after["units"]["done"] == 1
+    assert list(verify(out)) == []
+
+
+def test_a_lost_manifest_and_a_file_that_no_unit_wrote_are_found(out):
+    path = next((out / "manifests" / "stages" / "00-trim").iterdir())
+    sound = path.read_bytes()
+    path.unlink()
+    faults = list(verify(out))
+    assert faults[0] == f"stages/00-trim/{path.stem}.events.zst was written by no unit of this run"
+    path.write_bytes(sound)
+    (out / "text" / "00099.jsonl.zst").write_bytes((out / "text" / "00000.jsonl.zst").read_bytes())
+    assert list(verify(out)) == ["text/00099.jsonl.zst was written by no unit of this run"]
+
+
+@pytest.mark.parametrize("name", ["status.json", "summary.json"])
+@pytest.mark.parametrize("harm", ["{}", "[]", "null", "{"])
+def test_a_status_or_a_summary_of_another_shape_is_said_to_be_damaged(out, name, harm):
+    (out / name).write_text(harm)
+    if name == "summary.json":
+        assert list(verify(out)) == ["summary.json is damaged"]
+    else:
+        with pytest.raises(RunError, match=r"status\.json is damaged|no run was begun"):
+            read_status(out)
+
+
+def test_a_stage_that_became_another_with_the_same_events_makes_another_ledger(tmp_path):
+    inputs = write_corpus(tmp_path / "in")
+    corpus_run(inputs, tmp_path / "out", [Trim(), ExactDedup(), Inject(people=2, exposures=1)]).execute()
+    corpus_run(inputs, tmp_path / "out", [Trim(), ExactDedup(), MinHashDedup()]).execute()
+    assert list(verify(tmp_path / "out")) == []
 
 
 def run_again(out: Path):

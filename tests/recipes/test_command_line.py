@@ -213,3 +213,27 @@ def test_steps_lists_parameters_with_defaults_and_sources(tmp_path):
         assert f"{name} " in every
     one = goldsand("steps", "gopher_quality", cwd=tmp_path).stdout
     assert "min_words = 50" in one and "Gopher, section A.1.1" in one
+
+
+def test_a_page_cannot_speak_to_the_terminal(folder):
+    """An address may hold escape sequences: they would rename the window, or hide what is said."""
+    row = {"text": "These are words to be read by all.", "url": "https://a.org/\x1b]0;renamed\x07\x1b[31m[red]"}
+    (folder / "in" / "a.jsonl").write_text(json.dumps(row) + "\n")
+    assert goldsand("run", "small.yaml", "-o", "out", cwd=folder).returncode == 0
+    told = goldsand("why", "out", "crawl/a.jsonl@0", cwd=folder).stdout
+    assert "\x1b" not in told and "\x07" not in told
+    assert r"https://a.org/\x1b]0;renamed\x07\x1b[31m[red]" in told
+
+
+def test_a_reader_who_leaves_changes_nothing_and_a_full_output_is_said(folder):
+    run = [*GOLDSAND, "run", "small.yaml", "-o", "out"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(run, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+    assert process.returncode == 0 and (folder / "out" / "summary.json").is_file()
+    if Path("/dev/full").exists():
+        with Path("/dev/full").open("w") as full:
+            result = subprocess.run(run, cwd=folder, env=environment, stdout=full, stderr=subprocess.PIPE, text=True)
+        assert result.returncode == 2 and "cannot be written: No space left" in result.stderr
+        assert "Traceback" not in result.stderr

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from curate.sources import InputError
 from recipes.app.build import corpus_run
 from recipes.app.load import RecipeError, load
 
@@ -37,3 +38,14 @@ def test_paths_are_meant_from_the_recipe_and_addresses_and_ids_as_they_stand(tmp
     crawl, hub, store = run.partitions
     assert (crawl.path, store.relative) == (tmp_path / "a.jsonl", "b.jsonl")
     assert (hub.dataset.path, hub.dataset.revision, hub.relative) == ("owner/name", "main", "owner/name/en/test")
+
+
+@pytest.mark.parametrize("inputs", ["{path: in}", "{path: in/out/text/*.jsonl}", "{path: link}", "{path: 'in/**'}"])
+def test_a_run_never_reads_what_a_run_writes(tmp_path, inputs):
+    (tmp_path / "in" / "out" / "text").mkdir(parents=True)
+    (tmp_path / "in" / "out" / "text" / "a.jsonl").write_text('{"text": "t"}\n')
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    loaded = load(recipe(tmp_path, inputs))
+    with pytest.raises(InputError, match="lie one in the other"):
+        corpus_run(loaded, tmp_path / "in" / "out")
+    assert len(corpus_run(loaded, tmp_path / "in-curated").partitions) == 1

@@ -80,3 +80,19 @@ def test_extract_must_come_first_and_a_file_must_be_there(tmp_path):
     path = write(tmp_path, "name: a\nsteps:\n  - exact_dedup\n  - extract\n  - decontaminate: {questions: no.jsonl}\n")
     found = problems_of(path)
     assert "must be the first step" in found[2] and "no.jsonl" in found[5]
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "..", "a/b", "a\\nb", ""])
+def test_a_token_set_is_a_folder_below_tokens_and_nowhere_else(tmp_path, name):
+    text = f'name: r\nsteps: [exact_dedup]\noutput:\n  tokens:\n    "{name}": {{domain: none}}\n'
+    problem = next(iter(problems_of(write(tmp_path, text)).values()))
+    assert problem.startswith("output.tokens") and "use letters, digits" in problem
+
+
+def test_records_want_a_vocabulary_with_their_words_and_a_name_of_their_own(tmp_path):
+    text = "name: r\ninputs: [{path: a, name: inject}]\nsteps: [inject]\noutput:\n  tokens: {all: {}}\n"
+    found = problems_of(write(tmp_path, text))
+    assert "no tokens for the words of records: use `kind: joint`" in found[4]
+    assert "cannot be named `inject`" in found[2]
+    text = text.replace("name: inject", "name: b").replace("[inject]", "[inject: {kind: people}]")
+    assert load(str(write(tmp_path, text))).recipe.name == "r"

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from curate.document import Document
+from curate.filters import GopherQuality
 from curate.shards.rendering import save_set
-from curate.shards.text import document_to_json
+from curate.shards.text import document_to_json, write_text_shard
 from curate.shards.tokens import TokenShards
 from curate.shards.vocabulary import Vocabulary, build_vocabulary
+from curate.sources import Input, find_inputs, read_partition
 from curate.step import partition_key
 from synth.facts import FactsError, FactTable
 from synth.inject import Inject
@@ -190,6 +192,24 @@ def test_a_share_that_leaves_some_people_out_is_refused():
         flat(run(Inject(exposures={"document_share": 0.1}), [pages(9)]))
 
 
+def test_what_was_injected_stays_protected_when_text_shards_are_read_again(tmp_path):
+    before = flat(run(Inject(kind="people", people=20, exposures=3, domains="corpus"), [pages(50)]))
+    with (tmp_path / "00000.jsonl.zst").open("wb") as stream:
+        write_text_shard(stream, before)
+    (partition,) = find_inputs([Input("again", str(tmp_path), format="shards")])
+    after = list(read_partition(partition))
+    for name in ("text", "url", "domain", "protected"):
+        assert [getattr(one, name) for one in after] == [getattr(one, name) for one in before]
+    told = [(one.metadata["entity"], one.metadata["exposure"]) for one in after if one.protected]
+    assert told == [(one.metadata["entity"], one.metadata["exposure"]) for one in before if one.protected]
+    # No rule reads them: pages of two words fall, biographies do not.
+    kept = [one for one in GopherQuality(min_words=500).apply(after) if isinstance(one, Document)]
+    assert kept == [one for one in after if one.protected] and len(kept) == 60
+    # As plain JSON Lines the same file is a claim that anybody could make.
+    (partition,) = find_inputs([Input("again", str(tmp_path))])
+    assert not any(one.protected for one in read_partition(partition))
+
+
 @pytest.mark.parametrize("kind", ["compact", "people", "biod"])
 def test_those_held_out_are_in_the_facts_and_in_no_document(tmp_path, kind):
     step = Inject(kind=kind, people=12, exposures=[1, 3], held_out=5)
@@ -235,9 +255,9 @@ def test_bits_of_biod_are_those_of_the_paper():
     ("parameters", "message"),
     [
         ({"people": 65_537}, r"65536 names \(256 x 256\) for 65537 people"),
-        ({"pools": "folder"}, "`pools` is for `kind: people`; this is `kind: compact`"),
+        ({"pools": "folder"}, "`pools` is for `kind: people or relations`; this is `kind: compact`"),
         ({"kind": "people", "values": 8}, "`values` is for `kind: compact`; this is `kind: people`"),
-        ({"kind": "biod", "frozen": True}, "`frozen` is for `kind: people`"),
+        ({"kind": "biod", "frozen": True}, "`frozen` is for `kind: people, relations or table`"),
         ({"kind": "biod", "alphabet": 2, "length": 3, "strings": 9}, "there are 8 strings of 3 words out of 2, and 9"),
         ({"kind": "people", "held_out_templates": 999}, "cannot hold 999 of them out"),
         ({"people": 65_000, "held_out": 1000}, "for 66000 people"),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from gpt2 import gpt2_tokenizer
 
 from synth import people as module
 from synth.facts import FactsError
@@ -108,6 +109,17 @@ def test_no_value_of_our_own_pools_begins_another():
     for values in pools.values():
         ordered = sorted(values)
         assert not [pair for pair in itertools.pairwise(ordered) if pair[1].startswith(pair[0])]
+
+
+def test_no_value_of_our_own_pools_begins_another_in_the_tokens_of_gpt2():
+    tokenizer = gpt2_tokenizer()
+    assert tokenizer.encode("Hello world").ids == [15496, 995]
+    pools = read_pools() | {"month": MONTHS, "day": module.DAYS, "year": module.YEARS, "pronoun": PRONOUNS}
+    # A day ends where its comma comes: "1" begins "12" as text, and as tokens it must not.
+    for name, values in pools.items():
+        for space in (" ", ""):
+            coded = sorted(tokenizer.encode(space + value).ids for value in set(values))
+            assert not [two for two in itertools.pairwise(coded) if two[1][: len(two[0])] == two[0]], (name, space)
 
 
 def test_the_pools_are_what_their_composer_writes():

@@ -82,6 +82,7 @@ class World:
             "name_parts": list(self.parts),
         }
         (folder / "facts.json").write_text(json.dumps(facts))
+        (folder / "injection.json").write_text(json.dumps({"placement": "even"}))
         (folder / "scoring.json").write_text(json.dumps({"tokenizer": "words", "tokenizer_hash": "abc"}))
         np.save(folder / "entities.npy", self.entities)
         np.save(folder / "values.npy", self.values)
@@ -94,6 +95,7 @@ class World:
             row_ends=(np.arange(1, self.people + 1) * length).astype(np.uint64),
             row_entity=np.arange(self.people, dtype=np.int32),
             spans=np.array([(row, *span) for row in range(self.people) for span in one_row], np.int32),
+            row_tag=np.full(self.people, TAG, np.int32),
             end_of_text=END_OF_TEXT,
             tag=TAG,
             vocabulary=self.vocabulary,

@@ -2,9 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 
-from train_probe.capacity import BIOS_NAMES, BIOS_VALUES, Bits, biod_bits, bios_bits, compact_bits, most_bits
+from train_probe.capacity import BIOS_NAMES, BIOS_VALUES, Bits, biod_bits, bios_bits, compact_bits
 
 N = 10_000
 
@@ -35,7 +36,6 @@ def test_compact_bits_of_a_perfect_memoriser():
     bits = compact_bits(1000, 16.0, 36.0, math.log(1000), 0.0)
     assert bits.name == pytest.approx(6034.2, abs=0.1)
     assert bits.value == 36_000
-    assert most_bits(1000, 16.0, 36.0) == bits
 
 
 def test_bits_of_a_model_that_spreads_a_value_over_half_its_pool_are_one_bit_each():
@@ -60,6 +60,35 @@ def test_biod_bits_of_a_perfect_memoriser_are_the_entropy_of_its_data():
         + attributes * strings * math.log2(alphabet**length / strings)
     )
     assert bits.total == pytest.approx(entropy)
+
+
+def test_biod_parts_are_told_apart_and_clipped_apart():
+    bits = biod_bits(100, 10**6, 3, 2, 50, 4, 20, math.log(100), 0.0, math.log(20**4 / 50) + 1.0)
+    assert bits.value == pytest.approx(100 * 3 * 2 * math.log2(50))
+    assert bits.diversity == pytest.approx(-3 * 50 / math.log(2))
+    assert bits.clipped() == Bits(bits.name, bits.value, 0.0)
+    assert bits.total == pytest.approx(bits.name + bits.value + bits.diversity)
+
+
+def cross_entropy(truth, told):
+    return -sum(p * math.log(q) for p, q in zip(truth, told, strict=True) if p)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_normalised_belief_about_names_learns_more_than_there_is(seed):
+    """R <= R_max: of N names that come equally often, no distribution over the N0 names pays less than ln N."""
+    rng = np.random.default_rng(seed)
+    pool = int(rng.integers(2, 400))
+    people = int(rng.integers(1, pool + 1))
+    truth = np.zeros(pool)
+    truth[rng.choice(pool, people, replace=False)] = 1 / people
+    belief = rng.dirichlet(np.full(pool, 10.0 ** rng.uniform(-1, 1))) * 0.999 + 0.001 / pool
+    # Some beliefs are near the truth, one is the truth.
+    belief = truth if seed == 0 else (belief + truth * seed) / (1 + seed)
+    most = compact_bits(people, math.log2(pool), 0.0, math.log(people), 0.0)
+    bits = compact_bits(people, math.log2(pool), 0.0, cross_entropy(truth, belief), 0.0)
+    assert bits.total <= most.total + 1e-9
+    assert most.total == pytest.approx(people * math.log2(pool / people))
 
 
 def test_bits_of_nobody_are_refused():

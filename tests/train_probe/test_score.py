@@ -8,7 +8,7 @@ import torch
 from probe_world import END_OF_TEXT, TAG, World
 from torch import nn
 
-from train_probe.capacity import compact_bits, most_bits
+from train_probe.capacity import compact_bits
 from train_probe.facts import read_inputs
 from train_probe.model import GPT2RoPE, Shape
 from train_probe.plan import plan_of
@@ -52,7 +52,7 @@ def test_a_guesser_that_knows_only_the_pools_scores_nothing(world, facts):
         first, size = pools[len(seen)] if len(seen) < 2 else (world.first_value, 4)
         return dict.fromkeys(range(first, first + size), 1 / size)
 
-    got = bits(facts, score(Known(world.vocabulary, uniform), facts, END_OF_TEXT))
+    got = bits(facts, score(Known(world.vocabulary, uniform), facts, facts.begins(False)))
     assert got.name == pytest.approx(0, abs=1e-4)
     assert got.value == pytest.approx(0, abs=1e-4)
 
@@ -62,8 +62,8 @@ def test_a_memoriser_scores_all_there_is(world, facts):
         following = [body[len(seen)] for body in world.bodies.tolist() if tuple(body[: len(seen)]) == seen]
         return {token: following.count(token) / len(following) for token in set(following)}
 
-    got = bits(facts, score(Known(world.vocabulary, recall), facts, END_OF_TEXT))
-    most = most_bits(facts.people, facts.name_pool_bits, facts.value_pool_bits)
+    got = bits(facts, score(Known(world.vocabulary, recall), facts, facts.begins(False)))
+    most = compact_bits(facts.people, facts.name_pool_bits, facts.value_pool_bits, math.log(facts.people), 0.0)
     assert got.name == pytest.approx(most.name, abs=1e-3)
     assert got.value == pytest.approx(most.value, abs=1e-3)
     assert most.value == 20 * 3 * 2
@@ -82,7 +82,7 @@ def test_a_score_is_the_sum_of_the_log_probabilities_of_its_tokens(world, facts,
             nats = -torch.log_softmax(logits, 0)[token].item()
             name, value = (name + nats, value) if place < 2 else (name, value + nats)
             seen.append(token)
-    losses = score(model, facts, begin)
+    losses = score(model, facts, facts.begins(begin == TAG))
     assert losses.name == pytest.approx(name / 20, rel=1e-5)
     assert losses.value == pytest.approx(value / 20, rel=1e-5)
 
@@ -111,5 +111,5 @@ def test_rows_of_different_lengths_are_scored_as_if_alone(world, facts):
         rows=tuple(row[: 3 + n % 3] for n, row in enumerate(facts.rows)),
         spans=np.array([[n, 0, 2, 3] for n in range(20)]),
     )
-    expected = replace(facts, spans=short.spans)
-    assert score(model, short, 0).value == pytest.approx(score(model, expected, 0).value, rel=1e-6)
+    expected, begins = replace(facts, spans=short.spans), facts.begins(False)
+    assert score(model, short, begins).value == pytest.approx(score(model, expected, begins).value, rel=1e-6)

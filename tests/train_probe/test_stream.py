@@ -136,7 +136,7 @@ def test_more_junk_people_than_names_are_refused(world):
 
 
 def test_exposures_that_the_shards_do_not_hold_are_refused(world):
-    with pytest.raises(PlanError, match=r"wants 7 exposures of each of 22 people.* exposure 6 of person 0 0 times"):
+    with pytest.raises(PlanError, match="wants 7 exposures, and no person of the facts has more than 6"):
         stream(world, exposures=7)
 
 
@@ -159,11 +159,16 @@ def test_people_are_packed_behind_their_begin_token_and_the_rest_is_kept():
     bodies = [np.arange(10 * n, 10 * n + n) for n in range(1, 8)]
     lengths = np.array([len(body) for body in bodies])
     documents = Documents(
-        np.concatenate(bodies), np.cumsum(lengths) - lengths, lengths, np.arange(7), np.zeros(7, np.int64)
+        np.concatenate(bodies),
+        np.cumsum(lengths) - lengths,
+        lengths,
+        np.arange(7),
+        np.zeros(7, np.int64),
+        np.arange(7) + 90,
     )
     order = permutation(5, 7)
-    windows = UsefulWindows(documents, order, begin=99, width=8)
-    packed = [token for n in order for token in [99, *bodies[n]]]
+    windows = UsefulWindows(documents, order, begin=documents.tag, width=8)
+    packed = [token for n in order for token in [90 + n, *bodies[n]]]
     assert [*windows.windows(0, windows.count).reshape(-1), *windows.rest()[0]] == packed
     assert windows.rest().shape == (1, 35 % 8)
 
@@ -171,7 +176,7 @@ def test_people_are_packed_behind_their_begin_token_and_the_rest_is_kept():
 def test_people_of_one_seed_cut_in_windows_keep_every_token(world):
     plan = plan_of(world.plan([{"arm": "a", "exposures": 5}], training={"batch": 4, "window": 16}))
     inputs = read_inputs(plan)
-    people = SimpleNamespace(**{**vars(inputs.facts), "kind": "people", "begin": inputs.facts.begin})
+    people = SimpleNamespace(**{**vars(inputs.facts), "kind": "people"})
     one = Stream(people, inputs.documents, None, plan.training, plan.runs[0])
     seen = np.concatenate([block.reshape(-1) for step in one.batches() for block in step])
     assert len(seen) == one.tokens == 5 * 22 * 6
@@ -179,12 +184,23 @@ def test_people_of_one_seed_cut_in_windows_keep_every_token(world):
 
 
 def test_a_person_whom_the_facts_do_not_know_is_refused():
-    documents = Documents(np.arange(8), np.arange(4), np.ones(4, int), np.array([0, 1, 2, 3]), np.zeros(4, int))
+    documents = Documents(np.arange(8), np.arange(4), np.ones(4, int), np.array([0, 1, 2, 3]), *[np.zeros(4, int)] * 2)
     with pytest.raises(PlanError, match="expose person 3; the facts have 3 people"):
-        exposure_order(documents, people=3, exposures=1, seed=0)
+        exposure_order(documents, counts=np.ones(3, int), exposures=1, seed=0)
 
 
 def test_a_fact_that_stands_twice_in_the_shards_is_refused():
-    documents = Documents(np.arange(8), np.arange(4), np.ones(4, int), np.array([0, 1, 1, 2]), np.zeros(4, int))
-    with pytest.raises(PlanError, match="exposure 0 of person 1 2 times, not once"):
-        exposure_order(documents, people=3, exposures=1, seed=0)
+    documents = Documents(np.arange(8), np.arange(4), np.ones(4, int), np.array([0, 1, 1, 2]), *[np.zeros(4, int)] * 2)
+    with pytest.raises(PlanError, match="exposure 0 of person 1 2 times, not 1"):
+        exposure_order(documents, counts=np.ones(3, int), exposures=1, seed=0)
+
+
+def test_people_who_appear_less_often_are_left_out_of_later_passes_and_other_placements_keep_their_order():
+    counts = np.array([1, 3, 2])
+    entity, exposure = np.array([1, 2, 0, 1, 2, 1]), np.array([0, 0, 0, 1, 1, 2])
+    documents = Documents(np.arange(6), np.arange(6), np.ones(6, int), entity, exposure, np.zeros(6, int))
+    order = exposure_order(documents, counts, 3, seed=1)
+    assert exposure[order].tolist() == [0, 0, 0, 1, 1, 2]
+    assert sorted(order.tolist()) == list(range(6))
+    assert exposure[exposure_order(documents, counts, 2, seed=1)].tolist() == [0, 0, 0, 1, 1]
+    assert exposure_order(documents, counts, 3, 1, "clustered").tolist() == list(range(6))

@@ -9,7 +9,7 @@ from train_probe.plan import plan_of
 from train_probe.train import run_plan
 
 
-@pytest.mark.parametrize("kind", ["compact", "people"])
+@pytest.mark.parametrize("kind", ["compact", "people", "biod"])
 def test_facts_of_synth_are_trained_on_and_scored(tmp_path, kind):
     inject = Inject(kind=kind, people=30, exposures=2)
     facts_corpus(tmp_path, inject)
@@ -28,4 +28,5 @@ def test_facts_of_synth_are_trained_on_and_scored(tmp_path, kind):
         assert result["people"] == 30
         # Untrained: worse than a guesser who knows the pools, far from anything stored.
         assert np.isfinite(result["value_bits"])
+        assert (result["diversity_bits"] != 0) == (kind == "biod")
         assert result["value_bits"] < 0.2 * result["max_value_bits_per_parameter"] * result["parameters"]
