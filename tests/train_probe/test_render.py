@@ -21,9 +21,11 @@ from synth.codes import RECORDS, biod_table, compact_table, reserved_words
 from synth.facts import Attribute, FactTable
 from synth.kinds import writer_of
 from synth.people import people_table
+from synth.relations import relations_table
 from synth.sentences import Sentences
 from synth.streams import below, stream
 from synth.streams import words as numpy_words
+from synth.tables import read_table
 from train_probe.render import BundleError, Renderer, order_of, scaled, words
 
 ROOT = Path(__file__).parents[2]
@@ -178,6 +180,21 @@ def test_tables_of_ones_own_are_those_of_the_writer(missing, subject, frozen):
     assert_equal(table, vocabulary, of(table, vocabulary), *pairs(table))
     if missing:
         assert written(table, vocabulary, [0], [0]) == [[]]
+
+
+def test_two_sorts_of_entities_are_told_each_in_its_sentences():
+    table = relations_table(300, held_out_templates=2)
+    vocabulary = text_vocabulary(table, 700)
+    assert_equal(table, vocabulary, of(table, vocabulary), *pairs(table))
+
+
+def test_a_file_of_facts_is_told_as_the_writer_tells_it(tmp_path):
+    lines = ["country,capital,continent,people", "Chad,N'Djamena,Africa,17", "Peru,Lima,South America,34", "Nauru,,,0"]
+    lines += [f"Land {number},Town {number},Nowhere,{number}" for number in range(40)]
+    (tmp_path / "facts.csv").write_text("\n".join(lines), encoding="utf-8")
+    table = read_table(tmp_path / "facts.csv").table(counts=np.full(43, 2), seed=2)
+    vocabulary = text_vocabulary(table, 400)
+    assert_equal(table, vocabulary, of(table, vocabulary), *pairs(table))
 
 
 def test_a_value_that_ends_in_a_mark_ends_its_sentence():
