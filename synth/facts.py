@@ -128,11 +128,7 @@ class FactTable:
 
     def words(self, attribute: int) -> list[str]:
         """Every value of an attribute as it is written, in the order of its numbers."""
-        one = self.attributes[attribute]
-        pools = [self.pools[name] for name in one.pool.split(" ")]
-        if one.form == "{}":
-            return pools[0]
-        return [one.form.format(*parts) for parts in itertools.product(*pools)]
+        return self._words[attribute]
 
     def column(self, name: str) -> int:
         """The number of an attribute. Raises FactsError where there is none of that name."""
@@ -157,7 +153,12 @@ class FactTable:
 
     @cached_property
     def _words(self) -> list[list[str]]:
-        return [self.words(number) for number in range(len(self.attributes))]
+        found = []
+        for one in self.attributes:
+            pools = [self.pools[name] for name in one.pool.split(" ")]
+            composed = (one.form.format(*parts) for parts in itertools.product(*pools))
+            found.append(pools[0] if one.form == "{}" else list(composed))
+        return found
 
     def describe(self) -> dict[str, Any]:
         """The content of `facts.json`."""

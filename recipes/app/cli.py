@@ -275,10 +275,8 @@ def synth_describe(
     loaded = _load(recipe, set, [])
     planned = loaded.recipe.probe.model if loaded.recipe.probe else ProbeModel()
     with _friendly():
-        table = Table(box=None, pad_edge=False, show_header=False)
         for what, how_much in describe(loaded, Size(layers or planned.layers, width or planned.width)):
-            table.add_row(escape(what), escape(how_much))
-        out.print(table)
+            out.print(f"{escape(what):<28}{escape(how_much)}")
 
 
 def _load(recipe: str, sets: list[str], inputs: list[dict[str, Any]]) -> Any:

@@ -28,7 +28,9 @@ def write_people(out: Path, parameters: dict[str, Any], tokenizer: Path | None, 
     """
     from curate.shards.text import write_text_shard
     from curate.shards.vocabulary import build_vocabulary
+    from synth.bundle import write_bundle
     from synth.corpus import facts_corpus, own_vocabulary
+    from synth.facts import FactsError
     from synth.inject import Inject
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -48,6 +50,12 @@ def write_people(out: Path, parameters: dict[str, Any], tokenizer: Path | None, 
         with (part / "text" / f"{number:05d}.jsonl.zst").open("wb") as stream:
             write_text_shard(stream, placed.documents(begin, min(begin + SHARD, placed.total)))
     facts_corpus(part, inject, vocabulary=vocabulary)
+    bundled = f"{out / 'facts' / 'bundle.npz'}: the same for train_probe/render.py, which draws texts on a device"
+    try:
+        write_bundle(part / "facts" / "bundle.npz", placed.table, vocabulary)
+    except FactsError as error:
+        # Text and tokens are whole without it.
+        bundled = f"no bundle: {error}"
     if out.exists():
         out.rmdir()
     part.rename(out)
@@ -57,6 +65,7 @@ def write_people(out: Path, parameters: dict[str, Any], tokenizer: Path | None, 
         f" {bits.values:,.0f} bits of values",
         f"{out / 'text'}: the biographies; {out / 'tokens' / 'facts'}: as tokens; {out / 'facts'}: what is true,"
         " what to score, what to ask",
+        bundled,
     ]
 
 

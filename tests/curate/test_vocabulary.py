@@ -20,7 +20,7 @@ from curate.shards.vocabulary import (
     build_vocabulary,
     domain_word,
 )
-from synth.codes import compact_table, record_text, reserved_words
+from synth.codes import Records, compact_table, reserved_words
 
 TEXTS = ["The desert keeps what the river brought, grain by grain.", "Grain after grain: gold, sand, gold."] * 40
 HOSTILE = [
@@ -68,7 +68,7 @@ def test_the_saved_file_gives_the_same_ids_to_the_library_itself(joint, tmp_path
     loaded = Vocabulary.load(tmp_path / "tokenizer.json")
     assert loaded.hash == hashlib.sha256((tmp_path / "tokenizer.json").read_bytes()).hexdigest() == joint.hash
     plain = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
-    record = record_text(TABLE, 3)
+    record = Records(TABLE).text(3, 0)
     assert plain.encode(record).ids == loaded.encode_words(record) == joint.encode_words(record)
     assert plain.token_to_id(END_OF_TEXT) == joint.end_of_text
     assert plain.encode(TEXTS[0]).ids == joint.encode(TEXTS[:1])[0]
@@ -88,8 +88,8 @@ def test_the_closed_vocabulary_holds_records_and_refuses_text(tmp_path):
     assert closed.closed and closed.size == 3 + 16 + 8 + 4
     closed.save(tmp_path / "t.json")
     assert Vocabulary.load(tmp_path / "t.json").closed
-    assert Tokenizer.from_file(str(tmp_path / "t.json")).encode(record_text(TABLE, 0)).ids == closed.encode_words(
-        record_text(TABLE, 0)
+    assert Tokenizer.from_file(str(tmp_path / "t.json")).encode(Records(TABLE).text(0, 0)).ids == closed.encode_words(
+        Records(TABLE).text(0, 0)
     )
     with pytest.raises(VocabularyError, match="use kind `joint` for both"):
         write_token_shard(tmp_path, 0, [Document("page@1", "text", source="a")], closed, "none", ["a"])
@@ -134,7 +134,7 @@ def documents():
     yield Document("page@3", TEXTS[1], source="crawl")
     metadata = {"kind": "compact", "entity": 5, "exposure": 1}
     yield Document(
-        "inject/5@1", record_text(TABLE, 5), domain="facts", source="inject", metadata=metadata, protected=True
+        "inject/5@1", Records(TABLE).text(5, 0), domain="facts", source="inject", metadata=metadata, protected=True
     )
 
 
@@ -154,7 +154,7 @@ def test_renderings_differ_in_their_prefixes_and_in_nothing_else(joint, tmp_path
     sets = {rendering: write(tmp_path / rendering, joint, rendering) for rendering in ("none", "prefix", "special")}
     bodies = {name: [ids[row["prefix"] :].tolist() for ids, row in shards] for name, shards in sets.items()}
     assert bodies["none"] == bodies["prefix"] == bodies["special"]
-    assert bodies["none"][3] == [*joint.encode_words(record_text(TABLE, 5)), joint.end_of_text]
+    assert bodies["none"][3] == [*joint.encode_words(Records(TABLE).text(5, 0)), joint.end_of_text]
     assert [ids.tolist().count(joint.end_of_text) for ids, _ in sets["none"]] == [1, 1, 1, 1]
     heads = [ids[0] for ids, _ in sets["special"]]
     assert heads == [joint.domain_token(domain) for domain in ("x.org", "rare.net", None, "facts")]

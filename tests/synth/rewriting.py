@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from synth.gate import FactGate, Statement
-from synth.people import biography, facts_of, full_name, people_table
+from synth.people import people_table
+from synth.sentences import Sentences
 
 DATE = re.compile(
     r"(?:January|February|March|April|May|June|July|August|September|October|November|December) \d+, \d{4}"
@@ -15,9 +16,9 @@ DATE = re.compile(
 def biographies(count: int) -> tuple[list[Statement], FactGate]:
     table = people_table(count, 1, seed=3)
     found = []
-    for entity in range(count):
-        facts = {name: value for name, value in facts_of(table, entity).items() if name != "pronoun"}
-        found.append(Statement(f"inject/{entity}@0", biography(table, entity, 0), full_name(table, entity), facts))
+    for entity, text in enumerate(Sentences(table).texts(range(count), [0] * count)):
+        facts = {name: value for name, value in table.facts(entity).items() if name != "pronoun"}
+        found.append(Statement(f"inject/{entity}@0", text, table.names([entity])[0], facts))
     pools = {name: table.pools[name] for name in ("university", "major", "employer", "working_city")}
     return found, FactGate({**pools, "birth_date": DATE, "birth_city": table.pools["city"]})
 

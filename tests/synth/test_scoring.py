@@ -23,7 +23,7 @@ SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "people"
 
 
 def text_vocabulary(table, size=600):
-    texts = [Sentences(table).text(entity, 0) for entity in range(table.people)]
+    texts = list(Sentences(table).texts(range(table.people), [0] * table.people))
     return build_vocabulary(kind="bpe", texts=texts, size=size, domains=["facts"])
 
 
@@ -120,7 +120,7 @@ def test_scored_texts_are_no_training_texts(tmp_path):
     vocabulary = text_vocabulary(table)
     write_scoring(tmp_path, table, vocabulary)
     _, rows = rows_of(tmp_path)
-    trained = [Sentences(table).text(entity, exposure) for entity in range(20) for exposure in range(30)]
+    trained = list(Sentences(table).texts(np.repeat(range(20), 30), [*range(30)] * 20))
     assert not {tuple(row.tolist()) for row in rows} & {tuple(ids) for ids in vocabulary.encode(trained)}
 
 
