@@ -26,7 +26,8 @@ from synth.sentences import Sentences
 from synth.streams import below, stream
 from synth.streams import words as numpy_words
 from synth.tables import read_table
-from train_probe.render import BundleError, Renderer, order_of, scaled, words
+from train_probe.render import BundleError, Renderer
+from train_probe.streams import order_of, scaled, words
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data" / "people"
@@ -336,6 +337,8 @@ def test_a_bundle_that_cannot_be_read_is_named(tmp_path):
         Renderer(path)
     with pytest.raises(BundleError, match="`meta` is missing"):
         Renderer({"tokens": np.zeros(3)})
+    with pytest.raises(BundleError, match="it lacks marks, value_3"):
+        Renderer({name: one for name, one in bundle.arrays.items() if name not in ("marks", "value_3")})
     newer = bundle.arrays | {"meta": np.array(json.dumps(bundle.meta | {"format": 2}))}
     with pytest.raises(BundleError, match="has format 2; this version of goldsand reads format 1"):
         Renderer(newer)
