@@ -77,3 +77,28 @@ def test_the_commands_run_and_leave_what_the_page_says(folder):
     assert marked == set(names) - {"currency_name"}
     assert len(np.load(facts / "scoring-held-out-entities.npz")["row_ends"]) == 4 * 12
     assert all((facts / f"questions.{half}.jsonl").stat().st_size > 10_000 for half in ("train", "test"))
+
+
+def test_every_country_can_be_scored_in_tokens_of_gpt2(folder, tmp_path):
+    from gpt2 import gpt2_tokenizer
+
+    from curate.shards.vocabulary import build_vocabulary
+    from synth.scoring import write_scoring
+    from synth.tables import read_table
+
+    tokenizer = gpt2_tokenizer()
+    tokenizer.save(str(tmp_path / "gpt2.json"))
+    vocabulary = build_vocabulary(kind="file", file=tmp_path / "gpt2.json", domains=["facts"])
+    table = read_table(folder / "countries.csv", templates=folder / "templates.yaml").table()
+    write_scoring(tmp_path, table, vocabulary)
+    scoring = np.load(tmp_path / "scoring.npz")
+    ids = np.split(scoring["tokens"], scoring["row_ends"].astype(int)[:-1])
+    longer = 0
+    for row, attribute, start, end in scoring["spans"].tolist():
+        entity = int(scoring["row_entity"][row])
+        value = table.names([entity])[0] if attribute < 0 else table.facts(entity)[table.attributes[attribute].name]
+        said = [tokenizer.decode(ids[row][start:last].tolist()).strip() for last in (end, end - 1)]
+        # The value alone, or with one token more where its tokens begin another value's.
+        assert value in said
+        longer += said[0] != value
+    assert 0 < longer < 0.1 * len(scoring["spans"])

@@ -459,3 +459,15 @@ def test_a_recipe_names_its_table_from_its_own_folder_and_a_mistake_has_its_line
     write(tmp_path, WIDE + "France,Lyon,Europe,EUR,Euro,\n")
     with pytest.raises(RecipeError, match=r"own\.yaml:4: .*facts\.csv, line 8: 'France' has capital 'Lyon' here"):
         load(str(tmp_path / "own.yaml"))
+
+
+def test_frozen_text_scores_a_value_for_itself_where_what_determines_it_is_not_there(tmp_path):
+    text = "name,code,currency\n" + "".join(f"E{n},{'' if n < 4 else f'c{n % 5}'},m{n}\n" for n in range(20))
+    templates = write(tmp_path, "determined_by: {currency: code}", "t.yaml")
+    table = read_table(write(tmp_path, text), templates=templates).table(frozen=True)
+    writer = Sentences(table)
+    for entity in range(20):
+        said, spans = writer.scored(entity, 0)
+        first = said.index("currency") < said.index("code") if "code" in said else False
+        # In front of its code a currency tells of both, and is scored as the code's.
+        assert [one.attribute for one in spans] == [NAME, *([1] if entity < 4 else [0, 0] if first else [0, 1])]
