@@ -1,13 +1,11 @@
 """Texts drawn from a bundle of facts, on the device: token for token what `synth` writes and a tokenizer encodes.
 
-Every draw is a word of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014) at a counter that follows from entity and exposure,
-on signed 64-bit integers, which wrap around as unsigned ones do; the starts of the streams are SHA-256, found once on
-the host. The layout of `bundle.npz` is told in `synth/bundle.py`, which writes it.
+Every draw is a word of a named stream at a counter that follows from entity and exposure (`train_probe/streams.py`).
+The layout of `bundle.npz` is told in `synth/bundle.py`, which writes it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import zipfile
@@ -19,13 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from train_probe.streams import Streams, order_of, scaled, words
+
 FORMAT = 1
 """The bundles that this code reads."""
-
-_ROUNDS = 8  # of the network that draws names, as in synth/streams.py
-
-
-_STREAMS_KEPT = 1 << 20  # exposures whose streams are kept on the device; others are found anew each time
 
 
 class BundleError(ValueError):
@@ -73,7 +68,7 @@ class Renderer:
         self._starts = self._put(np.concatenate([starts, first + np.arange(vocabulary)]).astype(np.int32))
         self._lengths = self._put(np.concatenate([ends - starts, np.ones(vocabulary)]).astype(np.int32))
         self._longest = int((ends - starts).max())
-        self._streams = _Streams(meta["seed"], self.device)
+        self._streams = Streams(meta["seed"], self.device)
         self._told = self._put(np.array(meta["told"], np.int64))
         self._follows = {
             number: self._put(arrays[f"follows_{number}"].astype(np.int64))
@@ -307,89 +302,6 @@ class _Records:
         return torch.cat([found[:, : owner._parts], told.flatten(1)], 1)
 
 
-class _Streams:
-    """The starts of named streams: SHA-256 of seed and name, those of texts kept on the device."""
-
-    def __init__(self, seed: int, device: torch.device) -> None:
-        self._seed, self._device = seed, device
-        self._texts = torch.zeros(0, dtype=torch.int64, device=device)
-        self._low = 0
-
-    def start(self, name: str) -> int:
-        """The start of a stream, as a signed number of the same 64 bits."""
-        return int.from_bytes(hashlib.sha256(f"{self._seed}/{name}".encode()).digest()[:8], "little", signed=True)
-
-    def texts(self, exposures: Tensor) -> Tensor:
-        """The start of each exposure's stream; negative ones are those of scored texts."""
-        if not len(exposures):
-            return exposures
-        low, high = torch.stack(exposures.aminmax()).tolist()
-        first, last = min(self._low, low), max(self._low + len(self._texts), high + 1)
-        if last - first > _STREAMS_KEPT:
-            kinds, which = exposures.unique(return_inverse=True)
-            return torch.tensor([self._text(one) for one in kinds.tolist()], device=self._device)[which]
-        if last - first > len(self._texts):
-            # Some more than asked, so that a training seldom comes back to the host.
-            last += min(last - first, 4096)
-            self._texts = torch.tensor([self._text(one) for one in range(first, last)], device=self._device)
-            self._low = first
-        return self._texts[exposures - self._low]
-
-    def _text(self, exposure: int) -> int:
-        return self.start(f"text/{exposure}" if exposure >= 0 else f"score/{-1 - exposure}")
-
-    def distinct(self, name: str, numbers: Tensor, size: int) -> Tensor:
-        """Members `numbers` of a stream's own order of range(size): `distinct` of synth/streams.py."""
-        start = self.start(name)
-        low_size = max(1, math.isqrt(size - 1) + 1)
-        high_size = -(-size // low_size)
-        found = _feistel(start, numbers, high_size, low_size)
-        while True:
-            outside = found >= size
-            if not bool(outside.any()):
-                return found
-            found = torch.where(outside, _feistel(start, found, high_size, low_size), found)
-
-
-def words(start: Tensor | int, counters: Tensor) -> Tensor:
-    """Words of SplitMix64 at `counters`, as int64 of the same 64 bits."""
-    z = start + (counters + 1) * -0x61C8864680B583EB
-    z = (z ^ _shifted(z, 30)) * -0x40A7B892E31B1A47
-    z = (z ^ _shifted(z, 27)) * -0x6B2FB644ECCEEE15
-    return z ^ _shifted(z, 31)
-
-
-def scaled(drawn: Tensor, limit: Tensor | int) -> Tensor:
-    """Random words as integers in [0, limit), limit at most 2^19."""
-    return (_shifted(drawn, 20) * limit) >> 44
-
-
-def order_of(drawn: Tensor) -> Tensor:
-    """The stable order of each row's words as unsigned numbers, int64 of the same shape."""
-    return torch.argsort(drawn ^ -(1 << 63), dim=1, stable=True)
-
-
-def _shifted(z: Tensor, bits: int) -> Tensor:
-    """A logical shift to the right: the sign does not come along."""
-    return (z >> bits) & ((1 << (64 - bits)) - 1)
-
-
-def _feistel(start: int, numbers: Tensor, high_size: int, low_size: int) -> Tensor:
-    high, low = numbers // low_size, numbers % low_size
-    for number in range(_ROUNDS):
-        if number % 2:
-            low = (low + _remainder(words(start, high * _ROUNDS + number), low_size)) % low_size
-        else:
-            high = (high + _remainder(words(start, low * _ROUNDS + number), high_size)) % high_size
-    return high * low_size + low
-
-
-def _remainder(drawn: Tensor, size: int) -> Tensor:
-    """Words modulo `size` as unsigned numbers; `size` is at most 2^32."""
-    half = _shifted(drawn, 1) % size
-    return (2 * half + (drawn & 1)) % size
-
-
 def _read(bundle: Path | str | Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
     if isinstance(bundle, Mapping):
         return bundle
@@ -409,4 +321,10 @@ def _meta(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
         raise BundleError("the bundle does not say what it is of: its `meta` is missing or no JSON") from None
     if meta.get("format") != FORMAT:
         raise BundleError(f"the bundle has format {meta.get('format')}; this version of goldsand reads format {FORMAT}")
+    needed = {"tokens", "piece_ends", "exposure_counts", "name_base", "value_base"}
+    needed |= {f"name_{part}" for part in range(len(meta["name_sizes"]))}
+    needed |= {f"value_{number}" for number in range(len(meta["attributes"]))}
+    told = ("marks",) if meta["layout"] == "records" else ("subject_base", "closed", "closed_begin", "templates")
+    if missing := sorted(needed.union(told) - set(arrays)):
+        raise BundleError(f"the bundle is not whole: it lacks {', '.join(missing)}")
     return meta
