@@ -276,7 +276,7 @@ def synth_describe(
     planned = loaded.recipe.probe.model if loaded.recipe.probe else ProbeModel()
     with _friendly():
         for what, how_much in describe(loaded, Size(layers or planned.layers, width or planned.width)):
-            out.print(f"{escape(what):<28}{escape(how_much)}")
+            out.print(f"{escape(what):<30}{escape(how_much)}")
 
 
 def _load(recipe: str, sets: list[str], inputs: list[dict[str, Any]]) -> Any:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from synth.people import MONTHS, biography, facts_of, full_name, people_table
+from synth.people import MONTHS, people_table
 from synth.rewrite import FactGate, RewriteError, Statement, TransformersModel, rewrite_file, styles
+from synth.sentences import Sentences
 
 
 def main() -> None:
@@ -31,9 +32,9 @@ def main() -> None:
     options = parser.parse_args()
     table = people_table(options.people, 1, seed=3)
     statements = []
-    for entity in range(options.people):
-        facts = {name: value for name, value in facts_of(table, entity).items() if name != "pronoun"}
-        statements.append(Statement(f"{entity}", biography(table, entity, 0), full_name(table, entity), facts))
+    for entity, text in enumerate(Sentences(table).texts(range(options.people), [0] * options.people)):
+        facts = {name: value for name, value in table.facts(entity).items() if name != "pronoun"}
+        statements.append(Statement(f"{entity}", text, table.names([entity])[0], facts))
     pools = {name: table.pools[name] for name in ("university", "major", "employer", "working_city")}
     dates = re.compile(rf"(?:{'|'.join(MONTHS)}) \d+, \d{{4}}")
     gate = FactGate({**pools, "birth_city": table.pools["city"], "birth_date": dates})
