@@ -162,7 +162,10 @@ def _token_span(
     """The tokens [first, last) that cover a span and nothing else but the space in front, and the one after it where
     the value begins another."""
     value = text[span.start : span.end]
-    inside = [place for place, (left, right) in enumerate(offsets) if right > span.start and left < span.end]
+    # Whether a space is a token of its own, or part of which longer one, tells of the value behind it: it is scored.
+    front = span.start - 1 if any(left == span.start - 1 for left, _ in offsets) else span.start
+    front = front if text[front] == " " else span.start
+    inside = [place for place, (left, right) in enumerate(offsets) if right > front and left < span.end]
     sound = inside and not text[min(offsets[inside[0]][0], span.start) : span.start].strip()
     if not sound or offsets[inside[-1]][1] > span.end:
         what = "name" if span.attribute == NAME else table.attributes[span.attribute].name
@@ -170,7 +173,6 @@ def _token_span(
             f"entity {entity} ({table.names([entity])[0]}), {what}: {value!r} begins or ends inside a token; take a "
             "tokenizer that splits at spaces and punctuation, or other pools or templates"
         )
-    # A space that is a token of its own belongs to what stands before it.
     last_word = value.rpartition(" ")[2] if span.attribute == NAME and len(table.name_parts) > 1 else value
     more = (span.attribute, last_word) in begun
     return inside[0], min(len(ids), inside[-1] + 1 + more)

@@ -21,6 +21,7 @@ from rich.table import Table
 from curate.run.store import Place, place_of
 from recipes.app.load import RecipeError, load
 from recipes.app.schema import ProbeModel
+from recipes.app.tables import purity_lines
 
 app = typer.Typer(
     add_completion=False,
@@ -343,6 +344,8 @@ def _print_summary(summary: dict[str, Any], folder: Place) -> None:
         )
     for name, tokens in summary["tokens"].items():
         out.print(f"tokens/{escape(name)}: {tokens:,} tokens")
+    for line in purity_lines(folder):
+        out.print(escape(line))
     found = summary["units"]["found_done"]
     out.print(
         f"{summary['seconds']:.1f} s, {summary['pages_per_second']:.1f} documents/s, {summary['workers']} workers,"

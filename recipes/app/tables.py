@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -15,6 +16,7 @@ from curate.run.engine import all_cores
 
 if TYPE_CHECKING:
     from curate.run.corpus import CorpusRun
+    from curate.run.store import Place
     from recipes.app.plan import Estimate, Group
 
 
@@ -39,6 +41,21 @@ def print_results(console: Console, results: Sequence[dict[str, Any]]) -> None:
             f"failed: {escape(row['error'])}" if row.get("error") else f"{bits:.4f}",
         )
     console.print(table)
+
+
+def purity_lines(folder: Place) -> list[str]:
+    """For each token set with facts: how pure the domains are that carry them."""
+    path = folder / "facts" / "purity.json"
+    if not path.is_file():
+        return []
+    lines = []
+    for name, domains in orjson.loads(path.read_bytes()).items():
+        told = ", ".join(f"{one['domain'] or 'no domain'} {one['purity']:.1%}" for one in domains[:3])
+        more = f" and {len(domains) - 3} more" if len(domains) > 3 else ""
+        oracle = "; a domain of facts alone is an oracle" if any(one["purity"] == 1 for one in domains) else ""
+        if domains:
+            lines.append(f"tokens/{name}: facts are so much of their domains: {told}{more}{oracle}")
+    return lines
 
 
 def print_plan(console: Console, job: CorpusRun, groups: Sequence[Group], cost: Estimate | None) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -144,8 +146,8 @@ def test_a_value_that_begins_another_is_scored_with_the_token_after_it(tmp_path)
         for row, attribute, start, end in scoring["spans"].tolist()
         if attribute == 1
     }
-    assert "Whitehead" in said and said & {"White.", "White "}
-    assert said <= {"Whitehead", "White.", "White "}
+    assert " Whitehead" in said and said & {" White.", " White "}
+    assert said <= {" Whitehead", " White.", " White "}
 
 
 def test_a_value_that_ends_inside_a_token_is_an_error_that_names_it(tmp_path):
@@ -188,3 +190,58 @@ def test_a_corpus_of_people_alone_trains_its_own_vocabulary_and_is_the_same_twic
     shards = TokenShards.open(tmp_path / "one" / "tokens" / "facts")
     scoring, _ = rows_of(tmp_path / "one" / "facts")
     assert scoring["used_vocabulary"] == shards.used().sum() + 1
+
+
+def guess(rows, scoring, vocabulary, pools):
+    """The loss in nats, of each span, of a guesser who knows the pools, draws each value uniformly and says it token by
+    token: the probability of a token is the share of the values that go on so among those that are still open."""
+    tries = {}
+    for attribute, pool in pools.items():
+        coded = [tuple(ids) for ids in vocabulary.encode([f" {value}" for value in pool])]
+        counts = Counter(ids[:length] for ids in coded for length in range(len(ids) + 1))
+        ends = Counter(coded)
+        tries[attribute] = counts, ends
+    found = []
+    for row, attribute, start, end in scoring["spans"].tolist():
+        if attribute not in tries:
+            continue
+        counts, ends = tries[attribute]
+        said, nats = (), 0.0
+        for token in rows[row][start:end].tolist():
+            if (*said, token) in counts:
+                nats -= math.log(counts[(*said, token)] / counts[said])
+            else:  # the token behind a value that begins another: all that end here go on with it
+                nats -= math.log(ends[said] / counts[said])
+            said = (*said, token)
+        found.append((attribute, nats))
+    return found
+
+
+@pytest.mark.parametrize("size", [256, 300, 1000])
+@pytest.mark.parametrize("pools", [None, SHARED])
+def test_however_values_are_split_into_tokens_a_uniform_guesser_pays_exactly_their_bits(tmp_path, size, pools):
+    if pools is not None and not pools.is_dir():
+        pytest.skip("the published pools are not beside the repository")
+    table = people_table(80, pools=pools, seed=1)
+    vocabulary = text_vocabulary(table, size)
+    write_scoring(tmp_path, table, vocabulary, draws=1)
+    scoring, rows = rows_of(tmp_path)
+    chosen = {table.column(name): table.words(table.column(name)) for name in ("birth_city", "university", "employer")}
+    losses = guess(rows, scoring, vocabulary, chosen)
+    assert len(losses) == 3 * 80
+    for attribute, nats in losses:
+        assert nats / math.log(2) == pytest.approx(table.attributes[attribute].bits, abs=1e-9)
+
+
+def test_words_of_the_vocabulary_that_no_fact_uses_change_no_span(tmp_path):
+    table = people_table(20, seed=1)
+    texts = list(Sentences(table).texts(range(20), [0] * 20))
+    found = []
+    for name, more in (("one", []), ("two", [f"example{number}.org" for number in range(200)])):
+        vocabulary = build_vocabulary(kind="bpe", texts=texts, size=600, domains=["facts", *more])
+        (tmp_path / name).mkdir()
+        write_scoring(tmp_path / name, table, vocabulary, used=500)
+        found.append(rows_of(tmp_path / name)[0])
+    for name in ("tokens", "row_ends", "row_entity", "spans", "used_vocabulary"):
+        assert np.array_equal(found[0][name], found[1][name]), name
+    assert found[1]["vocabulary"] == found[0]["vocabulary"] + 200
