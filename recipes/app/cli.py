@@ -263,6 +263,23 @@ def synth_people(
             out.print(escape(line))
 
 
+@synth.command("rewrite")
+def synth_rewrite(
+    folder: Annotated[Path, typer.Argument(help="a finished run with facts, or people as written here", metavar="DIR")],
+    model: Annotated[str, typer.Option(help="a causal model of transformers: a folder, a .gguf file or a hub id")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="a folder; what is there is gone on with")],
+    style: Annotated[list[str], typer.Option(help="all styles unless said")] = [],  # noqa: B006
+    people: Annotated[int | None, typer.Option(min=1, help="only the first so many")] = None,
+    tokens: Annotated[int, typer.Option(min=1, help="of a rewrite at most")] = 200,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0: the likeliest words")] = 0.7,
+) -> None:
+    """Have a language model rewrite facts (bioR), and keep what states every one of them."""
+    from recipes.app.synth import rewrite_facts
+
+    with _friendly():
+        out.print(escape(rewrite_facts(folder, model, output, style, people, tokens, temperature)))
+
+
 @synth.command("describe")
 def synth_describe(
     recipe: RecipeName,

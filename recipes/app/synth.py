@@ -69,6 +69,28 @@ def write_people(out: Path, parameters: dict[str, Any], tokenizer: Path | None, 
     ]
 
 
+def rewrite_facts(
+    folder: Path, model: str, out: Path, styles: list[str], most: int | None, tokens: int, temperature: float
+) -> str:
+    """Rewrite the facts of a run, or of `goldsand synth people`, into `out/rewrites.jsonl`, and what the gate accepted
+    into `out/text/`; returns the report. A second call goes on where the first one ended."""
+    from curate.shards.text import write_text_shard
+    from synth.facts import FactTable
+    from synth.retold import gate_of, retold, statements
+    from synth.rewrite import TransformersModel, read_rewrites, rewrite_file
+    from synth.rewrite import styles as all_styles
+
+    table = FactTable.load(folder / "facts")
+    told = list(statements(table, most))
+    (out / "text").mkdir(parents=True, exist_ok=True)
+    runtime = TransformersModel(model, max_new_tokens=tokens, temperature=temperature)
+    path = out / "rewrites.jsonl"
+    report = rewrite_file(told, path, runtime, styles or list(all_styles()), gate=gate_of(table))
+    with (out / "text" / "00000.jsonl.zst").open("wb") as stream:
+        write_text_shard(stream, retold(table, read_rewrites(path)))
+    return str(report)
+
+
 @dataclass(frozen=True)
 class Size:
     """A GPT2-RoPE of `layers` layers and width d."""

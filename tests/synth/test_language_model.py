@@ -240,3 +240,21 @@ def test_a_real_model_has_rewrites_accepted_and_rejected(tmp_path, runtime):
         if "text" in line:
             one = true[line["id"]]
             assert line["text"] != one.text and all(value in line["text"] for value in (one.name, *one.facts.values()))
+
+
+def test_the_command_rewrites_facts_accounts_for_all_and_goes_on(tiny, tmp_path):
+    from typer.testing import CliRunner
+
+    from recipes.app.cli import app
+    from synth.people import people_table
+
+    people_table(5, 2, seed=3).save(tmp_path / "run" / "facts")
+    words = ["synth", "rewrite", str(tmp_path / "run"), "--model", str(tiny), "-o", str(tmp_path / "out")]
+    options = ["--tokens", "12", "--style", "news", "--style", "diary", "--people", "4"]
+    for _ in range(2):
+        result = CliRunner().invoke(app, [*words, *options])
+        assert result.exit_code == 0, result.output
+        assert "8 rewrites" in result.output
+        assert len(list(read_rewrites(tmp_path / "out" / "rewrites.jsonl"))) == 8
+    refused = CliRunner().invoke(app, [*words[:4], str(tmp_path / "no model"), *words[5:]])
+    assert refused.exit_code == 2 and "no model" in refused.output
