@@ -98,8 +98,8 @@ class Architecture:
 
 
 def layout(one: Architecture, vocabulary: int) -> list[tuple[str, tuple[int, ...]]]:
-    """Every parameter in its order: its name in the reference model, and its shape: matrices are [out, in], as torch has
-    them, those of experts [expert, out, in]."""
+    """Every parameter in its order: its name in the reference model, and its shape. Matrices are [out, in], as torch
+    has them, those of experts [expert, out, in]."""
     d, f, kv = one.width, one.inner, one.groups * one.head_width
     found: list[tuple[str, tuple[int, ...]]] = [("embedding.weight", (vocabulary, d))]
 
