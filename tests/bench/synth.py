@@ -5,8 +5,8 @@
 Biographies are bioS of our own pools, in a byte-level BPE of 4096 tokens trained on 4000 of them. Prints one JSON line:
 
 - `biographies_per_s`: text alone, one core, the best of five passes;
-- `tokens_per_s`: of the renderer on the CPU, in batches of 2048 texts, the best of `tokens_per_s_by_threads`; `device_tokens_per_s`
-  in batches of 65 536 where there is a CUDA device, else null;
+- `tokens_per_s`: of the renderer on the CPU, in batches of 2048 texts, the best of `tokens_per_s_by_threads`;
+- `device_tokens_per_s`: in batches of 65 536 where there is a CUDA device, else null;
 - `endless_tokens_per_s`: the same on one thread for people beyond the table, drawn as they come (endless junk);
 - `written_tokens_per_s`: the same biographies written and encoded, one core, for comparison;
 - `peak_memory_mb`: of a process of its own that draws the table and writes 20 000 texts of it;
