@@ -80,7 +80,8 @@ def _work(channel: Any, shared: _Shared, limit: int | None, parent: int) -> None
     while True:
         try:
             task = channel.recv()
-        except EOFError:
+        except (EOFError, OSError):
+            # The run has ended, on whichever side of the channel this is noticed.
             return
         if task is None:
             return
@@ -103,7 +104,10 @@ def _work(channel: Any, shared: _Shared, limit: int | None, parent: int) -> None
             fault = (f"{error!r}{where}", traceback.format_exc())
             answer = ("system", str(error)) if told else ("failed", fault)
         pulse.hold(None)
-        channel.send(answer)
+        try:
+            channel.send(answer)
+        except OSError:
+            return
 
 
 class _Shared:
