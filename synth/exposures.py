@@ -44,6 +44,8 @@ def exposure_counts(exposures: Exposures, people: int, held_out: int = 0) -> np.
         listed = np.array([exposures] if isinstance(exposures, int) else list(exposures))
         if not listed.size or listed.min() < 1:
             raise FactsError("`exposures` are at least 1: a number, or a list of numbers")
+        if len(listed) > people:
+            raise FactsError(f"`exposures` lists {len(listed)} counts for {people} people: some would hold for nobody")
         counts = np.resize(listed, people)
     if counts.max() >= 1 << 24:
         raise FactsError(f"`exposures` of {int(counts.max())} for one person are more than {(1 << 24) - 1}")

@@ -103,3 +103,8 @@ def test_distinct_numbers_look_like_independent_uniform_ones():
 def test_a_power_law_of_no_finite_number_is_refused(law: dict[str, float]) -> None:
     with pytest.raises(FactsError, match="power law wants"):
         exposure_counts(law, 30)
+
+
+def test_a_list_of_more_counts_than_people_is_refused() -> None:
+    with pytest.raises(FactsError, match="3 counts for 2 people"):
+        exposure_counts([1, 10, 100], 2)
