@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -34,7 +35,8 @@ def exposure_counts(exposures: Exposures, people: int, held_out: int = 0) -> np.
         if "power" not in exposures or "most" not in exposures:
             raise FactsError("a power law of `exposures` wants `power` and `most`, as in {power: 1.0, most: 1000}")
         power, most, least = (exposures.get(name, 1) for name in ("power", "most", "least"))
-        if not 1 <= least <= most or power < 0:
+        # Written so that what is no number is refused too, and what is infinite.
+        if not (1 <= least <= most < math.inf and 0 <= power < math.inf):
             raise FactsError(f"a power law wants power >= 0 and 1 <= least <= most, not {power}, {least}, {most}")
         ranks = np.arange(1, people + 1, dtype=np.float64)
         counts = np.maximum(least, np.rint(most * ranks**-power))
@@ -42,6 +44,8 @@ def exposure_counts(exposures: Exposures, people: int, held_out: int = 0) -> np.
         listed = np.array([exposures] if isinstance(exposures, int) else list(exposures))
         if not listed.size or listed.min() < 1:
             raise FactsError("`exposures` are at least 1: a number, or a list of numbers")
+        if len(listed) > people:
+            raise FactsError(f"`exposures` lists {len(listed)} counts for {people} people: some would hold for nobody")
         counts = np.resize(listed, people)
     if counts.max() >= 1 << 24:
         raise FactsError(f"`exposures` of {int(counts.max())} for one person are more than {(1 << 24) - 1}")

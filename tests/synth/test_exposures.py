@@ -97,3 +97,14 @@ def test_distinct_numbers_look_like_independent_uniform_ones():
     assert abs(np.corrcoef(drawn[:-1], drawn[1:])[0, 1]) < 0.01
     with pytest.raises(ValueError, match="must lie in"):
         distinct(1, np.array([5]), 5)
+
+
+@pytest.mark.parametrize("law", [{"power": float("nan"), "most": 5}, {"power": 1.0, "most": float("inf")}])
+def test_a_power_law_of_no_finite_number_is_refused(law: dict[str, float]) -> None:
+    with pytest.raises(FactsError, match="power law wants"):
+        exposure_counts(law, 30)
+
+
+def test_a_list_of_more_counts_than_people_is_refused() -> None:
+    with pytest.raises(FactsError, match="3 counts for 2 people"):
+        exposure_counts([1, 10, 100], 2)
