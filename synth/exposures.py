@@ -41,6 +41,8 @@ def exposure_counts(exposures: Exposures, people: int, held_out: int = 0) -> np.
         ranks = np.arange(1, people + 1, dtype=np.float64)
         counts = np.maximum(least, np.rint(most * ranks**-power))
     else:
+        if isinstance(exposures, bool):
+            raise FactsError("`exposures` is a number, a list of numbers or a power law, not true or false")
         listed = np.array([exposures] if isinstance(exposures, int) else list(exposures))
         if not listed.size or listed.min() < 1:
             raise FactsError("`exposures` are at least 1: a number, or a list of numbers")

@@ -55,6 +55,11 @@ class _Count(Round):
         counted = token_counter(self.tokenizer) if self.tokens else None
         domains: Counter[str] = Counter()
         for _, document in documents:
+            if document.protected and "entity" in document.metadata:
+                raise FactsError(
+                    f"{document.key} states facts of an earlier run, whose entities have the numbers of these: leave"
+                    " the step `inject` out, or read that input with `format: jsonl`, as text like any other"
+                )
             count += 1
             if counted is not None:
                 tokens += counted(document.text)

@@ -160,7 +160,7 @@ class Sentences:
         return names if self.table.subject is None else [self.table.subject] * len(names)
 
     def scored(self, entity: int, number: int, held_out: bool = False) -> tuple[str, list[Span]]:
-        """A text never used for training (or the one there is, where it is frozen), and its spans: the name, each
+        """A text drawn apart from training's (or the one there is, where it is frozen), and its spans: the name, each
         value, the first subject that is an attribute.
 
         What is determined by another value stands after it, which would otherwise be given away. `held_out` draws from

@@ -149,6 +149,33 @@ def check_openings(told: Telling) -> None:
                 )
 
 
+def check_likeness(told: Telling, pools: Mapping[str, Sequence[str]], source: str) -> None:
+    """Refuse two values that would be written alike, and, of values that begin another, templates that tell them apart
+    by their endings only: the token after such a value is scored with it. Raises FactsError with the values."""
+    for name, pool in pools.items():
+        there = set(pool)
+        # A sentence's full stop is left out behind a value that has one.
+        if alike := next((value for value in pool if value.endswith(".") and value[:-1] in there), None):
+            raise FactsError(
+                f"{source}: {name} has the values {alike!r} and {alike[:-1]!r}, which read the same at the end of a"
+                " sentence: make them one, or write them otherwise"
+            )
+        ordered = sorted(there)
+        begun = next(((one, two) for one, two in itertools.pairwise(ordered) if two.startswith(one)), None)
+        if begun is None:
+            continue
+        endings: dict[tuple[str, str], str] = {}
+        for line in told.sentences.get(name, ()):
+            one = Template.parse(line.text)
+            first = endings.setdefault((one.lead, one.before), one.after)
+            if first != one.after:
+                raise FactsError(
+                    f"{line}: {line.text!r} begins like another template and ends otherwise; {name} has {begun[0]!r}"
+                    f" and {begun[1]!r}, of which one begins the other, so what follows the value is scored with it:"
+                    " begin the template otherwise, or end it alike"
+                )
+
+
 def check_edges(told: Telling, words: Mapping[str, Iterable[str]], names: Iterable[str]) -> None:
     """Refuse a template that would put a value or name into one token with its neighbours: letters, digits or marks
     that touch their own kind. Raises FactsError with the place."""

@@ -22,7 +22,7 @@ from synth.sentences import Sentences
 from synth.streams import permutation, stream
 from synth.table_facts import LONG, read_stated
 from synth.table_rows import read_rows
-from synth.table_templates import Telling, add_defaults, check_edges, check_openings, read_telling
+from synth.table_templates import Telling, add_defaults, check_edges, check_likeness, check_openings, read_telling
 
 ENTITY = "entity"
 """The pool of the entities' names; no attribute may be called so."""
@@ -247,6 +247,7 @@ def read_table(
     notes += add_defaults(telling, list(pools))
     check_openings(telling)
     check_edges(telling, pools, listed)
+    check_likeness(telling, pools, str(path))
     return OwnTable(str(path), listed, pools, values, telling, entropy, tuple(notes))
 
 

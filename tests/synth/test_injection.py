@@ -202,6 +202,9 @@ def test_what_was_injected_stays_protected_when_text_shards_are_read_again(tmp_p
         assert [getattr(one, name) for one in after] == [getattr(one, name) for one in before]
     told = [(one.metadata["entity"], one.metadata["exposure"]) for one in after if one.protected]
     assert told == [(one.metadata["entity"], one.metadata["exposure"]) for one in before if one.protected]
+    # A second injection would count them among its own entities.
+    with pytest.raises(FactsError, match=r"again/.*@\d+ states facts of an earlier run"):
+        run(Inject(kind="people", people=20, exposures=3), [after])
     # No rule reads them: pages of two words fall, biographies do not.
     kept = [one for one in GopherQuality(min_words=500).apply(after) if isinstance(one, Document)]
     assert kept == [one for one in after if one.protected] and len(kept) == 60

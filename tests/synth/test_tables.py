@@ -471,3 +471,18 @@ def test_frozen_text_scores_a_value_for_itself_where_what_determines_it_is_not_t
         first = said.index("currency") < said.index("code") if "code" in said else False
         # In front of its code a currency tells of both, and is scored as the code's.
         assert [one.attribute for one in spans] == [NAME, *([1] if entity < 4 else [0, 0] if first else [0, 1])]
+
+
+def test_values_and_templates_that_cannot_be_told_apart_are_refused(tmp_path):
+    path = write(tmp_path, "name,firm\nA,Foo Inc.\nB,Foo Inc\nC,Bar\n")
+    with pytest.raises(FactsError, match=r"firm has the values 'Foo Inc\.' and 'Foo Inc', which read the same"):
+        read_table(path)
+    path = write(tmp_path, "name,land\nA,Niger\nB,Nigeria\nC,Chad\n")
+    lines = '["{entity} is in {value}.", "{entity} is in {value}, they say."]'
+    templates = write(tmp_path, f"sentences:\n  land: {lines}\n", "t.yaml")
+    with pytest.raises(
+        FactsError, match=r"t\.yaml.*begins like another template and ends otherwise.*'Niger' and 'Nigeria'"
+    ):
+        read_table(path, templates=templates)
+    path = write(tmp_path, "name,land\nA,Niger\nB,Mali\nC,Chad\n")
+    assert len(read_table(path, templates=templates).table()) == 3
