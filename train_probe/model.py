@@ -193,7 +193,8 @@ class Transformer(nn.Module):
         self, architecture: Architecture, vocabulary: int, context: int, seed: int, balance: float = 0.0
     ) -> None:
         super().__init__()
-        self.architecture, self.vocabulary, self.balance = architecture, vocabulary, balance
+        self.architecture, self.balance = architecture, balance
+        self.vocabulary, self.context = vocabulary, context
         self.embedding = nn.Embedding(vocabulary, architecture.width)
         rotary = Rotary(architecture, context)
         self.blocks = nn.ModuleList(Block(architecture, rotary) for _ in range(architecture.layers))
