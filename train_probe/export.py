@@ -18,6 +18,7 @@ import json
 import math
 import shutil
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -308,9 +309,11 @@ def load_hf(path_or_id: Path | str, dtype: torch.dtype = torch.float32) -> HubMo
     except ImportError:
         raise ExportError("this needs the package transformers: pip install 'goldsand[hub]'") from None
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            str(path_or_id), use_safetensors=True, trust_remote_code=False, torch_dtype=dtype
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Initializing zero-element tensors")  # an MLP of inner width 0
+            model = AutoModelForCausalLM.from_pretrained(
+                str(path_or_id), use_safetensors=True, trust_remote_code=False, torch_dtype=dtype
+            )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ExportError(f"{path_or_id} cannot be loaded as a causal language model: {error}") from error
     return HubModel(model.eval())

@@ -29,10 +29,11 @@ class Losses:
 def score(model: nn.Module, facts: Facts, begin: Ids) -> Losses:
     """Score every row of the facts behind one token, `begin` [rows] (the end of text, or the tag of its domain).
 
-    The model gives logits [rows, length, V] of token ids [rows, length], and need not be one of ours; it is put out of
-    training. A span's loss is the sum over its tokens; where a person has several rows (other templates), the mean over
-    them.
+    The model gives logits [rows, length, V] of token ids [rows, length], and need not be one of ours; it is not in
+    training meanwhile. A span's loss is the sum over its tokens; where a person has several rows (other templates), the
+    mean over them.
     """
+    training = model.training
     model.eval()
     device = next(model.parameters()).device
     nats = np.zeros(len(facts.spans))
@@ -57,6 +58,7 @@ def score(model: nn.Module, facts: Facts, begin: Ids) -> Losses:
             row, _, start, end = facts.spans[span]
             line = line_of[int(row)]
             nats[span] = through[line, end] - through[line, start]
+    model.train(training)
     return mean_losses(facts, nats)
 
 

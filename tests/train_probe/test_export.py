@@ -12,12 +12,12 @@ from probe_world import END_OF_TEXT, TAG, World
 from train_probe import export as module
 from train_probe.architecture import architecture
 from train_probe.export import ExportError, HubModel, export, load_hf, main, score_hf, target
-from train_probe.facts import read_facts
+from train_probe.facts import read_facts, read_inputs
 from train_probe.model import Transformer
 from train_probe.plan import plan_of
-from train_probe.run import fit
+from train_probe.run import fit, model_of
 from train_probe.score import score
-from train_probe.train import read_inputs
+from train_probe.stream import Stream
 
 transformers = pytest.importorskip("transformers")
 
@@ -49,6 +49,7 @@ def built(name, changes, vocabulary=50, context=16, seed=1):
     return model
 
 
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 @pytest.mark.parametrize(("name", "changes", "kind"), KINDS)
 def test_logits_stay_through_export_and_import(name, changes, kind, tmp_path):
     model = built(name, changes)
@@ -119,18 +120,15 @@ def test_the_tokenizer_comes_along(tmp_path):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    return World(tmp_path_factory.mktemp("world"), people=20, exposures=100)
+    return World(tmp_path_factory.mktemp("world"), people=20, exposures=60)
 
 
 @pytest.fixture(scope="module")
 def trained(world):
     """A model of ours that has learnt the world's facts."""
-    from train_probe.run import model_of
-    from train_probe.stream import Stream
-
     plan = plan_of(
         world.plan(
-            [{"arm": "a", "exposures": 100}],
+            [{"arm": "a", "exposures": 60}],
             model={"layers": 1, "heads": 2, "width": 16},
             training={"learning_rate": 1e-2, "batch": 4},
         )
@@ -138,7 +136,10 @@ def trained(world):
     inputs = read_inputs(plan)
     stream = Stream(inputs.facts, inputs.documents, None, plan.training, plan.runs[0])
     model = model_of(plan, plan.runs[0], inputs.facts, stream.longest)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     fit(model, stream, plan, plan.runs[0])
+    torch.set_num_threads(threads)
     return model
 
 
@@ -213,3 +214,47 @@ def test_the_command_line_prints_what_a_model_knows(world, trained, tmp_path, ca
     assert "cannot be loaded as a causal language model" in capsys.readouterr().err
     assert main([str(tmp_path / "model"), str(tmp_path)]) == 2
     assert "facts.json is missing" in capsys.readouterr().err
+
+
+def test_facts_written_with_the_tokenizer_of_another_model_score_it(tmp_path):
+    """A tokenizer without our end of text, and a model that knows its tokens alone: it guesses, so its losses are those
+    of a uniform guess over its vocabulary at every token of a span."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    from curate.shards.vocabulary import build_vocabulary
+    from synth.corpus import facts_corpus
+    from synth.inject import Inject
+
+    theirs = Tokenizer(models.BPE())
+    theirs.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    theirs.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    theirs.train_from_iterator([], trainers.BpeTrainer(special_tokens=["<s>"], initial_alphabet=alphabet))
+    theirs.save(str(tmp_path / "tokenizer.json"))
+    size = theirs.get_vocab_size()
+    inject = Inject(kind="people", people=10, exposures=2)
+    vocabulary = build_vocabulary(kind="file", file=tmp_path / "tokenizer.json", domains=[inject.domain])
+    facts_corpus(tmp_path / "corpus", inject, vocabulary=vocabulary)
+    facts = read_facts(tmp_path / "corpus" / "facts")
+    assert facts.end_of_text >= size
+    torch.manual_seed(0)
+    config = transformers.LlamaConfig(
+        vocab_size=size,
+        hidden_size=8,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        bos_token_id=theirs.token_to_id("<s>"),
+    )
+    transformers.LlamaForCausalLM(config).save_pretrained(tmp_path / "model")
+    got = score_hf(load_hf(tmp_path / "model"), facts)
+    assert got["begin"] == theirs.token_to_id("<s>")
+    spans = facts.spans[facts.spans[:, 1] >= 0]
+    tokens = (spans[:, 3] - spans[:, 2]).sum() / len(facts.rows)
+    assert got["value_nats"] == pytest.approx(tokens * torch.tensor(size).log().item(), rel=0.01)
+    assert got["value_bits"] < 0
+    assert got["all_parameters"] == sum(one.numel() for one in load_hf(tmp_path / "model").parameters())
+    # Rows of tokens that no text of the corpus holds are no parameters, in the embedding and in the head.
+    assert got["all_parameters"] - got["parameters"] == 2 * 8 * (size - facts.used_vocabulary) > 0
+    with pytest.raises(ExportError, match="name one that it was taught"):
+        score_hf(load_hf(tmp_path / "model"), facts, tagged=True)
