@@ -54,7 +54,6 @@ def built(name, changes, vocabulary=50, context=16, seed=1):
 def test_logits_stay_through_export_and_import(name, changes, kind, tmp_path):
     model = built(name, changes)
     assert export(model, tmp_path) == kind
-    assert model.training
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
     loaded = transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
     assert loaded.config.model_type == kind
@@ -68,6 +67,13 @@ def test_logits_stay_through_export_and_import(name, changes, kind, tmp_path):
         assert sum(parameter.numel() for parameter in loaded.parameters()) == model.architecture.parameters(50)
     if kind == "gpt_neox" and model.architecture.bias and model.architecture.inner:
         assert HubModel(loaded).parameters_used(45) == model.architecture.parameters(45)
+
+
+def test_weights_keep_their_type(tmp_path):
+    export(built("mistral", {}).bfloat16(), tmp_path)
+    loaded = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, torch_dtype="auto")
+    assert loaded.dtype == torch.bfloat16
+    assert load_hf(tmp_path).model.dtype == torch.float32
 
 
 @pytest.mark.parametrize(
