@@ -1,57 +1,37 @@
-"""GPT2-RoPE, the architecture of the knowledge-capacity papers, as one readable model.
+"""The readable reference of every architecture that the probe trains: one transformer, its choices as named fields.
 
-Pre-LN blocks with bias, GELU, a head tied to the token embedding, and rotary positions on a quarter of each head
-(Allen-Zhu & Li, arXiv 2404.05405; rotary as in GPT-NeoX). In the paper d = 64 h; here d is a field of its own, so that
-smaller models than one paper head exist.
+Pre-norm blocks of attention with rotary positions and of an MLP: plain, gated, none, or a mixture of experts. With the
+fields of `architecture("gpt2", ...)` this is the GPT2-RoPE of Allen-Zhu & Li (arXiv 2404.05405; rotary as in GPT-NeoX).
+In the paper d = 64 h; here d is a field of its own, so that smaller models than one paper head exist.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from train_probe.capacity import gpt2_parameters
+from train_probe.architecture import Architecture, layout
 
-ROTARY_BASE = 10_000.0
-ROTARY_SHARE = 4  # one quarter of each head is rotated
 INITIAL_DEVIATION = 0.02
 
-
-@dataclass(frozen=True)
-class Shape:
-    """Layers l, heads h, width d and rows of the embedding V of a GPT2-RoPE."""
-
-    layers: int
-    heads: int
-    width: int
-    vocabulary: int
-
-    @property
-    def name(self) -> str:
-        """The paper's name of the architecture, `GPT2-l-h`, with the width where it is not 64 h."""
-        narrow = "" if self.width == 64 * self.heads else f"-d{self.width}"
-        return f"GPT2-{self.layers}-{self.heads}{narrow}"
-
-    def parameters(self, vocabulary: int | None = None) -> int:
-        """P = l (12 d^2 + 13 d) + 2 d + V d: tied head once, V rows for the tokens that occur (2404.05405)."""
-        rows = self.vocabulary if vocabulary is None else vocabulary
-        return gpt2_parameters(self.layers, self.width, rows)
+ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {"gelu": F.gelu, "silu": F.silu}
 
 
 class Rotary(nn.Module):
-    """Rotates the first quarter (at least two) of each head's dimensions by an angle that grows with the position."""
+    """Rotates the first `architecture.rotated` of each head's dimensions by an angle that grows with the position."""
 
     cosine: Tensor
     sine: Tensor
 
-    def __init__(self, head: int, context: int) -> None:
+    def __init__(self, architecture: Architecture, context: int) -> None:
         super().__init__()
-        self.dimensions = max(2, head // ROTARY_SHARE // 2 * 2)
-        frequency = ROTARY_BASE ** (-torch.arange(0, self.dimensions, 2).double() / self.dimensions)
+        self.dimensions = architecture.rotated
+        frequency = architecture.rotary_base ** (-torch.arange(0, self.dimensions, 2).double() / self.dimensions)
         angle = torch.arange(context).double()[:, None] * frequency
         self.register_buffer("cosine", torch.cat([angle.cos(), angle.cos()], 1).float(), persistent=False)
         self.register_buffer("sine", torch.cat([-angle.sin(), angle.sin()], 1).float(), persistent=False)
@@ -64,71 +44,176 @@ class Rotary(nn.Module):
         return torch.cat([turned, kept], -1)
 
 
-class Block(nn.Module):
-    """Attention, then an MLP of inner width 4 d, each behind a layer norm and added to the residual stream."""
+class ExpertLinear(nn.Module):
+    """One linear layer for each expert: [expert, token, in] -> [expert, token, out]."""
 
-    def __init__(self, shape: Shape, rotary: Rotary) -> None:
+    def __init__(self, experts: int, into: int, out: int, bias: bool) -> None:
         super().__init__()
-        d = shape.width
-        self.heads = shape.heads
-        self.rotary = rotary
-        self.attention_norm = nn.LayerNorm(d)
-        self.qkv = nn.Linear(d, 3 * d)
-        self.project = nn.Linear(d, d)
-        self.mlp_norm = nn.LayerNorm(d)
-        self.widen = nn.Linear(d, 4 * d)
-        self.narrow = nn.Linear(4 * d, d)
+        self.weight = nn.Parameter(torch.empty(experts, out, into))
+        self.bias = nn.Parameter(torch.empty(experts, out)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
+        product = x @ self.weight.mT
+        return product if self.bias is None else product + self.bias[:, None]
+
+
+class Mlp(nn.Module):
+    """narrow(activation(widen x)), or with a gate narrow(activation(gate x) * widen x); experts side by side."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        d, f, experts, bias = architecture.width, architecture.inner, architecture.experts, architecture.bias
+
+        def linear(into: int, out: int) -> nn.Module:
+            return ExpertLinear(experts, into, out, bias) if experts else nn.Linear(into, out, bias)
+
+        self.activation = ACTIVATION[architecture.activation]
+        self.widen = linear(d, f)
+        self.gate = linear(d, f) if architecture.gated else None
+        self.narrow = linear(f, d)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.gate is None:
+            return self.narrow(self.activation(self.widen(x)))
+        return self.narrow(self.activation(self.gate(x)) * self.widen(x))
+
+
+def routed(logits: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
+    """The experts [token, k] that each token meets, most probable first, and their weights [token, k], from the
+    router's `logits` [token, expert].
+
+    For k = 1 the weight is the expert's probability (Switch, Fedus et al., arXiv 2101.03961): renormalised it would be
+    1, and the router without a gradient. For k > 1 the weights of the chosen add up to 1 (Mixtral, arXiv 2401.04088).
+    """
+    weight, chosen = logits.softmax(1).topk(top_k, 1)
+    return chosen, weight if top_k == 1 else weight / weight.sum(1, keepdim=True)
+
+
+class Block(nn.Module):
+    """Attention, then an MLP (if there is one), each behind a norm and added to the residual stream."""
+
+    balance: Tensor
+    """Of experts: how unevenly the last batch met them, see `Transformer.loss`."""
+
+    def __init__(self, architecture: Architecture, rotary: Rotary) -> None:
+        super().__init__()
+        self.architecture, self.rotary = architecture, rotary
+        d, bias = architecture.width, architecture.bias
+        self.attention_norm = _norm(architecture)
+        self.qkv = nn.Linear(d, d + 2 * architecture.groups * architecture.head_width, bias)
+        self.project = nn.Linear(d, d, bias)
+        if architecture.inner:
+            self.mlp_norm = _norm(architecture)
+            if architecture.experts:
+                self.router = nn.Linear(d, architecture.experts, bias=False)
+            self.mlp = Mlp(architecture)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.project(self._attention(self.attention_norm(x)))
+        if not self.architecture.inner:
+            return x
+        normed = self.mlp_norm(x)
+        if not self.architecture.experts:
+            return x + self.mlp(normed)
+        return x + self._experts(normed.flatten(0, 1)).view_as(x)
+
+    def _attention(self, x: Tensor) -> Tensor:
+        """The heads' mixed values [row, position, d]. `qkv` holds all heads' queries, then keys, then values."""
         rows, length, d = x.shape
-        qkv = self.qkv(self.attention_norm(x)).view(rows, length, 3, self.heads, d // self.heads)
-        query_key = self.rotary(qkv[:, :, :2].permute(2, 0, 3, 1, 4))
-        value = qkv[:, :, 2].transpose(1, 2)
-        mixed = F.scaled_dot_product_attention(query_key[0], query_key[1], value, is_causal=True)
-        x = x + self.project(mixed.transpose(1, 2).reshape(rows, length, d))
-        return x + self.narrow(F.gelu(self.widen(self.mlp_norm(x))))
+        heads, groups = self.architecture.heads, self.architecture.groups
+        qkv = self.qkv(x).view(rows, length, heads + 2 * groups, self.architecture.head_width).transpose(1, 2)
+        turned, value = self.rotary(qkv[:, : heads + groups]), qkv[:, heads + groups :]
+        query, key = turned[:, :heads], turned[:, heads:]
+        if groups < heads:
+            # Head i reads keys and values i // (heads / groups).
+            key, value = (one.repeat_interleave(heads // groups, 1) for one in (key, value))
+        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        return mixed.transpose(1, 2).reshape(rows, length, d)
+
+    def _experts(self, x: Tensor) -> Tensor:
+        """What the experts add to each token; x is [token, d].
+
+        In training an expert takes `capacity_factor` times its even share of the batch's tokens, the first that come in
+        token order; to one over capacity it adds nothing, and the residual alone goes on. Out of training
+        (`model.eval()`) there is no limit: what a model knows must not depend on which rows are scored together.
+        """
+        one = self.architecture
+        logits = self.router(x)
+        chosen, weight = routed(logits, one.top_k)
+        expert = chosen.flatten()  # token after token, its k choices side by side
+        met = F.one_hot(expert, one.experts)
+        place = met.cumsum(0).gather(1, expert[:, None])[:, 0] - 1
+        counts = met.sum(0)
+        if self.training:
+            places = math.ceil(one.capacity_factor * one.top_k * len(x) / one.experts)
+            self.balance = (counts.to(x.dtype) / len(expert)) @ logits.softmax(1).mean(0) * one.experts
+        else:
+            places = int(counts.max())
+        # Every expert's places side by side, and one more for what no expert takes.
+        slot = torch.where(place < places, expert * places + place, one.experts * places)
+        taken = x.new_zeros(one.experts * places + 1, x.shape[1])
+        taken = taken.index_put((slot,), x.repeat_interleave(one.top_k, 0))
+        added = self.mlp(taken[:-1].view(one.experts, places, -1)).flatten(0, 1)
+        added = torch.cat([added, added.new_zeros(1, x.shape[1])])
+        return (added[slot].view(len(x), one.top_k, -1) * weight[..., None]).sum(1)
 
 
-class TiedLoss(torch.autograd.Function):
-    """Summed cross-entropy of hidden states against a tied embedding, with its gradients taken in the forward pass.
+class FusedLoss(torch.autograd.Function):
+    """Summed cross-entropy of hidden states [n, d] against a head [V, d], with its gradients taken in the forward pass.
 
-    At d = 32 the logits are most of what a step touches: turning them into their own gradient in place halves the step.
+    The head is the embedding where it is tied. At d = 32 the logits are most of what a step touches: turning them into
+    their own gradient in place halves the step.
     """
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, embedding: Tensor, targets: Tensor) -> Tensor:
-        gradient = torch.softmax(hidden @ embedding.T, 1)
+    def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
+        gradient = torch.softmax(hidden @ head.T, 1)
         index = targets[:, None]
         # Below the smallest float the reported loss stops at 87 nats a token; the gradient is exact all the same.
         loss = -gradient.gather(1, index).clamp_min(torch.finfo(gradient.dtype).tiny).log().sum()
         gradient.scatter_add_(1, index, gradient.new_full(index.shape, -1.0))
-        ctx.save_for_backward(gradient @ embedding, gradient.T @ hidden)
+        ctx.save_for_backward(gradient @ head, gradient.T @ hidden)
         return loss
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        hidden, embedding = ctx.saved_tensors
-        return hidden * gradients[0], embedding * gradients[0], None
+        hidden, head = ctx.saved_tensors
+        return hidden * gradients[0], head * gradients[0], None
 
 
-class GPT2RoPE(nn.Module):
-    """A GPT2-RoPE with N(0, 0.02) weights and zero biases drawn from `seed`, for rows of at most `context` tokens."""
+class Transformer(nn.Module):
+    """A model of an architecture over `vocabulary` tokens, for rows of at most `context` tokens.
 
-    def __init__(self, shape: Shape, context: int, seed: int) -> None:
+    Parameters are those of `layout(architecture, vocabulary)`, drawn in its order from `seed`: matrices N(0, 0.02),
+    biases zero, norms one. `balance` weighs the loss that keeps experts evenly used: 0, unlike Fedus et al. (arXiv
+    2101.03961, equation 4), who take 0.01; capacity is then all that spreads the tokens.
+    """
+
+    def __init__(
+        self, architecture: Architecture, vocabulary: int, context: int, seed: int, balance: float = 0.0
+    ) -> None:
         super().__init__()
-        self.shape = shape
-        self.embedding = nn.Embedding(shape.vocabulary, shape.width)
-        rotary = Rotary(shape.width // shape.heads, context)
-        self.blocks = nn.ModuleList(Block(shape, rotary) for _ in range(shape.layers))
-        self.norm = nn.LayerNorm(shape.width)
+        self.architecture, self.balance = architecture, balance
+        self.vocabulary, self.context = vocabulary, context
+        self.embedding = nn.Embedding(vocabulary, architecture.width)
+        rotary = Rotary(architecture, context)
+        self.blocks = nn.ModuleList(Block(architecture, rotary) for _ in range(architecture.layers))
+        self.norm = _norm(architecture)
+        if not architecture.tied:
+            self.head = nn.Linear(architecture.width, vocabulary, bias=False)
         generator = torch.Generator().manual_seed(seed)
         for name, parameter in self.named_parameters():
-            if parameter.ndim == 2:
-                nn.init.normal_(parameter, 0.0, INITIAL_DEVIATION, generator=generator)
-            elif name.endswith("bias"):
+            if name.endswith("bias"):
                 nn.init.zeros_(parameter)
-        count = sum(parameter.numel() for parameter in self.parameters())
-        assert count == shape.parameters(), f"{count} parameters where the formula says {shape.parameters()}"
+            elif parameter.ndim > 1:
+                nn.init.normal_(parameter, 0.0, INITIAL_DEVIATION, generator=generator)
+        found = [(name, tuple(parameter.shape)) for name, parameter in self.named_parameters()]
+        assert found == layout(architecture, vocabulary), "the model and the layout of its architecture differ"
+
+    @property
+    def head_weight(self) -> Tensor:
+        """The head's rows [V, d]: the embedding's where it is tied."""
+        return self.embedding.weight if self.architecture.tied else self.head.weight
 
     def hidden(self, tokens: Tensor) -> Tensor:
         """Final hidden states [rows, length, d] of token ids [rows, length]."""
@@ -139,9 +224,23 @@ class GPT2RoPE(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits [rows, length, V] of the token after each position."""
-        return self.hidden(tokens) @ self.embedding.weight.T
+        return self.hidden(tokens) @ self.head_weight.T
 
     def loss(self, rows: Tensor) -> Tensor:
-        """Summed loss in nats of every token of `rows` [rows, length] but the first of each row."""
-        hidden = self.hidden(rows[:, :-1])
-        return TiedLoss.apply(hidden.reshape(-1, self.shape.width), self.embedding.weight, rows[:, 1:].reshape(-1))
+        """Summed loss in nats of every token of `rows` [rows, length] but the first of each row.
+
+        With experts and `balance` above 0, plus that many times the sum over layers of E sum_e f_e p_e for each of
+        these tokens: f_e is the share of the tokens that go to expert e, p_e its mean probability; even use gives 1.
+        """
+        hidden, targets = self.hidden(rows[:, :-1]), rows[:, 1:].reshape(-1)
+        loss = FusedLoss.apply(hidden.reshape(-1, self.architecture.width), self.head_weight, targets)
+        if self.architecture.experts and self.balance and self.training:
+            uneven = torch.stack([block.balance for block in self.blocks]).sum()  # type: ignore[misc]
+            loss = loss + self.balance * len(targets) * uneven
+        return loss
+
+
+def _norm(architecture: Architecture) -> nn.Module:
+    if architecture.norm == "rms":
+        return nn.RMSNorm(architecture.width, architecture.norm_epsilon)
+    return nn.LayerNorm(architecture.width, architecture.norm_epsilon, bias=architecture.bias)

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from train_probe.architecture import Architecture, ArchitectureError, architecture
+
 JUNK_KINDS = ("none", "endless", "repetitive", "shards")
 
 T = TypeVar("T")
@@ -21,16 +23,54 @@ class PlanError(ValueError):
 
 @dataclass(frozen=True)
 class ModelPlan:
-    """The size of every model of the plan: layers, heads and width d of a GPT2-RoPE."""
+    """The model of every run: a published architecture by its name, its size, and what is to differ from it.
+
+    `architecture` is a name and each other field one field of `train_probe/architecture.py`; those left out are as
+    published.
+    """
 
     layers: int = 2
     heads: int = 2
     width: int = 32
+    architecture: str = "gpt2"
+    inner: int | None = None
+    kv_heads: int | None = None
+    norm: str | None = None
+    norm_epsilon: float | None = None
+    activation: str | None = None
+    gated: bool | None = None
+    bias: bool | None = None
+    tied: bool | None = None
+    rotary_share: float | None = None
+    rotary_base: float | None = None
+    experts: int | None = None
+    top_k: int | None = None
+    capacity_factor: float | None = None
 
     def check(self, where: str) -> None:
         _at_least(1, self, where, "layers", "heads", "width")
-        if self.width % self.heads or self.width // self.heads < 2:
-            raise PlanError(f"{where}: width {self.width} does not part into {self.heads} heads of at least 2")
+        try:
+            self.built()
+        except ArchitectureError as error:
+            raise PlanError(f"{where}: {error}") from error
+
+    def changes(self) -> dict[str, Any]:
+        """The fields that differ from the published architecture."""
+        own = ("layers", "heads", "width", "architecture")
+        given = {item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.name not in own}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def built(self) -> Architecture:
+        """The architecture with every field filled in. Raises ArchitectureError where the choices do not fit."""
+        return architecture(self.architecture, self.layers, self.heads, self.width, **self.changes())
+
+    @property
+    def name(self) -> str:
+        """`GPT2-l-h` as in the paper (`llama-l-h`, ...), with the width where it is not 64 h and what was changed."""
+        kind = "GPT2" if self.architecture == "gpt2" else self.architecture
+        narrow = "" if self.width == 64 * self.heads else f"-d{self.width}"
+        changes = "".join(f", {name} {json.dumps(value)}" for name, value in self.changes().items())
+        return f"{kind}-{self.layers}-{self.heads}{narrow}{changes}"
 
 
 @dataclass(frozen=True)
@@ -38,7 +78,8 @@ class TrainingPlan:
     """How every run trains: AdamW, warm-up, then a cosine down to 0.1 of the learning rate (2404.05405).
 
     `batch` is useful rows a step: records, or for people windows of `window` tokens; junk comes on top. `window` is
-    also the longest window of junk pages. `warmup` is a share of the steps.
+    also the longest window of junk pages. `warmup` is a share of the steps. `evaluate_bits` are the widths at which the
+    trained model is scored once more, rounded to so many bits (2 to 8) per output channel, embeddings included.
     """
 
     batch: int = 8
@@ -50,6 +91,7 @@ class TrainingPlan:
     beta2: float = 0.98
     epsilon: float = 1e-6
     window: int = 512
+    evaluate_bits: tuple[int, ...] = ()
 
     def check(self, where: str) -> None:
         _at_least(1, self, where, "batch")
@@ -61,6 +103,9 @@ class TrainingPlan:
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise PlanError(f"{where}.{name}: {getattr(self, name)} is not between 0 and 1")
+        for number, bits in enumerate(self.evaluate_bits):
+            if not 2 <= bits <= 8:
+                raise PlanError(f"{where}.evaluate_bits[{number}]: {bits} is not a width from 2 to 8 bits")
 
 
 @dataclass(frozen=True)
@@ -98,7 +143,7 @@ class RunPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """Facts, token shards, a model size and the runs. Folders are as a reader of the plan's file would resolve them."""
+    """Facts, token shards, a model and the runs. Folders are as a reader of the plan's file would resolve them."""
 
     facts: Path
     useful: Path

@@ -13,8 +13,9 @@ import torch
 from train_probe.capacity import Bits, biod_bits, compact_bits
 from train_probe.counter import stream_key
 from train_probe.facts import Facts, Ids, Inputs
-from train_probe.model import GPT2RoPE, Shape
+from train_probe.model import Transformer
 from train_probe.plan import Plan, RunPlan
+from train_probe.quantize import quantized
 from train_probe.score import Losses, score
 from train_probe.stream import Stream
 
@@ -38,14 +39,13 @@ def rate_share(step: int, steps: int, warmup: float) -> float:
     return FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def model_of(plan: Plan, run: RunPlan, facts: Facts, longest: int) -> GPT2RoPE:
-    """The untrained model of a run; its weights depend on the seed and on the size alone, so arms share them."""
-    shape = Shape(plan.model.layers, plan.model.heads, plan.model.width, facts.vocabulary)
+def model_of(plan: Plan, run: RunPlan, facts: Facts, longest: int) -> Transformer:
+    """The untrained model of a run; its weights depend on seed and architecture alone, so arms share them."""
     context = max([longest, *(1 + len(row) for row in facts.rows)])
-    return GPT2RoPE(shape, context, stream_key(run.seed, "weights") >> 1)
+    return Transformer(plan.model.built(), facts.vocabulary, context, stream_key(run.seed, "weights") >> 1)
 
 
-def fit(model: GPT2RoPE, stream: Stream, plan: Plan, run: RunPlan, progress: Progress | None = None) -> None:
+def fit(model: Transformer, stream: Stream, plan: Plan, run: RunPlan, progress: Progress | None = None) -> None:
     """Train on every batch of the stream: the loss is the mean over all predicted tokens of a batch, junk included.
 
     Raises Diverged as soon as a looked-at loss is not finite.
@@ -124,9 +124,9 @@ def train_run(
     bits = learned(facts, losses)
     most = learned(facts, Losses(math.log(facts.people), 0.0))
     clipped = bits.clipped()
-    parameters = model.shape.parameters(facts.used_vocabulary)
+    parameters = model.architecture.parameters(facts.used_vocabulary)
     return {
-        "architecture": model.shape.name,
+        "architecture": plan.model.name,
         "parameters": parameters,
         "people": facts.people,
         "junk_ratio": stream.junk_ratio,
@@ -144,6 +144,7 @@ def train_run(
             "bits_per_parameter": clipped.total / parameters,
             "value_bits_per_parameter": clipped.value / parameters,
         },
+        "quantized": _at_fewer_bits(plan, run, facts, model, parameters),
         "name_nats": losses.name,
         "value_nats": losses.value,
         "steps": stream.steps,
@@ -151,3 +152,22 @@ def train_run(
         "seconds": time.monotonic() - started,
         "device": str(device),
     }
+
+
+def _at_fewer_bits(
+    plan: Plan, run: RunPlan, facts: Facts, model: Transformer, parameters: int
+) -> dict[str, dict[str, float]]:
+    """What is left of the bits when the weights are rounded, by the plan's bit widths; the model is rounded in place
+    and given its weights back."""
+    found = {}
+    trained = {name: weight.clone() for name, weight in model.state_dict().items()}
+    for width in plan.training.evaluate_bits:
+        model.load_state_dict(quantized(trained, width))
+        bits = learned(facts, score(model, facts, facts.begins(run.tagged)))
+        found[str(width)] = {
+            "name_bits": bits.name,
+            "value_bits": bits.value,
+            "value_bits_per_parameter": bits.value / parameters,
+        }
+    model.load_state_dict(trained)
+    return found

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 
 from train_probe.facts import Facts, Ids
-from train_probe.model import GPT2RoPE
 
 _LOGITS = 1 << 23  # logits held at once
 
@@ -26,11 +26,15 @@ class Losses:
 
 
 @torch.no_grad()
-def score(model: GPT2RoPE, facts: Facts, begin: Ids) -> Losses:
+def score(model: nn.Module, facts: Facts, begin: Ids) -> Losses:
     """Score every row of the facts behind one token, `begin` [rows] (the end of text, or the tag of its domain).
 
-    A span's loss is the sum over its tokens; where a person has several rows (other templates), the mean over them.
+    The model gives logits [rows, length, V] of token ids [rows, length], and need not be one of ours; it is not in
+    training meanwhile. A span's loss is the sum over its tokens; where a person has several rows (other templates), the
+    mean over them.
     """
+    training = model.training
+    model.eval()
     device = next(model.parameters()).device
     nats = np.zeros(len(facts.spans))
     owner = facts.spans[:, 0]
@@ -54,6 +58,7 @@ def score(model: GPT2RoPE, facts: Facts, begin: Ids) -> Losses:
             row, _, start, end = facts.spans[span]
             line = line_of[int(row)]
             nats[span] = through[line, end] - through[line, start]
+    model.train(training)
     return mean_losses(facts, nats)
 
 

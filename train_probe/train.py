@@ -95,7 +95,7 @@ def run_name(plan: Plan, run: RunPlan, inputs: Inputs) -> str:
     training = dataclasses.asdict(plan.training)
     training.pop("learning_rate")
     shards = [inputs.fingerprints[""], inputs.fingerprints.get(run.junk_shards or "")]
-    content = [NUMERICS, described, training, dataclasses.asdict(plan.model), inputs.facts.sha256, shards]
+    content = [NUMERICS, described, training, dataclasses.asdict(plan.model.built()), inputs.facts.sha256, shards]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -8,9 +8,10 @@ import torch
 from probe_world import END_OF_TEXT, TAG, World
 from torch import nn
 
+from train_probe.architecture import architecture
 from train_probe.capacity import compact_bits
 from train_probe.facts import read_inputs
-from train_probe.model import GPT2RoPE, Shape
+from train_probe.model import Transformer
 from train_probe.plan import plan_of
 from train_probe.score import mean_losses, score
 
@@ -71,7 +72,7 @@ def test_a_memoriser_scores_all_there_is(world, facts):
 
 @pytest.mark.parametrize("begin", [END_OF_TEXT, TAG])
 def test_a_score_is_the_sum_of_the_log_probabilities_of_its_tokens(world, facts, begin):
-    model = GPT2RoPE(Shape(2, 2, 16, world.vocabulary), 12, seed=1)
+    model = Transformer(architecture("gpt2", 2, 2, 16), world.vocabulary, 12, seed=1)
     with torch.no_grad():
         model.embedding.weight.mul_(40)  # probabilities far from uniform
     name, value = 0.0, 0.0
@@ -105,7 +106,7 @@ def test_several_rows_of_a_person_are_averaged_and_attributes_summed(world, fact
 def test_rows_of_different_lengths_are_scored_as_if_alone(world, facts):
     from dataclasses import replace
 
-    model = GPT2RoPE(Shape(1, 1, 8, world.vocabulary), 12, seed=1)
+    model = Transformer(architecture("gpt2", 1, 1, 8), world.vocabulary, 12, seed=1)
     short = replace(
         facts,
         rows=tuple(row[: 3 + n % 3] for n, row in enumerate(facts.rows)),

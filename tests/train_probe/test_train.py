@@ -81,6 +81,39 @@ def test_a_small_model_learns_facts_that_it_sees_often(tmp_path):
     assert result["bits_per_parameter"] <= result["max_bits_per_parameter"]
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"architecture": "gpt2_no_mlp"},
+        {"architecture": "gpt2_gated"},
+        {"architecture": "llama"},
+        {"architecture": "mistral", "kv_heads": 1},
+        {"architecture": "moe", "experts": 4},
+        {"architecture": "moe", "experts": 4, "top_k": 2, "capacity_factor": 1.0},
+    ],
+)
+def test_every_architecture_learns(model, tmp_path):
+    world = World(tmp_path, people=12, exposures=150)
+    plan = world.plan(
+        [{"arm": "a", "exposures": 150}],
+        model={"layers": 2, "heads": 2, "width": 16} | model,
+        training={"batch": 4, "learning_rate": 1e-2},
+    )
+    (result,) = run_plan(plan_of(plan), tmp_path / "out")
+    assert result["value_bits_per_parameter"] > 0.8 * result["max_value_bits_per_parameter"]
+    assert result["architecture"].startswith(f"{model['architecture']}-2-2-d16")
+
+
+def test_the_run_is_that_of_the_resolved_architecture(world, tmp_path):
+    """Named or spelt out, the same model is trained once."""
+    (named,) = run_plan(plan_of(world.plan([ALONE])), tmp_path)
+    model = {"layers": 1, "heads": 2, "width": 8, "inner": 32, "tied": True}
+    (spelt,) = run_plan(plan_of(world.plan([ALONE], model=model)), tmp_path)
+    assert named == spelt
+    (other,) = run_plan(plan_of(world.plan([ALONE], model=model | {"tied": False})), tmp_path)
+    assert other["run"] != named["run"]
+
+
 def test_a_finished_run_is_not_trained_again(world, tmp_path):
     plan = world.plan([ALONE, JUNK])
     first = run_plan(plan_of(plan), tmp_path)
