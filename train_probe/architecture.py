@@ -12,6 +12,7 @@ from typing import Any
 
 NORMS = ("layer", "rms")
 ACTIVATIONS = ("gelu", "silu")
+PUBLISHED = ("gpt2", "gpt2_quarter", "gpt2_no_mlp", "gpt2_gated", "llama", "llama_plain", "mistral", "moe")
 
 
 class ArchitectureError(ValueError):

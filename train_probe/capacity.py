@@ -51,11 +51,6 @@ def bios_bits(people: int, name_nats: float, value_nats: float) -> Bits:
     return compact_bits(people, math.log2(BIOS_NAMES), math.log2(BIOS_VALUES), name_nats, value_nats)
 
 
-def gpt2_parameters(layers: int, width: int, vocabulary: int) -> int:
-    """P = l (12 d^2 + 13 d) + 2 d + V d: GPT2-RoPE, tied head once, V rows for the tokens that occur (2404.05405)."""
-    return layers * (12 * width**2 + 13 * width) + 2 * width + vocabulary * width
-
-
 def biod_bits(
     people: int,
     names: int,

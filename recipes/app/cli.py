@@ -288,12 +288,13 @@ def synth_describe(
     width: Annotated[int | None, typer.Option(min=8, help="of the model")] = None,
 ) -> None:
     """Say what a recipe's facts hold: bits, tokens, tokens per bit, FLOPs for a model, and whether it fits here."""
-    from recipes.app.synth import Size, describe
+    from recipes.app.synth import describe
 
     loaded = _load(recipe, set, [])
     planned = loaded.recipe.probe.model if loaded.recipe.probe else ProbeModel()
     with _friendly():
-        for what, how_much in describe(loaded, Size(layers or planned.layers, width or planned.width)):
+        model = planned.built(layers=layers or planned.layers, width=width or planned.width)
+        for what, how_much in describe(loaded, model):
             out.print(f"{escape(what):<30}{escape(how_much)}")
 
 

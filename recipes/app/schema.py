@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from curate.sources.address import refuse_credentials
 from curate.step import Step, step_class
+from train_probe.architecture import PUBLISHED, Architecture, architecture
 
 
 class Strict(BaseModel):
@@ -114,11 +115,33 @@ class Engine(Strict):
 
 
 class ProbeModel(Strict):
-    """The size of the GPT2-RoPE models that are trained."""
+    """The models that are trained: a published architecture, its size, and what is to differ from it."""
 
     layers: int = Field(2, ge=1, le=64)
     width: int = Field(32, ge=8, le=4096)
     heads: int = Field(2, ge=1, le=64)
+    architecture: str = Field("gpt2", description=f"one of {', '.join(PUBLISHED)}")
+    inner: int | None = Field(None, ge=0, description="inner width of the MLP; 0: no MLP")
+    kv_heads: int | None = Field(None, ge=1, description="heads of keys and values")
+    norm: Literal["layer", "rms"] | None = None
+    activation: Literal["gelu", "silu"] | None = None
+    gated: bool | None = Field(None, description="the MLP is multiplied by a second projection")
+    bias: bool | None = Field(None, description="linear layers, and layer norms, have biases")
+    tied: bool | None = Field(None, description="the head is the embedding")
+    rotary_share: float | None = Field(None, gt=0, le=1, description="share of each head that is rotated")
+    experts: int | None = Field(None, ge=0, description="the MLP is a mixture of so many")
+    top_k: int | None = Field(None, ge=1, description="experts that a token meets")
+    capacity_factor: float | None = Field(None, gt=0, description="of its even share that an expert takes")
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> ProbeModel:
+        self.built()
+        return self
+
+    def built(self, **changes: Any) -> Architecture:
+        """The architecture with every field filled in. Raises ArchitectureError where the choices do not fit."""
+        given = {name: value for name, value in (self.model_dump() | changes).items() if value is not None}
+        return architecture(given.pop("architecture"), **given)
 
 
 class Training(Strict):
@@ -129,6 +152,9 @@ class Training(Strict):
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the learning rate rises")
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0, description="largest gradient norm")
+    evaluate_bits: list[Annotated[int, Field(ge=2, le=8)]] = Field(
+        [], description="score the trained models once more, rounded to so many bits"
+    )
 
 
 class Arm(Strict):

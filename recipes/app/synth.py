@@ -6,13 +6,13 @@ import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from recipes.app.load import Loaded
 from recipes.app.schema import Tokenizer, build_step
 from recipes.app.tables import amount
+from train_probe.architecture import Architecture
 
 SAMPLED = 2000
 """Texts on which tokens are counted."""
@@ -91,21 +91,12 @@ def rewrite_facts(
     return str(report)
 
 
-@dataclass(frozen=True)
-class Size:
-    """A GPT2-RoPE of `layers` layers and width d."""
-
-    layers: int
-    width: int
-
-
-def describe(loaded: Loaded, size: Size) -> Iterator[tuple[str, str]]:
-    """What a recipe's facts hold, and what storing them costs a model of a size: (what, how much), line by line.
+def describe(loaded: Loaded, model: Architecture) -> Iterator[tuple[str, str]]:
+    """What a recipe's facts hold, and what storing them costs a model: (what, how much), line by line.
 
     Raises ValueError when the recipe has no facts.
     """
     from synth.inject import Inject
-    from train_probe.capacity import gpt2_parameters
 
     recipe = loaded.recipe
     inject = next((step for step in loaded.steps if isinstance(step, Inject)), None)
@@ -134,10 +125,10 @@ def describe(loaded: Loaded, size: Size) -> Iterator[tuple[str, str]]:
     yield "bits in all", f"{bits.maximal:,.0f}: names {bits.names:,.0f}, values {bits.values:,.0f}{diversity}"
     yield "tokens of one text", f"{tokens:.1f} ({how})"
     yield "tokens per bit", f"{tokens / (bits.name_pool + bits.value_pool):.2f} at one exposure"
-    parameters = gpt2_parameters(size.layers, size.width, vocabulary)
+    parameters = model.parameters(vocabulary)
     yield (
         "model",
-        f"{size.layers} layers, width {size.width}, {vocabulary:,} tokens: {parameters:,} parameters; load"
+        f"{model.layers} layers, width {model.width}, {vocabulary:,} tokens: {parameters:,} parameters; load"
         f" {bits.maximal / parameters:.2f} bits a parameter",
     )
     if total:
@@ -146,7 +137,7 @@ def describe(loaded: Loaded, size: Size) -> Iterator[tuple[str, str]]:
             "training on the facts alone",
             f"{tokens * total:,.0f} tokens, {flops:.2e} FLOPs (6 P a token)",
         )
-        yield from _fits(tokens * total, parameters, size, vocabulary)
+        yield from _fits(tokens * total, parameters, model, vocabulary)
 
 
 def _counted(placed: Any, tokenizer: Tokenizer, folder: Path) -> tuple[float, int, str]:
@@ -175,13 +166,13 @@ def _counted(placed: Any, tokenizer: Tokenizer, folder: Path) -> tuple[float, in
     return 1 + sum(map(len, ids)) / len(ids), used, how
 
 
-def _fits(tokens: float, parameters: int, size: Size, vocabulary: int) -> Iterator[tuple[str, str]]:
+def _fits(tokens: float, parameters: int, model: Architecture, vocabulary: int) -> Iterator[tuple[str, str]]:
     """Disk for the shards, memory for training, and whether this machine has both."""
     disk = int(tokens * (2 if vocabulary <= 1 << 16 else 4) + tokens * 4.5)
     free = shutil.disk_usage(Path.cwd()).free
     yield "disk", f"{amount(disk)} as text and tokens, of {amount(free)} free here: {_yes(disk < free)}"
     # Weights, gradients and two moments in float32; activations of a step of 8 windows of 512 tokens.
-    taken = 16 * parameters + 8 * 512 * 4 * (34 * size.layers * size.width + 3 * vocabulary)
+    taken = 16 * parameters + 8 * 512 * 4 * (34 * model.layers * model.width + 3 * vocabulary)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     yield (
         "memory",
