@@ -56,7 +56,11 @@ def harmless(text: str) -> str:
     return escape("".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text))
 
 
+_said: list[str] = []
+
+
 def fail(message: str, code: int = 2) -> NoReturn:
+    _said.append(message)
     err.print(f"[bold red]goldsand:[/] {harmless(message)}")
     raise typer.Exit(code)
 
@@ -391,13 +395,17 @@ def _judge_losses(summary: dict[str, Any], folder: Place, strict: bool) -> None:
 def main() -> None:
     try:
         app()
-    except KeyboardInterrupt:
-        err.print("[bold red]goldsand:[/] interrupted; the same command goes on from here")
-        sys.exit(130)
+    except SystemExit as end:
+        # What met a Ctrl-C outside a command's own work has said nothing yet.
+        if end.code == 130 and not _said:
+            raise KeyboardInterrupt from None
+        raise
     except OSError as error:
         err.print(f"[bold red]goldsand:[/] the output cannot be written: {error.strerror or error}")
         sys.exit(2)
 
 
 if __name__ == "__main__":
-    main()
+    from recipes.app.start import main as start
+
+    start()

@@ -237,3 +237,20 @@ def test_a_reader_who_leaves_changes_nothing_and_a_full_output_is_said(folder):
             result = subprocess.run(run, cwd=folder, env=environment, stdout=full, stderr=subprocess.PIPE, text=True)
         assert result.returncode == 2 and "cannot be written: No space left" in result.stderr
         assert "Traceback" not in result.stderr
+
+
+def test_ctrl_c_while_the_command_is_still_being_imported_is_one_line(folder):
+    code = (
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'rich':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from recipes.app.start import main\n"
+        "main()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
+    assert result.returncode == 130
+    assert result.stderr == "goldsand: interrupted; the same command goes on from here\n"
