@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from curate import Check, CorpusStep, Document, Drop, Edit, Record, Round, Rule, param
 from curate.step import partition_key
 
@@ -35,15 +37,13 @@ def spin() -> None:
 def grow() -> None:
     taken = bytearray()
     while True:
-        taken += bytes(10 << 20)
+        taken += bytes(50 << 20)
 
 
 def grow_arrays() -> None:
-    import numpy as np
-
     taken = []
     while True:
-        taken.append(np.ones(10 << 17))
+        taken.append(np.ones(10 << 19))
 
 
 def crash() -> None:

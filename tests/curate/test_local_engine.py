@@ -29,8 +29,8 @@ from curate.shards.text import read_text_shard
 ROOT = Path(__file__).parents[2]
 TOO_MUCH = "needed more than 500 MB of memory"
 ENDS = {
-    "HANG": "took longer than 2 s",
-    "SPIN": "took longer than 2 s",
+    "HANG": "took longer than 3 s",
+    "SPIN": "took longer than 3 s",
     "GROW": TOO_MUCH,
     "ARRAYS": TOO_MUCH,
     "TERABYTE": TOO_MUCH,
@@ -62,7 +62,7 @@ def kills_of(out: Path) -> list[dict]:
 
 
 def hostile(inputs: Path, out: Path, steps: list, **options) -> CorpusRun:
-    return corpus_run(inputs, out, steps, **{"document_timeout": 2.0, "memory": 500, **options})
+    return corpus_run(inputs, out, steps, **{"document_timeout": 3.0, "memory": 500, **options})
 
 
 @pytest.fixture(scope="module")
