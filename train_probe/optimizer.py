@@ -1,0 +1,92 @@
+"""AdamW over a stack of models: each slot with its own learning rate, schedule, decay, betas, clip and clock.
+
+torch's AdamW takes one learning rate for all that it holds, and one clip over all gradients would couple the models.
+The formulas are those of Loshchilov & Hutter, arXiv 1711.05101, in the order of `torch.optim.AdamW`; every parameter
+decays, as there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+FINAL_SHARE = 0.1  # the cosine ends at a tenth of the learning rate
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one slot is trained: for `steps` steps, a straight warm-up over its first `warmup` share of them, then a
+    cosine from `rate` to a tenth of it. Gradients longer than `clip` (2-norm over the slot) are shortened to it."""
+
+    rate: float
+    steps: int
+    warmup: float = 0.0
+    beta1: float = 0.9
+    beta2: float = 0.98
+    epsilon: float = 1e-6
+    decay: float = 0.0
+    clip: float = float("inf")
+
+
+_VECTORS = tuple(field.name for field in fields(Settings))
+
+
+class StackAdamW:
+    """AdamW for the rows of `master` [M, row]. A slot that was never set, or has done its steps, stands still.
+
+    What a schedule needs is a column of float64 on the device, one number a slot, so that a step asks nothing of the
+    host and no captured or compiled program changes with it.
+    """
+
+    def __init__(self, master: Tensor) -> None:
+        self.master = master
+        self.first, self.second = (torch.zeros_like(master, requires_grad=False) for _ in range(2))
+        # float64, for 1 - beta2^t of the first steps has few digits left in float32.
+        column = torch.zeros(len(master), 1, dtype=torch.float64, device=master.device)
+        self.done = column.clone()
+        self.columns = {name: column.clone() for name in _VECTORS}
+        self.rising = column.clone()
+
+    @torch.no_grad()
+    def set(self, slot: int, settings: Settings, done: int = 0) -> None:
+        """Begin a slot's training: empty moments, `done` steps on its clock."""
+        for name in _VECTORS:
+            self.columns[name][slot] = float(getattr(settings, name))
+        self.rising[slot] = round(settings.steps * settings.warmup)
+        self.done[slot] = done
+        self.first[slot] = 0
+        self.second[slot] = 0
+
+    def rates(self) -> Tensor:
+        """Learning rates [M, 1] of the next step: 0 for a slot that is done."""
+        column = self.columns
+        rising = (self.done + 1) / self.rising.clamp_min(1)
+        along = (self.done - self.rising) / (column["steps"] - self.rising).clamp_min(1)
+        cosine = FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + torch.cos(torch.pi * along))
+        share = torch.where(self.done < self.rising, rising, cosine)
+        return torch.where(self.done < column["steps"], column["rate"] * share, 0.0)
+
+    @torch.no_grad()
+    def step(self, gradient: Tensor) -> Tensor:
+        """Apply `gradient` [M, row], which is overwritten; returns each slot's gradient norm before the clip [M]."""
+        column, kind = self.columns, self.master.dtype
+        rate = self.rates()
+        self.done += self.done < column["steps"]
+        norm = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
+        short = (column["clip"] / (norm + 1e-6)).clamp_max(1.0).to(kind)
+        beta1, beta2 = column["beta1"], column["beta2"]
+        size = (rate / (1 - beta1**self.done)).to(kind)
+        spread = (1 - beta2**self.done).sqrt().to(kind)
+        self._update(gradient, short, size, spread, (1 - rate * column["decay"]).to(kind))
+        return norm[:, 0]
+
+    def _update(self, gradient: Tensor, short: Tensor, size: Tensor, spread: Tensor, keep: Tensor) -> None:
+        kind = self.master.dtype
+        beta1, beta2, epsilon = (self.columns[name].to(kind) for name in ("beta1", "beta2", "epsilon"))
+        gradient.mul_(short)
+        self.first.lerp_(gradient, 1 - beta1)
+        self.second.mul_(beta2).addcmul_(gradient * (1 - beta2), gradient)
+        below = self.second.sqrt().div_(spread).add_(epsilon)
+        self.master.mul_(keep).sub_(torch.div(self.first, below, out=below).mul_(size))
