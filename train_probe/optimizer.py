@@ -30,6 +30,9 @@ class Settings:
     clip: float = float("inf")
 
 
+NAMES = ("short", "fresh1", "beta2", "fresh2", "size", "spread", "epsilon", "keep")
+"""What `StackAdamW.coefficients` returns and `update` takes, in their order."""
+
 _VECTORS = tuple(field.name for field in fields(Settings))
 
 
@@ -48,6 +51,7 @@ class StackAdamW:
         self.done = column.clone()
         self.columns = {name: column.clone() for name in _VECTORS}
         self.rising = column.clone()
+        self.update = update
 
     @torch.no_grad()
     def set(self, slot: int, settings: Settings, done: int = 0) -> None:
@@ -71,22 +75,42 @@ class StackAdamW:
     @torch.no_grad()
     def step(self, gradient: Tensor) -> Tensor:
         """Apply `gradient` [M, row], which is overwritten; returns each slot's gradient norm before the clip [M]."""
-        column, kind = self.columns, self.master.dtype
-        rate = self.rates()
-        self.done += self.done < column["steps"]
         norm = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
-        short = (column["clip"] / (norm + 1e-6)).clamp_max(1.0).to(kind)
-        beta1, beta2 = column["beta1"], column["beta2"]
-        size = (rate / (1 - beta1**self.done)).to(kind)
-        spread = (1 - beta2**self.done).sqrt().to(kind)
-        self._update(gradient, short, size, spread, (1 - rate * column["decay"]).to(kind))
+        self.update(self.master, gradient, self.first, self.second, *self.coefficients(norm))
         return norm[:, 0]
 
-    def _update(self, gradient: Tensor, short: Tensor, size: Tensor, spread: Tensor, keep: Tensor) -> None:
-        kind = self.master.dtype
-        beta1, beta2, epsilon = (self.columns[name].to(kind) for name in ("beta1", "beta2", "epsilon"))
-        gradient.mul_(short)
-        self.first.lerp_(gradient, 1 - beta1)
-        self.second.mul_(beta2).addcmul_(gradient * (1 - beta2), gradient)
-        below = self.second.sqrt().div_(spread).add_(epsilon)
-        self.master.mul_(keep).sub_(torch.div(self.first, below, out=below).mul_(size))
+    @torch.no_grad()
+    def coefficients(self, norm: Tensor) -> list[Tensor]:
+        """What a slot's numbers are multiplied with in this step, each [M, 1], for gradients of norms [M, 1]; moves the
+        clocks on."""
+        column = self.columns
+        rate, beta1, beta2 = self.rates(), column["beta1"], column["beta2"]
+        self.done += self.done < column["steps"]
+        short = (column["clip"] / (norm + 1e-6)).clamp_max(1.0)
+        size = rate / (1 - beta1**self.done)
+        spread = (1 - beta2**self.done).sqrt()
+        keep = 1 - rate * column["decay"]
+        found = (short, 1 - beta1, beta2, 1 - beta2, size, spread, column["epsilon"], keep)
+        return list(torch.stack(found).to(self.master.dtype).unbind())
+
+
+def update(
+    master: Tensor,
+    gradient: Tensor,
+    first: Tensor,
+    second: Tensor,
+    short: Tensor,
+    fresh1: Tensor,
+    beta2: Tensor,
+    fresh2: Tensor,
+    size: Tensor,
+    spread: Tensor,
+    epsilon: Tensor,
+    keep: Tensor,
+) -> None:
+    """One AdamW step in place on tensors [M, row] with coefficients [M, 1]; compiled it is one pass."""
+    gradient.mul_(short)
+    first.lerp_(gradient, fresh1)
+    second.mul_(beta2).addcmul_(gradient * fresh2, gradient)
+    below = second.sqrt().div_(spread).add_(epsilon)
+    master.mul_(keep).sub_(torch.div(first, below, out=below).mul_(size))

@@ -103,9 +103,7 @@ class Stack:
         """Every parameter of all slots [M, *shape] by its name: views of the masters, or of one copy in `compute`."""
         flat = self.master if self.compute == self.dtype else self.master.to(self.compute)
         pieces = flat.split([*self.sizes, flat.shape[1] - self.parameters], 1)[:-1]
-        return {
-            name: piece.view(self.slots, *shape) for (name, shape), piece in zip(self.layout, pieces, strict=True)
-        }
+        return {name: piece.view(self.slots, *shape) for (name, shape), piece in zip(self.layout, pieces, strict=True)}
 
     def hidden(self, tokens: Tensor, weights: dict[str, Tensor] | None = None) -> Tensor:
         """Final hidden states [M, rows, length, d] of each slot's own token ids [M, rows, length]."""

@@ -61,7 +61,10 @@ def _piece(logits: Tensor, targets: Tensor, weight: Tensor | None) -> tuple[Tens
     gradient = torch.softmax(logits, 2, dtype=wide)
     # The most probable token has exp(0) / sum: the sum's logarithm without a second pass of exponentials.
     loss = (-gradient.amax(2, keepdim=True).log() - wanted)[..., 0]
-    gradient = gradient.scatter_add(2, index, gradient.new_full(index.shape, -1.0))
+    if torch.compiler.is_compiling():  # a part of the same pass, where a scatter would be a pass of its own
+        gradient = torch.where(torch.arange(logits.shape[2], device=logits.device) == index, gradient - 1, gradient)
+    else:
+        gradient.scatter_add_(2, index, gradient.new_full(index.shape, -1.0))
     if weight is not None:
         loss, gradient = loss * weight, gradient * weight[..., None]
     return loss.sum(1), gradient.to(logits.dtype)
