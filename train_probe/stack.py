@@ -1,7 +1,7 @@
 """Many models of one architecture as one program: M slots, each a model of its own, trained side by side.
 
-The weights of all slots are views of one buffer [M, P], a row a slot, in the order of `layout`: a checkpoint is a row, a
-refill is a copy, and the optimiser sees one tensor. Products are batched over slots; rows of all slots are the batch of
+The weights of all slots are views of one buffer [M, P], a row a slot, in the order of `layout`: a checkpoint is a row,
+a refill is a copy, and the optimiser sees one tensor. Products are batched over slots; rows of all slots are the batch of
 attention. Nothing is averaged over slots, so no slot can change another: what a slot computes is what
 `train_probe.model.Transformer` computes, which the tests hold it to.
 """
@@ -19,14 +19,15 @@ from train_probe.stack_loss import LOGITS, StackLoss
 
 INITIAL_DEVIATION = 0.02
 SHORT = 32
-"""Rows up to this length take plain attention on a CPU, where each head of each row costs the fused one a fixed time."""
+"""Rows up to this length take plain attention on a CPU: each head of each row costs the fused one a fixed time."""
 
 
 class Stack:
     """`slots` models of `architecture` over `vocabulary` tokens, for rows of at most `context` tokens.
 
-    `master` [M, row], in `dtype` on `device`, holds every slot's P parameters, and zeros that align the next row. With a
-    `compute` type (bfloat16 on CUDA) activations and products are of that type, masters and sums stay as they are.
+    `master` [M, row], in `dtype` on `device`, holds every slot's P parameters, and zeros that align the next row. With
+    a `compute` type (bfloat16 on CUDA) products are of that type; masters, the residual stream, norms and the loss are
+    not.
     Raises ArchitectureError for experts, which are not stacked.
     """
 
@@ -60,7 +61,7 @@ class Stack:
         angle = torch.arange(context).double()[:, None] * frequency
         # Rounded to float32 as in the reference, whatever the type of the weights.
         cosine, sine = (torch.cat(pair, 1).float() for pair in ([angle.cos()] * 2, [-angle.sin(), angle.sin()]))
-        self._cosine, self._sine = (one[:, None].to(self.device, self.compute) for one in (cosine, sine))
+        self._cosine, self._sine = (one[:, None].to(self.device, dtype) for one in (cosine, sine))
         self._first = torch.arange(slots, device=self.device)[:, None]
 
     # Slots
@@ -109,7 +110,7 @@ class Stack:
         """Final hidden states [M, rows, length, d] of each slot's own token ids [M, rows, length]."""
         slots, rows, length = tokens.shape
         w = self.weights() if weights is None else weights
-        x = w["embedding.weight"][self._first, tokens.reshape(slots, -1)]
+        x = w["embedding.weight"][self._first, tokens.reshape(slots, -1)].to(self.dtype)
         for number in range(self.architecture.layers):
             x = self._block(x, w, f"blocks.{number}", length)
         return self._norm(x, w, "norm").view(slots, rows, length, -1)
@@ -162,18 +163,20 @@ class Stack:
         one = self.architecture
         weight = w[f"{name}.weight"][:, None]
         if one.norm == "rms":
-            return F.rms_norm(x, (one.width,), eps=one.norm_epsilon) * weight
-        normed = F.layer_norm(x, (one.width,), eps=one.norm_epsilon)
-        return torch.addcmul(w[f"{name}.bias"][:, None], normed, weight) if one.bias else normed * weight
+            normed = F.rms_norm(x, (one.width,), eps=one.norm_epsilon) * weight
+        else:
+            normed = F.layer_norm(x, (one.width,), eps=one.norm_epsilon)
+            normed = torch.addcmul(w[f"{name}.bias"][:, None], normed, weight) if one.bias else normed * weight
+        return normed.to(self.compute)
 
     def _attention(self, x: Tensor, w: dict[str, Tensor], block: str, length: int) -> Tensor:
-        """The heads' mixed values [M, n, d]. Rows of all slots are one batch; `qkv` holds queries, keys, then values."""
+        """The heads' mixed values [M, n, d]; rows of all slots are one batch. `qkv` is queries, keys, then values."""
         one = self.architecture
         qkv = self._linear(x, w, f"{block}.qkv").view(-1, length, one.heads + 2 * one.groups, one.head_width)
         both = qkv[:, :, : one.heads + one.groups]
         turned, kept = both[..., : one.rotated], both[..., one.rotated :]
         turned = turned * self._cosine[:length] + turned.roll(one.rotated // 2, -1) * self._sine[:length]
-        both = torch.cat([turned, kept], -1).transpose(1, 2)
+        both = torch.cat([turned.to(kept.dtype), kept], -1).transpose(1, 2)
         query, key = both[:, : one.heads], both[:, one.heads :]
         value = qkv[:, :, one.heads + one.groups :].transpose(1, 2)
         if one.groups < one.heads:

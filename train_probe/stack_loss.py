@@ -1,7 +1,7 @@
 """Cross-entropy of a stack's hidden states against its heads, exact, with its gradients taken in the forward pass.
 
-A stack of M models over V tokens would keep M x tokens x V logits for its backward pass; here a bounded piece of them is
-turned into its own gradient in place, and only the gradients of hidden states and heads are kept. At d = 32 the logits are
+A stack of M models over V tokens would keep M x tokens x V logits for its backward pass; here a bounded piece of them
+is turned into its own gradient, and only the gradients of hidden states and heads are kept. At d = 32 the logits are
 most of what a step touches.
 """
 
@@ -19,8 +19,8 @@ LOGITS = {"cpu": 1 << 19, "cuda": 1 << 28}
 class StackLoss(torch.autograd.Function):
     """Summed cross-entropy in nats [M] of `hidden` [M, n, d] against `head` [M, V, d] and `targets` [M, n].
 
-    `weight` [M, n] or None weighs each token's loss: 0 for what pads a slot's rows. `bound` is the number of logits that
-    may be held at once; where it is less than one token of each slot takes, slots go one token at a time.
+    `weight` [M, n] or None weighs each token's loss: 0 for what pads a slot's rows. `bound` is the number of logits
+    that may be held at once, but one token of each slot always is.
     """
 
     @staticmethod

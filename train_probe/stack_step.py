@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -16,8 +18,8 @@ class StackStep:
     """A step of `stack` under `optimizer`: `step(tokens, counts)` trains every slot on its own rows.
 
     `compiled` compiles the loss with its gradients and the update (seconds to a minute, kept in torch's cache on disk):
-    for runs longer than that. `graph` (CUDA) captures the whole step as one graph at its second call: rows must then
-    keep their shape.
+    for runs longer than that, see `worth_compiling`. `graph` (CUDA) captures the whole step as one graph at its fourth
+    call: rows must then keep their shape.
     """
 
     def __init__(self, stack: Stack, optimizer: StackAdamW, compiled: bool = False, graph: bool = False) -> None:
@@ -57,6 +59,9 @@ class _Graph:
         self.step = step
         self.graph: torch.cuda.CUDAGraph | None = None
         self.warm = 0
+        self.tokens: Tensor
+        self.counts: Tensor | None
+        self.result: Tensor
 
     def __call__(self, tokens: Tensor, counts: Tensor | None) -> Tensor:
         if self.graph is not None:
@@ -85,6 +90,25 @@ class _Graph:
             self.result = self.step.eager(self.tokens, self.counts)
         self.graph.replay()
         return self.result
+
+
+COMPILE_SECONDS = 40.0
+"""A compilation for a CPU with an empty cache; a few seconds with a full one."""
+COMPILED_SHARE = 0.7
+"""What a compiled step takes of an eager one's time."""
+
+
+def worth_compiling(eager_seconds: float, compile_seconds: float = COMPILE_SECONDS) -> bool:
+    """Whether steps that take so long in all without compilation are done sooner with it."""
+    return eager_seconds * (1 - COMPILED_SHARE) > compile_seconds
+
+
+def keep_compiled(folder: Path) -> None:
+    """Keep what is compiled in `folder`, where later processes find it, unless TORCHINDUCTOR_CACHE_DIR names another.
+
+    Call it before anything is compiled; torch's own choice is the folder for temporary files.
+    """
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
 
 
 def keep_memory() -> bool:
