@@ -1,8 +1,8 @@
 """Many models of one architecture as one program: M slots, each a model of its own, trained side by side.
 
 The weights of all slots are views of one buffer [M, P], a row a slot, in the order of `layout`: a checkpoint is a row,
-a refill is a copy, and the optimiser sees one tensor. Products are batched over slots; rows of all slots are the batch of
-attention. Nothing is averaged over slots, so no slot can change another: what a slot computes is what
+a refill is a copy, and the optimiser sees one tensor. Products are batched over slots; attention's batch is the rows of
+all slots. Nothing is averaged over slots, so no slot can change another: what a slot computes is what
 `train_probe.model.Transformer` computes, which the tests hold it to.
 """
 
