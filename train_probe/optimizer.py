@@ -54,14 +54,21 @@ class StackAdamW:
         self.update = update
 
     @torch.no_grad()
-    def set(self, slot: int, settings: Settings, done: int = 0) -> None:
-        """Begin a slot's training: empty moments, `done` steps on its clock."""
+    def set(self, slot: int, settings: Settings, done: int = 0, moments: Tensor | None = None) -> None:
+        """Begin a slot's training with empty moments, or go on after `done` steps with those that `moments` returned."""
         for name in _VECTORS:
             self.columns[name][slot] = float(getattr(settings, name))
         self.rising[slot] = round(settings.steps * settings.warmup)
         self.done[slot] = done
-        self.first[slot] = 0
-        self.second[slot] = 0
+        for moment, kept in zip((self.first, self.second), (None, None) if moments is None else moments, strict=True):
+            if kept is None:
+                moment[slot] = 0
+            else:
+                moment[slot].copy_(kept)
+
+    def moments(self, slot: int) -> Tensor:
+        """A copy of a slot's first and second moments [2, row]."""
+        return torch.stack([self.first[slot], self.second[slot]])
 
     def rates(self) -> Tensor:
         """Learning rates [M, 1] of the next step: 0 for a slot that is done."""

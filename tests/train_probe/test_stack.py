@@ -28,7 +28,7 @@ from train_probe import optimizer as optimizer_module  # noqa: E402
 from train_probe.architecture import Architecture, ArchitectureError, architecture, layout  # noqa: E402
 from train_probe.optimizer import Settings, StackAdamW  # noqa: E402
 from train_probe.stack import Stack  # noqa: E402
-from train_probe.stack_step import StackStep  # noqa: E402
+from train_probe.stack_step import StackStep, worth_compiling  # noqa: E402
 
 VOCABULARY, LENGTH, STEPS = 64, 9, 25
 NAMES = ("gpt2", "gpt2_quarter", "gpt2_no_mlp", "gpt2_gated", "llama", "llama_plain", "mistral")
@@ -104,11 +104,11 @@ def alone(one: Architecture, run: Run) -> tuple[Tensor, list[float]]:
 
 def stacked(
     one: Architecture, runs: tuple[Run, ...], dtype: torch.dtype = torch.float64,
-    before: Callable[[Stack], None] | None = None,
+    before: Callable[[Stack], None] | None = None, compiled: bool = False,
 ) -> tuple[list[Tensor], Tensor]:  # fmt: skip
     """Parameters [P] of each slot, and losses [step, slot], of the runs side by side."""
     stack = Stack(one, VOCABULARY, len(runs), LENGTH, dtype)
-    step = StackStep(stack, StackAdamW(stack.master))
+    step = StackStep(stack, StackAdamW(stack.master), compiled)
     for slot, run in enumerate(runs):
         stack.reset(slot, run.seed)
         step.optimizer.set(slot, run.settings)
@@ -215,6 +215,45 @@ def test_a_refilled_slot_knows_nothing_of_the_model_before() -> None:
             step(torch.stack([next(other, torch.zeros_like(rows)), rows]))
     (expected,), _ = stacked(one, (RUNS[1],))
     assert torch.equal(stack.read(1), expected)
+
+
+def test_a_run_goes_on_in_another_slot_from_its_row_moments_and_step() -> None:
+    """Cut after 10 steps and put into slot 1 of another stack, whose slot 0 trains something else."""
+    one, run = build("gpt2"), RUNS[1]
+    (expected,), _ = stacked(one, (run,))
+    batches = list(run.batches())
+    stack = Stack(one, VOCABULARY, 1, LENGTH, torch.float64)
+    step = StackStep(stack, StackAdamW(stack.master))
+    stack.reset(0, run.seed)
+    step.optimizer.set(0, run.settings)
+    for rows in batches[:10]:
+        step(rows[None])
+    other = Stack(one, VOCABULARY, 2, LENGTH, torch.float64)
+    onward = StackStep(other, StackAdamW(other.master))
+    other.reset(0, 9)
+    other.load(1, stack.read(0))
+    onward.optimizer.set(0, RUNS[0].settings)
+    onward.optimizer.set(1, run.settings, 10, step.optimizer.moments(0))
+    for rows in batches[10:]:
+        onward(torch.stack([rows.flip(0), rows]))
+    assert torch.equal(other.read(1), expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_compiled_steps_train_as_separate_models_and_to_the_bit_in_any_packing(dtype: torch.dtype) -> None:
+    """Minutes with an empty cache: the loss is compiled for one slot and for four, with its gradients."""
+    one = build("gpt2")
+    rows, _ = stacked(one, RUNS, dtype, compiled=True)
+    for slot, run in enumerate(RUNS):
+        if dtype == torch.float64:
+            assert apart(rows[slot], alone(one, run)[0]) < 1e-12
+        (row,), _ = stacked(one, (run,), dtype, compiled=True)
+        assert torch.equal(row, rows[slot])
+
+
+def test_what_a_compilation_costs_decides_on_it() -> None:
+    assert not worth_compiling(60) and worth_compiling(60, compile_seconds=5) and worth_compiling(600)
 
 
 def test_a_finished_slot_stands_still() -> None:
