@@ -162,8 +162,13 @@ def test_slots_may_have_rows_of_different_number() -> None:
         assert apart(losses[:, slot], torch.tensor(summed, dtype=torch.float64)) < 1e-12
 
 
+@pytest.mark.parametrize("held", [(1 << 17, 1 << 19), (VOCABULARY * 16, VOCABULARY * 32)])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_a_slot_alone_and_among_others_is_the_same_to_the_bit(dtype: torch.dtype) -> None:
+def test_a_slot_alone_and_among_others_is_the_same_to_the_bit(
+    dtype: torch.dtype, held: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all logits at once, and with those of 16 tokens of two slots at a time."""
+    monkeypatch.setitem(stack_module.LOGITS, "cpu", held)
     one = build("gpt2")
     rows, losses = stacked(one, RUNS, dtype)
     for slot, run in enumerate(RUNS):
@@ -290,14 +295,14 @@ def test_weights_hidden_states_and_logits_are_those_of_the_reference(name: str) 
             assert apart(stack.forward(tokens)[slot], model(tokens[slot])) < 1e-13
 
 
-@pytest.mark.parametrize("bound", [1, 3 * VOCABULARY * 7, 1 << 20])
-def test_a_bound_on_logits_changes_only_the_order_of_sums(bound: int) -> None:
+@pytest.mark.parametrize("held", [(1, 1), (VOCABULARY * 7, VOCABULARY * 14), (1 << 20, 1 << 20)])
+def test_a_bound_on_logits_changes_only_the_order_of_sums(held: tuple[int, int]) -> None:
     """Against torch's cross_entropy, gradients too; a last piece smaller than the others is kept."""
     stack = Stack(build("llama"), VOCABULARY, 3, LENGTH, torch.float64)
     for slot in range(3):
         stack.reset(slot, slot)
     tokens = torch.randint(VOCABULARY, (3, 5, LENGTH), generator=torch.Generator().manual_seed(0))
-    stack.logits = bound
+    stack.logits = held
     loss = stack.loss(tokens, torch.tensor([5, 3, 4]))
     scale = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
     (found,) = torch.autograd.grad(loss @ scale, stack.master)
