@@ -160,11 +160,10 @@ class Stack:
     def _mlp(self, x: Tensor, w: dict[str, Tensor], mlp: str) -> Tensor:
         wide = self._linear(x, w, f"{mlp}.widen")
         activation = F.gelu if self.architecture.activation == "gelu" else F.silu
-        if self.architecture.gated:
-            wide = activation(self._linear(x, w, f"{mlp}.gate")) * wide
-        else:
-            wide = activation(wide)
-        return self._linear(wide, w, f"{mlp}.narrow")
+        if not self.architecture.gated:
+            return self._linear(activation(wide), w, f"{mlp}.narrow")
+        gate = activation(self._linear(x, w, f"{mlp}.gate"))
+        return self._linear(gate * wide, w, f"{mlp}.narrow")
 
     def _linear(self, x: Tensor, w: dict[str, Tensor], name: str) -> Tensor:
         """x [M, n, in] through each slot's own matrix [out, in], or [M, expert, n, in] through each expert's."""
