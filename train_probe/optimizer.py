@@ -55,7 +55,7 @@ class StackAdamW:
 
     @torch.no_grad()
     def set(self, slot: int, settings: Settings, done: int = 0, moments: Tensor | None = None) -> None:
-        """Begin a slot's training with empty moments, or go on after `done` steps with those `moments` returned."""
+        """Begin a slot's training with empty moments, or go on after `done` steps with what `moments` returned."""
         for name in _VECTORS:
             self.columns[name][slot] = float(getattr(settings, name))
         self.rising[slot] = round(settings.steps * settings.warmup)

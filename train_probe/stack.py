@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from train_probe.architecture import Architecture, ArchitectureError, layout
+from train_probe.architecture import Architecture, layout
+from train_probe.stack_experts import mixed_experts
 from train_probe.stack_loss import LOGITS, StackLoss
 
 INITIAL_DEVIATION = 0.02
@@ -28,8 +29,10 @@ class Stack:
     `master` [M, row], in `dtype` on `device`, holds every slot's P parameters, and zeros that align the next row. With
     a `compute` type (bfloat16 on CUDA) products are of that type; masters, the residual stream, norms and the loss are
     not.
-    Raises ArchitectureError for experts, which are not stacked.
+    Of experts, `training` says whether their capacity is limited: False to score. Raises ValueError for no slots.
     """
+
+    training = True
 
     def __init__(
         self,
@@ -41,10 +44,6 @@ class Stack:
         device: torch.device | str = "cpu",
         compute: torch.dtype | None = None,
     ) -> None:
-        if architecture.experts:
-            raise ArchitectureError(
-                f"a stack holds no mixtures of experts; train the {architecture.experts} experts one model at a time"
-            )
         if slots < 1:
             raise ValueError(f"a stack has at least one slot, not {slots}")
         self.architecture, self.vocabulary, self.slots, self.context = architecture, vocabulary, slots, context
@@ -106,13 +105,19 @@ class Stack:
         pieces = flat.split([*self.sizes, flat.shape[1] - self.parameters], 1)[:-1]
         return {name: piece.view(self.slots, *shape) for (name, shape), piece in zip(self.layout, pieces, strict=True)}
 
-    def hidden(self, tokens: Tensor, weights: dict[str, Tensor] | None = None) -> Tensor:
-        """Final hidden states [M, rows, length, d] of each slot's own token ids [M, rows, length]."""
+    def hidden(self, tokens: Tensor, weights: dict[str, Tensor] | None = None, counted: Tensor | None = None) -> Tensor:
+        """Final hidden states [M, rows, length, d] of each slot's own token ids [M, rows, length].
+
+        Where experts have a limited capacity, only the `counted` rows [M, rows] take of it, or all.
+        """
         slots, rows, length = tokens.shape
         w = self.weights() if weights is None else weights
         x = w["embedding.weight"][self._first, tokens.reshape(slots, -1)].to(self.dtype)
+        taking = None
+        if counted is not None and self.architecture.experts:
+            taking = counted[..., None].expand(slots, rows, length).flatten(1)
         for number in range(self.architecture.layers):
-            x = self._block(x, w, f"blocks.{number}", length)
+            x = self._block(x, w, f"blocks.{number}", length, taking)
         return self._norm(x, w, "norm").view(slots, rows, length, -1)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -127,10 +132,10 @@ class Stack:
         """
         slots, rows, length = tokens.shape
         w = self.weights()
-        hidden = self.hidden(tokens[..., :-1], w).view(slots, rows * (length - 1), -1)
+        counted = None if counts is None else torch.arange(rows, device=tokens.device) < counts[:, None]
+        hidden = self.hidden(tokens[..., :-1], w, counted).view(slots, rows * (length - 1), -1)
         weight = None
-        if counts is not None:
-            counted = torch.arange(rows, device=tokens.device) < counts[:, None]
+        if counted is not None:
             weight = counted.to(self.dtype)[..., None].expand(-1, -1, length - 1).reshape(slots, -1)
         targets = tokens[..., 1:].reshape(slots, -1)
         return StackLoss.apply(hidden, self._head(w), targets, weight, self.logits)
@@ -138,26 +143,37 @@ class Stack:
     def _head(self, w: dict[str, Tensor]) -> Tensor:
         return w["embedding.weight"] if self.architecture.tied else w["head.weight"]
 
-    def _block(self, x: Tensor, w: dict[str, Tensor], block: str, length: int) -> Tensor:
+    def _block(self, x: Tensor, w: dict[str, Tensor], block: str, length: int, counted: Tensor | None) -> Tensor:
+        one = self.architecture
         mixed = self._attention(self._norm(x, w, f"{block}.attention_norm"), w, block, length)
         x = x + self._linear(mixed, w, f"{block}.project")
-        if not self.architecture.inner:
+        if not one.inner:
             return x
         normed = self._norm(x, w, f"{block}.mlp_norm")
-        wide = self._linear(normed, w, f"{block}.mlp.widen")
+        if not one.experts:
+            return x + self._mlp(normed, w, f"{block}.mlp")
+        router = w[f"{block}.router.weight"]
+        return x + mixed_experts(
+            one, normed, router, lambda held: self._mlp(held, w, f"{block}.mlp"), counted, self.training
+        )
+
+    def _mlp(self, x: Tensor, w: dict[str, Tensor], mlp: str) -> Tensor:
+        wide = self._linear(x, w, f"{mlp}.widen")
         activation = F.gelu if self.architecture.activation == "gelu" else F.silu
-        if self.architecture.gated:
-            wide = activation(self._linear(normed, w, f"{block}.mlp.gate")) * wide
-        else:
-            wide = activation(wide)
-        return x + self._linear(wide, w, f"{block}.mlp.narrow")
+        if not self.architecture.gated:
+            return self._linear(activation(wide), w, f"{mlp}.narrow")
+        gate = activation(self._linear(x, w, f"{mlp}.gate"))
+        return self._linear(gate * wide, w, f"{mlp}.narrow")
 
     def _linear(self, x: Tensor, w: dict[str, Tensor], name: str) -> Tensor:
-        """x [M, n, in] through each slot's own matrix [out, in]."""
-        matrix = w[f"{name}.weight"].mT
-        if not self.architecture.bias:
-            return torch.bmm(x, matrix)
-        return torch.baddbmm(w[f"{name}.bias"][:, None], x, matrix)
+        """x [M, n, in] through each slot's own matrix [out, in], or [M, expert, n, in] through each expert's."""
+        matrix, bias = w[f"{name}.weight"].mT, w[f"{name}.bias"] if self.architecture.bias else None
+        if matrix.ndim == 4:
+            shape = (*x.shape[:-1], matrix.shape[3])
+            x, matrix = x.flatten(0, 1), matrix.flatten(0, 1)
+            bias = None if bias is None else bias.flatten(0, 1)
+            return (torch.bmm(x, matrix) if bias is None else torch.baddbmm(bias[:, None], x, matrix)).view(shape)
+        return torch.bmm(x, matrix) if bias is None else torch.baddbmm(bias[:, None], x, matrix)
 
     def _norm(self, x: Tensor, w: dict[str, Tensor], name: str) -> Tensor:
         one = self.architecture

@@ -12,44 +12,61 @@ from typing import Any
 import torch
 from torch import Tensor
 
-LOGITS = {"cpu": 1 << 19, "cuda": 1 << 28}
-"""Logits held at once, by device: what stays in a core's cache, or a part of a GPU's memory."""
+LOGITS = {"cpu": (1 << 17, 1 << 19), "cuda": (1 << 22, 1 << 28)}
+"""Logits held at once, of a slot and of all: what stays in a core's cache, or a part of a GPU's memory."""
 
 
 class StackLoss(torch.autograd.Function):
     """Summed cross-entropy in nats [M] of `hidden` [M, n, d] against `head` [M, V, d] and `targets` [M, n].
 
-    `weight` [M, n] or None weighs each token's loss: 0 for what pads a slot's rows. `bound` is the number of logits
-    that may be held at once, but one token of each slot always is.
+    `weight` [M, n] or None weighs each token's loss: 0 for what pads a slot's rows. `held` is the number of logits that
+    may be held at once of a slot and of all slots; one token's always may. A slot's pieces depend on the first alone,
+    so that its sums are added in one order whatever stands beside it.
     """
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, weight: Tensor | None, bound: int) -> Tensor:
-        slots, count, _ = hidden.shape
-        size = max(1, min(count, bound // (slots * head.shape[1])))
-        losses, into_hidden, into_head = [], [], None
-        for piece, target, share in zip(
-            hidden.split(size, 1),
-            targets.split(size, 1),
-            [None] * -(-count // size) if weight is None else weight.split(size, 1),
-            strict=True,
-        ):
-            loss, gradient = _piece(torch.bmm(piece, head.mT), target, share)
-            losses.append(loss)
-            into_hidden.append(torch.bmm(gradient, head))
-            if into_head is None:
-                into_head = torch.bmm(gradient.mT, piece)
-            else:
-                into_head.baddbmm_(gradient.mT, piece)
-        one = len(losses) == 1
-        ctx.save_for_backward(into_hidden[0] if one else torch.cat(into_hidden, 1), into_head)
-        return losses[0] if one else torch.stack(losses).sum(0)
+    def forward(
+        ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor, weight: Tensor | None, held: tuple[int, int]
+    ) -> Tensor:
+        size = max(1, min(hidden.shape[1], held[0] // head.shape[1]))
+        group = max(1, held[1] // (size * head.shape[1]))
+        found = [
+            _group(hidden[i : i + group], head[i : i + group], targets[i : i + group],
+                   None if weight is None else weight[i : i + group], size)
+            for i in range(0, len(hidden), group)
+        ]  # fmt: skip
+        loss, into_hidden, into_head = (_joined(list(parts), 0) for parts in zip(*found, strict=True))
+        ctx.save_for_backward(into_hidden, into_head)
+        return loss
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         into_hidden, into_head = ctx.saved_tensors
         scale = gradients[0][:, None, None].to(into_hidden.dtype)
         return into_hidden * scale, into_head * scale, None, None, None
+
+
+def _group(
+    hidden: Tensor, head: Tensor, targets: Tensor, weight: Tensor | None, size: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Loss and gradients, into hidden states and head, of some slots, `size` tokens of each at a time."""
+    losses, into_hidden, into_head = [], [], None
+    for i in range(0, hidden.shape[1], size):
+        piece = hidden[:, i : i + size]
+        share = None if weight is None else weight[:, i : i + size]
+        loss, gradient = _piece(torch.bmm(piece, head.mT), targets[:, i : i + size], share)
+        losses.append(loss)
+        into_hidden.append(torch.bmm(gradient, head))
+        if into_head is None:
+            into_head = torch.bmm(gradient.mT, piece)
+        else:
+            into_head.baddbmm_(gradient.mT, piece)
+    assert into_head is not None, "a loss of no tokens"
+    return losses[0] if len(losses) == 1 else torch.stack(losses).sum(0), _joined(into_hidden, 1), into_head
+
+
+def _joined(parts: list[Tensor], dimension: int) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dimension)
 
 
 def _piece(logits: Tensor, targets: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
