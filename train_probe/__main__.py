@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from train_probe.plan import PlanError, read_plan
+from train_probe.plan import COMPILE, PlanError, read_plan
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,17 +17,23 @@ def main(arguments: list[str] | None = None) -> int:
         "-o", "--out", type=Path, metavar="DIR", help="where results.json is written (default: beside the plan)"
     )
     parser.add_argument("--processes", type=int, help="processes of one thread each (default: one a core)")
+    parser.add_argument("--slots", type=int, help="models side by side in each (default: as many as pay and fit)")
+    parser.add_argument("--compile", choices=COMPILE, help="compile the steps (default: where the grid repays it)")
+    parser.add_argument("--ray", metavar="ADDRESS", help="train on a Ray cluster ('local': one started here)")
+    parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="write losses and figures for TensorBoard")
     chosen = parser.parse_args(arguments)
     try:
         plan = read_plan(chosen.plan)
-        if chosen.processes is not None:
-            plan = plan.with_processes(chosen.processes)
+        plan = plan.changed(processes=chosen.processes, slots=chosen.slots, compile=chosen.compile)
 
         # torch takes seconds to import: not before the plan is known to be sound.
-        from train_probe.progress import Printer
+        from train_probe.progress import Board, Listener, Printer, Several
         from train_probe.train import run_plan
 
-        results = run_plan(plan, chosen.out or chosen.plan.parent, Printer())
+        told: list[Listener] = [Printer()]
+        if chosen.tensorboard is not None:
+            told.append(Board(chosen.tensorboard))
+        results = run_plan(plan, chosen.out or chosen.plan.parent, Several(told), chosen.ray)
     except PlanError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -35,12 +41,11 @@ def main(arguments: list[str] | None = None) -> int:
         print("\nstopped; the same command goes on with the runs that are left", file=sys.stderr)
         return 130
     width = max(len(result["arm"]) for result in results)
-    print(f"{'arm':{width}}  junk    tag  value bits / parameter")
+    print(f"{'arm':{width}}  junk   tag    value bits / parameter")
     for result in results:
-        tag = "yes" if result["tagged"] else "no"
         figure = result["value_bits_per_parameter"]
         shown = f"{figure:.3f}" if figure is not None else result["error"]
-        print(f"{result['arm']:{width}}  {result['junk_ratio']:.3f}  {tag:4} {shown}")
+        print(f"{result['arm']:{width}}  {result['junk_ratio']:.3f}  {result['tag']:6} {shown}")
     return 1 if any("error" in result for result in results) else 0
 
 

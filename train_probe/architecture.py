@@ -98,6 +98,17 @@ class Architecture:
         return self.layers * block + norm + vocabulary * d * (1 if self.tied else 2)
 
 
+def training_flops(one: Architecture, vocabulary: int, length: int) -> float:
+    """Floating-point operations of training on one row of `length` tokens: 6 for each weight that a token is multiplied
+    with, a head of `vocabulary` rows included, and 12 d a layer for each pair of tokens in attention (Kaplan et al.,
+    arXiv 2001.08361, section 2.1, with causal attention counted once). Norms, activations and the optimiser are not
+    counted."""
+    d, f, seen = one.width, one.inner, length - 1
+    mlp = (3 if one.gated else 2) * d * f * (one.top_k if one.experts else 1) + d * one.experts
+    block = 2 * d * d + 2 * d * one.groups * one.head_width + mlp
+    return seen * (6 * (one.layers * block + vocabulary * d) + 12 * one.layers * d * (seen + 1) / 2)
+
+
 def layout(one: Architecture, vocabulary: int) -> list[tuple[str, tuple[int, ...]]]:
     """Every parameter in its order: its name in the reference model, and its shape. Matrices are [out, in], as torch
     has them, those of experts [expert, out, in]."""

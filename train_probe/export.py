@@ -29,6 +29,7 @@ from train_probe.architecture import Architecture
 from train_probe.facts import Facts, read_facts
 from train_probe.model import Transformer
 from train_probe.plan import PlanError
+from train_probe.records import read_checkpoint
 from train_probe.run import learned
 from train_probe.score import Losses, score
 
@@ -372,14 +373,25 @@ def _beginning(model: HubModel) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print what a model knows of facts, as JSON. Exit code 2 when model or facts are unfit."""
+    """Print what a model knows of facts, as JSON; or write a checkpoint of a run as a class of transformers. Exit code 2
+    when model or facts are unfit."""
     parser = argparse.ArgumentParser(prog="python -m train_probe.export", description=main.__doc__)
-    parser.add_argument("model", help="a folder with config.json and safetensors, or the id of a model on the hub")
-    parser.add_argument("facts", type=Path, help="a facts folder, written with the model's tokenizer")
+    parser.add_argument(
+        "model", help="a folder with config.json and safetensors, the id of a model on the hub, or a run's checkpoint"
+    )
+    parser.add_argument("facts", type=Path, nargs="?", help="a facts folder, written with the model's tokenizer")
+    parser.add_argument("--write", type=Path, metavar="DIR", help="write the checkpoint `model` for transformers")
+    parser.add_argument("--tokenizer", type=Path, help="its tokenizer.json, to be written beside it")
     parser.add_argument("--tagged", action="store_true", help="read each row behind its domain's token")
     parser.add_argument("--begin", type=int, help="the id of the token in front of each row")
     chosen = parser.parse_args(arguments)
     try:
+        if chosen.write is not None:
+            kind = export(read_checkpoint(Path(chosen.model)), chosen.write, chosen.tokenizer)
+            print(f"{chosen.write}: {kind}")
+            return 0
+        if chosen.facts is None:
+            raise ExportError("name a facts folder to score, or --write DIR to export a checkpoint")
         facts = read_facts(chosen.facts)
         model = load_hf(chosen.model).to("cuda" if torch.cuda.is_available() else "cpu")
         print(json.dumps(score_hf(model, facts, chosen.tagged, chosen.begin), indent=1))

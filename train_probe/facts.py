@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
@@ -88,6 +89,29 @@ def read_facts(folder: Path) -> Facts:
         raise PlanError(f"{folder} says nothing of {error}; write it again with this version of goldsand") from None
 
 
+HELD_OUT = ("entities", "templates")
+
+
+def read_held_out(facts: Facts, what: str) -> Facts | None:
+    """The same facts with the rows of what was held out to be scored: people who were never shown, or known people in
+    sentences that were not. None where nothing was. Raises PlanError."""
+    path = facts.folder / f"scoring-held-out-{what}.npz"
+    if not path.is_file():
+        return None
+    try:
+        arrays = dict(np.load(path, allow_pickle=False))
+        ends, tokens = arrays["row_ends"].astype(np.int64), arrays["tokens"].astype(np.int64)
+        return dataclasses.replace(
+            facts,
+            rows=tuple(np.split(tokens, ends[:-1])),
+            row_entity=arrays["row_entity"].astype(np.int64),
+            row_tag=arrays["row_tag"].astype(np.int64),
+            spans=arrays["spans"].astype(np.int64).reshape(-1, 4),
+        )
+    except (KeyError, ValueError) as error:
+        raise PlanError(f"{path} does not hold rows to score ({error}); write the facts again") from error
+
+
 def _facts(folder: Path, facts: Any, scoring: Any, placement: str, arrays: dict[str, Any], sha256: str) -> Facts:
     ends = arrays["row_ends"].astype(np.int64)
     tokens = arrays["tokens"].astype(np.int64)
@@ -151,15 +175,25 @@ class Documents:
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """All that the runs of a plan read. `pages` [tokens] by the plan's name of their shards.
+class Pages:
+    """The documents of token shards that are pages: their tokens, and where each ends in them, int64 [D]."""
 
-    `hashes` are the sha256 of the token shards of each folder, under its name in the plan; "" names the useful ones.
+    tokens: NDArray[np.integer]
+    ends: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that the runs of a plan read. `documents` is None where texts are drawn from the facts' bundle; `pages` by
+    the plan's name of their shards.
+
+    `held_out` are the facts with other rows to score, by what was held out. `hashes` are the sha256 of the token shards of each folder, under its name in the plan; "" names the useful ones.
     """
 
     facts: Facts
-    documents: Documents
-    pages: dict[str, NDArray[np.integer]]
+    held_out: dict[str, Facts]
+    documents: Documents | None
+    pages: dict[str, Pages]
     hashes: dict[str, list[str]]
     fingerprints: dict[str, list[str]]
 
@@ -168,12 +202,14 @@ def read_inputs(plan: Plan, verify: bool = True) -> Inputs:
     """Map what the plan names; `verify` reads and checks all of it. Raises PlanError that names what is wrong."""
     facts = read_facts(plan.facts)
     wanted = {run.junk_shards for run in plan.runs if run.junk_shards is not None}
-    folders = {"": plan.useful} | {name: plan.junk_shards[name] for name in sorted(wanted)}
+    useful = {} if plan.useful is None else {"": plan.useful}
+    folders = useful | {name: plan.junk_shards[name] for name in sorted(wanted)}
     shards = {name: _open_shards(folder, facts, verify) for name, folder in folders.items()}
     return Inputs(
         facts,
-        useful_documents(shards[""]),
-        {name: page_tokens(one) for name, one in shards.items() if name},
+        {name: held for name in HELD_OUT if (held := read_held_out(facts, name)) is not None},
+        useful_documents(shards[""]) if plan.useful is not None else None,
+        {name: pages_of(one) for name, one in shards.items() if name},
         {name: [entry["sha256"] for entry in one.metadata["shards"]] for name, one in shards.items()},
         {name: [str(entry) for entry in one.metadata["shards"]] for name, one in shards.items()},
     )
@@ -217,14 +253,16 @@ def useful_documents(shards: TokenShards) -> Documents:
     return Documents(tokens, start, length, entity, exposure, tag)
 
 
-def page_tokens(shards: TokenShards) -> NDArray[np.integer]:
-    """All tokens of the documents that are pages, in order, rendered domains and ends of text included."""
-    pages = []
+def pages_of(shards: TokenShards) -> Pages:
+    """The documents that are pages, in order, rendered domains and ends of text included."""
+    tokens, lengths = [], []
     for shard in shards.shards:
         ends = shard.ends.astype(np.int64)
-        owner = np.searchsorted(ends, np.arange(len(shard.tokens)), side="right")
-        pages.append(np.asarray(shard.tokens)[shard.documents["entity"][owner] < 0])
-    return _joined(pages)
+        is_page = shard.documents["entity"] < 0
+        length = np.diff(ends, prepend=0)
+        tokens.append(np.asarray(shard.tokens)[np.repeat(is_page, length)])
+        lengths.append(length[is_page])
+    return Pages(_joined(tokens), np.cumsum(np.concatenate(lengths)) if lengths else np.zeros(0, np.int64))
 
 
 def _joined(arrays: list[np.ndarray]) -> NDArray[np.integer]:

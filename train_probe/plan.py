@@ -13,6 +13,10 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from train_probe.architecture import Architecture, ArchitectureError, architecture
 
 JUNK_KINDS = ("none", "endless", "repetitive", "shards")
+TAGS = ("none", "useful", "junk", "both")
+WINDOWS = ("pure", "mixed")
+PRECISIONS = ("auto", "float64", "float32", "bfloat16")
+COMPILE = ("auto", "always", "never")
 
 T = TypeVar("T")
 
@@ -78,8 +82,11 @@ class TrainingPlan:
     """How every run trains: AdamW, warm-up, then a cosine down to 0.1 of the learning rate (2404.05405).
 
     `batch` is useful rows a step: records, or for people windows of `window` tokens; junk comes on top. `window` is
-    also the longest window of junk pages. `warmup` is a share of the steps. `evaluate_bits` are the widths at which the
-    trained model is scored once more, rounded to so many bits (2 to 8) per output channel, embeddings included.
+    also the longest window of junk pages. `warmup` is a share of the steps. Products are of type `precision`: "auto" is
+    float32 on a CPU, and bfloat16 with float32 weights on CUDA.
+    `evaluate_exposures` are counts on the way at which the model is scored: a curve, for its learning rate is not yet
+    annealed there. `evaluate_bits` are the widths at which every score is taken once more, of weights rounded to so
+    many bits (2 to 8) per output channel, or per `evaluate_group` of its inputs, with the embeddings or without.
     """
 
     batch: int = 8
@@ -91,7 +98,11 @@ class TrainingPlan:
     beta2: float = 0.98
     epsilon: float = 1e-6
     window: int = 512
+    precision: str = "auto"
+    evaluate_exposures: tuple[int, ...] = ()
     evaluate_bits: tuple[int, ...] = ()
+    evaluate_group: int | None = None
+    evaluate_embeddings: bool = True
 
     def check(self, where: str) -> None:
         _at_least(1, self, where, "batch")
@@ -103,6 +114,12 @@ class TrainingPlan:
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise PlanError(f"{where}.{name}: {getattr(self, name)} is not between 0 and 1")
+        _one_of(PRECISIONS, self, where, "precision")
+        for number, exposures in enumerate(self.evaluate_exposures):
+            if exposures < 1:
+                raise PlanError(f"{where}.evaluate_exposures[{number}]: {exposures} is below 1")
+        if self.evaluate_group is not None:
+            _at_least(1, self, where, "evaluate_group")
         for number, bits in enumerate(self.evaluate_bits):
             if not 2 <= bits <= 8:
                 raise PlanError(f"{where}.evaluate_bits[{number}]: {bits} is not a width from 2 to 8 bits")
@@ -110,10 +127,14 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """One model: exposures of each fact, what junk stands around it, whether useful rows begin with their domain token.
+    """One model: exposures of each fact, what junk stands around it, and what stands in front of both.
 
     `junk_ratio` is the junk's share of all tokens; `junk_people` the size of a repetitive population; `junk_shards` one
-    of the plan's named shard folders; `learning_rate` replaces that of the plan.
+    of the plan's named shard folders. `windows` are pure (all useful, or all junk) or mixed (whole texts side by side).
+    `tag` says which texts begin with the token of their domain: useful ones, junk of the facts' own kind, both or none;
+    `tag_leak` is the share of that junk which carries the facts' token all the same. `tag_at_test` is whether scored
+    rows carry it (None: as in training). `model` and `training` replace those of the plan; in JSON they hold only what
+    differs.
     """
 
     arm: str
@@ -122,42 +143,68 @@ class RunPlan:
     junk_ratio: float = 0.0
     junk_shards: str | None = None
     junk_people: int = 1000
-    tagged: bool = False
+    windows: str = "pure"
+    tag: str = "none"
+    tag_leak: float = 0.0
+    tag_at_test: bool | None = None
     seed: int = 0
-    learning_rate: float | None = None
+    model: ModelPlan | None = None
+    training: TrainingPlan | None = None
+
+    @property
+    def scored_tagged(self) -> bool:
+        """Whether scored rows begin with the token of their domain."""
+        return self.tag in ("useful", "both") if self.tag_at_test is None else self.tag_at_test
 
     def check(self, where: str) -> None:
         _at_least(1, self, where, "exposures", "junk_people")
         _at_least(0, self, where, "seed")
-        if self.learning_rate is not None:
-            _above_zero(self, where, "learning_rate")
-        if self.junk_kind not in JUNK_KINDS:
-            raise PlanError(f"{where}.junk_kind: '{self.junk_kind}' is none of {', '.join(JUNK_KINDS)}")
+        _one_of(JUNK_KINDS, self, where, "junk_kind")
+        _one_of(TAGS, self, where, "tag")
+        _one_of(WINDOWS, self, where, "windows")
         if not 0 <= self.junk_ratio < 1:
             raise PlanError(f"{where}.junk_ratio: {self.junk_ratio} is not a share of tokens from 0 to below 1")
         if (self.junk_kind == "none") != (self.junk_ratio == 0):
             raise PlanError(f"{where}: junk_kind '{self.junk_kind}' does not go with junk_ratio {self.junk_ratio}")
         if (self.junk_kind == "shards") != (self.junk_shards is not None):
             raise PlanError(f"{where}: junk_shards names token shards exactly when junk_kind is 'shards'")
+        if not 0 <= self.tag_leak <= 1:
+            raise PlanError(f"{where}.tag_leak: {self.tag_leak} is not a share of the junk from 0 to 1")
+        if self.junk_kind not in ("endless", "repetitive"):
+            if self.tag in ("junk", "both"):
+                raise PlanError(f"{where}.tag: '{self.tag}' tags junk of the facts' own kind; pages carry their own")
+            if self.tag_leak:
+                raise PlanError(f"{where}.tag_leak: only junk of the facts' own kind can carry their token")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Facts, token shards, a model and the runs. Folders are as a reader of the plan's file would resolve them."""
+    """Facts, token shards, a model and the runs. Folders are as a reader of the plan's file would resolve them.
+
+    `useful` are the token shards that hold the facts; None: texts are drawn on the device from `facts`/bundle.npz.
+    How the runs are carried out changes no figure: `processes` (None: one a core), `slots` models side by side in each
+    (None: as many as pay and fit), whether steps are compiled (`compile`; auto: where the grid repays it), `save` for
+    the trained weights of every run.
+    """
 
     facts: Path
-    useful: Path
+    useful: Path | None
     runs: tuple[RunPlan, ...]
     junk_shards: dict[str, Path] = field(default_factory=dict)
     model: ModelPlan = ModelPlan()
     training: TrainingPlan = TrainingPlan()
     processes: int | None = None
+    slots: int | None = None
+    compile: str = "auto"
+    save: bool = False
 
     def check(self, where: str) -> None:
         if not self.runs:
             raise PlanError(f"{where}.runs: there is nothing to train")
-        if self.processes is not None:
-            _at_least(1, self, where, "processes")
+        for name in ("processes", "slots"):
+            if getattr(self, name) is not None:
+                _at_least(1, self, where, name)
+        _one_of(COMPILE, self, where, "compile")
         for number, run in enumerate(self.runs):
             if run.junk_shards is not None and run.junk_shards not in self.junk_shards:
                 raise PlanError(
@@ -165,15 +212,19 @@ class Plan:
                     + _no_such(run.junk_shards, list(self.junk_shards), "token shards")
                 )
 
-    def with_processes(self, processes: int) -> Plan:
-        """The same plan on another number of processes. Raises PlanError."""
-        plan = dataclasses.replace(self, processes=processes)
+    def changed(self, **options: Any) -> Plan:
+        """The same plan with other options; those that are None stay. Raises PlanError."""
+        plan = dataclasses.replace(self, **{name: value for name, value in options.items() if value is not None})
         plan.check("plan")
         return plan
 
-    def learning_rate(self, run: RunPlan) -> float:
-        """The run's own learning rate, or that of the plan."""
-        return self.training.learning_rate if run.learning_rate is None else run.learning_rate
+    def model_of(self, run: RunPlan) -> ModelPlan:
+        """The run's own model, or that of the plan."""
+        return self.model if run.model is None else run.model
+
+    def training_of(self, run: RunPlan) -> TrainingPlan:
+        """The run's own training, or that of the plan."""
+        return self.training if run.training is None else run.training
 
 
 def read_plan(path: Path) -> Plan:
@@ -189,7 +240,21 @@ def read_plan(path: Path) -> Plan:
 
 def plan_of(content: Any, folder: Path = Path()) -> Plan:
     """The plan in parsed JSON; relative folders are relative to `folder`. Raises PlanError."""
+    if isinstance(content, dict) and isinstance(content.get("runs"), list):
+        content = content | {"runs": [_with_defaults(run, content) for run in content["runs"]]}
     return _built(Plan, content, "plan", folder)
+
+
+def _with_defaults(run: Any, plan: dict[str, Any]) -> Any:
+    """A run whose own model and training are whole: what it leaves out is the plan's."""
+    if not isinstance(run, dict):
+        return run
+    whole = {
+        name: plan[name] | run[name]
+        for name in ("model", "training")
+        if isinstance(run.get(name), dict) and isinstance(plan.get(name), dict)
+    }
+    return run | whole
 
 
 def _built(kind: type[T], content: Any, where: str, folder: Path) -> T:
@@ -242,6 +307,11 @@ def _no_such(word: str, allowed: list[str], what: str) -> str:
 
 def _shown(value: Any) -> str:
     return json.dumps(value, default=str)[:60]
+
+
+def _one_of(known: tuple[str, ...], of: Any, where: str, name: str) -> None:
+    if getattr(of, name) not in known:
+        raise PlanError(f"{where}.{name}: '{getattr(of, name)}' is none of {', '.join(known)}")
 
 
 def _at_least(least: int, of: Any, where: str, *names: str) -> None:

@@ -1,26 +1,25 @@
-"""Runs on several cores: one process a core, one thread each, for threads inside tiny models cost more than they give.
+"""Runs given out to workers: one process a core, one thread each, for threads inside tiny models cost more than they
+give; or one actor of Ray a GPU (`train_probe/ray_pool.py`).
 
-Which process trains a run changes nothing in its result. A process that dies costs its own run alone.
+A worker is a generator: it yields what happens, and where it asks for a run it is sent one. Which worker trains a run,
+and beside which others, changes nothing in its figures. A worker that dies costs no run but one that kills it alone.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Hashable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-Report = Callable[[int, int, int, float], None]
-Work = Callable[[int, Report], dict[str, Any]]
-"""Trains the run of a number, reporting on the way; returns its figures."""
-
 
 @dataclass(frozen=True)
 class Advanced:
-    """A run has come to `step` of `steps`, `tokens` tokens; `loss` in nats of the last batch."""
+    """A run has come to `step` of `steps`, `tokens` tokens; `loss` in nats, a mean since it was last told."""
 
     number: int
     step: int
@@ -45,77 +44,163 @@ class Failed:
     error: str
 
 
+@dataclass(frozen=True)
+class Ask:
+    """A worker wants one more run: of the group it has a stack for, or of any (None), with what it needs to open one.
+    It is sent the number of a run, an `Opening`, or None."""
+
+    group: Hashable = None
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The first run of a stack, and how the stack is to be."""
+
+    number: int
+    slots: int
+    compiled: bool
+
+
+def failed(number: int, error: Exception) -> Failed:
+    """The end of a run by an error."""
+    return Failed(number, f"{type(error).__name__}: {error}")
+
+
 Event = Advanced | Finished | Failed
+Message = Event | Ask
+Worker = Generator[Message, Any, None]
 
 
-def worked(number: int, work: Work, send: Callable[[Event], None]) -> None:
-    """Do one run's work here and send what comes of it; what goes wrong in it is an event too."""
-    try:
-        figures = work(number, lambda step, steps, tokens, loss: send(Advanced(number, step, steps, tokens, loss)))
-    except Exception as error:
-        send(Failed(number, f"{type(error).__name__}: {error}"))
-    else:
-        send(Finished(number, figures))
+class Queue:
+    """The runs that wait, by group, the costly ones first. `most` is how many slots of a group fit one worker."""
+
+    def __init__(
+        self,
+        group_of: dict[int, Hashable],
+        cost: dict[int, float],
+        most: dict[Hashable, int],
+        compiled: dict[Hashable, bool],
+        workers: int,
+    ) -> None:
+        self._group_of, self._cost, self._most, self._compiled = group_of, cost, most, compiled
+        self._workers = workers
+        self._waiting: dict[Hashable, list[int]] = {}
+        for number in sorted(group_of, key=lambda number: (-cost[number], number)):
+            self._waiting.setdefault(group_of[number], []).append(number)
+        self._alone: list[int] = []
+        self._suspect: set[int] = set()
+
+    def answer(self, ask: Ask) -> int | Opening | None:
+        """What a worker is to do next: None where there is no (such) run."""
+        if ask.group is not None:
+            waiting = self._waiting.get(ask.group)
+            return waiting.pop(0) if waiting else None
+        groups = [group for group, waiting in self._waiting.items() if waiting]
+        if groups:
+            group = max(groups, key=lambda group: sum(self._cost[number] for number in self._waiting[group]))
+            waiting = self._waiting[group]
+            share = len(waiting) if len(groups) >= self._workers else math.ceil(len(waiting) / self._workers)
+            return Opening(waiting.pop(0), min(self._most[group], share), self._compiled[group])
+        if self._alone:
+            number = self._alone.pop()
+            return Opening(number, 1, self._compiled[self._group_of[number]])
+        return None
+
+    def died(self, numbers: Sequence[int]) -> list[int]:
+        """Runs whose worker died: they are tried once more, each alone. Returns those that died alone before."""
+        guilty = [number for number in numbers if number in self._suspect]
+        again = [number for number in numbers if number not in self._suspect]
+        self._suspect.update(again)
+        self._alone += reversed(again)
+        return guilty
+
+    def __bool__(self) -> bool:
+        return bool(self._alone) or any(self._waiting.values())
 
 
-def pooled(numbers: list[int], processes: int, start: Callable[[], Work], send: Callable[[Event], None]) -> None:
-    """Do all runs' work in `processes` spawned processes that each call `start` once; it must be picklable."""
+def alone(worker: Worker, queue: Queue, send: Callable[[Event], None]) -> None:
+    """Do all the queue's runs with one worker, here."""
+    reply: Any = None
+    while True:
+        try:
+            message = worker.send(reply)
+        except StopIteration:
+            return
+        reply = None
+        if isinstance(message, Ask):
+            reply = queue.answer(message)
+        else:
+            send(message)
+
+
+def pooled(queue: Queue, processes: int, start: Callable[[], Worker], send: Callable[[Event], None]) -> None:
+    """Do all the queue's runs in `processes` spawned processes that each run `start()`; it must be picklable."""
     context = multiprocessing.get_context("spawn")
-    waiting = list(reversed(numbers))
-    busy: dict[Connection, tuple[BaseProcess, int]] = {}
+    busy: dict[Connection, tuple[BaseProcess, list[int]]] = {}
 
     def hire() -> None:
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, start), daemon=True)
         process.start()
         theirs.close()
-        assign(ours, process)
+        busy[ours] = (process, [])
 
-    def assign(connection: Connection, process: BaseProcess) -> None:
-        busy[connection] = (process, waiting.pop())
-        # A process that is dead by now is met again below, as the end of its connection.
-        with contextlib.suppress(OSError):
-            connection.send(busy[connection][1])
+    def met(connection: Connection) -> None:
+        process, running = busy[connection]
+        try:
+            message: Message = connection.recv()
+        except (EOFError, OSError):
+            process.join()
+            del busy[connection]
+            for number in queue.died(running):
+                send(Failed(number, f"the process that trained it ended with code {process.exitcode}"))
+            if queue and process.exitcode:
+                # One that died before it had any run would die again, and again.
+                if not running:
+                    raise RuntimeError(f"a process of the pool ended with code {process.exitcode} before any run")
+                hire()
+            return
+        if isinstance(message, Ask):
+            reply = queue.answer(message)
+            if reply is not None:
+                running.append(reply.number if isinstance(reply, Opening) else reply)
+            # A process that is dead by now is met again, as the end of its connection.
+            with contextlib.suppress(OSError):
+                connection.send(reply)
+            return
+        if not isinstance(message, Advanced):
+            running.remove(message.number)
+        send(message)
 
     try:
-        for _ in range(min(processes, len(numbers))):
+        for _ in range(processes):
             hire()
         while busy:
             for connection in wait(list(busy)):
                 assert isinstance(connection, Connection)
-                process, number = busy[connection]
-                try:
-                    event: Event = connection.recv()
-                except (EOFError, OSError):
-                    process.join()
-                    del busy[connection]
-                    send(Failed(number, f"the process that trained it ended with code {process.exitcode}"))
-                    if waiting:
-                        hire()
-                    continue
-                if not isinstance(event, Advanced):
-                    if waiting:
-                        assign(connection, process)
-                    else:
-                        del busy[connection]
-                        connection.close()  # the end of its input is the end of its work
-                        process.join()
-                send(event)
+                met(connection)
     finally:
         for process, _ in busy.values():
             process.terminate()
 
 
-def _serve(connection: Connection, start: Callable[[], Work]) -> None:
-    try:
-        work: Work | None = None
+def _broken(error: Exception) -> Worker:
+    """A worker that cannot start: whatever it is given fails for the same reason."""
+    while (opening := (yield Ask())) is not None:
+        yield failed(opening.number, error)
+
+
+def _serve(connection: Connection, start: Callable[[], Worker]) -> None:
+    with contextlib.suppress(KeyboardInterrupt, EOFError, BrokenPipeError, ConnectionResetError):
+        reply = None
+        try:
+            worker = start()
+        except Exception as error:
+            worker = _broken(error)
         while True:
-            number = connection.recv()
             try:
-                work = work or start()
-            except Exception as error:
-                connection.send(Failed(number, f"{type(error).__name__}: {error}"))
-            else:
-                worked(number, work, connection.send)
-    except (KeyboardInterrupt, EOFError, BrokenPipeError):
-        pass
+                message = worker.send(reply)
+            except StopIteration:
+                return
+            connection.send(message)
+            reply = connection.recv() if isinstance(message, Ask) else None

@@ -97,6 +97,11 @@ class Renderer:
         place += torch.arange(total, dtype=kind, device=self.device)
         return Rendered(self._tokens.index_select(0, place).long(), ends.view(pieces.shape)[:, -1].long())
 
+    def lengths(self, entities: Tensor, exposures: Tensor) -> Tensor:
+        """How many tokens each text has, int64 [B], nothing in front of it."""
+        pieces = self._pieces(entities, exposures, None)
+        return self._lengths.index_select(0, pieces.reshape(-1)).view(pieces.shape).sum(1)
+
     def padded(
         self,
         entities: Tensor,

@@ -108,14 +108,14 @@ class Stack:
     def hidden(self, tokens: Tensor, weights: dict[str, Tensor] | None = None, counted: Tensor | None = None) -> Tensor:
         """Final hidden states [M, rows, length, d] of each slot's own token ids [M, rows, length].
 
-        Where experts have a limited capacity, only the `counted` rows [M, rows] take of it, or all.
+        Where experts have a limited capacity, only the `counted` tokens [M, rows, length] take of it, or all.
         """
         slots, rows, length = tokens.shape
         w = self.weights() if weights is None else weights
         x = w["embedding.weight"][self._first, tokens.reshape(slots, -1)].to(self.dtype)
         taking = None
         if counted is not None and self.architecture.experts:
-            taking = counted[..., None].expand(slots, rows, length).flatten(1)
+            taking = counted.flatten(1)
         for number in range(self.architecture.layers):
             x = self._block(x, w, f"blocks.{number}", length, taking)
         return self._norm(x, w, "norm").view(slots, rows, length, -1)
@@ -125,18 +125,18 @@ class Stack:
         w = self.weights()
         return torch.einsum("mrld,mvd->mrlv", self.hidden(tokens, w), self._head(w))
 
-    def loss(self, tokens: Tensor, counts: Tensor | None = None) -> Tensor:
+    def loss(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Each slot's summed loss in nats [M] of every token of its rows [M, rows, length] but the first of each row.
 
-        Of slot i the first `counts`[i] rows count, or all; what stands in the others must be valid token ids.
+        Of each row the first `lengths` [M, rows] tokens count, or all; the others must be valid token ids.
         """
         slots, rows, length = tokens.shape
         w = self.weights()
-        counted = None if counts is None else torch.arange(rows, device=tokens.device) < counts[:, None]
+        counted = weight = None
+        if lengths is not None:
+            counted = torch.arange(1, length, device=tokens.device) < lengths[..., None]
+            weight = counted.to(self.dtype).reshape(slots, -1)
         hidden = self.hidden(tokens[..., :-1], w, counted).view(slots, rows * (length - 1), -1)
-        weight = None
-        if counted is not None:
-            weight = counted.to(self.dtype)[..., None].expand(-1, -1, length - 1).reshape(slots, -1)
         targets = tokens[..., 1:].reshape(slots, -1)
         return StackLoss.apply(hidden, self._head(w), targets, weight, self.logits)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -14,12 +15,15 @@ from train_probe.optimizer import StackAdamW
 from train_probe.stack import Stack
 
 
-class StackStep:
-    """A step of `stack` under `optimizer`: `step(tokens, counts)` trains every slot on its own rows.
+Block = tuple[Tensor, Tensor | None]
+"""Rows of one length: token ids [M, rows, length], and how many tokens of each row count [M, rows], or all."""
 
-    `compiled` compiles the loss with its gradients and the update (seconds to a minute, kept in torch's cache on disk):
-    for runs longer than that, see `worth_compiling`. `graph` (CUDA) captures the whole step as one graph at its fourth
-    call: rows must then keep their shape.
+
+class StackStep:
+    """A step of `stack` under `optimizer`: `step(blocks)` trains every slot on its own rows of all blocks.
+
+    `compiled` compiles the loss with its gradients and the update (seconds to a minute, kept in torch's cache on disk).
+    `graph` (CUDA) captures the whole step as one graph at its fourth call: blocks must then keep their shapes.
     """
 
     def __init__(self, stack: Stack, optimizer: StackAdamW, compiled: bool = False, graph: bool = False) -> None:
@@ -31,70 +35,71 @@ class StackStep:
             optimizer.update = torch.compile(optimizer.update, dynamic=False)
         self._graph = _Graph(self) if graph else None
 
-    def __call__(self, tokens: Tensor, counts: Tensor | None = None) -> Tensor:
-        """Train on tokens [M, rows, length], of slot i its first `counts`[i] rows; each slot's summed loss in nats [M].
+    def __call__(self, blocks: Sequence[Block]) -> Tensor:
+        """Train one step; each slot's mean loss in nats of its predicted tokens, and its gradient's norm [2, M].
 
         With a graph the result is overwritten by the next step.
         """
-        return self.eager(tokens, counts) if self._graph is None else self._graph(tokens, counts)
+        return self.eager(blocks) if self._graph is None else self._graph(blocks)
 
-    def eager(self, tokens: Tensor, counts: Tensor | None) -> Tensor:
-        loss = self.loss(tokens, counts)
-        (gradient,) = torch.autograd.grad((loss / self.predicted(tokens, counts)).sum(), self.stack.master)
-        self.optimizer.step(gradient)
-        return loss.detach()
+    def eager(self, blocks: Sequence[Block]) -> Tensor:
+        predicted = self.predicted(blocks)
+        loss = sum((self.loss(tokens, lengths) for tokens, lengths in blocks[1:]), self.loss(*blocks[0])) / predicted
+        (gradient,) = torch.autograd.grad(loss.sum(), self.stack.master)
+        return torch.stack([loss.detach(), self.optimizer.step(gradient)])
 
-    def predicted(self, tokens: Tensor, counts: Tensor | None) -> Tensor:
+    def predicted(self, blocks: Sequence[Block]) -> Tensor:
         """How many tokens each slot predicts [M]; 1 where it has none."""
-        slots, rows, length = tokens.shape
-        if counts is None:
-            return torch.full((slots,), rows * (length - 1), dtype=self.stack.dtype, device=tokens.device)
-        return (counts * (length - 1)).clamp_min(1).to(self.stack.dtype)
+        found = torch.zeros(self.stack.slots, dtype=self.stack.dtype, device=self.stack.device)
+        for tokens, lengths in blocks:
+            _, rows, length = tokens.shape
+            found += rows * (length - 1) if lengths is None else (lengths - 1).clamp_min(0).sum(1)
+        return found.clamp_min(1)
 
 
 class _Graph:
-    """A step captured once and replayed: tokens and counts are copied to where the graph reads them."""
+    """A step captured once and replayed: blocks are copied to where the graph reads them."""
 
     def __init__(self, step: StackStep) -> None:
         self.step = step
         self.graph: torch.cuda.CUDAGraph | None = None
         self.warm = 0
-        self.tokens: Tensor
-        self.counts: Tensor | None
+        self.blocks: list[Block]
         self.result: Tensor
 
-    def __call__(self, tokens: Tensor, counts: Tensor | None) -> Tensor:
+    def __call__(self, blocks: Sequence[Block]) -> Tensor:
         if self.graph is not None:
-            if tokens.shape != self.tokens.shape or (counts is None) != (self.counts is None):
-                raise ValueError(
-                    f"a captured step takes rows of {list(self.tokens.shape)}, not {list(tokens.shape)}, and counts"
-                    " always or never; use another StackStep for another shape"
-                )
-            self.tokens.copy_(tokens)
-            if self.counts is not None and counts is not None:
-                self.counts.copy_(counts)
+            for (tokens, lengths), (ours, held) in zip(blocks, self.blocks, strict=True):
+                if tokens.shape != ours.shape or (lengths is None) != (held is None):
+                    raise ValueError(
+                        f"a captured step takes rows of {list(ours.shape)}, not {list(tokens.shape)}, and lengths"
+                        " always or never; use another StackStep for another shape"
+                    )
+                ours.copy_(tokens)
+                if held is not None and lengths is not None:
+                    held.copy_(lengths)
             self.graph.replay()
             return self.result
-        self.tokens, self.counts = tokens.clone(), None if counts is None else counts.clone()
+        self.blocks = [(tokens.clone(), None if held is None else held.clone()) for tokens, held in blocks]
         # Three real steps on a side stream let libraries and the allocator settle: each is a step of the run.
         if self.warm < 3:
             self.warm += 1
             side = torch.cuda.Stream()
             side.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(side):
-                result = self.step.eager(self.tokens, self.counts)
+                result = self.step.eager(self.blocks)
             torch.cuda.current_stream().wait_stream(side)
             return result
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):  # captured, not run
-            self.result = self.step.eager(self.tokens, self.counts)
+            self.result = self.step.eager(self.blocks)
         self.graph.replay()
         return self.result
 
 
-COMPILE_SECONDS = 40.0
+COMPILE_SECONDS = 50.0
 """A compilation for a CPU with an empty cache; a few seconds with a full one."""
-COMPILED_SHARE = 0.7
+COMPILED_SHARE = 0.6
 """What a compiled step takes of an eager one's time."""
 
 

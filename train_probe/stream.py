@@ -1,241 +1,190 @@
 """Batches of useful windows and of junk, each drawn from what it is (seed, step) and from nothing else.
 
-Arms with one seed see the same facts in the same order in the same number of steps, whatever stands around them. A
-window is all useful or all junk; junk is an exact share of tokens, up to one window at any step.
+Arms with one seed see the same facts in the same order in the same number of steps, whatever stands around them. Where
+windows are pure, each is all useful or all junk, and junk is an exact share of tokens, up to one window at any step;
+where they are mixed, whole texts of both kinds stand side by side in one packed stream.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from fractions import Fraction
-from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
-from train_probe.counter import draws, permutation, stream_key
-from train_probe.facts import Documents, Facts, Ids
+from train_probe.facts import Facts
+from train_probe.junk import Junk
 from train_probe.plan import PlanError, RunPlan, TrainingPlan
+from train_probe.texts import Texts
 
-_CHUNK = 1 << 17  # tokens made at once: large enough for numpy, small beside everything else
+_MEASURED = 1 << 16  # texts of junk that are measured at once
 
+Shape = tuple[tuple[int, int], ...]
+"""(length, rows) of each block of rows that a step has."""
 
-def exposure_order(
-    documents: Documents, counts: NDArray[np.int64], exposures: int, seed: int, placement: str = "even"
-) -> NDArray[np.int64]:
-    """Document numbers in training order: every exposure in turn, each a permutation of all people who have one; where
-    exposures were not placed evenly, the order of the corpus.
-
-    `counts` [N] is how often each person appears. Raises PlanError unless the documents hold exposures 0 .. n - 1 of
-    each person exactly once, where n is the person's count or `exposures`, whichever is less, and some have all.
-    """
-    people = len(counts)
-    if len(documents.entity) and documents.entity.max() >= people:
-        raise PlanError(f"the useful shards expose person {documents.entity.max()}; the facts have {people} people")
-    if exposures > counts.max():
-        raise PlanError(f"the run wants {exposures} exposures, and no person of the facts has more than {counts.max()}")
-    used = np.flatnonzero((documents.exposure >= 0) & (documents.exposure < exposures))
-    place = documents.exposure[used] * people + documents.entity[used]
-    seen = np.bincount(place, minlength=exposures * people).reshape(exposures, people)
-    wanted = np.arange(exposures)[:, None] < counts
-    if np.any(seen != wanted):
-        exposure, person = (int(one[0]) for one in np.nonzero(seen != wanted))
-        raise PlanError(
-            f"the run wants {exposures} exposures of each of {people} people; the useful shards hold exposure "
-            f"{exposure} of person {person} {seen[exposure, person]} times, not {int(wanted[exposure, person])}"
-        )
-    if placement != "even":
-        return used
-    number = np.full(exposures * people, -1, np.int64)
-    number[place] = used
-    by_place = number.reshape(exposures, people)
-    order = np.concatenate([by_place[e][permutation(stream_key(seed, "order", e), people)] for e in range(exposures)])
-    return order[order >= 0]
+Block = tuple[Tensor, Tensor]
+"""Token ids int64 [steps, rows, length] and how many tokens of each row there are, int64 [steps, rows]; the rest pads."""
 
 
-class Windows(Protocol):
-    """A source of windows of one width, numbered from 0: asking for the same numbers gives the same tokens."""
+class Packed:
+    """Texts in an order as one stream of tokens."""
 
-    width: int
+    def __init__(self, texts: Texts | Mixed, order: Tensor, tagged: bool) -> None:
+        self._texts, self._order, self._tagged = texts, order, tagged
+        self._ends = texts.lengths(order).cumsum(0)
 
-    def windows(self, first: int, last: int) -> Ids:
-        """Token ids [last - first, width]."""
+    def tokens(self, first: int, last: int) -> Tensor:
+        """Tokens `first` to `last` - 1 of the stream."""
+        ends = self._ends
+        low, high = torch.searchsorted(ends, torch.tensor([first, last - 1], device=ends.device), right=True).tolist()
+        begin = int(ends[low - 1]) if low else 0
+        return self._texts.tokens(self._order[low : high + 1], self._tagged)[first - begin : last - begin]
 
-
-class UsefulWindows:
-    """The facts' documents in training order as one packed stream, each behind one token (`begin` [D]), cut in windows.
-
-    A compact record is a window of its own; people are packed, and the rest of their stream is a shorter last window.
-    """
-
-    def __init__(self, documents: Documents, order: NDArray[np.int64], begin: Ids, width: int | None) -> None:
-        self._documents = documents
-        self._order = order
-        self._begin = begin
-        lengths = documents.length[order] + 1
-        if width is None:
-            width = int(lengths[0])
-            if np.any(lengths != width):
-                raise PlanError(f"compact records are all of one length; these have {lengths.min()} to {lengths.max()}")
-        self.width = width
-        self._ends = np.cumsum(lengths)
-        self.tokens = int(self._ends[-1])
-        self.count = self.tokens // width
-
-    def windows(self, first: int, last: int) -> Ids:
-        return self._at(np.arange(first * self.width, last * self.width)).reshape(-1, self.width)
-
-    def rest(self) -> Ids:
-        """What is left behind the last whole window, as [1, tokens]."""
-        return self._at(np.arange(self.count * self.width, self.tokens))[None]
-
-    def _at(self, position: NDArray[np.int64]) -> Ids:
-        place = np.searchsorted(self._ends, position, side="right")
-        document = self._order[place]
-        length = self._documents.length[document]
-        inside = position - (self._ends[place] - length)  # -1 at the begin token
-        body = self._documents.tokens[np.maximum(self._documents.start[document] + inside, 0)]
-        return np.where(inside < 0, self._begin[document], body.astype(np.int64))
+    def through(self, texts: int) -> int:
+        """How many tokens the first `texts` texts have."""
+        return int(self._ends[texts - 1]) if texts else 0
 
 
-class JunkRecords:
-    """Compact records of people who are not scored; a name that comes again keeps its values.
+class Mixed:
+    """Useful texts, by their own numbers, and texts of junk: text i of the junk has the number -1 - i."""
 
-    `people` is the size of a repetitive population, None for an endless one: names drawn from all N0 - N others.
-    """
+    def __init__(self, useful: Texts, junk: Junk) -> None:
+        self._useful, self._junk = useful, junk
 
-    def __init__(self, facts: Facts, seed: int, people: int | None) -> None:
-        if facts.names is None or facts.name_tokens is None or facts.value_tokens is None:
-            raise PlanError(f"junk of the facts' own kind can be drawn for compact records, not for '{facts.kind}'")
-        self._name_tokens, self._value_tokens = facts.name_tokens, facts.value_tokens
-        self._parts = facts.name_parts
-        self._first_token = np.concatenate([[0], np.cumsum(facts.name_parts)[:-1]])
-        self._begin = facts.end_of_text
-        self._values = facts.values_per_person
-        self._seed = seed
-        scored = np.unique(facts.names)
-        self._others = int(np.prod(facts.name_parts, dtype=np.int64)) - len(scored)
-        self._gaps = scored - np.arange(len(scored))  # how many other names lie below each scored one
-        if self._others < max(1, people or 1):
-            raise PlanError(f"{people or 'endless'} junk people want names; {self._others} are left by the scored ones")
-        self._population = None if people is None else self._distinct(people)
-        self.width = 1 + len(self._parts) + self._values
+    def order(self, useful: Tensor, junk: int) -> Tensor:
+        """The useful texts in their order and the first `junk` texts of the junk in theirs, both spread evenly."""
+        place = [(torch.arange(n, device=useful.device).double() + 0.5) / n for n in (len(useful), junk)]
+        numbers = torch.cat([useful, -1 - torch.arange(junk, device=useful.device)])
+        return numbers[torch.argsort(torch.cat(place), stable=True)]
 
-    def names(self, first: int, last: int) -> NDArray[np.int64]:
-        """The names (numbers below N0) of junk records `first` to `last` - 1."""
-        number = np.arange(first, last)
-        if self._population is None:
-            return self._drawn(number)
-        size = len(self._population)
-        passes = range(first // size, -(-last // size))
-        order = [permutation(stream_key(self._seed, "junk order", one), size) for one in passes]
-        return self._population[np.concatenate(order)[number - passes[0] * size]]
+    def lengths(self, numbers: Tensor) -> Tensor:
+        is_junk = numbers < 0
+        found = torch.empty_like(numbers)
+        found[is_junk] = self._junk.lengths(-1 - numbers[is_junk])
+        found[~is_junk] = self._useful.lengths(numbers[~is_junk])
+        return found
 
-    def windows(self, first: int, last: int) -> Ids:
-        names = self.names(first, last)
-        parts = np.stack(np.unravel_index(names, self._parts), 1)
-        attribute = names[:, None] * self._values + np.arange(self._values)
-        pool = len(self._value_tokens)
-        values = (draws(stream_key(self._seed, "junk values"), attribute) % np.uint64(pool)).astype(np.int64)
-        begin = np.full((len(names), 1), self._begin)
-        return np.hstack([begin, self._name_tokens[self._first_token + parts], self._value_tokens[values]])
-
-    def _drawn(self, number: NDArray[np.int64]) -> NDArray[np.int64]:
-        word = draws(stream_key(self._seed, "junk names"), number)
-        rank = (word % np.uint64(self._others)).astype(np.int64)
-        return rank + np.searchsorted(self._gaps, rank, side="right")
-
-    def _distinct(self, people: int) -> NDArray[np.int64]:
-        drawn = people
-        while True:
-            names, first = np.unique(self._drawn(np.arange(drawn)), return_index=True)
-            if len(names) >= people:
-                return names[np.argsort(first)][:people]
-            drawn *= 2
-
-
-class PageWindows:
-    """Pages packed and cut in windows; each pass over them is another permutation. What fills no window is left out."""
-
-    def __init__(self, tokens: NDArray[np.integer], width: int, seed: int, name: str) -> None:
-        self.width = width
-        self._count = len(tokens) // width
-        if not self._count:
-            raise PlanError(f"junk shards '{name}' hold {len(tokens)} tokens of pages, less than a window of {width}")
-        self._windows = tokens[: self._count * width].reshape(-1, width)
-        self._seed = seed
-
-    def windows(self, first: int, last: int) -> Ids:
-        passes = range(first // self._count, -(-last // self._count))
-        order = [permutation(stream_key(self._seed, "pages", one), self._count) for one in passes]
-        chosen = np.concatenate(order)[first - passes[0] * self._count : last - passes[0] * self._count]
-        return self._windows[chosen].astype(np.int64)
+    def tokens(self, numbers: Tensor, tagged: bool) -> Tensor:
+        is_junk = numbers < 0
+        of_junk = is_junk.repeat_interleave(self.lengths(numbers))
+        found = torch.empty(len(of_junk), dtype=torch.int64, device=numbers.device)
+        found[of_junk] = self._junk.tokens(-1 - numbers[is_junk])
+        found[~of_junk] = self._useful.tokens(numbers[~is_junk], tagged)
+        return found
 
 
 class Stream:
-    """All batches of one run. `tokens` and `junk_tokens` are totals; `junk_ratio` is the share really reached."""
+    """All batches of one run, `steps` of them, each of rows as `shape` says.
 
-    def __init__(
-        self,
-        facts: Facts,
-        documents: Documents,
-        pages: NDArray[np.integer] | None,
-        training: TrainingPlan,
-        run: RunPlan,
-    ) -> None:
-        order = exposure_order(documents, facts.exposures, run.exposures, run.seed, facts.placement)
-        begin = documents.tag if run.tagged else np.full(len(documents.tag), facts.end_of_text)
-        width = None if facts.kind == "compact" else training.window
-        self.useful = UsefulWindows(documents, order, begin, width)
-        self.batch = training.batch
-        whole = -(-self.useful.count // self.batch)
-        self.steps = max(1, whole)
-        # As many junk tokens for each useful one; 7/8 and its like are exact in binary, others to one in a million.
-        share = Fraction(run.junk_ratio).limit_denominator(10**6)
-        self._junk_per_useful = share / (1 - share)
-        self.junk = self._source(facts, pages, training, run)
-        self.junk_tokens = self._junk_through(self.steps) * self.junk.width if self.junk else 0
-        self.tokens = self.useful.tokens + self.junk_tokens
-        self.junk_ratio = self.junk_tokens / self.tokens
-        self.longest = max(self.useful.width, self.junk.width if self.junk else 0)
+    `tokens` is how many there are in all, `junk_ratio` the share of junk really reached. Raises PlanError where the
+    facts do not hold the exposures that the run asks for.
+    """
 
-    def _source(
-        self, facts: Facts, pages: NDArray[np.integer] | None, training: TrainingPlan, run: RunPlan
-    ) -> Windows | None:
-        if run.junk_kind == "none":
-            return None
-        if run.junk_kind == "shards":
-            assert pages is not None
-            width = page_width(self._junk_per_useful * self.batch * self.useful.width, training.window)
-            return PageWindows(pages, width, run.seed, str(run.junk_shards))
-        return JunkRecords(facts, run.seed, run.junk_people if run.junk_kind == "repetitive" else None)
+    def __init__(self, facts: Facts, texts: Texts, junk: Junk | None, training: TrainingPlan, run: RunPlan) -> None:
+        self._texts, self._junk, self._run, self.batch = texts, junk, run, training.batch
+        useful = texts.measured(run.exposures)
+        self.width = training.window
+        if facts.kind == "compact":
+            self.width = useful.longest
+            if useful.shortest != useful.longest:
+                raise PlanError(
+                    f"compact records are all of one length; these have {useful.shortest} to {useful.longest} tokens"
+                )
+        self.useful_tokens = useful.tokens
+        self.mixed = run.windows == "mixed" and junk is not None
+        self._share = junk_per_useful(run.junk_ratio)
+        self._packed: Packed | None = None
+        self._order: Tensor | None = None
+        junk_tokens = 0
+        if self.mixed:
+            assert junk is not None
+            self._junk_texts, junk_tokens = _texts_of(junk, int(useful.tokens * self._share), texts)
+            self.tokens = useful.tokens + junk_tokens
+            rows = max(1, round(self.batch * (1 + self._share)))
+            self.shape: Shape = ((self.width, rows),)
+        else:
+            rows = self.batch
+        windows = -(-(useful.tokens + junk_tokens) // self.width)
+        self.steps = max(1, -(-windows // rows))
+        if not self.mixed:
+            by_length = {self.width: self.batch}
+            if junk is not None:
+                junk_tokens = self._junk_through(self.steps) * junk.width
+                most = min(math.ceil(self.batch * self.width * self._share / junk.width), self._junk_through(self.steps))
+                by_length[junk.width] = by_length.get(junk.width, 0) + most
+            self.shape = tuple(by_length.items())
+            self.tokens = useful.tokens + junk_tokens
+        self.junk_ratio = junk_tokens / self.tokens
+
+    @property
+    def longest(self) -> int:
+        return max(length for length, _ in self.shape)
+
+    def step_of(self, exposures: int) -> int:
+        """After how many steps the first `exposures` exposures of everybody were seen."""
+        share = Fraction(self._texts.measured(exposures).tokens, self.useful_tokens)
+        return min(self.steps, -(-share.numerator * self.steps // share.denominator))
+
+    def chunk(self, first: int, last: int) -> list[Block]:
+        """Steps `first` to `last` - 1, the blocks of `shape` in turn; useful rows stand in front of junk."""
+        if self._packed is None:
+            self._packed = self._stream()
+        rows = self.shape[0][1] if self.mixed else self.batch
+        total = self.tokens if self.mixed else self.useful_tokens
+        steps, width = last - first, self.width
+        low, high = min(total, first * rows * width), min(total, last * rows * width)
+        found = self._packed.tokens(low, high) if high > low else torch.zeros(0, dtype=torch.int64)
+        tokens = found.new_zeros(steps * rows * width)
+        tokens[: high - low] = found
+        lengths = (high - low - torch.arange(steps * rows, device=found.device) * width).clamp(0, width)
+        blocks = {width: (tokens.view(steps, rows, width), lengths.view(steps, rows))}
+        if self._junk is not None and not self.mixed:
+            self._add_junk(blocks, first, last)
+        return [blocks[length] for length, _ in self.shape]
+
+    def _stream(self) -> Packed:
+        order = self._texts.order(self._run.exposures, self._run.seed)
+        tagged = self._run.tag in ("useful", "both")
+        if not self.mixed:
+            return Packed(self._texts, order, tagged)
+        assert self._junk is not None
+        both = Mixed(self._texts, self._junk)
+        return Packed(both, both.order(order, self._junk_texts), tagged)
+
+    def _add_junk(self, blocks: dict[int, Block], first: int, last: int) -> None:
+        assert self._junk is not None
+        width, steps = self._junk.width, last - first
+        before, through = self._junk_through(first), self._junk_through(last)
+        rows = dict(self.shape)[width] - (self.batch if width == self.width else 0)
+        windows = self._junk.windows(before, through)
+        tokens = windows.new_zeros(steps * rows, width)
+        lengths = tokens.new_zeros(steps * rows)
+        per_step = torch.tensor([self._junk_of(step) for step in range(first, last)], device=windows.device)
+        begins = per_step.cumsum(0) - per_step
+        step = torch.arange(steps, device=windows.device).repeat_interleave(per_step)
+        place = step * rows + torch.arange(len(windows), device=windows.device) - begins[step]
+        tokens[place], lengths[place] = windows, width
+        block = tokens.view(steps, rows, width), lengths.view(steps, rows)
+        if width in blocks:
+            block = (torch.cat([blocks[width][0], block[0]], 1), torch.cat([blocks[width][1], block[1]], 1))
+        blocks[width] = block
+
+    def _junk_of(self, step: int) -> int:
+        return self._junk_through(step + 1) - self._junk_through(step)
 
     def _junk_through(self, steps: int) -> int:
         """Junk windows of the first `steps` steps."""
-        if self.junk is None:
+        if self._junk is None:
             return 0
-        useful = min(steps * self.batch * self.useful.width, self.useful.tokens)
-        if steps >= self.steps:
-            useful = self.useful.tokens
-        return int(useful * self._junk_per_useful / self.junk.width)
+        useful = self.useful_tokens if steps >= self.steps else steps * self.batch * self.width
+        return int(useful * self._share / self._junk.width)
 
-    def batches(self) -> Iterator[list[Ids]]:
-        """Every step's rows, as few blocks [rows, length] as their lengths allow; useful rows stand first."""
-        step_tokens = self.batch * self.useful.width * (1 + float(self._junk_per_useful))
-        stride = max(1, int(_CHUNK / step_tokens))
-        for first in range(0, self.steps, stride):
-            last = min(first + stride, self.steps)
-            low, high = first * self.batch, min(last * self.batch, self.useful.count)
-            useful = self.useful.windows(low, high)
-            through = [self._junk_through(step) for step in range(first, last + 1)]
-            junk = self.junk.windows(through[0], through[-1]) if self.junk and through[-1] > through[0] else None
-            for step in range(first, last):
-                parts = [useful[step * self.batch - low : (step + 1) * self.batch - low]]
-                if junk is not None:
-                    parts.append(junk[through[step - first] - through[0] : through[step - first + 1] - through[0]])
-                if step == self.steps - 1:
-                    parts.append(self.useful.rest())
-                yield _blocks(parts)
+
+def junk_per_useful(ratio: float) -> Fraction:
+    """Junk tokens for each useful one: 7/8 and its like are exact in binary, other ratios to one in a million."""
+    share = Fraction(ratio).limit_denominator(10**6)
+    return share / (1 - share)
 
 
 def page_width(junk_tokens: Fraction, longest: int) -> int:
@@ -253,9 +202,18 @@ def page_width(junk_tokens: Fraction, longest: int) -> int:
     return longest
 
 
-def _blocks(parts: list[Ids]) -> list[Ids]:
-    by_length: dict[int, list[Ids]] = {}
-    for part in parts:
-        if part.shape[0] and part.shape[1] > 1:
-            by_length.setdefault(part.shape[1], []).append(part)
-    return [same[0] if len(same) == 1 else np.concatenate(same) for same in by_length.values()]
+def _texts_of(junk: Junk, wanted: int, useful: Texts) -> tuple[int, int]:
+    """How many texts of junk hold about `wanted` tokens, and how many tokens they hold."""
+    count, tokens = 0, 0
+    while tokens < wanted:
+        ends = junk.lengths(torch.arange(count, count + _MEASURED, device=useful.device)).cumsum(0)
+        # To the nearest border between two texts.
+        inside = int(torch.searchsorted(ends, wanted - tokens))
+        if inside == _MEASURED:
+            count, tokens = count + _MEASURED, tokens + int(ends[-1])
+            continue
+        below = int(ends[inside - 1]) if inside else 0
+        if int(ends[inside]) + below <= 2 * (wanted - tokens):
+            return count + inside + 1, tokens + int(ends[inside])
+        return count + inside, tokens + below
+    return count, tokens

@@ -96,6 +96,23 @@ def _feistel(start: int, numbers: Tensor, high_size: int, low_size: int) -> Tens
 
 
 def _remainder(drawn: Tensor, size: int) -> Tensor:
-    """Words modulo `size` as unsigned numbers; `size` is at most 2^32."""
+    """Words modulo `size` as unsigned numbers; `size` is at most 2^62."""
     half = _shifted(drawn, 1) % size
     return (2 * half + (drawn & 1)) % size
+
+
+def stream_key(seed: int, stream: str, *fields: int) -> int:
+    """The start of a named stream of a training, which depends on these fields and on nothing else, as a signed number
+    of 64 bits."""
+    text = "/".join([str(seed), stream, *map(str, fields)])
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
+
+
+def permutation(start: int, size: int, device: torch.device | str = "cpu") -> Tensor:
+    """A permutation of range(size), int64: the order of the words of its members."""
+    return order_of(words(start, torch.arange(size, device=device))[None])[0]
+
+
+def below(start: int, counters: Tensor, limit: int) -> Tensor:
+    """Numbers in [0, limit), int64, one for each counter: words modulo `limit`, at most 2^62."""
+    return _remainder(words(start, counters), limit)

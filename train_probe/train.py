@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +15,25 @@ from typing import Any
 import numpy as np
 import torch
 
+from train_probe.data import Data, model_vocabulary
+from train_probe.estimate import (
+    REACHED,
+    cores,
+    peak_flops,
+    slot_bytes,
+    slots_that_fit,
+    step_flops,
+)
 from train_probe.facts import Inputs, read_inputs
 from train_probe.plan import Plan, PlanError, RunPlan, read_plan
-from train_probe.pool import Event, Failed, Finished, Report, Work, pooled, worked
-from train_probe.progress import Printer
-from train_probe.run import train_run
-from train_probe.stream import Stream
+from train_probe.pool import Ask, Event, Failed, Finished, Opening, Queue, Worker, alone, failed, pooled
+from train_probe.progress import Cost, Listener
+from train_probe.records import Record, write
+from train_probe.run import device_of
+from train_probe.slots import Group, Slots
+from train_probe.stack_step import keep_compiled, keep_memory, worth_compiling
 
-NUMERICS = 1
+NUMERICS = 2
 """Raised whenever the same plan and data would give other figures: runs of an older one are trained again."""
 
 _FIGURES = (
@@ -29,98 +42,205 @@ _FIGURES = (
 )  # fmt: skip
 
 
-def run_plan(plan: Plan | Path, out: Path, progress: Printer | None = None) -> list[dict[str, Any]]:
+def run_plan(
+    plan: Plan | Path, out: Path, progress: Listener | None = None, ray: str | None = None
+) -> list[dict[str, Any]]:
     """Train and score every run of the plan; returns, and writes to `out`/results.json, one result for each, in order.
 
-    A finished run stands in `out`/runs/ and is not trained again. A run that fails has an `error` and no figures, and
-    is tried again the next time. Raises PlanError when the plan's data or `out` is unfit, before anything is trained.
+    A finished run stands in `out`/runs/ and is not trained again; one that was cut off goes on from its last saved
+    state, and ends with the same figures. A run that fails has an `error` and no figures, and is tried again the next
+    time. `ray` is the address of a Ray cluster ("local": one is started here) whose GPUs, or cores, train the runs;
+    `out` must then be a folder that all its machines see. Raises PlanError when the plan's data or `out` is unfit, or
+    no model of it fits into memory, before anything is trained.
     """
     if not isinstance(plan, Plan):
         plan = read_plan(Path(plan))
     inputs = read_inputs(plan)
-    for run in plan.runs:
-        Stream(inputs.facts, inputs.documents, inputs.pages.get(run.junk_shards or ""), plan.training, run)
+    device = device_of()
+    work = _Work(plan, inputs, device)
     names = [run_name(plan, run, inputs) for run in plan.runs]
     folder = out / "runs"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         versions = {"numerics": NUMERICS, "torch": torch.__version__, "numpy": np.__version__}
-        _write(out / "config.json", {"plan": dataclasses.asdict(plan), "versions": versions})
+        write(out / "config.json", {"plan": dataclasses.asdict(plan), "versions": versions, "device": str(device)})
     except OSError as error:
         raise PlanError(f"{out} cannot be written to ({error.strerror}); choose another folder with -o") from error
 
-    figures = {name: _finished(folder / f"{name}.json") for name in names}
+    records = [Record(folder / name) for name in names]
+    figures = {name: record.figures(_FIGURES) for name, record in zip(names, records, strict=True)}
     numbers = [i for i, name in enumerate(names) if figures[name] is None and names.index(name) == i]
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    processes = 1 if device.type == "cuda" else min(plan.processes or _cores(), max(1, len(numbers)))
+    for number in numbers:
+        resolved = dataclasses.asdict(plan.runs[number]) | {"model": dataclasses.asdict(work.groups[number].architecture)}
+        resolved["training"] = dataclasses.asdict(plan.training_of(plan.runs[number]))
+        records[number].config(resolved | {"facts": inputs.facts.sha256, "versions": versions})
+    processes = 1 if device.type == "cuda" else min(plan.processes or cores(), max(1, len(numbers)))
     if progress is not None:
-        progress.begin([plan.runs[i] for i in numbers], len(names) - len(numbers), str(device), processes)
+        cost = work.cost(numbers, processes)
+        progress.begin([plan.runs[i] for i in numbers], len(names) - len(numbers), cost)
     errors: dict[str, str] = {}
 
     def take(event: Event) -> None:
         name = names[event.number]
         if isinstance(event, Finished):
             figures[name] = event.figures
-            _write(folder / f"{name}.json", event.figures)
+            records[event.number].finish(event.figures)
         elif isinstance(event, Failed):
             errors[name] = event.error
         if progress is not None:
             progress.event(dataclasses.replace(event, number=numbers.index(event.number)))
 
-    if processes > 1:
-        pooled(numbers, processes, Start(plan), take)
-    else:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # sums as in the pool, where each process has one thread
-        try:
-            for number in numbers:
-                worked(number, _work(plan, inputs, device), take)
-        finally:
-            torch.set_num_threads(threads)
+    if numbers:
+        start = Start(plan, tuple(names), folder, spawned=processes > 1 or ray is not None)
+        queue = work.queue(numbers, processes)
+        if ray is not None:
+            from train_probe.ray_pool import rayed
+
+            rayed(queue, ray, plan.processes, start, take)
+        elif processes > 1:
+            pooled(queue, processes, start, take)
+        else:
+            _here(start, inputs, queue, take)
+    if progress is not None:
+        progress.end()
     results = [
         _result(plan, run, name, inputs, figures[name], errors.get(name))
         for run, name in zip(plan.runs, names, strict=True)
     ]
-    _write(out / "results.json", results)
+    write(out / "results.json", results)
     return results
+
+
+class _Work:
+    """What the runs of a plan are as work: their groups, what they cost, and the queue of those that wait."""
+
+    def __init__(self, plan: Plan, inputs: Inputs, device: torch.device) -> None:
+        self.plan, self.device = plan, device
+        data = Data(plan, inputs, torch.device("cpu") if device.type == "cpu" else device)
+        self.vocabulary = model_vocabulary(inputs.facts)
+        self.groups: list[Group] = []
+        self.flops: list[float] = []
+        self.tokens: list[int] = []
+        for run in plan.runs:
+            stream = data.stream(run)
+            one = plan.model_of(run).built()
+            self.groups.append(Group(one, plan.training_of(run).precision, stream.shape, stream.longest))
+            self.flops.append(stream.steps * step_flops(one, self.vocabulary, stream.shape))
+            self.tokens.append(stream.tokens)
+
+    def cost(self, numbers: list[int], processes: int) -> Cost:
+        """What the runs of these numbers will take."""
+        peak = peak_flops(self.device) * processes
+        work = [self.flops[number] for number in numbers]
+        tokens = [self.tokens[number] for number in numbers]
+        return Cost(str(self.device), processes, work, tokens, peak, sum(work) / (peak * REACHED[self.device.type]))
+
+    def queue(self, numbers: list[int], processes: int) -> Queue:
+        """Raises PlanError where a model does not fit into memory."""
+        most: dict[Hashable, int] = {}
+        compiled: dict[Hashable, bool] = {}
+        for group in {self.groups[number] for number in numbers}:
+            one = slot_bytes(group.architecture, self.vocabulary, group.shape)
+            name = next(self.plan.model_of(r).name for r, g in zip(self.plan.runs, self.groups, strict=True) if g == group)
+            fit = slots_that_fit(name, one, self.device, processes)
+            most[group] = min(fit, self.plan.slots or fit)
+            compiled[group] = self._compiled(group)
+        group_of: dict[int, Hashable] = {number: self.groups[number] for number in numbers}
+        return Queue(group_of, {number: self.flops[number] for number in numbers}, most, compiled, processes)
+
+    def _compiled(self, group: Group) -> bool:
+        """Whether a group's steps are compiled. By all runs of the plan and a stated speed, never by this machine's or
+        by what is left to do: a grid that was killed goes on as it began."""
+        if self.plan.compile != "auto":
+            return self.plan.compile == "always"
+        work = sum(flops for flops, one in zip(self.flops, self.groups, strict=True) if one == group)
+        return worth_compiling(work / STATED_FLOPS[self.device.type])
+
+
+STATED_FLOPS = {"cpu": 1e10, "cuda": 1e14}
+"""Operations a second that decide on compilation."""
 
 
 def run_name(plan: Plan, run: RunPlan, inputs: Inputs) -> str:
     """The hash of all that shapes a run's figures: its resolved configuration and the content of its data."""
-    described = dataclasses.asdict(run) | {"learning_rate": plan.learning_rate(run)}
-    described.pop("arm")
-    described.pop("junk_shards")
+    described = dataclasses.asdict(run)
+    for name in ("arm", "junk_shards", "model", "training"):
+        described.pop(name)
+    described["tag_at_test"] = run.scored_tagged
     if run.junk_kind != "repetitive":
         described.pop("junk_people")
-    training = dataclasses.asdict(plan.training)
-    training.pop("learning_rate")
-    shards = [inputs.fingerprints[""], inputs.fingerprints.get(run.junk_shards or "")]
-    content = [NUMERICS, described, training, dataclasses.asdict(plan.model.built()), inputs.facts.sha256, shards]
+    training = dataclasses.asdict(plan.training_of(run))
+    drawn = inputs.documents is None or (run.junk_kind in ("endless", "repetitive") and inputs.facts.kind != "compact")
+    folders = [name for name in ("", run.junk_shards) if name is not None]
+    shards = [[inputs.fingerprints.get(name) for name in folders], bundle_hash(inputs.facts.folder) if drawn else None]
+    model = dataclasses.asdict(plan.model_of(run).built())
+    content = [NUMERICS, described, training, model, inputs.facts.sha256, shards]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@functools.cache
+def bundle_hash(folder: Path) -> str:
+    """The sha256 of a bundle that was found to be there."""
+    return hashlib.sha256((folder / "bundle.npz").read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Start:
-    """Opens the plan's inputs in a process of its own, and returns the work of that process."""
+    """Opens the plan's inputs where it is called and returns a worker; `spawned` where the process is the worker's."""
 
     plan: Plan
+    names: tuple[str, ...]
+    folder: Path
+    spawned: bool
 
-    def __call__(self) -> Work:
-        torch.set_num_threads(1)
-        return _work(self.plan, read_inputs(self.plan, verify=False), torch.device("cpu"))
+    def __call__(self) -> Worker:
+        if self.spawned:
+            keep_memory()
+            torch.set_num_threads(1)
+        return self.worker(read_inputs(self.plan, verify=False), device_of())
+
+    def worker(self, inputs: Inputs, device: torch.device) -> Worker:
+        """Stack after stack, as long as there are runs."""
+        data = Data(self.plan, inputs, device)
+        while True:
+            opening = yield Ask()
+            if opening is None:
+                return
+            assert isinstance(opening, Opening)
+            if opening.compiled:
+                keep_compiled(cache_folder() / "compiled")
+            group = None
+            try:
+                run = self.plan.runs[opening.number]
+                stream = data.stream(run)
+                one, precision = self.plan.model_of(run).built(), self.plan.training_of(run).precision
+                group = Group(one, precision, stream.shape, stream.longest)
+                slots = Slots(data, group, list(self.names), self.folder, opening.slots, opening.compiled)
+            except Exception as error:
+                yield failed(opening.number, error)
+                continue
+            yield from slots.work(opening.number)
 
 
-def _work(plan: Plan, inputs: Inputs, device: torch.device) -> Work:
-    def work(number: int, report: Report) -> dict[str, Any]:
-        return train_run(plan, plan.runs[number], inputs, device, report)
+def _here(start: Start, inputs: Inputs, queue: Queue, take: Callable[[Event], None]) -> None:
+    """All runs in this process, on one thread: sums as in the pool, where each process has one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        alone(start.worker(inputs, device_of()), queue, take)
+    finally:
+        torch.set_num_threads(threads)
 
-    return work
+
+def cache_folder() -> Path:
+    """Where this house keeps what it can make again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "goldsand"
 
 
 def _result(
     plan: Plan, run: RunPlan, name: str, inputs: Inputs, figures: dict[str, Any] | None, error: str | None
 ) -> dict[str, Any]:
-    folders = ["", *([run.junk_shards] if run.junk_shards is not None else [])]
+    folders = [key for key in ("", run.junk_shards) if key is not None and key in inputs.hashes]
     result: dict[str, Any] = {
         "run": name,
         "arm": run.arm,
@@ -128,32 +248,15 @@ def _result(
         "exposures": run.exposures,
         "junk_ratio": run.junk_ratio,
         "junk_kind": run.junk_kind,
-        "tagged": run.tagged,
+        "windows": run.windows,
+        "tag": run.tag,
+        "tag_leak": run.tag_leak,
+        "tag_at_test": run.scored_tagged,
         "seed": run.seed,
-        "learning_rate": plan.learning_rate(run),
+        "learning_rate": plan.training_of(run).learning_rate,
+        "batch": plan.training_of(run).batch,
         "shards": list(dict.fromkeys(sha256 for folder in folders for sha256 in inputs.hashes[folder])),
     }
     if figures is None:
         return result | dict.fromkeys(_FIGURES) | {"error": error}
     return result | figures
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _finished(path: Path) -> dict[str, Any] | None:
-    """The figures of a run that was finished before; a damaged file is as good as none."""
-    try:
-        figures = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return figures if isinstance(figures, dict) and all(key in figures for key in _FIGURES) else None
-
-
-def _write(path: Path, content: Any) -> None:
-    temporary = path.with_name(path.name + ".writing")
-    temporary.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
-    temporary.replace(path)

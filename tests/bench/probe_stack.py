@@ -105,7 +105,7 @@ def stacked(case: Case, slots: int, device: str = "cpu", compiled: bool = False)
         stack.reset(slot, slot)
         step.optimizer.set(slot, Settings(1e-3, 1_000_000, 0.05, decay=0.01, clip=1.0))
     tokens = torch.randint(case.vocabulary, (slots, case.rows, case.length), device=device)
-    return lambda: _ignore(step(tokens))
+    return lambda: _ignore(step([(tokens, None)]))
 
 
 def _ignore(_: Any) -> None:

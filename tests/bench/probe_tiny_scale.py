@@ -43,7 +43,7 @@ def lines(
         world = tiny_scale(Path(folder), seed, people=people, exposures=exposures)
         for rate in rates:
             for arm in arms:
-                run = arm | {"exposures": exposures, "seed": seed, "learning_rate": rate}
+                run = arm | {"exposures": exposures, "seed": seed, "training": {"learning_rate": rate}}
                 content = world.plan([run], model={"layers": 2, "heads": heads, "width": 32}, training=training)
                 (result,) = run_plan(plan_of(content), Path(folder) / "out")
                 yield result | {"population_seed": seed, "heads": heads} | training

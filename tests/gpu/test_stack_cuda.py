@@ -39,7 +39,7 @@ def trained(
         stack.load(poisoned, torch.full((stack.parameters,), math.nan))
     losses = []
     for tokens in batches(1) * 12 if repeat else batches(12):
-        losses.append(step(tokens.to(device)).cpu())
+        losses.append(step([(tokens.to(device), None)])[0].cpu())
     return torch.stack([stack.read(slot) for slot in range(SLOTS)]).cpu(), torch.stack(losses)
 
 
@@ -74,6 +74,6 @@ def test_a_captured_step_refuses_other_shapes() -> None:
     step = StackStep(stack, StackAdamW(stack.master), graph=True)
     tokens = batches(1)[0].cuda()
     for _ in range(5):
-        step(tokens)
+        step([(tokens, None)])
     with pytest.raises(ValueError, match="a captured step takes rows of"):
-        step(tokens[:, :2])
+        step([(tokens[:, :2], None)])

@@ -16,7 +16,7 @@ END_OF_TEXT, TAG, PAGE_TAG = 0, 1, 2
 JUNK_ARMS: list[dict[str, Any]] = [
     {"arm": "facts alone"},
     {"arm": "+ endless junk", "junk_kind": "endless", "junk_ratio": 0.875},
-    {"arm": "+ endless junk, domain tokens", "junk_kind": "endless", "junk_ratio": 0.875, "tagged": True},
+    {"arm": "+ endless junk, domain tokens", "junk_kind": "endless", "junk_ratio": 0.875, "tag": "useful"},
     {"arm": "+ repetitive junk", "junk_kind": "repetitive", "junk_ratio": 0.875, "junk_people": 50},
 ]
 

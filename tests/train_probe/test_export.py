@@ -15,9 +15,9 @@ from train_probe.export import ExportError, HubModel, export, load_hf, main, sco
 from train_probe.facts import read_facts, read_inputs
 from train_probe.model import Transformer
 from train_probe.plan import plan_of
-from train_probe.run import fit, model_of
+from train_probe.records import read_checkpoint
 from train_probe.score import score
-from train_probe.stream import Stream
+from train_probe.train import run_plan
 
 transformers = pytest.importorskip("transformers")
 
@@ -130,22 +130,19 @@ def world(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(world):
+def trained(world, tmp_path_factory):
     """A model of ours that has learnt the world's facts."""
     plan = plan_of(
         world.plan(
             [{"arm": "a", "exposures": 60}],
             model={"layers": 1, "heads": 2, "width": 16},
             training={"learning_rate": 1e-2, "batch": 4},
+            save=True,
         )
     )
-    inputs = read_inputs(plan)
-    stream = Stream(inputs.facts, inputs.documents, None, plan.training, plan.runs[0])
-    model = model_of(plan, plan.runs[0], inputs.facts, stream.longest)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    fit(model, stream, plan, plan.runs[0])
-    torch.set_num_threads(threads)
+    folder = tmp_path_factory.mktemp("trained")
+    (result,) = run_plan(plan, folder)
+    model = read_checkpoint(folder / "runs" / result["run"] / "checkpoints" / "60")
     return model
 
 

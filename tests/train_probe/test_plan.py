@@ -20,13 +20,17 @@ def test_defaults_are_filled_in_and_folders_stand_beside_the_plan(tmp_path):
     assert plan.facts == tmp_path / "f"
     assert plan.junk_shards == {"raw": Path("/elsewhere/raw")}
     assert (plan.training.beta1, plan.training.beta2, plan.training.epsilon) == (0.9, 0.98, 1e-6)
-    assert plan.learning_rate(plan.runs[0]) == plan.training.learning_rate
+    assert plan.training_of(plan.runs[0]) == plan.training
     assert plan.processes is None
 
 
-def test_a_run_may_have_a_learning_rate_of_its_own():
-    plan = plan_of(PLAN | {"runs": [RUN | {"learning_rate": 1e-4}, RUN | {"learning_rate": None}]})
-    assert [plan.learning_rate(run) for run in plan.runs] == [1e-4, plan.training.learning_rate]
+def test_a_run_may_differ_from_the_plan_in_its_model_and_training():
+    runs = [RUN | {"training": {"learning_rate": 1e-4}, "model": {"layers": 3}}, RUN | {"training": None}]
+    plan = plan_of(PLAN | {"runs": runs, "training": {"batch": 3}})
+    first, second = (plan.training_of(run) for run in plan.runs)
+    assert (first.learning_rate, first.batch) == (1e-4, 3)
+    assert second == plan.training and plan.model_of(plan.runs[1]) == plan.model
+    assert plan.model_of(plan.runs[0]).layers == 3
 
 
 def test_a_model_is_a_published_architecture_and_what_differs_from_it():

@@ -1,17 +1,23 @@
 """Batches: exact exposures, one order for all arms, junk that is junk and exactly as much of it as was asked."""
 
+import dataclasses
 from collections import Counter
 from fractions import Fraction
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from probe_world import END_OF_TEXT, PAGE_TAG, TAG, World
 
-from train_probe.counter import permutation
-from train_probe.facts import Documents, read_inputs
+
+from curate.shards.tokens import TokenShards
+from train_probe.data import Data
+from train_probe.facts import Documents, pages_of, read_inputs
 from train_probe.plan import PlanError, plan_of
-from train_probe.stream import JunkRecords, Stream, UsefulWindows, exposure_order, page_width
+from train_probe.junk import Front, JunkRecords
+from train_probe.stream import Packed, page_width
+from train_probe.streams import permutation
+from train_probe.texts import Ids, ShardTexts, exposure_table
 
 ENDLESS = {"junk_kind": "endless", "junk_ratio": 0.875}
 REPETITIVE = {"junk_kind": "repetitive", "junk_ratio": 0.875, "junk_people": 9}
@@ -23,18 +29,30 @@ def world(tmp_path_factory):
     return World(tmp_path_factory.mktemp("world"), people=22, exposures=6)
 
 
-def stream(world, **run):
-    plan = plan_of(world.plan([{"arm": "a", "exposures": 5} | run]))
+def stream(world, training=None, kind=None, **run):
+    changes = {} if training is None else {"training": training}
+    plan = plan_of(world.plan([{"arm": "a", "exposures": 5} | run], **changes))
     inputs = read_inputs(plan)
-    one = plan.runs[0]
-    return Stream(inputs.facts, inputs.documents, inputs.pages.get(one.junk_shards or ""), plan.training, one)
+    if kind is not None:
+        inputs = dataclasses.replace(inputs, facts=dataclasses.replace(inputs.facts, kind=kind))
+    return Data(plan, inputs, torch.device("cpu")).stream(plan.runs[0])
+
+
+def rows_of(stream, block=0):
+    """Each step's rows of a block, without what pads them, as lists of tokens; made in chunks of 5 steps."""
+    found = []
+    for first in range(0, stream.steps, 5):
+        tokens, lengths = stream.chunk(first, min(stream.steps, first + 5))[block]
+        for step, sizes in zip(tokens.tolist(), lengths.tolist(), strict=True):
+            found.append([row[:size] for row, size in zip(step, sizes, strict=True) if size])
+    return found
 
 
 def useful_rows(stream, batch=4):
     """The useful rows of each step: they stand first."""
-    left, found = stream.useful.count, []
-    for blocks in stream.batches():
-        found.append(blocks[0][: min(batch, left)])
+    left, found = stream.useful_tokens // stream.width, []
+    for rows in rows_of(stream):
+        found.append(np.array(rows[: min(batch, left)]))
         left -= len(found[-1])
     return found
 
@@ -49,7 +67,7 @@ def test_all_arms_of_a_seed_see_the_same_facts_in_the_same_order_and_steps(world
     plain = useful_rows(stream(world))
     assert len(plain) == 28  # 22 people x 5 exposures in batches of 4, the last one of 2
     assert len(plain[-1]) == 2
-    for arm in (ENDLESS, REPETITIVE, PAGES, ENDLESS | {"tagged": True}):
+    for arm in (ENDLESS, REPETITIVE, PAGES, ENDLESS | {"tag": "useful"}):
         other = useful_rows(stream(world, **arm))
         assert len(other) == len(plain)
         for one, two in zip(plain, other, strict=True):
@@ -66,53 +84,58 @@ def test_every_exposure_is_an_epoch_in_an_order_of_its_own(world):
 
 @pytest.mark.parametrize("tagged", [False, True])
 def test_only_useful_rows_carry_the_tag(world, tagged):
-    one = stream(world, **ENDLESS, tagged=tagged)
-    for rows, blocks in zip(useful_rows(one), one.batches(), strict=True):
+    one = stream(world, **ENDLESS, tag="useful" if tagged else "none")
+    for rows, all_rows in zip(useful_rows(one), rows_of(one), strict=True):
         assert set(rows[:, 0]) == {TAG if tagged else END_OF_TEXT}
-        assert set(blocks[0][len(rows) :, 0]) == {END_OF_TEXT}
+        assert {row[0] for row in all_rows[len(rows) :]} == {END_OF_TEXT}
 
 
 @pytest.mark.parametrize("arm", [ENDLESS, REPETITIVE])
 def test_seven_eighths_of_the_tokens_are_junk_at_every_step(world, arm):
     one = stream(world, **arm)
-    for rows, blocks in zip(useful_rows(one), one.batches(), strict=True):
-        assert len(blocks) == 1
-        assert blocks[0].size == 8 * rows.size
+    assert one.shape == ((6, 32),)
+    for rows, all_rows in zip(useful_rows(one), rows_of(one), strict=True):
+        assert sum(map(len, all_rows)) == 8 * rows.size
     assert one.junk_ratio == 7 / 8
     assert one.tokens == 8 * 5 * 22 * (1 + world.bodies.shape[1])
 
 
 def test_windows_of_pages_are_pure_and_exactly_seven_eighths(world):
     one = stream(world, **PAGES)
-    assert one.junk.width == 84  # 7 x 4 rows x 6 tokens = 168 = 2 windows
-    blocks = list(one.batches())
-    for step in blocks[:-1]:
-        assert [block.shape for block in step] == [(4, 6), (2, 84)]
-        assert step[1].max() < world.first_name
-    total = sum(block.size for step in blocks for block in step)
-    assert total == one.tokens
+    assert one.shape == ((6, 4), (84, 2))  # 7 x 4 rows x 6 tokens = 168 = 2 windows
+    useful, pages = rows_of(one), rows_of(one, 1)
+    for step, windows in zip(useful[:-1], pages[:-1], strict=True):
+        assert [len(row) for row in step] == [6] * 4 and [len(row) for row in windows] == [84] * 2
+        assert max(max(row) for row in windows) < world.first_name
+    assert sum(len(row) for step in (*useful, *pages) for row in step) == one.tokens
     assert one.junk_ratio == pytest.approx(7 / 8, abs=0.001)
 
 
 def test_pages_are_passed_over_again_only_when_all_were_seen(world):
-    one = stream(world, **PAGES)
-    windows = one.junk.windows(0, 2 * one.junk._count)
+    junk = stream(world, **PAGES)._junk
+    windows = junk.windows(0, 2 * junk.count).numpy()
     first, second = np.split(windows, 2)
     assert not np.array_equal(first, second)
     assert sorted(map(tuple, first.tolist())) == sorted(map(tuple, second.tolist()))
-    assert np.array_equal(one.junk.windows(3, one.junk._count + 2), windows[3 : one.junk._count + 2])
+    assert np.array_equal(junk.windows(3, junk.count + 2), windows[3 : junk.count + 2])
     assert (windows == PAGE_TAG).any()
 
 
+FRONT = Front(END_OF_TEXT, TAG, 0.0, 0)
+
+
+def records(world, people=None, front=FRONT):
+    facts = read_inputs(plan_of(world.plan([{"arm": "a", "exposures": 5}]))).facts
+    return JunkRecords(facts, 0, people, front, torch.device("cpu"))
+
+
 def test_junk_names_are_never_scored_names_and_reach_all_others(world):
-    inputs = read_inputs(plan_of(world.plan([{"arm": "a", "exposures": 5}])))
-    names = JunkRecords(inputs.facts, seed=0, people=None).names(0, 5000)
+    names = records(world).names(0, 5000).numpy()
     assert set(names) == set(range(64)) - set(world.names)
 
 
 def test_a_junk_name_that_recurs_keeps_its_values(world):
-    inputs = read_inputs(plan_of(world.plan([{"arm": "a", "exposures": 5}])))
-    rows = JunkRecords(inputs.facts, seed=0, people=None).windows(0, 5000).tolist()
+    rows = records(world).windows(0, 5000).tolist()
     by_name = {}
     for row in rows:
         by_name.setdefault(tuple(row[1:3]), set()).add(tuple(row[3:]))
@@ -122,9 +145,8 @@ def test_a_junk_name_that_recurs_keeps_its_values(world):
 
 
 def test_a_repetitive_population_has_its_size_and_comes_round_evenly(world):
-    inputs = read_inputs(plan_of(world.plan([{"arm": "a", "exposures": 5}])))
-    junk = JunkRecords(inputs.facts, seed=0, people=9)
-    names = junk.names(0, 90)
+    junk = records(world, 9)
+    names = junk.names(0, 90).numpy()
     assert set(Counter(names.tolist()).values()) == {10}
     assert not set(names) & set(world.names)
     assert np.array_equal(junk.names(13, 50), names[13:50])
@@ -143,8 +165,11 @@ def test_exposures_that_the_shards_do_not_hold_are_refused(world):
 @pytest.mark.parametrize("ratio", [0.1, 1 / 3, 0.5, 0.9])
 def test_other_ratios_hold_to_one_record(world, ratio):
     one = stream(world, junk_kind="endless", junk_ratio=ratio)
-    assert abs(one.junk_tokens - one.useful.tokens * ratio / (1 - ratio)) < 6 + 1e-3
-    assert one.junk_ratio == pytest.approx(one.junk_tokens / (one.junk_tokens + 660))
+    junk = one.tokens - one.useful_tokens
+    assert abs(junk - one.useful_tokens * ratio / (1 - ratio)) < 6 + 1e-3
+    assert one.junk_ratio == pytest.approx(junk / (junk + 660))
+    rows = [row for step in rows_of(one) for row in step]
+    assert len(rows) * 6 == one.tokens and len({tuple(row[1:]) for row in rows}) <= 22 + junk // 6
 
 
 def test_page_windows_are_as_long_as_allowed_and_exact_where_that_is_possible():
@@ -166,41 +191,88 @@ def test_people_are_packed_behind_their_begin_token_and_the_rest_is_kept():
         np.zeros(7, np.int64),
         np.arange(7) + 90,
     )
+    texts = ShardTexts(documents, np.ones(7, int), END_OF_TEXT, "even", torch.device("cpu"))
     order = permutation(5, 7)
-    windows = UsefulWindows(documents, order, begin=documents.tag, width=8)
-    packed = [token for n in order for token in [90 + n, *bodies[n]]]
-    assert [*windows.windows(0, windows.count).reshape(-1), *windows.rest()[0]] == packed
-    assert windows.rest().shape == (1, 35 % 8)
+    packed = [token for n in order.tolist() for token in [90 + n, *bodies[n]]]
+    stream = Packed(texts, order, tagged=True)
+    for first, last in ((0, 35), (0, 1), (3, 20), (34, 35)):
+        assert stream.tokens(first, last).tolist() == packed[first:last]
+    assert texts.measured(1) == (35, 2, 8)
 
 
 def test_people_of_one_seed_cut_in_windows_keep_every_token(world):
-    plan = plan_of(world.plan([{"arm": "a", "exposures": 5}], training={"batch": 4, "window": 16}))
-    inputs = read_inputs(plan)
-    people = SimpleNamespace(**{**vars(inputs.facts), "kind": "people"})
-    one = Stream(people, inputs.documents, None, plan.training, plan.runs[0])
-    seen = np.concatenate([block.reshape(-1) for step in one.batches() for block in step])
+    one = stream(world, {"batch": 4, "window": 16}, "people")
+    steps = rows_of(one)
+    seen = np.array([token for step in steps for row in step for token in row])
     assert len(seen) == one.tokens == 5 * 22 * 6
     assert (seen == END_OF_TEXT).sum() == 5 * 22
+    assert one.shape == ((16, 4),) and len(steps) == 11
+    assert [len(row) for row in steps[-1]] == [16, 4]
+
+
+def test_mixed_windows_hold_whole_texts_of_both_kinds_and_as_much_of_each(world):
+    pages = PAGES | {"windows": "mixed"}
+    one = stream(world, {"batch": 4, "window": 16}, "people", **pages)
+    assert one.shape == ((16, 32),)
+    assert one.junk_ratio == pytest.approx(7 / 8, abs=0.02)
+    seen = [token for step in rows_of(one) for row in step for token in row]
+    assert len(seen) == one.tokens
+    starts = [i for i, token in enumerate(seen) if token in (END_OF_TEXT, PAGE_TAG) and seen[i - 1 : i] != [PAGE_TAG]]
+    bodies = Counter(
+        tuple(seen[i + 1 : i + 6]) for i in starts if seen[i] == END_OF_TEXT and i + 5 < len(seen) and seen[i + 1] >= world.first_name
+    )
+    assert bodies == Counter({tuple(body): 5 for body in world.bodies.tolist()})
+    # Every page is whole: its tag in front, the end of text behind.
+    whole = [seen[i : seen.index(END_OF_TEXT, i) + 1] for i in starts if seen[i] == PAGE_TAG]
+    known = world_pages(world)
+    assert whole and all(tuple(page) in known for page in whole)
+    # Both kinds all along, not one behind the other.
+    kinds = [token >= world.first_name for token in seen]
+    assert 0.05 < np.mean(kinds[: len(kinds) // 4]) < 0.25
+
+
+def world_pages(world):
+    pages = pages_of(TokenShards.open(world.folder / "pages"))
+    return {tuple(page.tolist()) for page in np.split(pages.tokens, pages.ends[:-1])}
+
+
+def test_what_stands_in_front_of_junk(world):
+    """Its own token, which no text has; and for a share of it the facts' token, whose purity it spoils."""
+    one = stream(world, **ENDLESS, tag="both")
+    for rows, all_rows in zip(useful_rows(one), rows_of(one), strict=True):
+        assert set(rows[:, 0]) == {TAG}
+        assert {row[0] for row in all_rows[len(rows) :]} == {world.vocabulary}
+    leaking = records(world, front=Front(END_OF_TEXT, TAG, 0.25, 0)).windows(0, 4000)
+    assert (leaking[:, 0] == TAG).double().mean() == pytest.approx(0.25, abs=0.03)
+    assert torch.equal(leaking[:, 1:], records(world).windows(0, 4000)[:, 1:])
+
+
+def test_tokens_beyond_two_bytes_are_kept():
+    for array in (np.array([0, 65_535], np.uint16), np.array([0, 65_536, 2**31 - 1], np.uint32)):
+        assert Ids(array, torch.device("cpu"))[torch.arange(len(array))].tolist() == array.tolist()
 
 
 def test_a_person_whom_the_facts_do_not_know_is_refused():
     documents = Documents(np.arange(8), np.arange(4), np.ones(4, int), np.array([0, 1, 2, 3]), *[np.zeros(4, int)] * 2)
     with pytest.raises(PlanError, match="expose person 3; the facts have 3 people"):
-        exposure_order(documents, counts=np.ones(3, int), exposures=1, seed=0)
+        exposure_table(documents, np.ones(3, int), 1)
 
 
 def test_a_fact_that_stands_twice_in_the_shards_is_refused():
     documents = Documents(np.arange(8), np.arange(4), np.ones(4, int), np.array([0, 1, 1, 2]), *[np.zeros(4, int)] * 2)
     with pytest.raises(PlanError, match="exposure 0 of person 1 2 times, not 1"):
-        exposure_order(documents, counts=np.ones(3, int), exposures=1, seed=0)
+        exposure_table(documents, np.ones(3, int), 1)
 
 
 def test_people_who_appear_less_often_are_left_out_of_later_passes_and_other_placements_keep_their_order():
     counts = np.array([1, 3, 2])
     entity, exposure = np.array([1, 2, 0, 1, 2, 1]), np.array([0, 0, 0, 1, 1, 2])
     documents = Documents(np.arange(6), np.arange(6), np.ones(6, int), entity, exposure, np.zeros(6, int))
-    order = exposure_order(documents, counts, 3, seed=1)
+    even, clustered = (
+        ShardTexts(documents, counts, END_OF_TEXT, placement, torch.device("cpu")) for placement in ("even", "clustered")
+    )
+    order = even.order(3, 1)
     assert exposure[order].tolist() == [0, 0, 0, 1, 1, 2]
     assert sorted(order.tolist()) == list(range(6))
-    assert exposure[exposure_order(documents, counts, 2, seed=1)].tolist() == [0, 0, 0, 1, 1]
-    assert exposure_order(documents, counts, 3, 1, "clustered").tolist() == list(range(6))
+    assert exposure[even.order(2, 1)].tolist() == [0, 0, 0, 1, 1]
+    assert clustered.order(3, 1).tolist() == list(range(6))

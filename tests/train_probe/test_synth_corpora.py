@@ -13,7 +13,7 @@ from train_probe.train import run_plan
 def test_facts_of_synth_are_trained_on_and_scored(tmp_path, kind):
     inject = Inject(kind=kind, people=30, exposures=2)
     facts_corpus(tmp_path, inject)
-    runs = [{"arm": "a", "exposures": 2}, {"arm": "b", "exposures": 1, "tagged": True}]
+    runs = [{"arm": "a", "exposures": 2}, {"arm": "b", "exposures": 1, "tag": "useful"}]
     plan = {
         "facts": str(tmp_path / "facts"),
         "useful": str(tmp_path / "tokens" / "facts"),

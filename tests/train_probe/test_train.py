@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from probe_world import World
 
 from train_probe.__main__ import main
+from train_probe.optimizer import Settings, StackAdamW
 from train_probe.plan import PlanError, plan_of
 from train_probe.progress import Printer
-from train_probe.run import rate_share
 from train_probe.train import run_plan
 
 ALONE = {"arm": "facts alone", "exposures": 3}
@@ -31,7 +32,7 @@ KEYS = [
     "exposures",
     "junk_ratio",
     "junk_kind",
-    "tagged",
+    "tag",
     "seed",
     "name_bits",
     "value_bits",
@@ -50,7 +51,7 @@ def world(tmp_path_factory):
 
 
 def test_results_hold_every_key_and_add_up(world, tmp_path):
-    results = run_plan(plan_of(world.plan([ALONE, JUNK, PAGES | {"tagged": True}])), tmp_path)
+    results = run_plan(plan_of(world.plan([ALONE, JUNK, PAGES | {"tag": "useful"}])), tmp_path)
     assert json.loads((tmp_path / "results.json").read_text()) == results
     useful, pages = (
         [entry["sha256"] for entry in json.loads((world.folder / name / "metadata.json").read_text())["shards"]]
@@ -117,7 +118,7 @@ def test_the_run_is_that_of_the_resolved_architecture(world, tmp_path):
 def test_a_finished_run_is_not_trained_again(world, tmp_path):
     plan = world.plan([ALONE, JUNK])
     first = run_plan(plan_of(plan), tmp_path)
-    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()}
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").glob("*/figures.json")}
     assert len(kept) == 2
     plan["runs"] = [JUNK | {"arm": "another name"}, ALONE | {"seed": 1}, ALONE]
     second = run_plan(plan_of(plan), tmp_path)
@@ -130,7 +131,7 @@ def test_a_finished_run_is_not_trained_again(world, tmp_path):
 def test_a_damaged_result_and_other_data_are_trained_again(tmp_path):
     world = World(tmp_path / "w")
     (first,) = run_plan(plan_of(world.plan([ALONE])), tmp_path / "out")
-    (tmp_path / "out" / "runs" / f"{first['run']}.json").write_text("{")
+    (tmp_path / "out" / "runs" / first["run"] / "figures.json").write_text("{")
     (again,) = run_plan(plan_of(world.plan([ALONE])), tmp_path / "out")
     assert {k: v for k, v in again.items() if k not in TIMES} == {k: v for k, v in first.items() if k not in TIMES}
     other = World(tmp_path / "other", seed=1)
@@ -138,7 +139,7 @@ def test_a_damaged_result_and_other_data_are_trained_again(tmp_path):
 
 
 def test_one_process_and_two_give_the_same_figures(world, tmp_path):
-    runs = [ALONE, JUNK, PAGES, JUNK | {"tagged": True, "seed": 3}]
+    runs = [ALONE, JUNK, PAGES, JUNK | {"tag": "useful", "seed": 3}]
     one = run_plan(plan_of(world.plan(runs)), tmp_path / "one")
     two = run_plan(plan_of(world.plan(runs, processes=2)), tmp_path / "two")
     for result in (*one, *two):
@@ -148,12 +149,12 @@ def test_one_process_and_two_give_the_same_figures(world, tmp_path):
 
 
 def test_a_run_that_diverges_is_reported_and_stops_no_other(world, tmp_path):
-    plan = plan_of(world.plan([ALONE | {"learning_rate": 1e35}, ALONE]))
+    plan = plan_of(world.plan([ALONE | {"training": {"learning_rate": 1e35}}, ALONE]))
     bad, good = run_plan(plan, tmp_path)
     assert bad["error"].startswith("Diverged: the loss was nan at step")
     assert bad["value_bits"] is None
     assert "error" not in good
-    assert [path.stem for path in (tmp_path / "runs").iterdir()] == [good["run"]]
+    assert [path.parent.name for path in (tmp_path / "runs").glob("*/figures.json")] == [good["run"]]
 
 
 def test_shards_of_another_tokenizer_are_refused_by_both_names(world, tmp_path):
@@ -182,17 +183,23 @@ def test_missing_facts_are_named(world, tmp_path):
 
 
 def test_the_learning_rate_rises_then_falls_to_a_tenth():
-    shares = [rate_share(step, 1000, 0.1) for step in range(1000)]
+    optimizer = StackAdamW(torch.zeros(1, 4, requires_grad=True))
+    shares = []
+    for steps in (1000, 1):
+        optimizer.set(0, Settings(1.0, steps, 0.1))
+        for _ in range(steps):
+            shares.append(optimizer.rates().item())
+            optimizer.coefficients(torch.ones(1, 1))
     assert shares[:100] == pytest.approx(np.arange(1, 101) / 100)
-    assert np.all(np.diff(shares[100:]) < 0)
+    assert np.all(np.diff(shares[100:1000]) < 0)
     assert shares[550] == pytest.approx(0.55)
-    assert shares[-1] == pytest.approx(0.1, abs=1e-4)
-    assert rate_share(0, 1, 0.05) == 1.0
+    assert shares[999] == pytest.approx(0.1, abs=1e-4)
+    assert shares[1000] == 1.0
 
 
 def test_progress_is_told_in_plain_lines(world, tmp_path):
     told = StringIO()
-    run_plan(plan_of(world.plan([ALONE, ALONE | {"learning_rate": 1e35}])), tmp_path, Printer(told))
+    run_plan(plan_of(world.plan([ALONE, ALONE | {"training": {"learning_rate": 1e35}}])), tmp_path, Printer(told))
     first, done, failed = told.getvalue().splitlines()
     assert first.startswith("training 2 runs on cpu")
     assert done.startswith("[1/2] facts alone, seed 0: ")

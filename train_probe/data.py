@@ -1,0 +1,91 @@
+"""What the runs of a plan read, put on one device when a run first wants it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from train_probe.facts import Facts, Inputs
+from train_probe.junk import Front, Junk, JunkRecords, JunkTexts, PageWindows
+from train_probe.plan import Plan, PlanError, RunPlan
+from train_probe.render import BundleError, Renderer
+from train_probe.stream import Stream, junk_per_useful, page_width
+from train_probe.texts import DrawnTexts, Ids, ShardTexts, Texts
+
+_ALIGNED = 64
+"""The vocabulary of a model is a multiple of it: products of other sizes are slower, on a GPU by far."""
+
+
+def model_vocabulary(facts: Facts) -> int:
+    """Rows of a model's embedding: the facts' vocabulary, a token for what stands in front of junk, and what aligns."""
+    return -(-(facts.vocabulary + 1) // _ALIGNED) * _ALIGNED
+
+
+class Data:
+    """The streams of a plan's runs on `device`."""
+
+    def __init__(self, plan: Plan, inputs: Inputs, device: torch.device) -> None:
+        self.plan, self.inputs, self.facts, self.device = plan, inputs, inputs.facts, device
+        self._texts: Texts | None = None
+        self._pages: dict[str, tuple[Ids, Tensor]] = {}
+        self._renderer: Renderer | None = None
+
+    def stream(self, run: RunPlan) -> Stream:
+        """The batches of a run. Raises PlanError where the data does not hold what the run asks for."""
+        return Stream(self.facts, self.texts, self._junk(run), self.plan.training_of(run), run)
+
+    @property
+    def texts(self) -> Texts:
+        """The texts of the facts. Raises PlanError."""
+        if self._texts is None:
+            facts, documents = self.facts, self.inputs.documents
+            if documents is None:
+                self._texts = DrawnTexts(self.renderer, facts.exposures, facts.end_of_text, facts.tag)
+            else:
+                self._texts = ShardTexts(documents, facts.exposures, facts.end_of_text, facts.placement, self.device)
+        return self._texts
+
+    @property
+    def renderer(self) -> Renderer:
+        """Draws texts of the facts' own kind. Raises PlanError where the facts have no bundle, or another's."""
+        if self._renderer is None:
+            path = self.facts.folder / "bundle.npz"
+            self._renderer = opened(path, self.device)
+            if self._renderer.meta["tokenizer_hash"] != self.facts.tokenizer_hash:
+                raise PlanError(f"{path} was written with another tokenizer than {self.facts.folder / 'scoring.npz'}")
+        return self._renderer
+
+    def _junk(self, run: RunPlan) -> Junk | None:
+        if run.junk_kind == "none":
+            return None
+        training, facts = self.plan.training_of(run), self.facts
+        if run.junk_kind == "shards":
+            return self._page_windows(run)
+        usual = facts.vocabulary if run.tag in ("junk", "both") else facts.end_of_text
+        front = Front(usual, facts.tag, run.tag_leak, run.seed)
+        people = run.junk_people if run.junk_kind == "repetitive" else None
+        if facts.kind == "compact":
+            return JunkRecords(facts, run.seed, people, front, self.device)
+        return JunkTexts(self.renderer, run.seed, people, training.window, front)
+
+    def _page_windows(self, run: RunPlan) -> PageWindows:
+        name, training = str(run.junk_shards), self.plan.training_of(run)
+        if name not in self._pages:
+            pages = self.inputs.pages[name]
+            self._pages[name] = Ids(pages.tokens, self.device), torch.as_tensor(pages.ends, device=self.device)
+        useful = self.texts.measured(run.exposures).longest if self.facts.kind == "compact" else training.window
+        width = page_width(junk_per_useful(run.junk_ratio) * training.batch * useful, training.window)
+        return PageWindows(*self._pages[name], width, run.seed, name)
+
+
+def opened(path: Path, device: torch.device) -> Renderer:
+    """The renderer of a bundle. Raises PlanError that says how one is made."""
+    try:
+        return Renderer(path, device)
+    except BundleError as error:
+        raise PlanError(
+            f"{error}; texts are drawn on the device from a bundle, which `goldsand synth people` leaves beside its "
+            "facts: name its folder, or token shards as `useful` and as junk"
+        ) from error

@@ -1,0 +1,215 @@
+"""Junk: windows that hold no fact to be scored, numbered from 0; asking for the same numbers gives the same tokens.
+
+Three kinds: records of other people as the facts' own records are (endless, or a small population over and over), their
+biographies drawn from a bundle, and pages of token shards.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from train_probe.facts import Facts
+from train_probe.plan import PlanError
+from train_probe.render import Renderer
+from train_probe.streams import below, permutation, stream_key
+from train_probe.texts import Ids
+
+_MEASURED = 1024  # texts whose mean length says how many fill a window
+
+
+@dataclass(frozen=True)
+class Front:
+    """What stands in front of junk: the token `usual`, and for a share `leak` of its texts, drawn by `seed`, `leaked`:
+    the token of the facts, whose purity it spoils."""
+
+    usual: int
+    leaked: int
+    leak: float
+    seed: int
+
+    def of(self, numbers: Tensor) -> Tensor:
+        """The token in front of each text, by its number."""
+        found = torch.full_like(numbers, self.usual)
+        if self.leak:
+            drawn = below(stream_key(self.seed, "leak"), numbers, 1 << 32)
+            found[drawn < round(self.leak * 2**32)] = self.leaked
+        return found
+
+
+class Junk(Protocol):
+    """A source of windows of one width, and of the texts that windows which are not pure are packed from."""
+
+    width: int
+
+    def windows(self, first: int, last: int) -> Tensor:
+        """Token ids int64 [last - first, width]."""
+
+    def lengths(self, numbers: Tensor) -> Tensor:
+        """How many tokens the texts of these numbers have, int64 [n]."""
+
+    def tokens(self, numbers: Tensor) -> Tensor:
+        """These texts one after another, int64 [sum]."""
+
+
+class JunkRecords:
+    """Compact records of people who are not scored; a name that comes again keeps its values.
+
+    `people` is the size of a repetitive population, None for an endless one: names drawn from all N0 - N others.
+    """
+
+    def __init__(self, facts: Facts, seed: int, people: int | None, front: Front, device: torch.device) -> None:
+        if facts.names is None or facts.name_tokens is None or facts.value_tokens is None:
+            raise PlanError(f"junk records can be drawn for compact records, not for '{facts.kind}'")
+        self._device, self._front, self._seed, self._parts = device, front, seed, facts.name_parts
+        first = np.concatenate([[0], np.cumsum(facts.name_parts)[:-1]])
+        self._name_tokens = torch.as_tensor(facts.name_tokens, device=device)
+        self._value_tokens = torch.as_tensor(facts.value_tokens, device=device)
+        self._first_token = torch.as_tensor(first, device=device)
+        self._values = facts.values_per_person
+        scored = np.unique(facts.names)
+        self._others = math.prod(facts.name_parts) - len(scored)
+        # How many other names lie below each scored one.
+        self._gaps = torch.as_tensor(scored - np.arange(len(scored)), device=device)
+        if self._others < max(1, people or 1):
+            raise PlanError(f"{people or 'endless'} junk people want names; {self._others} are left by the scored ones")
+        self._population = None if people is None else self._distinct(people)
+        self.width = 1 + len(self._parts) + self._values
+
+    def names(self, first: int, last: int) -> Tensor:
+        """The names (numbers below N0) of junk records `first` to `last` - 1."""
+        if self._population is None:
+            return self._drawn(torch.arange(first, last, device=self._device))
+        return self._population[_in_turn(self._seed, "junk order", len(self._population), first, last, self._device)]
+
+    def lengths(self, numbers: Tensor) -> Tensor:
+        return torch.full_like(numbers, self.width)
+
+    def tokens(self, numbers: Tensor) -> Tensor:
+        first = int(numbers.min()) if len(numbers) else 0
+        last = int(numbers.max()) + 1 if len(numbers) else 0
+        return self.windows(first, last)[numbers - first].flatten()
+
+    def windows(self, first: int, last: int) -> Tensor:
+        names = self.names(first, last)
+        parts: list[Tensor] = []
+        left = names
+        for size in reversed(self._parts):
+            parts.insert(0, left % size)
+            left = left // size
+        attribute = names[:, None] * self._values + torch.arange(self._values, device=self._device)
+        values = below(stream_key(self._seed, "junk values"), attribute, len(self._value_tokens))
+        front = self._front.of(torch.arange(first, last, device=self._device))[:, None]
+        told = self._name_tokens[self._first_token + torch.stack(parts, 1)]
+        return torch.cat([front, told, self._value_tokens[values]], 1)
+
+    def _drawn(self, number: Tensor) -> Tensor:
+        rank = below(stream_key(self._seed, "junk names"), number, self._others)
+        return rank + torch.searchsorted(self._gaps, rank, right=True)
+
+    def _distinct(self, people: int) -> Tensor:
+        drawn = people
+        while True:
+            names, first = np.unique(self._drawn(torch.arange(drawn, device=self._device)).cpu(), return_index=True)
+            if len(names) >= people:
+                return torch.as_tensor(names[np.argsort(first)][:people], device=self._device)
+            drawn *= 2
+
+
+class JunkTexts:
+    """Biographies of people beyond a bundle's table, packed: window i holds people of its own, the last text cut.
+
+    `people` is the size of a repetitive population, told anew each time; None: everybody once, as long as names last.
+    Raises PlanError where the bundle's table was not drawn from its pools, or the names do not suffice.
+    """
+
+    def __init__(self, renderer: Renderer, seed: int, people: int | None, width: int, front: Front) -> None:
+        if not renderer.meta["drawn"]:
+            raise PlanError("junk of the facts' own kind wants facts drawn from pools; these came from a table")
+        self.width = width
+        self._renderer, self._front, self._seed, self._people = renderer, front, seed, people
+        self._others = math.prod(renderer.meta["name_sizes"]) - renderer.entities
+        if self._others < max(1, people or 1):
+            raise PlanError(f"{people or 'endless'} junk people want names; {self._others} are left by the scored ones")
+        # Seeds begin at other places of the one endless population.
+        self._first = stream_key(seed, "junk people") % self._others
+        some = torch.arange(min(_MEASURED, self._others), device=renderer.device)
+        mean = 1 + float(renderer.lengths(renderer.entities + some, torch.zeros_like(some)).double().mean())
+        self._texts = math.ceil(width / mean) + 1  # of a window
+
+    def windows(self, first: int, last: int) -> Tensor:
+        # Should a window's own texts not fill it, it ends with the next one's.
+        number = torch.arange(first * self._texts, (last + 1) * self._texts, device=self._renderer.device)
+        tokens, ends = self._renderer.render(*self._people_of(number), self._front.of(number))
+        begins = torch.cat([ends.new_zeros(1), ends])[: (last - first) * self._texts : self._texts]
+        return tokens[begins[:, None] + torch.arange(self.width, device=tokens.device)]
+
+    def lengths(self, numbers: Tensor) -> Tensor:
+        return self._renderer.lengths(*self._people_of(numbers)) + 1
+
+    def tokens(self, numbers: Tensor) -> Tensor:
+        return self._renderer.render(*self._people_of(numbers), self._front.of(numbers)).tokens
+
+    def _people_of(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """The person that each text is of, and how often that person was told of before."""
+        if self._people is None:
+            person, told = (self._first + numbers) % self._others, numbers // self._others
+        else:
+            first = int(numbers.min()) if len(numbers) else 0
+            last = int(numbers.max()) + 1 if len(numbers) else 1
+            place = _in_turn(self._seed, "junk order", self._people, first, last, numbers.device)
+            person, told = (self._first + place[numbers - first]) % self._others, numbers // self._people
+        return self._renderer.entities + person, told
+
+
+class PageWindows:
+    """Pages packed and cut in windows; each pass over them is another permutation. What fills no window is left out.
+
+    Texts are whole pages, each pass another permutation of them. `ends` is where each page ends, int64 [pages].
+    """
+
+    def __init__(self, tokens: Ids, ends: Tensor, width: int, seed: int, name: str) -> None:
+        self.width = width
+        self.count = len(tokens) // width
+        if not self.count:
+            raise PlanError(f"junk shards '{name}' hold {len(tokens)} tokens of pages, less than a window of {width}")
+        self._tokens, self._ends, self._seed, self._device = tokens, ends, seed, ends.device
+        self._lengths = ends.diff(prepend=ends.new_zeros(1))
+
+    def windows(self, first: int, last: int) -> Tensor:
+        chosen = _in_turn(self._seed, "pages", self.count, first, last, self._device)
+        return self._tokens[chosen[:, None] * self.width + torch.arange(self.width, device=self._device)]
+
+    def lengths(self, numbers: Tensor) -> Tensor:
+        return self._lengths[self._pages(numbers)]
+
+    def tokens(self, numbers: Tensor) -> Tensor:
+        page = self._pages(numbers)
+        length = self._lengths[page]
+        ends = length.cumsum(0)
+        total = int(ends[-1]) if len(ends) else 0
+        shift = (self._ends[page] - ends).repeat_interleave(length, output_size=total)
+        return self._tokens[torch.arange(total, device=self._device) + shift]
+
+    def _pages(self, numbers: Tensor) -> Tensor:
+        first = int(numbers.min()) if len(numbers) else 0
+        last = int(numbers.max()) + 1 if len(numbers) else 1
+        return _in_turn(self._seed, "page order", len(self._ends), first, last, self._device)[numbers - first]
+
+
+@functools.lru_cache(maxsize=16)
+def _pass(seed: int, stream: str, number: int, size: int, device: torch.device) -> Tensor:
+    return permutation(stream_key(seed, stream, number), size, device)
+
+
+def _in_turn(seed: int, stream: str, size: int, first: int, last: int, device: torch.device) -> Tensor:
+    """Members `first` to `last` - 1 of pass after pass over range(size), each a permutation of its own."""
+    passes = range(first // size, max(first // size + 1, -(-last // size)))
+    order = torch.cat([_pass(seed, stream, one, size, device) for one in passes])
+    return order[first - passes[0] * size : last - passes[0] * size]

@@ -1,0 +1,133 @@
+"""What a run leaves in its own folder: metrics on the way, its state, its weights, its figures.
+
+    runs/<run>/config.json     the resolved run
+    runs/<run>/metrics.jsonl   a line a look: step, tokens, mean loss in nats and gradient norm since the last, seconds
+    runs/<run>/state.npz       weights, moments and step of a run that is not finished; a killed grid goes on from there
+    runs/<run>/checkpoints/<exposures>/   model.safetensors and model.json (the plan's `save`)
+    runs/<run>/figures.json    of a finished run
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from train_probe.architecture import Architecture
+from train_probe.model import Transformer
+from train_probe.plan import PlanError
+
+
+class State(NamedTuple):
+    """Where a run stands after `done` steps; `curve` is what was scored on the way."""
+
+    row: np.ndarray
+    moments: np.ndarray
+    done: int
+    curve: dict[int, dict[str, Any]]
+    seconds: float
+
+
+class Record:
+    """The folder of one run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def begin(self, done: int) -> None:
+        """Go on with the metrics after so many steps: later lines, of a run that was killed, are taken away."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path, kept = self.folder / "metrics.jsonl", ""
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if done else []
+            kept = "".join(line for line in lines if json.loads(line)["step"] <= done)
+        path.write_text(kept, encoding="utf-8")
+
+    def add(self, **line: Any) -> None:
+        """Write one line of metrics."""
+        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def save(self, row: np.ndarray, moments: np.ndarray, done: int, curve: dict[int, Any], seconds: float) -> None:
+        """Keep a run's state in place of an earlier one."""
+        temporary = self.folder / "state.npz.writing"
+        about = json.dumps({"done": done, "curve": curve, "seconds": seconds})
+        with temporary.open("wb") as file:
+            np.savez(file, row=row, moments=moments, about=np.array(about))
+        temporary.replace(self.folder / "state.npz")
+
+    def state(self, parameters: int) -> State | None:
+        """The state that was kept, if it is one of a model of so many parameters; a damaged file is as good as none."""
+        try:
+            with np.load(self.folder / "state.npz", allow_pickle=False) as found:
+                about = json.loads(str(found["about"]))
+                row, moments = found["row"], found["moments"]
+                curve = {int(exposures): bits for exposures, bits in about["curve"].items()}
+                state = State(row, moments, int(about["done"]), curve, float(about["seconds"]))
+        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
+            return None
+        return state if row.shape == (parameters,) and moments.ndim == 2 else None
+
+    def end(self) -> None:
+        """The run needs no state any more."""
+        (self.folder / "state.npz").unlink(missing_ok=True)
+
+    def checkpoint(self, exposures: int, state: dict[str, Tensor], one: Architecture, vocabulary: int) -> None:
+        """Keep the weights after so many exposures. Raises PlanError where safetensors is not installed."""
+        try:
+            from safetensors.torch import save_file
+        except ImportError:
+            raise PlanError("`save` keeps weights as safetensors: pip install 'goldsand[probe]'") from None
+        folder = self.folder / "checkpoints" / str(exposures)
+        folder.mkdir(parents=True, exist_ok=True)
+        about = {"architecture": dataclasses.asdict(one), "vocabulary": vocabulary}
+        (folder / "model.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        temporary = folder / "model.safetensors.writing"
+        save_file({name: weight.detach().contiguous().cpu() for name, weight in state.items()}, temporary)
+        temporary.replace(folder / "model.safetensors")
+
+    def config(self, content: dict[str, Any]) -> None:
+        """Write what the run is, resolved."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write(self.folder / "config.json", content)
+
+    def finish(self, figures: dict[str, Any]) -> None:
+        """Keep a finished run's figures."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write(self.folder / "figures.json", figures)
+
+    def figures(self, needed: tuple[str, ...]) -> dict[str, Any] | None:
+        """The figures of a run that was finished before; a damaged file is as good as none."""
+        try:
+            figures = json.loads((self.folder / "figures.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return figures if isinstance(figures, dict) and all(key in figures for key in needed) else None
+
+
+def read_checkpoint(folder: Path, context: int = 512) -> Transformer:
+    """The model of a checkpoint, for rows of at most `context` tokens. Raises PlanError where there is none."""
+    try:
+        from safetensors.torch import load_file
+
+        about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        model = Transformer(Architecture(**about["architecture"]), about["vocabulary"], context, seed=0)
+        model.load_state_dict(load_file(folder / "model.safetensors"))
+    except ImportError:
+        raise PlanError("weights are kept as safetensors: pip install 'goldsand[probe]'") from None
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise PlanError(f"{folder} is no checkpoint of a run ({error}); a plan with `save` leaves them") from error
+    return model
+
+
+def write(path: Path, content: Any) -> None:
+    """JSON in one piece: the old file, or the new one."""
+    temporary = path.with_name(path.name + ".writing")
+    temporary.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
+    temporary.replace(path)

@@ -1,0 +1,308 @@
+"""Runs of one group in the slots of one stack: fed, looked at, scored, and replaced by the next run where they end.
+
+A group is the runs whose steps are one program: the same architecture and the same blocks of rows. Which slot a run
+stands in, and what stands beside it, changes nothing in its figures.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from train_probe.architecture import Architecture
+from train_probe.data import Data, model_vocabulary
+from train_probe.optimizer import Settings, StackAdamW
+from train_probe.plan import RunPlan
+from train_probe.pool import Advanced, Ask, Failed, Finished, Message, failed
+from train_probe.records import Record
+from train_probe.run import Diverged, Scorer
+from train_probe.stack import Stack
+from train_probe.stack_step import Block, StackStep
+from train_probe.stream import Shape, Stream
+from train_probe.streams import stream_key
+
+_TOKENS = {"cpu": 1 << 17, "cuda": 1 << 22}  # of all slots that are made at once
+_STEPS = (4, 256)  # fewest and most steps that are
+_SAVED = 300.0  # seconds between saved states
+
+
+@dataclass(frozen=True)
+class Group:
+    """What the runs of a stack have in common."""
+
+    architecture: Architecture
+    precision: str
+    shape: Shape
+    longest: int
+
+
+@dataclass
+class Running:
+    """A run in a slot; its step 0 was, or would have been, the stack's step `begun`."""
+
+    number: int
+    run: RunPlan
+    stream: Stream
+    record: Record
+    scorer: Scorer
+    begun: int
+    stops: dict[int, list[int]]
+    curve: dict[int, dict[str, Any]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass
+class Parked:
+    """A run taken out of its slot: it goes on in another from its row, moments and step."""
+
+    running: Running
+    row: Tensor
+    moments: Tensor
+    done: int
+
+
+class Slots:
+    """A stack of `count` slots for runs of `group`. `names` and `folder` say where a run keeps its records."""
+
+    def __init__(self, data: Data, group: Group, names: list[str], folder: Path, count: int, compiled: bool) -> None:
+        self.data, self.group, self.names, self.folder, self.compiled = data, group, names, folder, compiled
+        self.most = count
+        self.running: dict[int, Running] = {}
+        self.parked: list[Parked] = []
+        self.at = 0  # steps of the stack
+        self._saved = time.monotonic()
+        self._build(count)
+
+    def _build(self, count: int) -> None:
+        """A stack of so many slots, empty, in place of what was."""
+        kind, device = self.group.precision, self.data.device
+        dtype = torch.float64 if kind == "float64" else torch.float32
+        half = kind == "bfloat16" or (kind == "auto" and device.type == "cuda")
+        compute = torch.bfloat16 if half else dtype
+        vocabulary = model_vocabulary(self.data.facts)
+        self.stack = Stack(self.group.architecture, vocabulary, count, self.group.longest, dtype, device, compute)
+        self.step = StackStep(self.stack, StackAdamW(self.stack.master), self.compiled, graph=device.type == "cuda")
+        tokens = count * sum(length * rows for length, rows in self.group.shape)
+        self.ahead = min(_STEPS[1], max(_STEPS[0], _TOKENS[device.type] // tokens))
+        self.blocks = [
+            (
+                torch.zeros(self.ahead, count, rows, length, dtype=torch.int64, device=device),
+                torch.zeros(self.ahead, count, rows, dtype=torch.int64, device=device),
+            )
+            for length, rows in self.group.shape
+        ]
+        self.seen = torch.zeros(self.ahead, 2, count, dtype=dtype, device=device)
+
+    def work(self, first: int) -> Generator[Message, int | None, None]:
+        """Train run number `first`, and all that are given when more are asked for; yields what happens."""
+        waiting: int | None = first
+        more = True
+        while True:
+            while len(self.running) < self.most and (self.parked or more):
+                if self.parked:
+                    self._place(self.parked.pop())
+                    continue
+                if waiting is None:
+                    waiting = yield Ask(self.group)
+                    more = waiting is not None
+                if waiting is not None:
+                    number, waiting = waiting, None
+                    try:
+                        self._begin(number)
+                    except Exception as error:
+                        yield failed(number, error)
+            if not self.running:
+                return
+            if len(self.running) <= self.stack.slots // 2 and not more and not self.parked:
+                self._resize(len(self.running))
+            try:
+                yield from self._advance()
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                yield from self._halve()
+
+    def _begin(self, number: int) -> None:
+        """Put a run in a free slot, from its saved state where it has one."""
+        run = self.data.plan.runs[number]
+        stream = self.data.stream(run)
+        training = self.data.plan.training_of(run)
+        record = Record(self.folder / self.names[number])
+        scorer = Scorer(self.data, run, max(self.group.longest, *(1 + len(row) for row in self.data.facts.rows)))
+        stops: dict[int, list[int]] = {stream.steps: [run.exposures]}
+        for exposures in training.evaluate_exposures:
+            if exposures < run.exposures:
+                stops.setdefault(stream.step_of(exposures), []).append(exposures)
+        running = Running(number, run, stream, record, scorer, 0, stops)
+        state = record.state(self.stack.parameters)
+        if state is not None:
+            running.curve, running.seconds = state.curve, state.seconds
+            row, moments = (torch.as_tensor(array).to(self.stack.master) for array in (state.row, state.moments))
+            self._place(Parked(running, row, moments, state.done))
+            return
+        slot = self._free_slot()
+        self.stack.reset(slot, stream_key(run.seed, "weights") & (1 << 63) - 1)
+        self.step.optimizer.set(slot, self._settings(running))
+        record.begin(0)
+        self._stand(slot, running, 0)
+
+    def _place(self, parked: Parked) -> None:
+        slot = self._free_slot()
+        self.stack.load(slot, parked.row.to(self.stack.device))
+        self.step.optimizer.set(slot, self._settings(parked.running), parked.done, parked.moments)
+        parked.running.record.begin(parked.done)
+        self._stand(slot, parked.running, parked.done)
+
+    def _stand(self, slot: int, running: Running, done: int) -> None:
+        running.begun = self.at - done
+        self.running[slot] = running
+        if self.at % self.ahead:  # else all are fed before the next step
+            self._feed(slot)
+
+    def _free_slot(self) -> int:
+        return next(slot for slot in range(self.stack.slots) if slot not in self.running)
+
+    def _settings(self, running: Running) -> Settings:
+        one = self.data.plan.training_of(running.run)
+        return Settings(
+            one.learning_rate, running.stream.steps, one.warmup, one.beta1, one.beta2, one.epsilon, one.weight_decay,
+            one.clip,
+        )  # fmt: skip
+
+    def _feed(self, slot: int) -> None:
+        """Make the slot's rows from the step at hand to the end of what is made ahead."""
+        running, place = self.running[slot], self.at % self.ahead
+        first = self.at - running.begun
+        last = min(running.stream.steps, first + self.ahead - place)
+        for (tokens, lengths), (made, held) in zip(self.blocks, running.stream.chunk(first, last), strict=True):
+            tokens[place : place + last - first, slot] = made
+            lengths[place : place + last - first, slot] = held
+            lengths[place + last - first :, slot] = 0
+
+    def _advance(self) -> Generator[Message, int | None, None]:
+        """Steps up to the next look: at the end of what is made ahead, or where a run is to be scored."""
+        place = self.at % self.ahead
+        if place == 0:
+            for slot in self.running:
+                self._feed(slot)
+        stops = [stop + one.begun - self.at for one in self.running.values() for stop in one.stops]
+        first, count = self.at, min(self.ahead - place, *(stop for stop in stops if stop > 0))
+        started = time.monotonic()
+        for k in range(place, place + count):
+            blocks: list[Block] = [(tokens[k], lengths[k]) for tokens, lengths in self.blocks]
+            self.seen[k] = self.step(blocks)
+            self.at += 1
+        seen = self.seen[place : place + count].cpu().numpy()
+        seconds = time.monotonic() - started
+        for slot in list(self.running):
+            yield from self._look(slot, first, seen[:, :, slot], seconds / len(self.running))
+        if time.monotonic() - self._saved > _SAVED:
+            self._saved = time.monotonic()
+            for slot in self.running:
+                self._save(slot)
+
+    def _look(self, slot: int, first: int, seen: np.ndarray, seconds: float) -> Generator[Message, int | None, None]:
+        """Say how a run is doing; score it where it is to be scored, and end it where it is done or diverged."""
+        one = self.running[slot]
+        done, steps = self.at - one.begun, one.stream.steps
+        one.seconds += seconds
+        wrong = np.flatnonzero(~np.isfinite(seen[:, 0]))
+        if len(wrong):
+            self._leave(slot)
+            error = Diverged(f"the loss was {seen[wrong[0], 0]} at step {first - one.begun + wrong[0] + 1} of {steps}")
+            yield failed(one.number, error)
+            return
+        loss, norm = (float(mean) for mean in seen.mean(0))
+        tokens = one.stream.tokens * done // steps
+        one.record.add(step=done, tokens=tokens, loss=loss, gradient_norm=norm, seconds=one.seconds)
+        yield Advanced(one.number, done, steps, tokens, loss)
+        for exposures in one.stops.get(done, []):
+            state = self.stack.state(slot)
+            try:
+                one.curve[exposures] = one.scorer.bits(state)
+                if self.data.plan.save:
+                    one.record.checkpoint(exposures, state, one.scorer.architecture, self.stack.vocabulary)
+            except Exception as error:
+                self._leave(slot)
+                yield failed(one.number, error)
+                return
+        if done == steps:
+            self._leave(slot)
+            yield Finished(one.number, self._figures(one))
+
+    def _leave(self, slot: int) -> None:
+        one = self.running.pop(slot)
+        one.record.end()
+        for _, lengths in self.blocks:
+            lengths[:, slot] = 0
+
+    def _figures(self, one: Running) -> dict[str, Any]:
+        final = one.curve.pop(one.run.exposures)
+        most, parameters = one.scorer.most(), one.scorer.parameters
+        return {
+            "architecture": self.data.plan.model_of(one.run).name,
+            "parameters": parameters,
+            "people": self.data.facts.people,
+            "junk_ratio": one.stream.junk_ratio,
+            **final,
+            "max_bits_per_parameter": most.total / parameters,
+            "max_value_bits_per_parameter": most.value / parameters,
+            "curve": [{"exposures": count, **bits} for count, bits in sorted(one.curve.items())],
+            "steps": one.stream.steps,
+            "tokens": one.stream.tokens,
+            "seconds": one.seconds,
+            "device": str(self.data.device),
+            "compiled": self.compiled,
+        }
+
+    def _park(self) -> list[Parked]:
+        """Take all runs out of their slots, to memory of the host."""
+        found = []
+        for slot, one in self.running.items():
+            moments = self.step.optimizer.moments(slot).cpu()
+            found.append(Parked(one, self.stack.read(slot).cpu(), moments, self.at - one.begun))
+        self.running = {}
+        return found
+
+    def _resize(self, count: int) -> None:
+        """The same runs in a stack of another number of slots."""
+        parked = self._park()
+        del self.stack, self.step, self.blocks, self.seen
+        if self.data.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self._build(count)
+        # What is made ahead begins anew with the new stack.
+        self.at = 0
+        for one in parked[:count]:
+            self._place(one)
+        self.parked += parked[count:]
+
+    def _halve(self) -> Generator[Message, int | None, None]:
+        """Out of memory: half of the slots, or the end of the one run that is left."""
+        if self.stack.slots == 1:
+            for slot in list(self.running):
+                one = self.running[slot]
+                self._leave(slot)
+                yield Failed(one.number, "out of memory with this model alone; take a smaller `batch` or model")
+            return
+        self.most = self.stack.slots // 2
+        self._resize(self.most)
+
+    def _save(self, slot: int) -> None:
+        one = self.running[slot]
+        row, moments = self.stack.read(slot).cpu().numpy(), self.step.optimizer.moments(slot).cpu().numpy()
+        one.record.save(row, moments, self.at - one.begun, one.curve, one.seconds)
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch says that a device's, or the host's, memory is full."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,0 +1,183 @@
+"""Texts that hold facts, as runs of tokens on a device: read from token shards, or drawn from a bundle.
+
+A text has a number; asking for the same numbers gives the same tokens, so a stream of them is a list of numbers.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from train_probe.facts import Documents
+from train_probe.plan import PlanError
+from train_probe.render import Renderer
+from train_probe.streams import permutation, stream_key
+
+_COUNTED = 1 << 18  # texts of a bundle that are measured at once
+
+
+class Ids:
+    """Token ids [n] in device memory, two bytes each where the vocabulary allows, four where it does not."""
+
+    def __init__(self, array: np.ndarray, device: torch.device) -> None:
+        self._wide = array.dtype.itemsize > 2
+        kept = np.ascontiguousarray(array, np.int32) if self._wide else np.ascontiguousarray(array, np.uint16)
+        self._kept = torch.tensor(kept.view(np.int32 if self._wide else np.int16), device=device)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __getitem__(self, place: Tensor) -> Tensor:
+        """The ids at `place`, int64 of its shape."""
+        found = self._kept[place].long()
+        return found if self._wide else found & 0xFFFF
+
+
+class Measured(NamedTuple):
+    """How many tokens texts have, those in front included: all together, the shortest and the longest."""
+
+    tokens: int
+    shortest: int
+    longest: int
+
+
+class Texts(Protocol):
+    """Texts by number, each behind one token, on `device`."""
+
+    device: torch.device
+
+    def order(self, exposures: int, seed: int) -> Tensor:
+        """The numbers of the first `exposures` exposures of all people, int64 [D], in training order: every exposure
+        in turn, each a permutation of its people; where exposures were not placed evenly, the order of the corpus."""
+
+    def measured(self, exposures: int) -> Measured:
+        """Of all texts of these exposures. Raises PlanError as `order` does."""
+
+    def lengths(self, numbers: Tensor) -> Tensor:
+        """How many tokens each has, the one in front included, int64 [n]."""
+
+    def tokens(self, numbers: Tensor, tagged: bool) -> Tensor:
+        """The texts one after another, each behind the token of its domain, or behind the end of text, int64 [sum]."""
+
+
+class ShardTexts:
+    """Documents of token shards that expose a fact. `counts` [N] is how often each of the people appears."""
+
+    def __init__(
+        self, documents: Documents, counts: np.ndarray, end_of_text: int, placement: str, device: torch.device
+    ) -> None:
+        self._documents, self._counts, self._placement, self.device = documents, counts, placement, device
+        self._end_of_text = end_of_text
+        self._measured: dict[int, Measured] = {}
+        self._ids = Ids(documents.tokens, device)
+        self._start, self._length, self._tag = (
+            torch.as_tensor(column, device=device) for column in (documents.start, documents.length, documents.tag)
+        )
+
+    def order(self, exposures: int, seed: int) -> Tensor:
+        """As `Texts.order`. Raises PlanError unless the shards hold exposures 0 .. n - 1 of each person exactly once,
+        where n is the person's count or `exposures`, whichever is less, and some have all."""
+        number = exposure_table(self._documents, self._counts, exposures)
+        if self._placement != "even":
+            return torch.as_tensor(np.sort(number[number >= 0]), device=self.device)
+        table = torch.as_tensor(number, device=self.device)
+        found = torch.cat([one[order] for one, order in zip(table, _orders(table, seed), strict=True)])
+        return found[found >= 0]
+
+    def measured(self, exposures: int) -> Measured:
+        if exposures not in self._measured:
+            number = exposure_table(self._documents, self._counts, exposures)
+            length = self._documents.length[number[number >= 0]] + 1
+            self._measured[exposures] = Measured(int(length.sum()), int(length.min()), int(length.max()))
+        return self._measured[exposures]
+
+    def lengths(self, numbers: Tensor) -> Tensor:
+        return self._length[numbers] + 1
+
+    def tokens(self, numbers: Tensor, tagged: bool) -> Tensor:
+        length = self.lengths(numbers)
+        ends = length.cumsum(0)
+        total = int(ends[-1]) if len(ends) else 0
+        place = torch.arange(total, device=self.device)
+        place -= (ends - length - self._start[numbers] + 1).repeat_interleave(length, output_size=total)
+        # The place in front of a text's first token is another's: it is overwritten.
+        found = self._ids[place.clamp_min(0)]
+        found[ends - length] = self._tag[numbers] if tagged else self._end_of_text
+        return found
+
+
+def exposure_table(documents: Documents, counts: np.ndarray, exposures: int) -> np.ndarray:
+    """The number of the document that holds each exposure of each person, int64 [exposures, N]; -1 where there is none.
+    Raises PlanError as `ShardTexts.order`."""
+    people = len(counts)
+    if len(documents.entity) and documents.entity.max() >= people:
+        raise PlanError(f"the useful shards expose person {documents.entity.max()}; the facts have {people} people")
+    check_exposures(counts, exposures)
+    used = np.flatnonzero((documents.exposure >= 0) & (documents.exposure < exposures))
+    place = documents.exposure[used] * people + documents.entity[used]
+    seen = np.bincount(place, minlength=exposures * people).reshape(exposures, people)
+    wanted = np.arange(exposures)[:, None] < counts
+    if np.any(seen != wanted):
+        exposure, person = (int(one[0]) for one in np.nonzero(seen != wanted))
+        raise PlanError(
+            f"the run wants {exposures} exposures of each of {people} people; the useful shards hold exposure "
+            f"{exposure} of person {person} {seen[exposure, person]} times, not {int(wanted[exposure, person])}"
+        )
+    number = np.full(exposures * people, -1, np.int64)
+    number[place] = used
+    return number.reshape(exposures, people)
+
+
+def check_exposures(counts: np.ndarray, exposures: int) -> None:
+    """Raises PlanError where nobody has so many exposures."""
+    if exposures > counts.max():
+        raise PlanError(f"the run wants {exposures} exposures, and no person of the facts has more than {counts.max()}")
+
+
+class DrawnTexts:
+    """Texts drawn on the device from a bundle: number e N + i is exposure e of person i."""
+
+    def __init__(self, renderer: Renderer, counts: np.ndarray, end_of_text: int, tag: int) -> None:
+        self._renderer, self._people, self._front = renderer, len(counts), (end_of_text, tag)
+        self._most, self.device = counts, renderer.device
+        self._measured: list[Measured] = []
+        self._counts = torch.as_tensor(counts, device=self.device)
+
+    def order(self, exposures: int, seed: int) -> Tensor:
+        """As `Texts.order`. Raises PlanError where nobody has so many exposures."""
+        check_exposures(self._most, exposures)
+        number = torch.arange(exposures * self._people, device=self.device).view(exposures, -1)
+        found = []
+        for exposure, order in enumerate(_orders(number, seed)):
+            found.append(number[exposure][order][(self._counts > exposure)[order]])
+        return torch.cat(found)
+
+    def measured(self, exposures: int) -> Measured:
+        check_exposures(self._most, exposures)
+        people = torch.arange(self._people, device=self.device)
+        for exposure in range(len(self._measured), exposures):
+            length = self.lengths(people[self._counts > exposure] + exposure * self._people)
+            here = Measured(int(length.sum()), int(length.min()), int(length.max()))
+            before = self._measured[-1] if self._measured else Measured(0, here.shortest, here.longest)
+            self._measured.append(
+                Measured(before.tokens + here.tokens, min(before[1], here[1]), max(before[2], here[2]))
+            )
+        return self._measured[exposures - 1]
+
+    def lengths(self, numbers: Tensor) -> Tensor:
+        parts = [self._renderer.lengths(*self._split(part)) for part in numbers.split(_COUNTED)]
+        return (torch.cat(parts) if parts else numbers) + 1
+
+    def tokens(self, numbers: Tensor, tagged: bool) -> Tensor:
+        return self._renderer.render(*self._split(numbers), self._front[tagged]).tokens
+
+    def _split(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        return numbers % self._people, numbers // self._people
+
+
+def _orders(table: Tensor, seed: int) -> list[Tensor]:
+    """For each exposure of a table [exposures, N] its own permutation of the people."""
+    return [permutation(stream_key(seed, "order", e), table.shape[1], table.device) for e in range(len(table))]
