@@ -371,6 +371,8 @@ def _population(table: FactTable) -> dict[int, np.ndarray] | None:
         by = table.column(one.determined_by)
         found = np.full(table.attributes[by].size, -1)
         found[table.values[:, by]] = table.values[:, number]
+        if one.name in table.determined:
+            found = np.asarray(table.determined[one.name], np.int64)
         if (found < 0).any() or not np.array_equal(found[table.values[:, by]], table.values[:, number]):
             return None
         follows[number] = found

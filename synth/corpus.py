@@ -9,6 +9,7 @@ import numpy as np
 from curate.shards.rendering import save_set, token_set_metadata
 from curate.shards.tokens import DOCUMENT, TokenShards, TokenShardWriter, dtype_for, save_metadata
 from curate.shards.vocabulary import Vocabulary, build_vocabulary
+from synth.bundle import compile_bundle
 from synth.codes import RECORDS, reserved_words
 from synth.ground_truth import write_facts
 from synth.inject import SOURCE, Inject, Placed
@@ -21,22 +22,32 @@ _ROWS = 1 << 16
 
 
 def facts_corpus(
-    folder: Path | str, inject: Inject, *, name: str = "facts", vocabulary: Vocabulary | None = None
+    folder: Path | str, inject: Inject, *, name: str | None = "facts", vocabulary: Vocabulary | None = None
 ) -> None:
     """Write `tokens/NAME/`, `tokens/tokenizer.json` and `facts/`, as a run would that had no pages.
 
-    Without a vocabulary, records get the closed one, sentences a byte-level BPE of 1 024 tokens trained on them.
-    Documents stand in the order of their appearances, none with its domain rendered.
+    Without a `name` no text is written: trainers draw it from `facts/bundle.npz`. Without a vocabulary, records get the
+    closed one, sentences a byte-level BPE of 1 024 tokens trained on them.
+    Documents stand in the order of their appearances, none with its domain rendered. Raises FactsError where there is
+    to be no text and the vocabulary does not allow a bundle.
     """
     folder = Path(folder)
     placed = inject.placed()
     table = placed.table
     if vocabulary is None:
         vocabulary = own_vocabulary(placed)
-    tokens = folder / "tokens" / name
-    tokens.mkdir(parents=True, exist_ok=True)
-    vocabulary.save(tokens.parent / "tokenizer.json")
+    (folder / "tokens").mkdir(parents=True, exist_ok=True)
+    vocabulary.save(folder / "tokens" / "tokenizer.json")
+    facts = folder / "facts"
+    facts.mkdir(exist_ok=True)
     used = None
+    if name is None:
+        bundle = compile_bundle(table, vocabulary)
+        used = len(set(bundle.arrays["tokens"].tolist()) | {vocabulary.end_of_text}) + 1
+        write_facts(facts, placed, folder / "tokens" / "tokenizer.json", used, {})
+        return
+    tokens = folder / "tokens" / name
+    tokens.mkdir(exist_ok=True)
     if table.kind == "compact":
         _write_records(tokens, placed, vocabulary)
         save_metadata(tokens, token_set_metadata(tokens, name, vocabulary, "none", [SOURCE]))
@@ -44,8 +55,6 @@ def facts_corpus(
         save_set(tokens, name, [placed.documents(0, placed.total)], vocabulary, "none", [SOURCE])
         # The tag is used by arms that carry it, and all arms share one size.
         used = int(TokenShards.open(tokens).used().sum()) + 1
-    facts = folder / "facts"
-    facts.mkdir(exist_ok=True)
     write_facts(facts, placed, tokens.parent / "tokenizer.json", used, {name: tokens})
 
 

@@ -79,7 +79,8 @@ class FactTable:
     is what stands for the name after the first sentence: an attribute, a word, or nothing else than the name (None).
     `frozen` text is the same at every exposure. `questions` are forms in which each attribute is asked for. Where
     `names_given`, which entities there are is taken as known, and names hold no bits. `details` are what a kind says of
-    itself besides.
+    itself besides. `determined` is known where the table was drawn: for an attribute that follows from another, its
+    value for each value of that one.
     """
 
     kind: str
@@ -98,6 +99,7 @@ class FactTable:
     questions: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     names_given: bool = False
     details: dict[str, Any] = field(default_factory=dict)
+    determined: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.entities)
@@ -293,6 +295,7 @@ def draw(
         entities=entities,
         values=values,
         exposure_counts=np.asarray(exposure_counts, np.int32),
+        determined=dict(determined or {}),
         **told,
     )
 

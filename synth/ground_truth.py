@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,8 @@ def write_facts(
     folder: Path, placed: Placed, tokenizer: Path | None, used: int | None, token_sets: Mapping[str, Path]
 ) -> None:
     """Write the table, `injection.json` (how it was placed), `questions.*.jsonl` where the kind has questions; with a
-    tokenizer the scoring sets; with token sets `purity.json`. Raises FactsError as `write_scoring` does."""
+    tokenizer the scoring sets, and `bundle.npz` where the texts can be put together from pieces of its tokens; with
+    token sets `purity.json`. Raises FactsError as `write_scoring` does."""
     from synth.questions import write_questions
 
     placed.table.save(folder)
@@ -34,9 +36,15 @@ def write_facts(
     write_questions(folder, placed.table)
     if tokenizer is not None:
         from curate.shards.vocabulary import Vocabulary
+        from synth.bundle import write_bundle
+        from synth.facts import FactsError
         from synth.scoring import write_scoring
 
-        write_scoring(folder, placed.table, Vocabulary.load(tokenizer), used=used, domains=placed.domains)
+        vocabulary = Vocabulary.load(tokenizer)
+        write_scoring(folder, placed.table, vocabulary, used=used, domains=placed.domains)
+        # The probe draws junk from it, and asks for it by name where there is none.
+        with contextlib.suppress(FactsError):
+            write_bundle(folder / "bundle.npz", placed.table, vocabulary)
     if token_sets:
         _write(folder / "purity.json", {name: purity(path) for name, path in sorted(token_sets.items())})
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -37,21 +39,38 @@ def slot_bytes(architecture: Architecture, vocabulary: int, shape: Shape) -> int
     return int(weights + kept)
 
 
-def slots_that_fit(name: str, one: int, device: torch.device, processes: int) -> int:
-    """How many slots of `one` bytes fit into the free memory of `device`, shared by `processes`.
+@dataclass(frozen=True)
+class Machine:
+    """Where runs train: `workers` processes or GPUs of a `kind` ("cpu" or "cuda"), `free` bytes of memory for each
+    (None where nobody says), and `peak`, the most floating-point operations a second that each can do."""
 
-    Raises PlanError, with both figures, where not even one fits.
-    """
+    kind: str
+    workers: int
+    free: int | None
+    peak: float
+
+    def slots_that_fit(self, name: str, one: int) -> int:
+        """How many slots of `one` bytes fit beside each other. Raises PlanError, with both figures, where none does."""
+        if self.free is None:
+            return MOST_SLOTS[self.kind]
+        room = int(self.free * _KEPT)
+        if one > room:
+            raise PlanError(
+                f"a model of {name} with its batch takes about {one / 1e9:.1f} GB, and {room / 1e9:.1f} GB are free for"
+                f" each of {self.workers} processes; take a smaller model, `batch` or `window`, or fewer `processes`"
+            )
+        return max(1, min(MOST_SLOTS[self.kind], room // one))
+
+    def seconds(self, flops: float) -> float:
+        """What so many operations are expected to take all workers."""
+        return flops / (self.workers * self.peak * REACHED[self.kind])
+
+
+def this_machine(device: torch.device, processes: int) -> Machine:
+    """The machine at hand, measured: `processes` of one thread each, or the one GPU."""
+    workers = 1 if device.type == "cuda" else processes
     free = free_memory(device)
-    if free is None:
-        return MOST_SLOTS[device.type]
-    room = int(free * _KEPT / processes)
-    if one > room:
-        raise PlanError(
-            f"a model of {name} with its batch takes about {one / 1e9:.1f} GB, and {room / 1e9:.1f} GB are free for "
-            f"each of {processes} processes; take a smaller model, `batch` or `window`, or fewer `processes`"
-        )
-    return max(1, min(MOST_SLOTS[device.type], room // one))
+    return Machine(device.type, workers, None if free is None else free // workers, peak_flops(device))
 
 
 def free_memory(device: torch.device) -> int | None:
@@ -59,23 +78,15 @@ def free_memory(device: torch.device) -> int | None:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     try:
-        with open("/proc/meminfo", encoding="ascii") as lines:  # noqa: PTH123  (no file of ours)
-            found = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}
-        limit = _group_limit()
-        return min(found["MemAvailable"], limit) if limit else found["MemAvailable"]
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        found = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}["MemAvailable"]
     except (OSError, KeyError, ValueError, IndexError):
         return None
-
-
-def _group_limit() -> int | None:
-    """What a container may still take."""
-    try:
-        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as most, open(  # noqa: PTH123
-            "/sys/fs/cgroup/memory.current", encoding="ascii"
-        ) as now:
-            return int(most.read()) - int(now.read())
+    try:  # what a container may still take
+        most, now = (int(Path(f"/sys/fs/cgroup/memory.{name}").read_text()) for name in ("max", "current"))
+        return min(found, most - now)
     except (OSError, ValueError):
-        return None
+        return found
 
 
 def peak_flops(device: torch.device) -> float:

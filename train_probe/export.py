@@ -373,8 +373,9 @@ def _beginning(model: HubModel) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print what a model knows of facts, as JSON; or write a checkpoint of a run as a class of transformers. Exit code 2
-    when model or facts are unfit."""
+    """Print what a model knows of facts, as JSON; or write a checkpoint of a run as a class of transformers.
+
+    Exit code 2 when model or facts are unfit."""
     parser = argparse.ArgumentParser(prog="python -m train_probe.export", description=main.__doc__)
     parser.add_argument(
         "model", help="a folder with config.json and safetensors, the id of a model on the hub, or a run's checkpoint"

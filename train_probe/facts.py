@@ -187,7 +187,8 @@ class Inputs:
     """All that the runs of a plan read. `documents` is None where texts are drawn from the facts' bundle; `pages` by
     the plan's name of their shards.
 
-    `held_out` are the facts with other rows to score, by what was held out. `hashes` are the sha256 of the token shards of each folder, under its name in the plan; "" names the useful ones.
+    `held_out` are the facts with other rows to score, by what was held out. `hashes` are the sha256 of the token shards
+    of each folder, under its name in the plan; "" names the useful ones.
     """
 
     facts: Facts

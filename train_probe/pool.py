@@ -147,9 +147,10 @@ def pooled(queue: Queue, processes: int, start: Callable[[], Worker], send: Call
 
     def met(connection: Connection) -> None:
         process, running = busy[connection]
-        try:
-            message: Message = connection.recv()
-        except (EOFError, OSError):
+        message: Message | None = None
+        with contextlib.suppress(EOFError, OSError):
+            message = connection.recv()
+        if message is None:
             process.join()
             del busy[connection]
             for number in queue.died(running):

@@ -18,8 +18,8 @@ _LONG = 24 * 3600.0
 
 @dataclass(frozen=True)
 class Cost:
-    """What is to be trained, run by run: `flops` and `tokens`. `peak` is what all processes reach together, in floating-
-    point operations a second, and `seconds` what all runs are expected to take."""
+    """What is to be trained, run by run: `flops` and `tokens`. `peak` is the most that all processes reach together, in
+    floating-point operations a second, and `seconds` what all runs are expected to take."""
 
     device: str
     processes: int
@@ -66,8 +66,8 @@ class Printer:
         print(text, file=self.stream)
         if cost.seconds > _LONG:
             print(
-                f"this is long: {sum(cost.flops):.1e} operations at {cost.peak:.1e} a second and the share of them that "
-                "small models reach; fewer runs, exposures or people take less, and a stopped grid goes on where it was",
+                f"this is long: {sum(cost.flops):.1e} operations, where {cost.peak:.1e} a second are the most that can"
+                " be had; fewer runs, exposures or people take less. A grid that is stopped goes on where it was.",
                 file=self.stream,
             )
         self.stream.flush()

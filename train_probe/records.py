@@ -1,10 +1,10 @@
 """What a run leaves in its own folder: metrics on the way, its state, its weights, its figures.
 
-    runs/<run>/config.json     the resolved run
-    runs/<run>/metrics.jsonl   a line a look: step, tokens, mean loss in nats and gradient norm since the last, seconds
-    runs/<run>/state.npz       weights, moments and step of a run that is not finished; a killed grid goes on from there
-    runs/<run>/checkpoints/<exposures>/   model.safetensors and model.json (the plan's `save`)
-    runs/<run>/figures.json    of a finished run
+runs/<run>/config.json     the resolved run
+runs/<run>/metrics.jsonl   a line a look: step, tokens, mean loss in nats and gradient norm since the last, seconds
+runs/<run>/state.npz       weights, moments and step of a run that is not finished; a killed grid goes on from there
+runs/<run>/checkpoints/<exposures>/   model.safetensors and model.json (the plan's `save`)
+runs/<run>/figures.json    of a finished run
 """
 
 from __future__ import annotations

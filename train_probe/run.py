@@ -42,14 +42,16 @@ def learned(facts: Facts, losses: Losses) -> Bits:
 
 
 class Scorer:
-    """Scores the weights of one run; `context` is the longest row that its model was built for."""
+    """Scores the weights of one run."""
 
-    def __init__(self, data: Data, run: RunPlan, context: int) -> None:
+    def __init__(self, data: Data, run: RunPlan) -> None:
         self.data, self.run = data, run
         self.facts, self.training = data.facts, data.plan.training_of(run)
         self.architecture = data.plan.model_of(run).built()
         self.parameters = self.architecture.parameters(self.facts.used_vocabulary)
-        model = Transformer(self.architecture, model_vocabulary(self.facts), context, seed=0)
+        # Rows may be longer than those of training: positions are rotations, and end nowhere.
+        rows = [row for facts in (self.facts, *data.inputs.held_out.values()) for row in facts.rows]
+        model = Transformer(self.architecture, model_vocabulary(self.facts), 1 + max(map(len, rows)), seed=0)
         self._model = model.to(data.device)
 
     def bits(self, state: dict[str, Tensor]) -> dict[str, Any]:

@@ -6,8 +6,6 @@ stands in, and what stands beside it, changes nothing in its figures.
 
 from __future__ import annotations
 
-import json
-import math
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -137,7 +135,7 @@ class Slots:
         stream = self.data.stream(run)
         training = self.data.plan.training_of(run)
         record = Record(self.folder / self.names[number])
-        scorer = Scorer(self.data, run, max(self.group.longest, *(1 + len(row) for row in self.data.facts.rows)))
+        scorer = Scorer(self.data, run)
         stops: dict[int, list[int]] = {stream.steps: [run.exposures]}
         for exposures in training.evaluate_exposures:
             if exposures < run.exposures:

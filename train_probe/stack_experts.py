@@ -1,8 +1,8 @@
 """Mixtures of experts in a stack: every slot routes its own tokens to its own experts.
 
-As `train_probe.model` does: a token meets its `top_k` most probable experts, weighed by the probability for one (Switch,
-arXiv 2101.03961), renormalised for more (Mixtral, arXiv 2401.04088). In training an expert takes `capacity_factor` times
-its even share of its slot's tokens, the first that come.
+As `train_probe.model` does: a token meets its `top_k` most probable experts, weighed by the probability for one
+(Switch, arXiv 2101.03961), renormalised for more (Mixtral, arXiv 2401.04088). In training an expert takes
+`capacity_factor` times its even share of its slot's tokens, the first that come.
 """
 
 from __future__ import annotations

@@ -14,7 +14,6 @@ from torch import Tensor
 from train_probe.optimizer import StackAdamW
 from train_probe.stack import Stack
 
-
 Block = tuple[Tensor, Tensor | None]
 """Rows of one length: token ids [M, rows, length], and how many tokens of each row count [M, rows], or all."""
 

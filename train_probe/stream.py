@@ -24,7 +24,7 @@ Shape = tuple[tuple[int, int], ...]
 """(length, rows) of each block of rows that a step has."""
 
 Block = tuple[Tensor, Tensor]
-"""Token ids int64 [steps, rows, length] and how many tokens of each row there are, int64 [steps, rows]; the rest pads."""
+"""Token ids int64 [steps, rows, length] and how many tokens of each row count, int64 [steps, rows]; the rest pads."""
 
 
 class Packed:
@@ -111,7 +111,9 @@ class Stream:
             by_length = {self.width: self.batch}
             if junk is not None:
                 junk_tokens = self._junk_through(self.steps) * junk.width
-                most = min(math.ceil(self.batch * self.width * self._share / junk.width), self._junk_through(self.steps))
+                most = min(
+                    math.ceil(self.batch * self.width * self._share / junk.width), self._junk_through(self.steps)
+                )
                 by_length[junk.width] = by_length.get(junk.width, 0) + most
             self.shape = tuple(by_length.items())
             self.tokens = useful.tokens + junk_tokens

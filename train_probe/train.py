@@ -16,14 +16,7 @@ import numpy as np
 import torch
 
 from train_probe.data import Data, model_vocabulary
-from train_probe.estimate import (
-    REACHED,
-    cores,
-    peak_flops,
-    slot_bytes,
-    slots_that_fit,
-    step_flops,
-)
+from train_probe.estimate import Machine, cores, slot_bytes, step_flops, this_machine
 from train_probe.facts import Inputs, read_inputs
 from train_probe.plan import Plan, PlanError, RunPlan, read_plan
 from train_probe.pool import Ask, Event, Failed, Finished, Opening, Queue, Worker, alone, failed, pooled
@@ -71,13 +64,20 @@ def run_plan(
     figures = {name: record.figures(_FIGURES) for name, record in zip(names, records, strict=True)}
     numbers = [i for i, name in enumerate(names) if figures[name] is None and names.index(name) == i]
     for number in numbers:
-        resolved = dataclasses.asdict(plan.runs[number]) | {"model": dataclasses.asdict(work.groups[number].architecture)}
+        resolved = dataclasses.asdict(plan.runs[number]) | {
+            "model": dataclasses.asdict(work.groups[number].architecture)
+        }
         resolved["training"] = dataclasses.asdict(plan.training_of(plan.runs[number]))
         records[number].config(resolved | {"facts": inputs.facts.sha256, "versions": versions})
-    processes = 1 if device.type == "cuda" else min(plan.processes or cores(), max(1, len(numbers)))
+    if ray is not None:
+        from train_probe.ray_pool import connected, rayed
+
+        machine = connected(ray, plan.processes)
+    else:
+        machine = this_machine(device, min(plan.processes or cores(), max(1, len(numbers))))
+    queue = work.queue(numbers, machine)
     if progress is not None:
-        cost = work.cost(numbers, processes)
-        progress.begin([plan.runs[i] for i in numbers], len(names) - len(numbers), cost)
+        progress.begin([plan.runs[i] for i in numbers], len(names) - len(numbers), work.cost(numbers, machine))
     errors: dict[str, str] = {}
 
     def take(event: Event) -> None:
@@ -91,14 +91,11 @@ def run_plan(
             progress.event(dataclasses.replace(event, number=numbers.index(event.number)))
 
     if numbers:
-        start = Start(plan, tuple(names), folder, spawned=processes > 1 or ray is not None)
-        queue = work.queue(numbers, processes)
+        start = Start(plan, tuple(names), folder.resolve(), spawned=machine.workers > 1 or ray is not None)
         if ray is not None:
-            from train_probe.ray_pool import rayed
-
-            rayed(queue, ray, plan.processes, start, take)
-        elif processes > 1:
-            pooled(queue, processes, start, take)
+            rayed(queue, machine, start, take)
+        elif machine.workers > 1:
+            pooled(queue, machine.workers, start, take)
         else:
             _here(start, inputs, queue, take)
     if progress is not None:
@@ -115,8 +112,8 @@ class _Work:
     """What the runs of a plan are as work: their groups, what they cost, and the queue of those that wait."""
 
     def __init__(self, plan: Plan, inputs: Inputs, device: torch.device) -> None:
-        self.plan, self.device = plan, device
-        data = Data(plan, inputs, torch.device("cpu") if device.type == "cpu" else device)
+        self.plan = plan
+        data = Data(plan, inputs, device)
         self.vocabulary = model_vocabulary(inputs.facts)
         self.groups: list[Group] = []
         self.flops: list[float] = []
@@ -128,33 +125,35 @@ class _Work:
             self.flops.append(stream.steps * step_flops(one, self.vocabulary, stream.shape))
             self.tokens.append(stream.tokens)
 
-    def cost(self, numbers: list[int], processes: int) -> Cost:
+    def cost(self, numbers: list[int], machine: Machine) -> Cost:
         """What the runs of these numbers will take."""
-        peak = peak_flops(self.device) * processes
         work = [self.flops[number] for number in numbers]
         tokens = [self.tokens[number] for number in numbers]
-        return Cost(str(self.device), processes, work, tokens, peak, sum(work) / (peak * REACHED[self.device.type]))
+        peak = machine.peak * machine.workers
+        return Cost(machine.kind, machine.workers, work, tokens, peak, machine.seconds(sum(work)))
 
-    def queue(self, numbers: list[int], processes: int) -> Queue:
+    def queue(self, numbers: list[int], machine: Machine) -> Queue:
         """Raises PlanError where a model does not fit into memory."""
         most: dict[Hashable, int] = {}
         compiled: dict[Hashable, bool] = {}
         for group in {self.groups[number] for number in numbers}:
             one = slot_bytes(group.architecture, self.vocabulary, group.shape)
-            name = next(self.plan.model_of(r).name for r, g in zip(self.plan.runs, self.groups, strict=True) if g == group)
-            fit = slots_that_fit(name, one, self.device, processes)
+            name = next(
+                self.plan.model_of(r).name for r, g in zip(self.plan.runs, self.groups, strict=True) if g == group
+            )
+            fit = machine.slots_that_fit(name, one)
             most[group] = min(fit, self.plan.slots or fit)
-            compiled[group] = self._compiled(group)
+            compiled[group] = self._compiled(group, machine.kind)
         group_of: dict[int, Hashable] = {number: self.groups[number] for number in numbers}
-        return Queue(group_of, {number: self.flops[number] for number in numbers}, most, compiled, processes)
+        return Queue(group_of, {number: self.flops[number] for number in numbers}, most, compiled, machine.workers)
 
-    def _compiled(self, group: Group) -> bool:
+    def _compiled(self, group: Group, kind: str) -> bool:
         """Whether a group's steps are compiled. By all runs of the plan and a stated speed, never by this machine's or
         by what is left to do: a grid that was killed goes on as it began."""
         if self.plan.compile != "auto":
             return self.plan.compile == "always"
         work = sum(flops for flops, one in zip(self.flops, self.groups, strict=True) if one == group)
-        return worth_compiling(work / STATED_FLOPS[self.device.type])
+        return worth_compiling(work / STATED_FLOPS[kind])
 
 
 STATED_FLOPS = {"cpu": 1e10, "cuda": 1e14}

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -172,7 +172,15 @@ def probe(
     output: Annotated[Path, typer.Option("--output", "-o", help="the folder of the results", metavar="DIR")],
     corpus: Annotated[Path | None, typer.Option(help="the finished run whose facts and token sets are used")] = None,
     set: Sets = [],  # noqa: B006
-    processes: Annotated[int | None, typer.Option(min=1, help="models trained side by side on the CPU")] = None,
+    processes: Annotated[int | None, typer.Option(min=1, help="processes on a CPU; one a core unless said")] = None,
+    slots: Annotated[
+        int | None, typer.Option(min=1, help="models side by side in each; as many as pay and fit")
+    ] = None,
+    compile: Annotated[
+        Literal["auto", "always", "never"], typer.Option(help="compile the training steps; auto: where it repays")
+    ] = "auto",
+    ray: Annotated[str | None, typer.Option(help="train on a Ray cluster; 'local' starts one here")] = None,
+    tensorboard: Annotated[Path | None, typer.Option(help="write losses for TensorBoard there", metavar="DIR")] = None,
 ) -> None:
     """Train small models for every combination in the recipe and say how many bits of the facts they hold."""
     from recipes.app.probe import run_probe
@@ -181,7 +189,7 @@ def probe(
     sets = [*set, *([f"probe.corpus={corpus}"] if corpus else [])]
     loaded = _load(recipe, sets, [])
     with _friendly():
-        results = run_probe(loaded, output, processes=processes)
+        results = run_probe(loaded, output, processes, slots, compile, ray, tensorboard)
     print_results(out, results)
     failed = [row for row in results if row.get("error")]
     if failed:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
 from curate.run.store import write_atomically
+from curate.shards.columns import ColumnWriter
 from recipes.app.load import Loaded
 from recipes.app.schema import Probe, build_step
 
 GENERATED = ("none", "endless", "repetitive")
 
 
-def run_probe(loaded: Loaded, out: Path, processes: int | None = None) -> list[dict[str, Any]]:
-    """Write `plan.json`, train every run of it that is not done yet, and write `results.json`.
+def run_probe(
+    loaded: Loaded,
+    out: Path,
+    processes: int | None = None,
+    slots: int | None = None,
+    compile: str = "auto",
+    ray: str | None = None,
+    tensorboard: Path | None = None,
+) -> list[dict[str, Any]]:
+    """Write `plan.json`, train every run of it that is not done yet, and write `results.json`, `results.parquet` and
+    `summary.json` (means over seeds, with intervals).
 
     Raises ValueError when the recipe has no probe or its corpus is not a finished run.
     """
@@ -23,14 +35,81 @@ def run_probe(loaded: Loaded, out: Path, processes: int | None = None) -> list[d
     if probe is None:
         raise ValueError(f"recipe '{loaded.recipe.name}' has no `probe:` part: there is nothing to train")
     plan = make_plan(probe, out)
-    plan["processes"] = processes
+    plan |= {"processes": processes, "slots": slots, "compile": compile}
     # After the plan: what is wrong with it can be said where torch is not installed.
-    from train_probe.progress import Printer
+    from train_probe.progress import Board, Listener, Printer, Several
     from train_probe.train import run_plan
 
+    told: list[Listener] = [Printer()]
+    if tensorboard is not None:
+        told.append(Board(tensorboard))
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(out / "plan.json", json.dumps(plan, indent=2).encode())
-    return run_plan(out / "plan.json", out, Printer())
+    results = run_plan(out / "plan.json", out, Several(told), ray)
+    write_atomically(out / "results.parquet", parquet(results))
+    write_atomically(out / "summary.json", json.dumps(summary(results), indent=1).encode())
+    return results
+
+
+VARIED = (
+    "arm", "architecture", "parameters", "people", "exposures", "junk_kind", "junk_ratio", "windows", "tag", "tag_leak",
+    "tag_at_test", "learning_rate", "batch",
+)  # fmt: skip
+"""What tells one row of the summary from another: all but the seed."""
+
+MEASURED = ("value_bits_per_parameter", "bits_per_parameter", "value_bits", "name_bits")
+
+
+def summary(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For each setting the mean over its seeds of what was measured, and the half-width of a 95 % interval by Student's
+    t; None for one seed. Failed runs are counted apart."""
+    from scipy.stats import t
+
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in results:
+        # A failed run has no architecture: it goes with its arm.
+        groups.setdefault(tuple(row[key] for key in VARIED if key not in ("architecture", "parameters")), []).append(
+            row
+        )
+    found = []
+    for rows in groups.values():
+        sound = [row for row in rows if not row.get("error")]
+        line = {key: (sound or rows)[0][key] for key in VARIED} | {
+            "seeds": len(sound),
+            "failed": len(rows) - len(sound),
+        }
+        for key in MEASURED:
+            values = [row[key] for row in sound]
+            line[key] = statistics.fmean(values) if values else None
+            several = len(values) > 1
+            spread = statistics.stdev(values) / len(values) ** 0.5 if several else None
+            line[f"{key}_half_width"] = float(t.ppf(0.975, len(values) - 1)) * spread if spread is not None else None
+        found.append(line)
+    return found
+
+
+def parquet(results: list[dict[str, Any]]) -> bytes:
+    """The results as a Parquet file: a column for each figure, JSON text where one is a list or a group."""
+    kinds: dict[str, type] = {}
+    for row in results:
+        for key, value in row.items():
+            kind = type(value) if isinstance(value, bool | int | float | str) else str
+            if value is not None:
+                # A whole number among fractions is one of them.
+                kinds[key] = kind if kinds.get(key, kind) is kind else float
+    kinds = {key: kinds.get(key, str) for row in results for key in row}
+    stream = io.BytesIO()
+    writer = ColumnWriter(stream, kinds)
+    for row in results:
+        writer.write({key: _cell(value, kinds[key]) for key, value in row.items()})
+    writer.close()
+    return stream.getvalue()
+
+
+def _cell(value: Any, kind: type) -> Any:
+    if value is None or isinstance(value, kind):
+        return value
+    return float(value) if kind is float else json.dumps(value)
 
 
 def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
@@ -43,29 +122,31 @@ def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
             f"{corpus} holds {facts['exposures']} exposures of each fact, and the recipe asks for {asked}:"
             " inject more (`--set inject.exposures=...`) or ask for fewer"
         )
-    named = sorted({arm.junk for arm in probe.arms if arm.junk not in GENERATED})
-    for name in [probe.useful, *named]:
+    variants = probe.variants()
+    named = sorted({arm.junk for _, _, arm, _ in variants if arm.junk not in GENERATED})
+    for name in [*([] if probe.drawn else [probe.useful]), *named]:
         if not (corpus / "tokens" / name / "metadata.json").is_file():
             there = sorted(path.parent.name for path in corpus.glob("tokens/*/metadata.json"))
             raise ValueError(f"{corpus} has no token set '{name}'; it has: {', '.join(there) or 'none'}")
     runs = [
         {
-            "arm": arm.arm,
+            **arm.model_dump(exclude={"arm", "junk"}),
+            "arm": f"{arm.arm}, " + ", ".join(f"{key} {value}" for key, value in chosen.items()) if chosen else arm.arm,
             "exposures": exposures,
-            "junk_ratio": arm.junk_ratio,
             "junk_kind": arm.junk if arm.junk in GENERATED else "shards",
             "junk_shards": None if arm.junk in GENERATED else arm.junk,
-            "tagged": arm.tagged,
             "seed": seed,
-            "learning_rate": learning_rate,
+            "model": model.model_dump(),
+            "training": training.model_dump() | {"learning_rate": learning_rate},
         }
-        for exposures, learning_rate, seed, arm in itertools.product(
-            probe.exposures or [facts["exposures"]], probe.learning_rates, probe.seeds, probe.arms
+        for exposures, learning_rate, seed, (model, training, arm, chosen) in itertools.product(
+            probe.exposures or [facts["exposures"]], probe.learning_rates, probe.seeds, variants
         )
     ]
     return {
         "facts": str(corpus / "facts"),
-        "useful": str(corpus / "tokens" / probe.useful),
+        "useful": None if probe.drawn else str(corpus / "tokens" / probe.useful),
+        "save": probe.save,
         "junk_shards": {name: str(corpus / "tokens" / name) for name in named},
         "model": probe.model.model_dump(),
         "training": probe.training.model_dump(),
@@ -82,7 +163,7 @@ def _corpus(probe: Probe, out: Path) -> Path:
         folder = out / "corpus"
         inject = build_step("inject", probe.facts)
         assert isinstance(inject, Inject)
-        facts_corpus(folder, inject, name=probe.useful)
+        facts_corpus(folder, inject, name=None if probe.drawn else probe.useful)
         return folder.resolve()
     if probe.corpus is None:
         raise ValueError(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
 
 from curate.sources.address import refuse_credentials
 from curate.step import Step, step_class
@@ -152,9 +153,20 @@ class Training(Strict):
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the learning rate rises")
     weight_decay: float = Field(0.01, ge=0)
     clip: float = Field(1.0, gt=0, description="largest gradient norm")
-    evaluate_bits: list[Annotated[int, Field(ge=2, le=8)]] = Field(
-        [], description="score the trained models once more, rounded to so many bits"
+    beta1: float = Field(0.9, ge=0, lt=1, description="AdamW's decay of the first moment")
+    beta2: float = Field(0.98, ge=0, lt=1, description="AdamW's decay of the second moment")
+    epsilon: float = Field(1e-6, gt=0, description="AdamW's epsilon")
+    precision: Literal["auto", "float64", "float32", "bfloat16"] = Field(
+        "auto", description="of products; auto: float32 on a CPU, bfloat16 with float32 weights on a GPU"
     )
+    evaluate_exposures: list[Annotated[int, Field(ge=1)]] = Field(
+        [], description="exposures on the way at which models are scored too; their learning rate is not annealed there"
+    )
+    evaluate_bits: list[Annotated[int, Field(ge=2, le=8)]] = Field(
+        [], description="score once more with weights rounded to so many bits"
+    )
+    evaluate_group: int | None = Field(None, ge=1, description="inputs that share a step of rounding; empty: all")
+    evaluate_embeddings: bool = Field(True, description="whether embeddings are rounded too")
 
 
 class Arm(Strict):
@@ -163,7 +175,13 @@ class Arm(Strict):
     arm: str = Field(description="the name of the row")
     junk: str = Field("none", description="none, endless, repetitive, or the name of one of the corpus's token sets")
     junk_ratio: float = Field(0.0, ge=0, lt=1, description="share of junk among all tokens")
-    tagged: bool = Field(False, description="facts carry the token of their domain")
+    junk_people: int = Field(1000, ge=1, description="people of a repetitive population")
+    windows: Literal["pure", "mixed"] = Field("pure", description="whether facts and junk share windows of text")
+    tag: Literal["none", "useful", "junk", "both"] = Field(
+        "none", description="what begins with the token of its domain: facts, junk of their kind, both, nothing"
+    )
+    tag_leak: float = Field(0.0, ge=0, le=1, description="share of the junk that carries the facts' token all the same")
+    tag_at_test: bool | None = Field(None, description="whether scored texts carry it; empty: as in training")
 
     @model_validator(mode="after")
     def _junk_has_a_kind(self) -> Arm:
@@ -173,19 +191,66 @@ class Arm(Strict):
 
 
 class Probe(Strict):
-    """A grid: every arm at every number of exposures, learning rate and seed."""
+    """A grid: every arm at every number of exposures, learning rate and seed, and whatever else `grid` varies."""
 
     corpus: str | None = Field(None, description="folder of a finished run whose facts and token sets are used")
     facts: dict[str, Any] | None = Field(None, description="without a corpus: the parameters of `inject`")
     useful: str = Field("curated", description="the token set whose injected documents are learnt")
+    drawn: bool = Field(False, description="draw the facts' texts where models train, from facts/bundle.npz")
     model: ProbeModel = ProbeModel()
     training: Training = Training()
     exposures: list[Annotated[int, Field(ge=1)]] = Field(
         [], description="exposures of each fact; empty: as many as were injected"
     )
     learning_rates: list[Annotated[float, Field(gt=0)]] = Field([2e-3], min_length=1)
-    seeds: list[int] = Field([0], min_length=1)
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
+    grid: dict[str, list[Any]] = Field(
+        {}, description="lists of values of other settings, such as `model.width: [32, 64]`, `training.batch: [8, 16]`"
+    )
+    save: bool = Field(False, description="keep the trained weights of every run")
     arms: list[Arm] = Field(min_length=1)
+
+    @field_validator("grid")
+    @classmethod
+    def _grid_is_of_settings(cls, grid: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        for key, values in grid.items():
+            part, _, name = key.partition(".")
+            known: dict[str, type[BaseModel]] = {"model": ProbeModel, "training": Training, "arm": Arm}
+            if part not in known or name not in known[part].model_fields or name == "arm":
+                kinds = ", ".join(f"{one}.*" for one in known)
+                raise ValueError(f"'{key}' is no setting that a grid can vary; it varies {kinds}")
+            if not values:
+                raise ValueError(f"'{key}' has no values: name at least one")
+        return grid
+
+    @model_validator(mode="after")
+    def _grid_can_be_built(self) -> Probe:
+        try:
+            self.variants()
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise ValueError(
+                f"grid: with one of its values {where or 'the whole'} does not fit: {first['msg']}"
+            ) from None
+        return self
+
+    def variants(self) -> list[tuple[ProbeModel, Training, Arm, dict[str, Any]]]:
+        """Every arm with every combination of the grid's values, and what those are."""
+        found = []
+        for arm in self.arms:
+            for values in itertools.product(*self.grid.values()):
+                chosen = dict(zip(self.grid, values, strict=True))
+                parts = {
+                    "model": self.model.model_dump(),
+                    "training": self.training.model_dump(),
+                    "arm": arm.model_dump(),
+                }
+                for key, value in chosen.items():
+                    part, _, name = key.partition(".")
+                    parts[part][name] = value
+                found.append((ProbeModel(**parts["model"]), Training(**parts["training"]), Arm(**parts["arm"]), chosen))
+        return found
 
 
 class Recipe(Strict):

@@ -28,7 +28,7 @@ def write_people(out: Path, parameters: dict[str, Any], tokenizer: Path | None, 
     """
     from curate.shards.text import write_text_shard
     from curate.shards.vocabulary import build_vocabulary
-    from synth.bundle import write_bundle
+    from synth.bundle import compile_bundle
     from synth.corpus import facts_corpus, own_vocabulary
     from synth.facts import FactsError
     from synth.inject import Inject
@@ -51,11 +51,11 @@ def write_people(out: Path, parameters: dict[str, Any], tokenizer: Path | None, 
             write_text_shard(stream, placed.documents(begin, min(begin + SHARD, placed.total)))
     facts_corpus(part, inject, vocabulary=vocabulary)
     bundled = f"{out / 'facts' / 'bundle.npz'}: the same for train_probe/render.py, which draws texts on a device"
-    try:
-        write_bundle(part / "facts" / "bundle.npz", placed.table, vocabulary)
-    except FactsError as error:
-        # Text and tokens are whole without it.
-        bundled = f"no bundle: {error}"
+    if not (part / "facts" / "bundle.npz").is_file():
+        try:
+            compile_bundle(placed.table, vocabulary)
+        except FactsError as error:
+            bundled = f"no bundle: {error}"
     if out.exists():
         out.rmdir()
     part.rename(out)

@@ -36,7 +36,7 @@ def print_results(console: Console, results: Sequence[dict[str, Any]]) -> None:
         table.add_row(
             escape(row["arm"]),
             junk_share(row["junk_ratio"]),
-            "yes" if row["tagged"] else "no",
+            row["tag"],
             *(str(row.get(key)) for key in sorted(several)),
             f"failed: {escape(row['error'])}" if row.get("error") else f"{bits:.4f}",
         )

@@ -53,7 +53,7 @@ def summary() -> dict:
 
 def result(arm: str, bits: float, **more) -> dict:
     return {
-        "arm": arm, "junk_kind": "endless", "junk_ratio": 0.875, "tagged": False, "exposures": 150, "seed": 0,
+        "arm": arm, "junk_kind": "endless", "junk_ratio": 0.875, "tag": "none", "exposures": 150, "seed": 0,
         "value_bits_per_parameter": bits, "bits_per_parameter": bits, "max_bits_per_parameter": 0.3,
         "max_value_bits_per_parameter": 0.2, "tokens": 5, "seconds": 1.0, "shards": ["ab" * 32], "parameters": 77_000,
         "people": 400, **more,

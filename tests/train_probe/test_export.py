@@ -12,7 +12,7 @@ from probe_world import END_OF_TEXT, TAG, World
 from train_probe import export as module
 from train_probe.architecture import architecture
 from train_probe.export import ExportError, HubModel, export, load_hf, main, score_hf, target
-from train_probe.facts import read_facts, read_inputs
+from train_probe.facts import read_facts
 from train_probe.model import Transformer
 from train_probe.plan import plan_of
 from train_probe.records import read_checkpoint
@@ -185,7 +185,7 @@ def test_a_model_without_the_facts_end_of_text_begins_with_its_own(world, traine
     facts = read_facts(world.folder / "facts")
     export(trained, tmp_path)
     model = load_hf(tmp_path)
-    elsewhere = dataclasses.replace(facts, end_of_text=world.vocabulary + 7)
+    elsewhere = dataclasses.replace(facts, end_of_text=10**6)
     with pytest.raises(ExportError, match="name one"):
         score_hf(model, elsewhere)
     model.config.bos_token_id = TAG

@@ -14,7 +14,9 @@ RATES = (1e-3, 2e-3, 4e-3)
 def test_junk_costs_facts_and_domain_tokens_win_them_back(tmp_path, seed, exposures=150):
     world = tiny_scale(tmp_path, seed, exposures=exposures)
     runs = [
-        arm | {"exposures": exposures, "seed": seed, "training": {"learning_rate": rate}} for rate in RATES for arm in JUNK_ARMS[:3]
+        arm | {"exposures": exposures, "seed": seed, "training": {"learning_rate": rate}}
+        for rate in RATES
+        for arm in JUNK_ARMS[:3]
     ]
     plan = world.plan(runs, model={"layers": 2, "heads": 2, "width": 32}, training={"batch": 8}, processes=None)
     results = run_plan(plan_of(plan), tmp_path / "out")

@@ -8,7 +8,9 @@ from train_probe.pool import Advanced, Ask, Failed, Finished, Opening, Queue, po
 def queue(numbers, workers=2, most=2, group=lambda number: "group", cost=lambda number: 10.0 - number):
     groups = {number: group(number) for number in numbers}
     names = set(groups.values())
-    return Queue(groups, {n: cost(n) for n in numbers}, dict.fromkeys(names, most), dict.fromkeys(names, False), workers)
+    return Queue(
+        groups, {n: cost(n) for n in numbers}, dict.fromkeys(names, most), dict.fromkeys(names, False), workers
+    )
 
 
 def events(numbers, processes, start):

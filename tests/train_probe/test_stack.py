@@ -163,8 +163,13 @@ def test_rows_may_be_of_several_lengths_and_padded(name: str) -> None:
     scaled by all places of a block, or when what pads a row counts."""
     one, short = build(name), 4
     generator = torch.Generator().manual_seed(5)
-    blocks = [torch.randint(VOCABULARY, (6, 2, rows, length), generator=generator) for rows, length in ((3, LENGTH), (2, short))]
-    lengths = [torch.randint(0, length + 1, (6, 2, rows), generator=generator) for rows, length in ((3, LENGTH), (2, short))]
+    blocks = [
+        torch.randint(VOCABULARY, (6, 2, rows, length), generator=generator)
+        for rows, length in ((3, LENGTH), (2, short))
+    ]
+    lengths = [
+        torch.randint(0, length + 1, (6, 2, rows), generator=generator) for rows, length in ((3, LENGTH), (2, short))
+    ]
     stack = Stack(one, VOCABULARY, 2, LENGTH, torch.float64)
     step = StackStep(stack, StackAdamW(stack.master))
     settings = (RUNS[0].settings, RUNS[1].settings)

@@ -9,12 +9,11 @@ import pytest
 import torch
 from probe_world import END_OF_TEXT, PAGE_TAG, TAG, World
 
-
 from curate.shards.tokens import TokenShards
 from train_probe.data import Data
 from train_probe.facts import Documents, pages_of, read_inputs
-from train_probe.plan import PlanError, plan_of
 from train_probe.junk import Front, JunkRecords
+from train_probe.plan import PlanError, plan_of
 from train_probe.stream import Packed, page_width
 from train_probe.streams import permutation
 from train_probe.texts import Ids, ShardTexts, exposure_table
@@ -219,7 +218,9 @@ def test_mixed_windows_hold_whole_texts_of_both_kinds_and_as_much_of_each(world)
     assert len(seen) == one.tokens
     starts = [i for i, token in enumerate(seen) if token in (END_OF_TEXT, PAGE_TAG) and seen[i - 1 : i] != [PAGE_TAG]]
     bodies = Counter(
-        tuple(seen[i + 1 : i + 6]) for i in starts if seen[i] == END_OF_TEXT and i + 5 < len(seen) and seen[i + 1] >= world.first_name
+        tuple(seen[i + 1 : i + 6])
+        for i in starts
+        if seen[i] == END_OF_TEXT and i + 5 < len(seen) and seen[i + 1] >= world.first_name
     )
     assert bodies == Counter({tuple(body): 5 for body in world.bodies.tolist()})
     # Every page is whole: its tag in front, the end of text behind.
@@ -269,7 +270,8 @@ def test_people_who_appear_less_often_are_left_out_of_later_passes_and_other_pla
     entity, exposure = np.array([1, 2, 0, 1, 2, 1]), np.array([0, 0, 0, 1, 1, 2])
     documents = Documents(np.arange(6), np.arange(6), np.ones(6, int), entity, exposure, np.zeros(6, int))
     even, clustered = (
-        ShardTexts(documents, counts, END_OF_TEXT, placement, torch.device("cpu")) for placement in ("even", "clustered")
+        ShardTexts(documents, counts, END_OF_TEXT, placement, torch.device("cpu"))
+        for placement in ("even", "clustered")
     )
     order = even.order(3, 1)
     assert exposure[order].tolist() == [0, 0, 0, 1, 1, 2]

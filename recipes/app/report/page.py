@@ -29,7 +29,7 @@ RESULT = {
     "seconds",
     "seed",
     "shards",
-    "tagged",
+    "tag",
     "tokens",
     "value_bits_per_parameter",
 }

@@ -1,0 +1,94 @@
+"""Workers as actors of Ray Core: one a GPU of the cluster, or one a core where it has no GPU.
+
+What passes between driver and actors is run numbers and figures; plans, facts, shards and records are read and written
+by path, so every machine must see the same folders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from train_probe.estimate import Machine
+from train_probe.plan import PlanError
+from train_probe.pool import Advanced, Ask, Event, Failed, Opening, Queue, Worker
+
+_PEAK = {"cpu": 5e10, "cuda": 5e14}  # operations a second, for an estimate of machines that were not measured
+
+
+def connected(address: str, workers: int | None) -> Machine:
+    """Connect to the cluster at `address` ("local": one is started here); how many workers it has, or `workers`.
+
+    Raises PlanError where Ray is not installed, or the cluster cannot be reached.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise PlanError("Ray is not installed: pip install 'goldsand[ray]'") from None
+    if not ray.is_initialized():
+        try:
+            ray.init(address=address, include_dashboard=False, log_to_driver=False)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise PlanError(f"there is no Ray cluster at {address} ({error}); 'local' starts one here") from error
+    resources = ray.cluster_resources()
+    kind = "cuda" if resources.get("GPU") else "cpu"
+    there = int(resources.get("GPU" if kind == "cuda" else "CPU", 1))
+    return Machine(kind, min(workers or there, there), None, _PEAK[kind])
+
+
+def rayed(queue: Queue, machine: Machine, start: Callable[[], Worker], send: Callable[[Event], None]) -> None:
+    """Do all the queue's runs in `machine.workers` actors that each run `start()`, as `pooled` does in processes."""
+    import ray
+
+    actor: Any = ray.remote(num_cpus=1, num_gpus=1 if machine.kind == "cuda" else 0, max_restarts=0)(_Actor)
+    busy: dict[Any, tuple[Any, list[int]]] = {}
+
+    def hire() -> None:
+        one = actor.remote(start)
+        busy[one.next.remote(None)] = (one, [])
+
+    for _ in range(machine.workers):
+        hire()
+    while busy:
+        (answer,), _ = ray.wait(list(busy), num_returns=1)
+        one, running = busy.pop(answer)
+        try:
+            message = ray.get(answer)
+        except ray.exceptions.RayError as error:
+            for number in queue.died(running):
+                send(Failed(number, f"the actor that trained it died ({type(error).__name__})"))
+            if not running:
+                raise RuntimeError(f"an actor died before any run: {error}") from error
+            if queue:
+                hire()
+            continue
+        if message is None:
+            ray.kill(one)
+            continue
+        reply = None
+        if isinstance(message, Ask):
+            reply = queue.answer(message)
+            if reply is not None:
+                running.append(reply.number if isinstance(reply, Opening) else reply)
+        else:
+            if not isinstance(message, Advanced):
+                running.remove(message.number)
+            send(message)
+        busy[one.next.remote(reply)] = (one, running)
+
+
+class _Actor:
+    """One worker, advanced from message to message."""
+
+    def __init__(self, start: Callable[[], Worker]) -> None:
+        self._start = start
+        self._worker: Worker | None = None
+
+    def next(self, reply: Any) -> Any:
+        """What the worker says next after `reply`; None at its end."""
+        if self._worker is None:
+            self._worker = self._start()
+        try:
+            return self._worker.send(reply)
+        except StopIteration:
+            return None
