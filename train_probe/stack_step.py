@@ -98,7 +98,7 @@ class _Graph:
 
 COMPILE_SECONDS = 50.0
 """A compilation for a CPU with an empty cache; a few seconds with a full one."""
-COMPILED_SHARE = 0.6
+COMPILED_SHARE = 0.7
 """What a compiled step takes of an eager one's time."""
 
 

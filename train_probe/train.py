@@ -156,7 +156,7 @@ class _Work:
         return worth_compiling(work / STATED_FLOPS[kind])
 
 
-STATED_FLOPS = {"cpu": 1e10, "cuda": 1e14}
+STATED_FLOPS = {"cpu": 5e10, "cuda": 1e14}
 """Operations a second that decide on compilation."""
 
 

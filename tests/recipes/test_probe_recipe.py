@@ -1,0 +1,111 @@
+"""A probe's recipe: lists become runs, results become JSON, Parquet and means with intervals, mistakes are said."""
+
+import json
+import math
+
+import pytest
+
+from recipes.app.load import RecipeError, load
+from recipes.app.probe import make_plan, parquet, run_probe, summary
+
+RECIPE = """\
+name: tiny
+probe:
+  facts: {kind: compact, people: 20, exposures: 4, name_parts: [16, 16], attributes: 3, values: 8}
+  model: {layers: 1, heads: 1, width: 16}
+  training: {batch: 4}
+  exposures: [2, 4]
+  learning_rates: [1.0e-2]
+  seeds: [0, 1, 2]
+  grid:
+    model.width: [16, 32]
+    arm.tag_leak: [0.0, 0.5]
+  arms:
+    - arm: junk
+      junk: endless
+      junk_ratio: 0.5
+      tag: useful
+"""
+
+
+def recipe(tmp_path, text=RECIPE, **changes):
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    return path
+
+
+def mistakes(tmp_path, old, new):
+    with pytest.raises(RecipeError) as caught:
+        load(str(recipe(tmp_path, **{old: new})))
+    return [f"{problem.where}: {problem.message}" for problem in caught.value.problems]
+
+
+def test_lists_become_the_product_of_runs(tmp_path):
+    loaded = load(str(recipe(tmp_path)))
+    plan = make_plan(loaded.recipe.probe, tmp_path / "out")
+    assert len(plan["runs"]) == 2 * 3 * 2 * 2
+    told = {(run["exposures"], run["seed"], run["model"]["width"], run["tag_leak"]) for run in plan["runs"]}
+    assert len(told) == 24
+    assert plan["runs"][3]["arm"] == "junk, model.width 32, arm.tag_leak 0.5"
+    assert {run["training"]["learning_rate"] for run in plan["runs"]} == {1e-2}
+
+
+def test_results_are_json_parquet_and_means_over_seeds(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow.parquet")
+    changes = {"    model.width: [16, 32]\n    arm.tag_leak: [0.0, 0.5]\n": "    model.width: [16]\n"}
+    out = tmp_path / "out"
+    results = run_probe(load(str(recipe(tmp_path, **changes))), out, processes=1)
+    assert json.loads((out / "results.json").read_text()) == results and len(results) == 6
+    table = pyarrow.read_table(out / "results.parquet").to_pylist()
+    assert [row["value_bits"] for row in table] == [row["value_bits"] for row in results]
+    assert [json.loads(row["clipped"]) for row in table] == [row["clipped"] for row in results]
+    lines = json.loads((out / "summary.json").read_text())
+    assert [(line["exposures"], line["seeds"]) for line in lines] == [(2, 3), (4, 3)]
+    for line in lines:
+        values = [row["value_bits"] for row in results if row["exposures"] == line["exposures"]]
+        mean = sum(values) / 3
+        spread = math.sqrt(sum((value - mean) ** 2 for value in values) / 2 / 3)
+        assert line["value_bits"] == pytest.approx(mean)
+        assert line["value_bits_half_width"] == pytest.approx(4.302653 * spread)  # t of 2 degrees of freedom, 97.5 %
+    again = run_probe(load(str(recipe(tmp_path, **changes))), out, processes=1)
+    assert again == results
+
+
+def test_failed_runs_are_counted_apart():
+    sound = dict.fromkeys(("arm", "architecture", "exposures", "junk_kind", "windows", "tag"), "a")
+    sound |= dict.fromkeys(("parameters", "people", "junk_ratio", "tag_leak", "learning_rate", "batch"), 1)
+    sound |= {"tag_at_test": True, "value_bits": 4.0, "name_bits": 1.0}
+    sound |= {"value_bits_per_parameter": 4.0, "bits_per_parameter": 5.0}
+    failed = sound | {"error": "Diverged: ...", "value_bits": None, "parameters": None, "architecture": None}
+    (line,) = summary([sound, failed])
+    assert (line["seeds"], line["failed"], line["value_bits"], line["value_bits_half_width"]) == (1, 1, 4.0, None)
+    (only,) = summary([failed])
+    assert (only["seeds"], only["failed"], only["value_bits"]) == (0, 1, None)
+    assert parquet([sound, failed]).startswith(b"PAR1")
+
+
+def test_a_grid_of_what_is_no_setting_is_a_mistake(tmp_path):
+    assert any(
+        "'model.widht' is no setting that a grid can vary" in line
+        for line in mistakes(tmp_path, "model.width", "model.widht")
+    )
+    assert any("'model.width' has no values" in line for line in mistakes(tmp_path, "[16, 32]", "[]"))
+    said = mistakes(tmp_path, "[16, 32]", "[16, wide]")
+    assert any("grid: with one of its values width does not fit" in line for line in said)
+
+
+def test_what_needs_a_bundle_and_has_none_is_said(tmp_path):
+    loaded = load(str(recipe(tmp_path, **{"  exposures: [2, 4]\n": "  exposures: [9]\n"})))
+    with pytest.raises(ValueError, match="holds 4 exposures of each fact, and the recipe asks for 9"):
+        make_plan(loaded.recipe.probe, tmp_path / "out")
+
+
+def test_facts_may_be_drawn_where_models_train(tmp_path):
+    text = RECIPE.replace("  model:", "  drawn: true\n  model:").replace("    arm.tag_leak: [0.0, 0.5]\n", "")
+    loaded = load(str(recipe(tmp_path, text, **{"[16, 32]": "[16]", "seeds: [0, 1, 2]": "seeds: [0]"})))
+    results = run_probe(loaded, tmp_path / "out", processes=1)
+    assert all(row["value_bits"] is not None for row in results)
+    assert not list((tmp_path / "out" / "corpus" / "tokens").glob("*/*.ds"))
