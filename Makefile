@@ -7,6 +7,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --no-cache-dir install --quiet -c 
 # Caches of libraries stay in the checkout: nothing is left over in the home folder.
 export HF_HOME := $(CURDIR)/$(VENV)/cache/huggingface
 export HF_HUB_OFFLINE := 1
+export XDG_CACHE_HOME := $(CURDIR)/$(VENV)/cache
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/cache/matplotlib
 
 .PHONY: demo test test-slow chaos lint format bench build clean

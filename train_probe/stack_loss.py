@@ -54,9 +54,13 @@ def _group(
     for i in range(0, hidden.shape[1], size):
         piece = hidden[:, i : i + size]
         share = None if weight is None else weight[:, i : i + size]
-        loss, gradient = _piece(torch.bmm(piece, head.mT), targets[:, i : i + size], share)
-        losses.append(loss)
-        into_hidden.append(torch.bmm(gradient, head))
+        loss, gradient = _piece(torch.bmm(piece, head.mT), targets[:, i : i + size])
+        back = torch.bmm(gradient, head)
+        if share is not None:  # d numbers a token to be weighed, where the logits are V
+            share = share[..., None]
+            loss, back, piece = loss * share[..., 0], back * share.to(back.dtype), piece * share.to(piece.dtype)
+        losses.append(loss.sum(1))
+        into_hidden.append(back)
         if into_head is None:
             into_head = torch.bmm(gradient.mT, piece)
         else:
@@ -69,8 +73,8 @@ def _joined(parts: list[Tensor], dimension: int) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts, dimension)
 
 
-def _piece(logits: Tensor, targets: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Loss [M] of a piece of logits [M, n, V], and the gradient of that loss with respect to them."""
+def _piece(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss [M, n] of each token of a piece of logits [M, n, V], and the gradient of their sum."""
     index = targets[..., None]
     wide = torch.float32 if logits.dtype in (torch.bfloat16, torch.float16) else logits.dtype
     top = logits.amax(2, keepdim=True)
@@ -82,6 +86,4 @@ def _piece(logits: Tensor, targets: Tensor, weight: Tensor | None) -> tuple[Tens
         gradient = torch.where(torch.arange(logits.shape[2], device=logits.device) == index, gradient - 1, gradient)
     else:
         gradient.scatter_add_(2, index, gradient.new_full(index.shape, -1.0))
-    if weight is not None:
-        loss, gradient = loss * weight, gradient * weight[..., None]
-    return loss.sum(1), gradient.to(logits.dtype)
+    return loss, gradient.to(logits.dtype)

@@ -33,9 +33,8 @@ def demo_plan(folder: Path) -> dict[str, Any]:
     arms = [*JUNK_ARMS[:3], PAGES | {"arm": "+ pages"}, PAGES | {"arm": "+ pages, tokens", "tag": "useful"}]
     training = {"batch": 8, "window": 128}
     model = {"layers": 2, "heads": 2, "width": 32}
-    return tiny_scale(folder / "world", 0).plan(
-        [arm | {"exposures": 150} for arm in arms], model=model, training=training
-    )
+    world = tiny_scale(folder / "world", 0)
+    return world.plan([arm | {"exposures": 150} for arm in arms], model=model, training=training)
 
 
 def loop(content: dict[str, Any], pipe: Connection) -> None:
