@@ -1,0 +1,188 @@
+"""What runs over several seeds say: means with intervals, exposures to half of the facts, differences and decisions.
+
+An arm is compared with another by pairs: the same seed has the same facts, the same first weights and the same order in
+both. Intervals are Student's t on paired differences; a bootstrap of three seeds covers only 73 %.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean of `count` values and the half-width of its 95 % interval; infinite for one value."""
+
+    mean: float
+    half_width: float
+    count: int
+
+    @property
+    def low(self) -> float:
+        return self.mean - self.half_width
+
+    @property
+    def high(self) -> float:
+        return self.mean + self.half_width
+
+    @property
+    def decided(self) -> bool:
+        """Whether 0 lies outside."""
+        return self.low > 0 or self.high < 0
+
+
+def interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+    """The mean of values and its interval by Student's t. Raises ValueError for none."""
+    if not values:
+        raise ValueError("there is no mean of no values")
+    if len(values) == 1:
+        return Interval(values[0], math.inf, 1)
+    from scipy.stats import t
+
+    spread = statistics.stdev(values) / math.sqrt(len(values))
+    return Interval(statistics.fmean(values), float(t.ppf((1 + confidence) / 2, len(values) - 1)) * spread, len(values))
+
+
+def smallest_effect(values: Sequence[float], power: float = 0.8, confidence: float = CONFIDENCE) -> float:
+    """The smallest true mean of such paired differences that so many seeds would find with this power."""
+    if len(values) < 2:
+        return math.inf
+    from scipy.stats import t
+
+    free = len(values) - 1
+    return (
+        float(t.ppf((1 + confidence) / 2, free) + t.ppf(power, free))
+        * statistics.stdev(values)
+        / math.sqrt(len(values))
+    )
+
+
+def seeds_needed(values: Sequence[float], power: float = 0.8, most: int = 1000) -> int | None:
+    """How many seeds would decide that the mean is not 0, were mean and spread as they are; None: over `most`."""
+    if len(values) < 2 or statistics.fmean(values) == 0:
+        return None
+    from scipy.stats import t
+
+    effect = abs(statistics.fmean(values)) / (statistics.stdev(values) or 1e-300)
+    for count in range(2, most + 1):
+        if (t.ppf((1 + CONFIDENCE) / 2, count - 1) + t.ppf(power, count - 1)) / math.sqrt(count) <= effect:
+            return count
+    return None
+
+
+@dataclass(frozen=True)
+class Half:
+    """Exposures at which half of the facts are stored. `sense` is "=" where the ladder brackets it, ">" where even its
+    highest count stores less, "<" where its lowest stores more; `exposures` is then that count."""
+
+    exposures: float
+    sense: str = "="
+
+    def __str__(self) -> str:
+        return f"{'' if self.sense == '=' else self.sense + ' '}{self.exposures:.0f}"
+
+
+def half_exposures(stored: Mapping[int, float]) -> Half:
+    """Where the share of facts that are stored first passes one half, by exposures; between two counts a straight line
+    over the logarithm of exposures. Raises ValueError without any count."""
+    ladder = sorted(stored)
+    if not ladder:
+        raise ValueError("there is no ladder of exposures")
+    if stored[ladder[0]] >= 0.5:
+        return Half(ladder[0], "<")
+    for low, high in itertools.pairwise(ladder):
+        if stored[high] >= 0.5:
+            share = (0.5 - stored[low]) / (stored[high] - stored[low])
+            return Half(math.exp(math.log(low) + share * (math.log(high) - math.log(low))))
+    return Half(ladder[-1], ">")
+
+
+Row = Mapping[str, Any]
+
+
+def stored_share(row: Row) -> float:
+    """The share of the value bits on offer that a run's model holds, at least 0."""
+    return max(0.0, row["value_bits_per_parameter"] / row["max_value_bits_per_parameter"])
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What the runs of one arm say: the share of the facts stored, by exposures and seed, at the learning rate (by
+    exposures) whose mean over seeds is best."""
+
+    name: str
+    stored: dict[int, dict[int, float]]
+    rates: dict[int, float]
+    runs: tuple[Row, ...]
+
+    @property
+    def seeds(self) -> list[int]:
+        return sorted(set.intersection(*(set(by_seed) for by_seed in self.stored.values())))
+
+    def half(self, seed: int) -> Half:
+        return half_exposures({exposures: by_seed[seed] for exposures, by_seed in self.stored.items()})
+
+    def mean_half(self) -> Half:
+        """Of the mean over seeds of what is stored."""
+        return half_exposures({exposures: statistics.fmean(found.values()) for exposures, found in self.stored.items()})
+
+
+def arms_of(results: Sequence[Row]) -> dict[str, Arm]:
+    """Every arm by its name, in the order of the results; failed runs are left out, and arms of which all failed."""
+    groups: dict[str, dict[int, dict[float, dict[int, Row]]]] = {}
+    for row in results:
+        if not row.get("error"):
+            by_rate = groups.setdefault(row["arm"], {}).setdefault(row["exposures"], {})
+            by_rate.setdefault(row["learning_rate"], {})[row["seed"]] = row
+    found = {}
+    for name, by_exposures in groups.items():
+        stored, rates, runs = {}, {}, []
+        for exposures, by_rate in sorted(by_exposures.items()):
+            best = max(by_rate, key=lambda rate: statistics.fmean(map(stored_share, by_rate[rate].values())))
+            rates[exposures] = best
+            stored[exposures] = {seed: stored_share(row) for seed, row in by_rate[best].items()}
+            runs += by_rate[best].values()
+        found[name] = Arm(name, stored, rates, tuple(runs))
+    return found
+
+
+@dataclass(frozen=True)
+class Multiplier:
+    """How many times the exposures of `base` an arm needs for half of the facts.
+
+    `value` is the geometric mean over seeds with its 95 % interval `low` .. `high`. Where the ladder does not bracket
+    one half for every seed, `bound` says so in words, and `value` may be None.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    seeds: int
+    bound: str = ""
+
+
+def multiplier(arm: Arm, base: Arm) -> Multiplier:
+    """The exposures to half of an arm against those of `base`, paired by seed."""
+    seeds = sorted(set(arm.seeds) & set(base.seeds))
+    pairs = [(arm.half(seed), base.half(seed)) for seed in seeds]
+    whole = [math.log(one.exposures / other.exposures) for one, other in pairs if one.sense == other.sense == "="]
+    if len(whole) == len(pairs) and whole:
+        found = interval(whole)
+        return Multiplier(*(math.exp(min(value, 700)) for value in (found.mean, found.low, found.high)), len(whole))
+    one, other = arm.mean_half(), base.mean_half()
+    if one.sense == "<" and other.sense == "<":
+        return Multiplier(None, None, None, len(seeds), "both store half at the fewest exposures: the ceiling")
+    if one.sense == ">" and other.sense == ">":
+        return Multiplier(None, None, None, len(seeds), "neither stores half at the most exposures: the floor")
+    value = one.exposures / other.exposures
+    if one.sense == "=" == other.sense:
+        return Multiplier(value, None, None, len(seeds), "some seeds leave the ladder")
+    sense = "more than" if one.sense == ">" or other.sense == "<" else "less than"
+    return Multiplier(value, None, None, len(seeds), f"{sense} {value:.2g}")
