@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from train_probe.facts import Facts, Inputs
-from train_probe.junk import Front, Junk, JunkRecords, JunkTexts, PageWindows
+from train_probe.junk import Front, Junk, JunkChain, JunkRecords, JunkTexts, PageWindows
 from train_probe.plan import Plan, PlanError, RunPlan
 from train_probe.render import BundleError, Renderer
 from train_probe.stream import Stream, junk_per_useful, page_width
+from train_probe.streams import stream_key
 from train_probe.texts import DrawnTexts, Ids, ShardTexts, Texts
 
 _ALIGNED = 64
@@ -21,6 +22,11 @@ _ALIGNED = 64
 def model_vocabulary(facts: Facts) -> int:
     """Rows of a model's embedding: the facts' vocabulary, a token for what stands in front of junk, and what aligns."""
     return -(-(facts.vocabulary + 1) // _ALIGNED) * _ALIGNED
+
+
+def junk_seed(run: RunPlan) -> int:
+    """What junk is drawn from: the run's seed, and its shuffle where it has one."""
+    return stream_key(run.seed, "shuffle", run.shuffle) if run.shuffle else run.seed
 
 
 class Data:
@@ -63,12 +69,18 @@ class Data:
         training, facts = self.plan.training_of(run), self.facts
         if run.junk_kind == "shards":
             return self._page_windows(run)
+        seed = junk_seed(run)
         usual = facts.vocabulary if run.tag in ("junk", "both") else facts.end_of_text
-        front = Front(usual, facts.tag, run.tag_leak, run.seed)
+        front = Front(usual, facts.tag, run.tag_leak, seed)
         people = run.junk_people if run.junk_kind == "repetitive" else None
-        if facts.kind == "compact":
-            return JunkRecords(facts, run.seed, people, front, self.device)
-        return JunkTexts(self.renderer, run.seed, people, training.window, front)
+        compact = facts.kind == "compact"
+        if run.junk_kind == "learnable":
+            kept = [token for token in range(facts.vocabulary) if token not in (facts.end_of_text, facts.tag)]
+            width = self.texts.measured(run.exposures).longest if compact else training.window
+            return JunkChain(torch.tensor(kept, device=self.device), width, seed, front)
+        if compact:
+            return JunkRecords(facts, seed, people, front, self.device)
+        return JunkTexts(self.renderer, seed, people, training.window, front)
 
     def _page_windows(self, run: RunPlan) -> PageWindows:
         name, training = str(run.junk_shards), self.plan.training_of(run)
@@ -77,7 +89,7 @@ class Data:
             self._pages[name] = Ids(pages.tokens, self.device), torch.as_tensor(pages.ends, device=self.device)
         useful = self.texts.measured(run.exposures).longest if self.facts.kind == "compact" else training.window
         width = page_width(junk_per_useful(run.junk_ratio) * training.batch * useful, training.window)
-        return PageWindows(*self._pages[name], width, run.seed, name)
+        return PageWindows(*self._pages[name], width, junk_seed(run), name)
 
 
 def opened(path: Path, device: torch.device) -> Renderer:

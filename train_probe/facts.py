@@ -185,7 +185,7 @@ class Pages:
 @dataclass(frozen=True)
 class Inputs:
     """All that the runs of a plan read. `documents` is None where texts are drawn from the facts' bundle; `pages` by
-    the plan's name of their shards.
+    the plan's name of their shards, `text` what models are measured on besides.
 
     `held_out` are the facts with other rows to score, by what was held out. `hashes` are the sha256 of the token shards
     of each folder, under its name in the plan; "" names the useful ones.
@@ -195,6 +195,7 @@ class Inputs:
     held_out: dict[str, Facts]
     documents: Documents | None
     pages: dict[str, Pages]
+    text: dict[str, Pages]
     hashes: dict[str, list[str]]
     fingerprints: dict[str, list[str]]
 
@@ -211,6 +212,7 @@ def read_inputs(plan: Plan, verify: bool = True) -> Inputs:
         {name: held for name in HELD_OUT if (held := read_held_out(facts, name)) is not None},
         useful_documents(shards[""]) if plan.useful is not None else None,
         {name: pages_of(one) for name, one in shards.items() if name},
+        {name: pages_of(_open_shards(folder, facts, verify)) for name, folder in plan.held_out_text.items()},
         {name: [entry["sha256"] for entry in one.metadata["shards"]] for name, one in shards.items()},
         {name: [str(entry) for entry in one.metadata["shards"]] for name, one in shards.items()},
     )

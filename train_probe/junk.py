@@ -1,7 +1,7 @@
 """Junk: windows that hold no fact to be scored, numbered from 0; asking for the same numbers gives the same tokens.
 
-Three kinds: records of other people as the facts' own records are (endless, or a small population over and over), their
-biographies drawn from a bundle, and pages of token shards.
+Four kinds: records of other people as the facts' own records are (endless, or a small population over and over), their
+biographies drawn from a bundle, text of a chain that can be learnt, and pages of token shards.
 """
 
 from __future__ import annotations
@@ -92,9 +92,7 @@ class JunkRecords:
         return torch.full_like(numbers, self.width)
 
     def tokens(self, numbers: Tensor) -> Tensor:
-        first = int(numbers.min()) if len(numbers) else 0
-        last = int(numbers.max()) + 1 if len(numbers) else 0
-        return self.windows(first, last)[numbers - first].flatten()
+        return _rows(self, numbers)
 
     def windows(self, first: int, last: int) -> Tensor:
         names = self.names(first, last)
@@ -168,6 +166,38 @@ class JunkTexts:
         return self._renderer.entities + person, told
 
 
+class JunkChain:
+    """Text that can be learnt: a chain in which each token has 16 successors of its own, the r-th with a probability of
+    1/r in proportion (Zipf's law). `tokens` [V] are those that it is over; each window begins anew."""
+
+    successors = 16
+
+    def __init__(self, tokens: Tensor, width: int, seed: int, front: Front) -> None:
+        self.width, self._tokens, self._seed, self._front = width, tokens, seed, front
+        share = (1 / torch.arange(1, self.successors + 1, dtype=torch.float64)).cumsum(0)
+        self._limits = (share / share[-1] * 2**32).round().long().to(tokens.device)
+        table = torch.arange(len(tokens) * self.successors, device=tokens.device)
+        self._next = below(stream_key(seed, "chain"), table, len(tokens)).view(len(tokens), self.successors)
+
+    def windows(self, first: int, last: int) -> Tensor:
+        number = torch.arange(first, last, device=self._tokens.device)
+        place = number[:, None] * self.width + torch.arange(self.width, device=number.device)
+        drawn = below(stream_key(self._seed, "chain steps"), place, 1 << 32)
+        rank = torch.searchsorted(self._limits, drawn, right=True)
+        state = below(stream_key(self._seed, "chain begins"), number, len(self._tokens))
+        found = [self._front.of(number)]
+        for column in range(1, self.width):
+            found.append(self._tokens[state])
+            state = self._next[state, rank[:, column]]
+        return torch.stack(found, 1)
+
+    def lengths(self, numbers: Tensor) -> Tensor:
+        return torch.full_like(numbers, self.width)
+
+    def tokens(self, numbers: Tensor) -> Tensor:
+        return _rows(self, numbers)
+
+
 class PageWindows:
     """Pages packed and cut in windows; each pass over them is another permutation. What fills no window is left out.
 
@@ -201,6 +231,13 @@ class PageWindows:
         first = int(numbers.min()) if len(numbers) else 0
         last = int(numbers.max()) + 1 if len(numbers) else 1
         return _in_turn(self._seed, "page order", len(self._ends), first, last, self._device)[numbers - first]
+
+
+def _rows(junk: JunkRecords | JunkChain, numbers: Tensor) -> Tensor:
+    """Windows that are texts, one after another."""
+    first = int(numbers.min()) if len(numbers) else 0
+    last = int(numbers.max()) + 1 if len(numbers) else 0
+    return junk.windows(first, last)[numbers - first].flatten()
 
 
 @functools.lru_cache(maxsize=16)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from train_probe.architecture import Architecture, ArchitectureError, architecture
 
-JUNK_KINDS = ("none", "endless", "repetitive", "shards")
+JUNK_KINDS = ("none", "endless", "repetitive", "learnable", "shards")
 TAGS = ("none", "useful", "junk", "both")
 WINDOWS = ("pure", "mixed")
 PRECISIONS = ("auto", "float64", "float32", "bfloat16")
@@ -133,8 +133,9 @@ class RunPlan:
     of the plan's named shard folders. `windows` are pure (all useful, or all junk) or mixed (whole texts side by side).
     `tag` says which texts begin with the token of their domain: useful ones, junk of the facts' own kind, both or none;
     `tag_leak` is the share of that junk which carries the facts' token all the same. `tag_at_test` is whether scored
-    rows carry it (None: as in training). `model` and `training` replace those of the plan; in JSON they hold only what
-    differs.
+    rows carry it (None: as in training). Another `shuffle` is the same run with other junk of the same kind, or the
+    same pages in another order: what then differs is chance. `model` and `training` replace those of the plan; in JSON
+    they hold only what differs.
     """
 
     arm: str
@@ -147,6 +148,7 @@ class RunPlan:
     tag: str = "none"
     tag_leak: float = 0.0
     tag_at_test: bool | None = None
+    shuffle: int = 0
     seed: int = 0
     model: ModelPlan | None = None
     training: TrainingPlan | None = None
@@ -158,7 +160,7 @@ class RunPlan:
 
     def check(self, where: str) -> None:
         _at_least(1, self, where, "exposures", "junk_people")
-        _at_least(0, self, where, "seed")
+        _at_least(0, self, where, "seed", "shuffle")
         _one_of(JUNK_KINDS, self, where, "junk_kind")
         _one_of(TAGS, self, where, "tag")
         _one_of(WINDOWS, self, where, "windows")
@@ -170,7 +172,7 @@ class RunPlan:
             raise PlanError(f"{where}: junk_shards names token shards exactly when junk_kind is 'shards'")
         if not 0 <= self.tag_leak <= 1:
             raise PlanError(f"{where}.tag_leak: {self.tag_leak} is not a share of the junk from 0 to 1")
-        if self.junk_kind not in ("endless", "repetitive"):
+        if self.junk_kind in ("none", "shards"):
             if self.tag in ("junk", "both"):
                 raise PlanError(f"{where}.tag: '{self.tag}' tags junk of the facts' own kind; pages carry their own")
             if self.tag_leak:
@@ -182,6 +184,7 @@ class Plan:
     """Facts, token shards, a model and the runs. Folders are as a reader of the plan's file would resolve them.
 
     `useful` are the token shards that hold the facts; None: texts are drawn on the device from `facts`/bundle.npz.
+    `held_out_text` are token shards of pages that no run trains on, on which every model's loss is measured.
     How the runs are carried out changes no figure: `processes` (None: one a core), `slots` models side by side in each
     (None: as many as pay and fit), whether steps are compiled (`compile`; auto: where the grid repays it), `save` for
     the trained weights of every run.
@@ -191,6 +194,7 @@ class Plan:
     useful: Path | None
     runs: tuple[RunPlan, ...]
     junk_shards: dict[str, Path] = field(default_factory=dict)
+    held_out_text: dict[str, Path] = field(default_factory=dict)
     model: ModelPlan = ModelPlan()
     training: TrainingPlan = TrainingPlan()
     processes: int | None = None

@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from train_probe.capacity import Bits, biod_bits, compact_bits
 from train_probe.data import Data, model_vocabulary
-from train_probe.facts import Facts
+from train_probe.facts import Facts, Pages
 from train_probe.model import Transformer
 from train_probe.plan import RunPlan
 from train_probe.quantize import quantized
 from train_probe.score import Losses, score
+
+TEXT_WINDOWS = 256
+"""Windows of held-out text that are scored at most."""
 
 
 class Diverged(RuntimeError):
@@ -51,8 +55,9 @@ class Scorer:
         self.parameters = self.architecture.parameters(self.facts.used_vocabulary)
         # Rows may be longer than those of training: positions are rotations, and end nowhere.
         rows = [row for facts in (self.facts, *data.inputs.held_out.values()) for row in facts.rows]
-        model = Transformer(self.architecture, model_vocabulary(self.facts), 1 + max(map(len, rows)), seed=0)
-        self._model = model.to(data.device)
+        context = max(self.training.window, 1 + max(map(len, rows)))
+        model = Transformer(self.architecture, model_vocabulary(self.facts), context, seed=0)
+        self._model = model.to(data.device).eval()
 
     def bits(self, state: dict[str, Tensor]) -> dict[str, Any]:
         """What the weights know, whole and rounded: bits, losses in nats, and the same of what was held out.
@@ -69,6 +74,7 @@ class Scorer:
             "name_nats": losses.name,
             "value_nats": losses.value,
             "quantized": {str(width): self._at(state, width) for width in self.training.evaluate_bits},
+            "text": {name: self._text(state, pages) for name, pages in self.data.inputs.text.items()},
             "held_out": {name: self._held_out(state, facts) for name, facts in self.data.inputs.held_out.items()},
         }
 
@@ -84,6 +90,19 @@ class Scorer:
     def _held_out(self, state: dict[str, Tensor], facts: Facts) -> dict[str, float]:
         losses = self._losses(state, facts)
         return {"name_nats": losses.name, "value_nats": losses.value}
+
+    def _text(self, state: dict[str, Tensor], pages: Pages) -> dict[str, float]:
+        """Mean loss in nats of a token of pages, in windows as long as those of training."""
+        window = min(self.training.window, len(pages.tokens))
+        count = min(TEXT_WINDOWS, len(pages.tokens) // window) if window > 1 else 0
+        if not count:
+            return {"nats_per_token": math.nan, "tokens": 0}
+        self._model.load_state_dict(state)
+        starts = np.linspace(0, len(pages.tokens) - window, count).astype(np.int64)
+        rows = torch.from_numpy(pages.tokens[starts[:, None] + np.arange(window)].astype(np.int64))
+        with torch.no_grad():
+            nats = sum(float(self._model.loss(part.to(self.data.device))) for part in rows.split(8))
+        return {"nats_per_token": nats / (count * (window - 1)), "tokens": count * window}
 
     def _losses(self, state: dict[str, Tensor], facts: Facts) -> Losses:
         self._model.load_state_dict(state)

@@ -17,7 +17,7 @@ import torch
 
 from train_probe.data import Data, model_vocabulary
 from train_probe.estimate import Machine, cores, slot_bytes, step_flops, this_machine
-from train_probe.facts import Inputs, read_inputs
+from train_probe.facts import Inputs, Pages, read_inputs
 from train_probe.plan import Plan, PlanError, RunPlan, read_plan
 from train_probe.pool import Ask, Event, Failed, Finished, Opening, Queue, Worker, alone, failed, pooled
 from train_probe.progress import Cost, Listener
@@ -171,10 +171,19 @@ def run_name(plan: Plan, run: RunPlan, inputs: Inputs) -> str:
     training = dataclasses.asdict(plan.training_of(run))
     drawn = inputs.documents is None or (run.junk_kind in ("endless", "repetitive") and inputs.facts.kind != "compact")
     folders = [name for name in ("", run.junk_shards) if name is not None]
-    shards = [[inputs.fingerprints.get(name) for name in folders], bundle_hash(inputs.facts.folder) if drawn else None]
+    shards = [
+        [inputs.fingerprints.get(name) for name in folders],
+        bundle_hash(inputs.facts.folder) if drawn else None,
+        [(name, pages_hash(pages)) for name, pages in sorted(inputs.text.items())],
+    ]
     model = dataclasses.asdict(plan.model_of(run).built())
     content = [NUMERICS, described, training, model, inputs.facts.sha256, shards]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def pages_hash(pages: Pages) -> str:
+    """The sha256 of pages' tokens."""
+    return hashlib.sha256(np.ascontiguousarray(pages.tokens, np.uint32).tobytes()).hexdigest()
 
 
 @functools.cache
@@ -248,6 +257,7 @@ def _result(
         "junk_ratio": run.junk_ratio,
         "junk_kind": run.junk_kind,
         "windows": run.windows,
+        "shuffle": run.shuffle,
         "tag": run.tag,
         "tag_leak": run.tag_leak,
         "tag_at_test": run.scored_tagged,

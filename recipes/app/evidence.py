@@ -143,7 +143,9 @@ def arms_of(results: Sequence[Row]) -> dict[str, Arm]:
             by_rate.setdefault(row["learning_rate"], {})[row["seed"]] = row
     found = {}
     for name, by_exposures in groups.items():
-        stored, rates, runs = {}, {}, []
+        stored: dict[int, dict[int, float]] = {}
+        rates: dict[int, float] = {}
+        runs: list[Row] = []
         for exposures, by_rate in sorted(by_exposures.items()):
             best = max(by_rate, key=lambda rate: statistics.fmean(map(stored_share, by_rate[rate].values())))
             rates[exposures] = best
@@ -175,7 +177,8 @@ def multiplier(arm: Arm, base: Arm) -> Multiplier:
     whole = [math.log(one.exposures / other.exposures) for one, other in pairs if one.sense == other.sense == "="]
     if len(whole) == len(pairs) and whole:
         found = interval(whole)
-        return Multiplier(*(math.exp(min(value, 700)) for value in (found.mean, found.low, found.high)), len(whole))
+        value, low, high = (math.exp(min(bound, 700)) for bound in (found.mean, found.low, found.high))
+        return Multiplier(value, low, high, len(whole))
     one, other = arm.mean_half(), base.mean_half()
     if one.sense == "<" and other.sense == "<":
         return Multiplier(None, None, None, len(seeds), "both store half at the fewest exposures: the ceiling")

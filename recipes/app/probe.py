@@ -14,7 +14,7 @@ from curate.shards.columns import ColumnWriter
 from recipes.app.load import Loaded
 from recipes.app.schema import Probe, build_step
 
-GENERATED = ("none", "endless", "repetitive")
+GENERATED = ("none", "endless", "repetitive", "learnable")
 
 
 def run_probe(
@@ -52,8 +52,8 @@ def run_probe(
 
 
 VARIED = (
-    "arm", "architecture", "parameters", "people", "exposures", "junk_kind", "junk_ratio", "windows", "tag", "tag_leak",
-    "tag_at_test", "learning_rate", "batch",
+    "arm", "architecture", "parameters", "people", "exposures", "junk_kind", "junk_ratio", "windows", "shuffle", "tag",
+    "tag_leak", "tag_at_test", "learning_rate", "batch",
 )  # fmt: skip
 """What tells one row of the summary from another: all but the seed."""
 

@@ -173,10 +173,11 @@ class Arm(Strict):
     """One row of the result table: a mixture of facts and junk."""
 
     arm: str = Field(description="the name of the row")
-    junk: str = Field("none", description="none, endless, repetitive, or the name of one of the corpus's token sets")
+    junk: str = Field("none", description="none, endless, repetitive, learnable, or one of the corpus's token sets")
     junk_ratio: float = Field(0.0, ge=0, lt=1, description="share of junk among all tokens")
     junk_people: int = Field(1000, ge=1, description="people of a repetitive population")
     windows: Literal["pure", "mixed"] = Field("pure", description="whether facts and junk share windows of text")
+    shuffle: int = Field(0, ge=0, description="another number: other junk of its kind, or pages in another order")
     tag: Literal["none", "useful", "junk", "both"] = Field(
         "none", description="what begins with the token of its domain: facts, junk of their kind, both, nothing"
     )

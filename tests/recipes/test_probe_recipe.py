@@ -76,7 +76,7 @@ def test_results_are_json_parquet_and_means_over_seeds(tmp_path):
 
 def test_failed_runs_are_counted_apart():
     sound = dict.fromkeys(("arm", "architecture", "exposures", "junk_kind", "windows", "tag"), "a")
-    sound |= dict.fromkeys(("parameters", "people", "junk_ratio", "tag_leak", "learning_rate", "batch"), 1)
+    sound |= dict.fromkeys(("parameters", "people", "junk_ratio", "shuffle", "tag_leak", "learning_rate", "batch"), 1)
     sound |= {"tag_at_test": True, "value_bits": 4.0, "name_bits": 1.0}
     sound |= {"value_bits_per_parameter": 4.0, "bits_per_parameter": 5.0}
     failed = sound | {"error": "Diverged: ...", "value_bits": None, "parameters": None, "architecture": None}
