@@ -22,12 +22,18 @@ _ROWS = 1 << 16
 
 
 def facts_corpus(
-    folder: Path | str, inject: Inject, *, name: str | None = "facts", vocabulary: Vocabulary | None = None
+    folder: Path | str,
+    inject: Inject,
+    *,
+    name: str | None = "facts",
+    vocabulary: Vocabulary | None = None,
+    used: int | None = None,
 ) -> None:
     """Write `tokens/NAME/`, `tokens/tokenizer.json` and `facts/`, as a run would that had no pages.
 
     Without a `name` no text is written: trainers draw it from `facts/bundle.npz`. Without a vocabulary, records get the
     closed one, sentences a byte-level BPE of 1 024 tokens trained on them.
+    `used` is how many tokens of the vocabulary occur in what models train on, where that is more than these texts.
     Documents stand in the order of their appearances, none with its domain rendered. Raises FactsError where there is
     to be no text and the vocabulary does not allow a bundle.
     """
@@ -40,10 +46,11 @@ def facts_corpus(
     vocabulary.save(folder / "tokens" / "tokenizer.json")
     facts = folder / "facts"
     facts.mkdir(exist_ok=True)
-    used = None
     if name is None:
         bundle = compile_bundle(table, vocabulary)
-        used = len(set(bundle.arrays["tokens"].tolist()) | {vocabulary.end_of_text}) + 1
+        occurring = set(bundle.arrays["tokens"].tolist()) | {vocabulary.end_of_text}
+        # The tag is used by arms that carry it, and all arms share one size.
+        used = used or len(occurring) + 1
         write_facts(facts, placed, folder / "tokens" / "tokenizer.json", used, {})
         return
     tokens = folder / "tokens" / name
@@ -54,7 +61,7 @@ def facts_corpus(
     else:
         save_set(tokens, name, [placed.documents(0, placed.total)], vocabulary, "none", [SOURCE])
         # The tag is used by arms that carry it, and all arms share one size.
-        used = int(TokenShards.open(tokens).used().sum()) + 1
+        used = used or int(TokenShards.open(tokens).used().sum()) + 1
     write_facts(facts, placed, tokens.parent / "tokenizer.json", used, {name: tokens})
 
 

@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from curate.run.store import Place, place_of
+from recipes.app.cli_compare import compare
 from recipes.app.load import RecipeError, load
 from recipes.app.schema import ProbeModel
 from recipes.app.tables import purity_lines
@@ -241,6 +242,8 @@ def why(
     if not found:
         fail(f"{folder} knows no document with the key or URL '{document}'")
 
+
+app.command()(compare)
 
 synth = typer.Typer(no_args_is_help=True, help="Knowledge with a known number of bits, alone.")
 app.add_typer(synth, name="synth")

@@ -77,6 +77,28 @@ def seeds_needed(values: Sequence[float], power: float = 0.8, most: int = 1000) 
     return None
 
 
+def p_value(values: Sequence[float]) -> float:
+    """Of the hypothesis that the mean of values is 0, two-sided, by Student's t; 1 for one value."""
+    if len(values) < 2:
+        return 1.0
+    from scipy.stats import t
+
+    spread = statistics.stdev(values) / math.sqrt(len(values))
+    if spread == 0:
+        return 1.0 if statistics.fmean(values) == 0 else 0.0
+    return 2 * float(t.sf(abs(statistics.fmean(values)) / spread, len(values) - 1))
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """p values corrected for their number (Holm, Scand. J. Statist. 6, 1979), in their order."""
+    found = [1.0] * len(values)
+    largest = 0.0
+    for rank, place in enumerate(sorted(range(len(values)), key=lambda place: values[place])):
+        largest = max(largest, min(1.0, values[place] * (len(values) - rank)))
+        found[place] = largest
+    return found
+
+
 @dataclass(frozen=True)
 class Half:
     """Exposures at which half of the facts are stored. `sense` is "=" where the ladder brackets it, ">" where even its
@@ -134,12 +156,13 @@ class Arm:
         return half_exposures({exposures: statistics.fmean(found.values()) for exposures, found in self.stored.items()})
 
 
-def arms_of(results: Sequence[Row]) -> dict[str, Arm]:
-    """Every arm by its name, in the order of the results; failed runs are left out, and arms of which all failed."""
+def arms_of(results: Sequence[Row], key: str = "exposures") -> dict[str, Arm]:
+    """Every arm by its name, in the order of the results, its ladder by `key`; failed runs are left out, and arms of
+    which all failed."""
     groups: dict[str, dict[int, dict[float, dict[int, Row]]]] = {}
     for row in results:
         if not row.get("error"):
-            by_rate = groups.setdefault(row["arm"], {}).setdefault(row["exposures"], {})
+            by_rate = groups.setdefault(row["arm"], {}).setdefault(row[key], {})
             by_rate.setdefault(row["learning_rate"], {})[row["seed"]] = row
     found = {}
     for name, by_exposures in groups.items():

@@ -43,6 +43,27 @@ def print_results(console: Console, results: Sequence[dict[str, Any]]) -> None:
     console.print(table)
 
 
+def print_comparison(console: Console, found: dict[str, Any]) -> None:
+    """The decision, and a row for each corpus."""
+    from recipes.app.compare import multiplier_words
+
+    first = found["corpora"][0]["name"]
+    table = Table(box=None, pad_edge=False)
+    for column in ("corpus", "unique tokens", "trained on", "half of the facts at", f"times {escape(first)}"):
+        table.add_column(column, justify="left" if column == "corpus" else "right")
+    for one in found["corpora"]:
+        half = f"rung {one['half']}"
+        row = (f"{one['tokens']:,}", f"{one['used']:,}", half, multiplier_words(one["multiplier"]))
+        table.add_row(escape(one["name"]), *row)
+    console.print(table)
+    for line in found["verdict"]:
+        console.print(escape(line))
+    console.print(
+        f"measured on models of {found['parameters']:,} parameters, {len(found['asked']['seeds'])} seeds, protocol"
+        f" {found['protocol']}; there is no evidence above this scale"
+    )
+
+
 def purity_lines(folder: Place) -> list[str]:
     """For each token set with facts: how pure the domains are that carry them."""
     path = folder / "facts" / "purity.json"

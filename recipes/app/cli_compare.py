@@ -1,0 +1,66 @@
+"""The command `goldsand compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+
+def compare(
+    corpora: Annotated[
+        list[str], typer.Argument(help="folders of finished runs, or recipes; NAME=FOLDER names one", metavar="A B ...")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="the folder of the comparison", metavar="DIR")],
+    protocol: Annotated[
+        Literal["same-compute", "same-budget", "own-size"],
+        typer.Option(help="what is held equal: training steps; corpus tokens and their share; or one pass of each"),
+    ] = "same-compute",
+    people: Annotated[int, typer.Option(min=1, help="people whose facts are placed in each corpus")] = 48,
+    exposures: Annotated[
+        str, typer.Option(help="the ladder: how often the first corpus shows each fact", metavar="N,N,...")
+    ] = "60,120,240",
+    share: Annotated[float, typer.Option(min=0.0, max=0.99, help="the corpus's share of the tokens")] = 0.5,
+    seeds: Annotated[int, typer.Option(min=1, help="seeds of each arm")] = 3,
+    rates: Annotated[
+        str, typer.Option(help="learning rates; for each arm the best is taken", metavar="X,X,...")
+    ] = "0.002,0.004,0.008",
+    tokenizer: Annotated[Path | None, typer.Option(help="a tokenizer.json for all; else one is trained on all")] = None,
+    may_repeat: Annotated[list[str] | None, typer.Option(help="a corpus that may be gone through over 4 times")] = None,
+    new_sentences: Annotated[
+        bool, typer.Option("--new-sentences", help="facts in new words at each exposure: needs many more exposures")
+    ] = False,
+) -> None:
+    """Say which corpus lets a model store more facts: the same facts in each, the same models, a decision."""
+    from rich.markup import escape
+
+    from recipes.app.cli import _friendly, err, out
+    from recipes.app.compare import Comparison
+    from recipes.app.comparison import corpora_of, run_comparison
+    from recipes.app.tables import print_comparison
+
+    with _friendly():
+        asked = Comparison(
+            protocol=protocol,
+            people=people,
+            exposures=tuple(sorted(set(_numbers("--exposures", exposures, int)))),
+            junk_ratio=share,
+            seeds=tuple(range(seeds)),
+            rates=tuple(_numbers("--rates", rates, float)),
+            frozen=not new_sentences,
+            may_repeat=tuple(may_repeat or ()),
+        )
+        found = run_comparison(corpora_of(corpora, output, err), output, asked, tokenizer)
+    print_comparison(out, found)
+    out.print(f"open {escape(str(output / 'report.html'))}")
+
+
+def _numbers(option: str, text: str, kind: type) -> list[Any]:
+    try:
+        found = [kind(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or min(found) <= 0:
+        raise ValueError(f"{option} takes numbers above 0 with commas between them, not '{text}'")
+    return found
