@@ -173,6 +173,7 @@ def probe(
     output: Annotated[Path, typer.Option("--output", "-o", help="the folder of the results", metavar="DIR")],
     corpus: Annotated[Path | None, typer.Option(help="the finished run whose facts and token sets are used")] = None,
     set: Sets = [],  # noqa: B006
+    quick: Annotated[bool, typer.Option("--quick", help="the smaller grid that the recipe names")] = False,
     processes: Annotated[int | None, typer.Option(min=1, help="processes on a CPU; one a core unless said")] = None,
     slots: Annotated[
         int | None, typer.Option(min=1, help="models side by side in each; as many as pay and fit")
@@ -185,13 +186,15 @@ def probe(
 ) -> None:
     """Train small models for every combination in the recipe and say how many bits of the facts they hold."""
     from recipes.app.probe import run_probe
-    from recipes.app.tables import print_results
+    from recipes.app.tables import print_ladder, print_results
 
     sets = [*set, *([f"probe.corpus={corpus}"] if corpus else [])]
     loaded = _load(recipe, sets, [])
     with _friendly():
-        results = run_probe(loaded, output, processes, slots, compile, ray, tensorboard)
+        results = run_probe(loaded, output, quick, processes, slots, compile, ray, tensorboard)
     print_results(out, results)
+    print_ladder(out, results)
+    out.print(f"open {escape(str(output / 'report.html'))}")
     failed = [row for row in results if row.get("error")]
     if failed:
         fail(f"{len(failed)} of {len(results)} runs failed: {failed[0]['arm']}: {failed[0]['error']}", 1)

@@ -20,23 +20,27 @@ GENERATED = ("none", "endless", "repetitive", "learnable")
 def run_probe(
     loaded: Loaded,
     out: Path,
+    quick: bool = False,
     processes: int | None = None,
     slots: int | None = None,
     compile: str = "auto",
     ray: str | None = None,
     tensorboard: Path | None = None,
 ) -> list[dict[str, Any]]:
-    """Write `plan.json`, train every run of it that is not done yet, and write `results.json`, `results.parquet` and
-    `summary.json` (means over seeds, with intervals).
+    """Write `plan.json`, train every run of it that is not done yet, and write `results.json`, `results.parquet`,
+    `summary.json` (means over seeds, with intervals) and `report.html`.
 
     Raises ValueError when the recipe has no probe or its corpus is not a finished run.
     """
     probe = loaded.recipe.probe
     if probe is None:
         raise ValueError(f"recipe '{loaded.recipe.name}' has no `probe:` part: there is nothing to train")
+    if quick:
+        probe = probe.quickly()
     plan = make_plan(probe, out)
     plan |= {"processes": processes, "slots": slots, "compile": compile}
     # After the plan: what is wrong with it can be said where torch is not installed.
+    from recipes.app.report.sweep import sweep_page
     from train_probe.progress import Board, Listener, Printer, Several
     from train_probe.train import run_plan
 
@@ -48,6 +52,7 @@ def run_probe(
     results = run_plan(out / "plan.json", out, Several(told), ray)
     write_atomically(out / "results.parquet", parquet(results))
     write_atomically(out / "summary.json", json.dumps(summary(results), indent=1).encode())
+    write_atomically(out / "report.html", sweep_page(loaded.recipe.name, results).encode())
     return results
 
 

@@ -191,6 +191,15 @@ class Arm(Strict):
         return self
 
 
+class Quick(Strict):
+    """What `--quick` takes in place of the whole grid."""
+
+    exposures: list[Annotated[int, Field(ge=1)]] = Field([], description="empty: those of the probe")
+    learning_rates: list[Annotated[float, Field(gt=0)]] = Field([], description="empty: those of the probe")
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([], description="empty: those of the probe")
+    arms: list[str] = Field([], description="names of arms; empty: all")
+
+
 class Probe(Strict):
     """A grid: every arm at every number of exposures, learning rate and seed, and whatever else `grid` varies."""
 
@@ -210,6 +219,7 @@ class Probe(Strict):
     )
     save: bool = Field(False, description="keep the trained weights of every run")
     arms: list[Arm] = Field(min_length=1)
+    quick: Quick | None = Field(None, description="a smaller grid, for `--quick`")
 
     @field_validator("grid")
     @classmethod
@@ -235,6 +245,22 @@ class Probe(Strict):
                 f"grid: with one of its values {where or 'the whole'} does not fit: {first['msg']}"
             ) from None
         return self
+
+    @model_validator(mode="after")
+    def _quick_names_arms(self) -> Probe:
+        there = [arm.arm for arm in self.arms]
+        for name in self.quick.arms if self.quick else []:
+            if name not in there:
+                raise ValueError(f"quick: there is no arm '{name}'; there are: {', '.join(there)}")
+        return self
+
+    def quickly(self) -> Probe:
+        """The smaller grid of `quick`. Raises ValueError where there is none."""
+        if self.quick is None:
+            raise ValueError("this recipe names no smaller grid (`probe.quick`); leave --quick out")
+        given = {key: value for key, value in self.quick.model_dump().items() if value and key != "arms"}
+        arms = [arm for arm in self.arms if arm.arm in self.quick.arms or not self.quick.arms]
+        return self.model_copy(update=given | {"arms": arms, "quick": None})
 
     def variants(self) -> list[tuple[ProbeModel, Training, Arm, dict[str, Any]]]:
         """Every arm with every combination of the grid's values, and what those are."""

@@ -43,6 +43,22 @@ def print_results(console: Console, results: Sequence[dict[str, Any]]) -> None:
     console.print(table)
 
 
+def print_ladder(console: Console, results: Sequence[dict[str, Any]]) -> None:
+    """Where there is a ladder of exposures: at how many each arm stores half of the facts."""
+    from recipes.app.compare import multiplier_words
+    from recipes.app.evidence import arms_of, multiplier
+
+    arms = list(arms_of(results).values())
+    if len(arms) < 2 or min(len(arm.stored) for arm in arms) < 2:
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("arm", "half of the facts at", f"times {escape(arms[0].name)}"):
+        table.add_column(column, justify="left" if column == "arm" else "right")
+    for arm in arms:
+        table.add_row(escape(arm.name), f"{arm.mean_half()} exposures", multiplier_words(multiplier(arm, arms[0])))
+    console.print(table)
+
+
 def print_comparison(console: Console, found: dict[str, Any]) -> None:
     """The decision, and a row for each corpus."""
     from recipes.app.compare import multiplier_words

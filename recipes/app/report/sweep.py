@@ -1,0 +1,87 @@
+"""The page of a probe that stands alone: exposures to half of the facts, what each arm stores, purity of a tag."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from recipes.app.compare import multiplier_words
+from recipes.app.evidence import Arm, arms_of, multiplier
+from recipes.app.report.charts import Bar, bars
+
+HERE = Path(__file__).parent
+
+
+def sweep_page(name: str, results: Sequence[dict[str, Any]]) -> str:
+    """The HTML of a probe's results. Arms are compared with the first one; failed runs are listed."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    arms = arms_of(results)
+    ladder = sorted({count for arm in arms.values() for count in arm.stored})
+    first = next(iter(arms.values()), None)
+    rows = [
+        {"arm": arm.name, "half": str(arm.mean_half()), "times": multiplier_words(multiplier(arm, first)),
+         "rates": sorted(set(arm.rates.values())), "seeds": len(arm.seeds)}
+        for arm in arms.values() if first is not None
+    ]  # fmt: skip
+    return environment.get_template("sweep.html").render(
+        style=Markup((HERE / "page.css").read_text()),
+        name=name,
+        rows=rows,
+        half=Markup(_halves(arms) if len(ladder) > 1 else ""),
+        charts=[(count, Markup(_stored(arms, count))) for count in ladder],
+        purity=Markup(_purity(arms)),
+        failed=[row for row in results if row.get("error")],
+        parameters=sorted({row["parameters"] for row in results if row.get("parameters")}),
+        people=sorted({row["people"] for row in results}),
+    )
+
+
+def _halves(arms: dict[str, Arm]) -> str:
+    """Exposures to half of the facts: of the mean over seeds, and a dot for each seed that the ladder brackets."""
+    rows = []
+    for arm in arms.values():
+        half = arm.mean_half()
+        dots = [one.exposures for one in map(arm.half, arm.seeds) if one.sense == "="]
+        rows.append(Bar(arm.name, half.exposures, f"{half} exposures", dots=dots, muted=half.sense != "="))
+    return bars(rows, "exposures at which half of the facts are stored")
+
+
+def _stored(arms: dict[str, Arm], count: int) -> str:
+    rows = []
+    for arm in arms.values():
+        if values := list(arm.stored.get(count, {}).values()):
+            mean = statistics.fmean(values)
+            rows.append(Bar(arm.name, mean, f"{mean:.1%}", dots=values if len(values) > 1 else ()))
+    return bars(rows, f"share of the facts stored at {count} exposures", 1.0, "all facts")
+
+
+def _purity(arms: dict[str, Arm]) -> str:
+    """Exposures to half of the facts by the purity of the facts' token, where an arm's junk carries it too."""
+    tagged = [arm for arm in arms.values() if arm.runs[0]["tag"] in ("useful", "both") and arm.runs[0]["tag_at_test"]]
+    if not any(arm.runs[0]["tag_leak"] for arm in tagged):
+        return ""
+    mixtures = {_mixture(arm) for arm in tagged if arm.runs[0]["tag_leak"]}
+    alike = [arm for arm in tagged if _mixture(arm) in mixtures]
+    rows = []
+    for arm in sorted(alike, key=lambda arm: -purity(arm.runs[0])):
+        half = arm.mean_half()
+        label = f"{purity(arm.runs[0]):.0%} of its tokens are facts"
+        rows.append(Bar(label, half.exposures, f"{half} exposures", muted=half.sense != "="))
+    return bars(rows, "exposures to half of the facts, by the purity of their token")
+
+
+def _mixture(arm: Arm) -> tuple[str, float]:
+    return arm.runs[0]["junk_kind"], round(arm.runs[0]["junk_ratio"], 3)
+
+
+def purity(run: Any) -> float:
+    """The share of tokens behind the facts' token that are facts."""
+    ratio, leak = run["junk_ratio"], run["tag_leak"]
+    return (1 - ratio) / (1 - ratio + ratio * leak)
