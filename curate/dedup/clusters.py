@@ -18,8 +18,10 @@ import numpy.typing as npt
 from curate.dedup.tables import leading
 
 PARTS = 64
-CHUNK = 1 << 18
-NODES_A_PART = 1 << 20
+CHUNK = 1 << 16
+RANKS = 1 << 16
+"""Ranks whose pairs are decided together, at least; there are at most `FILES` such stretches."""
+FILES = 512
 
 _RANKED = np.dtype([("later", "<u4"), ("earlier", "<u4"), ("similarity", "<f8")])
 
@@ -113,7 +115,8 @@ def _rank(
     raw: Path, dtype: np.dtype[Any], keys: npt.NDArray[Any], sizes: npt.NDArray[np.uint32], scratch: Path
 ) -> list[Path]:
     """The pairs with ranks for keys, in files by the later one's rank, in order; `sizes` learns the counts."""
-    paths = [scratch / f"ranked-{part:05d}" for part in range((len(keys) - 1) // NODES_A_PART + 1)]
+    stretch = max(RANKS, len(keys) // FILES + 1)
+    paths = [scratch / f"ranked-{part:05d}" for part in range((len(keys) - 1) // stretch + 1)]
     files = [path.open("wb") for path in paths]
     try:
         with raw.open("rb") as stream:
@@ -124,7 +127,7 @@ def _rank(
                     ranked[side] = np.searchsorted(keys, np.ascontiguousarray(some[side]))
                     sizes[ranked[side]] = some[f"{side}_count"]
                 ranked["similarity"] = some["similarity"]
-                part = ranked["later"] // NODES_A_PART
+                part = ranked["later"] // stretch
                 for number in np.unique(part).tolist():
                     files[number].write(ranked[part == number].tobytes())
     finally:
@@ -139,12 +142,15 @@ def _greedy(ranked: npt.NDArray[Any], homes: npt.NDArray[np.uint32]) -> npt.NDAr
     home = memoryview(homes)  # type: ignore[arg-type]
     taken = []
     last = -1
-    for place, (later, earlier) in enumerate(zip(ranked["later"].tolist(), ranked["earlier"].tolist(), strict=True)):
-        # All earlier ones are decided by now: pairs come by the rank of the later one.
-        if later != last and home[earlier] == earlier:
-            home[later] = earlier
-            taken.append(place)
-            last = later
+    for start in range(0, len(ranked), CHUNK):
+        some = ranked[start : start + CHUNK]
+        pairs = zip(some["later"].tolist(), some["earlier"].tolist(), strict=True)
+        for place, (later, earlier) in enumerate(pairs, start):
+            # All earlier ones are decided by now: pairs come by the rank of the later one.
+            if later != last and home[earlier] == earlier:
+                home[later] = earlier
+                taken.append(place)
+                last = later
     return np.array(taken, np.int64)
 
 

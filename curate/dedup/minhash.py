@@ -67,7 +67,7 @@ class MinHashDedup(CorpusStep):
         None, "a folder that `goldsand index build` made: what is near a document in it goes", path=True
     )
     ranges: int = param(
-        1024, "into how many parts the work is cut: memory goes down with it, nothing else changes", ge=1, le=65536
+        256, "into how many parts the work is cut: memory goes down with it, nothing else changes", ge=1, le=65536
     )
 
     def __post_init__(self) -> None:

@@ -134,7 +134,8 @@ class ReduceTask(_RoundUnit):
     def records(self, one: Round, pulse: Pulse) -> Iterator[tuple[int, Record]]:
         incoming = itertools.chain.from_iterable(read_section(path, self.bucket) for path in self.emitted)
         with working_folder(self.root) as scratch:
-            one.scratch = scratch
+            if one.streams:
+                one.scratch = scratch
             for key, values in by_key(in_order(incoming, scratch), one.streams):
                 reached("while merging")
                 for record in one.reduce(key, values):
