@@ -186,7 +186,10 @@ class CorpusStep(Step):
     """A step that must see the whole corpus: rounds first, then one `decide` for each partition.
 
     The last round's records are keyed by `partition_key(partition)`; `decide` receives the values of its own partition.
+    One that `edits` rewrites texts and adds no documents, so that the difference in characters is the work of edits.
     """
+
+    edits: ClassVar[bool] = False
 
     def rounds(self) -> list[Round]:
         raise NotImplementedError
@@ -239,6 +242,8 @@ _REGISTRY: dict[str, str] = {
     "safety": "curate.filters.safety:Safety",
     "exact_dedup": "curate.dedup.exact:ExactDedup",
     "minhash_dedup": "curate.dedup.minhash:MinHashDedup",
+    "line_dedup": "curate.dedup.repeats:LineDedup",
+    "passage_dedup": "curate.dedup.repeats:PassageDedup",
     "decontaminate": "curate.decontaminate:Decontaminate",
 }
 
