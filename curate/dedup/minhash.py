@@ -74,6 +74,8 @@ class MinHashDedup(CorpusStep):
         if self.dialect != "goldsand" and self.unit != "words":
             raise ValueError("`unit: characters` and a dialect of datatrove do not go together: its shingles are words")
         _ = self.policy
+        if self.index is not None and index_file(Path(self.index)).exists():
+            _ = self.opened_index
 
     @cached_property
     def sketcher(self) -> Sketcher:
