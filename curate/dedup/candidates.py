@@ -17,6 +17,7 @@ import numpy.typing as npt
 import xxhash
 
 from curate.dedup.shingles import Hashes
+from curate.dedup.survivors import text_hash
 from curate.dedup.tables import NAME, Layout, Table, leading, range_of
 from curate.document import Document
 from curate.step import Record, Round
@@ -33,6 +34,9 @@ NEIGHBOURS = 8
 
 NOWHERE = (1 << 64) - 1
 """The place of a document that is in an index, not in the corpus."""
+
+TEXT_HASH = 4
+"""Bytes of the text's hash that follow the policy in a document's order."""
 
 _WAITING_SHINGLES = 1 << 22
 _WAITING_DOCUMENTS = 1 << 15
@@ -118,7 +122,7 @@ class Band(Stage):
             found = sketcher.sketch(document.text)
             if found is None:
                 continue
-            order = standing + policy(document)
+            order = standing + policy(document) + text_hash(document.text)[:TEXT_HASH]
             waiting.add(*found, order, place, document.key.encode("utf-8", "surrogatepass"))
             if waiting.shingles > _WAITING_SHINGLES or len(waiting.keys) > _WAITING_DOCUMENTS:
                 yield from self.flush(waiting)

@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 import xxhash
 
 from curate.dedup.shingles import fold
-from curate.dedup.survivors import Policy
+from curate.dedup.survivors import Policy, text_hash
 from curate.document import Document, Drop
 from curate.step import CorpusStep, Record, Round, param, partition_key
 
 _PLACE_BYTES = 8
+_HASH_BYTES = 8
 _WORDS = re.compile(r"\w+")
 _PORTS = {"http": 80, "https": 443}
 
@@ -65,13 +66,14 @@ class _Same(Round):
             digest = xxhash.xxh3_128_digest(content.encode("utf-8", "surrogatepass"))
             key = document.key.encode("utf-8", "surrogatepass")
             # Values come sorted: the first one survives, however many follow.
-            yield digest, step.policy(document) + key + place.to_bytes(_PLACE_BYTES, "big")
+            order = step.policy(document) + text_hash(document.text)
+            yield digest, order + key + place.to_bytes(_PLACE_BYTES, "big")
 
     def reduce(self, key: bytes, values: Iterable[bytes]) -> Iterator[Record]:
         survivor = None
         for value in values:
             if survivor is None:
-                survivor = value[self.step.policy.width : -_PLACE_BYTES]
+                survivor = value[self.step.policy.width + _HASH_BYTES : -_PLACE_BYTES]
                 continue
             place = value[-_PLACE_BYTES:]
             yield partition_key(int.from_bytes(place, "big") >> 32), place + survivor
@@ -79,7 +81,7 @@ class _Same(Round):
 
 @dataclass(frozen=True)
 class ExactDedup(CorpusStep):
-    """Keep one document of each text, or of each URL: by a stated policy, then the one with the smallest key.
+    """Keep one document of each text, or of each URL: by a stated policy, then by hash of the text, then by key.
 
     The ledger's value is the survivor's document key. Documents meet by a 128-bit hash (xxh3), never side by side.
     Without a URL a document is not deduplicated by it.

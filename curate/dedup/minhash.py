@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from curate.dedup.candidates import VERDICTS, Band, Layouts
+from curate.dedup.candidates import TEXT_HASH, VERDICTS, Band, Layouts
 from curate.dedup.index import Index, index_file
 from curate.dedup.merges import Cluster, Gather, Verdict, Verify
 from curate.dedup.sketch import DIALECTS, Sketcher
@@ -28,7 +28,7 @@ class MinHashDedup(CorpusStep):
     survivor named beside it reaches `threshold` and, under the guard, both hold the same numbers as often. The
     ledger's value is `{"similarity", "survivor", "cluster"}`; a survivor's `metadata` has `cluster` and
     `cluster_size`, which counts it and those it stands for. Texts of fewer words than `min_words` are kept. Ties of
-    the policy go to the smallest content hash, then to the smallest document key.
+    the policy go to the smallest hash of the text, then to the smallest document key.
     """
 
     name: ClassVar[str] = "minhash_dedup"
@@ -96,7 +96,7 @@ class MinHashDedup(CorpusStep):
 
     @cached_property
     def layouts(self) -> Layouts:
-        return Layouts(1 + self.policy.width)
+        return Layouts(1 + self.policy.width + TEXT_HASH)
 
     @cached_property
     def opened_index(self) -> Index | None:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import xxhash
+
 from curate.document import Document
 
 CRITERIA = ("source", "longest", "shortest", "newest", "oldest")
@@ -66,6 +68,11 @@ class Policy:
         if value is None:
             return _LAST * 4
         return _ordered(-value if kind == "most" else value)
+
+
+def text_hash(text: str) -> bytes:
+    """What breaks ties of every policy before document keys do, so that survivors do not depend on file names."""
+    return xxhash.xxh3_64_digest(text.encode("utf-8", "surrogatepass"))
 
 
 def _place(sources: Sequence[str], source: str) -> int:

@@ -102,7 +102,9 @@ class GeneratedBand(Band):
             orders = mixed(numbers.astype(np.uint64)).astype(">u8").tobytes()
             for row, (one, number) in enumerate(zip(shingles(numbers, total), numbers.tolist(), strict=True)):
                 place = partition << 32 | start - first + row
-                waiting.add(one, b"", b"\x01" + orders[8 * row : 8 * row + 5], place, b"generated/%012d" % number)
+                waiting.add(
+                    one, b"", b"\x01" + orders[8 * row : 8 * row + 8] + b"\x00", place, b"generated/%012d" % number
+                )
             yield from self.flush(waiting)
 
 
@@ -204,12 +206,13 @@ def memory(count: int, folder: Path) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     fields = MinHashDedup().layouts.pairs.dtype
 
+    width = fields["later"].itemsize
+
     def keys(numbers: np.ndarray) -> np.ndarray:
-        whole = np.empty((len(numbers), 14), np.uint8)
-        whole[:, 0] = 1
+        whole = np.ones((len(numbers), width), np.uint8)
         whole[:, 1:6] = (numbers % (1 << 20)).astype(">u8").view("u1").reshape(-1, 8)[:, 3:]
-        whole[:, 6:] = mixed(numbers.astype(np.uint64)).view("u1").reshape(-1, 8)
-        return whole.reshape(-1).view("S14")
+        whole[:, width - 8 :] = mixed(numbers.astype(np.uint64)).view("u1").reshape(-1, 8)
+        return whole.reshape(-1).view(f"S{width}")
 
     def pairs() -> Iterator[np.ndarray]:
         for start in range(0, count, 1 << 16):

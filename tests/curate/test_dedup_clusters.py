@@ -34,7 +34,7 @@ def test_clusters_are_those_of_the_rule_written_down(seed, tmp_path, monkeypatch
     monkeypatch.setattr(clusters, "RANKS", 7)
     monkeypatch.setattr(clusters, "CHUNK", 5)
     rng = random.Random(seed)
-    names = [b"\x01" + rng.randbytes(5) + b"\x07" + rng.randbytes(7) for _ in range(60)]
+    names = [b"\x01" + rng.randbytes(9) + b"\x07" + rng.randbytes(7) for _ in range(60)]
     counts = {name: rng.choice([1, 1, 1, 4]) for name in names}
     pairs = {}
     for _ in range(rng.choice([20, 120, 400])):
