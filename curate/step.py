@@ -194,6 +194,10 @@ class CorpusStep(Step):
     def rounds(self) -> list[Round]:
         raise NotImplementedError
 
+    def memory(self, documents: int, characters: int) -> int:
+        """Bytes that one unit of the rounds may take for a corpus of this size, beside what a worker takes anyway."""
+        return 0
+
     def decide(
         self, documents: Iterable[tuple[int, Document]], values: list[bytes], partition: int
     ) -> Iterator[Document | Drop]:

@@ -110,6 +110,13 @@ class MinHashDedup(CorpusStep):
         # It holds the checksums of all its files.
         return [] if self.index is None else [index_file(Path(self.index))]
 
+    def memory(self, documents: int, characters: int) -> int:
+        # Three copies of a range's rows while they are sorted; six characters a word; at worst all are clustered.
+        order = 1 + self.policy.width + TEXT_HASH
+        bands = 3 * documents * self.bands * (24 + order) // self.ranges
+        classes = 3 * (documents * (120 + order) + 8 * characters // (6 if self.unit == "words" else 1)) // self.ranges
+        return max(bands, classes, documents * (order + 8 + 8))
+
     def rounds(self) -> list[Round]:
         return [Band(self), Gather(self), Verify(self), Cluster(self), Verdict(self)]
 

@@ -130,6 +130,10 @@ class _RepeatsStep(CorpusStep):
         """Characters that must be left of a text that was cut."""
         raise NotImplementedError
 
+    def memory(self, documents: int, characters: int) -> int:
+        # Three copies of a range's rows while they are sorted; at worst, words as pieces.
+        return 3 * PIECES.dtype.itemsize * characters // 6 // self.ranges
+
     def rounds(self) -> list[Round]:
         return [_Repeats(self)]
 

@@ -81,15 +81,26 @@ def _add(folder: Path, run: str) -> None:
 
 def minhash_steps(run: str) -> dict[str, MinHashDedup]:
     """The steps of a run that drop near-duplicates, by label. Raises ValueError where its recipe is not there."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
     from curate.dedup import MinHashDedup
     from curate.run.stage import labels_of
-    from recipes.app.load import RecipeError, load
+    from recipes.app.schema import build_step
 
+    path = Path(run) / "recipe.yaml"
     try:
-        steps = load(str(Path(run) / "recipe.yaml"), [], []).steps
-    except RecipeError as error:
-        raise ValueError(f"the recipe that {run} was made with cannot be read: {error}") from None
-    return {label: step for label, step in zip(labels_of(steps), steps, strict=True) if isinstance(step, MinHashDedup)}
+        given = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))["steps"]
+    except (OSError, YAMLError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} cannot be read, which says how {run} was made: {error}") from None
+    steps = []
+    for item in given:
+        name, parameters = next(iter(item.items())) if isinstance(item, dict) else (item, {})
+        if name == MinHashDedup.name:
+            # An index may lie elsewhere by now, and shapes no signature.
+            steps.append(build_step(name, {key: value for key, value in (parameters or {}).items() if key != "index"}))
+    labels = labels_of(steps)
+    return {label: step for label, step in zip(labels, steps, strict=True) if isinstance(step, MinHashDedup)}
 
 
 def clusters(
