@@ -13,6 +13,7 @@
   in 1, 3 or 7 files, in another order.
 - `docs_per_s`: `minhash_dedup` as a whole run on one worker, files to text shards, of `--input` (JSON Lines, .gz; 4 000
   texts of 500 words unless said, a tenth of them edited copies); `ratio` to the peer's four stages on the same files.
+  `text_dedup_docs_per_s`: text-dedup's MinHash, same bands, by its own clock.
   `rensa_docs_per_s`: rensa's own deduplicator over 5-grams of words, read, filtered, written in this process.
 """
 
@@ -21,6 +22,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import os
 import random
 import re
 import subprocess
@@ -184,10 +186,24 @@ def peer(python: str, script: Path, source: Path, folder: Path) -> dict[str, flo
     return {"peer_docs_per_s": found["docs_per_s"], "peer_kept": found["docs_out"]}
 
 
+def text_dedup(python: str, source: Path, folder: Path) -> dict[str, float]:
+    """text-dedup's MinHash with the same bands and shingles, xxh3, one process; its own log tells the times."""
+    command = [python, "-m", "text_dedup.minhash", "--path", "json", "--data_files", str(source / "*.jsonl.gz")]
+    command += ["--split", "train", "--cache_dir", str(folder / "cache"), "--output", str(folder / "text-dedup")]
+    command += ["--column", "text", "--num_proc", "1", "--ngram", "5", "--num_perm", "112", "--b", "14", "--r", "8"]
+    command += ["--hash_func", "xxh3", "--threshold", "0.8"]
+    environment = {**os.environ, "HF_HOME": str(folder / "home"), "COLUMNS": "200", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment, cwd=folder)
+    log = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
+    found = {name: float(number) for name, number in re.findall(r"(Total|Before|After)\s*:\s*([0-9.]+)", log)}
+    return {"text_dedup_docs_per_s": found["Before"] / found["Total"], "text_dedup_kept": int(found["After"])}
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--natural", type=Path, default=ROOT / "build" / "natural-pairs")
     arguments.add_argument("--peer-python", help="an interpreter that has datatrove 0.10.1")
+    arguments.add_argument("--text-dedup-python", help="an interpreter that has text-dedup 0.4.0")
     arguments.add_argument("--peer-script", type=Path, default=PEER)
     arguments.add_argument("--input", type=Path, help="a folder of *.jsonl.gz with `text` and `id`")
     arguments.add_argument("--documents", type=int, default=4000, help="of the generated input")
@@ -208,6 +224,8 @@ def main() -> None:
         if given.peer_python:
             result |= peer(given.peer_python, given.peer_script, source, folder)
             result["ratio"] = round(result["docs_per_s"] / result["peer_docs_per_s"], 2)
+        if given.text_dedup_python:
+            result |= text_dedup(given.text_dedup_python, source, folder)
     rounded = {name: round(value, 1) if name.endswith("docs_per_s") else value for name, value in result.items()}
     print(json.dumps(rounded))
 
