@@ -1,6 +1,6 @@
 """Fuzzy deduplication at scale: the rounds of `minhash_dedup` as real units on two workers. One JSON line a size.
 
-    python tests/bench/dedup_scale.py [--documents 100000 1000000] [--folder DIR] [--memory]
+    python tests/bench/dedup_scale.py [--documents 100000 1000000] [--folder DIR] [--memory DOCUMENTS] [--plot ...]
 
 Documents are sets of 48 shingle hashes from a seeded generator, with known clusters; all that follows the hashing of a
 text is the real thing: signatures, bands, gathering, verification, clusters, verdicts, manifests. Of the documents 80 %
@@ -152,8 +152,8 @@ def measure(total: int, folder: Path) -> dict[str, Any]:
     shutil.rmtree(out, ignore_errors=True)
     step = GeneratedDedup(documents=total)
     run = CorpusRun("scale", [step], [], out, buckets=16)
-    rounds: dict[str, float] = {}
-    engine = LocalEngine(2, 600.0, lambda progress: told(progress, rounds), 4096)
+    groups: list[Progress] = []
+    engine = LocalEngine(2, 600.0, lambda one: None if one in groups else groups.append(one), 4096)
     started = time.perf_counter()
     with mock.patch.object(corpus, "content_of", lambda *_: []), OutputFolder(out) as output, engine:
         finished = FakeFinished((total - 1) // PARTITION + 1, out)
@@ -193,12 +193,14 @@ def measure(total: int, folder: Path) -> dict[str, Any]:
         "wrong": wrong,
         "survivors_with_copies": kept,
         **notes,
-        "rounds": {name: round(one, 1) for name, one in rounds.items()},
+        "rounds": {f"{one.label} {half}": round(one.seconds(), 1) for one, half in halves(groups)},
     }
 
 
-def told(progress: Progress, rounds: dict[str, float]) -> None:
-    rounds[f"{progress.label} {progress.tasks}"] = progress.seconds()
+def halves(groups: list[Progress]) -> Iterator[tuple[Progress, str]]:
+    """Each group of units with the half of its round that it is."""
+    for place, group in enumerate(groups):
+        yield group, "emit" if place % 2 == 0 else "reduce"
 
 
 def memory(count: int, folder: Path) -> dict[str, Any]:
@@ -238,12 +240,45 @@ def memory(count: int, folder: Path) -> dict[str, Any]:
     }
 
 
+def plot(results: Path, target: Path) -> None:
+    """Seconds, and memory and disk, over documents, from lines that this benchmark printed."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    matplotlib.rcParams["svg.hashsalt"] = "goldsand"
+    rows = sorted((json.loads(line) for line in results.read_text().splitlines()), key=lambda row: row["documents"])
+    rows = [row for row in rows if "documents" in row]
+    counts = [row["documents"] for row in rows]
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.5))
+    for label in dict.fromkeys(name.split(" ")[1] for name in rows[0]["rounds"]):
+        left.loglog(
+            counts,
+            [sum(one for name, one in row["rounds"].items() if f": {label} " in name) for row in rows],
+            label=label,
+        )
+    left.loglog(counts, [row["seconds"] for row in rows], "k.-", label="all")
+    left.set(xlabel="documents", ylabel="seconds, 2 workers")
+    left.legend(fontsize=7)
+    right.loglog(counts, [row["worker_peak_mb"] for row in rows], ".-", label="memory of a worker")
+    right.loglog(counts, [row["disk_mb"] for row in rows], ".-", label="disk")
+    right.set(xlabel="documents", ylabel="MB")
+    right.legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(target, metadata={"Date": None})
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser()
+    arguments.add_argument("--plot", type=Path, nargs=2, metavar=("RESULTS", "SVG"), help="draw printed lines")
     arguments.add_argument("--documents", type=int, nargs="*", default=[100_000, 300_000])
     arguments.add_argument("--folder", type=Path, default=Path("scale"))
     arguments.add_argument("--memory", type=int, default=0, metavar="DOCUMENTS")
     given = arguments.parse_args()
+    if given.plot:
+        plot(*given.plot)
+        return
     if given.memory:
         print(json.dumps(memory(given.memory, given.folder / "memory")), flush=True)
         return
