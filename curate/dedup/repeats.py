@@ -1,8 +1,8 @@
 """Pieces of text that a corpus repeats: lines, paragraphs, and passages of many words.
 
 Every piece is a hash of 128 bits with the place it stands at; one round brings equal ones together, and each partition
-learns which of its places go. Nothing is sampled: every repeat is found. Disk for the round: 40 bytes for each line or
-paragraph, and for passages 40 bytes for each *word* of the corpus (about eight times its text); a reduce holds the
+learns which of its places go. Nothing is sampled: every repeat is found. Disk for the round: 36 bytes for each line or
+paragraph, and for passages 36 bytes for each *word* of the corpus (before compression); a reduce holds the
 records of one of `ranges` parts. Lines as CCNet removes them (Wenzek et al. 2020, section 3.1: paragraphs seen
 before), passages as Lee et al. 2022 ("Deduplicating training data makes language models better", 50 tokens) without
 a suffix array.
@@ -25,7 +25,7 @@ from curate.dedup.tables import NAME, Layout, Table, joined, leading, range_of
 from curate.document import Document, Drop
 from curate.step import CorpusStep, Record, Round, param, partition_key
 
-PIECES = Layout(b"x", (("name", NAME), ("owner", "<u8"), ("place", "<u8"), ("position", "<u4"), ("spare", "<u4")))
+PIECES = Layout(b"x", (("name", NAME), ("owner", "<u8"), ("place", "<u8"), ("position", "<u4")))
 """Where a piece stands: its hash, the hash of its document's key, the document's place, the place in the document."""
 
 GONE = Layout(b"g", (("place", "<u8"), ("position", "<u4"), ("first", "<u4")))
@@ -60,9 +60,7 @@ class _Repeats(Round):
             if not len(names):
                 continue
             owner = xxhash.xxh3_64_intdigest(document.key.encode("utf-8", "surrogatepass"))
-            table = PIECES.build(
-                name=names, owner=np.uint64(owner), place=np.uint64(place), position=positions, spare=0
-            )
+            table = PIECES.build(name=names, owner=np.uint64(owner), place=np.uint64(place), position=positions)
             waiting.append(table)
             count += len(table)
             if count > _WAITING:

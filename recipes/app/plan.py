@@ -27,6 +27,9 @@ FILES = 4
 COUNTING = 2.0
 """Seconds for which documents are counted."""
 
+WORKER = 100 << 20
+"""Bytes that a worker and its libraries take, where a rehearsal was too short to see it."""
+
 INJECTED = 2000
 """Documents that the rehearsal of an injection adds."""
 
@@ -181,7 +184,7 @@ def estimate(job: CorpusRun, groups: Sequence[Group], sample: int) -> Estimate |
     # A rehearsal is too short to show what grows with the corpus.
     characters = round(long.characters / long.documents * wanted)
     grows = max((step.memory(wanted, characters) for step in job.steps if isinstance(step, CorpusStep)), default=0)
-    return Estimate(documents, counted, long.documents, seconds, int(max(0.0, disk)), peak + grows)
+    return Estimate(documents, counted, long.documents, seconds, int(max(0.0, disk)), max(peak, WORKER) + grows)
 
 
 def _rehearsal(
