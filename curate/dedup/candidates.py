@@ -53,10 +53,11 @@ class Layouts:
         self.shingles = Layout(b"s", (("name", NAME), ("figures", "<u8"), ("size", "<u4")), "<u8")
         self.needs = Layout(b"n", (("later", NAME), ("earlier", NAME)))
         self.centres = Layout(b"c", (("name", NAME),))
+        # Capitals sort first: centres are there before those that are compared with them.
         known = (("name", NAME), ("key", self.key), ("figures", "<u8"), ("count", "<u4"), ("size", "<u4"))
-        self.known = Layout(b"k", known, "<u8")
+        self.known = Layout(b"K", known, "<u8")
         self.asking = Layout(b"a", (("centre", NAME), *known), "<u8")
-        self.representatives = Layout(b"r", (("name", NAME), ("size", "<u4")), "u1")
+        self.representatives = Layout(b"R", (("name", NAME), ("size", "<u4")), "u1")
         pair = (("later", self.key), ("earlier", self.key), ("similarity", "<f8"))
         self.pairs = Layout(b"p", (*pair, ("later_count", "<u4"), ("earlier_count", "<u4")))
         self.homes = Layout(b"h", (("key", self.key), ("home", self.key), ("size", "<u4")), "u1")

@@ -15,6 +15,8 @@ from curate.dedup.tables import NAME, Table, find, joined, leading
 from curate.step import Record, partition_key
 
 _HALF_NAME = "S8"
+_PORTION = 1 << 22
+"""Shingles that are sent together; a longer text alone."""
 
 
 class Gather(Stage):
@@ -66,18 +68,30 @@ class Gather(Stage):
             first = members.take(starts[at])
             spoken = layouts.representatives.build(first.payload, name=wanted, size=first["size"])
             yield b"v" + key[1:], spoken.pack()
-        at = find(later, names)
-        known = sets.take(find(later, sets["name"]))
-        asking = layouts.asking.build(
-            known.payload,
-            centre=earlier,
-            name=later,
-            key=keys[at],
-            figures=known["figures"],
-            count=counts[at],
-            size=known["size"],
-        )
-        yield from self.send(b"v", asking, earlier)
+        at, sets_at = find(later, names), find(later, sets["name"])
+        for some in _portions(sets["size"][sets_at]):
+            known = sets.take(sets_at[some])
+            asking = layouts.asking.build(
+                known.payload,
+                centre=earlier[some],
+                name=later[some],
+                key=keys[at[some]],
+                figures=known["figures"],
+                count=counts[at[some]],
+                size=known["size"],
+            )
+            yield from self.send(b"v", asking, earlier[some])
+
+
+def _portions(sizes: npt.NDArray[Any]) -> Iterator[slice]:
+    """Stretches of rows whose items fit memory together, or are those of one row."""
+    ends = np.cumsum(sizes, dtype=np.int64)
+    start = 0
+    while start < len(sizes):
+        before = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + _PORTION, "right")))
+        yield slice(start, stop)
+        start = stop
 
 
 def in_classes(members: Table) -> tuple[Table, npt.NDArray[np.int64]]:
@@ -105,16 +119,26 @@ class Verify(Stage):
     """Both sets of shingles of a pair meet: it is verified, or it ends here."""
 
     name = "verify"
+    streams = True
 
-    def reduce(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
+    def reduce(self, key: bytes, values: Iterable[bytes]) -> Iterator[Record]:
         if key[:1] == b"m":
             for value in values:
                 yield key, value
             return
         layouts = self.layouts
-        centres, spoken = layouts.known.gather(values), layouts.representatives.gather(values)
-        asking = layouts.asking.gather(values)
-        # Centres and what speaks for them come in one order, sorted by name.
+        centres, spoken = layouts.known.empty(), layouts.representatives.empty()
+        for value in values:
+            # One table of centres, and one of what speaks for them, in the same order; they sort first.
+            if value[:1] == layouts.known.kind:
+                centres = layouts.known.unpack(value)
+            elif value[:1] == layouts.representatives.kind:
+                spoken = layouts.representatives.unpack(value)
+            else:
+                yield from self.verified(centres, spoken, layouts.asking.unpack(value))
+
+    def verified(self, centres: Table, spoken: Table, asking: Table) -> Iterator[Record]:
+        layouts = self.layouts
         at = find(asking["centre"], centres["name"])
         order = np.argsort(at, kind="stable")
         asking, at = asking.take(order), at[order]

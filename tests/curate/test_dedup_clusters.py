@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from generated_corpus import edited, prose, run_step, slow_shingles
 
-from curate.dedup import ExactDedup, MinHashDedup, clusters
+from curate.dedup import ExactDedup, MinHashDedup, clusters, merges
 from curate.dedup.candidates import ALL_PAIRS, Band
 from curate.dedup.exact import same_url
 from curate.dedup.survivors import PolicyError
@@ -182,3 +182,17 @@ def test_addresses_are_one_when_they_lead_to_one_page(one, other, same):
 def test_words_alone_make_a_text_the_same_when_asked():
     documents = [Document(key=f"s/{n}", text=text) for n, text in enumerate(["Hi, you: 3!", "hi  you 3", "hi you 4"])]
     assert list(run_step(ExactDedup(normalise="words"), documents)[1]) == ["s/1"]
+
+
+def test_long_texts_are_sent_in_portions_and_that_changes_nothing(monkeypatch):
+    rng = random.Random(6)
+    documents = []
+    for family in range(12):
+        words = prose(rng, 80 + 40 * family)
+        documents += [Document(key=f"s/{family}-{n}", text=" ".join(edited(rng, words, n))) for n in range(4)]
+    outcomes = []
+    for portion in (1 << 22, 1000, 1):
+        monkeypatch.setattr(merges, "_PORTION", portion)
+        _, dropped = run_step(MinHashDedup(ranges=2), documents)
+        outcomes.append({key: drop.value for key, drop in dropped.items()})
+    assert outcomes[0] == outcomes[1] == outcomes[2] and len(outcomes[0]) > 20
