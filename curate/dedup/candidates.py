@@ -77,7 +77,7 @@ VERDICTS = Layout(b"v", _VERDICT, "u1")
 """What a partition learns of its documents; beside each that goes, the document key of its survivor."""
 
 
-class Stage(Round):
+class TableRound(Round):
     """What the rounds share: how records are keyed, and a count of what happened."""
 
     takes_documents = False
@@ -100,7 +100,7 @@ class Stage(Round):
             yield stage + number.to_bytes(2, "big"), part.pack()
 
 
-class Band(Stage):
+class Band(TableRound):
     """Classes that share a band of their signatures become candidates; members and shingles pass through.
 
     Under the guard the figures of a text are part of every band's key: texts whose figures differ never meet.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from curate.dedup.candidates import NOWHERE, VERDICTS, Stage
+from curate.dedup.candidates import NOWHERE, VERDICTS, TableRound
 from curate.dedup.clusters import cluster
 from curate.dedup.shingles import common
 from curate.dedup.tables import NAME, Table, find, joined, leading
@@ -19,7 +19,7 @@ _PORTION = 1 << 22
 """Shingles that are sent together; a longer text alone."""
 
 
-class Gather(Stage):
+class Gather(TableRound):
     """Shingles go where they are needed: of each pair, the later class's travel to the earlier one's range.
 
     A class without candidates and without copies ends here.
@@ -115,7 +115,7 @@ def in_classes(members: Table) -> tuple[Table, npt.NDArray[np.int64]]:
     return members.take(swaps), starts
 
 
-class Verify(Stage):
+class Verify(TableRound):
     """Both sets of shingles of a pair meet: it is verified, or it ends here."""
 
     name = "verify"
@@ -176,7 +176,7 @@ class Verify(Stage):
         return shared / (sizes + centres["size"][at] - shared)
 
 
-class Cluster(Stage):
+class Cluster(TableRound):
     """All verified pairs, as a stream: who stays, and who stands for whom."""
 
     name = "cluster"
@@ -211,7 +211,7 @@ def halves(keys: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.ascontiguousarray(whole[:, width - 8 :]).reshape(-1).view(_HALF_NAME)
 
 
-class Verdict(Stage):
+class Verdict(TableRound):
     """Each member of a class learns what became of the class, and the document key of its survivor."""
 
     name = "verdict"
