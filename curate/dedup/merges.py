@@ -128,6 +128,8 @@ class Verify(TableRound):
             return
         layouts = self.layouts
         centres, spoken = layouts.known.empty(), layouts.representatives.empty()
+        waiting: list[bytes] = []
+        size = 0
         for value in values:
             # One table of centres, and one of what speaks for them, in the same order; they sort first.
             if value[:1] == layouts.known.kind:
@@ -135,7 +137,14 @@ class Verify(TableRound):
             elif value[:1] == layouts.representatives.kind:
                 spoken = layouts.representatives.unpack(value)
             else:
-                yield from self.verified(centres, spoken, layouts.asking.unpack(value))
+                # They come in small tables, one from each range: many at once, as far as memory allows.
+                waiting.append(value)
+                size += len(value)
+                if size > 8 * _PORTION:
+                    yield from self.verified(centres, spoken, layouts.asking.gather(waiting))
+                    waiting, size = [], 0
+        if waiting:
+            yield from self.verified(centres, spoken, layouts.asking.gather(waiting))
 
     def verified(self, centres: Table, spoken: Table, asking: Table) -> Iterator[Record]:
         layouts = self.layouts
