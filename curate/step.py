@@ -158,12 +158,15 @@ class Round:
 
     A round takes `documents` of the stage before it, `records` of the round before it, or both. A document's *place* is
     partition << 32 | ordinal in its partition: it identifies the document until the step has been applied.
-    Records of one key reach `reduce` sorted by value, so that no order of arrival can show.
+    Records of one key reach `reduce` sorted by value, so that no order of arrival can show: as a list, or, in a round
+    that `streams`, as an iterator, for keys whose values no memory holds. `scratch` is a folder for such a reduce.
     """
 
     name: str
     takes_documents: bool = True
     takes_records: bool = False
+    streams: bool = False
+    scratch: Path
 
     def emit_documents(self, documents: Iterable[tuple[int, Document]], partition: int) -> Iterator[Record]:
         raise NotImplementedError
@@ -171,18 +174,29 @@ class Round:
     def emit_records(self, records: Iterable[Record]) -> Iterator[Record]:
         raise NotImplementedError
 
-    def reduce(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
+    def reduce(self, key: bytes, values: Any) -> Iterator[Record]:
         raise NotImplementedError
+
+    def notes(self) -> dict[str, int]:
+        """What `reduce` counted. Units' counts are added up in the summary; of `largest_...` the largest stays."""
+        return {}
 
 
 class CorpusStep(Step):
     """A step that must see the whole corpus: rounds first, then one `decide` for each partition.
 
     The last round's records are keyed by `partition_key(partition)`; `decide` receives the values of its own partition.
+    One that `edits` rewrites texts and adds no documents, so that the difference in characters is the work of edits.
     """
+
+    edits: ClassVar[bool] = False
 
     def rounds(self) -> list[Round]:
         raise NotImplementedError
+
+    def memory(self, documents: int, characters: int) -> int:
+        """Bytes that one unit of the rounds may take for a corpus of this size, beside what a worker takes anyway."""
+        return 0
 
     def decide(
         self, documents: Iterable[tuple[int, Document]], values: list[bytes], partition: int
@@ -232,6 +246,8 @@ _REGISTRY: dict[str, str] = {
     "safety": "curate.filters.safety:Safety",
     "exact_dedup": "curate.dedup.exact:ExactDedup",
     "minhash_dedup": "curate.dedup.minhash:MinHashDedup",
+    "line_dedup": "curate.dedup.repeats:LineDedup",
+    "passage_dedup": "curate.dedup.repeats:PassageDedup",
     "decontaminate": "curate.decontaminate:Decontaminate",
 }
 

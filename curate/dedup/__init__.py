@@ -1,4 +1,4 @@
-"""Deduplication: exact, and near by MinHash with every merge verified."""
+"""Deduplication: exact, near by MinHash with every merge verified, and of lines and passages."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from curate.dedup.exact import ExactDedup
     from curate.dedup.minhash import MinHashDedup
+    from curate.dedup.repeats import LineDedup, PassageDedup
 
-__all__ = ["ExactDedup", "MinHashDedup"]
+__all__ = ["ExactDedup", "LineDedup", "MinHashDedup", "PassageDedup"]
 
-_HOMES = {"ExactDedup": "curate.dedup.exact", "MinHashDedup": "curate.dedup.minhash"}
+_HOMES = {
+    "ExactDedup": "curate.dedup.exact",
+    "LineDedup": "curate.dedup.repeats",
+    "MinHashDedup": "curate.dedup.minhash",
+    "PassageDedup": "curate.dedup.repeats",
+}
 
 
 def __getattr__(name: str) -> Any:

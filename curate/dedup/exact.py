@@ -1,66 +1,117 @@
-"""Documents whose text is the same, byte for byte or up to white space and case."""
+"""Documents whose text is the same, byte for byte or in its words, or whose URL is."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 import xxhash
 
+from curate.dedup.shingles import fold
+from curate.dedup.survivors import Policy, text_hash
 from curate.document import Document, Drop
 from curate.step import CorpusStep, Record, Round, param, partition_key
 
 _PLACE_BYTES = 8
+_HASH_BYTES = 8
+_WORDS = re.compile(r"\w+")
+_PORTS = {"http": 80, "https": 443}
 
 
-class _Text(Round):
-    """Records of equal texts meet; all but the one with the smallest document key get a verdict."""
+def same_text(text: str, normalise: str) -> str:
+    """The part of a text that counts."""
+    if normalise == "whitespace-and-case":
+        return " ".join(text.lower().split())
+    if normalise == "words":
+        return " ".join(_WORDS.findall(fold(text).decode("utf-8")))
+    return text
+
+
+def same_url(url: str, normalise: str) -> str:
+    """The part of an address that counts. Unless nothing is ignored: not the scheme, `www.`, the case of the host, a
+    default port, the fragment, nor a slash at the end; the query counts."""
+    if normalise == "none":
+        return url
+    try:
+        parts = urlsplit(url.strip())
+        port = "" if parts.port in (None, _PORTS.get(parts.scheme.lower())) else f":{parts.port}"
+    except ValueError:
+        return url
+    host = (parts.hostname or "").rstrip(".").removeprefix("www.")
+    return f"{host}{port}{parts.path.rstrip('/')}" + (f"?{parts.query}" if parts.query else "")
+
+
+class _Same(Round):
+    """Records of equal documents meet; all but the first in survivor order get a verdict."""
 
     name = "text"
+    streams = True
 
-    def __init__(self, normalise: str) -> None:
-        self.normalise = normalise
+    def __init__(self, step: ExactDedup) -> None:
+        self.step = step
 
     def emit_documents(self, documents: Iterable[tuple[int, Document]], partition: int) -> Iterator[Record]:
+        step = self.step
         for place, document in documents:
-            if document.protected:
+            if document.protected or (step.by == "url" and document.url is None):
                 continue
-            text = document.text
-            if self.normalise == "whitespace-and-case":
-                text = " ".join(text.lower().split())
-            digest = xxhash.xxh3_128_digest(text.encode("utf-8", "surrogatepass"))
-            yield digest, place.to_bytes(_PLACE_BYTES, "big") + document.key.encode("utf-8", "surrogatepass")
+            if step.by == "url":
+                content = same_url(document.url or "", step.normalise)
+            else:
+                content = same_text(document.text, step.normalise)
+            digest = xxhash.xxh3_128_digest(content.encode("utf-8", "surrogatepass"))
+            key = document.key.encode("utf-8", "surrogatepass")
+            # Values come sorted: the first one survives, however many follow.
+            order = step.policy(document) + text_hash(document.text)
+            yield digest, order + key + place.to_bytes(_PLACE_BYTES, "big")
 
-    def reduce(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
-        if len(values) < 2:
-            return
-        survivor = min(values, key=lambda value: value[_PLACE_BYTES:])
+    def reduce(self, key: bytes, values: Iterable[bytes]) -> Iterator[Record]:
+        survivor = None
         for value in values:
-            if value is not survivor:
-                place = value[:_PLACE_BYTES]
-                partition = int.from_bytes(place, "big") >> 32
-                yield partition_key(partition), place + survivor[_PLACE_BYTES:]
+            if survivor is None:
+                survivor = value[self.step.policy.width + _HASH_BYTES : -_PLACE_BYTES]
+                continue
+            place = value[-_PLACE_BYTES:]
+            yield partition_key(int.from_bytes(place, "big") >> 32), place + survivor
 
 
 @dataclass(frozen=True)
 class ExactDedup(CorpusStep):
-    """Keep one document of each text: the one with the smallest document key.
+    """Keep one document of each text, or of each URL: by a stated policy, then by hash of the text, then by key.
 
-    The ledger's value is the survivor's document key. Texts meet by a 128-bit hash (xxh3), never side by side.
+    The ledger's value is the survivor's document key. Documents meet by a 128-bit hash (xxh3), never side by side.
+    Without a URL a document is not deduplicated by it.
     """
 
     name: ClassVar[str] = "exact_dedup"
+    version: ClassVar[int] = 2
     libraries: ClassVar[tuple[str, ...]] = ("xxhash",)
 
+    by: str = param("text", "what must be the same", choices=("text", "url"))
     normalise: str = param(
         "none",
-        "what is ignored when texts are compared: nothing, or runs of white space and upper case",
-        choices=("none", "whitespace-and-case"),
+        "what is ignored: nothing; runs of white space and upper case; all but words. Of a URL: nothing, or else"
+        " scheme, www., case of the host, default port, fragment and a slash at the end",
+        choices=("none", "whitespace-and-case", "words"),
     )
+    survivor: list[str] = param(
+        [], "who survives, in order: source, longest, shortest, newest, oldest, most:NAME, least:NAME"
+    )
+    sources: list[str] = param([], "names of inputs, the best first, for `survivor: [source]`")
+
+    def __post_init__(self) -> None:
+        _ = self.policy
+
+    @cached_property
+    def policy(self) -> Policy:
+        return Policy(tuple(self.survivor), tuple(self.sources))
 
     def rounds(self) -> list[Round]:
-        return [_Text(self.normalise)]
+        return [_Same(self)]
 
     def decide(
         self, documents: Iterable[tuple[int, Document]], values: list[bytes], partition: int

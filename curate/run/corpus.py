@@ -76,6 +76,7 @@ class CorpusRun:
                 workers=engine.workers,
                 worker_memory=engine.peak_memory,
                 max_loss=self.max_loss,
+                units=folder.manifests,
                 units_done=sum(not manifest.get("skipped_unit") for manifest in folder.manifests.values()),
                 units_found=sum(bool(manifest.get("skipped_unit")) for manifest in folder.manifests.values()),
             )

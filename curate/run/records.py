@@ -12,7 +12,7 @@ import itertools
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import xxhash
 import zstandard
@@ -26,8 +26,8 @@ BUDGET = 64 << 20
 OVERHEAD = 160
 """Bytes that two `bytes` objects and their tuple take beside what they hold (CPython, 64 bits)."""
 
-FRAME = 1000
-"""Records in a frame of a spilled file: merging holds one frame of each."""
+FRAME = 1 << 20
+"""Bytes in a frame of a spilled file, about: merging holds one frame of each."""
 
 _HEAD = struct.Struct("<II")
 _FRAME = struct.Struct("<IQQ")
@@ -128,9 +128,22 @@ def in_order(records: Iterable[Record], scratch: Path, budget: int = BUDGET) -> 
 def _spill(chunk: list[Record], path: Path) -> None:
     compressor = zstandard.ZstdCompressor(level=1)
     with path.open("wb") as stream:
-        for place in range(0, len(chunk), FRAME):
-            frame = compressor.compress(b"".join(map(_pack, chunk[place : place + FRAME])))
+        for packed in _frames(map(_pack, chunk)):
+            frame = compressor.compress(packed)
             stream.write(_END.pack(len(frame)) + frame)
+
+
+def _frames(packed: Iterable[bytes]) -> Iterator[bytes]:
+    waiting: list[bytes] = []
+    size = 0
+    for one in packed:
+        waiting.append(one)
+        size += len(one) + OVERHEAD
+        if size > FRAME:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield b"".join(waiting)
 
 
 def _spilled(path: Path) -> Iterator[Record]:
@@ -140,7 +153,11 @@ def _spilled(path: Path) -> Iterator[Record]:
             yield from _unpack(zstandard.ZstdDecompressor().decompress(frame))
 
 
-def by_key(records: Iterable[Record]) -> Iterator[tuple[bytes, list[bytes]]]:
-    """Group sorted records by key; the values of a key stand in byte order, so that no order of arrival can show."""
+def by_key(records: Iterable[Record], streams: bool = False) -> Iterator[tuple[bytes, Any]]:
+    """Group sorted records by key; the values of a key stand in byte order, so that no order of arrival can show.
+
+    They are a list, or, when they shall stream, an iterator that is good until the next key.
+    """
     for key, group in itertools.groupby(records, key=lambda record: record[0]):
-        yield key, [value for _, value in group]
+        values = (value for _, value in group)
+        yield key, values if streams else list(values)

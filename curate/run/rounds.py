@@ -49,12 +49,13 @@ class _RoundUnit(Unit):
 
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         self.step.open()
+        one = self.step.rounds()[self.round_number]
         with outputs.open(self.path) as stream:
             writer = SectionWriter(stream, self.sections)
-            for section, record in self.records(self.step.rounds()[self.round_number], pulse):
+            for section, record in self.records(one, pulse):
                 writer.add(section, record)
             digests = writer.close()
-        return {"sections": digests}
+        return {"sections": digests, "notes": one.notes()}
 
 
 @dataclass
@@ -133,7 +134,9 @@ class ReduceTask(_RoundUnit):
     def records(self, one: Round, pulse: Pulse) -> Iterator[tuple[int, Record]]:
         incoming = itertools.chain.from_iterable(read_section(path, self.bucket) for path in self.emitted)
         with working_folder(self.root) as scratch:
-            for key, values in by_key(in_order(incoming, scratch)):
+            if one.streams:
+                one.scratch = scratch
+            for key, values in by_key(in_order(incoming, scratch), one.streams):
                 reached("while merging")
                 for record in one.reduce(key, values):
                     yield int.from_bytes(record[0], "big") if self.last else 0, record

@@ -24,14 +24,18 @@ def summarise(
     max_loss: float,
     units_done: int,
     units_found: int,
+    units: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
     """The content of `summary.json`.
 
     Input = kept + dropped + unreadable holds in documents and in characters, or RunError is raised. A page counts the
     characters of its extracted text; what could not be read at all counts its bytes. Characters that edits removed
-    are counted as dropped.
+    are counted as dropped. `units` are the manifests of all units by name, those of rounds among them.
     """
     steps = [_step_row(label, stage, manifests[stage.number]) for stage in stages for label in stage.labels]
+    for stage in stages:
+        if found := _notes(units, stage.folder) if stage.corpus else None:
+            next(row for row in steps if row["step"] == stage.labels[0])["found"] = found
     records = _records(manifests)
     injected = [sum(step[f"{unit}_injected"] for step in steps) for unit in ("documents", "characters")]
     final = [counts for manifest in manifests[-1] for counts in manifest["domains"]["kept"].values()]
@@ -126,6 +130,17 @@ def _step_row(label: str, stage: Stage, manifests: Sequence[dict[str, Any]]) -> 
         "seconds": round(sum(manifest["seconds"].get(label, 0.0) for manifest in manifests), 3),
         "reasons": reasons,
     }
+
+
+def _notes(units: dict[str, dict[str, Any]], folder: str) -> dict[str, int]:
+    """What the rounds of a corpus step counted, over all units."""
+    found: dict[str, int] = {}
+    for name, manifest in units.items():
+        if name.startswith(f"rounds/{folder}-"):
+            for what, count in manifest.get("notes", {}).items():
+                largest = what.startswith("largest_")
+                found[what] = max(found.get(what, 0), count) if largest else found.get(what, 0) + count
+    return found
 
 
 def _records(manifests: Sequence[Sequence[dict[str, Any]]]) -> dict[str, Any]:

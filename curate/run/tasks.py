@@ -219,7 +219,7 @@ class MapTask(Unit):
                     pulse.count(kept=1)
                     pulse.hold(None)
         for label, step in zip(self.stage.labels, self.stage.all_steps, strict=True):
-            account.steps[label].close(makes_text=step.ends_stage, adds=isinstance(step, CorpusStep))
+            account.steps[label].close(makes_text=step.ends_stage, adds=isinstance(step, CorpusStep) and not step.edits)
         return {**account.summary(), "records": records, "lost": lost}
 
     def _through(self, account: Account, incoming: Iterator[tuple[int, Document]]) -> Iterator[Document]:

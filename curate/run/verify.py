@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import orjson
+import xxhash
 
 from curate.run.engine import RunError
 from curate.run.folder import OWNED, check_format
@@ -14,14 +16,17 @@ from curate.run.ledger import read_ledger, read_rows
 from curate.run.store import Place, checksum, files_below
 from curate.run.tasks import DOCUMENTS, read_documents
 from curate.run.unit import read_manifest
-from curate.shards.text import read_text_shard
+from curate.shards.text import plain, read_text_shard
+
+_FOR_ANOTHER = ("duplicate", "near_duplicate")
 
 
 def verify(out: Place) -> Iterator[str]:
     """Everything that is wrong with a folder, one sentence each; nothing when it is whole.
 
     Checks each output against the checksum in its manifest, that what a stage wrote is what the next one read, that the
-    ledger holds every drop and every loss, and that input = kept + dropped + unreadable in documents and in characters.
+    ledger holds every drop and every loss, that no document went for one that went itself, and that input = kept +
+    dropped + unreadable in documents and in characters.
     Raises RunError for a folder that is no finished run, or of another version.
     """
     manifests = read_manifests(out)
@@ -54,6 +59,7 @@ def verify(out: Place) -> Iterator[str]:
             yield f"{folder} read (documents, characters) {seen}, the stage before it wrote {before}"
         before = left
     yield from _ledger(out, manifests)
+    yield from _survivors(out, manifests)
     yield from _summary(out, manifests, before)
 
 
@@ -119,6 +125,25 @@ def _ledger(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
     for name in manifests:
         if name.startswith("stages/") and name.removeprefix("stages/") not in accounted:
             yield f"no part of the ledger tells of {name}"
+
+
+def _survivors(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Whatever went for another document went for one that the same step let stay."""
+    import numpy as np
+
+    gone: dict[str, array[int]] = {}
+    named: dict[str, array[int]] = {}
+    for name in manifests:
+        if name.startswith("ledger/"):
+            for row in read_ledger(out / f"{name}.parquet", ["event", "step", "rule", "key", "value"]):
+                if row["event"] == "drop" and row["rule"] in _FOR_ANOTHER:
+                    survivor = row["value"]["survivor"] if isinstance(row["value"], dict) else row["value"]
+                    for found, key in ((gone, row["key"]), (named, survivor)):
+                        found.setdefault(row["step"], array("Q")).append(xxhash.xxh3_64_intdigest(plain(key).encode()))
+    for step, keys in gone.items():
+        wrong = int(np.isin(np.unique(named[step]), np.array(keys, np.uint64)).sum())
+        if wrong:
+            yield f"{step} dropped documents for {wrong} others that it dropped as well"
 
 
 def _summary(out: Place, manifests: dict[str, dict[str, Any]], left: list[int] | None) -> Iterator[str]:

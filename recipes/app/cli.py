@@ -1,4 +1,5 @@
-"""The command line: goldsand run | plan | status | verify | why | report | check | steps | probe | synth.
+"""The command line: goldsand run | plan | status | verify | why | clusters | index | report | check | steps | probe
+| synth.
 
 Exit codes: 0 done; 1 a fault of the program; 2 something the user can put right; 3 more was lost than allowed;
 130 interrupted.
@@ -19,6 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from curate.run.store import Place, place_of
+from recipes.app import dedup
 from recipes.app.cli_compare import compare
 from recipes.app.load import RecipeError, load
 from recipes.app.schema import ProbeModel
@@ -247,6 +249,8 @@ def why(
 
 
 app.command()(compare)
+app.command()(dedup.clusters)
+app.add_typer(dedup.index, name="index")
 
 synth = typer.Typer(no_args_is_help=True, help="Knowledge with a known number of bits, alone.")
 app.add_typer(synth, name="synth")

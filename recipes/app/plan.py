@@ -19,13 +19,16 @@ from curate.run.store import files_below
 from curate.run.tasks import Part, readable
 from curate.run.unit import Pulse, Unit, manifest_path
 from curate.sources import Partition
-from curate.step import Injection
+from curate.step import CorpusStep, Injection
 
 FILES = 4
 """Input files from which a rehearsal takes its documents, spread evenly over all of them."""
 
 COUNTING = 2.0
 """Seconds for which documents are counted."""
+
+WORKER = 100 << 20
+"""Bytes that a worker and its libraries take, where a rehearsal was too short to see it."""
 
 INJECTED = 2000
 """Documents that the rehearsal of an injection adds."""
@@ -120,6 +123,7 @@ class _Rehearsal(CorpusRun):
     documents: int = 0
     size: int = 0
     peak: int = 0
+    characters: int = 0
 
     def _quotas(self, parts: Sequence[Part]) -> list[int | None]:
         return [self.each] * len(parts)
@@ -131,6 +135,8 @@ class _Rehearsal(CorpusRun):
             self.peak = engine.peak_memory
         self.seconds = timed.seconds
         self.documents = sum(manifest["records"]["documents"] for manifest in finished.manifests[0])
+        kept = (counts for one in finished.manifests[0] for counts in one["domains"]["kept"].values())
+        self.characters = sum(characters for _, characters in kept)
         self.size = sum(path.stat().st_size for path in files_below(self.out))
         return self
 
@@ -175,7 +181,10 @@ def estimate(job: CorpusRun, groups: Sequence[Group], sample: int) -> Estimate |
     if extra is not None:
         disk += max(0, extra.size - short.size) * injected / added
     peak = max(long.peak, extra.peak if extra is not None else 0)
-    return Estimate(documents, counted, long.documents, seconds, int(max(0.0, disk)), peak)
+    # A rehearsal is too short to show what grows with the corpus.
+    characters = round(long.characters / long.documents * wanted)
+    grows = max((step.memory(wanted, characters) for step in job.steps if isinstance(step, CorpusStep)), default=0)
+    return Estimate(documents, counted, long.documents, seconds, int(max(0.0, disk)), max(peak, WORKER) + grows)
 
 
 def _rehearsal(

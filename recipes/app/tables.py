@@ -116,7 +116,7 @@ def print_plan(console: Console, job: CorpusRun, groups: Sequence[Group], cost: 
     )
     console.print(f"time left: about {duration(cost.seconds)} on {workers} worker{'s' * (workers != 1)}")
     console.print(
-        f"memory: {cost.worker_memory >> 20:,} MB a worker in the rehearsal; a worker that takes more than"
+        f"memory: about {cost.worker_memory >> 20:,} MB a worker; a worker that takes more than"
         f" {job.memory:,} MB is stopped"
     )
     console.print(f"disk: about {amount(cost.disk)} for the whole folder")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import random
 import re
+import tempfile
 from collections.abc import Iterable
+from pathlib import Path
 
 import xxhash
 
@@ -24,7 +26,9 @@ def run_step(
         part = placed[index % partitions]
         part.append(((index % partitions) << 32 | len(part), document))
     output: list[tuple[bytes, bytes]] = []
+    scratch = tempfile.TemporaryDirectory()
     for stage in step.rounds():
+        stage.scratch = Path(scratch.name)
         emitted = []
         if stage.takes_documents:
             for partition, part in enumerate(placed):
@@ -35,7 +39,8 @@ def run_step(
         for bucket in range(buckets):
             mine = sorted(r for r in emitted if xxhash.xxh3_64_intdigest(r[0]) % buckets == bucket)
             for key, group in itertools.groupby(mine, key=lambda record: record[0]):
-                output += list(stage.reduce(key, [value for _, value in group]))
+                values = (value for _, value in group)
+                output += list(stage.reduce(key, values if stage.streams else list(values)))
     kept, dropped = {}, {}
     for partition, part in enumerate(placed):
         values = sorted(value for key, value in output if key == partition_key(partition))

@@ -31,6 +31,8 @@ steps:
   - fineweb
   - exact_dedup
   - minhash_dedup
+  - line_dedup: {documents: 3}
+  - passage_dedup: {length: 20}
   - decontaminate: {questions: questions.jsonl}
   - inject: {kind: people, people: 12, exposures: 4}
 output:

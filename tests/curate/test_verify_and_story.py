@@ -59,10 +59,8 @@ def _unit(out: Path, output: str) -> str:
     raise AssertionError(output)
 
 
-def test_a_drop_that_the_ledger_lost_is_found_even_where_the_checksums_agree(out):
-    """Somebody rewrote a ledger and its checksum: the recount still tells."""
+def rewrite_ledger(out: Path, rows: list[dict]) -> None:
     path = out / "ledger" / "00000.parquet"
-    rows = [row for row in read_ledger(path) if row["event"] != "drop"]
     with path.open("wb") as stream:
         writer = ColumnWriter(stream, COLUMNS)
         for row in rows:
@@ -72,6 +70,23 @@ def test_a_drop_that_the_ledger_lost_is_found_even_where_the_checksums_agree(out
     content = json.loads(manifest.read_text())
     content["outputs"]["ledger/00000.parquet"] = checksum(path)
     manifest.write_text(json.dumps({**content, "seal": seal_of(content)}))
+
+
+def test_a_document_that_went_for_one_that_went_itself_is_found(out):
+    rows = list(read_ledger(out / "ledger" / "00000.parquet"))
+    copies = [row for row in rows if row["rule"] == "duplicate"]
+    assert len(copies) > 1
+    for row in rows:
+        for name in ("value", "threshold"):
+            row[name] = None if row[name] is None else json.dumps(row[name])
+    copies[0]["value"] = json.dumps(copies[1]["key"])
+    rewrite_ledger(out, rows)
+    assert list(verify(out)) == ["exact_dedup dropped documents for 1 others that it dropped as well"]
+
+
+def test_a_drop_that_the_ledger_lost_is_found_even_where_the_checksums_agree(out):
+    """Somebody rewrote a ledger and its checksum: the recount still tells."""
+    rewrite_ledger(out, [row for row in read_ledger(out / "ledger" / "00000.parquet") if row["event"] != "drop"])
     assert list(verify(out)) == ["ledger/00000 holds 0 drops, the units of its input file count 3"]
 
 

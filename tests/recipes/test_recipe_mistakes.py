@@ -36,7 +36,7 @@ def test_every_mistake_is_found_at_once_with_its_line(tmp_path):
     found = problems_of(write(tmp_path, BAD))
     assert sorted(found) == [1, 2, 4, 5, 7, 10]
     assert "did you mean 'inputs'" in found[2]
-    assert "'none' or 'whitespace-and-case'" in found[4]
+    assert "'none', 'whitespace-and-case' or 'words'" in found[4]
     assert "did you mean 'minhash_dedup'" in found[5]
     assert "less than or equal to 1 (it says 3)" in found[7]
     assert "did you mean 'extract'" in found[10]

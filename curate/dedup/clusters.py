@@ -1,0 +1,170 @@
+"""Survivors among millions of verified pairs, in memory for a few numbers of each clustered document.
+
+Greedily in survivor order: a document goes only if it has a verified pair with one that stays. So there is no
+transitive closure, and each dropped document was itself compared with the survivor that stands for it. Pairs lie on
+disk; memory holds, for each document with a pair, its key, its survivor's rank and a count: key width + 8 bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from curate.dedup.tables import leading
+
+PARTS = 64
+CHUNK = 1 << 16
+RANKS = 1 << 16
+"""Ranks whose pairs are decided together, at least; there are at most `FILES` such stretches."""
+FILES = 512
+
+_RANKED = np.dtype([("later", "<u4"), ("earlier", "<u4"), ("similarity", "<f8")])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of some documents: each one's `key`, its survivor's (`home`, its own if it stays), the similarity of
+    the two (1.0 for itself), and, for those that stay, how many documents they stand for (else 0)."""
+
+    key: npt.NDArray[Any]
+    home: npt.NDArray[Any]
+    similarity: npt.NDArray[np.float64]
+    size: npt.NDArray[np.uint32]
+
+
+def cluster(pairs: Iterable[npt.NDArray[Any]], scratch: Path) -> Iterator[Outcome]:
+    """Decide over all verified pairs, which come in arrays with the fields `later`, `earlier` (keys of one width that
+    sort in survivor order and end in a hash), `similarity`, and `later_count`, `earlier_count`: copies of each.
+
+    Each key has exactly one outcome. The order of the pairs, and how they are cut into arrays, changes nothing.
+    """
+    raw = scratch / "pairs"
+    dtype = _split(pairs, raw, scratch)
+    if dtype is None:
+        return
+    keys = _distinct_keys(scratch, dtype["later"])
+    if len(keys) >= 1 << 32:
+        raise ValueError("more than 2^32 documents have near-duplicates: deduplicate in increments, with an index")
+    sizes = np.ones(len(keys), np.uint32)
+    parts = _rank(raw, dtype, keys, sizes, scratch)
+    homes = np.arange(len(keys), dtype=np.uint32)
+    for path in parts:
+        ranked = np.fromfile(path, _RANKED)
+        path.unlink()
+        # The best survivor first: the most similar one, of those the first.
+        order = np.lexsort((ranked["earlier"], -ranked["similarity"], ranked["later"]))
+        ranked = ranked[order]
+        dropped = ranked[_greedy(ranked, homes)]
+        yield Outcome(
+            keys[dropped["later"]],
+            keys[dropped["earlier"]],
+            dropped["similarity"],
+            np.zeros(len(dropped), np.uint32),
+        )
+    yield from _survivors(keys, homes, sizes)
+
+
+def _split(pairs: Iterable[npt.NDArray[Any]], raw: Path, scratch: Path) -> np.dtype[Any] | None:
+    """Write the pairs down, and both keys of each into a file by its hash; returns the type of the pairs, if any."""
+    dtype: np.dtype[Any] | None = None
+    files = [(scratch / f"keys-{part:02d}").open("wb") for part in range(PARTS)]
+    try:
+        with raw.open("wb") as stream:
+            for some in pairs:
+                dtype = some.dtype
+                stream.write(some.tobytes())
+                for side in ("later", "earlier"):
+                    keys = np.ascontiguousarray(some[side])
+                    part = _hash_end(keys) & np.uint64(PARTS - 1)
+                    for number in range(PARTS):
+                        files[number].write(keys[part == number].tobytes())
+    finally:
+        for file in files:
+            file.close()
+    return dtype
+
+
+def _hash_end(keys: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
+    """The last eight bytes of keys, which are hashes."""
+    width = keys.dtype.itemsize
+    ends = np.ascontiguousarray(keys.view("u1").reshape(len(keys), width)[:, width - 8 :])
+    return leading(ends.reshape(-1).view("S8"))
+
+
+def _distinct_keys(scratch: Path, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """All keys, each once, sorted: the rank of a document is its place here."""
+    keys = np.empty(0, dtype)
+    for part in range(PARTS):
+        path = scratch / f"keys-{part:02d}"
+        found = np.unique(np.fromfile(path, dtype))
+        path.unlink()
+        filled = len(keys)
+        # In place, so that two copies never stand side by side.
+        keys.resize(filled + len(found), refcheck=False)
+        keys[filled:] = found
+    keys.sort()
+    return keys
+
+
+def _rank(
+    raw: Path, dtype: np.dtype[Any], keys: npt.NDArray[Any], sizes: npt.NDArray[np.uint32], scratch: Path
+) -> list[Path]:
+    """The pairs with ranks for keys, in files by the later one's rank, in order; `sizes` learns the counts."""
+    stretch = max(RANKS, len(keys) // FILES + 1)
+    paths = [scratch / f"ranked-{part:05d}" for part in range((len(keys) - 1) // stretch + 1)]
+    files = [path.open("wb") for path in paths]
+    try:
+        with raw.open("rb") as stream:
+            while block := stream.read(CHUNK * dtype.itemsize):
+                some = np.frombuffer(block, dtype)
+                ranked = np.empty(len(some), _RANKED)
+                for side in ("later", "earlier"):
+                    ranked[side] = np.searchsorted(keys, np.ascontiguousarray(some[side]))
+                    sizes[ranked[side]] = some[f"{side}_count"]
+                ranked["similarity"] = some["similarity"]
+                part = ranked["later"] // stretch
+                for number in np.unique(part).tolist():
+                    files[number].write(ranked[part == number].tobytes())
+    finally:
+        for file in files:
+            file.close()
+    raw.unlink()
+    return paths
+
+
+def _greedy(ranked: npt.NDArray[Any], homes: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+    """Give each later document the first survivor among its pairs; returns the places of the pairs that did it."""
+    home = memoryview(homes)  # type: ignore[arg-type]
+    taken = []
+    last = -1
+    for start in range(0, len(ranked), CHUNK):
+        some = ranked[start : start + CHUNK]
+        pairs = zip(some["later"].tolist(), some["earlier"].tolist(), strict=True)
+        for place, (later, earlier) in enumerate(pairs, start):
+            # All earlier ones are decided by now: pairs come by the rank of the later one.
+            if later != last and home[earlier] == earlier:
+                home[later] = earlier
+                taken.append(place)
+                last = later
+    return np.array(taken, np.int64)
+
+
+def _survivors(
+    keys: npt.NDArray[Any], homes: npt.NDArray[np.uint32], sizes: npt.NDArray[np.uint32]
+) -> Iterator[Outcome]:
+    for start in range(0, len(keys), CHUNK):
+        some = homes[start : start + CHUNK]
+        own = np.arange(start, start + len(some), dtype=np.uint32)
+        gone = np.flatnonzero(some != own)
+        # What goes adds its copies to the survivor's, wherever that one stands.
+        np.add.at(sizes, some[gone], sizes[own[gone]])
+    for start in range(0, len(keys), CHUNK):
+        some = homes[start : start + CHUNK]
+        own = np.arange(start, start + len(some), dtype=np.uint32)
+        stays = own[some == own]
+        yield Outcome(keys[stays], keys[stays], np.ones(len(stays)), sizes[stays])

@@ -1,0 +1,113 @@
+"""Who survives among documents that are taken for one: a stated policy, in bytes that sort like it."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import xxhash
+
+from curate.document import Document
+
+CRITERIA = ("source", "longest", "shortest", "newest", "oldest")
+MEASURED = ("most:", "least:")
+
+_LENGTH_BYTES = 5
+_LONGEST = (1 << (8 * _LENGTH_BYTES)) - 1
+_LAST = b"\xff"
+
+
+class PolicyError(ValueError):
+    """A survivor policy that cannot be followed; the message says what can."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """An ordered list of criteria. Each document gets `width` bytes; the smallest of a group survives.
+
+    `source`: as `sources` lists them, others after these. `longest`, `shortest`: by characters. `newest`, `oldest`: by
+    `metadata["date"]`, ISO 8601. `most:NAME`, `least:NAME`: by the number `metadata[NAME]`, or else the signal of that
+    name. What lacks the date or the number comes last. Raises PolicyError.
+    """
+
+    criteria: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for one in self.criteria:
+            if one not in CRITERIA and not (one.startswith(MEASURED) and one.partition(":")[2]):
+                known = ", ".join([*CRITERIA, *(f"{kind}NAME" for kind in MEASURED)])
+                raise PolicyError(f"no survivor is chosen by '{one}'; criteria: {known}")
+        if ("source" in self.criteria) != bool(self.sources):
+            raise PolicyError("`survivor: [source]` and `sources` go together: name the sources, the first one best")
+
+    @property
+    def width(self) -> int:
+        return sum(len(self._bytes(one, Document(key=""))) for one in self.criteria)
+
+    def __call__(self, document: Document) -> bytes:
+        return b"".join([self._bytes(one, document) for one in self.criteria])
+
+    def _bytes(self, criterion: str, document: Document) -> bytes:
+        if criterion in ("longest", "shortest"):
+            length = min(len(document.text), _LONGEST)
+            return (length if criterion == "shortest" else _LONGEST - length).to_bytes(_LENGTH_BYTES, "big")
+        if criterion == "source":
+            return _place(self.sources, document.source).to_bytes(2, "big")
+        if criterion in ("newest", "oldest"):
+            seconds = _seconds(document.metadata.get("date"))
+            if seconds is None:
+                return _LAST * 5
+            return (seconds if criterion == "oldest" else _LONGEST - 1 - seconds).to_bytes(5, "big")
+        kind, _, name = criterion.partition(":")
+        value = measured(document, name)
+        if value is None:
+            return _LAST * 4
+        return _ordered(-value if kind == "most" else value)
+
+
+def text_hash(text: str) -> bytes:
+    """What breaks ties of every policy before document keys do, so that survivors do not depend on file names."""
+    return xxhash.xxh3_64_digest(text.encode("utf-8", "surrogatepass"))
+
+
+def _place(sources: Sequence[str], source: str) -> int:
+    return sources.index(source) if source in sources else len(sources)
+
+
+def _seconds(date: Any) -> int | None:
+    """Seconds since the year 1 of a date in ISO 8601; of a time without a zone as if in UTC."""
+    if not isinstance(date, str):
+        return None
+    try:
+        found = datetime.datetime.fromisoformat(date)
+    except ValueError:
+        return None
+    if found.tzinfo is None:
+        found = found.replace(tzinfo=datetime.UTC)
+    start = datetime.datetime(1, 1, 1, tzinfo=datetime.UTC)
+    try:
+        return min(max(0, int((found - start).total_seconds())), _LONGEST - 2)
+    except OverflowError:
+        return None
+
+
+def measured(document: Document, name: str) -> float | None:
+    """A number that is known of a document: in its metadata, or else a signal of its text; None: there is none."""
+    value = document.metadata.get(name)
+    if value is None:
+        value = getattr(document.signals, name, None)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+        return None
+    return float(value)
+
+
+def _ordered(value: float) -> bytes:
+    """Four bytes that sort like the number, to single precision."""
+    value = max(min(value, 3e38), -3e38)
+    (bits,) = struct.unpack(">I", struct.pack(">f", value + 0.0))
+    return (bits ^ (0xFFFFFFFF if bits >> 31 else 0x80000000)).to_bytes(4, "big")

@@ -1,0 +1,151 @@
+"""Many records in one: tables of fixed rows, cut into ranges of what they are keyed by.
+
+A round's record costs microseconds; a row of an array costs nanoseconds. So deduplication keys its records by a *range*
+(names are hashes, and a range is an equal share of all of them), and a value is a table: every row of one batch that
+falls into the range. A reduce then holds one range, whatever the number of documents, and works on whole arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+NAME = "S16"
+"""The type of a 128-bit name. Zeros at the end make no difference to comparisons between names of one width."""
+
+_HEAD = 5
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the rows of a table are: one byte that tells it from others, fields, and, with a field `size`, the type of
+    the `size` items that each row has beside them."""
+
+    kind: bytes
+    fields: tuple[tuple[str, str], ...]
+    unit: str | None = None
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(list(self.fields))
+
+    def empty(self) -> Table:
+        return Table(self, np.empty(0, self.dtype), None if self.unit is None else np.empty(0, self.unit))
+
+    def unpack(self, value: bytes) -> Table:
+        """The table that `Table.pack` made into a value."""
+        count = int.from_bytes(value[1:_HEAD], "little")
+        rows = np.frombuffer(value, self.dtype, count, _HEAD)
+        payload = None if self.unit is None else np.frombuffer(value, self.unit, offset=_HEAD + rows.nbytes)
+        return Table(self, rows, payload)
+
+    def gather(self, values: Iterable[bytes], more: Iterable[Table] = ()) -> Table:
+        """All rows of this kind among the values of a key, in one table."""
+        found = [self.unpack(value) for value in values if value[:1] == self.kind] + list(more)
+        if len(found) < 2:
+            return found[0] if found else self.empty()
+        rows = np.concatenate([one.rows for one in found])
+        payloads = [one.payload for one in found if one.payload is not None]
+        return Table(self, rows, np.concatenate(payloads) if payloads else None)
+
+    def build(self, payload: npt.NDArray[Any] | None = None, **columns: Any) -> Table:
+        """A table from its columns."""
+        rows = np.empty(len(next(iter(columns.values()))), self.dtype)
+        for name, values in columns.items():
+            rows[name] = values
+        return Table(self, rows, payload)
+
+
+@dataclass
+class Table:
+    """Rows, and behind one another the items that belong to each."""
+
+    layout: Layout
+    rows: npt.NDArray[Any]
+    payload: npt.NDArray[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        return np.ascontiguousarray(self.rows[name])
+
+    def ends(self) -> npt.NDArray[np.int64]:
+        """Where each row's items begin and end: shape (rows + 1,)."""
+        ends = np.zeros(len(self.rows) + 1, np.int64)
+        np.cumsum(self.rows["size"], out=ends[1:])
+        return ends
+
+    def items(self, row: int, ends: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        assert self.payload is not None
+        return self.payload[ends[row] : ends[row + 1]]
+
+    def take(self, index: npt.NDArray[Any]) -> Table:
+        """The rows at these places (or under this mask), with their items."""
+        if index.dtype == bool:
+            index = np.flatnonzero(index)
+        rows = self.rows[index]
+        if self.payload is None:
+            return Table(self.layout, rows)
+        sizes = rows["size"].astype(np.int64)
+        after = np.cumsum(sizes)
+        places = np.repeat(self.ends()[index] - after + sizes, sizes)
+        places += np.arange(len(places))
+        return Table(self.layout, rows, self.payload[places])
+
+    def pack(self) -> bytes:
+        payload = b"" if self.payload is None else self.payload.tobytes()
+        return self.layout.kind + len(self.rows).to_bytes(4, "little") + self.rows.tobytes() + payload
+
+    def cut(self, owner: npt.NDArray[Any]) -> Iterator[tuple[int, Table]]:
+        """The rows of each owner, as a table of their own; `owner` is a number for each row."""
+        if not len(self.rows):
+            return
+        order = np.argsort(owner, kind="stable")
+        whole = self.take(order)
+        owner = owner[order]
+        starts = np.flatnonzero(np.concatenate(([True], owner[1:] != owner[:-1])))
+        stops = [*starts[1:].tolist(), len(owner)]
+        ends = whole.ends() if whole.payload is not None else None
+        for start, stop in zip(starts.tolist(), stops, strict=True):
+            payload = None
+            if ends is not None and whole.payload is not None:
+                payload = whole.payload[ends[start] : ends[stop]]
+            yield int(owner[start]), Table(self.layout, whole.rows[start:stop], payload)
+
+
+def leading(names: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
+    """The first eight bytes of names, as numbers that sort like them."""
+    width = names.dtype.itemsize
+    prefix = np.ascontiguousarray(names).view("u1").reshape(len(names), width)[:, :8]
+    return np.ascontiguousarray(prefix).view(">u8").reshape(-1).astype(np.uint64)
+
+
+def range_of(hashes: npt.NDArray[np.uint64], ranges: int) -> npt.NDArray[np.int64]:
+    """Which of so many equal shares of all 64-bit hashes each of these falls into."""
+    return (((hashes >> np.uint64(32)) * np.uint64(ranges)) >> np.uint64(32)).astype(np.int64)
+
+
+def joined(*columns: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Columns of bytes side by side: one column that sorts like all of them in this order."""
+    width = sum(column.dtype.itemsize for column in columns)
+    whole = np.empty((len(columns[0]), width), np.uint8)
+    place = 0
+    for column in columns:
+        size = column.dtype.itemsize
+        whole[:, place : place + size] = np.ascontiguousarray(column).view("u1").reshape(len(column), size)
+        place += size
+    return whole.reshape(-1).view(f"S{width}")
+
+
+def find(wanted: npt.NDArray[Any], ordered: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Where each of `wanted` stands among sorted distinct values; -1: nowhere."""
+    if not len(ordered):
+        return np.full(len(wanted), -1, np.int64)
+    places = np.searchsorted(ordered, wanted)
+    places[places == len(ordered)] = 0
+    return np.where(ordered[places] == wanted, places, -1)

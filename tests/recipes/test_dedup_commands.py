@@ -1,0 +1,107 @@
+"""Near-duplicates from the command line: clusters shown and checked, an index built, added to and used."""
+
+import json
+import random
+import sys
+from pathlib import Path
+
+import pytest
+from test_command_line import goldsand, refused
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "curate"))
+
+from generated_corpus import edited, prose
+
+RECIPE = """\
+name: near
+inputs: [{path: %s.jsonl, name: crawl}]
+steps: [{minhash_dedup: {%s}}]
+"""
+
+
+def write(folder: Path, name: str, texts: list[str], parameters: str = "") -> None:
+    rows = [json.dumps({"text": text, "id": str(number)}) for number, text in enumerate(texts)]
+    (folder / f"{name}.jsonl").write_text("\n".join(rows) + "\n")
+    (folder / f"{name}.yaml").write_text(RECIPE % (name, parameters))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("near")
+    rng = random.Random(1)
+    base = prose(rng, 200)
+    changed = list(base)
+    changed[100] = "\x1b[mred[/bold]"
+    copies = [" ".join(base), " ".join(changed), " ".join([*base, "longer", "than", "both"])]
+    others = [" ".join(prose(rng, 200)) for _ in range(5)]
+    write(root, "first", [*others, *copies])
+    write(root, "second", [" ".join(edited(rng, base, 2)), others[0], " ".join(prose(rng, 200))], "index: kept")
+    for name in ("first",):
+        result = goldsand("run", f"{name}.yaml", "-o", name, cwd=root)
+        assert result.returncode == 0, result.stderr
+    return root
+
+
+def test_clusters_are_shown_with_what_differs(folder):
+    result = goldsand("clusters", "first", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    first, *members = result.stdout.splitlines()
+    assert "stands for 3 documents" in first
+    assert len([line for line in members if line.startswith("    crawl/first.jsonl@")]) == 2
+    assert (
+        "[-longer than both-]" in result.stdout
+        and "{+\\x1b[mred[/bold]+}" in result.stdout
+        and "\x1b[mred" not in result.stdout
+    )
+    one = goldsand("clusters", "first", "--document", members[0].split()[0], cwd=folder)
+    assert one.stdout == result.stdout
+    refused(goldsand("clusters", "first", "--document", "crawl/none@1", cwd=folder), "knows no cluster")
+
+
+def test_every_merge_is_computed_again_and_a_wrong_one_is_told(folder):
+    result = goldsand("clusters", "first", "--check", cwd=folder)
+    assert result.returncode == 0 and "2 merges checked, 0 do not hold" in result.stdout
+    recipe = folder / "first" / "recipe.yaml"
+    before = recipe.read_text()
+    recipe.write_text(before.replace("minhash_dedup: {}", "minhash_dedup: {threshold: 0.99}"))
+    assert recipe.read_text() != before
+    try:
+        result = goldsand("clusters", "first", "--check", cwd=folder)
+    finally:
+        recipe.write_text(before)
+    assert result.returncode == 3 and "their similarity is 0.9" in result.stderr
+
+
+def test_a_second_crawl_is_held_against_an_index_of_the_first(folder):
+    refused(goldsand("index", "add", "kept", "first", cwd=folder), "kept is no index", "goldsand index build")
+    refused(goldsand("run", "second.yaml", "-o", "second", cwd=folder), "index")
+    built = goldsand("index", "build", "kept", "first", cwd=folder)
+    assert built.returncode == 0 and "6 documents of 1 corpora" in built.stdout, built.stderr
+    refused(goldsand("index", "build", "kept", "first", cwd=folder), "is an index already")
+    refused(goldsand("index", "add", "kept", "first", cwd=folder), "already")
+    result = goldsand("run", "second.yaml", "-o", "second", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    summary = json.loads((folder / "second" / "summary.json").read_text())
+    assert summary["reasons"] == {"minhash_dedup.near_duplicate": 2}
+    # The copy has the same shingles as a document of the index: there is nothing to compare.
+    assert summary["steps"][0]["found"]["verified"] == 1
+    checked = goldsand("clusters", "second", "--check", cwd=folder)
+    assert checked.returncode == 0 and "0 merges checked, 2 against an index not" in checked.stdout
+    shown = goldsand("clusters", "second", cwd=folder)
+    assert shown.stdout.count("index:crawl/first.jsonl@") == 2
+    added = goldsand("index", "add", "kept", "second", cwd=folder)
+    assert added.returncode == 0 and "7 documents of 2 corpora" in added.stdout, added.stderr
+    # The index has changed: what depends on it is done again, and now everything is known.
+    again = goldsand("run", "second.yaml", "-o", "second", cwd=folder)
+    assert again.returncode == 0, again.stderr
+    summary = json.loads((folder / "second" / "summary.json").read_text())
+    assert summary["documents"]["kept"] == 0
+    show = goldsand("index", "show", "kept", cwd=folder)
+    assert "1 documents from" in show.stdout and "shingle 5" in show.stdout
+
+
+def test_an_index_of_other_parameters_is_a_mistake_in_the_recipe(folder, tmp_path):
+    index = folder / "other"
+    assert goldsand("index", "build", str(index), "first", cwd=folder).returncode == 0
+    write(tmp_path, "third", ["some words that nobody wrote before in this order"], f"index: {index}, shingle: 4")
+    refused(goldsand("check", "third.yaml", cwd=tmp_path), "shingle: 5 in the index, 4 here")
