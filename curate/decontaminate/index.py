@@ -28,14 +28,16 @@ SHORTEST_ANSWER = 20
 # Forms that share a seed: beyond so many it leads nowhere, unless it is one of the rarest three that a form has.
 _CROWDED = 8
 _KEPT_OF_EACH = 3
-# What is promising: of a form of so many words at most, nearly all seeds, or words near one; of a longer one, a share.
+# What is promising: a share of what the seeds of a form span; of a form of so many words at most, words near a seed.
 _SHORT = 24
-_SHARE_OF_SHORT = 0.8
+_SHARE_OF_SHORT = 0.7
 _SHARE_OF_LONG = 0.3
 # The nearest place counts: 0, then one word to either side, then two.
 _SLACKS = (0, -1, 1, -2, 2)
 _OFFSETS = 16
 _WHOLE = 0.95
+# A rare name that stands in a short question is not the question: of all its words, common ones too, so many count.
+_SHARE_OF_WORDS = 0.75
 _TOP = np.uint64(48)
 _TAIL = 12
 _LETTERS = "ABCDEFGH"
@@ -161,9 +163,9 @@ class ItemIndex:
             for start, length in zip(self._starts[first].tolist(), self._lengths[first].tolist(), strict=True)
         ]
         self._weights = np.array(bits, np.float64)[inverse] if bits else np.empty(0)
-        sums = np.concatenate(([0.0], np.cumsum(self._weights)))
+        self._sums = np.concatenate(([0.0], np.cumsum(self._weights)))
+        self._totals = self._sums[self._form_word[1:]] - self._sums[self._form_word[:-1]]
         self._asked = (0.0, 0.0)
-        self._totals = sums[self._form_word[1:]] - sums[self._form_word[:-1]]
 
     def _seed(self) -> None:
         """Postings of every seed; crowded ones are left out, but of each form the rarest stay."""
@@ -185,7 +187,10 @@ class ItemIndex:
         self._posted_word, self._posted_form = words[order], forms[order]
         self._seeds, first = np.unique(seeds[order], return_index=True)
         self._posted = np.concatenate((first, [len(order)])).astype(np.int64)
-        self._seeded = np.maximum(np.bincount(forms, self._weights[words], len(self._forms)), 1.0)
+        # Words that begin in the seed of each word: what a shared seed says is there.
+        begins = np.arange(len(self._starts))
+        self._reach = np.searchsorted(self._starts, self._starts + SEED) - begins
+        self._seeded = np.maximum(np.bincount(forms, self._spanned(words), len(self._forms)), 1.0)
         # Nearly all seeds of a page are in no item: a table answers those without a search.
         size = max(16, (16 * len(self._seeds)).bit_length())
         self._shift = np.uint64(64 - size)
@@ -248,7 +253,7 @@ class ItemIndex:
         words = np.unique(theirs)
         owners = self._form_of_word[words]
         named, first = np.unique(owners, return_index=True)
-        share = np.add.reduceat(self._weights[words], first) / self._seeded[named]
+        share = np.add.reduceat(self._spanned(words), first) / self._seeded[named]
         sizes = self._form_word[named + 1] - self._form_word[named]
         sure = share >= np.where(sizes > _SHORT, _SHARE_OF_LONG, _SHARE_OF_SHORT)
         found = named[sure].tolist()
@@ -269,6 +274,14 @@ class ItemIndex:
             bits = np.add.reduceat(self._weights[flat] * near, ends - sizes)
             found += np.unique(owners[bits >= needed[owners]]).tolist()
         return sorted(found)
+
+    def _spanned(self, words: Places) -> Bits:
+        """The bits of what the seeds at some words, in order, span; what two of them span counts for the first."""
+        if not len(words):
+            return np.empty(0)
+        ends = np.maximum.accumulate(words + self._reach[words])
+        begins = np.maximum(words, np.concatenate(([0], ends[:-1])))
+        return self._sums[ends] - self._sums[begins]
 
     def _flat(self, forms: Places) -> tuple[Places, Places, Places]:
         """The words of several forms one after another, where each one's end, and how many each has."""
@@ -311,6 +324,8 @@ class ItemIndex:
             fresh = at >= 0
             there[missing[which[fresh]]] = used[at[fresh]] = True
         if self._numbers and self._forms[form].part != PASSAGE and (self._numeric[first:last] & ~there).any():
+            return 0.0, 0, 0
+        if len(there) <= _SHORT and there.mean() < _SHARE_OF_WORDS:
             return 0.0, 0, 0
         return float(self._weights[first:last][there].sum()), begin, end
 

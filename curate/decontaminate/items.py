@@ -62,7 +62,7 @@ class Fields:
     passage: str | None = None
 
 
-def test_files(paths: Iterable[Path]) -> list[Path]:
+def item_files(paths: Iterable[Path]) -> list[Path]:
     """The files themselves; of a folder, the JSON Lines and Parquet files in it by name."""
     found: list[Path] = []
     for path in paths:

@@ -14,13 +14,14 @@ from curate.run.verify import read_manifests
 _SHOWN = {
     "drop": ("step", "rule", "value", "threshold", "characters", "url"),
     "edit": ("step", "characters", "after"),
+    "note": ("step", "rule", "value"),
     "unreadable": ("error", "bytes"),
 }
 
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened to the document `key` in `stage`: edit, drop, unreadable, passed or kept."""
+    """One thing that happened to the document `key` in `stage`: edit, drop, unreadable, note, passed or kept."""
 
     key: str
     stage: str

@@ -213,7 +213,7 @@ class MapTask(Unit):
                 for document in documents:
                     for row in edit_rows(document):
                         events.write(encode_row(row))
-                    document.edits = []
+                    document.edits, document.notes = [], []
                     account.keep(document)
                     stream.write(document_to_json(document))
                     pulse.count(kept=1)
