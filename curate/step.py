@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -164,6 +164,9 @@ class Round:
     name: str
     takes_documents: bool = True
     takes_records: bool = False
+    # A round that sends documents elsewhere is told the input file of each partition before it reduces.
+    moves: bool = False
+    files: Sequence[int] = ()
 
     def emit_documents(self, documents: Iterable[tuple[int, Document]], partition: int) -> Iterator[Record]:
         raise NotImplementedError
@@ -178,14 +181,17 @@ class Round:
 class CorpusStep(Step):
     """A step that must see the whole corpus: rounds first, then one `decide` for each partition.
 
-    The last round's records are keyed by `partition_key(partition)`; `decide` receives the values of its own partition.
+    The last round's records are keyed by `partition_key(partition)`; `decide` receives the values of its own partition:
+    a list, or, of a step that `streams`, an iterator for each bucket, in the order in which it was reduced.
     """
+
+    streams: ClassVar[bool] = False
 
     def rounds(self) -> list[Round]:
         raise NotImplementedError
 
     def decide(
-        self, documents: Iterable[tuple[int, Document]], values: list[bytes], partition: int
+        self, documents: Iterable[tuple[int, Document]], values: Any, partition: int
     ) -> Iterator[Document | Drop]:
         raise NotImplementedError
 
@@ -233,6 +239,7 @@ _REGISTRY: dict[str, str] = {
     "exact_dedup": "curate.dedup.exact:ExactDedup",
     "minhash_dedup": "curate.dedup.minhash:MinHashDedup",
     "decontaminate": "curate.decontaminate:Decontaminate",
+    "shuffle": "curate.shuffle:Shuffle",
 }
 
 

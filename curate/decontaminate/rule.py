@@ -70,7 +70,7 @@ class Decontaminate(Rule):
     parts: list[str] = param(["question", "answer"], "which parts of an item count: question, answer, passage")
     min_score: float = param(0.6, "share of a part's words that must be there, by their bits", ge=0.1, le=1.0)
     evidence: float = param(
-        30.0, "bits that the words found must tell; a part that has fewer in all must be there whole", ge=0.0
+        32.0, "bits that the words found must tell; a part that has fewer in all must be there whole", ge=0.0
     )
     numbers: str = param(
         "guard",

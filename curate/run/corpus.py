@@ -217,6 +217,8 @@ class CorpusRun:
                     last=number == len(rounds) - 1,
                     emitted=[unit.path for unit in emits],
                     inputs=[manifest["sections"][bucket] for manifest in manifests],
+                    files=tuple(part.partition_number for part in finished.parts) if one.moves else (),
+                    buckets=self.buckets,
                     **common,
                 )
                 for bucket in range(self.buckets)
