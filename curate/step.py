@@ -186,6 +186,7 @@ class CorpusStep(Step):
     """
 
     streams: ClassVar[bool] = False
+    reports: ClassVar[bool] = False
 
     def rounds(self) -> list[Round]:
         raise NotImplementedError
@@ -193,6 +194,10 @@ class CorpusStep(Step):
     def decide(
         self, documents: Iterable[tuple[int, Document]], values: Any, partition: int
     ) -> Iterator[Document | Drop]:
+        raise NotImplementedError
+
+    def report(self, values: Iterable[bytes]) -> dict[str, Any]:
+        """Of a step that `reports`: what the last round's records of all partitions say of the whole, for JSON."""
         raise NotImplementedError
 
 
@@ -239,6 +244,7 @@ _REGISTRY: dict[str, str] = {
     "exact_dedup": "curate.dedup.exact:ExactDedup",
     "minhash_dedup": "curate.dedup.minhash:MinHashDedup",
     "decontaminate": "curate.decontaminate:Decontaminate",
+    "mix": "curate.mix:Mix",
     "shuffle": "curate.shuffle:Shuffle",
 }
 

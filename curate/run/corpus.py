@@ -102,6 +102,7 @@ class CorpusRun:
                 found += [f"{stage.corpus.name}: {one.name}" for one in stage.corpus.rounds()]
             found.append(stage.folder[3:])
         found += ["text shards", "ledger"]
+        found += ["reports"] if any(stage.corpus and stage.corpus.reports for stage in self.stages) else []
         if self.publication.renderings:
             found += ["vocabulary", *(f"tokens: {one.name}" for one in self.publication.renderings)]
         return found + (["facts"] if any(isinstance(step, Injection) for step in self.steps) else [])

@@ -21,7 +21,7 @@ from rich.table import Table
 from curate.run.store import Place, place_of
 from recipes.app.load import RecipeError, load
 from recipes.app.schema import ProbeModel
-from recipes.app.tables import purity_lines
+from recipes.app.tables import mix_lines, purity_lines
 
 app = typer.Typer(
     add_completion=False,
@@ -363,10 +363,11 @@ def _print_summary(summary: dict[str, Any], folder: Place) -> None:
             f"{unit}: {account['input']:,} in = {account['kept']:,} kept + {account['dropped']:,} dropped"
             f" + {account['unreadable']:,} unreadable"
             + (f"; {account['injected']:,} injected" if account["injected"] else "")
+            + (f"; {account['copied']:,} copies of kept ones" if account["copied"] else "")
         )
     for name, tokens in summary["tokens"].items():
         out.print(f"tokens/{escape(name)}: {tokens:,} tokens")
-    for line in purity_lines(folder):
+    for line in [*mix_lines(folder), *purity_lines(folder)]:
         out.print(escape(line))
     found = summary["units"]["found_done"]
     out.print(

@@ -43,6 +43,20 @@ def print_results(console: Console, results: Sequence[dict[str, Any]]) -> None:
     console.print(table)
 
 
+def mix_lines(folder: Place) -> list[str]:
+    """For each `mix` of a recipe: the shares it made of those it was asked for, the largest first."""
+    lines = []
+    for path in sorted((folder / "mix").glob("*.json")) if (folder / "mix").is_dir() else []:
+        found = orjson.loads(path.read_bytes())
+        told = [
+            f"{row['group'] or 'none'} {row['share_realised']:.2%} (asked {row['share_asked']:.2%})"
+            for row in found["groups"][:5]
+        ]
+        more = f" and {len(found['groups']) - 5} more" if len(found["groups"]) > 5 else ""
+        lines.append(f"{path.stem}: {found['realised']:,} {found['unit']} by {found['by']}: {', '.join(told)}{more}")
+    return lines
+
+
 def purity_lines(folder: Place) -> list[str]:
     """For each token set with facts: how pure the domains are that carry them."""
     path = folder / "facts" / "purity.json"
