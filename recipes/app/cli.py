@@ -1,4 +1,4 @@
-"""The command line: goldsand run | plan | status | verify | why | report | check | steps | probe | synth.
+"""The command line: goldsand run | plan | status | verify | why | contamination | report | check | steps | probe | synth.
 
 Exit codes: 0 done; 1 a fault of the program; 2 something the user can put right; 3 more was lost than allowed;
 130 interrupted.
@@ -232,6 +232,30 @@ def why(
             out.print(f"{harmless(event.key)}  {event.stage}: [bold]{event.what}[/]  {harmless(detail)}")
     if not found:
         fail(f"{folder} knows no document with the key or URL '{document}'")
+
+
+@app.command()
+def contamination(
+    folder: Annotated[str, typer.Argument(help="the folder of a finished run", metavar="OUT")],
+    questions: Annotated[str | None, typer.Option(help="where the test sets are now", metavar="PATH")] = None,
+    hits: Annotated[int, typer.Option(min=0, help="how many hits and items are shown")] = 10,
+    item: Annotated[str | None, typer.Option(help="only hits of this item", metavar="FILE:LINE")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="everything, for programs")] = False,
+) -> None:
+    """Show the test items that were found: by benchmark, by item, and each beside the passage it was found in."""
+    from recipes.app.contamination import as_json as json_of
+    from recipes.app.contamination import found_in, print_contamination, steps_of
+
+    with _friendly():
+        place = place_of(folder)
+        found = list(found_in(place))
+        decontaminations = steps_of(place, questions)
+        if not decontaminations:
+            fail(f"the recipe of {folder} has no step `decontaminate`")
+        if as_json:
+            typer.echo(json_of(found, decontaminations))
+        else:
+            print_contamination(out, found, decontaminations, hits, item)
 
 
 synth = typer.Typer(no_args_is_help=True, help="Knowledge with a known number of bits, alone.")
