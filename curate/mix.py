@@ -134,7 +134,9 @@ class Mix(CorpusStep):
     libraries: ClassVar[tuple[str, ...]] = ("xxhash", "numpy")
     reports: ClassVar[bool] = True
 
-    by: str = param("source", "what makes a group: the documents' source, or their domain", choices=("source", "domain"))
+    by: str = param(
+        "source", "what makes a group: the documents' source, or their domain", choices=("source", "domain")
+    )
     weights: dict[str, float] | None = param(
         None,
         "shares of the groups by name, in any unit; `other` stands for all that are not named, which otherwise leave",
@@ -219,9 +221,7 @@ class Mix(CorpusStep):
             most = min((limits[name] / share for name, share in shares.items() if share), default=0.0)
             total = most if total is None else min(total, most)
             return {name: share * total for name, share in shares.items()}
-        wanted = {
-            name: min(caps[name], self._named(self.repeat, name, 1.0) * size) for name, size in available.items()
-        }
+        wanted = {name: min(caps[name], self._named(self.repeat, name, 1.0) * size) for name, size in available.items()}
         return wanted if total is None else _scaled(wanted, limits, total)
 
     def _know(self, available: Mapping[str, int]) -> None:
@@ -294,7 +294,7 @@ class Mix(CorpusStep):
 
 def _scaled(wanted: Mapping[str, float], limits: Mapping[str, float], total: float) -> dict[str, float]:
     """Sizes in the proportions wanted that add up to a total, as far as limits let them."""
-    found = {name: 0.0 for name in wanted}
+    found = dict.fromkeys(wanted, 0.0)
     free = {name for name, size in wanted.items() if size}
     while free:
         left = total - sum(size for name, size in found.items() if name not in free)

@@ -32,6 +32,7 @@ _KEPT_OF_EACH = 3
 _SHORT = 24
 _SHARE_OF_SHORT = 0.7
 _SHARE_OF_LONG = 0.3
+_SHARE_OF_OPEN = 0.15
 # The nearest place counts: 0, then one word to either side, then two.
 _SLACKS = (0, -1, 1, -2, 2)
 _OFFSETS = 16
@@ -39,6 +40,7 @@ _WHOLE = 0.95
 # A rare name that stands in a short question is not the question: of all its words, common ones too, so many count.
 _SHARE_OF_WORDS = 0.75
 _TOP = np.uint64(48)
+_BITS = np.array([1 << place for place in range(8)], np.uint8)
 _TAIL = 12
 _LETTERS = "ABCDEFGH"
 
@@ -152,6 +154,7 @@ class ItemIndex:
         self._lengths = words.lengths[every]
         self._starts = np.cumsum(self._lengths) - self._lengths
         self._hashes, self._numeric = hashes[every], numeric[every]
+        self._tops = (self._hashes >> _TOP).astype(np.uint16)
         self._form_of_word = np.repeat(np.arange(len(rows)), counts)
         self._words = Words(stream, self._starts, self._lengths, _eight(stream))
 
@@ -187,15 +190,23 @@ class ItemIndex:
         self._posted_word, self._posted_form = words[order], forms[order]
         self._seeds, first = np.unique(seeds[order], return_index=True)
         self._posted = np.concatenate((first, [len(order)])).astype(np.int64)
+        # One more behind the last, so that whoever looks there finds something.
+        distinct, self._seeds = self._seeds, np.append(self._seeds, np.uint64(0))
         # Words that begin in the seed of each word: what a shared seed says is there.
         begins = np.arange(len(self._starts))
         self._reach = np.searchsorted(self._starts, self._starts + SEED) - begins
         self._seeded = np.maximum(np.bincount(forms, self._spanned(words), len(self._forms)), 1.0)
-        # Nearly all seeds of a page are in no item: a table answers those without a search.
-        size = max(16, (16 * len(self._seeds)).bit_length())
+        # Nearly all seeds of a page are in no item: a table of bits, small enough for a cache, answers those.
+        size = max(16, (16 * len(distinct)).bit_length())
         self._shift = np.uint64(64 - size)
-        self._occupied = np.zeros(1 << size, np.bool_)
-        self._occupied[self._seeds >> self._shift] = True
+        self._occupied = np.zeros(1 << (size - 3), np.uint8)
+        places = (distinct >> self._shift).view(np.int64)
+        np.bitwise_or.at(self._occupied, places >> 3, _BITS[places & 7])
+        # The others are looked for among the few that begin with the same bits.
+        size -= 4
+        self._coarse = np.uint64(64 - size)
+        begins = np.arange((1 << size) + 1, dtype=np.uint64)
+        self._begins = np.searchsorted(distinct >> self._coarse, begins).astype(np.int32)
 
     def search(self, text: str, min_score: float, evidence: float, parts: Iterable[str] = PARTS) -> list[Hit]:
         """The items that a text holds, the best first.
@@ -230,9 +241,17 @@ class ItemIndex:
 
     def _shared(self, seeds: Hashes) -> tuple[Places, Places]:
         """Words of forms, and words of a page, where the same seed begins."""
-        places = np.flatnonzero(self._occupied[seeds >> self._shift])
-        rows = np.searchsorted(self._seeds, seeds[places])
-        known = np.take(self._seeds, rows, mode="clip") == seeds[places] if len(self._seeds) else rows < 0
+        # As signed numbers: numpy looks unsigned ones up by a slower way.
+        places = (seeds >> self._shift).view(np.int64)
+        places = np.flatnonzero(self._occupied[places >> 3] & _BITS[places & 7])
+        wanted = seeds[places]
+        begins = (wanted >> self._coarse).view(np.int64)
+        rows, ends = self._begins[begins], self._begins[begins + 1]
+        others = np.flatnonzero((rows < ends) & (self._seeds[rows] != wanted))
+        while len(others):
+            rows[others] += 1
+            others = others[(rows[others] < ends[others]) & (self._seeds[rows[others]] != wanted[others])]
+        known = rows < ends
         places, rows = places[known], rows[known]
         counts = self._posted[rows + 1] - self._posted[rows]
         ends = np.cumsum(counts)
@@ -253,17 +272,18 @@ class ItemIndex:
         words = np.unique(theirs)
         owners = self._form_of_word[words]
         named, first = np.unique(owners, return_index=True)
-        share = np.add.reduceat(self._spanned(words), first) / self._seeded[named]
+        spanned = np.add.reduceat(self._spanned(words), first)
+        share = spanned / self._seeded[named]
         sizes = self._form_word[named + 1] - self._form_word[named]
         sure = share >= np.where(sizes > _SHORT, _SHARE_OF_LONG, _SHARE_OF_SHORT)
         found = named[sure].tolist()
-        open_ = named[~sure & (sizes <= _SHORT)]
+        open_ = named[~sure & (sizes <= _SHORT) & (spanned >= _SHARE_OF_OPEN * self._totals[named])]
         if len(open_):
             # First what no order could mend: words that are nowhere in the page.
             there = np.zeros(1 << 16, np.bool_)
-            there[hashes >> _TOP] = True
+            there[(hashes >> _TOP).view(np.int64)] = True
             flat, ends, sizes = self._flat(open_)
-            bits = np.add.reduceat(self._weights[flat] * there[self._hashes[flat] >> _TOP], ends - sizes)
+            bits = np.add.reduceat(self._weights[flat] * there[self._tops[flat]], ends - sizes)
             open_ = open_[bits >= needed[open_]]
         if len(open_):
             mine = np.isin(forms, open_)

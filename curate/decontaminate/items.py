@@ -81,7 +81,7 @@ def benchmark_of(path: Path) -> str:
     return _PART.sub("", name) or name
 
 
-def read_items(path: Path, fields: Fields = Fields()) -> Iterator[Item]:  # noqa: B008 (frozen)
+def read_items(path: Path, fields: Fields = Fields()) -> Iterator[Item]:
     """The test items of a JSONL (plain, .gz or .zst) or Parquet file, named `file:line` or `file:id`.
 
     Rows with the same question are one item: some sets have a row for each answer. Raises ValueError with file and

@@ -15,8 +15,8 @@ from curate.decontaminate.items import (
     PASSAGE_FIELDS,
     QUESTION_FIELDS,
     Fields,
-    read_items,
     item_files,
+    read_items,
 )
 from curate.document import Document, Drop
 from curate.step import Check, Rule, Verdict, param

@@ -146,7 +146,8 @@ def as_json(found: Sequence[Found], steps: Sequence[Decontaminate]) -> str:
             "benchmarks": by_benchmark(found, steps),
             "items": [{"item": name, "documents": count, "score": score} for name, count, score in by_item(found)],
             "hits": [
-                {"key": one.key, "url": one.url, "step": one.step, "dropped": one.dropped, **one.evidence} for one in found
+                {"key": one.key, "url": one.url, "step": one.step, "dropped": one.dropped, **one.evidence}
+                for one in found
             ],
         },
         option=orjson.OPT_INDENT_2,

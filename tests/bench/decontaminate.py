@@ -120,7 +120,9 @@ def recalls(step: Decontaminate, items: list[Item], pages: list[str], each: int,
     by_benchmark: dict[str, list[Item]] = defaultdict(list)
     for item in items:
         by_benchmark[item.benchmark].append(item)
-    words = [word for item in rng.sample(items, min(3000, len(items))) for word in re.findall("[a-z]{3,}", item.question)]
+    words = [
+        word for item in rng.sample(items, min(3000, len(items))) for word in re.findall("[a-z]{3,}", item.question)
+    ]
     counts: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
     short = [0, 0]
 
@@ -145,7 +147,9 @@ def recalls(step: Decontaminate, items: list[Item], pages: list[str], each: int,
     for kind, found in counts.items():
         result[f"recall_{kind}"] = round(sum(a for a, _ in found.values()) / sum(b for _, b in found.values()), 4)
     result["by_benchmark"] = {
-        name: {kind: [round(counts[kind][name][0] / counts[kind][name][1], 4), counts[kind][name][1]] for kind in counts}
+        name: {
+            kind: [round(counts[kind][name][0] / counts[kind][name][1], 4), counts[kind][name][1]] for kind in counts
+        }
         for name in by_benchmark
     }
     result["short"] = {"planted": short[1], "found": short[0]}

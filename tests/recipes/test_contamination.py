@@ -59,9 +59,7 @@ def test_hits_by_benchmark_and_by_item(folder):
     result = goldsand("contamination", "out", "--json", cwd=root)
     assert result.returncode == 0, result.stderr
     told = json.loads(result.stdout)
-    assert told["benchmarks"] == [
-        {"benchmark": "riddles", "items": 4, "undetectable": 1, "found": 2, "documents": 3}
-    ]
+    assert told["benchmarks"] == [{"benchmark": "riddles", "items": 4, "undetectable": 1, "found": 2, "documents": 3}]
     assert [(row["item"], row["documents"]) for row in told["items"]] == [
         ("riddles_test.jsonl:1", 3),
         ("riddles_test.jsonl:3", 1),
