@@ -124,10 +124,10 @@ def _limit(sizes: np.ndarray, wanted: float) -> int:
 class Mix(CorpusStep):
     """Give each source, or each domain, its share of the corpus, or so many tokens at most.
 
-    Documents that are too many leave, chosen by a keyed hash of their keys; where more is asked than there is, documents
-    come again, as copies with `#2`, `#3`, ... at the end of their keys. Shares are exact to a document and counted when
-    it is done: `mix/mix.json` in the folder says for each group what there was, what was asked and what it became.
-    Injected documents are never touched; `junk_ratio` is the share of all others.
+    Documents that are too many leave, chosen by a keyed hash of their keys; where more is asked than there is, some
+    come again, as copies with `#2`, `#3`, ... at the end of their keys. Shares are exact to a document, and counted:
+    `mix/mix.json` in the folder says for each group what there was, what was asked and what it became. Injected
+    documents are never touched; `junk_ratio` is the share of all others. Memory holds an entry for each group.
     """
 
     name: ClassVar[str] = "mix"

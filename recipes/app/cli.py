@@ -1,4 +1,5 @@
-"""The command line: goldsand run | plan | status | verify | why | contamination | report | check | steps | probe | synth.
+"""The command line: goldsand run | plan | status | verify | why | contamination | report | check | steps | probe |
+synth.
 
 Exit codes: 0 done; 1 a fault of the program; 2 something the user can put right; 3 more was lost than allowed;
 130 interrupted.

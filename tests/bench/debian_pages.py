@@ -2,7 +2,7 @@
 
 usage: debian_pages.py FOLDER [--pages 10000]
 
-Packages are fetched (`apt-get download`) and unpacked below FOLDER, never installed; what is there is not fetched again.
+Packages are fetched (`apt-get download`) and unpacked below FOLDER, never installed; what is there stays as it is.
 The pages with the smallest hash of their path are taken, so many of each package that all give the same share.
 FOLDER/pages.jsonl holds `id` (package and path) and `text` (resiliparse, main content; pages without any are left out).
 """

@@ -4,14 +4,15 @@ usage: decontaminate.py --items FOLDER_OF_TEST_SETS --input PAGES [--input PAGES
                         [--each N] [--hits FILE]
 
 PAGES are folders of WARC or gzipped HTML files, or JSONL files of `id` and `text` (debian_pages.py makes one of 10 000
-documentation pages). One JSON line. `recall_verbatim`: question, passage and right answer as they stand in the test set;
-`recall_question`: the question alone; `recall_reformatted`: the question in other case, spacing and punctuation;
-`recall_edited`: the question with one word in ten (at least one; no numbers) replaced by another item's. All over items
-of at least 8 words (runs of letters and digits) in what is planted, each in the middle of a page; found means that a hit
-names the item. `short` counts what was planted with fewer words, and how much of it was found all the same.
-`false_positive_rate` is the share of all pages with a hit; `--hits FILE` lists each hit. `docs_per_s` is over all pages;
-against datatrove's filter, over the first `--peer-pages` of them in one run: both have built their index and are warm,
-and look at one page after another on one core.
+documentation pages).
+One JSON line. `recall_verbatim`: passage, question and right answer; `recall_question`: the question alone;
+`recall_reformatted`: the question in other case, spacing and punctuation; `recall_edited`: the question with one word
+in ten (at least one; no numbers) replaced by another item's. All over items of at least 8 words (runs of letters and
+digits) in what is planted, each in the middle of a page; found means that a hit names the item. `short` counts what was
+planted with fewer words, and how much of it was found all the same.
+`false_positive_rate` is the share of all pages with a hit; `--hits FILE` lists each hit. `docs_per_s` is over all
+pages; against datatrove's filter, over `--peer-pages` of them, evenly spread, in one run: both have built their index
+and are warm, and look at one page after another on one core.
 """
 
 from __future__ import annotations
@@ -30,12 +31,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "parity")]
 
-from curate.decontaminate import Decontaminate, Item, read_items
-from curate.decontaminate.items import item_files
+if TYPE_CHECKING:
+    from curate.decontaminate import Decontaminate, Item
 
 SHORTEST = 8
 PAGE = 4000
@@ -115,7 +117,7 @@ def edited(text: str, rng: random.Random, words: list[str]) -> str:
     return "".join(parts)
 
 
-def recalls(step: Decontaminate, items: list[Item], pages: list[str], each: int, rng: random.Random) -> dict:
+def recalls(step: Decontaminate, items: list[Item], pages: list[str], each: int, rng: random.Random) -> dict[str, Any]:
     """Shares of planted items that were found, in all and by benchmark."""
     by_benchmark: dict[str, list[Item]] = defaultdict(list)
     for item in items:
@@ -143,7 +145,7 @@ def recalls(step: Decontaminate, items: list[Item], pages: list[str], each: int,
             plant("reformatted", item, FORMS[name](item.question))
             plant("edited", item, edited(item.question, rng, words))
             plant("edited_with_answer", item, edited(f"{item.question}\n{answer}", rng, words))
-    result: dict = {}
+    result: dict[str, Any] = {}
     for kind, found in counts.items():
         result[f"recall_{kind}"] = round(sum(a for a, _ in found.values()) / sum(b for _, b in found.values()), 4)
     result["by_benchmark"] = {
@@ -165,6 +167,9 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=10**9, help="items of each benchmark that are planted, at most")
     parser.add_argument("--hits", type=Path)
     options = parser.parse_args()
+
+    from curate.decontaminate import Decontaminate, read_items
+    from curate.decontaminate.items import item_files
 
     step = Decontaminate(questions=str(options.items))
     started = time.perf_counter()
@@ -202,7 +207,8 @@ def main() -> None:
                     row |= {"question": questions[hit.item].question, "passage": text[hit.begin : hit.end]}
                     lines.write(json.dumps(row) + "\n")
     if options.peer_python:
-        some = [text for _, text in pages[: options.peer_pages]]
+        every = max(1, len(pages) // options.peer_pages)
+        some = [text for _, text in pages[::every]]
         started = time.perf_counter()
         for text in some:
             step.hits(text)
@@ -219,7 +225,7 @@ def main() -> None:
         result["peer_docs_per_s"] = round(len(some) / peer["seconds"], 1)
         result["ratio"] = round(mine / result["peer_docs_per_s"], 1)
         result["peer_hits"] = peer["hits"]
-        result["hits_same_pages"] = sum(bool(hits) for _, _, hits in found[: options.peer_pages])
+        result["hits_same_pages"] = sum(bool(hits) for _, _, hits in found[::every])
     hosts = [text[:PAGE] for _, text, hits in found if not hits and len(text) > PAGE // 2]
     result |= recalls(step, items, hosts, options.each, random.Random(1))
     result["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
