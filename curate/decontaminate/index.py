@@ -42,6 +42,8 @@ _SHARE_OF_WORDS = 0.75
 _TOP = np.uint64(48)
 _BITS = np.array([1 << place for place in range(8)], np.uint8)
 _TAIL = 12
+# After the question alone: other ways to ask it, and, where it is too short, forms with what stands around it.
+_OTHER, _LONGER = 1, 2
 _LETTERS = "ABCDEFGH"
 
 Bits = npt.NDArray[np.float64]
@@ -97,12 +99,12 @@ class ItemIndex:
         for number, item in enumerate(items):
             self.items.append(item.name)
             self.benchmarks.append(item.benchmark)
-            found = [(QUESTION, 0, text) for text in item.questions]
+            found = [(QUESTION, min(place, _OTHER), text) for place, text in enumerate(item.questions)]
             found += [(ANSWER, 0, text) for text in item.answers]
             if item.passage:
                 found.append((PASSAGE, 0, item.passage))
             if len(item.question.split()) < 2 * SHORTEST:
-                found += [(QUESTION, 1, text) for text in _longer_forms(item)]
+                found += [(QUESTION, _LONGER, text) for text in _longer_forms(item)]
             for part, rank, text in found:
                 owners.append((number, part, rank))
                 texts.append(text)
@@ -116,7 +118,7 @@ class ItemIndex:
         for place, ((item, part, rank), length) in enumerate(zip(owners, lengths.tolist(), strict=True)):
             if length < (SHORTEST_ANSWER if part == ANSWER else SHORTEST):
                 continue
-            if rank and alone[item]:
+            if rank == _LONGER and alone[item]:
                 continue
             alone[item] |= part == QUESTION and not rank
             found[item] |= part != PASSAGE

@@ -22,9 +22,11 @@ _SPLIT_CHOICES = (("sol1", "sol2"), ("option1", "option2"), ("opa", "opb", "opc"
 _GOLD_FIELDS = ("gold", "label", "answerKey", "answer_index", "answer")
 _ID_FIELDS = ("id", "task_id", "question_id")
 # Test sets rendered for a model carry labels that no page repeats.
-_QUESTION_LABEL = re.compile(r"^[ \t]*(?:question|problem|q)[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_QUESTION_LABEL = re.compile(r"^[ \t]*(?:question|problem|(q))[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _PASSAGE_LABEL = re.compile(r"\A[ \t]*(?:passage|context|article)[ \t]*:", re.IGNORECASE)
-_ENDING_LABEL = re.compile(r"^[ \t]*(?:choices|options|answer|a)[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_ENDING_LABEL = re.compile(r"^[ \t]*(?:choices|options|answer)[ \t]*:", re.IGNORECASE | re.MULTILINE)
+# Without a `Q:` before it, `A:` is the question's own: the first of some speakers, sentences or assignments.
+_SHORT_ENDING = re.compile(r"^[ \t]*(?:choices|options|answer|a)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _CHOICE_LINE = re.compile(r"^[ \t]*\(?[A-H1-8][.):][ \t]+(\S.*)$", re.MULTILINE)
 # GSM8K notes the sums of its solutions for a calculator; no page repeats that either.
 _CALCULATION = re.compile(r"<<[^<>]*>>")
@@ -224,7 +226,7 @@ def _parts(question: str) -> tuple[str, str, list[str]]:
     """The question bare of what was put around it for a model; the passage before it; the choices listed after it."""
     label = _QUESTION_LABEL.search(question)
     bare = question[label.end() :] if label else question
-    ending = _ENDING_LABEL.search(bare)
+    ending = (_SHORT_ENDING if label and label[1] else _ENDING_LABEL).search(bare)
     alone = bare[: ending.start()] if ending else bare
     listed = _CHOICE_LINE.findall(bare[ending.end() :]) if ending else []
     passage = _PASSAGE_LABEL.sub("", question[: label.start()]).strip() if label else ""

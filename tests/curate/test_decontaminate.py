@@ -382,3 +382,33 @@ def test_real_test_sets_are_found_in_real_prose():
         for form in REFORMATTED.values():
             other = rng.choice(rows)["answer"]
             assert not step(f"{other}\n{form(row['question'])}\n{other}")
+
+
+def bare_questions(path: Path) -> set[str]:
+    """The questions of a shared set by its own layout, in a few lines for each."""
+    with gzip.open(path, "rt") as lines:
+        rows = [json.loads(line) for line in lines]
+    if "context_options" in rows[0]:
+        return {f"{row['context_options'][0]} {row['continuation']}" for row in rows}
+    field = next(name for name in ("question", "query", "prompt") if name in rows[0])
+    return {row[field].split("Question:")[-1].split("\nChoices:")[0].split("\nAnswer:")[0].strip() for row in rows}
+
+
+def test_published_sets_are_read_without_naming_fields():
+    folder = SHARED / "benchmarks"
+    if not folder.exists():
+        pytest.skip("shared test sets are not here")
+    step = Decontaminate(questions=str(folder))
+    questions: dict[str, list[str]] = {}
+    for path in step.resources():
+        questions.setdefault(path.name.split("_test")[0].split(".")[0], []).extend(bare_questions(path))
+    index = step.index
+    assert {name: index.benchmarks.count(name) for name in set(index.benchmarks)} == {
+        name: len(texts) for name, texts in questions.items()
+    }
+    home = dict(zip(index.items, index.benchmarks, strict=True))
+    for name, texts in questions.items():
+        short = sum(len(re.findall(r"[^\W_]+", text)) < 8 for text in texts)
+        assert sum(home[item] == name for item in step.undetectable_alone) == short
+    # "dresser": replace drawer with bobby pin.
+    assert len(step.undetectable) == 6 and {home[item] for item in step.undetectable} == {"piqa"}
