@@ -200,8 +200,8 @@ def _item(row: dict[str, Any], where: str, name: str, fields: Fields) -> Item:
         passage = passage or before
         # Choices that are letters only point to those listed in the question.
         choices = listed if listed and all(len(choice) == 1 for choice in choices) else choices
-        forms |= dict.fromkeys([_BLANK.sub(choice, alone) for choice in choices] if _BLANK.search(alone) else [alone])
-        forms |= dict.fromkeys([alone])
+        filled = [_BLANK.sub(choice.replace("\\", " "), alone) for choice in choices] if _BLANK.search(alone) else []
+        forms |= dict.fromkeys([alone, *filled])
     answers = _right(row, choices, fields)
     if row.get("is_correct") is False:
         choices, answers = choices + answers, []
