@@ -17,12 +17,11 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from curate.run.store import Place, place_of
 from recipes.app.load import RecipeError, load
 from recipes.app.schema import ProbeModel
-from recipes.app.tables import mix_lines, purity_lines
+from recipes.app.tables import print_summary
 
 app = typer.Typer(
     add_completion=False,
@@ -92,7 +91,7 @@ def run(
             summary = job.execute()
         write_recipe(loaded, folder)
         write_report(folder)
-    _print_summary(summary, folder)
+    print_summary(out, summary, folder)
     _judge_losses(summary, folder, strict)
 
 
@@ -244,19 +243,10 @@ def contamination(
     as_json: Annotated[bool, typer.Option("--json", help="everything, for programs")] = False,
 ) -> None:
     """Show the test items that were found: by benchmark, by item, and each beside the passage it was found in."""
-    from recipes.app.contamination import as_json as json_of
-    from recipes.app.contamination import found_in, print_contamination, steps_of
+    from recipes.app.contamination import show
 
     with _friendly():
-        place = place_of(folder)
-        found = list(found_in(place))
-        decontaminations = steps_of(place, questions)
-        if not decontaminations:
-            fail(f"the recipe of {folder} has no step `decontaminate`")
-        if as_json:
-            typer.echo(json_of(found, decontaminations))
-        else:
-            print_contamination(out, found, decontaminations, hits, item)
+        show(out, place_of(folder), questions, hits, item, as_json)
 
 
 synth = typer.Typer(no_args_is_help=True, help="Knowledge with a known number of bits, alone.")
@@ -367,40 +357,6 @@ class _friendly:
             fail(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
         if isinstance(error, KeyboardInterrupt):
             fail("interrupted; the same command goes on from here", 130)
-
-
-def _print_summary(summary: dict[str, Any], folder: Place) -> None:
-    table = Table(box=None, pad_edge=False)
-    for column in ("step", "documents", "dropped", "characters", "seconds"):
-        table.add_column(column, justify="left" if column == "step" else "right")
-    for step in summary["steps"]:
-        table.add_row(
-            step["step"],
-            f"{step['documents_out']:,}",
-            f"{step['documents_dropped']:,}",
-            f"{step['characters_out']:,}",
-            f"{step['seconds']:.1f}",
-        )
-    out.print(table)
-    for unit in ("documents", "characters"):
-        account = summary[unit]
-        out.print(
-            f"{unit}: {account['input']:,} in = {account['kept']:,} kept + {account['dropped']:,} dropped"
-            f" + {account['unreadable']:,} unreadable"
-            + (f"; {account['injected']:,} injected" if account["injected"] else "")
-            + (f"; {account['copied']:,} copies of kept ones" if account["copied"] else "")
-        )
-    for name, tokens in summary["tokens"].items():
-        out.print(f"tokens/{escape(name)}: {tokens:,} tokens")
-    for line in [*mix_lines(folder), *purity_lines(folder)]:
-        out.print(escape(line))
-    found = summary["units"]["found_done"]
-    out.print(
-        f"{summary['seconds']:.1f} s, {summary['pages_per_second']:.1f} documents/s, {summary['workers']} workers,"
-        f" at most {summary['worker_memory_mb']:,} MB a worker"
-        + (f", {found} units were already done" if found else "")
-    )
-    out.print(f"open {escape(str(folder / 'report.html'))}")
 
 
 def _judge_losses(summary: dict[str, Any], folder: Place, strict: bool) -> None:

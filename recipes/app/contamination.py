@@ -70,6 +70,18 @@ def _there(name: str) -> str:
     raise RunError(f"the test set {name} is not here; say where it is with --questions PATH")
 
 
+def show(console: Console, out: Place, questions: str | None, shown: int, item: str | None, as_json: bool) -> None:
+    """Print the report of a finished run, or all of it as JSON. Raises RunError where there is nothing to report on."""
+    found = list(found_in(out))
+    steps = steps_of(out, questions)
+    if not steps:
+        raise RunError(f"the recipe of {out} has no step `decontaminate`")
+    if as_json:
+        console.out(json_of(found, steps), highlight=False)
+    else:
+        print_contamination(console, found, steps, shown, item)
+
+
 def by_benchmark(found: Sequence[Found], steps: Sequence[Decontaminate]) -> list[dict[str, Any]]:
     """For each benchmark: its items, those that cannot be found, those that were, and in how many documents."""
     home: dict[str, str] = {}
@@ -139,7 +151,7 @@ def print_contamination(
         console.print(f"{len(chosen) - shown:,} more; --hits N shows more of them, --item NAME those of one item")
 
 
-def as_json(found: Sequence[Found], steps: Sequence[Decontaminate]) -> str:
+def json_of(found: Sequence[Found], steps: Sequence[Decontaminate]) -> str:
     """The same for programs: `benchmarks`, `items`, `hits`."""
     return orjson.dumps(
         {
