@@ -7,7 +7,7 @@ share of its words found there, each weighed by its inverse document frequency.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +32,7 @@ _KEPT_OF_EACH = 3
 _SHORT = 24
 _SHARE_OF_SHORT = 0.7
 _SHARE_OF_LONG = 0.3
-_SHARE_OF_OPEN = 0.15
+_SHARE_OF_OPEN = 0.2
 # The nearest place counts: 0, then one word to either side, then two.
 _SLACKS = (0, -1, 1, -2, 2)
 _OFFSETS = 16
@@ -75,11 +75,11 @@ class ItemIndex:
     """The seeds and words of test items.
 
     `items` are their names; `undetectable` those too short to be found in any form, `undetectable_alone` those whose
-    question is too short to be found without its answer, choices or passage.
+    question is too short to be found without its answer, choices or passage. `parts` are looked for, no others.
     """
 
-    def __init__(self, items: Iterable[Item], numbers: bool = True) -> None:
-        self._numbers = numbers
+    def __init__(self, items: Iterable[Item], numbers: bool = True, parts: Collection[str] = PARTS) -> None:
+        self._numbers, self._parts = numbers, parts
         self.items: list[str] = []
         self.benchmarks: list[str] = []
         self.undetectable: list[str] = []
@@ -122,7 +122,8 @@ class ItemIndex:
                 continue
             alone[item] |= part == QUESTION and not rank
             found[item] |= part != PASSAGE
-            chosen.append(place)
+            if part in self._parts:
+                chosen.append(place)
         self.undetectable = [name for name, one in zip(self.items, found, strict=True) if not one]
         self.undetectable_alone = [name for name, one in zip(self.items, alone, strict=True) if not one]
         return chosen
@@ -192,25 +193,18 @@ class ItemIndex:
         self._posted_word, self._posted_form = words[order], forms[order]
         self._seeds, first = np.unique(seeds[order], return_index=True)
         self._posted = np.concatenate((first, [len(order)])).astype(np.int64)
-        # One more behind the last, so that whoever looks there finds something.
-        distinct, self._seeds = self._seeds, np.append(self._seeds, np.uint64(0))
         # Words that begin in the seed of each word: what a shared seed says is there.
         begins = np.arange(len(self._starts))
         self._reach = np.searchsorted(self._starts, self._starts + SEED) - begins
         self._seeded = np.maximum(np.bincount(forms, self._spanned(words), len(self._forms)), 1.0)
         # Nearly all seeds of a page are in no item: a table of bits, small enough for a cache, answers those.
-        size = max(16, (16 * len(distinct)).bit_length())
+        size = max(16, (16 * len(self._seeds)).bit_length())
         self._shift = np.uint64(64 - size)
         self._occupied = np.zeros(1 << (size - 3), np.uint8)
-        places = (distinct >> self._shift).view(np.int64)
+        places = (self._seeds >> self._shift).view(np.int64)
         np.bitwise_or.at(self._occupied, places >> 3, _BITS[places & 7])
-        # The others are looked for among the few that begin with the same bits.
-        size -= 4
-        self._coarse = np.uint64(64 - size)
-        begins = np.arange((1 << size) + 1, dtype=np.uint64)
-        self._begins = np.searchsorted(distinct >> self._coarse, begins).astype(np.int32)
 
-    def search(self, text: str, min_score: float, evidence: float, parts: Iterable[str] = PARTS) -> list[Hit]:
+    def search(self, text: str, min_score: float, evidence: float) -> list[Hit]:
         """The items that a text holds, the best first.
 
         A form is found when its score is at least `min_score` and the words found tell at least `evidence` bits; a
@@ -221,16 +215,13 @@ class ItemIndex:
         theirs, ours = self._shared(page.seeds())
         if not len(theirs):
             return []
-        hashes = page.hashes()
         needed = self._needed(min_score, evidence)
         forms = self._form_of_word[theirs]
         hits: dict[tuple[int, str], Hit] = {}
-        for form in self._promising(forms, theirs, ours, hashes, needed):
+        for form in self._promising(page, forms, theirs, ours, needed):
             part = self._forms[form].part
-            if part not in parts:
-                continue
             mine = forms == form
-            bits, begin, end = self._found(page, hashes, form, theirs[mine], ours[mine])
+            bits, begin, end = self._found(page, form, theirs[mine], ours[mine])
             if bits < needed[form]:
                 continue
             first, last = place_in_text(text, begin, end, self._numbers)
@@ -247,13 +238,8 @@ class ItemIndex:
         places = (seeds >> self._shift).view(np.int64)
         places = np.flatnonzero(self._occupied[places >> 3] & _BITS[places & 7])
         wanted = seeds[places]
-        begins = (wanted >> self._coarse).view(np.int64)
-        rows, ends = self._begins[begins], self._begins[begins + 1]
-        others = np.flatnonzero((rows < ends) & (self._seeds[rows] != wanted))
-        while len(others):
-            rows[others] += 1
-            others = others[(rows[others] < ends[others]) & (self._seeds[rows[others]] != wanted[others])]
-        known = rows < ends
+        rows = np.searchsorted(self._seeds, wanted)
+        known = self._seeds[np.minimum(rows, len(self._seeds) - 1)] == wanted if len(self._seeds) else rows < 0
         places, rows = places[known], rows[known]
         counts = self._posted[rows + 1] - self._posted[rows]
         ends = np.cumsum(counts)
@@ -269,11 +255,13 @@ class ItemIndex:
             self._bits_needed = np.minimum(_WHOLE * self._totals, bits) - 1e-9
         return self._bits_needed
 
-    def _promising(self, forms: Places, theirs: Places, ours: Places, hashes: Hashes, needed: Bits) -> list[int]:
+    def _promising(self, page: Words, forms: Places, theirs: Places, ours: Places, needed: Bits) -> list[int]:
         """The forms worth a close look: enough of a long one's seeds, or enough words around a seed of a short one."""
-        words = np.unique(theirs)
+        words = np.sort(theirs)
+        words = words[_changes(words)]
         owners = self._form_of_word[words]
-        named, first = np.unique(owners, return_index=True)
+        first = _changes(owners)
+        named = owners[first]
         spanned = np.add.reduceat(self._spanned(words), first)
         share = spanned / self._seeded[named]
         sizes = self._form_word[named + 1] - self._form_word[named]
@@ -283,6 +271,7 @@ class ItemIndex:
         if len(open_):
             # First what no order could mend: words that are nowhere in the page.
             there = np.zeros(1 << 16, np.bool_)
+            hashes = page.hashes()
             there[(hashes >> _TOP).view(np.int64)] = True
             flat, ends, sizes = self._flat(open_)
             bits = np.add.reduceat(self._weights[flat] * there[self._tops[flat]], ends - sizes)
@@ -311,7 +300,7 @@ class ItemIndex:
         ends = np.cumsum(sizes)
         return np.arange(ends[-1]) + np.repeat(self._form_word[forms] - ends + sizes, sizes), ends, sizes
 
-    def _found(self, page: Words, hashes: Hashes, form: int, theirs: Places, ours: Places) -> tuple[float, int, int]:
+    def _found(self, page: Words, form: int, theirs: Places, ours: Places) -> tuple[float, int, int]:
         """The bits of a form's words that stand in one place of a page, and where that is in the page's stream."""
         base, top = int(self._form_byte[form]), int(self._form_byte[form + 1])
         first, last = int(self._form_word[form]), int(self._form_word[form + 1])
@@ -338,6 +327,7 @@ class ItemIndex:
         sums = np.concatenate(([0], np.cumsum(covered)))
         starts, lengths = self._starts[first:last] - base, self._lengths[first:last]
         there = sums[starts + lengths] - sums[starts] == lengths
+        hashes = page.hashes()
         for offset in np.unique(ours[together] - theirs[together])[:_OFFSETS].tolist():
             missing = np.flatnonzero(~there)
             at = _near(hashes, missing + (first + offset), self._hashes[first:last][missing], used)
@@ -369,6 +359,11 @@ def _longer_forms(item: Item) -> list[str]:
 
 def _eight(data: bytes) -> Hashes:
     return np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
+
+
+def _changes(ordered: Places) -> Places:
+    """Where a new value begins."""
+    return np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
 
 
 def _near(page: Hashes, places: Places, wanted: Hashes, used: npt.NDArray[np.bool_] | None = None) -> Places:

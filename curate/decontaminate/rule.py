@@ -39,9 +39,11 @@ def _revision(path: Path) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=4)
-def _index_of(files: tuple[tuple[Path, tuple[int, int]], ...], fields: Fields, numbers: bool) -> ItemIndex:
+def _index_of(
+    files: tuple[tuple[Path, tuple[int, int]], ...], fields: Fields, numbers: bool, parts: tuple[str, ...]
+) -> ItemIndex:
     """One index in a process for all the units that need it."""
-    return ItemIndex((item for path, _ in files for item in read_items(path, fields)), numbers)
+    return ItemIndex((item for path, _ in files for item in read_items(path, fields)), numbers, parts)
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,8 @@ class Decontaminate(Rule):
             files = tuple((path, _revision(path)) for path in self.resources())
             if not files:
                 raise ValueError(f"{self.questions}: no test sets in it; name JSONL or Parquet files, or their folder")
-            object.__setattr__(self, "_index", _index_of(files, self.fields, self.numbers == "guard"))
+            index = _index_of(files, self.fields, self.numbers == "guard", tuple(self.parts))
+            object.__setattr__(self, "_index", index)
 
     def __getstate__(self) -> dict[str, Any]:
         # Steps travel to every worker; the index is built there, not sent.
@@ -129,7 +132,7 @@ class Decontaminate(Rule):
 
     def hits(self, text: str) -> list[Hit]:
         """The items found in a text, the best first."""
-        return self.index.search(text, self.min_score, self.evidence, self.parts)
+        return self.index.search(text, self.min_score, self.evidence)
 
     def checks(self, document: Document) -> Iterator[Check]:
         hits = self.hits(document.text)
