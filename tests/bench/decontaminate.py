@@ -11,8 +11,9 @@ in ten (at least one; no numbers) replaced by another item's. All over items of 
 digits) in what is planted, each in the middle of a page; found means that a hit names the item. `short` counts what was
 planted with fewer words, and how much of it was found all the same.
 `false_positive_rate` is the share of all pages with a hit; `--hits FILE` lists each hit. `docs_per_s` is over all
-pages; against datatrove's filter, over `--peer-pages` of them, evenly spread, in one run: both have built their index
-and are warm, and look at one page after another on one core.
+pages; against datatrove's filter (with its question n-grams switched on), over `--peer-pages` of them, evenly spread,
+in one run: both have built their index and are warm, and look at one page after another on one core. `peer_recall` is
+the share of 300 planted pages of each kind that the peer drops.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 SHORTEST = 8
 PAGE = 4000
+PEER_PLANTS = 300
 
 PEER = """
 import json, sys, time
@@ -64,7 +66,10 @@ hits = 0
 started = time.perf_counter()
 for text in texts:
     hits += step.filter(Document(text=text, id="")) is not True
-print(json.dumps({"seconds": time.perf_counter() - started, "hits": hits, "hashes": len(found)}))
+seconds = time.perf_counter() - started
+recall = {kind: sum(step.filter(Document(text=text, id="")) is not True for text in plants) / len(plants)
+          for kind, plants in json.load(open(sys.argv[4])).items()}
+print(json.dumps({"seconds": seconds, "hits": hits, "hashes": len(found), "recall": recall}))
 """
 
 
@@ -117,8 +122,10 @@ def edited(text: str, rng: random.Random, words: list[str]) -> str:
     return "".join(parts)
 
 
-def recalls(step: Decontaminate, items: list[Item], pages: list[str], each: int, rng: random.Random) -> dict[str, Any]:
-    """Shares of planted items that were found, in all and by benchmark."""
+def recalls(
+    step: Decontaminate, items: list[Item], pages: list[str], each: int, rng: random.Random
+) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """Shares of planted items that were found, in all and by benchmark; and some of the pages, for a peer."""
     by_benchmark: dict[str, list[Item]] = defaultdict(list)
     for item in items:
         by_benchmark[item.benchmark].append(item)
@@ -127,12 +134,17 @@ def recalls(step: Decontaminate, items: list[Item], pages: list[str], each: int,
     ]
     counts: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
     short = [0, 0]
+    planted: dict[str, list[str]] = defaultdict(list)
 
     def plant(kind: str, item: Item, text: str) -> None:
         page = rng.choice(pages)
         cut = page.find(" ", len(page) // 2)
-        found = any(hit.item == item.name for hit in step.hits(f"{page[:cut]}\n{text}\n{page[cut:]}"))
-        count = counts[kind][item.benchmark] if length(text) >= SHORTEST else short
+        whole = f"{page[:cut]}\n{text}\n{page[cut:]}"
+        found = any(hit.item == item.name for hit in step.hits(whole))
+        long_enough = length(text) >= SHORTEST
+        count = counts[kind][item.benchmark] if long_enough else short
+        if long_enough:
+            planted[kind].append(whole)
         count[0] += found
         count[1] += 1
 
@@ -155,7 +167,7 @@ def recalls(step: Decontaminate, items: list[Item], pages: list[str], each: int,
         for name in by_benchmark
     }
     result["short"] = {"planted": short[1], "found": short[0]}
-    return result
+    return result, {kind: rng.sample(texts, min(PEER_PLANTS, len(texts))) for kind, texts in planted.items()}
 
 
 def main() -> None:
@@ -206,6 +218,9 @@ def main() -> None:
                     row = {"page": name, "item": hit.item, "part": hit.part, "score": hit.score, "bits": hit.bits}
                     row |= {"question": questions[hit.item].question, "passage": text[hit.begin : hit.end]}
                     lines.write(json.dumps(row) + "\n")
+    hosts = [text[:PAGE] for _, text, hits in found if not hits and len(text) > PAGE // 2]
+    recall, plants = recalls(step, items, hosts, options.each, random.Random(1))
+    result |= recall
     if options.peer_python:
         every = max(1, len(pages) // options.peer_pages)
         some = [text for _, text in pages[::every]]
@@ -216,18 +231,26 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             texts, tests = Path(folder) / "texts.json", Path(folder) / "items.json"
             texts.write_text(json.dumps(some))
+            (Path(folder) / "plants.json").write_text(json.dumps(plants))
             tests.write_text(json.dumps([[item.question, item.answers[0] if item.answers else ""] for item in items]))
             (Path(folder) / "index").mkdir()
-            command = [options.peer_python, "-c", PEER, str(texts), str(tests), f"{folder}/index"]
+            command = [
+                options.peer_python,
+                "-c",
+                PEER,
+                str(texts),
+                str(tests),
+                f"{folder}/index",
+                f"{folder}/plants.json",
+            ]
             output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         peer = json.loads(output.splitlines()[-1])
         result["docs_per_s_same_pages"] = round(mine, 1)
         result["peer_docs_per_s"] = round(len(some) / peer["seconds"], 1)
         result["ratio"] = round(mine / result["peer_docs_per_s"], 1)
         result["peer_hits"] = peer["hits"]
+        result["peer_recall"] = {kind: round(share, 4) for kind, share in peer["recall"].items()}
         result["hits_same_pages"] = sum(bool(hits) for _, _, hits in found[::every])
-    hosts = [text[:PAGE] for _, text, hits in found if not hits and len(text) > PAGE // 2]
-    result |= recalls(step, items, hosts, options.each, random.Random(1))
     result["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
     print(json.dumps(result))
 
