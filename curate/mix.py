@@ -25,6 +25,10 @@ _TOTAL, _HISTOGRAM = b"t", b"h"
 _ROW = np.dtype([("bin", "<u2"), ("documents", "<u4"), ("size", "<u8")])
 
 
+class MixError(ValueError):
+    """A mixture that cannot be made: of numbers that do not fit together, or of groups that are not there."""
+
+
 class _Count(Round):
     """What each group has in all, and from that what each shall have."""
 
@@ -166,21 +170,25 @@ class Mix(CorpusStep):
 
     def __post_init__(self) -> None:
         if self.weights is not None and self.repeat is not None:
-            raise ValueError("`weights` and `repeat` both say how much of a group there shall be: give one of them")
+            raise MixError("`weights` and `repeat` both say how much of a group there shall be: give one of them")
         if self.budget is not None and self.junk_ratio is not None:
-            raise ValueError("`budget` and `junk_ratio` both say how much there shall be in all: give one of them")
+            raise MixError("`budget` and `junk_ratio` both say how much there shall be in all: give one of them")
         if self.weights is not None and (not sum(self.weights.values()) > 0 or min(self.weights.values()) < 0):
-            raise ValueError(f"`weights` are numbers above 0: {self.weights}")
+            raise MixError(f"`weights` are numbers above 0: {self.weights}")
         for name, factors in (("repeat", self.repeat), ("cap", self.cap if isinstance(self.cap, dict) else None)):
             if factors and min(factors.values()) < 0:
-                raise ValueError(f"`{name}` cannot be below 0: {factors}")
+                raise MixError(f"`{name}` cannot be below 0: {factors}")
         if isinstance(self.cap, (int, float)) and self.cap < 0:
-            raise ValueError(f"`cap` cannot be below 0: {self.cap}")
+            raise MixError(f"`cap` cannot be below 0: {self.cap}")
         if self.cluster_copies and min(self.cluster_copies.values()) < 1:
-            raise ValueError(f"`cluster_copies` gives each document one copy at least: {self.cluster_copies}")
+            raise MixError(f"`cluster_copies` gives each document one copy at least: {self.cluster_copies}")
 
     def rounds(self) -> list[Round]:
         return [_Count(self), _Choose(self)]
+
+    def rehearsed(self) -> Mix:
+        # A few documents of some files need not hold every group.
+        return Mix(by=self.by, unit=self.unit, tokenizer=self.tokenizer, seed=self.seed)
 
     def measure(self) -> Callable[[str], int]:
         """The size of a text."""
@@ -203,13 +211,13 @@ class Mix(CorpusStep):
     def targets(self, available: Mapping[str, int], protected: int = 0) -> dict[str, float]:
         """The size that each group shall have, of what there is of each and of the injected documents.
 
-        Raises ValueError for a name that no group has, and for a junk ratio without injected documents.
+        Raises MixError for a name that no group has, and for a junk ratio without injected documents.
         """
         self._know(available)
         total = self.budget
         if self.junk_ratio is not None:
             if not protected:
-                raise ValueError(
+                raise MixError(
                     "`junk_ratio` is the share of documents that are not injected, and none were injected before `mix`:"
                     " put `inject` in front of it, or give `weights` or a `budget`"
                 )
@@ -230,7 +238,7 @@ class Mix(CorpusStep):
                 if group not in available and group != OTHER:
                     near = difflib.get_close_matches(group, available, n=1)
                     hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(sorted(available)[:10])}"
-                    raise ValueError(f"`{name}` of mix: no document has the {self.by} '{group}'; {hint}")
+                    raise MixError(f"`{name}` of mix: no document has the {self.by} '{group}'; {hint}")
 
     @staticmethod
     def _named(given: float | Mapping[str, float] | None, name: str, default: float) -> float:

@@ -196,6 +196,10 @@ class CorpusStep(Step):
     ) -> Iterator[Document | Drop]:
         raise NotImplementedError
 
+    def rehearsed(self) -> CorpusStep:
+        """This step for a rehearsal on a few documents: as costly for each of them, and content with what is there."""
+        return self
+
     def report(self, values: Iterable[bytes]) -> dict[str, Any]:
         """Of a step that `reports`: what the last round's records of all partitions say of the whole, for JSON."""
         raise NotImplementedError

@@ -34,6 +34,10 @@ _BLANK = re.compile(r"(?<!\w)_+(?!\w)")
 _PART = re.compile(r"(?:[-_.](?:test|validation|valid|val|dev|train|part|\d+))+$", re.IGNORECASE)
 
 
+class ItemsError(ValueError):
+    """A test set that cannot be used, with file and line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One test item: the ways in which its question may stand, the right answers, all choices, and the passage.
@@ -86,18 +90,18 @@ def benchmark_of(path: Path) -> str:
 def read_items(path: Path, fields: Fields = Fields()) -> Iterator[Item]:
     """The test items of a JSONL (plain, .gz or .zst) or Parquet file, named `file:line` or `file:id`.
 
-    Rows with the same question are one item: some sets have a row for each answer. Raises ValueError with file and
+    Rows with the same question are one item: some sets have a row for each answer. Raises ItemsError with file and
     line when there is no such file, a line is no JSON object, or no field that may hold a question is a text.
     """
     if not path.is_file():
-        raise ValueError(f"{path}: there is no such file; `questions` names JSONL (plain, .gz, .zst) or Parquet files")
+        raise ItemsError(f"{path}: there is no such file; `questions` names JSONL (plain, .gz, .zst) or Parquet files")
     items: dict[str, Item] = {}
     for number, row in _rows(path):
         item = _item(row, f"{path}, line {number}", f"{path.name}:{number}", fields)
         known = items.get(item.question)
         items[item.question] = item if known is None else _joined(known, item)
     if not items:
-        raise ValueError(f"{path}: no test items in it; each line must be a JSON object with a question")
+        raise ItemsError(f"{path}: no test items in it; each line must be a JSON object with a question")
     yield from items.values()
 
 
@@ -124,12 +128,12 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             try:
                 row = orjson.loads(line)
             except orjson.JSONDecodeError as error:
-                raise ValueError(f"{where}: not JSON ({error}); each line must be an object with a question") from error
+                raise ItemsError(f"{where}: not JSON ({error}); each line must be an object with a question") from error
             if not isinstance(row, dict):
-                raise ValueError(f"{where}: not a JSON object; each line must be an object with a question")
+                raise ItemsError(f"{where}: not a JSON object; each line must be an object with a question")
             yield number, row
     except (OSError, EOFError, _zstd_error()) as error:
-        raise ValueError(f"{path}: cannot be read ({error}); it must be JSONL, plain, .gz or .zst") from error
+        raise ItemsError(f"{path}: cannot be read ({error}); it must be JSONL, plain, .gz or .zst") from error
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -137,7 +141,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         import pyarrow
         from pyarrow.parquet import ParquetFile
     except ModuleNotFoundError:
-        raise ValueError(f"{path}: a Parquet file needs pyarrow: pip install 'goldsand[hub]'") from None
+        raise ItemsError(f"{path}: a Parquet file needs pyarrow: pip install 'goldsand[hub]'") from None
     try:
         number = 0
         for batch in ParquetFile(path).iter_batches(1024):
@@ -145,7 +149,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 number += 1
                 yield number, row
     except (pyarrow.ArrowException, OSError) as error:
-        raise ValueError(f"{path}: cannot be read as Parquet ({error})") from error
+        raise ItemsError(f"{path}: cannot be read as Parquet ({error})") from error
 
 
 def _zstd_error() -> type[Exception]:
@@ -188,7 +192,7 @@ def _item(row: dict[str, Any], where: str, name: str, fields: Fields) -> Item:
     questions = _first(row, fields.question, QUESTION_FIELDS)
     if not questions:
         wanted = (fields.question,) if fields.question else QUESTION_FIELDS
-        raise ValueError(
+        raise ItemsError(
             f"{where}: no question in it: expected a text in {' or '.join(repr(key) for key in wanted)}, "
             f"found the fields {sorted(row)}; name the right one with `question_field`"
         )

@@ -15,6 +15,7 @@ from curate.decontaminate.items import (
     PASSAGE_FIELDS,
     QUESTION_FIELDS,
     Fields,
+    ItemsError,
     item_files,
     read_items,
 )
@@ -107,7 +108,7 @@ class Decontaminate(Rule):
         if not hasattr(self, "_index"):
             files = tuple((path, _revision(path)) for path in self.resources())
             if not files:
-                raise ValueError(f"{self.questions}: no test sets in it; name JSONL or Parquet files, or their folder")
+                raise ItemsError(f"{self.questions}: no test sets in it; name JSONL or Parquet files, or their folder")
             index = _index_of(files, self.fields, self.numbers == "guard", tuple(self.parts))
             object.__setattr__(self, "_index", index)
 

@@ -19,7 +19,7 @@ from curate.run.store import files_below
 from curate.run.tasks import Part, readable
 from curate.run.unit import Pulse, Unit, manifest_path
 from curate.sources import Partition
-from curate.step import Injection
+from curate.step import CorpusStep, Injection
 
 FILES = 4
 """Input files from which a rehearsal takes its documents, spread evenly over all of them."""
@@ -187,7 +187,7 @@ def _rehearsal(
         publication = replace(publication, vocabulary=replace(publication.vocabulary, kind="bpe"))
     return _Rehearsal(
         job.name,
-        steps,
+        [step.rehearsed() if isinstance(step, CorpusStep) else step for step in steps],
         partitions,
         out,
         publication,

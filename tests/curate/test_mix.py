@@ -11,11 +11,13 @@ from engine_steps import PUBLISHED, tree
 from curate.document import Document
 from curate.mix import Mix
 from curate.run.corpus import CorpusRun
+from curate.run.engine import RunError
 from curate.run.verify import verify
 from curate.shards.text import read_text_shard
 from curate.shuffle import Shuffle
 from curate.sources import Input, find_inputs
 from curate.step import CorpusStep
+from recipes.app.plan import estimate, plan
 from synth.inject import Inject
 
 SOURCES = {"web": 2000, "books": 300, "wiki": 700}
@@ -188,3 +190,17 @@ def test_names_that_no_document_has_are_refused_with_the_nearest():
         Mix(weights={"boks": 1}).targets({"books": 5, "web": 5})
     with pytest.raises(ValueError, match="none were injected before `mix`"):
         Mix(junk_ratio=0.5).targets({"web": 5}, 0)
+
+
+def test_a_name_that_is_not_there_ends_a_run_with_a_sentence(folder, tmp_path):
+    with pytest.raises(RunError, match="`weights` of mix: no document has the source 'boks'") as error:
+        run(folder, tmp_path / "out", Mix(weights={"boks": 1}))
+    assert "Traceback" not in str(error.value)
+
+
+def test_a_rehearsal_does_not_miss_the_groups_it_does_not_meet(folder, tmp_path):
+    partitions = find_inputs([Input("web", str(folder / "web")), Input("wiki", str(folder / "wiki"))])
+    steps = [Mix(weights={"web": 1, "books": 1}), Shuffle()]
+    job = CorpusRun("plan", steps, partitions, tmp_path / "out", workers=1)
+    cost = estimate(job, plan(job), 20)
+    assert cost is not None and cost.disk > 0
