@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.decontaminate.items import Item
-from curate.decontaminate.words import SEED, Hashes, Places, Words, place_in_text, weight, words_of, words_of_all
+from curate.decontaminate.words import SEED, Hashes, Ints, Places, Words, weight, words_of, words_of_all
 
 QUESTION, ANSWER, PASSAGE = "question", "answer", "passage"
 PARTS = (QUESTION, ANSWER, PASSAGE)
@@ -110,7 +110,7 @@ class ItemIndex:
                 texts.append(text)
         return texts, owners
 
-    def _chosen(self, owners: list[tuple[int, str, int]], lengths: Places) -> list[int]:
+    def _chosen(self, owners: list[tuple[int, str, int]], lengths: Ints) -> list[int]:
         """The texts that become forms: what is long enough; longer forms only where a question is too short alone."""
         alone = [False] * len(self.items)
         found = [False] * len(self.items)
@@ -128,14 +128,14 @@ class ItemIndex:
         self.undetectable_alone = [name for name, one in zip(self.items, alone, strict=True) if not one]
         return chosen
 
-    def _keep(self, words: Words, ends: Places, owners: list[tuple[int, str, int]], chosen: list[int]) -> None:
+    def _keep(self, words: Words, ends: Ints, owners: list[tuple[int, str, int]], chosen: list[int]) -> None:
         """Lay the chosen texts one after another, each once; `_same` tells which items a form stands for."""
-        hashes, numeric = words.hashes(), words.numeric()
+        hashes, numeric = words.hashes, words.numeric()
         known: dict[tuple[str, bytes], int] = {}
         self._forms: list[_Form] = []
         self._same: list[list[int]] = []
         streams: list[bytes] = []
-        rows: list[Places] = []
+        rows: list[Ints] = []
         for place in chosen:
             item, part, _ = owners[place]
             begin, end = int(ends[place]), int(ends[place + 1])
@@ -218,13 +218,15 @@ class ItemIndex:
         needed = self._needed(min_score, evidence)
         forms = self._form_of_word[theirs]
         hits: dict[tuple[int, str], Hit] = {}
+        where: Places | None = None
         for form in self._promising(page, forms, theirs, ours, needed):
             part = self._forms[form].part
             mine = forms == form
             bits, begin, end = self._found(page, form, theirs[mine], ours[mine])
             if bits < needed[form]:
                 continue
-            first, last = place_in_text(text, begin, end, self._numbers)
+            where = where or Places(text, self._numbers)
+            first, last = where.between(begin, end)
             score = min(1.0, bits / float(self._totals[form]))
             for item in self._same[form]:
                 hit = Hit(self.items[item], self.benchmarks[item], part, score, bits, first, last)
@@ -232,7 +234,7 @@ class ItemIndex:
                     hits[item, part] = hit
         return sorted(hits.values(), key=lambda hit: (PARTS.index(hit.part), -hit.score, -hit.bits, hit.item))
 
-    def _shared(self, seeds: Hashes) -> tuple[Places, Places]:
+    def _shared(self, seeds: Hashes) -> tuple[Ints, Ints]:
         """Words of forms, and words of a page, where the same seed begins."""
         # As signed numbers: numpy looks unsigned ones up by a slower way.
         places = (seeds >> self._shift).view(np.int64)
@@ -255,7 +257,7 @@ class ItemIndex:
             self._bits_needed = np.minimum(_WHOLE * self._totals, bits) - 1e-9
         return self._bits_needed
 
-    def _promising(self, page: Words, forms: Places, theirs: Places, ours: Places, needed: Bits) -> list[int]:
+    def _promising(self, page: Words, forms: Ints, theirs: Ints, ours: Ints, needed: Bits) -> list[int]:
         """The forms worth a close look: enough of a long one's seeds, or enough words around a seed of a short one."""
         words = np.sort(theirs)
         words = words[_changes(words)]
@@ -271,7 +273,7 @@ class ItemIndex:
         if len(open_):
             # First what no order could mend: words that are nowhere in the page.
             there = np.zeros(1 << 16, np.bool_)
-            hashes = page.hashes()
+            hashes = page.hashes
             there[(hashes >> _TOP).view(np.int64)] = True
             flat, ends, sizes = self._flat(open_)
             bits = np.add.reduceat(self._weights[flat] * there[self._tops[flat]], ends - sizes)
@@ -286,7 +288,7 @@ class ItemIndex:
             found += np.unique(owners[bits >= needed[owners]]).tolist()
         return sorted(found)
 
-    def _spanned(self, words: Places) -> Bits:
+    def _spanned(self, words: Ints) -> Bits:
         """The bits of what the seeds at some words, in order, span; what two of them span counts for the first."""
         if not len(words):
             return np.empty(0)
@@ -294,13 +296,13 @@ class ItemIndex:
         begins = np.maximum(words, np.concatenate(([0], ends[:-1])))
         return self._sums[ends] - self._sums[begins]
 
-    def _flat(self, forms: Places) -> tuple[Places, Places, Places]:
+    def _flat(self, forms: Ints) -> tuple[Ints, Ints, Ints]:
         """The words of several forms one after another, where each one's end, and how many each has."""
         sizes = self._form_word[forms + 1] - self._form_word[forms]
         ends = np.cumsum(sizes)
         return np.arange(ends[-1]) + np.repeat(self._form_word[forms] - ends + sizes, sizes), ends, sizes
 
-    def _found(self, page: Words, form: int, theirs: Places, ours: Places) -> tuple[float, int, int]:
+    def _found(self, page: Words, form: int, theirs: Ints, ours: Ints) -> tuple[float, int, int]:
         """The bits of a form's words that stand in one place of a page, and where that is in the page's stream."""
         base, top = int(self._form_byte[form]), int(self._form_byte[form + 1])
         first, last = int(self._form_word[form]), int(self._form_word[form + 1])
@@ -327,7 +329,7 @@ class ItemIndex:
         sums = np.concatenate(([0], np.cumsum(covered)))
         starts, lengths = self._starts[first:last] - base, self._lengths[first:last]
         there = sums[starts + lengths] - sums[starts] == lengths
-        hashes = page.hashes()
+        hashes = page.hashes
         for offset in np.unique(ours[together] - theirs[together])[:_OFFSETS].tolist():
             missing = np.flatnonzero(~there)
             at = _near(hashes, missing + (first + offset), self._hashes[first:last][missing], used)
@@ -361,12 +363,12 @@ def _eight(data: bytes) -> Hashes:
     return np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
 
 
-def _changes(ordered: Places) -> Places:
+def _changes(ordered: Ints) -> Ints:
     """Where a new value begins."""
     return np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
 
 
-def _near(page: Hashes, places: Places, wanted: Hashes, used: npt.NDArray[np.bool_] | None = None) -> Places:
+def _near(page: Hashes, places: Ints, wanted: Hashes, used: npt.NDArray[np.bool_] | None = None) -> Ints:
     """Where wanted words stand in a page, within two words of their places and not in a used one; -1: not there."""
     found = np.full(len(wanted), -1, np.int64)
     for slack in _SLACKS:

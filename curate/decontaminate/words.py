@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources import files
 
 import numpy as np
@@ -25,7 +25,7 @@ RARE = 12
 
 Bytes = npt.NDArray[np.uint8]
 Hashes = npt.NDArray[np.uint64]
-Places = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.int64]
 
 _WORD_BYTES = bytes(
     c + 32 if 65 <= c <= 90 else c if 48 <= c <= 57 or 97 <= c <= 122 or c >= 128 else 32 for c in range(256)
@@ -40,7 +40,7 @@ _LOW_HALF = np.uint64(0xFFFFFFFF)
 _MASKS = np.array([(1 << (8 * size)) - 1 for size in range(9)], np.uint64)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Words:
     """The words of a text: `stream`, their bytes without anything between; `starts` and `lengths` in it; one hash each.
 
@@ -48,8 +48,8 @@ class Words:
     """
 
     stream: bytes
-    starts: Places
-    lengths: Places
+    starts: Ints
+    lengths: Ints
     at: Hashes
 
     def __len__(self) -> int:
@@ -71,6 +71,7 @@ class Words:
         found *= _C
         return found
 
+    @cached_property
     def hashes(self) -> Hashes:
         """A hash of each whole word; of a word beyond sixteen bytes, of its ends and its length."""
         first = self.at[self.starts] & _MASKS[np.minimum(self.lengths, 8)]
@@ -95,7 +96,7 @@ def words_of(text: str, numbers: bool = True) -> Words:
     return _words(_folded(text, numbers))[0]
 
 
-def words_of_all(texts: list[str], numbers: bool = True) -> tuple[Words, Places]:
+def words_of_all(texts: list[str], numbers: bool = True) -> tuple[Words, Ints]:
     """The words of many texts in one stream, and the number of each one's text."""
     folded = b"\0".join(_folded(text.replace("\0", " "), numbers) for text in texts)
     found, begins = _words(folded)
@@ -106,7 +107,7 @@ def _folded(text: str, numbers: bool) -> bytes:
     return fold(text) if numbers else _NUMBER.sub(b"0", fold(text))
 
 
-def _words(folded: bytes) -> tuple[Words, Places]:
+def _words(folded: bytes) -> tuple[Words, Ints]:
     """Words, and where they begin in the folded text."""
     spaced = folded.translate(_WORD_BYTES)
     inside = np.frombuffer(b" " + spaced + b" ", np.uint8) != 32
@@ -118,19 +119,22 @@ def _words(folded: bytes) -> tuple[Words, Places]:
     return Words(stream, np.cumsum(lengths) - lengths, lengths, at), begins
 
 
-def place_in_text(text: str, begin: int, end: int, numbers: bool = True) -> tuple[int, int]:
-    """Where bytes `begin` to `end` of a text's stream stand in the text, in characters, to the next white space."""
-    first, last, passed = 0, len(text), 0
-    found = False
-    for chunk in _CHUNK.finditer(text):
-        size = len(_folded(chunk.group(), numbers).translate(_WORD_BYTES).translate(None, b" "))
-        if not found and passed + size > begin:
-            first, found = chunk.start(), True
-        passed += size
-        if passed >= end:
-            last = chunk.end()
-            break
-    return first, max(first, last)
+class Places:
+    """Where bytes of a text's stream stand in the text, in characters: to the next white space on either side."""
+
+    def __init__(self, text: str, numbers: bool = True) -> None:
+        begins, ends, sizes = [0], [0], [0]
+        for chunk in _CHUNK.finditer(text):
+            begins.append(chunk.start())
+            ends.append(chunk.end())
+            sizes.append(len(_folded(chunk.group(), numbers).translate(_WORD_BYTES).translate(None, b" ")))
+        self._begins, self._ends, self._sums = begins, ends, np.cumsum(sizes)
+
+    def between(self, begin: int, end: int) -> tuple[int, int]:
+        """The characters of the stream's bytes from `begin` to `end`."""
+        first = int(np.searchsorted(self._sums, begin, "right"))
+        last = int(np.searchsorted(self._sums, end))
+        return self._begins[min(first, len(self._begins) - 1)], self._ends[min(last, len(self._ends) - 1)]
 
 
 @lru_cache(maxsize=1)

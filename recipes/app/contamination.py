@@ -201,10 +201,10 @@ def _part_of(item: Item, part: str) -> str:
 
 def _marked(text: str, other: str) -> Text:
     """A text in which the words that the other one lacks stand out."""
-    known = set(words_of(other).hashes().tolist())
+    known = set(words_of(other).hashes.tolist())
     shown = Text()
     for place, word in enumerate(_harmless(text).split(" ")):
-        hashes = words_of(word).hashes().tolist()
+        hashes = words_of(word).hashes.tolist()
         shown.append((" " if place else "") + word, style="" if known.issuperset(hashes) else "bold red")
     return shown
 

@@ -153,6 +153,17 @@ def test_a_phrase_of_a_short_question_is_not_the_question(tmp_path):
     assert not step("They ask: is the Zanzibar Archipelago Marathon part of the world championship series? It is.")
 
 
+def test_a_whole_test_set_on_one_page_is_found_item_by_item(made):
+    rows, step = made
+    page = "\n".join(f"{number}. {row['question']}" for number, row in enumerate(rows))
+    hits = step.hits(page)
+    assert sorted(hit.item for hit in hits) == sorted(f"test.jsonl:{number}" for number in range(1, len(rows) + 1))
+    for hit in hits:
+        row = rows[int(hit.item.split(":")[1]) - 1]
+        assert letters(row["question"]) in letters(page[hit.begin : hit.end])
+        assert hit.end - hit.begin < len(row["question"]) + 60
+
+
 def test_one_phrase_of_a_long_passage_does_not_condemn_a_page(tmp_path):
     passage = words(random.Random(5), 200)
     step = Decontaminate(questions=str(write(tmp_path / "q.jsonl", [{"question": passage}])))
