@@ -17,7 +17,8 @@ class Document:
     (`crawl/a/b.warc.gz@1234`; copies made by us add `#2`, `#3`, ...).
     `html` holds the raw page until `extract` turns it into `text`; it is None for sources of text.
     `protected` documents (injected ones) pass every rule, edit and corpus-wide step untouched.
-    `edits` are (step, characters before, characters after), collected by the engine for the ledger.
+    `edits` are (step, characters before, characters after), `notes` (step, rule, value) of what a step saw and let
+    pass; the engine collects both for the ledger.
     """
 
     key: str
@@ -29,6 +30,7 @@ class Document:
     html: bytes | None = None
     protected: bool = False
     edits: list[tuple[str, int, int]] = field(default_factory=list)
+    notes: list[tuple[str, str, Any]] = field(default_factory=list)
     _signals: TextSignals | None = None
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -167,6 +167,9 @@ class Round:
     takes_records: bool = False
     streams: bool = False
     scratch: Path
+    # A round that sends documents elsewhere is told the input file of each partition before it reduces.
+    moves: bool = False
+    files: Sequence[int] = ()
 
     def emit_documents(self, documents: Iterable[tuple[int, Document]], partition: int) -> Iterator[Record]:
         raise NotImplementedError
@@ -185,11 +188,14 @@ class Round:
 class CorpusStep(Step):
     """A step that must see the whole corpus: rounds first, then one `decide` for each partition.
 
-    The last round's records are keyed by `partition_key(partition)`; `decide` receives the values of its own partition.
-    One that `edits` rewrites texts and adds no documents, so that the difference in characters is the work of edits.
+    The last round's records are keyed by `partition_key(partition)`; `decide` receives the values of its own partition:
+    a list, or, of a step that `streams`, an iterator for each bucket, in the order in which it was reduced. One that
+    `edits` rewrites texts and adds no documents, so that the difference in characters is the work of edits.
     """
 
     edits: ClassVar[bool] = False
+    streams: ClassVar[bool] = False
+    reports: ClassVar[bool] = False
 
     def rounds(self) -> list[Round]:
         raise NotImplementedError
@@ -199,8 +205,16 @@ class CorpusStep(Step):
         return 0
 
     def decide(
-        self, documents: Iterable[tuple[int, Document]], values: list[bytes], partition: int
+        self, documents: Iterable[tuple[int, Document]], values: Any, partition: int
     ) -> Iterator[Document | Drop]:
+        raise NotImplementedError
+
+    def rehearsed(self) -> CorpusStep:
+        """This step for a rehearsal on a few documents: as costly for each of them, and content with what is there."""
+        return self
+
+    def report(self, values: Iterable[bytes]) -> dict[str, Any]:
+        """Of a step that `reports`: what the last round's records of all partitions say of the whole, for JSON."""
         raise NotImplementedError
 
 
@@ -249,6 +263,8 @@ _REGISTRY: dict[str, str] = {
     "line_dedup": "curate.dedup.repeats:LineDedup",
     "passage_dedup": "curate.dedup.repeats:PassageDedup",
     "decontaminate": "curate.decontaminate:Decontaminate",
+    "mix": "curate.mix:Mix",
+    "shuffle": "curate.shuffle:Shuffle",
 }
 
 

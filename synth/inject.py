@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import orjson
 
+from curate.counting import token_counter
 from curate.document import Document
 from curate.shards.vocabulary import OTHER
 from curate.step import Drop, Injection, Record, Round, param, partition_key
@@ -24,7 +25,7 @@ from synth.facts import FactsError, FactTable
 from synth.kinds import writer_of
 from synth.people import NAME_PARTS, people_table, read_pools
 from synth.relations import EMPLOYERS, relations_table
-from synth.share import SHARES, share_counts, token_counter
+from synth.share import SHARES, share_counts
 from synth.tables import ENTROPIES, OwnTable, read_once
 
 SOURCE = "inject"

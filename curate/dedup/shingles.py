@@ -24,7 +24,7 @@ _UNSPACED = (
     (0x3400, 0x9FFF),
     (0x20000, 0x3FFFF),
 )
-_NON_ASCII = re.compile(r"[^\x00-\x7f]")
+_ASCII = bytes(range(128))
 _FEW_REPLACEMENTS = 32
 _WORD_BYTES = bytes(
     c + 32 if 65 <= c <= 90 else c if 48 <= c <= 57 or 97 <= c <= 122 or c >= 128 else 32 for c in range(256)
@@ -48,7 +48,7 @@ def fold(text: str) -> bytes:
     if not text.isascii():
         text = unicodedata.normalize("NFC", _stream_safe(text))
         changes: dict[str, str] = {}
-        for character in set(_NON_ASCII.findall(text)):
+        for character in _beyond_ascii(text):
             folded = _folded(character)
             if folded != character:
                 changes[character] = folded
@@ -57,12 +57,17 @@ def fold(text: str) -> bytes:
                 text = text.replace(character, folded)
         else:
             text = text.translate({ord(character): folded for character, folded in changes.items()})
-    return text.lower().encode("utf-8")
+    return text.encode("utf-8").lower()
+
+
+def _beyond_ascii(text: str) -> set[str]:
+    """The characters of a text that are not ASCII."""
+    return set(text.encode("utf-8", "surrogatepass").translate(None, _ASCII).decode("utf-8", "surrogatepass"))
 
 
 def _stream_safe(text: str) -> str:
     """Cut runs of combining marks at 30 (UAX 15, stream-safe text): normalising takes their square in time."""
-    marks = "".join(sorted(character for character in set(_NON_ASCII.findall(text)) if _is_mark(character)))
+    marks = "".join(sorted(character for character in _beyond_ascii(text) if _is_mark(character)))
     return re.sub(f"([{marks}]{{30}})[{marks}]+", r"\1", text) if marks else text
 
 
@@ -73,7 +78,7 @@ def _is_mark(character: str) -> bool:
 
 @lru_cache(maxsize=1 << 16)
 def _folded(character: str) -> str:
-    """What one non-ASCII character becomes; never another character that would change again."""
+    """What one non-ASCII character becomes, in lower case; never another character that would change again."""
     code = ord(character)
     if any(first <= code <= last for first, last in _UNSPACED):
         return f" {character} "
@@ -86,7 +91,9 @@ def _folded(character: str) -> str:
         return character
     if character.isalnum():
         plain = unicodedata.normalize("NFKC", character)
-        return plain if plain.isalnum() and plain.isascii() else character
+        plain = plain if plain.isalnum() and plain.isascii() else character
+        # A sigma at the end of a word has a form of its own in lower case only.
+        return plain.lower().replace("\u03c2", "\u03c3")
     return {"\u2212": "-", "\u2044": "/"}.get(character, " ")
 
 

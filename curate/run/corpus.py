@@ -103,6 +103,7 @@ class CorpusRun:
                 found += [f"{stage.corpus.name}: {one.name}" for one in stage.corpus.rounds()]
             found.append(stage.folder[3:])
         found += ["text shards", "ledger"]
+        found += ["reports"] if any(stage.corpus and stage.corpus.reports for stage in self.stages) else []
         if self.publication.renderings:
             found += ["vocabulary", *(f"tokens: {one.name}" for one in self.publication.renderings)]
         return found + (["facts"] if any(isinstance(step, Injection) for step in self.steps) else [])
@@ -218,6 +219,8 @@ class CorpusRun:
                     last=number == len(rounds) - 1,
                     emitted=[unit.path for unit in emits],
                     inputs=[manifest["sections"][bucket] for manifest in manifests],
+                    files=tuple(part.partition_number for part in finished.parts) if one.moves else (),
+                    buckets=self.buckets,
                     **common,
                 )
                 for bucket in range(self.buckets)

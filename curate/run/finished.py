@@ -14,6 +14,7 @@ from curate.run.publish import (
     LedgerTask,
     Publication,
     Rendering,
+    ReportTask,
     TextTask,
     TokenMetadataTask,
     TokenTask,
@@ -87,6 +88,9 @@ def publish(publication: Publication, finished: Finished, folder: OutputFolder, 
         for number, names, events, content in finished.all_events()
     ]
     folder.do(engine, "ledger", ledgers)
+    reports = list(_reports(finished, folder))
+    if reports:
+        folder.do(engine, "reports", reports)
     tokens: dict[str, int] = {}
     vocabulary: VocabularyTask | None = None
     identity: list[str] = []
@@ -114,6 +118,15 @@ def publish(publication: Publication, finished: Finished, folder: OutputFolder, 
         )
         folder.do(engine, "facts", [facts])
     return tokens
+
+
+def _reports(finished: Finished, folder: OutputFolder) -> Iterator[Unit]:
+    for stage in finished.stages:
+        if stage.corpus is not None and stage.corpus.reports:
+            places, _ = finished.reduced[stage.number]
+            units = [place.relative_to(folder.path).as_posix().removesuffix(".records") for place in places]
+            held = [digest for unit in units for digest in folder.manifests[unit]["sections"]]
+            yield ReportTask(folder.path, held, stage.corpus, stage.labels[0], places, len(finished.parts))
 
 
 def _vocabulary(publication: Publication, finished: Finished, root: Place) -> VocabularyTask:

@@ -16,7 +16,7 @@ from curate.run.lock import Lock
 from curate.run.store import TEMPORARY, Place, files_below, is_local, make_folder, store_errors, write_atomically
 from curate.run.unit import FORMAT, Unit, manifest_path
 
-OWNED = ("inputs", "stages", "rounds", "ledger", "quarantine", "text", "tokens", "facts", "manifests")
+OWNED = ("inputs", "stages", "rounds", "ledger", "quarantine", "text", "tokens", "facts", "mix", "manifests")
 """Folders that belong to the run alone: what no unit of the present run wrote is removed from them."""
 
 MARKER = "goldsand.json"

@@ -22,7 +22,7 @@ from curate.shards.columns import ColumnWriter, read_columns
 from curate.shards.text import plain, read_lines
 
 COLUMNS: dict[str, type] = {
-    "event": str,  # drop, edit or unreadable
+    "event": str,  # drop, edit, note or unreadable
     "stage": str,
     "step": str,
     "rule": str,
@@ -82,8 +82,12 @@ def drop_row(drop: Drop, label: str, text: str | None) -> dict[str, Any]:
 
 
 def edit_rows(document: Document) -> Iterator[dict[str, Any]]:
+    """The events of a document that goes on, or of one that left, before it did: its edits, and its notes."""
     for step, before, after in document.edits:
         yield {"event": "edit", "key": document.key, "step": step, "characters": before, "after": after}
+    for step, rule, value in document.notes:
+        row = {"event": "note", "key": document.key, "url": document.url, "domain": document.domain}
+        yield {**row, "step": step, "rule": rule, "value": value}
 
 
 def lost_row(item: Unreadable) -> dict[str, Any]:
@@ -130,6 +134,8 @@ def write_ledger(
                 row["text"] = texts(row["key"], row["step"], row["rule"], row["text"])
                 row["value"] = _json(row["value"])
                 row["threshold"] = _json(row["threshold"])
+            elif event == "note":
+                row["value"] = _json(row["value"])
             elif event == "unreadable":
                 raw = row.pop("raw_base64")
                 lost.write(encode_row({**row, "raw_base64": raw}))

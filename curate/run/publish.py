@@ -21,7 +21,7 @@ from curate.run.records import read_section
 from curate.run.store import Place, checksum, local_copy
 from curate.run.tasks import EVENTS, read_documents
 from curate.run.unit import Outputs, Pulse, Unit, describe_step, library_version
-from curate.step import Injection
+from curate.step import CorpusStep, Injection
 
 SAMPLE = 20_000_000
 """Characters on which a vocabulary is trained at most; a larger corpus is sampled by the hash of its keys."""
@@ -275,6 +275,31 @@ class TokenMetadataTask(Unit):
         with outputs.open(folder / "metadata.json") as stream:
             stream.write(orjson.dumps(metadata, option=orjson.OPT_INDENT_2))
         return {"tokens": metadata["tokens"]}
+
+
+@dataclass
+class ReportTask(Unit):
+    """What a corpus step reports of the whole, as JSON in a folder of the step's name."""
+
+    inputs: list[str]
+    step: CorpusStep
+    label: str
+    reduced: list[Place]
+    parts: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.step.name}/{self.label}"
+
+    def configuration(self) -> dict[str, Any]:
+        return {"inputs": self.inputs, "step": describe_step(self.step)}
+
+    def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
+        sections = (read_section(path, part) for path in self.reduced for part in range(self.parts))
+        found = self.step.report(value for section in sections for _, value in section)
+        with outputs.open(self.root / f"{self.name}.json") as stream:
+            stream.write(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+        return {}
 
 
 @dataclass

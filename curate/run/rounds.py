@@ -13,7 +13,7 @@ from typing import Any
 
 from curate.document import Document
 from curate.run.failpoint import reached
-from curate.run.records import SectionWriter, bucket_of, by_key, in_order, read_section
+from curate.run.records import BUDGET, SectionWriter, bucket_of, by_key, in_order, read_section
 from curate.run.store import Place, working_folder
 from curate.run.tasks import read_documents
 from curate.run.unit import READING, Outputs, Pulse, Unit, describe_step
@@ -37,6 +37,11 @@ class _RoundUnit(Unit):
     def sections(self) -> int:
         raise NotImplementedError
 
+    @property
+    def budget(self) -> int:
+        """Bytes of records that wait in memory: as much as a frame may hold of what is read again."""
+        return BUDGET
+
     def configuration(self) -> dict[str, Any]:
         return {"step": describe_step(self.step), "round": self.round_number, "inputs": self.inputs}
 
@@ -51,7 +56,7 @@ class _RoundUnit(Unit):
         self.step.open()
         one = self.step.rounds()[self.round_number]
         with outputs.open(self.path) as stream:
-            writer = SectionWriter(stream, self.sections)
+            writer = SectionWriter(stream, self.sections, self.budget)
             for section, record in self.records(one, pulse):
                 writer.add(section, record)
             digests = writer.close()
@@ -118,6 +123,8 @@ class ReduceTask(_RoundUnit):
     parts: int
     last: bool
     emitted: list[Place]
+    files: tuple[int, ...] = ()
+    buckets: int = 1
 
     @property
     def name(self) -> str:
@@ -128,10 +135,19 @@ class ReduceTask(_RoundUnit):
         return self.parts if self.last else 1
 
     def configuration(self) -> dict[str, Any]:
-        own = {"sections": self.sections, "last": self.last, "bucket": self.bucket}
+        own: dict[str, Any] = {"sections": self.sections, "last": self.last, "bucket": self.bucket}
+        if self.files:
+            own["files"] = self.files
         return {**super().configuration(), **own}
 
+    @property
+    def budget(self) -> int:
+        # Who merges the buckets of a step that streams holds a frame of each.
+        return max(1 << 16, BUDGET // self.buckets) if self.last and self.step.streams else BUDGET
+
     def records(self, one: Round, pulse: Pulse) -> Iterator[tuple[int, Record]]:
+        if one.moves:
+            one.files = self.files
         incoming = itertools.chain.from_iterable(read_section(path, self.bucket) for path in self.emitted)
         with working_folder(self.root) as scratch:
             if one.streams:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +15,14 @@ from curate.run.verify import read_manifests
 _SHOWN = {
     "drop": ("step", "rule", "value", "threshold", "characters", "url"),
     "edit": ("step", "characters", "after"),
+    "note": ("step", "rule", "value"),
     "unreadable": ("error", "bytes"),
 }
 
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened to the document `key` in `stage`: edit, drop, unreadable, passed or kept."""
+    """One thing that happened to the document `key` in `stage`: edit, drop, unreadable, note, passed or kept."""
 
     key: str
     stage: str
@@ -34,10 +36,18 @@ def story(out: Place, name: str) -> Iterator[Event]:
     Raises RunError when the folder is no finished run, or of another version.
     """
     manifests = read_manifests(out)
+    moved = any(re.match(r"stages/\d+-shuffle", unit) for unit in manifests)
     last = max((unit.split("/")[1] for unit in manifests if unit.startswith("stages/")), default="")
+    found: list[Event] = []
     for unit, manifest in manifests.items():
-        if unit.startswith("ledger/") and _may_hold(manifest["source"], name):
-            yield from _of_file(out, unit, manifest["units"], name, last)
+        if unit.startswith("ledger/") and (moved or _may_hold(manifest["source"], name)):
+            found += _of_file(out, unit, manifest["units"], name, last)
+            if not moved:
+                yield from found
+                found = []
+    # After a shuffle a document goes on in another file: all that happened to one key, stage by stage.
+    keys = list(dict.fromkeys(event.key for event in found))
+    yield from sorted(found, key=lambda event: (keys.index(event.key), event.stage))
 
 
 def _may_hold(sources: list[str], name: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from curate.run.engine import RunError
 from curate.run.stage import Stage
+from curate.step import Injection
 
 LISTED = 200
 """Unreadable records and domains that the summary names; the rest is counted."""
@@ -38,6 +39,7 @@ def summarise(
             next(row for row in steps if row["step"] == stage.labels[0])["found"] = found
     records = _records(manifests)
     injected = [sum(step[f"{unit}_injected"] for step in steps) for unit in ("documents", "characters")]
+    copied = [sum(s[f"{unit}_injected"] for s in steps if s["copies"]) for unit in ("documents", "characters")]
     final = [counts for manifest in manifests[-1] for counts in manifest["domains"]["kept"].values()]
     written = [sum(counts[column] for counts in final) for column in (0, 1)]
     first_makes_text = bool(stages[0].steps) and stages[0].steps[0].ends_stage
@@ -66,7 +68,8 @@ def summarise(
             "kept": written[column] - injected[column],
             "dropped": dropped[column],
             "unreadable": unreadable[column],
-            "injected": injected[column],
+            "injected": injected[column] - copied[column],
+            "copied": copied[column],
         }
         account = accounts[unit]
         if account["input"] != account["kept"] + account["dropped"] + account["unreadable"]:
@@ -124,6 +127,8 @@ def _step_row(label: str, stage: Stage, manifests: Sequence[dict[str, Any]]) -> 
     return {
         "step": label,
         "stage": stage.folder,
+        # What such a step adds are no facts but copies of documents that were there.
+        "copies": stage.corpus is not None and label == stage.labels[0] and not isinstance(stage.corpus, Injection),
         **{column: sum(account[column] for account in accounts) for column in columns},
         "documents_dropped": sum(row["documents"] for row in reasons.values()),
         "characters_dropped": sum(row["characters"] for row in reasons.values()),

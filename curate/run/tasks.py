@@ -213,7 +213,7 @@ class MapTask(Unit):
                 for document in documents:
                     for row in edit_rows(document):
                         events.write(encode_row(row))
-                    document.edits = []
+                    document.edits, document.notes = [], []
                     account.keep(document)
                     stream.write(document_to_json(document))
                     pulse.count(kept=1)
@@ -237,7 +237,8 @@ class MapTask(Unit):
         corpus = self.stage.corpus
         if corpus is not None:
             number = self.part.number
-            values = [value for path in self.reduced for _, value in read_section(path, number)]
+            sections = [(value for _, value in read_section(path, number)) for path in self.reduced]
+            values = sections if corpus.streams else [value for section in sections for value in section]
 
             def decide(arriving: Iterator[Document]) -> Iterator[Any]:
                 # A document that was set aside keeps its place, so that no other document takes it.

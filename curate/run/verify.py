@@ -149,7 +149,9 @@ def _survivors(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str
 def _summary(out: Place, manifests: dict[str, dict[str, Any]], left: list[int] | None) -> Iterator[str]:
     try:
         summary = orjson.loads((out / "summary.json").read_bytes())
-        counted = [summary[unit]["kept"] + summary[unit]["injected"] for unit in ("documents", "characters")]
+        counted = [
+            sum(summary[unit][what] for what in ("kept", "injected", "copied")) for unit in ("documents", "characters")
+        ]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         yield "summary.json is damaged"
         return

@@ -1,5 +1,5 @@
-"""The command line: goldsand run | plan | status | verify | why | clusters | index | report | check | steps | probe
-| synth.
+"""The command line: goldsand run | plan | status | verify | why | clusters | index | contamination | report | check |
+steps | probe | compare | synth.
 
 Exit codes: 0 done; 1 a fault of the program; 2 something the user can put right; 3 more was lost than allowed;
 130 interrupted.
@@ -17,14 +17,13 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from curate.run.store import Place, place_of
 from recipes.app import dedup
 from recipes.app.cli_compare import compare
 from recipes.app.load import RecipeError, load
 from recipes.app.schema import ProbeModel
-from recipes.app.tables import purity_lines
+from recipes.app.tables import print_summary
 
 app = typer.Typer(
     add_completion=False,
@@ -94,7 +93,7 @@ def run(
             summary = job.execute()
         write_recipe(loaded, folder)
         write_report(folder)
-    _print_summary(summary, folder)
+    print_summary(out, summary, folder)
     _judge_losses(summary, folder, strict)
 
 
@@ -248,6 +247,21 @@ def why(
         fail(f"{folder} knows no document with the key or URL '{document}'")
 
 
+@app.command()
+def contamination(
+    folder: Annotated[str, typer.Argument(help="the folder of a finished run", metavar="OUT")],
+    questions: Annotated[str | None, typer.Option(help="where the test sets are now", metavar="PATH")] = None,
+    hits: Annotated[int, typer.Option(min=0, help="how many hits and items are shown")] = 10,
+    item: Annotated[str | None, typer.Option(help="only hits of this item", metavar="FILE:LINE")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="everything, for programs")] = False,
+) -> None:
+    """Show the test items that were found: by benchmark, by item, and each beside the passage it was found in."""
+    from recipes.app.contamination import show
+
+    with _friendly():
+        show(out, place_of(folder), questions, hits, item, as_json)
+
+
 app.command()(compare)
 app.command()(dedup.clusters)
 app.add_typer(dedup.index, name="index")
@@ -360,39 +374,6 @@ class _friendly:
             fail(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
         if isinstance(error, KeyboardInterrupt):
             fail("interrupted; the same command goes on from here", 130)
-
-
-def _print_summary(summary: dict[str, Any], folder: Place) -> None:
-    table = Table(box=None, pad_edge=False)
-    for column in ("step", "documents", "dropped", "characters", "seconds"):
-        table.add_column(column, justify="left" if column == "step" else "right")
-    for step in summary["steps"]:
-        table.add_row(
-            step["step"],
-            f"{step['documents_out']:,}",
-            f"{step['documents_dropped']:,}",
-            f"{step['characters_out']:,}",
-            f"{step['seconds']:.1f}",
-        )
-    out.print(table)
-    for unit in ("documents", "characters"):
-        account = summary[unit]
-        out.print(
-            f"{unit}: {account['input']:,} in = {account['kept']:,} kept + {account['dropped']:,} dropped"
-            f" + {account['unreadable']:,} unreadable"
-            + (f"; {account['injected']:,} injected" if account["injected"] else "")
-        )
-    for name, tokens in summary["tokens"].items():
-        out.print(f"tokens/{escape(name)}: {tokens:,} tokens")
-    for line in purity_lines(folder):
-        out.print(escape(line))
-    found = summary["units"]["found_done"]
-    out.print(
-        f"{summary['seconds']:.1f} s, {summary['pages_per_second']:.1f} documents/s, {summary['workers']} workers,"
-        f" at most {summary['worker_memory_mb']:,} MB a worker"
-        + (f", {found} units were already done" if found else "")
-    )
-    out.print(f"open {escape(str(folder / 'report.html'))}")
 
 
 def _judge_losses(summary: dict[str, Any], folder: Place, strict: bool) -> None:

@@ -196,7 +196,7 @@ def _rehearsal(
         publication = replace(publication, vocabulary=replace(publication.vocabulary, kind="bpe"))
     return _Rehearsal(
         job.name,
-        steps,
+        [step.rehearsed() if isinstance(step, CorpusStep) else step for step in steps],
         partitions,
         out,
         publication,

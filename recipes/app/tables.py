@@ -43,6 +43,55 @@ def print_results(console: Console, results: Sequence[dict[str, Any]]) -> None:
     console.print(table)
 
 
+def print_summary(console: Console, summary: dict[str, Any], folder: Place) -> None:
+    """How a run ended: its steps, its accounts, its tokens, and what to open."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("step", "documents", "dropped", "characters", "seconds"):
+        table.add_column(column, justify="left" if column == "step" else "right")
+    for step in summary["steps"]:
+        table.add_row(
+            step["step"],
+            f"{step['documents_out']:,}",
+            f"{step['documents_dropped']:,}",
+            f"{step['characters_out']:,}",
+            f"{step['seconds']:.1f}",
+        )
+    console.print(table)
+    for unit in ("documents", "characters"):
+        account = summary[unit]
+        console.print(
+            f"{unit}: {account['input']:,} in = {account['kept']:,} kept + {account['dropped']:,} dropped"
+            f" + {account['unreadable']:,} unreadable"
+            + (f"; {account['injected']:,} injected" if account["injected"] else "")
+            + (f"; {account['copied']:,} copies of kept ones" if account["copied"] else "")
+        )
+    for name, tokens in summary["tokens"].items():
+        console.print(f"tokens/{escape(name)}: {tokens:,} tokens")
+    for line in [*mix_lines(folder), *purity_lines(folder)]:
+        console.print(escape(line))
+    found = summary["units"]["found_done"]
+    console.print(
+        f"{summary['seconds']:.1f} s, {summary['pages_per_second']:.1f} documents/s, {summary['workers']} workers,"
+        f" at most {summary['worker_memory_mb']:,} MB a worker"
+        + (f", {found} units were already done" if found else "")
+    )
+    console.print(f"open {escape(str(folder / 'report.html'))}")
+
+
+def mix_lines(folder: Place) -> list[str]:
+    """For each `mix` of a recipe: the shares it made of those it was asked for, the largest first."""
+    lines = []
+    for path in sorted((folder / "mix").glob("*.json")) if (folder / "mix").is_dir() else []:
+        found = orjson.loads(path.read_bytes())
+        told = [
+            f"{row['group'] or 'none'} {row['share_realised']:.2%} (asked {row['share_asked']:.2%})"
+            for row in found["groups"][:5]
+        ]
+        more = f" and {len(found['groups']) - 5} more" if len(found["groups"]) > 5 else ""
+        lines.append(f"{path.stem}: {found['realised']:,} {found['unit']} by {found['by']}: {', '.join(told)}{more}")
+    return lines
+
+
 def print_ladder(console: Console, results: Sequence[dict[str, Any]]) -> None:
     """Where there is a ladder of exposures: at how many each arm stores half of the facts."""
     from recipes.app.compare import multiplier_words

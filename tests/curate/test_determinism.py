@@ -35,6 +35,8 @@ steps:
   - passage_dedup: {length: 20}
   - decontaminate: {questions: questions.jsonl}
   - inject: {kind: people, people: 12, exposures: 4}
+  - mix: {by: domain, repeat: {other: 1.5}}
+  - shuffle
 output:
   tokenizer: {kind: bpe, size: 400}
   tokens:

@@ -214,7 +214,7 @@ def _callouts(summary: dict[str, Any]) -> list[str]:
     """What a person should look at: rules that never or nearly always fire, and losses."""
     found = []
     for step in summary["steps"]:
-        if step["step"] == "extract" or step["documents_injected"] or not step["documents_in"]:
+        if step["step"] in ("extract", "shuffle") or step["documents_injected"] or not step["documents_in"]:
             continue
         if not step["documents_dropped"] and not step["characters_edited"]:
             found.append(f"{step['step']} dropped nothing and changed nothing: is it set as you meant?")

@@ -1,0 +1,211 @@
+"""The step `decontaminate`: what happens to a document in which a test item was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+from curate.decontaminate.index import PARTS, Hit, ItemIndex
+from curate.decontaminate.items import (
+    ANSWER_FIELDS,
+    CHOICE_FIELDS,
+    PASSAGE_FIELDS,
+    QUESTION_FIELDS,
+    Fields,
+    ItemsError,
+    item_files,
+    read_items,
+)
+from curate.document import Document, Drop
+from curate.step import Check, Rule, Verdict, param
+
+ACTIONS = ("drop", "cut", "tag", "report")
+CONTAMINATED = "contaminated"
+LISTED = 20
+"""Hits of one document that its evidence names; it counts all."""
+
+SHOWN = 400
+"""Characters of the passage in the evidence."""
+
+
+def _revision(path: Path) -> tuple[int, int]:
+    """What tells two states of a file apart; zeros for a file that is missing, of which its reader complains."""
+    if not path.is_file():
+        return 0, 0
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=4)
+def _index_of(
+    files: tuple[tuple[Path, tuple[int, int]], ...], fields: Fields, numbers: bool, parts: tuple[str, ...]
+) -> ItemIndex:
+    """One index in a process for all the units that need it."""
+    return ItemIndex((item for path, _ in files for item in read_items(path, fields)), numbers, parts)
+
+
+@dataclass(frozen=True)
+class Decontaminate(Rule):
+    """Find test items in documents, and drop these, cut the items out, tag the documents or only report them.
+
+    A question is found wherever in a document it stands, without its answer, in other case, spacing and punctuation,
+    and with a few words changed. What is found of it is scored by inverse document frequency. Questions too short to be
+    told from ordinary language are looked for together with an answer, with all choices, or with the end of their
+    passage. The evidence, in the ledger, is `{"item", "benchmark", "part", "score", "bits", "passage", "hits", "all"}`.
+    """
+
+    name: ClassVar[str] = "decontaminate"
+    version: ClassVar[int] = 2
+    libraries: ClassVar[tuple[str, ...]] = ("numpy",)
+
+    questions: str | list[str] = param(
+        ..., "test sets: JSONL (plain, .gz, .zst) or Parquet files, or folders of them", path=True
+    )
+    action: str = param(
+        "drop",
+        "drop the document; cut the items out of it; tag: keep it, with the evidence in its metadata; report: in the "
+        "ledger only",
+        choices=ACTIONS,
+    )
+    parts: list[str] = param(["question", "answer"], "which parts of an item count: question, answer, passage")
+    min_score: float = param(0.6, "share of a part's words that must be there, by their bits", ge=0.1, le=1.0)
+    evidence: float = param(
+        32.0, "bits that the words found must tell; a part that has fewer in all must be there whole", ge=0.0
+    )
+    numbers: str = param(
+        "guard",
+        "guard: a question whose numbers differ is another question; ignore: all numbers are alike",
+        choices=("guard", "ignore"),
+    )
+    margin: int = param(200, "cut: characters that go on either side", source="GPT-3 (Brown et al. 2020)", ge=0)
+    min_piece: int = param(200, "cut: shorter pieces that are left go as well", source="GPT-3", ge=0)
+    max_cuts: int = param(10, "cut: a document with more goes whole", source="GPT-3", ge=1)
+    question_field: str | None = param(
+        None, "field of the question; by default the first of " + ", ".join(QUESTION_FIELDS)
+    )
+    answer_field: str | None = param(None, "field of the answer; by default the first of " + ", ".join(ANSWER_FIELDS))
+    choices_field: str | None = param(None, "field of the choices; by default the first of " + ", ".join(CHOICE_FIELDS))
+    passage_field: str | None = param(
+        None, "field of the passage; by default the first of " + ", ".join(PASSAGE_FIELDS)
+    )
+
+    def __post_init__(self) -> None:
+        strangers = [part for part in self.parts if part not in PARTS]
+        if strangers or not self.parts:
+            raise ValueError(f"`parts` lists some of {', '.join(PARTS)}: {', '.join(strangers) or 'it is empty'}")
+
+    @property
+    def fields(self) -> Fields:
+        return Fields(self.question_field, self.answer_field, self.choices_field, self.passage_field)
+
+    def resources(self) -> list[Path]:
+        return item_files(super().resources())
+
+    def open(self) -> None:
+        if not hasattr(self, "_index"):
+            files = tuple((path, _revision(path)) for path in self.resources())
+            if not files:
+                raise ItemsError(f"{self.questions}: no test sets in it; name JSONL or Parquet files, or their folder")
+            index = _index_of(files, self.fields, self.numbers == "guard", tuple(self.parts))
+            object.__setattr__(self, "_index", index)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Steps travel to every worker; the index is built there, not sent.
+        return {key: value for key, value in vars(self).items() if key != "_index"}
+
+    @property
+    def index(self) -> ItemIndex:
+        self.open()
+        return self._index  # type: ignore[attr-defined]
+
+    @property
+    def undetectable(self) -> list[str]:
+        """Items that are too short to be told from ordinary language, even with their answers."""
+        return self.index.undetectable
+
+    @property
+    def undetectable_alone(self) -> list[str]:
+        """Items whose question is too short to be found without its answer; the undetectable ones among them."""
+        return self.index.undetectable_alone
+
+    def hits(self, text: str) -> list[Hit]:
+        """The items found in a text, the best first."""
+        return self.index.search(text, self.min_score, self.evidence)
+
+    def checks(self, document: Document) -> Iterator[Check]:
+        hits = self.hits(document.text)
+        yield Check(CONTAMINATED, evidence_of(document.text, hits), self.min_score, bool(hits))
+
+    def apply(self, documents: Iterable[Document]) -> Iterator[Document | Drop]:
+        for document in documents:
+            hits = [] if document.protected else self.hits(document.text)
+            yield self._act(document, hits) if hits else document
+
+    def __call__(self, text: str, *, url: str | None = None) -> Verdict:
+        outcome = super().__call__(text, url=url)
+        return Verdict(True, text=self._cut(text, self.hits(text))[0]) if outcome and self.action == "cut" else outcome
+
+    def _act(self, document: Document, hits: list[Hit]) -> Document | Drop:
+        evidence = evidence_of(document.text, hits)
+        if self.action == "drop":
+            return Drop(document, self.name, CONTAMINATED, evidence, self.min_score)
+        if self.action == "cut":
+            text, cuts = self._cut(document.text, hits)
+            if not text or cuts > self.max_cuts:
+                return Drop(document, self.name, CONTAMINATED, evidence, self.min_score)
+            document.edits.append((self.name, len(document.text), len(text)))
+            document.rewrite(text)
+        elif self.action == "tag":
+            document.metadata["contamination"] = evidence
+        document.notes.append((self.name, CONTAMINATED, evidence))
+        return document
+
+    def _cut(self, text: str, hits: list[Hit]) -> tuple[str, int]:
+        """What is left of a text when every copy of every item is cut out of it, and how many cuts that took."""
+        cuts = 0
+        while hits and cuts <= self.max_cuts:
+            pieces, place = [], 0
+            for begin, end in _united([(hit.begin - self.margin, hit.end + self.margin) for hit in hits]):
+                pieces.append(text[place : max(0, begin)])
+                place = end
+                cuts += 1
+            pieces.append(text[place:])
+            text = "\n".join(piece.strip() for piece in pieces if len(piece.strip()) >= max(1, self.min_piece))
+            hits = self.hits(text)
+        return text, cuts
+
+
+def _united(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Overlapping spans as one, in order."""
+    found: list[tuple[int, int]] = []
+    for begin, end in sorted(spans):
+        if found and begin <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((begin, end))
+    return found
+
+
+def evidence_of(text: str, hits: list[Hit]) -> dict[str, Any] | None:
+    """What the ledger says of a document: the best hit with the passage it was found in, and the other items by name.
+
+    `passage` is the text around the hit, at most `SHOWN` characters; `all` lists item, part and score of the hits.
+    """
+    if not hits:
+        return None
+    best = hits[0]
+    return {
+        "item": best.item,
+        "benchmark": best.benchmark,
+        "part": best.part,
+        "score": round(best.score, 4),
+        "bits": round(best.bits, 1),
+        "begin": best.begin,
+        "end": best.end,
+        "passage": text[best.begin : best.begin + min(SHOWN, best.end - best.begin)],
+        "hits": len(hits),
+        "all": [[hit.item, hit.part, round(hit.score, 4)] for hit in hits[:LISTED]],
+    }

@@ -1,0 +1,158 @@
+"""A text as decontamination sees it: its letters and digits alone, where its words begin, and seeds to look up.
+
+Case, spacing and punctuation are gone, so a page matches however it was reformatted: `well-known`, `well known` and
+`wellknown` are the same nine letters. A *seed* is the `SEED` bytes that follow the beginning of a word. Everything is
+computed for a whole text at once by numpy, without an object for each word.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib.resources import files
+
+import numpy as np
+import numpy.typing as npt
+
+from curate.dedup.shingles import fold
+
+SEED = 12
+"""Bytes of a seed: about three English words, so that a change of one word in ten leaves seeds between the changes."""
+
+RARE = 12
+"""Bits of a word that is in no table: fewer than one passage in four thousand holds it."""
+
+Bytes = npt.NDArray[np.uint8]
+Hashes = npt.NDArray[np.uint64]
+Ints = npt.NDArray[np.int64]
+
+_WORD_BYTES = bytes(
+    c + 32 if 65 <= c <= 90 else c if 48 <= c <= 57 or 97 <= c <= 122 or c >= 128 else 32 for c in range(256)
+)
+_NUMBER = re.compile(rb"[0-9]+(?:[.,][0-9]+)*")
+# White space ends a chunk; a script without it is taken a few characters at a time.
+_CHUNK = re.compile(r"\S{1,64}")
+_PADDING = bytes(16)
+_A, _B, _C = (np.uint64(one) for one in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9))
+_SHIFT = np.uint64(29)
+_LOW_HALF = np.uint64(0xFFFFFFFF)
+_MASKS = np.array([(1 << (8 * size)) - 1 for size in range(9)], np.uint64)
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of a text: `stream`, their bytes without anything between; `starts` and `lengths` in it; one hash each.
+
+    `at` reads eight bytes from any place of the stream as one number.
+    """
+
+    stream: bytes
+    starts: Ints
+    lengths: Ints
+    at: Hashes
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the stream, without its padding."""
+        return len(self.stream) - len(_PADDING)
+
+    def seeds(self) -> Hashes:
+        """A hash for each word but the last ones, after which less than a seed is left."""
+        count = int(np.searchsorted(self.starts, self.size - SEED, "right"))
+        starts = self.starts[:count]
+        found = self.at[starts] * _A
+        found ^= found >> _SHIFT
+        found += (self.at[starts + 4] ^ _C) * _B
+        found ^= found >> _SHIFT
+        found *= _C
+        return found
+
+    @cached_property
+    def hashes(self) -> Hashes:
+        """A hash of each whole word; of a word beyond sixteen bytes, of its ends and its length."""
+        first = self.at[self.starts] & _MASKS[np.minimum(self.lengths, 8)]
+        last = np.where(self.lengths > 8, self.at[np.maximum(self.starts + self.lengths - 8, 0)], 0).astype(np.uint64)
+        found = first * _A
+        found ^= found >> _SHIFT
+        found += (last + self.lengths.astype(np.uint64)) * _B
+        found ^= found >> _SHIFT
+        found *= _C
+        return found
+
+    def numeric(self) -> npt.NDArray[np.bool_]:
+        """Which words hold a digit."""
+        stream = np.frombuffer(self.stream, np.uint8)
+        found = np.zeros(len(self), np.bool_)
+        found[np.searchsorted(self.starts, np.flatnonzero((stream >= 48) & (stream <= 57)), "right") - 1] = True
+        return found
+
+
+def words_of(text: str, numbers: bool = True) -> Words:
+    """The words of a text. Without `numbers`, every number is 0."""
+    return _words(_folded(text, numbers))[0]
+
+
+def words_of_all(texts: list[str], numbers: bool = True) -> tuple[Words, Ints]:
+    """The words of many texts in one stream, and the number of each one's text."""
+    folded = b"\0".join(_folded(text.replace("\0", " "), numbers) for text in texts)
+    found, begins = _words(folded)
+    return found, np.searchsorted(np.flatnonzero(np.frombuffer(folded, np.uint8) == 0), begins)
+
+
+def _folded(text: str, numbers: bool) -> bytes:
+    return fold(text) if numbers else _NUMBER.sub(b"0", fold(text))
+
+
+def _words(folded: bytes) -> tuple[Words, Ints]:
+    """Words, and where they begin in the folded text."""
+    spaced = folded.translate(_WORD_BYTES)
+    inside = np.frombuffer(b" " + spaced + b" ", np.uint8) != 32
+    edges = np.flatnonzero(inside[1:] != inside[:-1])
+    begins = edges[::2]
+    lengths = edges[1::2] - begins
+    stream = spaced.translate(None, b" ") + _PADDING
+    at: Hashes = np.ndarray((len(stream) - 7,), "<u8", stream, strides=(1,))
+    return Words(stream, np.cumsum(lengths) - lengths, lengths, at), begins
+
+
+class Places:
+    """Where bytes of a text's stream stand in the text, in characters: to the next white space on either side."""
+
+    def __init__(self, text: str, numbers: bool = True) -> None:
+        begins, ends, sizes = [0], [0], [0]
+        for chunk in _CHUNK.finditer(text):
+            begins.append(chunk.start())
+            ends.append(chunk.end())
+            sizes.append(len(_folded(chunk.group(), numbers).translate(_WORD_BYTES).translate(None, b" ")))
+        self._begins, self._ends, self._sums = begins, ends, np.cumsum(sizes)
+
+    def between(self, begin: int, end: int) -> tuple[int, int]:
+        """The characters of the stream's bytes from `begin` to `end`."""
+        first = int(np.searchsorted(self._sums, begin, "right"))
+        last = int(np.searchsorted(self._sums, end))
+        return self._begins[min(first, len(self._begins) - 1)], self._ends[min(last, len(self._ends) - 1)]
+
+
+@lru_cache(maxsize=1)
+def _common() -> dict[bytes, int]:
+    lines = files("curate.decontaminate").joinpath("common_words.txt").read_text("utf-8").splitlines()
+    found: dict[bytes, int] = {}
+    for line in lines:
+        if not line.startswith("#"):
+            bits, _, words = line.partition(" ")
+            found |= dict.fromkeys(words.encode().split(), int(bits))
+    return found
+
+
+def weight(word: bytes) -> float:
+    """Bits that a word tells: the inverse document frequency over passages of prose, log2; of a number, by its length.
+
+    From a table of our own, not from the test sets at hand: what one item scores does not depend on the others.
+    """
+    if word.isdigit():
+        return min(2.0 + 2 * len(word), RARE)
+    return _common().get(word, RARE)

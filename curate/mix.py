@@ -1,0 +1,316 @@
+"""How much of each source or domain a corpus holds: shares, budgets, caps, and documents that come several times."""
+
+from __future__ import annotations
+
+import difflib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import orjson
+
+from curate.counting import token_counter
+from curate.document import Document, Drop
+from curate.shuffle import drawn
+from curate.step import CorpusStep, Record, Round, param, partition_key
+
+OTHER = "other"
+"""In `weights`, `repeat` and `cap`: every group that is not named."""
+
+BINS = 1 << 16
+_OWN_NUMBERS = 1 << 63
+_TOTAL, _HISTOGRAM = b"t", b"h"
+_ROW = np.dtype([("bin", "<u2"), ("documents", "<u4"), ("size", "<u8")])
+
+
+class MixError(ValueError):
+    """A mixture that cannot be made: of numbers that do not fit together, or of groups that are not there."""
+
+
+class _Count(Round):
+    """What each group has in all, and from that what each shall have."""
+
+    name = "count"
+
+    def __init__(self, step: Mix) -> None:
+        self.step = step
+
+    def emit_documents(self, documents: Iterable[tuple[int, Document]], partition: int) -> Iterator[Record]:
+        size_of = self.step.measure()
+        groups: dict[str, int] = defaultdict(int)
+        protected = 0
+        for _, document in documents:
+            if document.protected:
+                protected += size_of(document.text)
+            else:
+                groups[self.step.group_of(document)] += size_of(document.text) * self.step.copies_of(document)
+        yield b"", orjson.dumps([protected, groups])
+
+    def reduce(self, key: bytes, values: Iterable[bytes]) -> Iterator[Record]:
+        available: dict[str, int] = defaultdict(int)
+        protected = 0
+        for value in values:
+            more, groups = orjson.loads(value)
+            protected += more
+            for name, size in groups.items():
+                available[name] += size
+        targets = self.step.targets(dict(sorted(available.items())), protected)
+        for name, target in targets.items():
+            yield name.encode("utf-8", "surrogatepass"), orjson.dumps([target, sum(targets.values()), available[name]])
+
+
+class _Choose(Round):
+    """Of each group so many whole rounds, and of one more the documents whose numbers are smallest."""
+
+    name = "choose"
+    takes_records = True
+
+    def __init__(self, step: Mix) -> None:
+        self.step = step
+
+    def emit_documents(self, documents: Iterable[tuple[int, Document]], partition: int) -> Iterator[Record]:
+        size_of = self.step.measure()
+        groups: dict[str, dict[int, list[int]]] = defaultdict(dict)
+        for _, document in documents:
+            if not document.protected:
+                counts = groups[self.step.group_of(document)].setdefault(self.step.bin_of(document), [0, 0])
+                copies = self.step.copies_of(document)
+                counts[0] += copies
+                counts[1] += copies * size_of(document.text)
+        for name, bins in groups.items():
+            rows = np.array([(place, *counts) for place, counts in sorted(bins.items())], _ROW)
+            yield name.encode("utf-8", "surrogatepass"), _HISTOGRAM + partition_key(partition) + rows.tobytes()
+
+    def emit_records(self, records: Iterable[Record]) -> Iterator[Record]:
+        for key, value in records:
+            yield key, _TOTAL + value
+
+    def reduce(self, key: bytes, values: Iterable[bytes]) -> Iterator[Record]:
+        documents, sizes = np.zeros(BINS, np.int64), np.zeros(BINS, np.int64)
+        partitions = []
+        target, total, available = 0.0, 0.0, 0
+        for value in values:
+            if value[:1] == _TOTAL:
+                target, total, available = orjson.loads(value[1:])
+                continue
+            rows = np.frombuffer(value, _ROW, offset=5)
+            partitions.append(value[1:5])
+            np.add.at(documents, rows["bin"], rows["documents"])
+            np.add.at(sizes, rows["bin"], rows["size"].astype(np.int64))
+        rounds = int(target // available) if available else 1
+        limit = _limit(sizes, target - rounds * available)
+        verdict = {
+            "group": key.decode("utf-8", "surrogatepass"),
+            "rounds": rounds,
+            "limit": limit,
+            "available": available,
+            "asked": target,
+            "asked_in_all": total,
+            "realised": rounds * available + int(sizes[:limit].sum()),
+            "documents": rounds * int(documents.sum()) + int(documents[:limit].sum()),
+        }
+        for partition in partitions:
+            yield partition, orjson.dumps(verdict)
+
+
+def _limit(sizes: np.ndarray, wanted: float) -> int:
+    """How many of the first bins come nearest to a size."""
+    sums = np.concatenate(([0], np.cumsum(sizes)))
+    above = int(np.searchsorted(sums, wanted))
+    if above == 0 or (above < len(sums) and sums[above] - wanted <= wanted - sums[above - 1]):
+        return above
+    return above - 1
+
+
+@dataclass(frozen=True)
+class Mix(CorpusStep):
+    """Give each source, or each domain, its share of the corpus, or so many tokens at most.
+
+    Documents that are too many leave, chosen by a keyed hash of their keys; where more is asked than there is, some
+    come again, as copies with `#2`, `#3`, ... at the end of their keys. Shares are exact to a document, and counted:
+    `mix/mix.json` in the folder says for each group what there was, what was asked and what it became. Injected
+    documents are never touched; `junk_ratio` is the share of all others. Memory holds an entry for each group.
+    """
+
+    name: ClassVar[str] = "mix"
+    libraries: ClassVar[tuple[str, ...]] = ("xxhash", "numpy")
+    reports: ClassVar[bool] = True
+
+    by: str = param(
+        "source", "what makes a group: the documents' source, or their domain", choices=("source", "domain")
+    )
+    weights: dict[str, float] | None = param(
+        None,
+        "shares of the groups by name, in any unit; `other` stands for all that are not named, which otherwise leave",
+    )
+    budget: float | None = param(None, "size of the whole without injected documents; less when it cannot be had", ge=1)
+    cap: float | dict[str, float] | None = param(None, "largest size of each group, or of groups by name (`other`)")
+    repeat: dict[str, float] | None = param(
+        None, "how often groups come, by name (`other`): 2.5 is twice, and half of the documents a third time"
+    )
+    max_repeats: float = param(
+        1.0,
+        "how often a document may come to make up a share or a budget",
+        source="Muennighoff et al. 2023: up to 4 is nearly as good as new text",
+        ge=1.0,
+    )
+    cluster_copies: dict[int, int] | None = param(
+        None, "copies of a document by the size of its cluster of duplicates: {2: 2, 10: 3} gives three from ten on"
+    )
+    junk_ratio: float | None = param(
+        None, "share of documents that are not injected in the whole; sets the budget", ge=0.0, le=0.999999
+    )
+    unit: str = param("tokens", "what sizes are counted in", choices=("tokens", "characters", "documents"))
+    tokenizer: str | None = param(
+        None, "a tokenizer.json that counts tokens; left out: words and marks are counted", path=True
+    )
+    seed: int = param(0, "which documents are taken where not all are", ge=0, le=2**62)
+
+    def __post_init__(self) -> None:
+        if self.weights is not None and self.repeat is not None:
+            raise MixError("`weights` and `repeat` both say how much of a group there shall be: give one of them")
+        if self.budget is not None and self.junk_ratio is not None:
+            raise MixError("`budget` and `junk_ratio` both say how much there shall be in all: give one of them")
+        if self.weights is not None and (not sum(self.weights.values()) > 0 or min(self.weights.values()) < 0):
+            raise MixError(f"`weights` are numbers above 0: {self.weights}")
+        for name, factors in (("repeat", self.repeat), ("cap", self.cap if isinstance(self.cap, dict) else None)):
+            if factors and min(factors.values()) < 0:
+                raise MixError(f"`{name}` cannot be below 0: {factors}")
+        if isinstance(self.cap, (int, float)) and self.cap < 0:
+            raise MixError(f"`cap` cannot be below 0: {self.cap}")
+        if self.cluster_copies and min(self.cluster_copies.values()) < 1:
+            raise MixError(f"`cluster_copies` gives each document one copy at least: {self.cluster_copies}")
+
+    def rounds(self) -> list[Round]:
+        return [_Count(self), _Choose(self)]
+
+    def rehearsed(self) -> Mix:
+        # A few documents of some files need not hold every group.
+        return Mix(by=self.by, unit=self.unit, tokenizer=self.tokenizer, seed=self.seed)
+
+    def measure(self) -> Callable[[str], int]:
+        """The size of a text."""
+        if self.unit == "tokens":
+            return token_counter(self.tokenizer)
+        return len if self.unit == "characters" else lambda text: 1
+
+    def group_of(self, document: Document) -> str:
+        return document.source if self.by == "source" else document.domain or ""
+
+    def copies_of(self, document: Document) -> int:
+        """How often a document comes in one round of its group."""
+        size = document.metadata.get("cluster_size", 1)
+        steps = self.cluster_copies or {}
+        return max((copies for least, copies in steps.items() if size >= least), default=1)
+
+    def bin_of(self, document: Document) -> int:
+        return drawn(self.seed + _OWN_NUMBERS, document.key) * BINS >> 64
+
+    def targets(self, available: Mapping[str, int], protected: int = 0) -> dict[str, float]:
+        """The size that each group shall have, of what there is of each and of the injected documents.
+
+        Raises MixError for a name that no group has, and for a junk ratio without injected documents.
+        """
+        self._know(available)
+        total = self.budget
+        if self.junk_ratio is not None:
+            if not protected:
+                raise MixError(
+                    "`junk_ratio` is the share of documents that are not injected, and none were injected before `mix`:"
+                    " put `inject` in front of it, or give `weights` or a `budget`"
+                )
+            total = protected * self.junk_ratio / (1 - self.junk_ratio)
+        caps = {name: self._named(self.cap, name, float("inf")) for name in available}
+        limits = {name: min(caps[name], self.max_repeats * size) for name, size in available.items()}
+        if self.weights is not None:
+            shares = self._shares(self.weights, available)
+            most = min((limits[name] / share for name, share in shares.items() if share), default=0.0)
+            total = most if total is None else min(total, most)
+            return {name: share * total for name, share in shares.items()}
+        wanted = {name: min(caps[name], self._named(self.repeat, name, 1.0) * size) for name, size in available.items()}
+        return wanted if total is None else _scaled(wanted, limits, total)
+
+    def _know(self, available: Mapping[str, int]) -> None:
+        for name, given in (("weights", self.weights), ("repeat", self.repeat), ("cap", self.cap)):
+            for group in given if isinstance(given, dict) else ():
+                if group not in available and group != OTHER:
+                    near = difflib.get_close_matches(group, available, n=1)
+                    hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(sorted(available)[:10])}"
+                    raise MixError(f"`{name}` of mix: no document has the {self.by} '{group}'; {hint}")
+
+    @staticmethod
+    def _named(given: float | Mapping[str, float] | None, name: str, default: float) -> float:
+        if isinstance(given, Mapping):
+            return given.get(name, given.get(OTHER, default))
+        return default if given is None else given
+
+    @staticmethod
+    def _shares(weights: Mapping[str, float], available: Mapping[str, int]) -> dict[str, float]:
+        """Each group's share of the whole; those not named have that of `other` by their sizes."""
+        rest = {name: size for name, size in available.items() if name not in weights and size}
+        whole = sum(weight for name, weight in weights.items() if name in available or (name == OTHER and rest))
+        shares = {name: weights.get(name, 0.0) / whole if whole else 0.0 for name in available}
+        for name, size in rest.items():
+            shares[name] = weights.get(OTHER, 0.0) / whole * size / sum(rest.values()) if whole else 0.0
+        return shares
+
+    def decide(
+        self, documents: Iterable[tuple[int, Document]], values: Any, partition: int
+    ) -> Iterator[Document | Drop]:
+        verdicts = {found["group"]: found for found in map(orjson.loads, values)}
+        for _, document in documents:
+            if document.protected:
+                yield document
+                continue
+            verdict = verdicts[self.group_of(document)]
+            rounds = verdict["rounds"] + (self.bin_of(document) < verdict["limit"])
+            if not rounds:
+                share = round(verdict["asked"] / verdict["available"], 6) if verdict["available"] else 0.0
+                yield Drop(document, self.name, "not_drawn", {"group": verdict["group"]}, share)
+                continue
+            yield document
+            for number in range(2, rounds * self.copies_of(document) + 1):
+                yield replace(
+                    document,
+                    key=f"{document.key}#{number}",
+                    metadata=dict(document.metadata),
+                    edits=[],
+                    notes=[],
+                    _signals=None,
+                )
+
+    def report(self, values: Iterable[bytes]) -> dict[str, Any]:
+        """What the last round's records say of the groups, the largest first."""
+        rows = {found["group"]: found for found in map(orjson.loads, values)}
+        whole = sum(row["realised"] for row in rows.values())
+        groups = [
+            {
+                "group": row["group"],
+                "available": row["available"],
+                "asked": round(row["asked"], 1),
+                "realised": row["realised"],
+                "documents": row["documents"],
+                "share_asked": round(row["asked"] / row["asked_in_all"], 6) if row["asked_in_all"] else 0.0,
+                "share_realised": round(row["realised"] / whole, 6) if whole else 0.0,
+            }
+            for row in sorted(rows.values(), key=lambda row: (-row["realised"], row["group"]))
+        ]
+        return {"by": self.by, "unit": self.unit, "realised": whole, "groups": groups}
+
+
+def _scaled(wanted: Mapping[str, float], limits: Mapping[str, float], total: float) -> dict[str, float]:
+    """Sizes in the proportions wanted that add up to a total, as far as limits let them."""
+    found = dict.fromkeys(wanted, 0.0)
+    free = {name for name, size in wanted.items() if size}
+    while free:
+        left = total - sum(size for name, size in found.items() if name not in free)
+        factor = left / sum(wanted[name] for name in free)
+        full = {name for name in free if wanted[name] * factor > limits[name]}
+        for name in full or free:
+            found[name] = limits[name] if full else wanted[name] * factor
+        if not full:
+            break
+        free -= full
+    return found

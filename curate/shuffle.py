@@ -1,0 +1,85 @@
+"""An order of documents that no crawl made: the one of a keyed hash, the same on any number of workers."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import xxhash
+
+from curate.document import Document, Drop
+from curate.shards.text import document_from_json, document_to_json
+from curate.step import CorpusStep, Record, Round, param, partition_key
+
+_HASH_BYTES = 8
+
+
+def drawn(seed: int, key: str) -> int:
+    """A number below 2^64 for a document, which follows from the seed and its key alone."""
+    return xxhash.xxh3_64_intdigest(key.encode("utf-8", "surrogatepass"), seed)
+
+
+class _Scatter(Round):
+    """First pass: every document to the bucket of its number. Second pass: a bucket in order, each to its partition.
+
+    All numbers are shared out evenly among the input files, and a file's among its partitions: so the order of the
+    whole does not depend on how files were cut.
+    """
+
+    name = "scatter"
+    streams = True
+    moves = True
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def emit_documents(self, documents: Iterable[tuple[int, Document]], partition: int) -> Iterator[Record]:
+        for _, document in documents:
+            number = drawn(self.seed, document.key).to_bytes(_HASH_BYTES, "big")
+            yield number + document.key.encode("utf-8", "surrogatepass"), document_to_json(document)
+
+    def reduce(self, key: bytes, values: Iterable[bytes]) -> Iterator[Record]:
+        number = int.from_bytes(key[:_HASH_BYTES], "big")
+        home = partition_key(home_of(number, self.files))
+        for value in values:
+            yield home, key[:_HASH_BYTES] + value
+
+
+def home_of(number: int, files: Sequence[int]) -> int:
+    """The partition in whose share of all numbers below 2^64 this one lies; `files` is the file of each partition."""
+    names = list(dict.fromkeys(files))
+    place = number * len(names)
+    file, rest = names[place >> 64], place & ((1 << 64) - 1)
+    first = files.index(file)
+    return first + (rest * files.count(file) >> 64)
+
+
+@dataclass(frozen=True)
+class Shuffle(CorpusStep):
+    """Put all documents, injected ones too, in an order that follows from the seed and their keys.
+
+    Without it shards follow the crawl, and so would training: a site's pages stand together. Every output file gets the
+    same share of the documents. Memory does not grow with the corpus; on disk the texts lie twice more while it runs.
+    """
+
+    name: ClassVar[str] = "shuffle"
+    libraries: ClassVar[tuple[str, ...]] = ("xxhash",)
+    streams: ClassVar[bool] = True
+    # What follows it in one pass would be blamed for documents of another partition.
+    ends_stage: ClassVar[bool] = True
+
+    seed: int = param(0, "another seed, another order", ge=0, le=2**63 - 1)
+
+    def rounds(self) -> list[Round]:
+        return [_Scatter(self.seed)]
+
+    def decide(
+        self, documents: Iterable[tuple[int, Document]], values: Any, partition: int
+    ) -> Iterator[Document | Drop]:
+        # The partition's own documents come back by their numbers, here or elsewhere.
+        deque(documents, maxlen=0)
+        for value in heapq.merge(*values):
+            yield document_from_json(value[_HASH_BYTES:])
