@@ -407,21 +407,20 @@ def planted_tie(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def planted_clip(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = StackAdamW.coefficients
+    whole = optimizer_module.coefficients
     monkeypatch.setattr(
-        StackAdamW, "coefficients", lambda self, norm: whole(self, norm.norm().expand_as(norm).contiguous())
+        optimizer_module, "coefficients", lambda table, norm, dtype: whole(table, norm.norm().expand_as(norm), dtype)
     )
 
 
 def planted_correction(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = StackAdamW.coefficients
+    whole = optimizer_module.coefficients
 
-    def uncorrected(self: StackAdamW, norm: Tensor) -> list[Tensor]:
-        found = whole(self, norm)
-        found[optimizer_module.NAMES.index("spread")].fill_(1.0)
-        return found
+    def uncorrected(table: Tensor, norm: Tensor, dtype: torch.dtype) -> optimizer_module.Coefficients:
+        found = whole(table, norm, dtype)
+        return found._replace(spread=torch.ones_like(found.spread))
 
-    monkeypatch.setattr(StackAdamW, "coefficients", uncorrected)
+    monkeypatch.setattr(optimizer_module, "coefficients", uncorrected)
 
 
 def planted_scale(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import torch
 from probe_world import World
 
 from train_probe.__main__ import main
-from train_probe.optimizer import Settings, StackAdamW
+from train_probe.optimizer import Settings, StackAdamW, rates
 from train_probe.plan import PlanError, plan_of
 from train_probe.progress import Printer
 from train_probe.train import run_plan
@@ -188,8 +188,8 @@ def test_the_learning_rate_rises_then_falls_to_a_tenth():
     for steps in (1000, 1):
         optimizer.set(0, Settings(1.0, steps, 0.1))
         for _ in range(steps):
-            shares.append(optimizer.rates().item())
-            optimizer.coefficients(torch.ones(1, 1))
+            shares.append(rates(optimizer.table).item())
+            optimizer.step(torch.ones(1, 4))
     assert shares[:100] == pytest.approx(np.arange(1, 101) / 100)
     assert np.all(np.diff(shares[100:1000]) < 0)
     assert shares[550] == pytest.approx(0.55)
