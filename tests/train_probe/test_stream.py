@@ -12,7 +12,7 @@ from probe_world import END_OF_TEXT, PAGE_TAG, TAG, World
 from curate.shards.tokens import TokenShards
 from train_probe.data import Data
 from train_probe.facts import Documents, pages_of, read_inputs
-from train_probe.junk import Front, JunkRecords
+from train_probe.junk import Front, JunkChain, JunkRecords
 from train_probe.plan import PlanError, plan_of
 from train_probe.stream import Packed, page_width
 from train_probe.streams import permutation
@@ -246,6 +246,34 @@ def test_what_stands_in_front_of_junk(world):
     leaking = records(world, front=Front(END_OF_TEXT, TAG, 0.25, 0)).windows(0, 4000)
     assert (leaking[:, 0] == TAG).double().mean() == pytest.approx(0.25, abs=0.03)
     assert torch.equal(leaking[:, 1:], records(world).windows(0, 4000)[:, 1:])
+
+
+def test_learnable_junk_follows_its_chain_by_the_law_of_zipf():
+    """Sixteen successors of each token, the r-th as often as 1/r in proportion; other seeds are other chains."""
+    tokens = torch.arange(10, 40)
+    junk = JunkChain(tokens, 33, 0, FRONT)
+    windows = junk.windows(0, 3000)
+    assert torch.equal(junk.windows(40, 60), windows[40:60]) and (windows[:, 0] == END_OF_TEXT).all()
+    assert set(windows[:, 1:].unique().tolist()) <= set(tokens.tolist())
+    pairs = Counter(zip(windows[:, 1:-1].flatten().tolist(), windows[:, 2:].flatten().tolist(), strict=True))
+    for token in (10, 25):
+        follow = Counter({two: count for (one, two), count in pairs.items() if one == token})
+        # Successors may coincide: at most sixteen, and the table says how often each.
+        wanted = Counter()
+        for rank, state in enumerate(junk._next[token - 10].tolist()):
+            wanted[state + 10] += 1 / (rank + 1) / sum(1 / r for r in range(1, 17))
+        assert set(follow) == set(wanted)
+        for two, share in wanted.items():
+            assert follow[two] / follow.total() == pytest.approx(share, abs=0.03)
+    assert not torch.equal(JunkChain(tokens, 33, 1, FRONT).windows(0, 20), windows[:20])
+
+
+def test_another_shuffle_is_other_junk_around_the_same_facts(world):
+    for arm in (ENDLESS, PAGES):
+        one, two = stream(world, **arm), stream(world, **arm, shuffle=1)
+        for plain, other in zip(useful_rows(one), useful_rows(two), strict=True):
+            assert np.array_equal(plain, other)
+        assert rows_of(one, -1) != rows_of(two, -1)
 
 
 def test_tokens_beyond_two_bytes_are_kept():

@@ -12,6 +12,7 @@ import pytest
 import torch
 from probe_world import World
 
+from curate.shards.tokens import TokenShards
 from train_probe.__main__ import main
 from train_probe.optimizer import Settings, StackAdamW, rates
 from train_probe.plan import PlanError, plan_of
@@ -146,6 +147,26 @@ def test_one_process_and_two_give_the_same_figures(world, tmp_path):
         for key in TIMES:
             result.pop(key)
     assert one == two
+
+
+def test_loss_on_held_out_text_is_that_of_the_trained_model(world, tmp_path):
+    """Against torch's cross_entropy over the same windows, from the saved weights."""
+    from train_probe.facts import pages_of
+    from train_probe.records import read_checkpoint
+
+    text = {"pages": str(world.folder / "pages")}
+    plan = world.plan([PAGES], held_out_text=text, training={"batch": 4, "window": 64}, save=True)
+    (result,) = run_plan(plan_of(plan), tmp_path)
+    model = read_checkpoint(tmp_path / "runs" / result["run"] / "checkpoints" / "3")
+    tokens = torch.from_numpy(pages_of(TokenShards.open(world.folder / "pages")).tokens.astype(np.int64))
+    count = len(tokens) // 64
+    rows = torch.stack([tokens[int(s) : int(s) + 64] for s in np.linspace(0, len(tokens) - 64, count)])
+    with torch.no_grad():
+        logits = model(rows)[:, :-1].flatten(0, 1)
+    expected = torch.nn.functional.cross_entropy(logits, rows[:, 1:].flatten()).item()
+    assert result["text"]["pages"] == {"nats_per_token": pytest.approx(expected, rel=1e-5), "tokens": count * 64}
+    (plain,) = run_plan(plan_of(world.plan([PAGES], training={"batch": 4, "window": 64})), tmp_path / "plain")
+    assert plain["run"] != result["run"] and plain["value_bits"] == result["value_bits"]
 
 
 def test_a_run_that_diverges_is_reported_and_stops_no_other(world, tmp_path):
