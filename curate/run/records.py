@@ -27,7 +27,7 @@ OVERHEAD = 160
 """Bytes that two `bytes` objects and their tuple take beside what they hold (CPython, 64 bits)."""
 
 FRAME = 1 << 20
-"""Bytes in a frame of a spilled file, about: merging holds one frame of each."""
+"""Bytes in a frame of a spilled file, about, or a 64th of a smaller budget: merging holds one frame of each file."""
 
 _HEAD = struct.Struct("<II")
 _FRAME = struct.Struct("<IQQ")
@@ -118,28 +118,28 @@ def in_order(records: Iterable[Record], scratch: Path, budget: int = BUDGET) -> 
         if size > budget:
             chunk.sort()
             path = scratch / f"{len(spilled):05d}.sorted"
-            _spill(chunk, path)
+            _spill(chunk, path, budget)
             spilled.append(_spilled(path))
             chunk, size = [], 0
     chunk.sort()
     return heapq.merge(*spilled, chunk) if spilled else iter(chunk)
 
 
-def _spill(chunk: list[Record], path: Path) -> None:
+def _spill(chunk: list[Record], path: Path, budget: int) -> None:
     compressor = zstandard.ZstdCompressor(level=1)
     with path.open("wb") as stream:
-        for packed in _frames(map(_pack, chunk)):
+        for packed in _frames(map(_pack, chunk), min(FRAME, budget // 64)):
             frame = compressor.compress(packed)
             stream.write(_END.pack(len(frame)) + frame)
 
 
-def _frames(packed: Iterable[bytes]) -> Iterator[bytes]:
+def _frames(packed: Iterable[bytes], frame: int) -> Iterator[bytes]:
     waiting: list[bytes] = []
     size = 0
     for one in packed:
         waiting.append(one)
         size += len(one) + OVERHEAD
-        if size > FRAME:
+        if size > frame:
             yield b"".join(waiting)
             waiting, size = [], 0
     if waiting:
