@@ -10,12 +10,13 @@ import pytest
 
 from curate.document import Document
 from curate.shards.text import write_text_shard
+from curate.shards.vocabulary import build_vocabulary
 from recipes.app.compare import AGAIN, CONTROL, Comparison, Rung, _rows, _runs, compare, report, rungs_of
 from recipes.app.comparison import corpora_of, run_comparison
 from recipes.app.corpora import Tokenised, open_corpus
 from recipes.app.evidence import holm, p_value
 
-ASKED = Comparison(people=10, exposures=(10, 20, 40), seeds=(0, 1, 2), rates=(1e-3, 4e-3))
+ASKED = Comparison(people=10, exposures=(10, 20, 40), may_repeat=("one", "two"), seeds=(0, 1, 2), rates=(1e-3, 4e-3))
 
 
 def tokenised(name: str, tokens: int, used: int | None = None) -> Tokenised:
@@ -73,7 +74,8 @@ def corpus(folder: Path, documents: int, seed: int) -> Path:
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp("corpora")
-    return [corpus(root / name, count, seed) for name, count, seed in (("one", 150, 0), ("two", 160, 1), ("few", 5, 2))]
+    build_vocabulary(kind="bpe", texts=["the river side of the green cloud"], size=300).save(root / "tokenizer.json")
+    return [corpus(root / name, count, seed) for name, count, seed in (("one", 40, 0), ("two", 44, 1), ("few", 5, 2))]
 
 
 def trainer(middles: dict[str, float], noise: float = 0.02, seed: int = 0):
@@ -102,7 +104,8 @@ def trainer(middles: dict[str, float], noise: float = 0.02, seed: int = 0):
 
 def decided(folders, tmp_path, train, **changes):
     asked = dataclasses.replace(ASKED, protocol="same-budget", **changes)
-    return compare([open_corpus(path.name, path) for path in folders[:2]], tmp_path, asked, train=train)
+    corpora = [open_corpus(path.name, path) for path in folders[:2]]
+    return compare(corpora, tmp_path, asked, tokenizer=folders[0].parent / "tokenizer.json", train=train)
 
 
 MIDDLES = {"one": 20.0, "two": 20.0, AGAIN: 20.0, CONTROL: 80.0}

@@ -183,7 +183,7 @@ def test_a_corpus_of_people_alone_trains_its_own_vocabulary_and_is_the_same_twic
     for folder in ("one", "two"):
         facts_corpus(tmp_path / folder, step)
     files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
-    assert len(files) == 15 + 2 * has_questions
+    assert len(files) == 16 + 2 * has_questions
     for file in files:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
     assert FactTable.load(tmp_path / "one" / "facts").people == 15
