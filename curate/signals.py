@@ -1,27 +1,24 @@
 """What the rules need to know of a text, computed once, when first asked for, and shared by all rules.
 
-The signals are those of the `fineweb` dialect: datatrove 0.10.1's readings of the published rules, with spaCy's words.
-All of them take time and memory linear in the text (n-grams: times a logarithm).
+Words are cut once, line by line, and are numbers from then on (`curate.words`). All signals take time and memory linear
+in the text.
 """
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from curate.punctuation import SYMBOLS
-from curate.words import split_words
+from curate.words import LETTERED, WORDED, WordTable, count_chunks, word_table
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-_SYMBOLS = "".join(sorted(SYMBOLS))
-_PARAGRAPH_BREAK = re.compile(r"\n{2,}")
-_LINE_BREAK = re.compile(r"\n+")
-_HASH_BASE = 0x9E3779B97F4A7C15
-_HASH_INVERSE = pow(_HASH_BASE, -1, 1 << 64)
+    from curate.grams import Joined, Repeats
+
+_GIANT_LINE = 1 << 16
+"""Characters a line, on average, beyond which the lists of its chunks would take too much memory."""
 
 
 class Copies(NamedTuple):
@@ -39,6 +36,8 @@ class Copies(NamedTuple):
 def count_copies(pieces: list[str]) -> Copies:
     """Second and later copies, the first not counted."""
     distinct = set(pieces)
+    if len(distinct) == len(pieces):
+        return Copies(len(pieces), 0, 0)
     characters = sum(map(len, pieces)) - sum(map(len, distinct))
     return Copies(len(pieces), len(pieces) - len(distinct), characters)
 
@@ -51,53 +50,21 @@ class WordKinds(NamedTuple):
     alphabetic: int
 
 
+class LineWords(NamedTuple):
+    """Of each line of the text: its white-space chunks, and its words as bytes of an int32 array."""
+
+    chunks: list[int]
+    numbers: list[bytes]
+
+
 class TextSignals:
-    """The signals of one revision of a text."""
+    """The signals of one revision of a text. `numbers`, where a step knows them: the words' numbers in `table`."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, numbers: bytes | None = None, table: WordTable | None = None) -> None:
         self.text = text
-        self._gram_ids: dict[int, npt.NDArray[np.int64]] = {}
-
-    @cached_property
-    def words(self) -> list[str]:
-        """Words, marks included (see `curate.words`)."""
-        return split_words(self.text)
-
-    @cached_property
-    def vocabulary(self) -> dict[str, int]:
-        """Each distinct word's number, in order of first appearance."""
-        return {word: number for number, word in enumerate(dict.fromkeys(self.words))}
-
-    @cached_property
-    def word_ids(self) -> npt.NDArray[np.int64]:
-        """The number of each word of the text; shape (words,)."""
-        import numpy as np
-
-        return np.fromiter(map(self.vocabulary.__getitem__, self.words), dtype=np.int64, count=len(self.words))
-
-    @cached_property
-    def word_lengths(self) -> npt.NDArray[np.int64]:
-        """Characters of each word of the text; shape (words,)."""
-        import numpy as np
-
-        return np.fromiter(map(len, self.words), dtype=np.int64, count=len(self.words))
-
-    @cached_property
-    def word_kinds(self) -> WordKinds:
-        import numpy as np
-
-        counts = np.bincount(self.word_ids, minlength=len(self.vocabulary)).tolist() if self.words else []
-        worded = characters = alphabetic = 0
-        for word, count in zip(self.vocabulary, counts, strict=True):
-            if word.isalpha():
-                alphabetic += count
-            elif not word.strip(_SYMBOLS):
-                continue
-            elif any(map(str.isalpha, word)):
-                alphabetic += count
-            worded += count
-            characters += count * len(word)
-        return WordKinds(worded, characters, alphabetic)
+        self.table = table or word_table()
+        self._numbers = numbers
+        self._repeats: dict[int, Repeats] = {}
 
     @cached_property
     def lines(self) -> list[str]:
@@ -105,38 +72,94 @@ class TextSignals:
         return self.text.splitlines()
 
     @cached_property
+    def line_words(self) -> LineWords:
+        """The words of `lines`: every line boundary is white space, so no word crosses one."""
+        look_up = self.table.__getitem__
+        if len(self.text) > len(self.lines) * _GIANT_LINE:
+            return LineWords(list(map(count_chunks, self.lines)), list(map(self.table.read, self.lines)))
+        chunks = [line.split() for line in self.lines]
+        return LineWords(list(map(len, chunks)), [b"".join(map(look_up, line)) for line in chunks])
+
+    @cached_property
+    def word_ids(self) -> npt.NDArray[np.int32]:
+        """The number of each word of the text; shape (words,)."""
+        import numpy as np
+
+        numbers = self._numbers
+        return np.frombuffer(b"".join(self.line_words.numbers) if numbers is None else numbers, dtype=np.int32)
+
+    @cached_property
+    def words(self) -> list[str]:
+        """Words, marks included (see `curate.english`)."""
+        return list(map(self.table.words.__getitem__, self.word_ids.tolist()))
+
+    @cached_property
+    def vocabulary(self) -> set[str]:
+        """The distinct words."""
+        import numpy as np
+
+        return set(map(self.table.words.__getitem__, np.unique(self.word_ids).tolist()))
+
+    def holds(self, words: list[str]) -> int:
+        """How many of these different words stand in the text."""
+        numbers = (self.table.number(word) for word in set(words))
+        return sum(bool((self.word_ids == number).any()) for number in numbers if number is not None)
+
+    @cached_property
+    def word_lengths(self) -> npt.NDArray[np.int32]:
+        """Characters of each word of the text; shape (words,)."""
+        return self.table.features.lengths[self.word_ids]
+
+    @cached_property
+    def word_kinds(self) -> WordKinds:
+        import numpy as np
+
+        kinds = self.table.features.kinds[self.word_ids]
+        worded = (kinds & WORDED) != 0
+        return WordKinds(
+            int(np.count_nonzero(worded)),
+            int(self.word_lengths[worded].sum(dtype=np.int64)),
+            int(np.count_nonzero(kinds & LETTERED)),
+        )
+
+    @cached_property
+    def _between_newlines(self) -> list[str]:
+        return self.text.split("\n")
+
+    @cached_property
     def filled_lines(self) -> list[str]:
         """Lines between newlines that are not blank, as FineWeb's rules take them."""
-        return [line for line in self.text.split("\n") if line and not line.isspace()]
+        return [line for line in self._between_newlines if line and not line.isspace()]
 
     @cached_property
     def line_copies(self) -> Copies:
-        """Repeats among lines between runs of newlines; a newline at the end adds an empty line."""
-        return count_copies(_LINE_BREAK.split(self.text))
+        """Repeats among lines between runs of newlines; a newline at the end adds an empty line, as one in front does."""
+        lines = list(filter(None, self._between_newlines))
+        if not self.text:
+            return Copies(1, 0, 0)
+        lines.extend([""] * (self.text.startswith("\n") + self.text.endswith("\n")))
+        return count_copies(lines)
 
     @cached_property
     def paragraph_copies(self) -> Copies:
         """Repeats among paragraphs of the stripped text, split at two newlines or more."""
-        return count_copies(_PARAGRAPH_BREAK.split(self.text.strip()))
+        stripped = self.text.strip()
+        if "\n\n" not in stripped:
+            return Copies(1, 0, 0)
+        return count_copies([piece.lstrip("\n") for piece in stripped.split("\n\n") if piece])
 
     @cached_property
     def filled_line_copies(self) -> Copies:
         return count_copies(self.filled_lines)
 
-    def gram_ids(self, n: int) -> npt.NDArray[np.int64]:
-        """The number of each n-gram of words, equal for equal n-grams; shape (words - n + 1,), empty when too short."""
-        import numpy as np
+    def repeats(self, n: int) -> Repeats:
+        """The places of n-grams of words (n >= 2) that occur more than once."""
+        from curate.grams import repeats_of_words
 
-        if n == 1:
-            return self.word_ids
-        if n not in self._gram_ids:
-            shorter = self.gram_ids(n - 1)
-            if len(shorter) < 2:
-                self._gram_ids[n] = shorter[:0]
-            else:
-                pairs = shorter[:-1] * len(self.vocabulary) + self.word_ids[n - 1 :]
-                self._gram_ids[n] = np.unique(pairs, return_inverse=True)[1]
-        return self._gram_ids[n]
+        if n not in self._repeats:
+            shorter = self.repeats(n - 1) if n > 2 else None
+            self._repeats[n] = repeats_of_words(self.word_ids, shorter, n)
+        return self._repeats[n]
 
     def top_gram_characters(self, n: int) -> int:
         """Characters (spaces between its words included) of the most frequent n-gram, times its count.
@@ -145,62 +168,30 @@ class TextSignals:
         """
         import numpy as np
 
-        ids = self.gram_ids(n)
-        if not len(ids):
+        if len(self.word_ids) < n:
             return 0
-        counts = np.bincount(ids)[ids]
-        first = int(counts.argmax())
-        return (int(self.word_lengths[first : first + n].sum()) + n - 1) * int(counts[first])
+        first = self.repeats(n).first
+        place, count = 0, 1
+        if len(first):
+            counts = np.bincount(first)
+            place = int(counts.argmax())
+            count = int(counts[place])
+        return (int(self.word_lengths[place : place + n].sum()) + n - 1) * count
 
     @cached_property
-    def _joined(self) -> tuple[str, npt.NDArray[np.int64], npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
-        """All words without spaces; where each begins; a polynomial hash of all before it, and its power's inverse."""
-        import numpy as np
+    def _joined(self) -> Joined:
+        from curate.grams import Joined
 
-        joined = "".join(self.words)
-        starts = np.concatenate(([0], np.cumsum(self.word_lengths)))
-        characters = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
-        powers = np.full(len(characters), _HASH_BASE, dtype=np.uint64)
-        powers[:1] = 1
-        np.multiply.accumulate(powers, out=powers)
-        characters *= powers
-        sums = np.concatenate((np.zeros(1, dtype=np.uint64), np.add.accumulate(characters)))[starts]
-        inverses = np.full(len(characters) + 1, _HASH_INVERSE, dtype=np.uint64)
-        inverses[0] = 1
-        return joined, starts, sums, np.multiply.accumulate(inverses)[starts]
+        features, ids = self.table.features, self.word_ids
+        moves, returns = features.shifts(self.word_lengths)
+        joined = self.text.replace(" ", "").replace("\n", "")
+        if len(joined) != int(self.word_lengths.sum(dtype="int64")):
+            joined = "".join(self.text.split())
+        return Joined(joined, self.word_lengths, features.hashes[ids], moves, returns)
 
     def repeated_gram_characters(self, n: int) -> int:
         """Characters in repeats of n-grams, taken greedily from the left: after a repeat its n words are passed over.
 
-        N-grams are compared as words joined without spaces, as datatrove does. Only n-grams whose hash occurs twice
-        are looked at: the hash rules out, the string decides.
+        N-grams are compared as words joined without spaces, as datatrove does.
         """
-        import numpy as np
-
-        if len(self.words) <= n:
-            return 0
-        joined, starts, sums, inverses = self._joined
-        hashes = (sums[n:] - sums[:-n]) * inverses[:-n]
-        order = np.argsort(hashes, kind="stable")
-        in_order = hashes[order]
-        same = in_order[1:] == in_order[:-1]
-        if not same.any():
-            return 0
-        repeated = np.zeros(len(hashes), dtype=bool)
-        repeated[order[1:][same]] = True
-        repeated[order[:-1][same]] = True
-        places = np.flatnonzero(repeated)
-        seen: set[str] = set()
-        characters = resume = 0
-        for place, start, end in zip(
-            places.tolist(), starts[places].tolist(), starts[places + n].tolist(), strict=True
-        ):
-            if place < resume:
-                continue
-            gram = joined[start:end]
-            if gram in seen:
-                characters += end - start
-                resume = place + n
-            else:
-                seen.add(gram)
-        return characters
+        return self._joined.repeated_characters(n) if len(self.word_ids) > n else 0

@@ -12,9 +12,12 @@ import importlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from curate.document import Document, Drop
+
+if TYPE_CHECKING:
+    from curate.signals import TextSignals
 
 Record = tuple[bytes, bytes]
 """A keyed record of a round: both halves are bytes, so that sorting and hashing are the same on every machine."""
@@ -126,8 +129,8 @@ class Rule(Step):
 class Edit(Step):
     """A step that rewrites the text, and may drop a document of which too little is left."""
 
-    def edit(self, document: Document) -> str | Check:
-        """The new text, or the failed Check that ends the document."""
+    def edit(self, document: Document) -> str | TextSignals | Check:
+        """The new text, or its signals where the edit has them, or the failed Check that ends the document."""
         raise NotImplementedError
 
     def apply(self, documents: Iterable[Document]) -> Iterator[Document | Drop]:
@@ -139,9 +142,10 @@ class Edit(Step):
             if isinstance(outcome, Check):
                 yield Drop(document, self.name, outcome.rule, outcome.value, outcome.threshold)
                 continue
-            if outcome != document.text:
-                document.edits.append((self.name, len(document.text), len(outcome)))
-                document.rewrite(outcome)
+            text, signals = (outcome, None) if isinstance(outcome, str) else (outcome.text, outcome)
+            if text != document.text:
+                document.edits.append((self.name, len(document.text), len(text)))
+                document.rewrite(text, signals)
             yield document
 
     def __call__(self, text: str, *, url: str | None = None) -> Verdict:

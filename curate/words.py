@@ -1,223 +1,249 @@
-"""Words and sentences as the `fineweb` dialect has them: those of spaCy's English tokenizer and sentencizer.
+"""Words as numbers: a bounded table white-space chunk -> its words, shared by all texts of a process.
 
-spaCy tokenizes one white-space chunk at a time, so a chunk is a pure function of its characters, and chunks repeat:
-a bounded table chunk -> words makes the tokenizer a dictionary look-up. Its tables (regular expressions, special cases)
-are data with their source and licence, in `english_words.json`; the procedure below follows spaCy's, with positions
-instead of copies, so that a chunk of ten million marks costs linear time. Words here are without white space.
-
-One thing differs from spaCy: a special case it finds across a single space (`: )`) can there keep a shorter one inside
-a chunk from being merged; here chunks do not see each other.
+A chunk is cut once, when it is first met; from then on a text becomes the numbers of its words by one look-up for each
+chunk. What the rules ask of a word (length, letters, marks, hash) stands in arrays beside the table, so that they ask it
+of all words of a text at once.
 """
 
 from __future__ import annotations
 
-import json
 import re
+import sys
+import threading
 import unicodedata
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from itertools import chain
-from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
-_TABLES = Path(__file__).with_name("english_words.json")
-_USER_INFO = r"(?:\S+(?::\S*)?@)?"
-_LONG = 4096
-_TAIL = 8
-"""The longest suffix of fixed length has five characters and looks two further back."""
-_SPACE_THAT_IS_A_TOKEN = re.compile(r"^\s|\s\s|[^\S ]")
-_RUN = re.compile(r"(\s+)|\S+")
+from curate.punctuation import SYMBOLS
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from curate.english import EnglishSplitter
+
+_SYMBOLS = "".join(sorted(SYMBOLS))
+_RUN = re.compile(r"\s+|\S+")
+_LETTER = re.compile(r"[A-Za-z]").search
+_WHITE = re.compile(r"\s")
+_SLICE = 1 << 18
+"""Characters of a text that are cut into chunks at a time, so that a giant line is never a giant list."""
+_LONG_WORD = 4096
+_BASE = 0x9E3779B97F4A7C15
+_INVERSE = pow(_BASE, -1, 1 << 64)
+_TOGETHER = 1024
+
+LETTERED, WORDED, ENDS, MARKS, BORDER = 1, 2, 4, 8, 16
+"""What a word is, as bits: it has a letter; it is not made of symbols alone (`curate.punctuation`); it ends a sentence;
+all of its characters are punctuation by their Unicode category; it is no word but the border between two lines."""
+SPACE = (0).to_bytes(4, sys.byteorder)
+BREAK = (1).to_bytes(4, sys.byteorder)
+"""Two numbers that are no words: white space that is a token of its own, and the border between two lines."""
 
 
-class EnglishSplitter:
-    """Cuts one chunk without white space into words, as spaCy's English tokenizer does."""
+class WordTable(dict[str, bytes]):
+    """Chunk -> the numbers of its words, as the bytes of an int32 array.
+
+    `words` are the words by number. A table only grows; a full one is replaced between two texts, and lives on as long as
+    something counts by its numbers.
+    """
+
+    CHUNKS: ClassVar[int] = 200_000
+    CHARACTERS: ClassVar[int] = 16_000_000
+    LONGEST: ClassVar[int] = 64
+
+    def __init__(self, split: Callable[[str], Iterable[str]], sentence_ends: frozenset[str] = frozenset()) -> None:
+        super().__init__({" ": b""})
+        self._split = split
+        self._ends = sentence_ends
+        self._lock = threading.Lock()
+        self.words: list[str] = []
+        self._numbers: dict[str, int] = {}
+        self._characters = 0
+        for name in ("  ", "\n"):  # 0 is SPACE, 1 is BREAK
+            self._number(name)
+        self._features: _Features | None = None
+
+    def __missing__(self, chunk: str) -> bytes:
+        if chunk.isspace():
+            return SPACE
+        with self._lock:
+            numbers = b"".join([self._number(word).to_bytes(4, sys.byteorder) for word in self._split(chunk)])
+        if len(chunk) <= self.LONGEST:
+            self[chunk] = numbers
+        return numbers
+
+    def _number(self, word: str) -> int:
+        number = self._numbers.get(word)
+        if number is None:
+            number = self._numbers[word] = len(self.words)
+            self.words.append(word)
+            self._characters += len(word)
+        return number
+
+    def number(self, word: str) -> int | None:
+        """The number of a word that some text has held, else None."""
+        return self._numbers.get(word)
+
+    @property
+    def full(self) -> bool:
+        return len(self) >= self.CHUNKS or self._characters >= self.CHARACTERS
+
+    def read(self, text: str) -> bytes:
+        """The numbers of the text's words, as the bytes of an int32 array."""
+        if len(text) <= _SLICE:
+            return b"".join(map(self.__getitem__, text.split()))
+        return b"".join(b"".join(map(self.__getitem__, piece.split())) for piece in _pieces(text))
+
+    def read_with_spaces(self, text: str) -> bytes:
+        """The same, with SPACE for each run of white space that is more than a space between two words."""
+        return b"".join(map(self.__getitem__, _RUN.findall(text)))
+
+    @property
+    def features(self) -> _Features:
+        """What is known of each word, by its number."""
+        if self._features is None or self._features.size < len(self.words):
+            with self._lock:
+                if self._features is None:
+                    self._features = _Features()
+                self._features.extend(self.words, self._kind)
+        return self._features
+
+    def _kind(self, word: str) -> int:
+        if word.isalpha():
+            return LETTERED | WORDED
+        if word.isascii() and (word[0].isalnum() or word[-1].isalnum()):
+            return WORDED | (LETTERED if _LETTER(word) else 0)
+        if word == "\n":
+            return BORDER
+        kind = WORDED if word.strip(_SYMBOLS) else 0
+        if kind and any(map(str.isalpha, word)):
+            kind |= LETTERED
+        if word in self._ends:
+            kind |= ENDS
+        elif all(unicodedata.category(character)[0] == "P" for character in word):
+            kind |= MARKS
+        return kind
+
+
+class _Features:
+    """Arrays by the number of a word: `lengths` in characters and `kinds`; and for the hash of words that stand side by
+    side without spaces, a polynomial of the word's characters modulo 2^64 (`hashes`)."""
 
     def __init__(self) -> None:
-        tables = json.loads(_TABLES.read_text(encoding="utf-8"))
-        self._prefix = re.compile(tables["prefix"]).match
-        self._suffix = re.compile(tables["suffix"]).search
-        self._infixes = re.compile(tables["infix"]).finditer
-        # `\S+(?::\S*)?@` and `\S+@` accept the same strings; the first one takes quadratic time to refuse one.
-        url = tables["url"].replace(_USER_INFO, r"(?:\S+@)?")
-        self._url = re.compile(url).match
-        self._url_head = re.compile(url.removesuffix(r"(?:[/?#]\S*)?$") + "[/?#]").match
-        self.sentence_ends = frozenset(tables["sentence_ends"])
-        self.specials: dict[str, tuple[str, ...]] = {
-            chunk: tuple(rule.split(" ")) for chunk, rule in tables["specials"].items()
-        }
-        self._longest_special = max(map(len, self.specials))
-        self._merges: dict[str, list[tuple[tuple[str, ...], str]]] = {}
-        for chunk in self.specials:
-            if self._prefix(chunk) or self._suffix(chunk) or next(self._infixes(chunk), None):
-                words = tuple(self._cut(chunk, specials=False))
-                self._merges.setdefault(words[0], []).append((words, chunk))
+        import numpy as np
 
-    def __call__(self, chunk: str) -> tuple[str, ...]:
-        rule = self.specials.get(chunk)
-        if rule is None and chunk.isascii() and chunk.isalpha():
-            return (chunk,)
-        words = list(rule) if rule is not None else self._cut(chunk, specials=True)
-        return tuple(self._merged(words))
+        self.size = 0
+        self.lengths: npt.NDArray[np.int32] = np.zeros(1024, dtype=np.int32)
+        self.kinds: npt.NDArray[np.uint8] = np.zeros(1024, dtype=np.uint8)
+        self.hashes: npt.NDArray[np.uint64] = np.zeros(1024, dtype=np.uint64)
 
-    def _cut(self, chunk: str, specials: bool) -> list[str]:
-        """Marks off both ends, then what is left: a special case, a URL, or words around inner marks."""
-        front: list[str] = []
-        back: list[str] = []
-        start, end = 0, len(chunk)
-        known = False
-        while start < end:
-            known = specials and self._is_special(chunk, start, end)
-            if known:
-                break
-            prefix = self._prefix(chunk, start, end)
-            after = prefix.end() if prefix else start
-            if prefix and specials and self._is_special(chunk, after, end):
-                front.append(chunk[start:after])
-                start, known = after, True
-                break
-            before = end - self._suffix_length(chunk, after, end)
-            if before < end and specials and self._is_special(chunk, start, before):
-                back.append(chunk[before:end])
-                end, known = before, True
-                break
-            if after == start and before == end:
-                break
-            if after > start:
-                front.append(chunk[start:after])
-            if before < end:
-                back.append(chunk[before:end])
-            start, end = after, before
-        if start < end:
-            core = chunk[start:end]
-            if known:
-                front.extend(self.specials[core])
-            elif self._is_url(core):
-                front.append(core)
-            else:
-                self._cut_inside(core, front)
-        front.extend(reversed(back))
-        return front
+    def extend(self, words: list[str], kind: Callable[[str], int]) -> None:
+        import numpy as np
 
-    def _is_special(self, chunk: str, start: int, end: int) -> bool:
-        return 0 < end - start <= self._longest_special and chunk[start:end] in self.specials
+        new = len(words)
+        if new > len(self.lengths):
+            for name in ("lengths", "kinds", "hashes"):
+                array = getattr(self, name)
+                setattr(self, name, np.concatenate((array, np.zeros(max(new, len(array)), dtype=array.dtype))))
+        for start in range(self.size, new, _TOGETHER):
+            added = words[start : start + _TOGETHER]
+            here = slice(start, start + len(added))
+            self.lengths[here] = list(map(len, added))
+            self.kinds[here] = list(map(kind, added))
+            self.hashes[here] = _polynomials(added, self.lengths[here])
+        self.size = new
 
-    def _suffix_length(self, chunk: str, start: int, end: int) -> int:
-        """Only the tail can hold a suffix; of all suffixes a run of full stops alone has no greatest length."""
-        reach = _TAIL
-        while True:
-            first = max(start, end - reach)
-            tail = chunk[first:end]
-            found = self._suffix(tail)
-            if found and found.start() == 0 and first > start:
-                reach *= 2
-                continue
-            return found.end() - found.start() if found else 0
+    @staticmethod
+    def shifts(lengths: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+        """The power of the polynomials' base that moves what follows words of these lengths, and its inverse."""
+        import numpy as np
 
-    def _is_url(self, text: str) -> bool:
-        if "." not in text:
-            return False
-        if len(text) > _LONG:
-            return self._url_head(text[:_LONG]) is not None
-        return self._url(text) is not None
-
-    def _cut_inside(self, core: str, words: list[str]) -> None:
-        start = 0
-        for mark in self._infixes(core):
-            if mark.start() == 0:
-                continue
-            if mark.start() > start:
-                words.append(core[start : mark.start()])
-            if mark.end() > mark.start():
-                words.append(mark.group())
-            start = mark.end()
-        if start < len(core):
-            words.append(core[start:])
-
-    def _merged(self, words: list[str]) -> list[str]:
-        """Special cases that show once the words are cut (`and/or` in `foo-and/or`): longest first, then leftmost."""
-        found = [
-            (len(pattern), start, chunk)
-            for start, word in enumerate(words)
-            for pattern, chunk in self._merges.get(word, ())
-            if tuple(words[start : start + len(pattern)]) == pattern
-        ]
-        if not found:
-            return words
-        taken: set[int] = set()
-        chosen = {}
-        for length, start, chunk in sorted(found, key=lambda match: (-match[0], match[1])):
-            if start not in taken and start + length - 1 not in taken:
-                chosen[start] = (length, chunk)
-            taken.update(range(start, start + length))
-        merged: list[str] = []
-        place = 0
-        while place < len(words):
-            if place in chosen:
-                length, chunk = chosen[place]
-                merged.extend(self.specials[chunk])
-                place += length
-            else:
-                merged.append(words[place])
-                place += 1
-        return merged
-
-
-class _ChunkTable(dict[str, tuple[str, ...]]):
-    """Chunk -> words, filled as chunks come; emptied when full, which costs time and never changes a result."""
-
-    CHUNKS = 200_000
-    LONGEST = 64
-
-    def __init__(self, split: EnglishSplitter) -> None:
-        super().__init__()
-        self._split = split
-
-    def __missing__(self, chunk: str) -> tuple[str, ...]:
-        words = self._split(chunk)
-        if len(chunk) <= self.LONGEST:
-            if len(self) >= self.CHUNKS:
-                self.clear()
-            self[chunk] = words
-        return words
-
-
-class _SentenceTable(dict[str, tuple[int, bool, int, bool]]):
-    """Chunk -> (sentences begun, end mark pending), first with no end mark pending before it, then with one."""
-
-    def __init__(self, words: _ChunkTable, ends: frozenset[str]) -> None:
-        super().__init__()
-        self._words = words
-        self._ends = ends
-
-    def __missing__(self, chunk: str) -> tuple[int, bool, int, bool]:
-        words = self._words[chunk]
-        effect = (*self._run(words, False), *self._run(words, True))
-        if len(chunk) <= _ChunkTable.LONGEST:
-            if len(self) >= _ChunkTable.CHUNKS:
-                self.clear()
-            self[chunk] = effect
-        return effect
-
-    def _run(self, words: tuple[str, ...], pending: bool) -> tuple[int, bool]:
-        begun = 0
-        for word in words:
-            if word in self._ends:
-                pending = True
-            elif pending and not all(unicodedata.category(character)[0] == "P" for character in word):
-                begun += 1
-                pending = False
-        return begun, pending
+        short = np.minimum(lengths, _LONG_WORD)
+        moves, returns = _powers(_BASE)[short], _powers(_INVERSE)[short]
+        for place in np.flatnonzero(lengths > _LONG_WORD).tolist():
+            moves[place] = pow(_BASE, int(lengths[place]), 1 << 64)
+            returns[place] = pow(_INVERSE, int(lengths[place]), 1 << 64)
+        return moves, returns
 
 
 @cache
-def _tables() -> tuple[_ChunkTable, _SentenceTable]:
-    split = EnglishSplitter()
-    words = _ChunkTable(split)
-    return words, _SentenceTable(words, split.sentence_ends)
+def _powers(base: int) -> npt.NDArray[np.uint64]:
+    import numpy as np
+
+    powers = np.full(_LONG_WORD + 1, base, dtype=np.uint64)
+    powers[0] = 1
+    return np.multiply.accumulate(powers)
+
+
+def _polynomials(words: list[str], lengths: npt.NDArray[np.int32]) -> npt.NDArray[np.uint64]:
+    import numpy as np
+
+    if int(lengths.max()) > _LONG_WORD:
+        return np.array([_long_polynomial(word) for word in words], dtype=np.uint64)
+    starts = np.cumsum(lengths, dtype=np.int64) - lengths
+    characters = np.frombuffer("".join(words).encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
+    characters += np.uint64(1)
+    characters *= _powers(_BASE)[np.arange(len(characters)) - np.repeat(starts, lengths)]
+    return np.add.reduceat(characters, starts)
+
+
+def _long_polynomial(word: str) -> int:
+    import numpy as np
+
+    total = 0
+    move = pow(_BASE, _LONG_WORD, 1 << 64)
+    for start in reversed(range(0, len(word), _LONG_WORD)):
+        block = word[start : start + _LONG_WORD]
+        hashes = _polynomials([block], np.array([len(block)], dtype=np.int32))
+        total = (int(hashes[0]) + total * move) % (1 << 64)
+    return total
+
+
+def _pieces(text: str) -> Iterator[str]:
+    start = 0
+    while start < len(text):
+        border = _WHITE.search(text, start + _SLICE)
+        end = border.end() if border else len(text)
+        yield text[start:end]
+        start = end
+
+
+def count_chunks(text: str) -> int:
+    """White-space chunks of a text of any length."""
+    return sum(len(piece.split()) for piece in _pieces(text))
+
+
+@cache
+def _english() -> EnglishSplitter:
+    from curate.english import EnglishSplitter
+
+    return EnglishSplitter()
+
+
+_tables: dict[str, WordTable] = {}
+
+
+def word_table(kind: str = "english") -> WordTable:
+    """The table in use: `english` cuts as spaCy does (the `fineweb` dialect), `spaces` at white space alone."""
+    table = _tables.get(kind)
+    if table is None or table.full:
+        if kind == "english":
+            table = WordTable(_english(), _english().sentence_ends)
+        elif kind == "spaces":
+            table = WordTable(lambda chunk: (chunk,))
+        else:
+            raise KeyError(f"there is no way to cut words called {kind!r}; there are 'english' and 'spaces'")
+        _tables[kind] = table
+    return table
 
 
 def split_words(text: str) -> list[str]:
     """The words of a text, marks included, white space not."""
-    words, _ = _tables()
-    return list(chain.from_iterable(map(words.__getitem__, text.split())))
+    table = word_table()
+    numbers = memoryview(table.read(text)).cast("i")
+    return list(map(table.words.__getitem__, numbers))
 
 
 def count_sentences(text: str) -> int:
@@ -228,19 +254,15 @@ def count_sentences(text: str) -> int:
     """
     if not text:
         return 0
-    _, effects = _tables()
-    begun, pending = 1, False
-    if not _SPACE_THAT_IS_A_TOKEN.search(text):
-        for chunk in text.split():
-            without, then, within, after = effects[chunk]
-            begun, pending = (begun + within, after) if pending else (begun + without, then)
-        return begun
-    for run in _RUN.finditer(text):
-        if run.group(1):
-            inner_space = run.start() > 0 and run.group() == " "
-            if pending and not inner_space:
-                begun, pending = begun + 1, False
-        else:
-            without, then, within, after = effects[run.group()]
-            begun, pending = (begun + within, after) if pending else (begun + without, then)
-    return begun
+    table = word_table()
+    return 1 + sentences_begun(table, table.read_with_spaces(text))
+
+
+def sentences_begun(table: WordTable, numbers: bytes) -> int:
+    """Sentences that begin after another in the same line; `numbers` hold BREAK between lines."""
+    import numpy as np
+
+    kinds = table.features.kinds[np.frombuffer(numbers, dtype=np.int32)]
+    kinds = kinds[(kinds & MARKS) == 0]
+    after = (kinds[:-1] & ENDS) != 0
+    return int(np.count_nonzero(after & ((kinds[1:] & (ENDS | BORDER)) == 0)))

@@ -14,12 +14,14 @@ from typing import ClassVar
 from curate.document import Document
 from curate.filters.stamp import Stamp, stamp
 from curate.step import Check, Edit, param
-from curate.words import count_sentences
+from curate.signals import TextSignals
+from curate.words import BREAK, WordTable, count_chunks, sentences_begun
 
 _SECTION = "C4, section 2.2"
 _CODE = "C4's code, as in datatrove c4_filters.py"
 _CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
 _END_MARKS = (".", "?", "!", '"', "'")
+_PHRASES = (b"lorem ipsum", b"javascript", b"{", b"terms of use", b"privacy policy", b"cookie")
 _POLICIES = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 
 
@@ -58,41 +60,81 @@ class C4(Edit):
         if self.bad_words is not None:
             _bad_words_pattern(stamp(self.bad_words))
 
-    def edit(self, document: Document) -> str | Check:
-        kept = []
-        sentences = 0
-        for full_line in document.signals.lines:
+    def edit(self, document: Document) -> TextSignals | Check:
+        checks, left = self.examine(document)
+        return next((check for check in checks if check.failed), left)
+
+    def examine(self, document: Document) -> tuple[list[Check], TextSignals]:
+        """Every comparison, the one that decides first, and the signals of the text that is left by the lines' rules."""
+        signals = document.signals
+        table, words = signals.table, signals.line_words
+        look_inside = _holds_a_phrase(document.text)
+        lorem_ipsum = curly_bracket = False
+        checks: list[Check] = []
+        kept: list[str] = []
+        chunks: list[int] = []
+        pieces: list[bytes] = []
+        for full_line, count, piece in zip(signals.lines, words.chunks, words.numbers, strict=True):
             line = full_line.strip()
-            words = line.split()
             longest = self.max_word_length
-            if longest and len(line) > longest and any(len(word) > longest for word in words):
+            if longest and len(line) > longest and any(len(word) > longest for word in line.split()):
                 continue
+            look, left = look_inside, count
             if self.remove_citations and "[" in line:
-                line = _CITATION.sub("", line)
+                shorter = _CITATION.sub("", line)
+                if shorter != line:
+                    # A phrase can come about by what was cut out.
+                    line, piece, left, look = shorter, table.read(shorter), count_chunks(shorter), True
             if self.require_end_mark and (not line.endswith(_END_MARKS) or line.endswith("...")):
                 continue
-            if self.min_words_per_line and len(words) < self.min_words_per_line:
+            if self.min_words_per_line and count < self.min_words_per_line:
                 continue
-            lowered = line.lower()
-            if self.drop_lorem_ipsum and "lorem ipsum" in lowered:
-                return Check("lorem_ipsum", "lorem ipsum", None, True)
-            if self.drop_javascript and "javascript" in lowered:
-                continue
-            if self.drop_curly_bracket and "{" in line:
-                return Check("curly_bracket", "{", None, True)
-            if self.drop_policy and any(policy in lowered for policy in _POLICIES):
-                continue
-            if self.min_sentences:
-                sentences += count_sentences(line)
+            if look:
+                lowered = line.lower()
+                if self.drop_lorem_ipsum and "lorem ipsum" in lowered and not lorem_ipsum:
+                    lorem_ipsum = True
+                    checks.append(Check("lorem_ipsum", "lorem ipsum", None, True))
+                if self.drop_javascript and "javascript" in lowered:
+                    continue
+                if self.drop_curly_bracket and "{" in line and not curly_bracket:
+                    curly_bracket = True
+                    checks.append(Check("curly_bracket", "{", None, True))
+                if self.drop_policy and any(policy in lowered for policy in _POLICIES):
+                    continue
             kept.append(line)
-        if self.min_sentences and sentences < self.min_sentences:
-            return Check("too_few_sentences", sentences, self.min_sentences, True)
+            pieces.append(piece)
+            chunks.append(left)
+        if self.min_sentences:
+            sentences = _count_sentences(kept, chunks, pieces, table)
+            checks.append(Check("too_few_sentences", sentences, self.min_sentences, sentences < self.min_sentences))
         text = "\n".join(kept).strip()
         if self.bad_words is not None:
             found = _bad_words_pattern(stamp(self.bad_words)).search(text.lower())
-            if found:
-                return Check("document_removed_with_badwords", found.group(1), None, True)
-        return text
+            checks.append(Check("document_removed_with_badwords", found and found.group(1), None, found is not None))
+        return checks, TextSignals(text, b"".join(pieces), table)
+
+
+def _holds_a_phrase(text: str) -> bool:
+    """Whether any line can hold what the rules look for inside lines; False is certain."""
+    if "\u212a" in text:  # the Kelvin sign: of all characters the only one whose lower case is in ASCII
+        return True
+    lowered = text.encode("utf-8", "surrogatepass").lower()
+    return any(phrase in lowered for phrase in _PHRASES)
+
+
+def _count_sentences(lines: list[str], chunks: list[int], pieces: list[bytes], table: WordTable) -> int:
+    """The sum of `count_sentences` over lines whose words, without white space, are at hand."""
+    import numpy as np
+
+    characters = int(table.features.lengths[np.frombuffer(b"".join(pieces), dtype=np.int32)].sum(dtype=np.int64))
+    gaps = sum(chunks) - sum(map(bool, chunks))
+    if not gaps == sum(map(len, lines)) - characters == sum(line.count(" ") for line in lines):
+        # Some gap between two chunks is more than a space: then it is a token, and can begin a sentence.
+        pieces = [
+            piece if " ".join(line.split()) == line else table.read_with_spaces(line)
+            for line, piece in zip(lines, pieces, strict=True)
+        ]
+    return sum(map(bool, lines)) + sentences_begun(table, BREAK.join(pieces))
 
 
 @lru_cache(maxsize=4)

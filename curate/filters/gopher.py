@@ -14,6 +14,8 @@ from curate.step import Check, Rule, param
 
 _A1_1 = "Gopher, section A.1.1"
 _TABLE_A1 = "Gopher, table A1"
+_BULLETS = ("•", "-")
+_ELLIPSES = ("...", "…")
 STOP_WORDS = ["the", "be", "to", "of", "and", "that", "have", "with"]
 
 
@@ -52,7 +54,7 @@ class GopherQuality(Rule):
 
     def checks(self, document: Document) -> Iterator[Check]:
         text, signals = document.text, document.signals
-        words, kinds = len(signals.words), signals.word_kinds
+        words, kinds = len(signals.word_ids), signals.word_kinds
         if self.min_words:
             yield _under("gopher_short_doc", kinds.worded, self.min_words)
         if self.max_words:
@@ -63,23 +65,22 @@ class GopherQuality(Rule):
                 yield _under("gopher_below_avg_threshold", mean, self.min_word_length)
             if self.max_word_length:
                 yield _over("gopher_above_avg_threshold", mean, self.max_word_length)
+        ellipses = sum(map(text.count, _ELLIPSES))
         if self.max_symbol_ratio and words:
             yield _over("gopher_too_many_hashes", text.count("#") / words, self.max_symbol_ratio)
-            ellipses = text.count("...") + text.count("…")
             yield _over("gopher_too_many_ellipsis", ellipses / words, self.max_symbol_ratio)
         if signals.lines:
             if self.max_bullet_lines:
-                share = sum(line.lstrip().startswith(("•", "-")) for line in signals.lines) / len(signals.lines)
-                yield _over("gopher_too_many_bullets", share, self.max_bullet_lines)
+                bullets = sum(line.lstrip().startswith(_BULLETS) for line in signals.lines)
+                yield _over("gopher_too_many_bullets", bullets / len(signals.lines), self.max_bullet_lines)
             if self.max_ellipsis_lines:
-                share = sum(line.rstrip().endswith(("...", "…")) for line in signals.lines) / len(signals.lines)
-                yield _over("gopher_too_many_end_ellipsis", share, self.max_ellipsis_lines)
+                ends = sum(line.rstrip().endswith(_ELLIPSES) for line in signals.lines) if ellipses else 0
+                yield _over("gopher_too_many_end_ellipsis", ends / len(signals.lines), self.max_ellipsis_lines)
         if self.min_alphabetic_words:
             share = kinds.alphabetic / words if words else 0.0
             yield _under("gopher_below_alpha_threshold", share, self.min_alphabetic_words)
         if self.min_stop_words:
-            found = sum(word in signals.vocabulary for word in set(self.stop_words))
-            yield _under("gopher_enough_stop_words", found, self.min_stop_words)
+            yield _under("gopher_enough_stop_words", signals.holds(self.stop_words), self.min_stop_words)
 
 
 @dataclass(frozen=True)
