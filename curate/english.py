@@ -1,6 +1,6 @@
-"""The words of one chunk without white space, as spaCy's English tokenizer cuts it: the words of the `fineweb` dialect.
+"""The words of one chunk without white space, as spaCy's English tokenizer has them: words of the `fineweb` dialect.
 
-spaCy tokenizes one white-space chunk at a time, so a chunk is a pure function of its characters. spaCy's tables (regular
+spaCy tokenizes one white-space chunk at a time, so its words are a pure function of the chunk. spaCy's tables (regular
 expressions, special cases) are data with their source and licence, in `english_words.json`; the procedure below follows
 spaCy's, with positions instead of copies, so that a chunk of ten million marks costs linear time.
 
@@ -32,9 +32,9 @@ _PREFIX_LENGTHS = dict.fromkeys(_MARKS + "$%=", 1) | dict.fromkeys(
 """First characters that settle the prefix; `US$`, `C$` and `A$` are the only ones that begin with a letter."""
 _SUFFIX_LENGTHS = dict.fromkeys(_MARKS, 1) | dict.fromkeys(string.digits + "-/=@|~^\\", 0)
 _LETTERS = frozenset(string.ascii_letters)
-_LOWER = frozenset(string.ascii_lowercase)
-_LETTERS_THAT_MAY_BE_A_SUFFIX = re.compile(r"(?:[0-9][A-Za-zµ/]{1,6}|['’][sS])$").search
-"""A unit after a digit (`10km`), or a genitive."""
+_CAPITALS = string.ascii_uppercase
+_UNITS = re.compile(r"\(\?<=\[0-9\]\)\(\?:km\|[^)]*\)").search
+"""Where the table of suffixes holds the units: of all suffixes only they and the genitives end in a letter."""
 _ASCII_INFIXES = re.compile(
     r"""[-.,~+*^:<>=/](?:(?<=\.)\.+|(?<=[0-9][-+*^])(?=[0-9-])|(?<=[a-z'"`,]\.)(?=[A-Z'"`,])|(?<=[A-Za-z],)(?=[A-Za-z])"""
     r"""|(?<=[A-Za-z0-9][-~:<>=/])(?=[A-Za-z])|(?<=[A-Za-z0-9]-)--?(?=[A-Za-z]))"""
@@ -49,6 +49,15 @@ class EnglishSplitter:
         tables = json.loads(_TABLES.read_text(encoding="utf-8"))
         self._prefix = re.compile(tables["prefix"]).match
         self._suffix = re.compile(tables["suffix"]).search
+        units = _UNITS(tables["suffix"])
+        if units is None:
+            raise ValueError(
+                f"{_TABLES}: the suffixes hold no units; make the file again with tests/parity/make_word_rules.py"
+            )
+        self._letter_suffix = re.compile(rf"(?:['’][sS]|{units.group()})$").search
+        self._stop_after = {
+            mark: 1 if self._suffix(mark + ".") else 0 for mark in map(chr, range(128)) if mark not in _CAPITALS + "."
+        }
         self._infixes = re.compile(tables["infix"]).finditer
         # `\S+(?::\S*)?@` and `\S+@` accept the same strings; the first one takes quadratic time to refuse one.
         url = tables["url"].replace(_USER_INFO, r"(?:\S+@)?")
@@ -77,7 +86,7 @@ class EnglishSplitter:
             if (
                 core.isalpha()
                 and core not in self.specials
-                and (last in _MARKS or (last == "." and core[-1] in _LOWER))
+                and (last in _MARKS or (last == "." and core[-1].islower()))
             ):
                 return (core, last)
         return tuple(self._merged(self._cut(chunk, specials=True)))
@@ -113,9 +122,7 @@ class EnglishSplitter:
             core = chunk[start:end]
             if known:
                 front.extend(self.specials[core])
-            elif core.isascii() and core.isalnum():
-                front.append(core)
-            elif self._is_url(core):
+            elif (core.isascii() and core.isalnum()) or self._is_url(core):
                 front.append(core)
             else:
                 self._cut_inside(core, front)
@@ -141,10 +148,12 @@ class EnglishSplitter:
         if length is not None:
             return length
         if last in _LETTERS:
-            if not _LETTERS_THAT_MAY_BE_A_SUFFIX(chunk[max(start, end - _TAIL) : end]):
-                return 0
-        elif last == "." and end - start > 1 and chunk[end - 2] in _LOWER:
-            return 1
+            found = self._letter_suffix(chunk[max(start, end - _TAIL) : end])
+            return found.end() - found.start() if found else 0
+        if last == "." and end - start > 1:
+            length = self._stop_after.get(chunk[end - 2])
+            if length is not None:
+                return length
         reach = _TAIL
         while True:
             first = max(start, end - reach)

@@ -121,8 +121,8 @@ class Joined:
         np.multiply.accumulate(returns, out=self._returns[1:])
         self._sums = np.zeros(size + 1, dtype=np.uint64)
         np.cumsum(hashes * ahead[:-1], out=self._sums[1:])
-        # Equal n-grams of at least 16 characters begin with the same 16. Characters that are not Latin are all one here:
-        # what this rules out is ruled out for certain.
+        # Equal n-grams of at least 16 characters begin with the same 16. Characters that are not Latin are all one
+        # here: what this rules out is ruled out for certain.
         window = np.frombuffer(text.encode("latin-1", "replace") + bytes(_WINDOW), dtype=np.uint8)
         eights = np.ndarray((len(text) + _WINDOW - 7,), dtype="<u8", buffer=window, strides=(1,))
         begins = self._starts[:-1]

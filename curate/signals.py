@@ -9,16 +9,13 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from curate.words import LETTERED, WORDED, WordTable, count_chunks, word_table
+from curate.words import LETTERED, WORDED, Reading, WordTable, word_table
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
     from curate.grams import Joined, Repeats
-
-_GIANT_LINE = 1 << 16
-"""Characters a line, on average, beyond which the lists of its chunks would take too much memory."""
 
 
 class Copies(NamedTuple):
@@ -50,20 +47,13 @@ class WordKinds(NamedTuple):
     alphabetic: int
 
 
-class LineWords(NamedTuple):
-    """Of each line of the text: its white-space chunks, and its words as bytes of an int32 array."""
-
-    chunks: list[int]
-    numbers: list[bytes]
-
-
 class TextSignals:
-    """The signals of one revision of a text. `numbers`, where a step knows them: the words' numbers in `table`."""
+    """The signals of one revision of a text. `ids`, where a step knows them: the words' numbers in `table`."""
 
-    def __init__(self, text: str, numbers: bytes | None = None, table: WordTable | None = None) -> None:
+    def __init__(self, text: str, ids: npt.NDArray[np.int32] | None = None, table: WordTable | None = None) -> None:
         self.text = text
         self.table = table or word_table()
-        self._numbers = numbers
+        self._ids = ids
         self._repeats: dict[int, Repeats] = {}
 
     @cached_property
@@ -72,21 +62,19 @@ class TextSignals:
         return self.text.splitlines()
 
     @cached_property
-    def line_words(self) -> LineWords:
-        """The words of `lines`: every line boundary is white space, so no word crosses one."""
-        look_up = self.table.__getitem__
-        if len(self.text) > len(self.lines) * _GIANT_LINE:
-            return LineWords(list(map(count_chunks, self.lines)), list(map(self.table.read, self.lines)))
-        chunks = [line.split() for line in self.lines]
-        return LineWords(list(map(len, chunks)), [b"".join(map(look_up, line)) for line in chunks])
+    def reading(self) -> Reading:
+        """The words of the text, by chunk and line; its lines are those of `lines` that are not blank."""
+        return self.table.read(self.text)
 
     @cached_property
     def word_ids(self) -> npt.NDArray[np.int32]:
         """The number of each word of the text; shape (words,)."""
-        import numpy as np
+        return self.reading.ids if self._ids is None else self._ids
 
-        numbers = self._numbers
-        return np.frombuffer(b"".join(self.line_words.numbers) if numbers is None else numbers, dtype=np.int32)
+    @cached_property
+    def spaced(self) -> TextSignals:
+        """The signals of the same text with words cut at white space alone, as dolma cuts them."""
+        return TextSignals(self.text, table=word_table("spaces"))
 
     @cached_property
     def words(self) -> list[str]:
@@ -133,7 +121,7 @@ class TextSignals:
 
     @cached_property
     def line_copies(self) -> Copies:
-        """Repeats among lines between runs of newlines; a newline at the end adds an empty line, as one in front does."""
+        """Repeats among lines between runs of newlines; a newline at either end of the text adds an empty line."""
         lines = list(filter(None, self._between_newlines))
         if not self.text:
             return Copies(1, 0, 0)

@@ -1,20 +1,20 @@
 """Words as numbers: a bounded table white-space chunk -> its words, shared by all texts of a process.
 
-A chunk is cut once, when it is first met; from then on a text becomes the numbers of its words by one look-up for each
-chunk. What the rules ask of a word (length, letters, marks, hash) stands in arrays beside the table, so that they ask it
-of all words of a text at once.
+A chunk is cut once, when it is first met; from then on all chunks of a text are looked up at once, as arrays: where its
+bytes begin and end, its first sixteen bytes as two integers, a hash table of those. What the rules ask of a word
+(length, letters, marks, hash) stands in arrays beside the table, so that they ask it of all words of a text at once.
 """
 
 from __future__ import annotations
 
 import re
-import sys
 import threading
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from curate.chunks import KEY, ChunkTable, cut, grown, keys
 from curate.punctuation import SYMBOLS
 
 if TYPE_CHECKING:
@@ -23,64 +23,57 @@ if TYPE_CHECKING:
 
     from curate.english import EnglishSplitter
 
+    from curate.chunks import Keys, Places
+
 _SYMBOLS = "".join(sorted(SYMBOLS))
-_RUN = re.compile(r"\s+|\S+")
 _LETTER = re.compile(r"[A-Za-z]").search
-_WHITE = re.compile(r"\s")
+_WHITES = re.compile(r"\s+")
+_BREAK = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]").search
 _SLICE = 1 << 18
-"""Characters of a text that are cut into chunks at a time, so that a giant line is never a giant list."""
+"""Characters of a text that are looked at together, so that a giant text needs no giant arrays."""
 _LONG_WORD = 4096
 _BASE = 0x9E3779B97F4A7C15
 _INVERSE = pow(_BASE, -1, 1 << 64)
 _TOGETHER = 1024
 
-LETTERED, WORDED, ENDS, MARKS, BORDER = 1, 2, 4, 8, 16
+LETTERED, WORDED, ENDS, MARKS, SYMBOLIC = 1, 2, 4, 8, 16
 """What a word is, as bits: it has a letter; it is not made of symbols alone (`curate.punctuation`); it ends a sentence;
-all of its characters are punctuation by their Unicode category; it is no word but the border between two lines."""
-SPACE = (0).to_bytes(4, sys.byteorder)
-BREAK = (1).to_bytes(4, sys.byteorder)
-"""Two numbers that are no words: white space that is a token of its own, and the border between two lines."""
+all of its characters are punctuation by their Unicode category; it holds `#` or an ellipsis."""
 
 
-class WordTable(dict[str, bytes]):
-    """Chunk -> the numbers of its words, as the bytes of an int32 array.
+class Reading(NamedTuple):
+    """The words of a text and where they stand.
 
-    `words` are the words by number. A table only grows; a full one is replaced between two texts, and lives on as long as
-    something counts by its numbers.
+    `ids`: the number of each word. Of each white-space chunk: `counts`, its words; `wide`, whether more than one space
+    follows it before the next chunk of its line. Of each line that is not blank: `lines`, the number of its first chunk,
+    and at the end the number of all chunks.
+    """
+
+    ids: npt.NDArray[np.int32]
+    counts: npt.NDArray[np.int32]
+    wide: npt.NDArray[np.bool_]
+    lines: Places
+
+
+class WordTable:
+    """Chunk -> the numbers of its words. `words` are the words by number.
+
+    A table only grows; a full one is replaced between two texts, and lives on as long as something counts by its numbers.
     """
 
     CHUNKS: ClassVar[int] = 200_000
     CHARACTERS: ClassVar[int] = 16_000_000
-    LONGEST: ClassVar[int] = 64
 
     def __init__(self, split: Callable[[str], Iterable[str]], sentence_ends: frozenset[str] = frozenset()) -> None:
-        super().__init__({" ": b""})
         self._split = split
         self._ends = sentence_ends
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.words: list[str] = []
         self._numbers: dict[str, int] = {}
+        self._long: dict[bytes, int] = {}
+        self._chunks = ChunkTable()
+        self._features = _Features()
         self._characters = 0
-        for name in ("  ", "\n"):  # 0 is SPACE, 1 is BREAK
-            self._number(name)
-        self._features: _Features | None = None
-
-    def __missing__(self, chunk: str) -> bytes:
-        if chunk.isspace():
-            return SPACE
-        with self._lock:
-            numbers = b"".join([self._number(word).to_bytes(4, sys.byteorder) for word in self._split(chunk)])
-        if len(chunk) <= self.LONGEST:
-            self[chunk] = numbers
-        return numbers
-
-    def _number(self, word: str) -> int:
-        number = self._numbers.get(word)
-        if number is None:
-            number = self._numbers[word] = len(self.words)
-            self.words.append(word)
-            self._characters += len(word)
-        return number
 
     def number(self, word: str) -> int | None:
         """The number of a word that some text has held, else None."""
@@ -88,38 +81,113 @@ class WordTable(dict[str, bytes]):
 
     @property
     def full(self) -> bool:
-        return len(self) >= self.CHUNKS or self._characters >= self.CHARACTERS
-
-    def read(self, text: str) -> bytes:
-        """The numbers of the text's words, as the bytes of an int32 array."""
-        if len(text) <= _SLICE:
-            return b"".join(map(self.__getitem__, text.split()))
-        return b"".join(b"".join(map(self.__getitem__, piece.split())) for piece in _pieces(text))
-
-    def read_with_spaces(self, text: str) -> bytes:
-        """The same, with SPACE for each run of white space that is more than a space between two words."""
-        return b"".join(map(self.__getitem__, _RUN.findall(text)))
+        return self._chunks.size >= self.CHUNKS or self._characters >= self.CHARACTERS
 
     @property
     def features(self) -> _Features:
         """What is known of each word, by its number."""
-        if self._features is None or self._features.size < len(self.words):
+        if self._features.size < len(self.words):
             with self._lock:
-                if self._features is None:
-                    self._features = _Features()
                 self._features.extend(self.words, self._kind)
         return self._features
+
+    def read(self, text: str) -> Reading:
+        """Cut a text into words."""
+        import numpy as np
+
+        if len(text) <= _SLICE:
+            return self._read(text)
+        parts, joints = [], []
+        for piece, gap in _pieces(text):
+            parts.append(self._read(piece))
+            joints.append(gap)
+        if not parts:
+            return self._read("")
+        for part, gap in zip(parts, joints, strict=True):
+            part.wide[-1:] = gap != " "
+        offsets = np.cumsum([0] + [len(part.counts) for part in parts])
+        borders = [
+            part.lines[:-1] + offset if place == 0 or _BREAK(joints[place - 1]) else part.lines[1:-1] + offset
+            for place, (part, offset) in enumerate(zip(parts, offsets, strict=False))
+        ]
+        return Reading(
+            np.concatenate([part.ids for part in parts]),
+            np.concatenate([part.counts for part in parts]),
+            np.concatenate([part.wide for part in parts]),
+            np.concatenate([*borders, offsets[-1:]]),
+        )
+
+    def _read(self, text: str) -> Reading:
+        import numpy as np
+
+        data, starts, ends, wide, lines = cut(text)
+        lengths = ends - starts
+        low, high = keys(data, starts, lengths)
+        entries = self._chunks.find(low, high, lengths)
+        missing = np.flatnonzero(entries < 0)
+        if len(missing):
+            with self._lock:
+                self._add(data, starts, lengths, low, high, entries, missing)
+        counts, firsts = self._chunks.counts[entries], self._chunks.firsts[entries]
+        if len(counts) and int(counts.max()) > 1:
+            before = np.cumsum(counts, dtype=np.int64) - counts
+            firsts = np.repeat(firsts - before, counts) + np.arange(int(before[-1] + counts[-1]))
+        return Reading(self._chunks.words[firsts], counts, wide, lines)
+
+    def _add(
+        self,
+        data: bytes,
+        starts: Places,
+        lengths: Places,
+        low: Keys,
+        high: Keys,
+        entries: Places,
+        missing: Places,
+    ) -> None:
+        """Cut the missing chunks into words, add them to the table, and put their entries where they are missing."""
+        import numpy as np
+
+        # Another thread may have added some of them by now.
+        entries[missing] = self._chunks.find(low[missing], high[missing], lengths[missing])
+        missing = missing[entries[missing] < 0]
+        fresh, numbers = self._chunks.size, self._numbers
+        known: dict[bytes, int] = {}
+        places, counts, words, found = [], [], [], []
+        for place, start, length in zip(
+            missing.tolist(), starts[missing].tolist(), lengths[missing].tolist(), strict=True
+        ):
+            chunk = data[start : start + length]
+            table = known if length <= KEY else self._long
+            entry = table.get(chunk)
+            if entry is None:
+                entry = table[chunk] = fresh + len(places)
+                before = len(words)
+                for word in self._split(chunk.decode("utf-8", "surrogatepass")):
+                    number = numbers.get(word)
+                    if number is None:
+                        number = numbers[word] = len(self.words)
+                        self.words.append(word)
+                        self._characters += len(word)
+                    words.append(number)
+                places.append(place)
+                counts.append(len(words) - before)
+                if length > KEY:
+                    self._characters += length
+            found.append(entry)
+        new = np.array(places, dtype=np.int64)
+        self._chunks.add(low[new], high[new], lengths[new], counts, words)
+        entries[missing] = found
 
     def _kind(self, word: str) -> int:
         if word.isalpha():
             return LETTERED | WORDED
         if word.isascii() and (word[0].isalnum() or word[-1].isalnum()):
-            return WORDED | (LETTERED if _LETTER(word) else 0)
-        if word == "\n":
-            return BORDER
+            return WORDED | (LETTERED if _LETTER(word) else 0) | (SYMBOLIC if "#" in word else 0)
         kind = WORDED if word.strip(_SYMBOLS) else 0
-        if kind and any(map(str.isalpha, word)):
+        if any(map(str.isalpha, word)):
             kind |= LETTERED
+        if "#" in word or "…" in word:
+            kind |= SYMBOLIC
         if word in self._ends:
             kind |= ENDS
         elif all(unicodedata.category(character)[0] == "P" for character in word):
@@ -140,13 +208,9 @@ class _Features:
         self.hashes: npt.NDArray[np.uint64] = np.zeros(1024, dtype=np.uint64)
 
     def extend(self, words: list[str], kind: Callable[[str], int]) -> None:
-        import numpy as np
-
         new = len(words)
-        if new > len(self.lengths):
-            for name in ("lengths", "kinds", "hashes"):
-                array = getattr(self, name)
-                setattr(self, name, np.concatenate((array, np.zeros(max(new, len(array)), dtype=array.dtype))))
+        for name in ("lengths", "kinds", "hashes"):
+            setattr(self, name, grown(getattr(self, name), new))
         for start in range(self.size, new, _TOGETHER):
             added = words[start : start + _TOGETHER]
             here = slice(start, start + len(added))
@@ -201,18 +265,17 @@ def _long_polynomial(word: str) -> int:
     return total
 
 
-def _pieces(text: str) -> Iterator[str]:
+def _pieces(text: str) -> Iterator[tuple[str, str]]:
+    """Parts of a long text, cut at white space, each with the white space that follows it."""
     start = 0
     while start < len(text):
-        border = _WHITE.search(text, start + _SLICE)
+        border = _WHITES.search(text, start + _SLICE)
+        piece = text[start : border.start() if border else len(text)]
         end = border.end() if border else len(text)
-        yield text[start:end]
+        bare = piece.rstrip()
+        if bare:
+            yield bare, text[start + len(bare) : end]
         start = end
-
-
-def count_chunks(text: str) -> int:
-    """White-space chunks of a text of any length."""
-    return sum(len(piece.split()) for piece in _pieces(text))
 
 
 @cache
@@ -242,8 +305,7 @@ def word_table(kind: str = "english") -> WordTable:
 def split_words(text: str) -> list[str]:
     """The words of a text, marks included, white space not."""
     table = word_table()
-    numbers = memoryview(table.read(text)).cast("i")
-    return list(map(table.words.__getitem__, numbers))
+    return list(map(table.words.__getitem__, table.read(text).ids.tolist()))
 
 
 def count_sentences(text: str) -> int:
@@ -252,17 +314,25 @@ def count_sentences(text: str) -> int:
     A sentence ends at a closing mark and begins with the next word that is no mark. White space that is more than one
     space is a token for spaCy, and begins a sentence too.
     """
+    import numpy as np
+
     if not text:
         return 0
     table = word_table()
-    return 1 + sentences_begun(table, table.read_with_spaces(text))
+    reading = table.read(text)
+    return 1 + sentences_begun(table, reading, np.zeros(len(reading.counts), dtype=np.int64))
 
 
-def sentences_begun(table: WordTable, numbers: bytes) -> int:
-    """Sentences that begin after another in the same line; `numbers` hold BREAK between lines."""
+def sentences_begun(table: WordTable, reading: Reading, lines: npt.NDArray[np.int64]) -> int:
+    """Sentences that begin after another one in the same line; `lines`: the line of each chunk, -1 for chunks left out."""
     import numpy as np
 
-    kinds = table.features.kinds[np.frombuffer(numbers, dtype=np.int32)]
-    kinds = kinds[(kinds & MARKS) == 0]
-    after = (kinds[:-1] & ENDS) != 0
-    return int(np.count_nonzero(after & ((kinds[1:] & (ENDS | BORDER)) == 0)))
+    kinds = table.features.kinds[reading.ids]
+    lines_of_words = np.repeat(lines, reading.counts)
+    gaps = np.flatnonzero(reading.wide[:-1] & (lines[1:] == lines[:-1]))
+    if len(gaps):
+        after = np.cumsum(reading.counts)[gaps]
+        kinds, lines_of_words = np.insert(kinds, after, 0), np.insert(lines_of_words, after, lines[gaps])
+    telling = np.flatnonzero((kinds & MARKS == 0) & (lines_of_words >= 0))
+    ends, lines_of_words = (kinds[telling] & ENDS) != 0, lines_of_words[telling]
+    return int(np.count_nonzero(ends[:-1] & ~ends[1:] & (lines_of_words[1:] == lines_of_words[:-1])))

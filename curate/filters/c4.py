@@ -9,13 +9,17 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from curate.document import Document
 from curate.filters.stamp import Stamp, stamp
-from curate.step import Check, Edit, param
 from curate.signals import TextSignals
-from curate.words import BREAK, WordTable, count_chunks, sentences_begun
+from curate.step import Check, Edit, param
+from curate.words import count_sentences, sentences_begun
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _SECTION = "C4, section 2.2"
 _CODE = "C4's code, as in datatrove c4_filters.py"
@@ -65,26 +69,33 @@ class C4(Edit):
         return next((check for check in checks if check.failed), left)
 
     def examine(self, document: Document) -> tuple[list[Check], TextSignals]:
-        """Every comparison, the one that decides first, and the signals of the text that is left by the lines' rules."""
+        """Every comparison, the one that decides first, and the signals of the text that the lines' rules leave."""
+        import numpy as np
+
         signals = document.signals
-        table, words = signals.table, signals.line_words
+        reading, table = signals.reading, signals.table
+        sizes = iter(np.diff(reading.lines).tolist())
         look_inside = _holds_a_phrase(document.text)
         lorem_ipsum = curly_bracket = False
         checks: list[Check] = []
         kept: list[str] = []
-        chunks: list[int] = []
-        pieces: list[bytes] = []
-        for full_line, count, piece in zip(signals.lines, words.chunks, words.numbers, strict=True):
+        as_they_were: list[int] = []
+        rewritten: list[str] = []
+        number = -1
+        for full_line in signals.lines:
             line = full_line.strip()
+            count = 0
+            if line:
+                number, count = number + 1, next(sizes)
             longest = self.max_word_length
             if longest and len(line) > longest and any(len(word) > longest for word in line.split()):
                 continue
-            look, left = look_inside, count
+            look, whole = look_inside, True
             if self.remove_citations and "[" in line:
                 shorter = _CITATION.sub("", line)
                 if shorter != line:
                     # A phrase can come about by what was cut out.
-                    line, piece, left, look = shorter, table.read(shorter), count_chunks(shorter), True
+                    line, look, whole = shorter, True, False
             if self.require_end_mark and (not line.endswith(_END_MARKS) or line.endswith("...")):
                 continue
             if self.min_words_per_line and count < self.min_words_per_line:
@@ -102,16 +113,22 @@ class C4(Edit):
                 if self.drop_policy and any(policy in lowered for policy in _POLICIES):
                     continue
             kept.append(line)
-            pieces.append(piece)
-            chunks.append(left)
+            if not whole:
+                rewritten.append(line)
+            elif count:
+                as_they_were.append(number)
+        lines_of_chunks = _numbered(reading.lines, as_they_were)
         if self.min_sentences:
-            sentences = _count_sentences(kept, chunks, pieces, table)
+            sentences = len(as_they_were) + sentences_begun(table, reading, lines_of_chunks)
+            sentences += sum(map(count_sentences, rewritten))
             checks.append(Check("too_few_sentences", sentences, self.min_sentences, sentences < self.min_sentences))
         text = "\n".join(kept).strip()
         if self.bad_words is not None:
             found = _bad_words_pattern(stamp(self.bad_words)).search(text.lower())
             checks.append(Check("document_removed_with_badwords", found and found.group(1), None, found is not None))
-        return checks, TextSignals(text, b"".join(pieces), table)
+        if rewritten:
+            return checks, TextSignals(text)
+        return checks, TextSignals(text, reading.ids[np.repeat(lines_of_chunks >= 0, reading.counts)], table)
 
 
 def _holds_a_phrase(text: str) -> bool:
@@ -122,19 +139,13 @@ def _holds_a_phrase(text: str) -> bool:
     return any(phrase in lowered for phrase in _PHRASES)
 
 
-def _count_sentences(lines: list[str], chunks: list[int], pieces: list[bytes], table: WordTable) -> int:
-    """The sum of `count_sentences` over lines whose words, without white space, are at hand."""
+def _numbered(borders: npt.NDArray[np.int64], kept: list[int]) -> npt.NDArray[np.int64]:
+    """The line of each chunk, -1 for chunks of lines that are not kept."""
     import numpy as np
 
-    characters = int(table.features.lengths[np.frombuffer(b"".join(pieces), dtype=np.int32)].sum(dtype=np.int64))
-    gaps = sum(chunks) - sum(map(bool, chunks))
-    if not gaps == sum(map(len, lines)) - characters == sum(line.count(" ") for line in lines):
-        # Some gap between two chunks is more than a space: then it is a token, and can begin a sentence.
-        pieces = [
-            piece if " ".join(line.split()) == line else table.read_with_spaces(line)
-            for line, piece in zip(lines, pieces, strict=True)
-        ]
-    return sum(map(bool, lines)) + sentences_begun(table, BREAK.join(pieces))
+    numbers = np.full(len(borders) - 1, -1, dtype=np.int64)
+    numbers[kept] = kept
+    return np.repeat(numbers, np.diff(borders))
 
 
 @lru_cache(maxsize=4)
