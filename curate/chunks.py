@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -12,57 +12,84 @@ if TYPE_CHECKING:
     Places = npt.NDArray[np.int64]
     Keys = npt.NDArray[np.uint64]
 
-KEY = 16
+KEY = 15
 """Bytes of a chunk that fit into its key."""
-_BITS = 16
+_BYTE_KINDS = bytes(
+    1
+    if byte == 0x20
+    else 5
+    if byte in b"\t\x1f"
+    else 3
+    if byte in b"\n\v\f\r\x1c\x1d\x1e"
+    else 4
+    if byte in b"\xc2\xe1\xe2\xe3"
+    else 0
+    for byte in range(256)
+)
+"""Of each byte of UTF-8: odd for white space, 1 the space, 3 what ends a line; 4 what may begin white space of several
+bytes."""
 
 
-def cut(text: str) -> tuple[bytes, Places, Places, npt.NDArray[np.bool_], Places]:
-    """The text's bytes in UTF-8 between a space and many zeros; where its chunks begin and end in them; whether more than
-    one space follows each before the next; and the numbers of the chunks that begin a line, with that of all at the end.
+class Chunks(NamedTuple):
+    """The white-space chunks of a text: where they begin in `data` (its UTF-8 bytes) and their lengths in bytes.
+
+    `wide`: whether more than one space follows a chunk before the next. `lines`: the number of the first chunk of each
+    line that is not blank, and at the end the number of all chunks.
+    """
+
+    data: bytes
+    starts: Places
+    lengths: Places
+    wide: npt.NDArray[np.bool_]
+    lines: Places
+
+
+def cut(text: str) -> Chunks:
+    """Chunks and lines exactly as `str.split` and `str.splitlines` find them."""
+    import numpy as np
+
+    data = b" " + text.encode("utf-8", "surrogatepass") + b" "
+    kinds = np.frombuffer(data.translate(_BYTE_KINDS), dtype=np.uint8)
+    if not text.isascii():
+        kinds = _with_wide_characters(data, kinds)
+    data += bytes(16)
+    edges = np.flatnonzero((kinds[1:] ^ kinds[:-1]) & 1) + 1
+    starts, ends = edges[0::2], edges[1::2]
+    wide = np.ones(len(starts), dtype=bool)
+    wide[:-1] = (starts[1:] - ends[:-1] != 1) | (kinds[ends[:-1]] != 1)
+    lines = np.concatenate(([0], np.searchsorted(starts, np.flatnonzero(kinds == 3)), [len(starts)]))
+    return Chunks(data, starts, ends - starts, wide, lines[np.diff(lines, prepend=-1) > 0])
+
+
+def keys(chunks: Chunks) -> tuple[Keys, Keys]:
+    """Chunks of at most fifteen bytes as two integers: their bytes, zeros behind, and their length in the last byte.
+
+    Longer chunks get keys that no short chunk has.
     """
     import numpy as np
 
-    data = b" " + text.encode("utf-8", "surrogatepass") + b" " + bytes(KEY)
-    raw = np.frombuffer(data, dtype=np.uint8)
-    kinds = _byte_kinds()[raw[:-KEY]]
-    if not text.isascii():
-        _mark_wide_characters(raw, kinds)
-    white = kinds & 1
-    edges = np.flatnonzero(white[1:] != white[:-1]) + 1
-    starts, ends = edges[0::2], edges[1::2]
-    wide = np.ones(len(starts), dtype=bool)
-    wide[:-1] = (starts[1:] - ends[:-1] != 1) | (raw[ends[:-1]] != 32)
-    lines = np.concatenate(([0], np.searchsorted(starts, np.flatnonzero(kinds == 3)), [len(starts)]))
-    return data, starts, ends, wide, lines[np.diff(lines, prepend=-1) > 0]
-
-
-def keys(data: bytes, starts: Places, lengths: Places) -> tuple[Keys, Keys]:
-    """The first sixteen bytes of each chunk as two integers, zeros behind its end."""
-    import numpy as np
-
-    eights = np.ndarray((len(data) - 7,), dtype="<u8", buffer=data, strides=(1,))
-    masks = _masks()
-    inside = np.minimum(lengths, KEY)
-    return eights[starts] & masks[inside], eights[starts + 8] & masks[np.maximum(inside - 8, 0)]
+    eights = np.ndarray((len(chunks.data) - 7,), dtype="<u8", buffer=chunks.data, strides=(1,))
+    first_mask, second_mask, last = _masks()
+    sizes = np.minimum(chunks.lengths, KEY + 1)
+    high = eights[8:][chunks.starts] & second_mask[sizes]
+    return eights[chunks.starts] & first_mask[sizes], high | last[sizes]
 
 
 class ChunkTable:
-    """An open hash table of chunks of at most 16 bytes: (their bytes as two integers, their length) -> entry.
+    """An open hash table of chunks of at most fifteen bytes, by their keys.
 
-    Of each entry: `firsts`, where its words begin in `words`, and `counts`, how many they are. Longer chunks have an entry
-    that is not looked up here.
+    Each chunk is an entry: `firsts`, where its words begin in `words`, and `counts`, how many they are. Longer chunks have
+    entries too, but are not looked up here.
     """
 
     def __init__(self) -> None:
         import numpy as np
 
         self.size = 0
-        self._bits = _BITS
+        self._bits = 16
         self._slots = np.full(1 << self._bits, -1, dtype=np.int32)
         self._low = np.zeros(1024, dtype=np.uint64)
         self._high = np.zeros(1024, dtype=np.uint64)
-        self._lengths = np.zeros(1024, dtype=np.int32)
         self.firsts = np.zeros(1024, dtype=np.int32)
         self.counts = np.zeros(1024, dtype=np.int32)
         self.words = np.zeros(1024, dtype=np.int32)
@@ -71,66 +98,55 @@ class ChunkTable:
     def _places(self, low: Keys, high: Keys) -> Places:
         import numpy as np
 
-        mixed = low * np.uint64(0x9E3779B97F4A7C15) ^ high * np.uint64(0xC2B2AE3D27D4EB4F)
+        mixed = low * np.uint64(0x9E3779B97F4A7C15)
+        mixed ^= high * np.uint64(0xC2B2AE3D27D4EB4F)
         mixed ^= mixed >> np.uint64(32)
         mixed *= np.uint64(0xD6E8FEB86659FD93)
-        return (mixed >> np.uint64(64 - self._bits)).view(np.int64)
+        mixed >>= np.uint64(64 - self._bits)
+        return mixed.view(np.int64)
 
-    def find(self, low: Keys, high: Keys, lengths: Places) -> Places:
+    def find(self, low: Keys, high: Keys) -> Places:
         """The entry of each key, -1 where there is none."""
-        import numpy as np
-
         places = self._places(low, high)
-        entries = self._slots[places].astype(np.int64)
-        wrong = self._wrong(entries, low, high, lengths)
+        entries = self._slots[places]
+        wrong = self._wrong(entries, low, high)
         while len(wrong):
             places[wrong] = (places[wrong] + 1) & ((1 << self._bits) - 1)
             entries[wrong] = self._slots[places[wrong]]
-            wrong = wrong[self._wrong(entries[wrong], low[wrong], high[wrong], lengths[wrong])]
+            wrong = wrong[self._wrong(entries[wrong], low[wrong], high[wrong])]
         return entries
 
-    def _wrong(
-        self,
-        entries: Places,
-        low: Keys,
-        high: Keys,
-        lengths: Places,
-    ) -> Places:
-        """Where the entry is another key's. (An empty slot's -1 reads the last entry of the arrays, and is no fault.)"""
+    def _wrong(self, entries: npt.NDArray[np.int32], low: Keys, high: Keys) -> Places:
+        """Where the entry is another key's. An empty slot's -1 reads the end of the arrays, and is no fault."""
         import numpy as np
 
-        different = (self._low[entries] != low) | (self._high[entries] != high) | (self._lengths[entries] != lengths)
+        different = self._low[entries] != low
+        different |= self._high[entries] != high
         different &= entries >= 0
         return np.flatnonzero(different)
 
-    def add(
-        self,
-        low: Keys,
-        high: Keys,
-        lengths: Places,
-        counts: list[int],
-        words: list[int],
-    ) -> None:
+    def add(self, low: Keys, high: Keys, counts: list[int], words: list[int]) -> None:
         """Add entries, in order; those longer than a key get no slot."""
         import numpy as np
 
         old, new = self.size, self.size + len(counts)
-        for name in ("_low", "_high", "_lengths", "firsts", "counts"):
+        for name in ("_low", "_high", "firsts", "counts"):
             setattr(self, name, grown(getattr(self, name), new))
         self.words = grown(self.words, self._held + len(words))
-        self._low[old:new], self._high[old:new], self._lengths[old:new] = low, high, lengths
+        self._low[old:new], self._high[old:new] = low, high
         self.counts[old:new] = counts
         self.firsts[old:new] = self._held + np.cumsum([0, *counts[:-1]])[: len(counts)]
         self.words[self._held : self._held + len(words)] = words
         self._held += len(words)
         self.size = new
-        if new * 4 > len(self._slots):
-            self._bits = (new * 4).bit_length() + 1
+        if new * 3 > len(self._slots):
+            self._bits = (new * 4).bit_length()
             self._slots = np.full(1 << self._bits, -1, dtype=np.int32)
             old = 0
-        self._place(old + np.flatnonzero(self._lengths[old:new] <= KEY))
+        entries = np.arange(old, new, dtype=np.int32)
+        self._place(entries[self._high[old:new] >> np.uint64(56) <= KEY])
 
-    def _place(self, entries: Places) -> None:
+    def _place(self, entries: npt.NDArray[np.int32]) -> None:
         """Give each of these entries the first free slot from its own place on."""
         places = self._places(self._low[entries], self._high[entries])
         while len(entries):
@@ -148,46 +164,55 @@ def grown(array: npt.NDArray, size: int) -> npt.NDArray:
     return np.concatenate((array, np.zeros(max(size, len(array)), dtype=array.dtype)))
 
 
-@cache
-def _byte_kinds() -> npt.NDArray[np.uint8]:
-    """Of each byte of UTF-8: 1 white space, 3 white space that ends a line, 4 it may begin white space of several bytes."""
+def _with_wide_characters(data: bytes, kinds: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The kinds of bytes, with the white space beyond ASCII marked."""
     import numpy as np
 
-    kinds = np.zeros(256, dtype=np.uint8)
-    kinds[[0x09, 0x1F, 0x20]] = 1
-    kinds[[0x0A, 0x0B, 0x0C, 0x0D, 0x1C, 0x1D, 0x1E]] = 3
-    kinds[[0xC2, 0xE1, 0xE2, 0xE3]] = 4
+    raw = np.frombuffer(data, dtype=np.uint8)
+    begins = np.flatnonzero(kinds == 4)
+    kinds = np.where(kinds == 4, 0, kinds)
+    second, third = _seconds_and_thirds()
+    likely = begins[
+        second[raw[begins + 1]] & (third[raw[np.minimum(begins + 2, len(raw) - 1)]] | (raw[begins] == 0xC2))
+    ]
+    spaces = _wide_characters()
+    for place in likely.tolist():
+        for size in (2, 3):
+            kind = spaces.get(data[place : place + size])
+            if kind:
+                kinds[place : place + size] = kind
     return kinds
 
 
 @cache
-def _wide_characters() -> dict[int, int]:
-    """White space beyond ASCII, as the integer of its UTF-8 bytes: 1, or 3 where it ends a line."""
+def _wide_characters() -> dict[bytes, int]:
+    """White space beyond ASCII as UTF-8: 3 where it ends a line, else 5."""
     found = {}
     for character in map(chr, range(0x80, 0x10000)):
         if character.isspace():
-            found[int.from_bytes(character.encode(), "big")] = 3 if len(f"a{character}b".splitlines()) == 2 else 1
+            found[character.encode()] = 3 if len(f"a{character}b".splitlines()) == 2 else 5
     return found
 
 
-def _mark_wide_characters(raw: npt.NDArray[np.uint8], kinds: npt.NDArray[np.uint8]) -> None:
+@cache
+def _seconds_and_thirds() -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which bytes are the second, and the third, of some white space beyond ASCII."""
     import numpy as np
 
-    places = np.flatnonzero(kinds == 4)
-    kinds[places] = 0
-    first, second, third = (raw[places + offset].astype(np.int64) for offset in range(3))
-    two, three = first << 8 | second, first << 16 | second << 8 | third
-    spaces = _wide_characters()
-    known = np.fromiter(spaces, dtype=np.int64)
-    some = np.isin(two, known) | np.isin(three, known)
-    for place, short, long in zip(places[some].tolist(), two[some].tolist(), three[some].tolist(), strict=True):
-        size, kind = (2, spaces[short]) if short in spaces else (3, spaces[long])
-        kinds[place : place + size] = kind
+    tables = np.zeros((2, 256), dtype=bool)
+    for character in _wide_characters():
+        for place, byte in enumerate(character[1:]):
+            tables[place, byte] = True
+    return tables[0], tables[1]
 
 
 @cache
-def _masks() -> npt.NDArray[np.uint64]:
-    """What to keep of eight bytes of which the first so many are wanted; index 0 to 16."""
+def _masks() -> tuple[Keys, Keys, Keys]:
+    """By the length of a chunk, at most 16: what to keep of its first and its second eight bytes, and its last byte."""
     import numpy as np
 
-    return np.array([(1 << 8 * min(size, 8)) - 1 for size in range(KEY + 1)], dtype=np.uint64)
+    sizes = range(KEY + 2)
+    first = [(1 << 8 * min(size, 8)) - 1 for size in sizes]
+    second = [(1 << 8 * min(max(size - 8, 0), 7)) - 1 for size in sizes]
+    last = [size << 56 for size in sizes]
+    return np.array(first, np.uint64), np.array(second, np.uint64), np.array(last, np.uint64)

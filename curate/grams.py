@@ -127,20 +127,20 @@ class Joined:
         eights = np.ndarray((len(text) + _WINDOW - 7,), dtype="<u8", buffer=window, strides=(1,))
         begins = self._starts[:-1]
         keys = eights[begins] * np.uint64(_MULTIPLIERS[2]) + eights[begins + 8] * np.uint64(_MULTIPLIERS[3])
-        _, self._may_repeat = repeated_keys(keys)
+        _, may_repeat = repeated_keys(keys)
+        lengths_of_five = self._starts[5:] - self._starts[:-5]
+        may_repeat[: len(lengths_of_five)] |= lengths_of_five < _WINDOW
+        self._may_repeat = np.flatnonzero(may_repeat)
 
     def repeated_characters(self, n: int) -> int:
-        """Characters in repeats of n-grams, taken greedily from the left: after a repeat its n words are passed over.
+        """Characters in repeats of n-grams (n >= 5), taken greedily from the left: after a repeat its n words are passed over.
 
         Only n-grams whose hash occurs twice are looked at: the hash rules out, the string decides.
         """
         import numpy as np
 
         starts, sums = self._starts, self._sums
-        if len(starts) <= n:
-            return 0
-        may = self._may_repeat[: len(starts) - n] | (starts[n:] - starts[:-n] < _WINDOW)
-        places = np.flatnonzero(may)
+        places = self._may_repeat[: np.searchsorted(self._may_repeat, len(starts) - n)]
         _, repeated = repeated_keys((sums[places + n] - sums[places]) * self._returns[places])
         places = places[repeated]
         if not len(places):

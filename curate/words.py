@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from curate.chunks import KEY, ChunkTable, cut, grown, keys
+from curate.chunks import KEY, Chunks, ChunkTable, cut, grown, keys
 from curate.punctuation import SYMBOLS
 
 if TYPE_CHECKING:
@@ -120,42 +120,31 @@ class WordTable:
     def _read(self, text: str) -> Reading:
         import numpy as np
 
-        data, starts, ends, wide, lines = cut(text)
-        lengths = ends - starts
-        low, high = keys(data, starts, lengths)
-        entries = self._chunks.find(low, high, lengths)
+        chunks = cut(text)
+        low, high = keys(chunks)
+        entries = self._chunks.find(low, high)
         missing = np.flatnonzero(entries < 0)
         if len(missing):
             with self._lock:
-                self._add(data, starts, lengths, low, high, entries, missing)
+                self._add(chunks, low, high, entries, missing)
         counts, firsts = self._chunks.counts[entries], self._chunks.firsts[entries]
         if len(counts) and int(counts.max()) > 1:
             before = np.cumsum(counts, dtype=np.int64) - counts
             firsts = np.repeat(firsts - before, counts) + np.arange(int(before[-1] + counts[-1]))
-        return Reading(self._chunks.words[firsts], counts, wide, lines)
+        return Reading(self._chunks.words[firsts], counts, chunks.wide, chunks.lines)
 
-    def _add(
-        self,
-        data: bytes,
-        starts: Places,
-        lengths: Places,
-        low: Keys,
-        high: Keys,
-        entries: Places,
-        missing: Places,
-    ) -> None:
+    def _add(self, chunks: Chunks, low: Keys, high: Keys, entries: npt.NDArray[np.int32], missing: Places) -> None:
         """Cut the missing chunks into words, add them to the table, and put their entries where they are missing."""
         import numpy as np
 
         # Another thread may have added some of them by now.
-        entries[missing] = self._chunks.find(low[missing], high[missing], lengths[missing])
+        entries[missing] = self._chunks.find(low[missing], high[missing])
         missing = missing[entries[missing] < 0]
+        data, starts, lengths = chunks.data, chunks.starts[missing].tolist(), chunks.lengths[missing].tolist()
         fresh, numbers = self._chunks.size, self._numbers
         known: dict[bytes, int] = {}
         places, counts, words, found = [], [], [], []
-        for place, start, length in zip(
-            missing.tolist(), starts[missing].tolist(), lengths[missing].tolist(), strict=True
-        ):
+        for place, start, length in zip(missing.tolist(), starts, lengths, strict=True):
             chunk = data[start : start + length]
             table = known if length <= KEY else self._long
             entry = table.get(chunk)
@@ -175,7 +164,7 @@ class WordTable:
                     self._characters += length
             found.append(entry)
         new = np.array(places, dtype=np.int64)
-        self._chunks.add(low[new], high[new], lengths[new], counts, words)
+        self._chunks.add(low[new], high[new], counts, words)
         entries[missing] = found
 
     def _kind(self, word: str) -> int:
