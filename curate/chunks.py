@@ -78,8 +78,8 @@ def keys(chunks: Chunks) -> tuple[Keys, Keys]:
 class ChunkTable:
     """An open hash table of chunks of at most fifteen bytes, by their keys.
 
-    Each chunk is an entry: `firsts`, where its words begin in `words`, and `counts`, how many they are. Longer chunks have
-    entries too, but are not looked up here.
+    Each chunk is an entry: `firsts`, where its words begin in `words`, and `counts`, how many they are. Longer chunks
+    have entries too, but are not looked up here.
     """
 
     def __init__(self) -> None:
@@ -105,7 +105,7 @@ class ChunkTable:
         mixed >>= np.uint64(64 - self._bits)
         return mixed.view(np.int64)
 
-    def find(self, low: Keys, high: Keys) -> Places:
+    def find(self, low: Keys, high: Keys) -> npt.NDArray[np.int32]:
         """The entry of each key, -1 where there is none."""
         places = self._places(low, high)
         entries = self._slots[places]

@@ -124,7 +124,9 @@ class Joined:
         # Equal n-grams of at least 16 characters begin with the same 16. Characters that are not Latin are all one
         # here: what this rules out is ruled out for certain.
         window = np.frombuffer(text.encode("latin-1", "replace") + bytes(_WINDOW), dtype=np.uint8)
-        eights = np.ndarray((len(text) + _WINDOW - 7,), dtype="<u8", buffer=window, strides=(1,))
+        eights: npt.NDArray[np.uint64] = np.ndarray(
+            (len(text) + _WINDOW - 7,), dtype="<u8", buffer=window, strides=(1,)
+        )
         begins = self._starts[:-1]
         keys = eights[begins] * np.uint64(_MULTIPLIERS[2]) + eights[begins + 8] * np.uint64(_MULTIPLIERS[3])
         _, may_repeat = repeated_keys(keys)
@@ -133,7 +135,7 @@ class Joined:
         self._may_repeat = np.flatnonzero(may_repeat)
 
     def repeated_characters(self, n: int) -> int:
-        """Characters in repeats of n-grams (n >= 5), taken greedily from the left: after a repeat its n words are passed over.
+        """Characters in repeats of n-grams (n >= 5), taken greedily from the left: a repeat's n words are passed over.
 
         Only n-grams whose hash occurs twice are looked at: the hash rules out, the string decides.
         """

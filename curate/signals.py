@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from curate.words import LETTERED, WORDED, Reading, WordTable, word_table
+from curate.words import LETTERED, SYMBOLIC, WORDED, Reading, WordTable, word_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,6 +72,11 @@ class TextSignals:
         return self.reading.ids if self._ids is None else self._ids
 
     @cached_property
+    def unicode(self) -> TextSignals:
+        """The signals of the same text with Unicode's words, those that begin with a letter or digit, as in DCLM."""
+        return TextSignals(self.text, table=word_table("unicode"))
+
+    @cached_property
     def spaced(self) -> TextSignals:
         """The signals of the same text with words cut at white space alone, as dolma cuts them."""
         return TextSignals(self.text, table=word_table("spaces"))
@@ -96,13 +101,15 @@ class TextSignals:
     @cached_property
     def word_lengths(self) -> npt.NDArray[np.int32]:
         """Characters of each word of the text; shape (words,)."""
-        return self.table.features.lengths[self.word_ids]
+        ids = self.word_ids
+        return self.table.features.lengths[ids]
 
     @cached_property
     def word_kinds(self) -> WordKinds:
         import numpy as np
 
-        kinds = self.table.features.kinds[self.word_ids]
+        ids = self.word_ids
+        kinds = self.table.features.kinds[ids]
         worded = (kinds & WORDED) != 0
         return WordKinds(
             int(np.count_nonzero(worded)),
@@ -149,8 +156,71 @@ class TextSignals:
             self._repeats[n] = repeats_of_words(self.word_ids, shorter, n)
         return self._repeats[n]
 
-    def top_gram_characters(self, n: int) -> int:
-        """Characters (spaces between its words included) of the most frequent n-gram, times its count.
+    @cached_property
+    def word_characters(self) -> int:
+        """Characters of all words."""
+        return int(self.word_lengths.sum(dtype="int64"))
+
+    @cached_property
+    def median_word_length(self) -> float:
+        """Characters of the median word, 0 where there is none."""
+        import numpy as np
+
+        return float(np.median(self.word_lengths)) if len(self.word_ids) else 0.0
+
+    @cached_property
+    def symbol_words(self) -> int:
+        """Words that hold `#` or an ellipsis."""
+        import numpy as np
+
+        ids = self.word_ids
+        return int(np.count_nonzero(self.table.features.kinds[ids] & SYMBOLIC))
+
+    def count_words(self, words: list[str], lowered: bool = False) -> int:
+        """How often one of these words stands in the text; `lowered`: in whatever case."""
+        import numpy as np
+
+        wanted = set(words)
+        numbers, counts = np.unique(self.word_ids, return_counts=True)
+        held = map(self.table.words.__getitem__, numbers.tolist())
+        found = [(word.lower() if lowered else word) in wanted for word in held]
+        return int(counts[found].sum())
+
+    def gram_lengths(self, n: int) -> npt.NDArray[np.int64]:
+        """Characters of the words of each n-gram; shape (words - n + 1,)."""
+        import numpy as np
+
+        ends = np.concatenate(([0], np.cumsum(self.word_lengths, dtype=np.int64)))
+        return ends[n:] - ends[:-n]
+
+    def share_of_repeated_grams(self, n: int) -> float:
+        """Of the characters of all n-grams those of n-grams that occur more than once, first copies counted."""
+        lengths = self.gram_lengths(n)
+        return int(lengths[self.repeats(n).places].sum()) / max(int(lengths.sum()), 1)
+
+    def characters_in_repeated_grams(self, n: int) -> int:
+        """Characters of the words that stand in some n-gram that occurs more than once, each word counted once."""
+        import numpy as np
+
+        places = self.repeats(n).places
+        borders = np.bincount(places, minlength=len(self.word_ids) + 1) - np.bincount(
+            places + n, minlength=len(self.word_ids) + 1
+        )
+        return int(self.word_lengths[np.cumsum(borders)[:-1] > 0].sum(dtype=np.int64))
+
+    def longest_top_gram_characters(self, n: int) -> int:
+        """Characters of the longest of the most frequent n-grams, times its count; 0 when none occurs twice."""
+        import numpy as np
+
+        repeats = self.repeats(n)
+        if not len(repeats.places):
+            return 0
+        counts = np.bincount(repeats.first)
+        most = int(counts.max())
+        return int(self.gram_lengths(n)[np.flatnonzero(counts == most)].max()) * most
+
+    def top_gram_characters(self, n: int, spaces: bool = True) -> int:
+        """Characters (`spaces` between its words included) of the most frequent n-gram, times its count.
 
         Among n-grams of equal count the first in the text is taken. 0 when the text has fewer than n words.
         """
@@ -164,16 +234,16 @@ class TextSignals:
             counts = np.bincount(first)
             place = int(counts.argmax())
             count = int(counts[place])
-        return (int(self.word_lengths[place : place + n].sum()) + n - 1) * count
+        return (int(self.word_lengths[place : place + n].sum()) + (n - 1 if spaces else 0)) * count
 
     @cached_property
     def _joined(self) -> Joined:
         from curate.grams import Joined
 
-        features, ids = self.table.features, self.word_ids
+        ids, features = self.word_ids, self.table.features
         moves, returns = features.shifts(self.word_lengths)
         joined = self.text.replace(" ", "").replace("\n", "")
-        if len(joined) != int(self.word_lengths.sum(dtype="int64")):
+        if len(joined) != self.word_characters:
             joined = "".join(self.text.split())
         return Joined(joined, self.word_lengths, features.hashes[ids], moves, returns)
 

@@ -12,7 +12,7 @@ import importlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from curate.document import Document, Drop
 
@@ -46,14 +46,23 @@ def param(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-@dataclass(slots=True, frozen=True)
-class Check:
+class Check(NamedTuple):
     """One comparison of one rule: the named value, the threshold, and whether the document fails it."""
 
     rule: str
     value: Any
     threshold: Any
     failed: bool
+
+
+def over(rule: str, value: float, limit: float) -> Check:
+    """A value that may not be greater than its limit."""
+    return Check(rule, value, limit, value > limit)
+
+
+def under(rule: str, value: float, limit: float) -> Check:
+    """A value that may not be smaller than its limit."""
+    return Check(rule, value, limit, value < limit)
 
 
 @dataclass(slots=True, frozen=True)
@@ -231,7 +240,13 @@ _REGISTRY: dict[str, str] = {
     "language": "curate.filters.language:Language",
     "gopher_quality": "curate.filters.gopher:GopherQuality",
     "gopher_repetition": "curate.filters.gopher:GopherRepetition",
+    "gopher_quality_dolma": "curate.filters.dolma:DolmaQuality",
+    "gopher_repetition_dolma": "curate.filters.dolma:DolmaRepetition",
+    "gopher_quality_dclm": "curate.filters.dclm:DclmQuality",
+    "gopher_repetition_dclm": "curate.filters.dclm:DclmRepetition",
+    "refinedweb_lines": "curate.filters.dclm:RefinedWebLines",
     "c4": "curate.filters.c4:C4",
+    "c4_dolma": "curate.filters.dolma:DolmaC4",
     "fineweb": "curate.filters.fineweb:FineWeb",
     "safety": "curate.filters.safety:Safety",
     "exact_dedup": "curate.dedup.exact:ExactDedup",

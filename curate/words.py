@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from curate.english import EnglishSplitter
-
     from curate.chunks import Keys, Places
+    from curate.english import EnglishSplitter
 
 _SYMBOLS = "".join(sorted(SYMBOLS))
 _LETTER = re.compile(r"[A-Za-z]").search
@@ -45,8 +44,8 @@ class Reading(NamedTuple):
     """The words of a text and where they stand.
 
     `ids`: the number of each word. Of each white-space chunk: `counts`, its words; `wide`, whether more than one space
-    follows it before the next chunk of its line. Of each line that is not blank: `lines`, the number of its first chunk,
-    and at the end the number of all chunks.
+    follows it before the next chunk of its line. Of each line that is not blank: `lines`, the number of its first
+    chunk, and at the end the number of all chunks.
     """
 
     ids: npt.NDArray[np.int32]
@@ -58,7 +57,7 @@ class Reading(NamedTuple):
 class WordTable:
     """Chunk -> the numbers of its words. `words` are the words by number.
 
-    A table only grows; a full one is replaced between two texts, and lives on as long as something counts by its numbers.
+    A table only grows; a full one is replaced between two texts, and lives on while something counts by its numbers.
     """
 
     CHUNKS: ClassVar[int] = 200_000
@@ -127,8 +126,9 @@ class WordTable:
         if len(missing):
             with self._lock:
                 self._add(chunks, low, high, entries, missing)
-        counts, firsts = self._chunks.counts[entries], self._chunks.firsts[entries]
-        if len(counts) and int(counts.max()) > 1:
+        counts = self._chunks.counts[entries]
+        firsts: npt.NDArray[np.integer] = self._chunks.firsts[entries]
+        if not (counts == 1).all():
             before = np.cumsum(counts, dtype=np.int64) - counts
             firsts = np.repeat(firsts - before, counts) + np.arange(int(before[-1] + counts[-1]))
         return Reading(self._chunks.words[firsts], counts, chunks.wide, chunks.lines)
@@ -143,7 +143,10 @@ class WordTable:
         data, starts, lengths = chunks.data, chunks.starts[missing].tolist(), chunks.lengths[missing].tolist()
         fresh, numbers = self._chunks.size, self._numbers
         known: dict[bytes, int] = {}
-        places, counts, words, found = [], [], [], []
+        places: list[int] = []
+        counts: list[int] = []
+        words: list[int] = []
+        found: list[int] = []
         for place, start, length in zip(missing.tolist(), starts, lengths, strict=True):
             chunk = data[start : start + length]
             table = known if length <= KEY else self._long
@@ -274,19 +277,41 @@ def _english() -> EnglishSplitter:
     return EnglishSplitter()
 
 
+@cache
+def _boundaries() -> Callable[[str], list[str]]:
+    import regex
+
+    return regex.compile(r"(?wV1)\b").split
+
+
+def _between_boundaries(chunk: str) -> Iterator[str]:
+    """Words by Unicode's default boundaries (UAX 29) that begin with a letter or digit."""
+    if chunk.isascii() and chunk.isalnum():
+        yield chunk
+        return
+    for word in _boundaries()(chunk):
+        # regex leaves an apostrophe at the vowel that follows it, which the standard's rules do not.
+        word = word.lstrip("'’")
+        if word and word[0].isalnum():
+            yield word
+
+
 _tables: dict[str, WordTable] = {}
 
 
 def word_table(kind: str = "english") -> WordTable:
-    """The table in use: `english` cuts as spaCy does (the `fineweb` dialect), `spaces` at white space alone."""
+    """The table in use: `english` cuts as spaCy does (dialect `fineweb`), `spaces` at white space (`dolma`), `unicode`
+    at Unicode's word boundaries (`dclm`)."""
     table = _tables.get(kind)
     if table is None or table.full:
         if kind == "english":
             table = WordTable(_english(), _english().sentence_ends)
         elif kind == "spaces":
             table = WordTable(lambda chunk: (chunk,))
+        elif kind == "unicode":
+            table = WordTable(_between_boundaries)
         else:
-            raise KeyError(f"there is no way to cut words called {kind!r}; there are 'english' and 'spaces'")
+            raise KeyError(f"there is no way to cut words called {kind!r}; there are english, spaces, unicode")
         _tables[kind] = table
     return table
 
@@ -313,7 +338,7 @@ def count_sentences(text: str) -> int:
 
 
 def sentences_begun(table: WordTable, reading: Reading, lines: npt.NDArray[np.int64]) -> int:
-    """Sentences that begin after another one in the same line; `lines`: the line of each chunk, -1 for chunks left out."""
+    """Sentences that begin after another in the same line; `lines`: the line of each chunk, -1 for those left out."""
     import numpy as np
 
     kinds = table.features.kinds[reading.ids]

@@ -1,4 +1,4 @@
-"""The rules of Gopher and C4 in the dialect of dolma 1.2.1: taggers `gopher_v1` and `c4_v1`, thresholds of its v1.6 mix.
+"""The rules of Gopher and C4 in the dialect of dolma 1.2.1: taggers `gopher_v1` and `c4_v1`, its v1.6 thresholds.
 
 dolma's taggers only measure; the thresholds stand in configs/dolma-v1_6/mixing/cc-head.yaml and are compared as written
 there. Words are what `str.split` leaves, shares of characters are shares of the characters that are not white space,

@@ -2,9 +2,9 @@
 
 usage: filters.py --input FOLDER_OF_WARC [--peer-python PYTHON_WITH_DATATROVE]
 
-Both sides run GopherRepetition, GopherQuality, C4 (without its end-mark rule) and FineWeb in FineWeb's order. For datatrove
-a document leaves at its first drop, as it does there; we take every value of every rule and write it to a file.
-Both have loaded their tables before, and see each text for the first time.
+Both sides run GopherRepetition, GopherQuality, C4 (without its end-mark rule) and FineWeb in FineWeb's order. For
+datatrove a document leaves at its first drop, as it does there; we take every value of every rule and write it to a
+file. Both have loaded their tables before, and see each text for the first time. Seconds are those of the processor.
 One JSON line: docs_per_s, peer_docs_per_s, ratio, agreement, peak_memory_mb; docs_per_s_again is a second pass, whose
 words are all in our table of chunks, as most are after some thousand documents.
 """
