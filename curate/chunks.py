@@ -53,7 +53,7 @@ def cut(text: str) -> Chunks:
     if not text.isascii():
         kinds = _with_wide_characters(data, kinds)
     data += bytes(16)
-    edges = np.flatnonzero((kinds[1:] ^ kinds[:-1]) & 1) + 1
+    edges = np.flatnonzero(((kinds[1:] ^ kinds[:-1]) & 1).view(bool)) + 1
     starts, ends = edges[0::2], edges[1::2]
     wide = np.ones(len(starts), dtype=bool)
     wide[:-1] = (starts[1:] - ends[:-1] != 1) | (kinds[ends[:-1]] != 1)
@@ -170,7 +170,10 @@ def _with_wide_characters(data: bytes, kinds: npt.NDArray[np.uint8]) -> npt.NDAr
 
     raw = np.frombuffer(data, dtype=np.uint8)
     begins = np.flatnonzero(kinds == 4)
-    kinds = np.where(kinds == 4, 0, kinds)
+    if not len(begins):
+        return kinds
+    kinds = kinds.copy()
+    kinds[begins] = 0
     second, third = _seconds_and_thirds()
     likely = begins[
         second[raw[begins + 1]] & (third[raw[np.minimum(begins + 2, len(raw) - 1)]] | (raw[begins] == 0xC2))

@@ -8,6 +8,8 @@ only those are read that were just written.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Places = npt.NDArray[np.int64]
+    Keys = npt.NDArray[np.uint64]
+    Lengths = npt.NDArray[np.int32]
 
 _MULTIPLIERS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F)
 _FEW = 64
@@ -85,6 +89,8 @@ def repeats_of_words(ids: npt.NDArray[np.int32], shorter: Repeats | None, n: int
     """
     import numpy as np
 
+    if shorter is not None and not len(shorter.places):
+        return shorter
     if shorter is None:
         places = np.arange(max(len(ids) - 1, 0), dtype=np.int64)
         heads = ids[:-1].astype(np.uint64) if len(ids) else np.zeros(0, dtype=np.uint64)
@@ -99,65 +105,81 @@ def repeats_of_words(ids: npt.NDArray[np.int32], shorter: Repeats | None, n: int
 class Joined:
     """The words of a text side by side, without spaces, where datatrove compares n-grams of five words and more.
 
-    `starts`: where each word begins, and the end; `hashes`, `moves` and `returns` of each word as in `curate.words`.
+    `data`: them in UTF-8. Of each word: `lengths` in characters, `sizes` in bytes; `hashed` gives three more arrays when
+    they are needed, `hashes`, `moves` and `returns` as in `curate.words`.
     """
 
     def __init__(
-        self,
-        text: str,
-        lengths: npt.NDArray[np.int32],
-        hashes: npt.NDArray[np.uint64],
-        moves: npt.NDArray[np.uint64],
-        returns: npt.NDArray[np.uint64],
+        self, data: bytes, lengths: Lengths, sizes: Lengths, hashed: Callable[[], tuple[Keys, Keys, Keys]]
     ) -> None:
         import numpy as np
 
-        size = len(lengths)
-        self._text = text
-        self._starts = np.zeros(size + 1, dtype=np.int64)
-        np.cumsum(lengths, out=self._starts[1:])
-        ahead, self._returns = np.ones(size + 1, dtype=np.uint64), np.ones(size + 1, dtype=np.uint64)
-        np.multiply.accumulate(moves, out=ahead[1:])
-        np.multiply.accumulate(returns, out=self._returns[1:])
-        self._sums = np.zeros(size + 1, dtype=np.uint64)
-        np.cumsum(hashes * ahead[:-1], out=self._sums[1:])
-        # Equal n-grams of at least 16 characters begin with the same 16. Characters that are not Latin are all one
-        # here: what this rules out is ruled out for certain.
-        window = np.frombuffer(text.encode("latin-1", "replace") + bytes(_WINDOW), dtype=np.uint8)
-        eights: npt.NDArray[np.uint64] = np.ndarray(
-            (len(text) + _WINDOW - 7,), dtype="<u8", buffer=window, strides=(1,)
-        )
-        begins = self._starts[:-1]
-        keys = eights[begins] * np.uint64(_MULTIPLIERS[2]) + eights[begins + 8] * np.uint64(_MULTIPLIERS[3])
+        self._data = data
+        self._hashed = hashed
+        self._starts = _sums_before(lengths)
+        self._bytes = self._starts if int(self._starts[-1]) == len(data) else _sums_before(sizes)
+        # Equal n-grams of at least 16 bytes begin with the same 16: what this rules out is ruled out for certain.
+        eights: Keys = np.ndarray((len(data) + _WINDOW - 7,), dtype="<u8", buffer=data + bytes(_WINDOW), strides=(1,))
+        begins = self._bytes[:-1]
+        keys = eights[begins] * np.uint64(_MULTIPLIERS[2])
+        keys ^= eights[8:][begins] * np.uint64(_MULTIPLIERS[3])
         _, may_repeat = repeated_keys(keys)
-        lengths_of_five = self._starts[5:] - self._starts[:-5]
-        may_repeat[: len(lengths_of_five)] |= lengths_of_five < _WINDOW
+        sizes_of_five = self._bytes[5:] - self._bytes[:-5]
+        may_repeat[: len(sizes_of_five)] |= sizes_of_five < _WINDOW
         self._may_repeat = np.flatnonzero(may_repeat)
+
+    @cached_property
+    def _polynomials(self) -> tuple[Keys, Keys]:
+        """A hash of all characters before each word and of all of them, and what takes it back to the text's beginning."""
+        import numpy as np
+
+        hashes, moves, returns = self._hashed()
+        ahead, back = np.ones((2, len(hashes) + 1), dtype=np.uint64)
+        np.multiply.accumulate(moves, out=ahead[1:])
+        np.multiply.accumulate(returns, out=back[1:])
+        sums = np.zeros(len(hashes) + 1, dtype=np.uint64)
+        np.cumsum(hashes * ahead[:-1], out=sums[1:])
+        return sums, back
 
     def repeated_characters(self, n: int) -> int:
         """Characters in repeats of n-grams (n >= 5), taken greedily from the left: a repeat's n words are passed over.
 
-        Only n-grams whose hash occurs twice are looked at: the hash rules out, the string decides.
+        Of many n-grams only those whose hash occurs twice are looked at: hashes rule out, the bytes decide.
         """
         import numpy as np
 
-        starts, sums = self._starts, self._sums
+        starts = self._starts
         places = self._may_repeat[: np.searchsorted(self._may_repeat, len(starts) - n)]
-        _, repeated = repeated_keys((sums[places + n] - sums[places]) * self._returns[places])
-        places = places[repeated]
-        if not len(places):
+        if len(places) > _FEW:
+            sums, back = self._polynomials
+            _, repeated = repeated_keys((sums[places + n] - sums[places]) * back[places])
+            places = places[repeated]
+        if len(places) < 2:
             return 0
-        text = self._text
-        seen: set[str] = set()
+        data = self._data
+        ends = places + n
+        grams = [
+            data[begin:end] for begin, end in zip(self._bytes[places].tolist(), self._bytes[ends].tolist(), strict=True)
+        ]
+        if len(set(grams)) == len(grams):
+            return 0
+        seen: set[bytes] = set()
         characters = resume = 0
-        begins, ends = starts[places].tolist(), starts[places + n].tolist()
-        for place, start, end in zip(places.tolist(), begins, ends, strict=True):
+        for place, length, gram in zip(places.tolist(), (starts[ends] - starts[places]).tolist(), grams, strict=True):
             if place < resume:
                 continue
-            gram = text[start:end]
             if gram in seen:
-                characters += end - start
+                characters += length
                 resume = place + n
             else:
                 seen.add(gram)
         return characters
+
+
+def _sums_before(values: Lengths) -> Places:
+    """Of each value the sum of those before it, and of all; shape (values + 1,)."""
+    import numpy as np
+
+    sums = np.zeros(len(values) + 1, dtype=np.int64)
+    np.cumsum(values, out=sums[1:])
+    return sums

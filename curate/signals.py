@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from curate.grams import Joined, Repeats
 
+_ASCII_WHITE = bytes(byte for byte in range(128) if chr(byte).isspace())
+
 
 class Copies(NamedTuple):
     """Of a list of pieces: how many there are, how many repeat an earlier one, and the characters in those repeats."""
@@ -70,6 +72,11 @@ class TextSignals:
     def word_ids(self) -> npt.NDArray[np.int32]:
         """The number of each word of the text; shape (words,)."""
         return self.reading.ids if self._ids is None else self._ids
+
+    @cached_property
+    def filled_stripped(self) -> list[str]:
+        """Those of `lines` that are not blank, without the white space around them."""
+        return [bare for line in self.lines if (bare := line.strip())]
 
     @cached_property
     def unicode(self) -> TextSignals:
@@ -241,11 +248,13 @@ class TextSignals:
         from curate.grams import Joined
 
         ids, features = self.word_ids, self.table.features
-        moves, returns = features.shifts(self.word_lengths)
-        joined = self.text.replace(" ", "").replace("\n", "")
-        if len(joined) != self.word_characters:
-            joined = "".join(self.text.split())
-        return Joined(joined, self.word_lengths, features.hashes[ids], moves, returns)
+        sizes = features.sizes[ids]
+        data = self.text.encode("utf-8", "surrogatepass").translate(None, _ASCII_WHITE)
+        if len(data) != int(sizes.sum(dtype="int64")):
+            data = "".join(self.text.split()).encode("utf-8", "surrogatepass")
+        return Joined(
+            data, self.word_lengths, sizes, lambda: (features.hashes[ids], *features.shifts(self.word_lengths))
+        )
 
     def repeated_gram_characters(self, n: int) -> int:
         """Characters in repeats of n-grams, taken greedily from the left: after a repeat its n words are passed over.

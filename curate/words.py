@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from curate.chunks import KEY, Chunks, ChunkTable, cut, grown, keys
@@ -61,9 +62,9 @@ class WordTable:
     """
 
     CHUNKS: ClassVar[int] = 200_000
-    CHARACTERS: ClassVar[int] = 16_000_000
+    BYTES: ClassVar[int] = 16_000_000
 
-    def __init__(self, split: Callable[[str], Iterable[str]], sentence_ends: frozenset[str] = frozenset()) -> None:
+    def __init__(self, split: Callable[[str], Sequence[str]], sentence_ends: frozenset[str] = frozenset()) -> None:
         self._split = split
         self._ends = sentence_ends
         self._lock = threading.RLock()
@@ -72,7 +73,7 @@ class WordTable:
         self._long: dict[bytes, int] = {}
         self._chunks = ChunkTable()
         self._features = _Features()
-        self._characters = 0
+        self._bytes = 0
 
     def number(self, word: str) -> int | None:
         """The number of a word that some text has held, else None."""
@@ -80,7 +81,7 @@ class WordTable:
 
     @property
     def full(self) -> bool:
-        return self._chunks.size >= self.CHUNKS or self._characters >= self.CHARACTERS
+        return self._chunks.size >= self.CHUNKS or self._bytes >= self.BYTES
 
     @property
     def features(self) -> _Features:
@@ -141,7 +142,7 @@ class WordTable:
         entries[missing] = self._chunks.find(low[missing], high[missing])
         missing = missing[entries[missing] < 0]
         data, starts, lengths = chunks.data, chunks.starts[missing].tolist(), chunks.lengths[missing].tolist()
-        fresh, numbers = self._chunks.size, self._numbers
+        fresh, numbers, held = self._chunks.size, self._numbers, len(self._numbers)
         known: dict[bytes, int] = {}
         places: list[int] = []
         counts: list[int] = []
@@ -153,19 +154,14 @@ class WordTable:
             entry = table.get(chunk)
             if entry is None:
                 entry = table[chunk] = fresh + len(places)
-                before = len(words)
-                for word in self._split(chunk.decode("utf-8", "surrogatepass")):
-                    number = numbers.get(word)
-                    if number is None:
-                        number = numbers[word] = len(self.words)
-                        self.words.append(word)
-                        self._characters += len(word)
-                    words.append(number)
+                cut_up = self._split(chunk.decode("utf-8", "surrogatepass"))
+                words += [numbers.setdefault(word, len(numbers)) for word in cut_up]
                 places.append(place)
-                counts.append(len(words) - before)
+                counts.append(len(cut_up))
                 if length > KEY:
-                    self._characters += length
+                    self._bytes += 2 * length
             found.append(entry)
+        self.words += reversed(list(islice(reversed(numbers), len(numbers) - held)))
         new = np.array(places, dtype=np.int64)
         self._chunks.add(low[new], high[new], counts, words)
         entries[missing] = found
@@ -188,25 +184,27 @@ class WordTable:
 
 
 class _Features:
-    """Arrays by the number of a word: `lengths` in characters and `kinds`; and for the hash of words that stand side by
-    side without spaces, a polynomial of the word's characters modulo 2^64 (`hashes`)."""
+    """Arrays by the number of a word: `lengths` in characters, `sizes` in bytes of UTF-8, and `kinds`; and for the hash
+    of words that stand side by side without spaces, a polynomial of the word's characters modulo 2^64 (`hashes`)."""
 
     def __init__(self) -> None:
         import numpy as np
 
         self.size = 0
         self.lengths: npt.NDArray[np.int32] = np.zeros(1024, dtype=np.int32)
+        self.sizes: npt.NDArray[np.int32] = np.zeros(1024, dtype=np.int32)
         self.kinds: npt.NDArray[np.uint8] = np.zeros(1024, dtype=np.uint8)
         self.hashes: npt.NDArray[np.uint64] = np.zeros(1024, dtype=np.uint64)
 
     def extend(self, words: list[str], kind: Callable[[str], int]) -> None:
         new = len(words)
-        for name in ("lengths", "kinds", "hashes"):
+        for name in ("lengths", "sizes", "kinds", "hashes"):
             setattr(self, name, grown(getattr(self, name), new))
         for start in range(self.size, new, _TOGETHER):
             added = words[start : start + _TOGETHER]
             here = slice(start, start + len(added))
             self.lengths[here] = list(map(len, added))
+            self.sizes[here] = [len(word.encode("utf-8", "surrogatepass")) for word in added]
             self.kinds[here] = list(map(kind, added))
             self.hashes[here] = _polynomials(added, self.lengths[here])
         self.size = new
@@ -284,16 +282,13 @@ def _boundaries() -> Callable[[str], list[str]]:
     return regex.compile(r"(?wV1)\b").split
 
 
-def _between_boundaries(chunk: str) -> Iterator[str]:
+def _between_boundaries(chunk: str) -> list[str]:
     """Words by Unicode's default boundaries (UAX 29) that begin with a letter or digit."""
     if chunk.isascii() and chunk.isalnum():
-        yield chunk
-        return
-    for word in _boundaries()(chunk):
-        # regex leaves an apostrophe at the vowel that follows it, which the standard's rules do not.
-        word = word.lstrip("'’")
-        if word and word[0].isalnum():
-            yield word
+        return [chunk]
+    # regex leaves an apostrophe at the vowel that follows it, which the standard's rules do not.
+    words = (word.lstrip("'’") for word in _boundaries()(chunk))
+    return [word for word in words if word[:1].isalnum()]
 
 
 _tables: dict[str, WordTable] = {}

@@ -74,13 +74,49 @@ class C4(Edit):
 
         signals = document.signals
         reading, table = signals.reading, signals.table
-        sizes = iter(np.diff(reading.lines).tolist())
-        look_inside = _holds_a_phrase(document.text)
-        lorem_ipsum = curly_bracket = False
         checks: list[Check] = []
+        rewritten: list[str] = []
+        if self._asks_words_alone(document.text, signals):
+            as_they_were = np.flatnonzero(np.diff(reading.lines) >= (self.min_words_per_line or 1)).tolist()
+            lines = signals.filled_stripped
+            kept = [lines[number] for number in as_they_were]
+        else:
+            kept, as_they_were = self._read_lines(document.text, signals, checks, rewritten)
+        lines_of_chunks = _numbered(reading.lines, as_they_were)
+        if self.min_sentences:
+            sentences = len(as_they_were) + sentences_begun(table, reading, lines_of_chunks)
+            sentences += sum(map(count_sentences, rewritten))
+            checks.append(Check("too_few_sentences", sentences, self.min_sentences, sentences < self.min_sentences))
+        text = "\n".join(kept).strip()
+        if self.bad_words is not None:
+            found = _bad_words_pattern(stamp(self.bad_words)).search(text.lower())
+            checks.append(Check("document_removed_with_badwords", found and found.group(1), None, found is not None))
+        if rewritten:
+            return checks, TextSignals(text)
+        return checks, TextSignals(text, reading.ids[np.repeat(lines_of_chunks >= 0, reading.counts)], table)
+
+    def _asks_words_alone(self, text: str, signals: TextSignals) -> bool:
+        """Whether of each line no more is asked than how many words it has."""
+        longest = self.max_word_length
+        return (
+            bool(self.min_words_per_line)
+            and not self.require_end_mark
+            and not (self.remove_citations and "[" in text)
+            and not (longest and len(text) > longest and any(len(line) > longest for line in signals.lines))
+            and not _holds_a_phrase(text)
+        )
+
+    def _read_lines(
+        self, text: str, signals: TextSignals, checks: list[Check], rewritten: list[str]
+    ) -> tuple[list[str], list[int]]:
+        """The kept lines, and the numbers of those kept as they were; the others are added to `rewritten`."""
+        import numpy as np
+
+        sizes = iter(np.diff(signals.reading.lines).tolist())
+        look_inside = _holds_a_phrase(text)
+        lorem_ipsum = curly_bracket = False
         kept: list[str] = []
         as_they_were: list[int] = []
-        rewritten: list[str] = []
         number = -1
         for full_line in signals.lines:
             line = full_line.strip()
@@ -117,18 +153,7 @@ class C4(Edit):
                 rewritten.append(line)
             elif count:
                 as_they_were.append(number)
-        lines_of_chunks = _numbered(reading.lines, as_they_were)
-        if self.min_sentences:
-            sentences = len(as_they_were) + sentences_begun(table, reading, lines_of_chunks)
-            sentences += sum(map(count_sentences, rewritten))
-            checks.append(Check("too_few_sentences", sentences, self.min_sentences, sentences < self.min_sentences))
-        text = "\n".join(kept).strip()
-        if self.bad_words is not None:
-            found = _bad_words_pattern(stamp(self.bad_words)).search(text.lower())
-            checks.append(Check("document_removed_with_badwords", found and found.group(1), None, found is not None))
-        if rewritten:
-            return checks, TextSignals(text)
-        return checks, TextSignals(text, reading.ids[np.repeat(lines_of_chunks >= 0, reading.counts)], table)
+        return kept, as_they_were
 
 
 def _holds_a_phrase(text: str) -> bool:
