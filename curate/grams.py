@@ -105,8 +105,8 @@ def repeats_of_words(ids: npt.NDArray[np.int32], shorter: Repeats | None, n: int
 class Joined:
     """The words of a text side by side, without spaces, where datatrove compares n-grams of five words and more.
 
-    `data`: them in UTF-8. Of each word: `lengths` in characters, `sizes` in bytes; `hashed` gives three more arrays when
-    they are needed, `hashes`, `moves` and `returns` as in `curate.words`.
+    `data`: them in UTF-8. Of each word: `lengths` in characters, `sizes` in bytes; `hashed` gives three more arrays
+    when they are needed, `hashes`, `moves` and `returns` as in `curate.words`.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Joined:
 
     @cached_property
     def _polynomials(self) -> tuple[Keys, Keys]:
-        """A hash of all characters before each word and of all of them, and what takes it back to the text's beginning."""
+        """A hash of what stands before each word, and of all, and what takes it back to the text's beginning."""
         import numpy as np
 
         hashes, moves, returns = self._hashed()

@@ -103,7 +103,7 @@ class WordTable:
             joints.append(gap)
         if not parts:
             return self._read("")
-        for part, gap in zip(parts, joints, strict=True):
+        for part, gap in zip(parts[:-1], joints, strict=False):
             part.wide[-1:] = gap != " "
         offsets = np.cumsum([0] + [len(part.counts) for part in parts])
         borders = [
@@ -327,6 +327,8 @@ def count_sentences(text: str) -> int:
 
     if not text:
         return 0
+    if text[len(text.rstrip()) :] not in ("", " "):
+        text += "x"  # white space at the end is a token too, and a word behind it begins no sentence more
     table = word_table()
     reading = table.read(text)
     return 1 + sentences_begun(table, reading, np.zeros(len(reading.counts), dtype=np.int64))
