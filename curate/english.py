@@ -35,6 +35,8 @@ _LETTERS = frozenset(string.ascii_letters)
 _CAPITALS = string.ascii_uppercase
 _UNITS = re.compile(r"\(\?<=\[0-9\]\)\(\?:km\|[^)]*\)").search
 """Where the table of suffixes holds the units: of all suffixes only they and the genitives end in a letter."""
+_PLAIN = re.compile(r"""([("'\[]?)([A-Za-z]+(?:-[A-Za-z]+)*)([.,;:!?)"'\]]{0,2})$""").match
+_LETTERS_ALONE = re.compile("[A-Za-z]+").findall
 _ASCII_INFIXES = re.compile(
     r"""[-.,~+*^:<>=/](?:(?<=\.)\.+|(?<=[0-9][-+*^])(?=[0-9-])|(?<=[a-z'"`,]\.)(?=[A-Z'"`,])|(?<=[A-Za-z],)(?=[A-Za-z])"""
     r"""|(?<=[A-Za-z0-9][-~:<>=/])(?=[A-Za-z])|(?<=[A-Za-z0-9]-)--?(?=[A-Za-z]))"""
@@ -68,6 +70,7 @@ class EnglishSplitter:
             chunk: tuple(rule.split(" ")) for chunk, rule in tables["specials"].items()
         }
         self._longest_special = max(map(len, self.specials))
+        self._in_specials = frozenset(part for chunk in self.specials for part in _LETTERS_ALONE(chunk))
         self._merges: dict[tuple[str, str], list[tuple[tuple[str, ...], str]]] = {}
         for chunk in self.specials:
             if self._prefix(chunk) or self._suffix(chunk) or next(self._infixes(chunk), None):
@@ -82,14 +85,27 @@ class EnglishSplitter:
         if chunk.isascii():
             if chunk.isalpha():
                 return (chunk,)
-            core, last = chunk[:-1], chunk[-1]
-            if (
-                core.isalpha()
-                and core not in self.specials
-                and (last in _MARKS or (last == "." and core[-1].islower()))
-            ):
-                return (core, last)
+            plain = self._plain(chunk)
+            if plain:
+                return plain
         return tuple(self._merged(self._cut(chunk, specials=True)))
+
+    def _plain(self, chunk: str) -> tuple[str, ...] | None:
+        """The words of what most chunks are: letters, with hyphens between and a few marks around; None for others."""
+        found = _PLAIN(chunk)
+        if not found:
+            return None
+        front, core, back = found.groups()
+        parts = core.split("-")
+        if back in self.specials or not self._in_specials.isdisjoint(parts):
+            return None
+        if "." in back and not (
+            (back[0] == "." and back != ".." and core[-1].islower()) or (back[0] != "." and self._stop_after[back[0]])
+        ):
+            return None
+        if len(parts) > 1:
+            parts = core.replace("-", " - ").split(" ")
+        return (*front, *parts, *back)
 
     def _cut(self, chunk: str, specials: bool) -> list[str]:
         """Marks off both ends, then what is left: a special case, a URL, or words around inner marks."""

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     Lengths = npt.NDArray[np.int32]
 
 _MULTIPLIERS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F)
-_FEW = 64
+_FEW = 160
+_MANY = 1500
+_TOGETHER = 1 << 14
 _SLOTS_FOR_EACH = 8
 _KEPT_SLOTS = 1 << 20
 _WINDOW = 16
+_LONG_WINDOW = 24
 _scratch = threading.local()
 
 
@@ -119,7 +122,9 @@ class Joined:
         self._starts = _sums_before(lengths)
         self._bytes = self._starts if int(self._starts[-1]) == len(data) else _sums_before(sizes)
         # Equal n-grams of at least 16 bytes begin with the same 16: what this rules out is ruled out for certain.
-        eights: Keys = np.ndarray((len(data) + _WINDOW - 7,), dtype="<u8", buffer=data + bytes(_WINDOW), strides=(1,))
+        eights: Keys = np.ndarray(
+            (len(data) + _LONG_WINDOW - 7,), dtype="<u8", buffer=data + bytes(_LONG_WINDOW), strides=(1,)
+        )
         begins = self._bytes[:-1]
         keys = eights[begins] * np.uint64(_MULTIPLIERS[2])
         keys ^= eights[8:][begins] * np.uint64(_MULTIPLIERS[3])
@@ -127,6 +132,11 @@ class Joined:
         sizes_of_five = self._bytes[5:] - self._bytes[:-5]
         may_repeat[: len(sizes_of_five)] |= sizes_of_five < _WINDOW
         self._may_repeat = np.flatnonzero(may_repeat)
+        # Those of seven words and more are longer as a rule: among what is left, 24 bytes are asked for.
+        begins = self._bytes[self._may_repeat]
+        _, may_repeat = repeated_keys(keys[self._may_repeat] ^ (eights[16:][begins] * np.uint64(_MULTIPLIERS[1])))
+        ends = self._bytes[np.minimum(self._may_repeat + 7, len(lengths))]
+        self._long_may_repeat = self._may_repeat[may_repeat | (ends - begins < _LONG_WINDOW)]
 
     @cached_property
     def _polynomials(self) -> tuple[Keys, Keys]:
@@ -149,30 +159,30 @@ class Joined:
         import numpy as np
 
         starts = self._starts
-        places = self._may_repeat[: np.searchsorted(self._may_repeat, len(starts) - n)]
-        if len(places) > _FEW:
+        places = self._may_repeat if n < 7 else self._long_may_repeat
+        places = places[: np.searchsorted(places, len(starts) - n)]
+        if len(places) > _MANY:
             sums, back = self._polynomials
             _, repeated = repeated_keys((sums[places + n] - sums[places]) * back[places])
             places = places[repeated]
-        if len(places) < 2:
-            return 0
-        data = self._data
-        ends = places + n
-        grams = [
-            data[begin:end] for begin, end in zip(self._bytes[places].tolist(), self._bytes[ends].tolist(), strict=True)
-        ]
-        if len(set(grams)) == len(grams):
-            return 0
         seen: set[bytes] = set()
         characters = resume = 0
-        for place, length, gram in zip(places.tolist(), (starts[ends] - starts[places]).tolist(), grams, strict=True):
-            if place < resume:
-                continue
-            if gram in seen:
-                characters += length
-                resume = place + n
-            else:
-                seen.add(gram)
+        for start in range(0, len(places), _TOGETHER):
+            block = places[start : start + _TOGETHER]
+            ends = block + n
+            borders = zip(self._bytes[block].tolist(), self._bytes[ends].tolist(), strict=True)
+            grams = [self._data[begin:end] for begin, end in borders]
+            if len(places) <= _TOGETHER and len(set(grams)) == len(grams):
+                return 0
+            lengths = (starts[ends] - starts[block]).tolist()
+            for place, length, gram in zip(block.tolist(), lengths, grams, strict=True):
+                if place < resume:
+                    continue
+                if gram in seen:
+                    characters += length
+                    resume = place + n
+                else:
+                    seen.add(gram)
         return characters
 
 

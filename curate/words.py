@@ -122,10 +122,14 @@ class WordTable:
 
         chunks = cut(text)
         low, high = keys(chunks)
+        known = self._chunks.size
         entries = self._chunks.find(low, high)
         missing = np.flatnonzero(entries < 0)
         if len(missing):
             with self._lock:
+                if known != self._chunks.size:  # another thread may have added some of them by now
+                    entries = self._chunks.find(low, high)
+                    missing = np.flatnonzero(entries < 0)
                 self._add(chunks, low, high, entries, missing)
         counts = self._chunks.counts[entries]
         firsts: npt.NDArray[np.integer] = self._chunks.firsts[entries]
@@ -138,9 +142,6 @@ class WordTable:
         """Cut the missing chunks into words, add them to the table, and put their entries where they are missing."""
         import numpy as np
 
-        # Another thread may have added some of them by now.
-        entries[missing] = self._chunks.find(low[missing], high[missing])
-        missing = missing[entries[missing] < 0]
         data, starts, lengths = chunks.data, chunks.starts[missing].tolist(), chunks.lengths[missing].tolist()
         fresh, numbers, held = self._chunks.size, self._numbers, len(self._numbers)
         known: dict[bytes, int] = {}

@@ -118,11 +118,14 @@ class C4(Edit):
         kept: list[str] = []
         as_they_were: list[int] = []
         number = -1
+        fewest = self.min_words_per_line or 0
         for full_line in signals.lines:
             line = full_line.strip()
             count = 0
             if line:
                 number, count = number + 1, next(sizes)
+            if count < fewest:
+                continue
             longest = self.max_word_length
             if longest and len(line) > longest and any(len(word) > longest for word in line.split()):
                 continue
@@ -133,8 +136,6 @@ class C4(Edit):
                     # A phrase can come about by what was cut out.
                     line, look, whole = shorter, True, False
             if self.require_end_mark and (not line.endswith(_END_MARKS) or line.endswith("...")):
-                continue
-            if self.min_words_per_line and count < self.min_words_per_line:
                 continue
             if look:
                 lowered = line.lower()

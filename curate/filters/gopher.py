@@ -63,10 +63,10 @@ class GopherQuality(Rule):
             yield over("gopher_too_many_ellipsis", ellipses / words, self.max_symbol_ratio)
         if signals.lines:
             if self.max_bullet_lines:
-                bullets = sum(line.lstrip().startswith(_BULLETS) for line in signals.lines)
+                bullets = sum([line[0] in _BULLETS for line in signals.filled_stripped])
                 yield over("gopher_too_many_bullets", bullets / len(signals.lines), self.max_bullet_lines)
             if self.max_ellipsis_lines:
-                ends = sum(line.rstrip().endswith(_ELLIPSES) for line in signals.lines) if ellipses else 0
+                ends = sum(line.endswith(_ELLIPSES) for line in signals.filled_stripped) if ellipses else 0
                 yield over("gopher_too_many_end_ellipsis", ends / len(signals.lines), self.max_ellipsis_lines)
         if self.min_alphabetic_words:
             share = kinds.alphabetic / words if words else 0.0
