@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 KEY = 15
 """Bytes of a chunk that fit into its key."""
-_BYTE_KINDS = bytes(
+BYTE_KINDS = bytes(
     1
     if byte == 0x20
     else 5
@@ -49,7 +50,7 @@ def cut(text: str) -> Chunks:
     import numpy as np
 
     data = b" " + text.encode("utf-8", "surrogatepass") + b" "
-    kinds = np.frombuffer(data.translate(_BYTE_KINDS), dtype=np.uint8)
+    kinds = np.frombuffer(data.translate(BYTE_KINDS), dtype=np.uint8)
     if not text.isascii():
         kinds = _with_wide_characters(data, kinds)
     data += bytes(16)
@@ -78,18 +79,18 @@ def keys(chunks: Chunks) -> tuple[Keys, Keys]:
 class ChunkTable:
     """An open hash table of chunks of at most fifteen bytes, by their keys.
 
-    Each chunk is an entry: `firsts`, where its words begin in `words`, and `counts`, how many they are. Longer chunks
-    have entries too, but are not looked up here.
+    `slots` hold entries (-1: none), 2^`bits` of them; `low` and `high` are the entries' keys. Of each entry: `firsts`,
+    where its words begin in `words`, and `counts`, how many they are. Longer chunks have entries too, but no slot.
     """
 
     def __init__(self) -> None:
         import numpy as np
 
         self.size = 0
-        self._bits = 16
-        self._slots = np.full(1 << self._bits, -1, dtype=np.int32)
-        self._low = np.zeros(1024, dtype=np.uint64)
-        self._high = np.zeros(1024, dtype=np.uint64)
+        self.bits = 16
+        self.slots = np.full(1 << self.bits, -1, dtype=np.int32)
+        self.low = np.zeros(1024, dtype=np.uint64)
+        self.high = np.zeros(1024, dtype=np.uint64)
         self.firsts = np.zeros(1024, dtype=np.int32)
         self.counts = np.zeros(1024, dtype=np.int32)
         self.words = np.zeros(1024, dtype=np.int32)
@@ -102,17 +103,17 @@ class ChunkTable:
         mixed ^= high * np.uint64(0xC2B2AE3D27D4EB4F)
         mixed ^= mixed >> np.uint64(32)
         mixed *= np.uint64(0xD6E8FEB86659FD93)
-        mixed >>= np.uint64(64 - self._bits)
+        mixed >>= np.uint64(64 - self.bits)
         return mixed.view(np.int64)
 
     def find(self, low: Keys, high: Keys) -> npt.NDArray[np.int32]:
         """The entry of each key, -1 where there is none."""
         places = self._places(low, high)
-        entries = self._slots[places]
+        entries = self.slots[places]
         wrong = self._wrong(entries, low, high)
         while len(wrong):
-            places[wrong] = (places[wrong] + 1) & ((1 << self._bits) - 1)
-            entries[wrong] = self._slots[places[wrong]]
+            places[wrong] = (places[wrong] + 1) & ((1 << self.bits) - 1)
+            entries[wrong] = self.slots[places[wrong]]
             wrong = wrong[self._wrong(entries[wrong], low[wrong], high[wrong])]
         return entries
 
@@ -120,40 +121,43 @@ class ChunkTable:
         """Where the entry is another key's. An empty slot's -1 reads the end of the arrays, and is no fault."""
         import numpy as np
 
-        different = self._low[entries] != low
-        different |= self._high[entries] != high
+        different = self.low[entries] != low
+        different |= self.high[entries] != high
         different &= entries >= 0
         return np.flatnonzero(different)
 
-    def add(self, low: Keys, high: Keys, counts: list[int], words: list[int]) -> None:
-        """Add entries, in order; those longer than a key get no slot."""
+    def add(self, low: Keys, high: Keys, counts: list[int], words: list[int], fast: ModuleType | None = None) -> None:
+        """Add entries, in order; those longer than a key get no slot. `fast`: `curate.native`, where it is at hand."""
         import numpy as np
 
         old, new = self.size, self.size + len(counts)
-        for name in ("_low", "_high", "firsts", "counts"):
+        for name in ("low", "high", "firsts", "counts"):
             setattr(self, name, grown(getattr(self, name), new))
         self.words = grown(self.words, self._held + len(words))
-        self._low[old:new], self._high[old:new] = low, high
+        self.low[old:new], self.high[old:new] = low, high
         self.counts[old:new] = counts
         self.firsts[old:new] = self._held + np.cumsum([0, *counts[:-1]])[: len(counts)]
         self.words[self._held : self._held + len(words)] = words
         self._held += len(words)
         self.size = new
-        if new * 3 > len(self._slots):
-            self._bits = (new * 4).bit_length()
-            self._slots = np.full(1 << self._bits, -1, dtype=np.int32)
+        if new * 3 > len(self.slots):
+            self.bits = (new * 4).bit_length()
+            self.slots = np.full(1 << self.bits, -1, dtype=np.int32)
             old = 0
-        entries = np.arange(old, new, dtype=np.int32)
-        self._place(entries[self._high[old:new] >> np.uint64(56) <= KEY])
+        if fast:
+            fast.place(old, new, self.slots, self.low, self.high, self.bits)
+        else:
+            entries = np.arange(old, new, dtype=np.int32)
+            self._place(entries[self.high[old:new] >> np.uint64(56) <= KEY])
 
     def _place(self, entries: npt.NDArray[np.int32]) -> None:
         """Give each of these entries the first free slot from its own place on."""
-        places = self._places(self._low[entries], self._high[entries])
+        places = self._places(self.low[entries], self.high[entries])
         while len(entries):
-            free = self._slots[places] < 0
-            self._slots[places[free]] = entries[free]
-            left = self._slots[places] != entries
-            entries, places = entries[left], (places[left] + 1) & ((1 << self._bits) - 1)
+            free = self.slots[places] < 0
+            self.slots[places[free]] = entries[free]
+            left = self.slots[places] != entries
+            entries, places = entries[left], (places[left] + 1) & ((1 << self.bits) - 1)
 
 
 def grown(array: npt.NDArray, size: int) -> npt.NDArray:

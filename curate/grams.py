@@ -119,8 +119,8 @@ class Joined:
 
         self._data = data
         self._hashed = hashed
-        self._starts = _sums_before(lengths)
-        self._bytes = self._starts if int(self._starts[-1]) == len(data) else _sums_before(sizes)
+        self._starts = sums_before(lengths)
+        self._bytes = self._starts if int(self._starts[-1]) == len(data) else sums_before(sizes)
         # Equal n-grams of at least 16 bytes begin with the same 16: what this rules out is ruled out for certain.
         eights: Keys = np.ndarray(
             (len(data) + _LONG_WINDOW - 7,), dtype="<u8", buffer=data + bytes(_LONG_WINDOW), strides=(1,)
@@ -186,7 +186,7 @@ class Joined:
         return characters
 
 
-def _sums_before(values: Lengths) -> Places:
+def sums_before(values: Lengths) -> Places:
     """Of each value the sum of those before it, and of all; shape (values + 1,)."""
     import numpy as np
 

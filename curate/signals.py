@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from curate.words import LETTERED, SYMBOLIC, WORDED, Reading, WordTable, word_table
+from curate.words import LETTERED, SYMBOLIC, WORDED, Reading, WordTable, native, word_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
     from curate.grams import Joined, Repeats
 
+_LONGEST_TOP = 4
+_REPEATED = (5, 10)
+_MOST_HASHED = 1 << 21
+"""Characters of a text of which each has a hash of what stands before it, where that is the faster way."""
 _ASCII_WHITE = bytes(byte for byte in range(128) if chr(byte).isspace())
 
 
@@ -235,6 +239,10 @@ class TextSignals:
 
         if len(self.word_ids) < n:
             return 0
+        fast = native()
+        if fast and n <= _LONGEST_TOP:
+            place, count = self._tops[n]
+            return (int(self.word_lengths[place : place + n].sum()) + (n - 1 if spaces else 0)) * count
         first = self.repeats(n).first
         place, count = 0, 1
         if len(first):
@@ -244,14 +252,39 @@ class TextSignals:
         return (int(self.word_lengths[place : place + n].sum()) + (n - 1 if spaces else 0)) * count
 
     @cached_property
+    def _tops(self) -> list[list[int]]:
+        fast = native()
+        assert fast
+        return fast.top_grams(self.word_ids, _LONGEST_TOP).tolist()
+
+    @cached_property
+    def _side_by_side(self) -> tuple[bytes, npt.NDArray[np.int32]]:
+        """The words without spaces in UTF-8, and the bytes of each."""
+        ids = self.word_ids
+        sizes = self.table.features.sizes[ids]
+        data = self.text.encode("utf-8", "surrogatepass").translate(None, _ASCII_WHITE)
+        if len(data) != int(sizes.sum(dtype="int64")):
+            data = "".join(self.text.split()).encode("utf-8", "surrogatepass")
+        return data, sizes
+
+    @cached_property
+    def _repeated(self) -> list[int]:
+        import numpy as np
+
+        from curate.grams import sums_before
+
+        fast = native()
+        assert fast
+        data, sizes = self._side_by_side
+        raw = np.frombuffer(data, dtype=np.uint8)
+        return fast.repeated_grams(raw, sums_before(sizes), sums_before(self.word_lengths), *_REPEATED).tolist()
+
+    @cached_property
     def _joined(self) -> Joined:
         from curate.grams import Joined
 
         ids, features = self.word_ids, self.table.features
-        sizes = features.sizes[ids]
-        data = self.text.encode("utf-8", "surrogatepass").translate(None, _ASCII_WHITE)
-        if len(data) != int(sizes.sum(dtype="int64")):
-            data = "".join(self.text.split()).encode("utf-8", "surrogatepass")
+        data, sizes = self._side_by_side
         return Joined(
             data, self.word_lengths, sizes, lambda: (features.hashes[ids], *features.shifts(self.word_lengths))
         )
@@ -261,4 +294,8 @@ class TextSignals:
 
         N-grams are compared as words joined without spaces, as datatrove does.
         """
-        return self._joined.repeated_characters(n) if len(self.word_ids) > n else 0
+        if len(self.word_ids) <= n:
+            return 0
+        if native() and _REPEATED[0] <= n <= _REPEATED[1] and len(self.text) <= _MOST_HASHED:
+            return self._repeated[n]
+        return self._joined.repeated_characters(n)

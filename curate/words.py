@@ -12,10 +12,12 @@ import threading
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from itertools import islice
+from importlib.util import find_spec
+from itertools import chain, islice
+from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from curate.chunks import KEY, Chunks, ChunkTable, cut, grown, keys
+from curate.chunks import BYTE_KINDS, KEY, Chunks, ChunkTable, cut, grown, keys
 from curate.punctuation import SYMBOLS
 
 if TYPE_CHECKING:
@@ -120,23 +122,34 @@ class WordTable:
     def _read(self, text: str) -> Reading:
         import numpy as np
 
-        chunks = cut(text)
-        low, high = keys(chunks)
-        known = self._chunks.size
-        entries = self._chunks.find(low, high)
-        missing = np.flatnonzero(entries < 0)
-        if len(missing):
+        fast, table = native(), self._chunks
+        known = table.size
+        if fast:
+            data = b" " + text.encode("utf-8", "surrogatepass") + b" " + bytes(KEY + 1)
+            raw = np.frombuffer(data, dtype=np.uint8)
+            starts, lengths, wide, lines, low, high, entries, missing = fast.scan(
+                raw, len(raw) - KEY - 1, _byte_kinds(), table.slots, table.low, table.high, table.bits
+            )
+            chunks = Chunks(data, starts, lengths, wide, lines)
+        else:
+            chunks = cut(text)
+            low, high = keys(chunks)
+            entries = table.find(low, high)
+            missing = int(np.count_nonzero(entries < 0))
+        if missing:
             with self._lock:
-                if known != self._chunks.size:  # another thread may have added some of them by now
-                    entries = self._chunks.find(low, high)
-                    missing = np.flatnonzero(entries < 0)
-                self._add(chunks, low, high, entries, missing)
-        counts = self._chunks.counts[entries]
-        firsts: npt.NDArray[np.integer] = self._chunks.firsts[entries]
+                if known != table.size:  # another thread may have added some of them by now
+                    entries = table.find(low, high)
+                self._add(chunks, low, high, entries, np.flatnonzero(entries < 0))
+        if fast:
+            ids, counts = fast.spread(entries, table.counts, table.firsts, table.words)
+            return Reading(ids, counts, chunks.wide, chunks.lines)
+        counts = table.counts[entries]
+        firsts: npt.NDArray[np.integer] = table.firsts[entries]
         if not (counts == 1).all():
             before = np.cumsum(counts, dtype=np.int64) - counts
             firsts = np.repeat(firsts - before, counts) + np.arange(int(before[-1] + counts[-1]))
-        return Reading(self._chunks.words[firsts], counts, chunks.wide, chunks.lines)
+        return Reading(table.words[firsts], counts, chunks.wide, chunks.lines)
 
     def _add(self, chunks: Chunks, low: Keys, high: Keys, entries: npt.NDArray[np.int32], missing: Places) -> None:
         """Cut the missing chunks into words, add them to the table, and put their entries where they are missing."""
@@ -146,8 +159,7 @@ class WordTable:
         fresh, numbers, held = self._chunks.size, self._numbers, len(self._numbers)
         known: dict[bytes, int] = {}
         places: list[int] = []
-        counts: list[int] = []
-        words: list[int] = []
+        added: list[str] = []
         found: list[int] = []
         for place, start, length in zip(missing.tolist(), starts, lengths, strict=True):
             chunk = data[start : start + length]
@@ -155,16 +167,16 @@ class WordTable:
             entry = table.get(chunk)
             if entry is None:
                 entry = table[chunk] = fresh + len(places)
-                cut_up = self._split(chunk.decode("utf-8", "surrogatepass"))
-                words += [numbers.setdefault(word, len(numbers)) for word in cut_up]
+                added.append(chunk.decode("utf-8", "surrogatepass"))
                 places.append(place)
-                counts.append(len(cut_up))
                 if length > KEY:
                     self._bytes += 2 * length
             found.append(entry)
+        cut_up = list(map(self._split, added))
+        words = [numbers.setdefault(word, len(numbers)) for word in chain.from_iterable(cut_up)]
         self.words += reversed(list(islice(reversed(numbers), len(numbers) - held)))
         new = np.array(places, dtype=np.int64)
-        self._chunks.add(low[new], high[new], counts, words)
+        self._chunks.add(low[new], high[new], list(map(len, cut_up)), words, native())
         entries[missing] = found
 
     def _kind(self, word: str) -> int:
@@ -256,6 +268,23 @@ def _long_polynomial(word: str) -> int:
     return total
 
 
+@cache
+def native() -> ModuleType | None:
+    """The loops as machine code, where numba is installed; the same results without."""
+    if find_spec("numba") is None:
+        return None
+    from curate import native as loops
+
+    return loops
+
+
+@cache
+def _byte_kinds() -> npt.NDArray[np.uint8]:
+    import numpy as np
+
+    return np.frombuffer(BYTE_KINDS, dtype=np.uint8)
+
+
 def _pieces(text: str) -> Iterator[tuple[str, str]]:
     """Parts of a long text, cut at white space, each with the white space that follows it."""
     start = 0
@@ -339,6 +368,10 @@ def sentences_begun(table: WordTable, reading: Reading, lines: npt.NDArray[np.in
     """Sentences that begin after another in the same line; `lines`: the line of each chunk, -1 for those left out."""
     import numpy as np
 
+    fast = native()
+    if fast:
+        kinds = table.features.kinds
+        return int(fast.sentences(kinds, reading.ids, reading.counts, reading.wide, lines, ENDS, MARKS))
     kinds = table.features.kinds[reading.ids]
     lines_of_words = np.repeat(lines, reading.counts)
     gaps = np.flatnonzero(reading.wide[:-1] & (lines[1:] == lines[:-1]))

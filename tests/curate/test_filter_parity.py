@@ -79,6 +79,14 @@ def test_every_real_page_ends_as_datatrove_ends_it() -> None:
     assert disagreements(known) == []
 
 
+def test_datatrove_itself_says_the_same_where_it_is_installed() -> None:
+    pytest.importorskip("datatrove", reason="datatrove is not installed; stored decisions stand in for it")
+    from make_decisions import decisions
+
+    for row in decisions(edge_texts()):
+        assert dict(zip(stored()[row[0]], row, strict=True)) == stored()[row[0]]
+
+
 def test_the_stored_decisions_hold_drops_and_keeps_of_each_filter() -> None:
     for column in FILTERS:
         counts = Counter(row[column].split()[0] for row in stored().values())
