@@ -65,7 +65,8 @@ def scan(raw, end, kinds, slots, table_low, table_high, bits):  # type: ignore[n
     high = np.empty(most, np.uint64)
     entries = np.empty(most, np.int32)
     mask = (1 << bits) - 1
-    count = held = missing = place = size = slot = 0
+    slot: Any = 0
+    count = held = missing = place = size = 0
     spaces = 0
     new_line = True
     while place < end:

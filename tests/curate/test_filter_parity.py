@@ -42,7 +42,8 @@ def outcome(verdict: Verdict) -> str:
 
 def ours(text: str) -> dict[str, str]:
     edited = C4()(text)
-    left = edited.text if edited.text is not None else text
+    refused = stored()[digest(text)]["c4"] == "error"  # then FineWeb saw the text as it came
+    left = text if edited.text is None or refused else edited.text
     return {
         "words": digest("\n".join(split_words(text))),
         "gopher_repetition": outcome(GopherRepetition()(text)),
