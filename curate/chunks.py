@@ -79,8 +79,8 @@ def keys(chunks: Chunks) -> tuple[Keys, Keys]:
 class ChunkTable:
     """An open hash table of chunks of at most fifteen bytes, by their keys.
 
-    `slots` hold entries (-1: none), 2^`bits` of them; `low` and `high` are the entries' keys. Of each entry: `firsts`,
-    where its words begin in `words`, and `counts`, how many they are. Longer chunks have entries too, but no slot.
+    `slots` hold entries (-1: none), 2^`bits` of them. `rows`, one for each entry: its key's two integers, and where its
+    words begin in `words` (upper half) and how many they are. Longer chunks have entries too, but no slot.
     """
 
     def __init__(self) -> None:
@@ -89,12 +89,16 @@ class ChunkTable:
         self.size = 0
         self.bits = 16
         self.slots = np.full(1 << self.bits, -1, dtype=np.int32)
-        self.low = np.zeros(1024, dtype=np.uint64)
-        self.high = np.zeros(1024, dtype=np.uint64)
-        self.firsts = np.zeros(1024, dtype=np.int32)
-        self.counts = np.zeros(1024, dtype=np.int32)
+        self.rows = np.zeros((1024, 3), dtype=np.uint64)
         self.words = np.zeros(1024, dtype=np.int32)
         self._held = 0
+
+    def words_of(self, entries: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        """Of each of these entries: where its words begin in `words`, and how many they are."""
+        import numpy as np
+
+        places = self.rows[entries, 2]
+        return (places >> np.uint64(32)).view(np.int64), places.astype(np.int32)
 
     def _places(self, low: Keys, high: Keys) -> Places:
         import numpy as np
@@ -121,8 +125,8 @@ class ChunkTable:
         """Where the entry is another key's. An empty slot's -1 reads the end of the arrays, and is no fault."""
         import numpy as np
 
-        different = self.low[entries] != low
-        different |= self.high[entries] != high
+        held = self.rows[entries]
+        different = (held[:, 0] != low) | (held[:, 1] != high)
         different &= entries >= 0
         return np.flatnonzero(different)
 
@@ -131,12 +135,11 @@ class ChunkTable:
         import numpy as np
 
         old, new = self.size, self.size + len(counts)
-        for name in ("low", "high", "firsts", "counts"):
-            setattr(self, name, grown(getattr(self, name), new))
+        self.rows = grown(self.rows, new)
         self.words = grown(self.words, self._held + len(words))
-        self.low[old:new], self.high[old:new] = low, high
-        self.counts[old:new] = counts
-        self.firsts[old:new] = self._held + np.cumsum([0, *counts[:-1]])[: len(counts)]
+        many = np.array(counts, dtype=np.uint64)
+        begins = np.cumsum(many) - many + np.uint64(self._held)
+        self.rows[old:new, 0], self.rows[old:new, 1], self.rows[old:new, 2] = low, high, begins << np.uint64(32) | many
         self.words[self._held : self._held + len(words)] = words
         self._held += len(words)
         self.size = new
@@ -145,14 +148,14 @@ class ChunkTable:
             self.slots = np.full(1 << self.bits, -1, dtype=np.int32)
             old = 0
         if fast:
-            fast.place(old, new, self.slots, self.low, self.high, self.bits)
+            fast.place(old, new, self.slots, self.rows, self.bits)
         else:
             entries = np.arange(old, new, dtype=np.int32)
-            self._place(entries[self.high[old:new] >> np.uint64(56) <= KEY])
+            self._place(entries[self.rows[old:new, 1] >> np.uint64(56) <= KEY])
 
     def _place(self, entries: npt.NDArray[np.int32]) -> None:
         """Give each of these entries the first free slot from its own place on."""
-        places = self._places(self.low[entries], self.high[entries])
+        places = self._places(self.rows[entries, 0], self.rows[entries, 1])
         while len(entries):
             free = self.slots[places] < 0
             self.slots[places[free]] = entries[free]
@@ -165,7 +168,7 @@ def grown(array: npt.NDArray, size: int) -> npt.NDArray:
 
     if size <= len(array):
         return array
-    return np.concatenate((array, np.zeros(max(size, len(array)), dtype=array.dtype)))
+    return np.concatenate((array, np.zeros((max(size, len(array)), *array.shape[1:]), dtype=array.dtype)))
 
 
 def _with_wide_characters(data: bytes, kinds: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

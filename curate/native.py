@@ -51,7 +51,7 @@ def _kind_at(raw, place, kinds):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def scan(raw, end, kinds, slots, table_low, table_high, bits):  # type: ignore[no-untyped-def]
+def scan(raw, end, kinds, slots, rows, bits):  # type: ignore[no-untyped-def]
     """Cut bytes 0 to `end` (zeros behind) into chunks and look each up.
 
     Returns starts, lengths, wide, lines, low, high, entries and the number of entries missing, as `chunks` has them.
@@ -106,7 +106,7 @@ def scan(raw, end, kinds, slots, table_low, table_high, bits):  # type: ignore[n
             slot = np.int64((mixed * _C) >> np.uint64(64 - bits))
             while True:
                 entry = slots[slot]
-                if entry < 0 or (table_low[entry] == first and table_high[entry] == second):
+                if entry < 0 or (rows[entry, 0] == first and rows[entry, 1] == second):
                     break
                 slot = (slot + 1) & mask
         if entry < 0:
@@ -134,10 +134,10 @@ def scan(raw, end, kinds, slots, table_low, table_high, bits):  # type: ignore[n
 
 
 @_compiled
-def place(first, end, slots, table_low, table_high, bits):  # type: ignore[no-untyped-def]
+def place(first, end, slots, rows, bits):  # type: ignore[no-untyped-def]
     """Give each of these entries, but those longer than a key, the first free slot from its own place on."""
     for entry in range(first, end):
-        low, high = table_low[entry], table_high[entry]
+        low, high = rows[entry, 0], rows[entry, 1]
         if high >> np.uint64(56) <= np.uint64(_KEY):
             mixed = low * _A ^ high * _B
             mixed ^= mixed >> np.uint64(32)
@@ -148,17 +148,17 @@ def place(first, end, slots, table_low, table_high, bits):  # type: ignore[no-un
 
 
 @_compiled
-def spread(entries, counts, firsts, words):  # type: ignore[no-untyped-def]
+def spread(entries, rows, words):  # type: ignore[no-untyped-def]
     """The numbers of the words of each chunk, and how many each has."""
     sizes = np.empty(len(entries), np.int32)
     total = 0
     for place in range(len(entries)):
-        sizes[place] = counts[entries[place]]
+        sizes[place] = rows[entries[place], 2] & np.uint64(0xFFFFFFFF)
         total += sizes[place]
     ids = np.empty(total, np.int32)
     at = 0
     for place in range(len(entries)):
-        first = firsts[entries[place]]
+        first = np.int64(rows[entries[place], 2] >> np.uint64(32))
         for offset in range(sizes[place]):
             ids[at] = words[first + offset]
             at += 1

@@ -286,7 +286,10 @@ class TextSignals:
         ids, features = self.word_ids, self.table.features
         data, sizes = self._side_by_side
         return Joined(
-            data, self.word_lengths, sizes, lambda: (features.hashes[ids], *features.shifts(self.word_lengths))
+            data,
+            self.word_lengths,
+            sizes,
+            lambda: (features.hashes(self.table.words)[ids], *features.shifts(self.word_lengths)),
         )
 
     def repeated_gram_characters(self, n: int) -> int:

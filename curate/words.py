@@ -128,7 +128,7 @@ class WordTable:
             data = b" " + text.encode("utf-8", "surrogatepass") + b" " + bytes(KEY + 1)
             raw = np.frombuffer(data, dtype=np.uint8)
             starts, lengths, wide, lines, low, high, entries, missing = fast.scan(
-                raw, len(raw) - KEY - 1, _byte_kinds(), table.slots, table.low, table.high, table.bits
+                raw, len(raw) - KEY - 1, _byte_kinds(), table.slots, table.rows, table.bits
             )
             chunks = Chunks(data, starts, lengths, wide, lines)
         else:
@@ -142,10 +142,9 @@ class WordTable:
                     entries = table.find(low, high)
                 self._add(chunks, low, high, entries, np.flatnonzero(entries < 0))
         if fast:
-            ids, counts = fast.spread(entries, table.counts, table.firsts, table.words)
+            ids, counts = fast.spread(entries, table.rows, table.words)
             return Reading(ids, counts, chunks.wide, chunks.lines)
-        counts = table.counts[entries]
-        firsts: npt.NDArray[np.integer] = table.firsts[entries]
+        firsts, counts = table.words_of(entries)
         if not (counts == 1).all():
             before = np.cumsum(counts, dtype=np.int64) - counts
             firsts = np.repeat(firsts - before, counts) + np.arange(int(before[-1] + counts[-1]))
@@ -197,8 +196,7 @@ class WordTable:
 
 
 class _Features:
-    """Arrays by the number of a word: `lengths` in characters, `sizes` in bytes of UTF-8, and `kinds`; and for the hash
-    of words that stand side by side without spaces, a polynomial of the word's characters modulo 2^64 (`hashes`)."""
+    """Arrays by the number of a word: `lengths` in characters, `sizes` in bytes of UTF-8, and `kinds`."""
 
     def __init__(self) -> None:
         import numpy as np
@@ -207,20 +205,32 @@ class _Features:
         self.lengths: npt.NDArray[np.int32] = np.zeros(1024, dtype=np.int32)
         self.sizes: npt.NDArray[np.int32] = np.zeros(1024, dtype=np.int32)
         self.kinds: npt.NDArray[np.uint8] = np.zeros(1024, dtype=np.uint8)
-        self.hashes: npt.NDArray[np.uint64] = np.zeros(1024, dtype=np.uint64)
+        self._hashes: npt.NDArray[np.uint64] = np.zeros(1024, dtype=np.uint64)
+        self._hashed = 0
 
     def extend(self, words: list[str], kind: Callable[[str], int]) -> None:
         new = len(words)
-        for name in ("lengths", "sizes", "kinds", "hashes"):
+        for name in ("lengths", "sizes", "kinds"):
             setattr(self, name, grown(getattr(self, name), new))
         for start in range(self.size, new, _TOGETHER):
             added = words[start : start + _TOGETHER]
             here = slice(start, start + len(added))
             self.lengths[here] = list(map(len, added))
-            self.sizes[here] = [len(word.encode("utf-8", "surrogatepass")) for word in added]
+            self.sizes[here] = self.lengths[here]
+            for place, word in enumerate(added, start):
+                if not word.isascii():
+                    self.sizes[place] = len(word.encode("utf-8", "surrogatepass"))
             self.kinds[here] = list(map(kind, added))
-            self.hashes[here] = _polynomials(added, self.lengths[here])
         self.size = new
+
+    def hashes(self, words: list[str]) -> npt.NDArray[np.uint64]:
+        """Of each word, by its number, a polynomial of its characters modulo 2^64: seldom needed."""
+        self._hashes = grown(self._hashes, self.size)
+        for start in range(self._hashed, self.size, _TOGETHER):
+            here = slice(start, min(start + _TOGETHER, self.size))
+            self._hashes[here] = _polynomials(words[here], self.lengths[here])
+        self._hashed = self.size
+        return self._hashes
 
     @staticmethod
     def shifts(lengths: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:

@@ -1,6 +1,6 @@
 """Documents a second of the four published rule sets on one core, beside datatrove's, with the share of equal outcomes.
 
-usage: filters.py --input FOLDER_OF_WARC [--peer-python PYTHON_WITH_DATATROVE]
+usage: filters.py --input FOLDER_OF_WARC|TEXTS.jsonl ... [--peer-python PYTHON_WITH_DATATROVE]
 
 Both sides run GopherRepetition, GopherQuality, C4 (without its end-mark rule) and FineWeb in FineWeb's order. For
 datatrove a document leaves at its first drop, as it does there; we take every value of every rule and write it to a
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -69,15 +70,24 @@ def our_outcomes(texts: list[str], signals: BinaryIO) -> list[str]:
     return outcomes
 
 
+def read_texts(source: Path) -> Iterator[str]:
+    from page_texts import page_texts
+
+    if source.is_dir():
+        yield from page_texts(source)
+    else:
+        with source.open(encoding="utf-8") as lines:
+            for line in lines:
+                yield json.loads(line)["text"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--input", type=Path, required=True)
+    parser.add_argument("--input", type=Path, nargs="+", required=True, help="folders of WARC files, or JSONL of texts")
     parser.add_argument("--peer-python")
     options = parser.parse_args()
 
-    from page_texts import page_texts
-
-    texts = list(page_texts(options.input))
+    texts = [text for source in options.input for text in read_texts(source)]
     our_outcomes(["warm up " * 60], BytesIO())
     seconds = []
     for _ in range(2):
