@@ -42,11 +42,11 @@ class Document:
             self._signals = TextSignals(self.text)
         return self._signals
 
-    def rewrite(self, text: str) -> None:
-        """Replace the text; the signals of the old revision end their life here."""
+    def rewrite(self, text: str, signals: TextSignals | None = None) -> None:
+        """Replace the text; the signals of the old revision end their life here. `signals`: those of the new one."""
         if text != self.text:
             self.text = text
-            self._signals = None
+            self._signals = signals
 
 
 @dataclass(slots=True, frozen=True)

@@ -12,9 +12,12 @@ import importlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from curate.document import Document, Drop
+
+if TYPE_CHECKING:
+    from curate.signals import TextSignals
 
 Record = tuple[bytes, bytes]
 """A keyed record of a round: both halves are bytes, so that sorting and hashing are the same on every machine."""
@@ -43,14 +46,23 @@ def param(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-@dataclass(slots=True, frozen=True)
-class Check:
+class Check(NamedTuple):
     """One comparison of one rule: the named value, the threshold, and whether the document fails it."""
 
     rule: str
     value: Any
     threshold: Any
     failed: bool
+
+
+def over(rule: str, value: float, limit: float) -> Check:
+    """A value that may not be greater than its limit."""
+    return Check(rule, value, limit, value > limit)
+
+
+def under(rule: str, value: float, limit: float) -> Check:
+    """A value that may not be smaller than its limit."""
+    return Check(rule, value, limit, value < limit)
 
 
 @dataclass(slots=True, frozen=True)
@@ -126,8 +138,8 @@ class Rule(Step):
 class Edit(Step):
     """A step that rewrites the text, and may drop a document of which too little is left."""
 
-    def edit(self, document: Document) -> str | Check:
-        """The new text, or the failed Check that ends the document."""
+    def edit(self, document: Document) -> str | TextSignals | Check:
+        """The new text, or its signals where the edit has them, or the failed Check that ends the document."""
         raise NotImplementedError
 
     def apply(self, documents: Iterable[Document]) -> Iterator[Document | Drop]:
@@ -139,9 +151,10 @@ class Edit(Step):
             if isinstance(outcome, Check):
                 yield Drop(document, self.name, outcome.rule, outcome.value, outcome.threshold)
                 continue
-            if outcome != document.text:
-                document.edits.append((self.name, len(document.text), len(outcome)))
-                document.rewrite(outcome)
+            text, signals = (outcome, None) if isinstance(outcome, str) else (outcome.text, outcome)
+            if text != document.text:
+                document.edits.append((self.name, len(document.text), len(text)))
+                document.rewrite(text, signals)
             yield document
 
     def __call__(self, text: str, *, url: str | None = None) -> Verdict:
@@ -255,7 +268,13 @@ _REGISTRY: dict[str, str] = {
     "language": "curate.filters.language:Language",
     "gopher_quality": "curate.filters.gopher:GopherQuality",
     "gopher_repetition": "curate.filters.gopher:GopherRepetition",
+    "gopher_quality_dolma": "curate.filters.dolma:DolmaQuality",
+    "gopher_repetition_dolma": "curate.filters.dolma:DolmaRepetition",
+    "gopher_quality_dclm": "curate.filters.dclm:DclmQuality",
+    "gopher_repetition_dclm": "curate.filters.dclm:DclmRepetition",
+    "refinedweb_lines": "curate.filters.dclm:RefinedWebLines",
     "c4": "curate.filters.c4:C4",
+    "c4_dolma": "curate.filters.dolma:DolmaC4",
     "fineweb": "curate.filters.fineweb:FineWeb",
     "safety": "curate.filters.safety:Safety",
     "exact_dedup": "curate.dedup.exact:ExactDedup",

@@ -1,223 +1,360 @@
-"""Words and sentences as the `fineweb` dialect has them: those of spaCy's English tokenizer and sentencizer.
+"""Words as numbers: a bounded table white-space chunk -> its words, shared by all texts of a process.
 
-spaCy tokenizes one white-space chunk at a time, so a chunk is a pure function of its characters, and chunks repeat:
-a bounded table chunk -> words makes the tokenizer a dictionary look-up. Its tables (regular expressions, special cases)
-are data with their source and licence, in `english_words.json`; the procedure below follows spaCy's, with positions
-instead of copies, so that a chunk of ten million marks costs linear time. Words here are without white space.
-
-One thing differs from spaCy: a special case it finds across a single space (`: )`) can there keep a shorter one inside
-a chunk from being merged; here chunks do not see each other.
+A chunk is cut once, when it is first met; from then on all chunks of a text are looked up at once, as arrays: where its
+bytes begin and end, its first sixteen bytes as two integers, a hash table of those. What the rules ask of a word
+(length, letters, marks, hash) stands in arrays beside the table, so that they ask it of all words of a text at once.
 """
 
 from __future__ import annotations
 
-import json
 import re
+import threading
 import unicodedata
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from itertools import chain
-from pathlib import Path
+from importlib.util import find_spec
+from itertools import chain, islice
+from types import ModuleType
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-_TABLES = Path(__file__).with_name("english_words.json")
-_USER_INFO = r"(?:\S+(?::\S*)?@)?"
-_LONG = 4096
-_TAIL = 8
-"""The longest suffix of fixed length has five characters and looks two further back."""
-_SPACE_THAT_IS_A_TOKEN = re.compile(r"^\s|\s\s|[^\S ]")
-_RUN = re.compile(r"(\s+)|\S+")
+from curate.chunks import BYTE_KINDS, KEY, Chunks, ChunkTable, cut, grown, keys
+from curate.punctuation import SYMBOLS
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from curate.chunks import Keys, Places
+    from curate.english import EnglishSplitter
+
+_SYMBOLS = "".join(sorted(SYMBOLS))
+_LETTER = re.compile(r"[A-Za-z]").search
+_WHITES = re.compile(r"\s+")
+_BREAK = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]").search
+_SLICE = 1 << 18
+"""Characters of a text that are looked at together, so that a giant text needs no giant arrays."""
+_LONG_WORD = 4096
+_BASE = 0x9E3779B97F4A7C15
+_INVERSE = pow(_BASE, -1, 1 << 64)
+_TOGETHER = 1024
+
+LETTERED, WORDED, ENDS, MARKS, SYMBOLIC = 1, 2, 4, 8, 16
+"""What a word is, as bits: it has a letter; it is not made of symbols alone (`curate.punctuation`); it ends a sentence;
+all of its characters are punctuation by their Unicode category; it holds `#` or an ellipsis."""
 
 
-class EnglishSplitter:
-    """Cuts one chunk without white space into words, as spaCy's English tokenizer does."""
+class Reading(NamedTuple):
+    """The words of a text and where they stand.
+
+    `ids`: the number of each word. Of each white-space chunk: `counts`, its words; `wide`, whether more than one space
+    follows it before the next chunk of its line. Of each line that is not blank: `lines`, the number of its first
+    chunk, and at the end the number of all chunks.
+    """
+
+    ids: npt.NDArray[np.int32]
+    counts: npt.NDArray[np.int32]
+    wide: npt.NDArray[np.bool_]
+    lines: Places
+
+
+class WordTable:
+    """Chunk -> the numbers of its words. `words` are the words by number.
+
+    A table only grows; a full one is replaced between two texts, and lives on while something counts by its numbers.
+    """
+
+    CHUNKS: ClassVar[int] = 200_000
+    BYTES: ClassVar[int] = 16_000_000
+
+    def __init__(self, split: Callable[[str], Sequence[str]], sentence_ends: frozenset[str] = frozenset()) -> None:
+        self._split = split
+        self._ends = sentence_ends
+        self._lock = threading.RLock()
+        self.words: list[str] = []
+        self._numbers: dict[str, int] = {}
+        self._long: dict[bytes, int] = {}
+        self._chunks = ChunkTable()
+        self._features = _Features()
+        self._bytes = 0
+
+    def number(self, word: str) -> int | None:
+        """The number of a word that some text has held, else None."""
+        return self._numbers.get(word)
+
+    @property
+    def full(self) -> bool:
+        return self._chunks.size >= self.CHUNKS or self._bytes >= self.BYTES
+
+    @property
+    def features(self) -> _Features:
+        """What is known of each word, by its number."""
+        if self._features.size < len(self.words):
+            with self._lock:
+                self._features.extend(self.words, self._kind)
+        return self._features
+
+    def read(self, text: str) -> Reading:
+        """Cut a text into words."""
+        import numpy as np
+
+        if len(text) <= _SLICE:
+            return self._read(text)
+        parts, joints = [], []
+        for piece, gap in _pieces(text):
+            parts.append(self._read(piece))
+            joints.append(gap)
+        if not parts:
+            return self._read("")
+        for part, gap in zip(parts[:-1], joints, strict=False):
+            part.wide[-1:] = gap != " "
+        offsets = np.cumsum([0] + [len(part.counts) for part in parts])
+        borders = [
+            part.lines[:-1] + offset if place == 0 or _BREAK(joints[place - 1]) else part.lines[1:-1] + offset
+            for place, (part, offset) in enumerate(zip(parts, offsets, strict=False))
+        ]
+        return Reading(
+            np.concatenate([part.ids for part in parts]),
+            np.concatenate([part.counts for part in parts]),
+            np.concatenate([part.wide for part in parts]),
+            np.concatenate([*borders, offsets[-1:]]),
+        )
+
+    def _read(self, text: str) -> Reading:
+        import numpy as np
+
+        fast, table = native(), self._chunks
+        known = table.size
+        if fast:
+            data = b" " + text.encode("utf-8", "surrogatepass") + b" " + bytes(KEY + 1)
+            raw = np.frombuffer(data, dtype=np.uint8)
+            starts, lengths, wide, lines, low, high, entries, missing = fast.scan(
+                raw, len(raw) - KEY - 1, _byte_kinds(), table.slots, table.rows, table.bits
+            )
+            chunks = Chunks(data, starts, lengths, wide, lines)
+        else:
+            chunks = cut(text)
+            low, high = keys(chunks)
+            entries = table.find(low, high)
+            missing = int(np.count_nonzero(entries < 0))
+        if missing:
+            with self._lock:
+                if known != table.size:  # another thread may have added some of them by now
+                    entries = table.find(low, high)
+                self._add(chunks, low, high, entries, np.flatnonzero(entries < 0))
+        if fast:
+            ids, counts = fast.spread(entries, table.rows, table.words)
+            return Reading(ids, counts, chunks.wide, chunks.lines)
+        firsts, counts = table.words_of(entries)
+        if not (counts == 1).all():
+            before = np.cumsum(counts, dtype=np.int64) - counts
+            firsts = np.repeat(firsts - before, counts) + np.arange(int(before[-1] + counts[-1]))
+        return Reading(table.words[firsts], counts, chunks.wide, chunks.lines)
+
+    def _add(self, chunks: Chunks, low: Keys, high: Keys, entries: npt.NDArray[np.int32], missing: Places) -> None:
+        """Cut the missing chunks into words, add them to the table, and put their entries where they are missing."""
+        import numpy as np
+
+        data, starts, lengths = chunks.data, chunks.starts[missing].tolist(), chunks.lengths[missing].tolist()
+        fresh, numbers, held = self._chunks.size, self._numbers, len(self._numbers)
+        known: dict[bytes, int] = {}
+        places: list[int] = []
+        added: list[str] = []
+        found: list[int] = []
+        for place, start, length in zip(missing.tolist(), starts, lengths, strict=True):
+            chunk = data[start : start + length]
+            table = known if length <= KEY else self._long
+            entry = table.get(chunk)
+            if entry is None:
+                entry = table[chunk] = fresh + len(places)
+                added.append(chunk.decode("utf-8", "surrogatepass"))
+                places.append(place)
+                if length > KEY:
+                    self._bytes += 2 * length
+            found.append(entry)
+        cut_up = list(map(self._split, added))
+        words = [numbers.setdefault(word, len(numbers)) for word in chain.from_iterable(cut_up)]
+        self.words += reversed(list(islice(reversed(numbers), len(numbers) - held)))
+        new = np.array(places, dtype=np.int64)
+        self._chunks.add(low[new], high[new], list(map(len, cut_up)), words, native())
+        entries[missing] = found
+
+    def _kind(self, word: str) -> int:
+        if word.isalpha():
+            return LETTERED | WORDED
+        if word.isascii() and (word[0].isalnum() or word[-1].isalnum()):
+            return WORDED | (LETTERED if _LETTER(word) else 0) | (SYMBOLIC if "#" in word else 0)
+        kind = WORDED if word.strip(_SYMBOLS) else 0
+        if any(map(str.isalpha, word)):
+            kind |= LETTERED
+        if "#" in word or "…" in word:
+            kind |= SYMBOLIC
+        if word in self._ends:
+            kind |= ENDS
+        elif all(unicodedata.category(character)[0] == "P" for character in word):
+            kind |= MARKS
+        return kind
+
+
+class _Features:
+    """Arrays by the number of a word: `lengths` in characters, `sizes` in bytes of UTF-8, and `kinds`."""
 
     def __init__(self) -> None:
-        tables = json.loads(_TABLES.read_text(encoding="utf-8"))
-        self._prefix = re.compile(tables["prefix"]).match
-        self._suffix = re.compile(tables["suffix"]).search
-        self._infixes = re.compile(tables["infix"]).finditer
-        # `\S+(?::\S*)?@` and `\S+@` accept the same strings; the first one takes quadratic time to refuse one.
-        url = tables["url"].replace(_USER_INFO, r"(?:\S+@)?")
-        self._url = re.compile(url).match
-        self._url_head = re.compile(url.removesuffix(r"(?:[/?#]\S*)?$") + "[/?#]").match
-        self.sentence_ends = frozenset(tables["sentence_ends"])
-        self.specials: dict[str, tuple[str, ...]] = {
-            chunk: tuple(rule.split(" ")) for chunk, rule in tables["specials"].items()
-        }
-        self._longest_special = max(map(len, self.specials))
-        self._merges: dict[str, list[tuple[tuple[str, ...], str]]] = {}
-        for chunk in self.specials:
-            if self._prefix(chunk) or self._suffix(chunk) or next(self._infixes(chunk), None):
-                words = tuple(self._cut(chunk, specials=False))
-                self._merges.setdefault(words[0], []).append((words, chunk))
+        import numpy as np
 
-    def __call__(self, chunk: str) -> tuple[str, ...]:
-        rule = self.specials.get(chunk)
-        if rule is None and chunk.isascii() and chunk.isalpha():
-            return (chunk,)
-        words = list(rule) if rule is not None else self._cut(chunk, specials=True)
-        return tuple(self._merged(words))
+        self.size = 0
+        self.lengths: npt.NDArray[np.int32] = np.zeros(1024, dtype=np.int32)
+        self.sizes: npt.NDArray[np.int32] = np.zeros(1024, dtype=np.int32)
+        self.kinds: npt.NDArray[np.uint8] = np.zeros(1024, dtype=np.uint8)
+        self._hashes: npt.NDArray[np.uint64] = np.zeros(1024, dtype=np.uint64)
+        self._hashed = 0
 
-    def _cut(self, chunk: str, specials: bool) -> list[str]:
-        """Marks off both ends, then what is left: a special case, a URL, or words around inner marks."""
-        front: list[str] = []
-        back: list[str] = []
-        start, end = 0, len(chunk)
-        known = False
-        while start < end:
-            known = specials and self._is_special(chunk, start, end)
-            if known:
-                break
-            prefix = self._prefix(chunk, start, end)
-            after = prefix.end() if prefix else start
-            if prefix and specials and self._is_special(chunk, after, end):
-                front.append(chunk[start:after])
-                start, known = after, True
-                break
-            before = end - self._suffix_length(chunk, after, end)
-            if before < end and specials and self._is_special(chunk, start, before):
-                back.append(chunk[before:end])
-                end, known = before, True
-                break
-            if after == start and before == end:
-                break
-            if after > start:
-                front.append(chunk[start:after])
-            if before < end:
-                back.append(chunk[before:end])
-            start, end = after, before
-        if start < end:
-            core = chunk[start:end]
-            if known:
-                front.extend(self.specials[core])
-            elif self._is_url(core):
-                front.append(core)
-            else:
-                self._cut_inside(core, front)
-        front.extend(reversed(back))
-        return front
+    def extend(self, words: list[str], kind: Callable[[str], int]) -> None:
+        new = len(words)
+        for name in ("lengths", "sizes", "kinds"):
+            setattr(self, name, grown(getattr(self, name), new))
+        for start in range(self.size, new, _TOGETHER):
+            added = words[start : start + _TOGETHER]
+            here = slice(start, start + len(added))
+            self.lengths[here] = list(map(len, added))
+            self.sizes[here] = self.lengths[here]
+            for place, word in enumerate(added, start):
+                if not word.isascii():
+                    self.sizes[place] = len(word.encode("utf-8", "surrogatepass"))
+            self.kinds[here] = list(map(kind, added))
+        self.size = new
 
-    def _is_special(self, chunk: str, start: int, end: int) -> bool:
-        return 0 < end - start <= self._longest_special and chunk[start:end] in self.specials
+    def hashes(self, words: list[str]) -> npt.NDArray[np.uint64]:
+        """Of each word, by its number, a polynomial of its characters modulo 2^64: seldom needed."""
+        self._hashes = grown(self._hashes, self.size)
+        for start in range(self._hashed, self.size, _TOGETHER):
+            here = slice(start, min(start + _TOGETHER, self.size))
+            self._hashes[here] = _polynomials(words[here], self.lengths[here])
+        self._hashed = self.size
+        return self._hashes
 
-    def _suffix_length(self, chunk: str, start: int, end: int) -> int:
-        """Only the tail can hold a suffix; of all suffixes a run of full stops alone has no greatest length."""
-        reach = _TAIL
-        while True:
-            first = max(start, end - reach)
-            tail = chunk[first:end]
-            found = self._suffix(tail)
-            if found and found.start() == 0 and first > start:
-                reach *= 2
-                continue
-            return found.end() - found.start() if found else 0
+    @staticmethod
+    def shifts(lengths: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+        """The power of the polynomials' base that moves what follows words of these lengths, and its inverse."""
+        import numpy as np
 
-    def _is_url(self, text: str) -> bool:
-        if "." not in text:
-            return False
-        if len(text) > _LONG:
-            return self._url_head(text[:_LONG]) is not None
-        return self._url(text) is not None
-
-    def _cut_inside(self, core: str, words: list[str]) -> None:
-        start = 0
-        for mark in self._infixes(core):
-            if mark.start() == 0:
-                continue
-            if mark.start() > start:
-                words.append(core[start : mark.start()])
-            if mark.end() > mark.start():
-                words.append(mark.group())
-            start = mark.end()
-        if start < len(core):
-            words.append(core[start:])
-
-    def _merged(self, words: list[str]) -> list[str]:
-        """Special cases that show once the words are cut (`and/or` in `foo-and/or`): longest first, then leftmost."""
-        found = [
-            (len(pattern), start, chunk)
-            for start, word in enumerate(words)
-            for pattern, chunk in self._merges.get(word, ())
-            if tuple(words[start : start + len(pattern)]) == pattern
-        ]
-        if not found:
-            return words
-        taken: set[int] = set()
-        chosen = {}
-        for length, start, chunk in sorted(found, key=lambda match: (-match[0], match[1])):
-            if start not in taken and start + length - 1 not in taken:
-                chosen[start] = (length, chunk)
-            taken.update(range(start, start + length))
-        merged: list[str] = []
-        place = 0
-        while place < len(words):
-            if place in chosen:
-                length, chunk = chosen[place]
-                merged.extend(self.specials[chunk])
-                place += length
-            else:
-                merged.append(words[place])
-                place += 1
-        return merged
-
-
-class _ChunkTable(dict[str, tuple[str, ...]]):
-    """Chunk -> words, filled as chunks come; emptied when full, which costs time and never changes a result."""
-
-    CHUNKS = 200_000
-    LONGEST = 64
-
-    def __init__(self, split: EnglishSplitter) -> None:
-        super().__init__()
-        self._split = split
-
-    def __missing__(self, chunk: str) -> tuple[str, ...]:
-        words = self._split(chunk)
-        if len(chunk) <= self.LONGEST:
-            if len(self) >= self.CHUNKS:
-                self.clear()
-            self[chunk] = words
-        return words
-
-
-class _SentenceTable(dict[str, tuple[int, bool, int, bool]]):
-    """Chunk -> (sentences begun, end mark pending), first with no end mark pending before it, then with one."""
-
-    def __init__(self, words: _ChunkTable, ends: frozenset[str]) -> None:
-        super().__init__()
-        self._words = words
-        self._ends = ends
-
-    def __missing__(self, chunk: str) -> tuple[int, bool, int, bool]:
-        words = self._words[chunk]
-        effect = (*self._run(words, False), *self._run(words, True))
-        if len(chunk) <= _ChunkTable.LONGEST:
-            if len(self) >= _ChunkTable.CHUNKS:
-                self.clear()
-            self[chunk] = effect
-        return effect
-
-    def _run(self, words: tuple[str, ...], pending: bool) -> tuple[int, bool]:
-        begun = 0
-        for word in words:
-            if word in self._ends:
-                pending = True
-            elif pending and not all(unicodedata.category(character)[0] == "P" for character in word):
-                begun += 1
-                pending = False
-        return begun, pending
+        short = np.minimum(lengths, _LONG_WORD)
+        moves, returns = _powers(_BASE)[short], _powers(_INVERSE)[short]
+        for place in np.flatnonzero(lengths > _LONG_WORD).tolist():
+            moves[place] = pow(_BASE, int(lengths[place]), 1 << 64)
+            returns[place] = pow(_INVERSE, int(lengths[place]), 1 << 64)
+        return moves, returns
 
 
 @cache
-def _tables() -> tuple[_ChunkTable, _SentenceTable]:
-    split = EnglishSplitter()
-    words = _ChunkTable(split)
-    return words, _SentenceTable(words, split.sentence_ends)
+def _powers(base: int) -> npt.NDArray[np.uint64]:
+    import numpy as np
+
+    powers = np.full(_LONG_WORD + 1, base, dtype=np.uint64)
+    powers[0] = 1
+    return np.multiply.accumulate(powers)
+
+
+def _polynomials(words: list[str], lengths: npt.NDArray[np.int32]) -> npt.NDArray[np.uint64]:
+    import numpy as np
+
+    if int(lengths.max()) > _LONG_WORD:
+        return np.array([_long_polynomial(word) for word in words], dtype=np.uint64)
+    starts = np.cumsum(lengths, dtype=np.int64) - lengths
+    characters = np.frombuffer("".join(words).encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
+    characters += np.uint64(1)
+    characters *= _powers(_BASE)[np.arange(len(characters)) - np.repeat(starts, lengths)]
+    return np.add.reduceat(characters, starts)
+
+
+def _long_polynomial(word: str) -> int:
+    import numpy as np
+
+    total = 0
+    move = pow(_BASE, _LONG_WORD, 1 << 64)
+    for start in reversed(range(0, len(word), _LONG_WORD)):
+        block = word[start : start + _LONG_WORD]
+        hashes = _polynomials([block], np.array([len(block)], dtype=np.int32))
+        total = (int(hashes[0]) + total * move) % (1 << 64)
+    return total
+
+
+@cache
+def native() -> ModuleType | None:
+    """The loops as machine code, where numba is installed; the same results without."""
+    if find_spec("numba") is None:
+        return None
+    from curate import native as loops
+
+    return loops
+
+
+@cache
+def _byte_kinds() -> npt.NDArray[np.uint8]:
+    import numpy as np
+
+    return np.frombuffer(BYTE_KINDS, dtype=np.uint8)
+
+
+def _pieces(text: str) -> Iterator[tuple[str, str]]:
+    """Parts of a long text, cut at white space, each with the white space that follows it."""
+    start = 0
+    while start < len(text):
+        border = _WHITES.search(text, start + _SLICE)
+        piece = text[start : border.start() if border else len(text)]
+        end = border.end() if border else len(text)
+        bare = piece.rstrip()
+        if bare:
+            yield bare, text[start + len(bare) : end]
+        start = end
+
+
+@cache
+def _english() -> EnglishSplitter:
+    from curate.english import EnglishSplitter
+
+    return EnglishSplitter()
+
+
+@cache
+def _boundaries() -> Callable[[str], list[str]]:
+    import regex
+
+    return regex.compile(r"(?wV1)\b").split
+
+
+def _between_boundaries(chunk: str) -> list[str]:
+    """Words by Unicode's default boundaries (UAX 29) that begin with a letter or digit."""
+    if chunk.isascii() and chunk.isalnum():
+        return [chunk]
+    # regex leaves an apostrophe at the vowel that follows it, which the standard's rules do not.
+    words = (word.lstrip("'’") for word in _boundaries()(chunk))
+    return [word for word in words if word[:1].isalnum()]
+
+
+_tables: dict[str, WordTable] = {}
+
+
+def word_table(kind: str = "english") -> WordTable:
+    """The table in use: `english` cuts as spaCy does (dialect `fineweb`), `spaces` at white space (`dolma`), `unicode`
+    at Unicode's word boundaries (`dclm`)."""
+    table = _tables.get(kind)
+    if table is None or table.full:
+        if kind == "english":
+            table = WordTable(_english(), _english().sentence_ends)
+        elif kind == "spaces":
+            table = WordTable(lambda chunk: (chunk,))
+        elif kind == "unicode":
+            table = WordTable(_between_boundaries)
+        else:
+            raise KeyError(f"there is no way to cut words called {kind!r}; there are english, spaces, unicode")
+        _tables[kind] = table
+    return table
 
 
 def split_words(text: str) -> list[str]:
     """The words of a text, marks included, white space not."""
-    words, _ = _tables()
-    return list(chain.from_iterable(map(words.__getitem__, text.split())))
+    table = word_table()
+    return list(map(table.words.__getitem__, table.read(text).ids.tolist()))
 
 
 def count_sentences(text: str) -> int:
@@ -226,21 +363,31 @@ def count_sentences(text: str) -> int:
     A sentence ends at a closing mark and begins with the next word that is no mark. White space that is more than one
     space is a token for spaCy, and begins a sentence too.
     """
+    import numpy as np
+
     if not text:
         return 0
-    _, effects = _tables()
-    begun, pending = 1, False
-    if not _SPACE_THAT_IS_A_TOKEN.search(text):
-        for chunk in text.split():
-            without, then, within, after = effects[chunk]
-            begun, pending = (begun + within, after) if pending else (begun + without, then)
-        return begun
-    for run in _RUN.finditer(text):
-        if run.group(1):
-            inner_space = run.start() > 0 and run.group() == " "
-            if pending and not inner_space:
-                begun, pending = begun + 1, False
-        else:
-            without, then, within, after = effects[run.group()]
-            begun, pending = (begun + within, after) if pending else (begun + without, then)
-    return begun
+    if text[len(text.rstrip()) :] not in ("", " "):
+        text += "x"  # white space at the end is a token too, and a word behind it begins no sentence more
+    table = word_table()
+    reading = table.read(text)
+    return 1 + sentences_begun(table, reading, np.zeros(len(reading.counts), dtype=np.int64))
+
+
+def sentences_begun(table: WordTable, reading: Reading, lines: npt.NDArray[np.int64]) -> int:
+    """Sentences that begin after another in the same line; `lines`: the line of each chunk, -1 for those left out."""
+    import numpy as np
+
+    fast = native()
+    if fast:
+        kinds = table.features.kinds
+        return int(fast.sentences(kinds, reading.ids, reading.counts, reading.wide, lines, ENDS, MARKS))
+    kinds = table.features.kinds[reading.ids]
+    lines_of_words = np.repeat(lines, reading.counts)
+    gaps = np.flatnonzero(reading.wide[:-1] & (lines[1:] == lines[:-1]))
+    if len(gaps):
+        after = np.cumsum(reading.counts)[gaps]
+        kinds, lines_of_words = np.insert(kinds, after, 0), np.insert(lines_of_words, after, lines[gaps])
+    telling = np.flatnonzero((kinds & MARKS == 0) & (lines_of_words >= 0))
+    ends, lines_of_words = (kinds[telling] & ENDS) != 0, lines_of_words[telling]
+    return int(np.count_nonzero(ends[:-1] & ~ends[1:] & (lines_of_words[1:] == lines_of_words[:-1])))

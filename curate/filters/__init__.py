@@ -7,19 +7,40 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from curate.filters.c4 import C4
+    from curate.filters.dclm import DclmQuality, DclmRepetition, RefinedWebLines
+    from curate.filters.dolma import DolmaC4, DolmaQuality, DolmaRepetition
     from curate.filters.fineweb import FineWeb
     from curate.filters.gopher import GopherQuality, GopherRepetition
     from curate.filters.language import Language
     from curate.filters.safety import Safety
 
-__all__ = ["C4", "FineWeb", "GopherQuality", "GopherRepetition", "Language", "Safety"]
+__all__ = [
+    "C4",
+    "DclmQuality",
+    "DclmRepetition",
+    "DolmaC4",
+    "DolmaQuality",
+    "DolmaRepetition",
+    "FineWeb",
+    "GopherQuality",
+    "GopherRepetition",
+    "Language",
+    "RefinedWebLines",
+    "Safety",
+]
 
 _MODULES = {
     "C4": "c4",
+    "DclmQuality": "dclm",
+    "DclmRepetition": "dclm",
+    "DolmaC4": "dolma",
+    "DolmaQuality": "dolma",
+    "DolmaRepetition": "dolma",
     "FineWeb": "fineweb",
     "GopherQuality": "gopher",
     "GopherRepetition": "gopher",
     "Language": "language",
+    "RefinedWebLines": "dclm",
     "Safety": "safety",
 }
 

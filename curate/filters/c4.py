@@ -9,17 +9,23 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from curate.document import Document
 from curate.filters.stamp import Stamp, stamp
+from curate.signals import TextSignals
 from curate.step import Check, Edit, param
-from curate.words import count_sentences
+from curate.words import count_sentences, sentences_begun
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _SECTION = "C4, section 2.2"
 _CODE = "C4's code, as in datatrove c4_filters.py"
 _CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
 _END_MARKS = (".", "?", "!", '"', "'")
+_PHRASES = (b"lorem ipsum", b"javascript", b"{", b"terms of use", b"privacy policy", b"cookie")
 _POLICIES = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 
 
@@ -58,41 +64,114 @@ class C4(Edit):
         if self.bad_words is not None:
             _bad_words_pattern(stamp(self.bad_words))
 
-    def edit(self, document: Document) -> str | Check:
-        kept = []
-        sentences = 0
-        for full_line in document.signals.lines:
-            line = full_line.strip()
-            words = line.split()
-            longest = self.max_word_length
-            if longest and len(line) > longest and any(len(word) > longest for word in words):
-                continue
-            if self.remove_citations and "[" in line:
-                line = _CITATION.sub("", line)
-            if self.require_end_mark and (not line.endswith(_END_MARKS) or line.endswith("...")):
-                continue
-            if self.min_words_per_line and len(words) < self.min_words_per_line:
-                continue
-            lowered = line.lower()
-            if self.drop_lorem_ipsum and "lorem ipsum" in lowered:
-                return Check("lorem_ipsum", "lorem ipsum", None, True)
-            if self.drop_javascript and "javascript" in lowered:
-                continue
-            if self.drop_curly_bracket and "{" in line:
-                return Check("curly_bracket", "{", None, True)
-            if self.drop_policy and any(policy in lowered for policy in _POLICIES):
-                continue
-            if self.min_sentences:
-                sentences += count_sentences(line)
-            kept.append(line)
-        if self.min_sentences and sentences < self.min_sentences:
-            return Check("too_few_sentences", sentences, self.min_sentences, True)
+    def edit(self, document: Document) -> TextSignals | Check:
+        checks, left = self.examine(document)
+        return next((check for check in checks if check.failed), left)
+
+    def examine(self, document: Document) -> tuple[list[Check], TextSignals]:
+        """Every comparison, the one that decides first, and the signals of the text that the lines' rules leave."""
+        import numpy as np
+
+        signals = document.signals
+        reading, table = signals.reading, signals.table
+        checks: list[Check] = []
+        rewritten: list[str] = []
+        if self._asks_words_alone(document.text, signals):
+            as_they_were = np.flatnonzero(np.diff(reading.lines) >= (self.min_words_per_line or 1)).tolist()
+            lines = signals.filled_stripped
+            kept = [lines[number] for number in as_they_were]
+        else:
+            kept, as_they_were = self._read_lines(document.text, signals, checks, rewritten)
+        lines_of_chunks = _numbered(reading.lines, as_they_were)
+        if self.min_sentences:
+            sentences = len(as_they_were) + sentences_begun(table, reading, lines_of_chunks)
+            sentences += sum(map(count_sentences, rewritten))
+            checks.append(Check("too_few_sentences", sentences, self.min_sentences, sentences < self.min_sentences))
         text = "\n".join(kept).strip()
         if self.bad_words is not None:
             found = _bad_words_pattern(stamp(self.bad_words)).search(text.lower())
-            if found:
-                return Check("document_removed_with_badwords", found.group(1), None, True)
-        return text
+            checks.append(Check("document_removed_with_badwords", found and found.group(1), None, found is not None))
+        if rewritten:
+            return checks, TextSignals(text)
+        return checks, TextSignals(text, reading.ids[np.repeat(lines_of_chunks >= 0, reading.counts)], table)
+
+    def _asks_words_alone(self, text: str, signals: TextSignals) -> bool:
+        """Whether of each line no more is asked than how many words it has."""
+        longest = self.max_word_length
+        return (
+            bool(self.min_words_per_line)
+            and not self.require_end_mark
+            and not (self.remove_citations and "[" in text)
+            and not (longest and len(text) > longest and any(len(line) > longest for line in signals.lines))
+            and not _holds_a_phrase(text)
+        )
+
+    def _read_lines(
+        self, text: str, signals: TextSignals, checks: list[Check], rewritten: list[str]
+    ) -> tuple[list[str], list[int]]:
+        """The kept lines, and the numbers of those kept as they were; the others are added to `rewritten`."""
+        import numpy as np
+
+        sizes = iter(np.diff(signals.reading.lines).tolist())
+        look_inside = _holds_a_phrase(text)
+        lorem_ipsum = curly_bracket = False
+        kept: list[str] = []
+        as_they_were: list[int] = []
+        number = -1
+        fewest = self.min_words_per_line or 0
+        for full_line in signals.lines:
+            line = full_line.strip()
+            count = 0
+            if line:
+                number, count = number + 1, next(sizes)
+            if count < fewest:
+                continue
+            longest = self.max_word_length
+            if longest and len(line) > longest and any(len(word) > longest for word in line.split()):
+                continue
+            look, whole = look_inside, True
+            if self.remove_citations and "[" in line:
+                shorter = _CITATION.sub("", line)
+                if shorter != line:
+                    # A phrase can come about by what was cut out.
+                    line, look, whole = shorter, True, False
+            if self.require_end_mark and (not line.endswith(_END_MARKS) or line.endswith("...")):
+                continue
+            if look:
+                lowered = line.lower()
+                if self.drop_lorem_ipsum and "lorem ipsum" in lowered and not lorem_ipsum:
+                    lorem_ipsum = True
+                    checks.append(Check("lorem_ipsum", "lorem ipsum", None, True))
+                if self.drop_javascript and "javascript" in lowered:
+                    continue
+                if self.drop_curly_bracket and "{" in line and not curly_bracket:
+                    curly_bracket = True
+                    checks.append(Check("curly_bracket", "{", None, True))
+                if self.drop_policy and any(policy in lowered for policy in _POLICIES):
+                    continue
+            kept.append(line)
+            if not whole:
+                rewritten.append(line)
+            elif count:
+                as_they_were.append(number)
+        return kept, as_they_were
+
+
+def _holds_a_phrase(text: str) -> bool:
+    """Whether any line can hold what the rules look for inside lines; False is certain."""
+    if "\u212a" in text:  # the Kelvin sign: of all characters the only one whose lower case is in ASCII
+        return True
+    lowered = text.encode("utf-8", "surrogatepass").lower()
+    return any(phrase in lowered for phrase in _PHRASES)
+
+
+def _numbered(borders: npt.NDArray[np.int64], kept: list[int]) -> npt.NDArray[np.int64]:
+    """The line of each chunk, -1 for chunks of lines that are not kept."""
+    import numpy as np
+
+    numbers = np.full(len(borders) - 1, -1, dtype=np.int64)
+    numbers[kept] = kept
+    return np.repeat(numbers, np.diff(borders))
 
 
 @lru_cache(maxsize=4)

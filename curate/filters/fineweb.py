@@ -11,7 +11,6 @@ from curate.punctuation import TERMINAL_PUNCTUATION
 from curate.step import Check, Rule, param
 
 _SECTION = "FineWeb, section 3.6; datatrove fineweb_quality_filter.py"
-_ENDS = tuple(sorted(TERMINAL_PUNCTUATION))
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class FineWeb(Rule):
             yield Check("empty", 0, 1, True)
             return
         if self.min_line_punctuation is not None:
-            share = sum(line.endswith(_ENDS) for line in lines) / len(lines)
+            share = sum(line[-1] in TERMINAL_PUNCTUATION for line in lines) / len(lines)
             yield Check("line_punct_ratio", share, self.min_line_punctuation, share < self.min_line_punctuation)
         if self.max_short_lines is not None:
             share = sum(len(line) <= self.short_line for line in lines) / len(lines)
@@ -47,5 +46,5 @@ class FineWeb(Rule):
             share = signals.filled_line_copies.characters / (len(text) - newlines)
             yield Check("char_dup_ratio", share, self.max_char_duplicates, share > self.max_char_duplicates)
         if self.max_newlines is not None:
-            ratio = newlines / len(signals.words)
+            ratio = newlines / len(signals.word_ids)
             yield Check("list_ratio", ratio, self.max_newlines, ratio > self.max_newlines)

@@ -10,19 +10,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from curate.document import Document
-from curate.step import Check, Rule, param
+from curate.step import Check, Rule, over, param, under
 
 _A1_1 = "Gopher, section A.1.1"
 _TABLE_A1 = "Gopher, table A1"
+_BULLETS = ("•", "-")
+_ELLIPSES = ("...", "…")
 STOP_WORDS = ["the", "be", "to", "of", "and", "that", "have", "with"]
-
-
-def _over(rule: str, value: float, limit: float) -> Check:
-    return Check(rule, value, limit, value > limit)
-
-
-def _under(rule: str, value: float, limit: float) -> Check:
-    return Check(rule, value, limit, value < limit)
 
 
 @dataclass(frozen=True)
@@ -52,34 +46,33 @@ class GopherQuality(Rule):
 
     def checks(self, document: Document) -> Iterator[Check]:
         text, signals = document.text, document.signals
-        words, kinds = len(signals.words), signals.word_kinds
+        words, kinds = len(signals.word_ids), signals.word_kinds
         if self.min_words:
-            yield _under("gopher_short_doc", kinds.worded, self.min_words)
+            yield under("gopher_short_doc", kinds.worded, self.min_words)
         if self.max_words:
-            yield _over("gopher_long_doc", kinds.worded, self.max_words)
+            yield over("gopher_long_doc", kinds.worded, self.max_words)
         if kinds.worded:
             mean = kinds.characters / kinds.worded
             if self.min_word_length:
-                yield _under("gopher_below_avg_threshold", mean, self.min_word_length)
+                yield under("gopher_below_avg_threshold", mean, self.min_word_length)
             if self.max_word_length:
-                yield _over("gopher_above_avg_threshold", mean, self.max_word_length)
+                yield over("gopher_above_avg_threshold", mean, self.max_word_length)
+        ellipses = sum(map(text.count, _ELLIPSES))
         if self.max_symbol_ratio and words:
-            yield _over("gopher_too_many_hashes", text.count("#") / words, self.max_symbol_ratio)
-            ellipses = text.count("...") + text.count("…")
-            yield _over("gopher_too_many_ellipsis", ellipses / words, self.max_symbol_ratio)
+            yield over("gopher_too_many_hashes", text.count("#") / words, self.max_symbol_ratio)
+            yield over("gopher_too_many_ellipsis", ellipses / words, self.max_symbol_ratio)
         if signals.lines:
             if self.max_bullet_lines:
-                share = sum(line.lstrip().startswith(("•", "-")) for line in signals.lines) / len(signals.lines)
-                yield _over("gopher_too_many_bullets", share, self.max_bullet_lines)
+                bullets = sum([line[0] in _BULLETS for line in signals.filled_stripped])
+                yield over("gopher_too_many_bullets", bullets / len(signals.lines), self.max_bullet_lines)
             if self.max_ellipsis_lines:
-                share = sum(line.rstrip().endswith(("...", "…")) for line in signals.lines) / len(signals.lines)
-                yield _over("gopher_too_many_end_ellipsis", share, self.max_ellipsis_lines)
+                ends = sum(line.endswith(_ELLIPSES) for line in signals.filled_stripped) if ellipses else 0
+                yield over("gopher_too_many_end_ellipsis", ends / len(signals.lines), self.max_ellipsis_lines)
         if self.min_alphabetic_words:
             share = kinds.alphabetic / words if words else 0.0
-            yield _under("gopher_below_alpha_threshold", share, self.min_alphabetic_words)
+            yield under("gopher_below_alpha_threshold", share, self.min_alphabetic_words)
         if self.min_stop_words:
-            found = sum(word in signals.vocabulary for word in set(self.stop_words))
-            yield _under("gopher_enough_stop_words", found, self.min_stop_words)
+            yield under("gopher_enough_stop_words", signals.holds(self.stop_words), self.min_stop_words)
 
 
 @dataclass(frozen=True)
@@ -115,19 +108,19 @@ class GopherRepetition(Rule):
             yield Check("empty", 0, 1, True)
             return
         if self.dup_para_frac:
-            yield _over("dup_para_frac", signals.paragraph_copies.share, self.dup_para_frac)
+            yield over("dup_para_frac", signals.paragraph_copies.share, self.dup_para_frac)
         if self.dup_para_char_frac:
             share = signals.paragraph_copies.characters / characters
-            yield _over("dup_para_char_frac", share, self.dup_para_char_frac)
+            yield over("dup_para_char_frac", share, self.dup_para_char_frac)
         if self.dup_line_frac:
-            yield _over("dup_line_frac", signals.line_copies.share, self.dup_line_frac)
+            yield over("dup_line_frac", signals.line_copies.share, self.dup_line_frac)
         if self.dup_line_char_frac:
-            yield _over("dup_line_char_frac", signals.line_copies.characters / characters, self.dup_line_char_frac)
+            yield over("dup_line_char_frac", signals.line_copies.characters / characters, self.dup_line_char_frac)
         for n, limit in ((2, self.top_2_gram), (3, self.top_3_gram), (4, self.top_4_gram)):
             if limit:
-                yield _over(f"top_{n}_gram", signals.top_gram_characters(n) / characters, limit)
+                yield over(f"top_{n}_gram", signals.top_gram_characters(n) / characters, limit)
         for n in range(5, 11):
             limit = getattr(self, f"duplicated_{n}_grams")
             if limit:
                 share = signals.repeated_gram_characters(n) / characters
-                yield _over(f"duplicated_{n}_n_grams", share, limit)
+                yield over(f"duplicated_{n}_n_grams", share, limit)

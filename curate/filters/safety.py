@@ -81,7 +81,7 @@ class Safety(Rule):
             yield Check("blocked_host", host, found, found is not None)
         if self.max_density:
             hits, distinct = self._count(document)
-            density = hits / len(document.signals.words) if hits else 0.0
+            density = hits / len(document.signals.word_ids) if hits else 0.0
             failed = density > self.max_density and distinct >= self.min_distinct
             yield Check("unsafe_words", density, self.max_density, failed)
 

@@ -6,6 +6,7 @@ import hashlib
 import random
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -87,10 +88,51 @@ def test_no_character_is_lost_or_added() -> None:
 def test_a_full_table_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = list(edge_texts())[-60:]
     expected = [(split_words(text), count_sentences(text)) for text in texts]
-    monkeypatch.setattr(words._ChunkTable, "CHUNKS", 3)
-    words._tables.cache_clear()
+    monkeypatch.setattr(words.WordTable, "CHUNKS", 3)
     assert [(split_words(text), count_sentences(text)) for text in texts] == expected
-    words._tables.cache_clear()
+
+
+def test_a_giant_text_is_read_in_pieces_as_it_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = random.Random(7)
+    spaces = [" ", " ", " ", "  ", "\n", "\r\n", "\t", "\u2028", "\xa0", "\x1f", " \n ", "\x85"]
+    texts = list(edge_texts())[-200:]
+    texts += ["".join(draw.choice("ab.é日") + draw.choice(spaces) for _ in range(400)) for _ in range(50)]
+    table = words.word_table()
+    whole = [table.read(text) for text in texts]
+    for size in (1, 7, 100):
+        monkeypatch.setattr(words, "_SLICE", size)
+        for text, expected in zip(texts, whole, strict=True):
+            found = table.read(text)
+            assert [part.tolist() for part in found] == [part.tolist() for part in expected]
+
+
+def test_chunks_and_lines_are_those_of_python() -> None:
+    draw = random.Random(11)
+    pool = [chr(code) for code in range(0x3100) if chr(code).isspace()] + [
+        "\r\n",
+        "a",
+        "é",
+        "\x00",
+        "日",
+        "\ud800",
+        "’",
+    ]
+    table = words.word_table("spaces")
+    for _ in range(3000):
+        text = "".join(draw.choices(pool, k=draw.randint(0, 30)))
+        reading = table.read(text)
+        held = list(map(table.words.__getitem__, reading.ids.tolist()))
+        assert held == text.split()
+        borders = reading.lines.tolist()
+        assert [held[a:b] for a, b in pairwise(borders)] == [line.split() for line in text.splitlines() if line.strip()]
+
+
+def test_chunks_that_differ_in_length_alone_or_late_are_not_mixed_up() -> None:
+    table = words.word_table("spaces")
+    chunks = ["a" * size + end for size in range(40) for end in ("", "b", "\x00", "\x00\x00")][1:]
+    text = " ".join(chunks)
+    for _ in range(2):
+        assert list(map(table.words.__getitem__, table.read(text).ids.tolist())) == chunks
 
 
 @pytest.mark.parametrize(
@@ -104,7 +146,7 @@ def test_time_grows_with_length_not_with_its_square(unit: str) -> None:
         count_sentences(text)
         return time.process_time() - started
 
-    small = min(seconds(5_000) for _ in range(2))
+    small = min(seconds(size) for size in (5_000, 5_100))  # a chunk met again costs nothing
     assert seconds(40_000) < 8 * 4 * small + 0.05
 
 

@@ -118,3 +118,10 @@ def edge_texts() -> Iterator[str]:
         yield _page(draw)
     for _ in range(280):
         yield _chunks(draw)
+    yield "\n".join(
+        f"{noun} слово {verb} λέξη 日本語の文。 كلمة {number} किताब, the word of it and 단어 {noun}."
+        for number, (noun, verb) in enumerate(zip(_NOUNS, _VERBS * 2, strict=False))
+    )
+    yield "The river of the valley\ud800 carries on with that. " * 20
+    yield "".join(f"Letter {number} of the {_NOUNS[number % 14]} has come \udfff. " for number in range(60))
+    yield "The river of the valley carries on with that, and they have it. " * 156_250

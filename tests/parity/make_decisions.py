@@ -30,9 +30,16 @@ def digest(text: str) -> str:
 def _outcome(call: Callable[[], Any]) -> str:
     try:
         result = call()
-    except ZeroDivisionError:
+    except (ZeroDivisionError, UnicodeError, ValueError):
         return "error"
     return "keep" if result is True else result[1]
+
+
+def _words(text: str, split: Callable[[str], list[str]]) -> str:
+    try:
+        return digest("\n".join(split(text)))
+    except UnicodeError:
+        return "error"
 
 
 def decisions(texts: Iterable[str]) -> list[tuple[str, ...]]:
@@ -57,7 +64,7 @@ def decisions(texts: Iterable[str]) -> list[tuple[str, ...]]:
     for text in texts:
         outcome, left = edited(c4, text)
         rows[digest(text)] = (
-            digest("\n".join(split_into_words(text))),
+            _words(text, split_into_words),
             _outcome(lambda text=text: repetition.filter(Document(text=text, id=""))),
             _outcome(lambda text=text: quality.filter(Document(text=text, id=""))),
             outcome,

@@ -1,0 +1,212 @@
+"""The rules of Gopher and RefinedWeb in the dialect of DCLM (Li et al. 2024, arXiv:2406.11794; its baselines/mappers).
+
+Steps and thresholds are those of baselines_configs/dclm_baseline_refinedweb.yaml; a reason is the name of the function
+there that drops the page. Repetition counts the first copy of a line or n-gram with the others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from curate.document import Document
+from curate.filters.gopher import STOP_WORDS
+from curate.step import Check, Edit, Rule, over, param, under
+
+_YAML = "DCLM dclm_baseline_refinedweb.yaml"
+_REPETITION = "DCLM content_filters.py, massive_web_repetition_filters"
+_SYMBOLS = ("#", "...", ". . .", "…")
+_ELLIPSES = ("...", ". . .", "…")
+_BULLETS = ("●", "•", "*", "-")
+_FASTTEXT_WHITE = re.compile("[ \n\r\t\v\f\0]+")
+_COUNTED = "likes|shares|comments|retweets|reposts|quotes|bookmarks|upvotes|downvotes|downloads|views|followers"
+_COUNTER = re.compile(rf"^\W*\d[,.\d]*[kmb]?\s+(?:{_COUNTED})\W*$")
+_CUTS = (
+    re.compile(r"\s?items in cart", re.IGNORECASE),
+    re.compile(r"\s?read more...$", re.IGNORECASE),
+    re.compile(r"^sign-in\s?", re.IGNORECASE),
+)
+"""In this order. The full stops of the second stand for any character, as they do in DCLM."""
+
+
+def count_words(text: str) -> int:
+    """fastText's tokens that begin with a letter or digit."""
+    return sum(word[:1].isalnum() for word in _FASTTEXT_WHITE.split(text))
+
+
+def _segments(text: str, border: str) -> list[str]:
+    return [piece for segment in text.split(border) if (piece := segment.strip())]
+
+
+@dataclass(frozen=True)
+class DclmQuality(Rule):
+    """Gopher's quality rules as DCLM reads them. A limit of None is off."""
+
+    name: ClassVar[str] = "gopher_quality_dclm"
+
+    min_words: int | None = param(50, "fewest words that begin with a letter or digit", source=_YAML, ge=0)
+    max_words: int | None = param(100_000, "most words that begin with a letter or digit", source=_YAML, ge=0)
+    min_word_length: float | None = param(3, "shortest mean white-space word, in characters", source=_YAML, ge=0)
+    max_word_length: float | None = param(10, "longest mean white-space word, in characters", source=_YAML, ge=0)
+    max_symbol_ratio: float | None = param(0.1, "most `#` and ellipses, together, for each word", source=_YAML, ge=0)
+    max_bullet_lines: float | None = param(
+        0.9, "largest share of lines that begin with a bullet", source=_YAML, ge=0, le=1
+    )
+    max_ellipsis_lines: float | None = param(
+        0.3, "largest share of lines that end with an ellipsis", source=_YAML, ge=0, le=1
+    )
+    max_words_without_letter: float | None = param(
+        0.2, "largest share of words without a letter", source=_YAML, ge=0, le=1
+    )
+    min_stop_words: int | None = param(2, "fewest stop words, repeats counted, in any case", source=_YAML, ge=0)
+    stop_words: list[str] = param(STOP_WORDS, "the stop words", source="DCLM content_filters.py, stop_word_filter")
+
+    def checks(self, document: Document) -> Iterator[Check]:
+        text, signals = document.text, document.signals.spaced
+        words = len(signals.word_ids)
+        counted = count_words(text)
+        if self.min_words is not None:
+            yield under("page_length_filter", counted, self.min_words)
+        if self.max_words is not None:
+            yield over("page_length_filter", counted, self.max_words)
+        mean = signals.word_characters / words if words else 0.0
+        if self.min_word_length is not None:
+            yield Check("word_length_filter", mean, self.min_word_length, not words or mean < self.min_word_length)
+        if self.max_word_length is not None:
+            yield Check("word_length_filter", mean, self.max_word_length, not words or mean > self.max_word_length)
+        if self.max_symbol_ratio is not None:
+            ratio = sum(map(text.count, _SYMBOLS)) / max(words, 1)
+            yield Check("symbol_ratio_filter", ratio, self.max_symbol_ratio, not words or ratio > self.max_symbol_ratio)
+        lines = _segments(text, "\n")
+        for rule, marked, limit in (
+            ("bullet_count_filter", sum(line.startswith(_BULLETS) for line in lines), self.max_bullet_lines),
+            ("ellipsis_count_filter", sum(line.endswith(_ELLIPSES) for line in lines), self.max_ellipsis_lines),
+        ):
+            if limit is not None:
+                yield Check(rule, marked / max(len(lines), 1), limit, marked > limit * len(lines))
+        if self.max_words_without_letter is not None:
+            limit = self.max_words_without_letter
+            share = (words - signals.word_kinds.alphabetic) / max(words, 1)
+            yield Check("alphabetic_word_ratio_filter", share, limit, not words or share > limit)
+        if self.min_stop_words is not None:
+            found = signals.count_words(self.stop_words, lowered=True)
+            yield under("stop_word_filter", found, max(self.min_stop_words, 1))
+
+
+@dataclass(frozen=True)
+class DclmRepetition(Rule):
+    """Gopher's repetition rules as DCLM reads them. A limit of None is off.
+
+    Words are those of Unicode's word boundaries that begin with a letter or digit. DCLM has one name for all; here a
+    reason says what was repeated.
+    """
+
+    name: ClassVar[str] = "gopher_repetition_dclm"
+    libraries: ClassVar[tuple[str, ...]] = ("regex",)
+
+    dup_line_frac: float | None = param(0.3, "largest share of lines that occur twice", source=_REPETITION, ge=0, le=1)
+    dup_para_frac: float | None = param(
+        0.3, "largest share of paragraphs that occur twice", source=_REPETITION, ge=0, le=1
+    )
+    dup_line_char_frac: float | None = param(
+        0.2, "largest share of characters in such lines", source=_REPETITION, ge=0, le=1
+    )
+    dup_para_char_frac: float | None = param(
+        0.2, "largest share of characters in such paragraphs", source=_REPETITION, ge=0, le=1
+    )
+    top_2_gram: float | None = param(0.20, "largest share of the most frequent 2-gram", source=_REPETITION, ge=0)
+    top_3_gram: float | None = param(0.18, "largest share of the most frequent 3-gram", source=_REPETITION, ge=0)
+    top_4_gram: float | None = param(0.16, "largest share of the most frequent 4-gram", source=_REPETITION, ge=0)
+    duplicated_5_grams: float | None = param(0.15, "largest share in repeated 5-grams", source=_REPETITION, ge=0, le=1)
+    duplicated_6_grams: float | None = param(0.14, "largest share in repeated 6-grams", source=_REPETITION, ge=0, le=1)
+    duplicated_7_grams: float | None = param(0.13, "largest share in repeated 7-grams", source=_REPETITION, ge=0, le=1)
+    duplicated_8_grams: float | None = param(0.12, "largest share in repeated 8-grams", source=_REPETITION, ge=0, le=1)
+    duplicated_9_grams: float | None = param(0.11, "largest share in repeated 9-grams", source=_REPETITION, ge=0, le=1)
+    duplicated_10_grams: float | None = param(
+        0.10, "largest share in repeated 10-grams", source=_REPETITION, ge=0, le=1
+    )
+
+    def checks(self, document: Document) -> Iterator[Check]:
+        lines, paragraphs = _segments(document.text, "\n"), _segments(document.text, "\n\n")
+        if not lines:
+            yield Check("empty", 0, 1, True)
+            return
+        for rule, pieces, limit in (
+            ("dup_line_frac", lines, self.dup_line_frac),
+            ("dup_para_frac", paragraphs, self.dup_para_frac),
+            ("dup_line_char_frac", lines, self.dup_line_char_frac),
+            ("dup_para_char_frac", paragraphs, self.dup_para_char_frac),
+        ):
+            if limit is not None and len(pieces) > 1:
+                size = len if rule.endswith("char_frac") else lambda piece: 1
+                repeated = sum(size(piece) * count for piece, count in Counter(pieces).items() if count > 1)
+                yield over(rule, repeated / sum(map(size, pieces)), limit)
+        signals = document.signals.unicode
+        for n in range(2, 11):
+            limit = getattr(self, f"top_{n}_gram" if n < 5 else f"duplicated_{n}_grams")
+            if limit is None or len(signals.word_ids) < n:
+                continue
+            found = signals.longest_top_gram_characters(n) if n < 5 else signals.characters_in_repeated_grams(n)
+            rule = f"top_{n}_gram" if n < 5 else f"duplicated_{n}_grams"
+            yield over(rule, found / signals.word_characters, limit)
+
+
+@dataclass(frozen=True)
+class RefinedWebLines(Edit):
+    """RefinedWeb's line rules as DCLM has them: shouting, numbers, counters and short lines go, some phrases are cut.
+
+    A page of which nothing is left, or of whose words too many went, is dropped.
+    """
+
+    name: ClassVar[str] = "refinedweb_lines"
+
+    max_uppercase: float = param(0.5, "largest share of capitals in a line", source=_YAML, ge=0, le=1)
+    max_digits: float = param(0.999999, "largest share of digits in a line", source=_YAML, ge=0, le=1)
+    drop_counters: bool = param(True, "drop lines such as `3 likes`", source=_YAML)
+    min_words_per_line: int = param(2, "fewest white-space words of a line", source=_YAML, ge=0)
+    cut_phrases: bool = param(
+        True, "in short lines cut `items in cart`, `Read more...` at the end, `Sign-in` in front", source=_YAML
+    )
+    cut_up_to: int = param(10, "most white-space words of a line in which phrases are cut", source=_YAML, ge=0)
+    max_removed_words: float | None = param(0.05, "largest share of words that may go", source=_YAML, ge=0, le=1)
+
+    def edit(self, document: Document) -> str | Check:
+        text = document.text
+        for keeps in (self._is_calm, self._is_no_number, self._is_no_counter):
+            text = "\n".join(filter(keeps, text.split("\n"))).strip()
+        text = "\n".join(filter(self._is_long, text.split("\n")))
+        if self.cut_phrases:
+            for phrase in _CUTS:
+                text = "\n".join(self._cut(text.split("\n"), phrase)).strip()
+        if not text:
+            return Check("empty", 0, 1, True)
+        if self.max_removed_words is not None:
+            before = count_words(document.text)
+            removed = (before - count_words(text)) / before if before else 1.0
+            if not before or removed > self.max_removed_words:
+                return Check("word_removal_ratio_filter", removed, self.max_removed_words, True)
+        return text
+
+    def _is_calm(self, line: str) -> bool:
+        return not line or sum(map(str.isupper, line)) / len(line) <= self.max_uppercase
+
+    def _is_no_number(self, line: str) -> bool:
+        return not line or sum(map(str.isdigit, line)) / len(line) <= self.max_digits
+
+    def _is_no_counter(self, line: str) -> bool:
+        return not (self.drop_counters and _COUNTER.search(line.lower()))
+
+    def _is_long(self, line: str) -> bool:
+        return not line or len(line.split()) >= self.min_words_per_line
+
+    def _cut(self, lines: list[str], phrase: re.Pattern[str]) -> Iterator[str]:
+        for line in lines:
+            if len(line.split()) <= self.cut_up_to:
+                shorter = phrase.sub("", line)
+                if line and not shorter.strip():
+                    continue
+                line = shorter
+            yield line
