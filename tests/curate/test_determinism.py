@@ -29,6 +29,12 @@ steps:
   - gopher_quality: {min_words: 20}
   - c4
   - fineweb
+  - gopher_repetition_dolma: {dup_line_frac: null, dup_line_char_frac: null}
+  - gopher_quality_dolma: {min_words: 20}
+  - c4_dolma
+  - gopher_repetition_dclm
+  - gopher_quality_dclm: {min_words: 20}
+  - refinedweb_lines: {max_removed_words: 1}
   - exact_dedup
   - minhash_dedup
   - line_dedup: {documents: 3}
