@@ -30,7 +30,7 @@ inputs: [{path: in}]
 steps:
   - gopher_quality: {min_words: 5}
   - exact_dedup
-  - minhash_dedup
+  - minhash_dedup: {ranges: 2}
   - inject: {kind: compact, people: 20, exposures: 5}
 output: {tokenizer: {kind: joint, size: 300}, tokens: {bare: {}, tagged: {domain: special}}}
 max_loss: 1

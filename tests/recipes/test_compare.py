@@ -75,7 +75,7 @@ def corpus(folder: Path, documents: int, seed: int) -> Path:
 def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp("corpora")
     build_vocabulary(kind="bpe", texts=["the river side of the green cloud"], size=300).save(root / "tokenizer.json")
-    return [corpus(root / name, count, seed) for name, count, seed in (("one", 40, 0), ("two", 44, 1), ("few", 5, 2))]
+    return [corpus(root / name, count, seed) for name, count, seed in (("one", 150, 0), ("two", 160, 1), ("few", 5, 2))]
 
 
 def trainer(middles: dict[str, float], noise: float = 0.02, seed: int = 0):
