@@ -60,9 +60,11 @@ class Facts:
     placement: str
     strings: Strings | None
 
-    def begins(self, tagged: bool) -> Ids:
-        """The token in front of each row to score, [rows]."""
-        return self.row_tag if tagged else np.full(len(self.rows), self.end_of_text)
+    def begins(self, tagged: bool, front: tuple[int, ...] = ()) -> Ids:
+        """The tokens in front of each row to score, [rows, k]; of tagged ones `front`, or the token of the domain."""
+        if tagged and front:
+            return np.tile(np.array(front, np.int64), (len(self.rows), 1))
+        return (self.row_tag if tagged else np.full(len(self.rows), self.end_of_text))[:, None]
 
 
 def read_facts(folder: Path) -> Facts:
@@ -176,10 +178,12 @@ class Documents:
 
 @dataclass(frozen=True)
 class Pages:
-    """The documents of token shards that are pages: their tokens, and where each ends in them, int64 [D]."""
+    """The documents of token shards that are pages: their tokens, where each ends in them, int64 [D], and how many
+    tokens of rendered domain each begins with, int64 [D]."""
 
     tokens: NDArray[np.integer]
     ends: NDArray[np.int64]
+    prefix: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -258,14 +262,16 @@ def useful_documents(shards: TokenShards) -> Documents:
 
 def pages_of(shards: TokenShards) -> Pages:
     """The documents that are pages, in order, rendered domains and ends of text included."""
-    tokens, lengths = [], []
+    tokens, lengths, prefix = [], [], []
     for shard in shards.shards:
         ends = shard.ends.astype(np.int64)
         is_page = shard.documents["entity"] < 0
         length = np.diff(ends, prepend=0)
         tokens.append(np.asarray(shard.tokens)[np.repeat(is_page, length)])
         lengths.append(length[is_page])
-    return Pages(_joined(tokens), np.cumsum(np.concatenate(lengths)) if lengths else np.zeros(0, np.int64))
+        prefix.append(shard.documents["prefix"][is_page].astype(np.int64))
+    none = [np.zeros(0, np.int64)]
+    return Pages(_joined(tokens), np.cumsum(np.concatenate(lengths or none)), np.concatenate(prefix or none))
 
 
 def _joined(arrays: list[np.ndarray]) -> NDArray[np.integer]:

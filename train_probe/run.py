@@ -55,7 +55,7 @@ class Scorer:
         self.parameters = self.architecture.parameters(self.facts.used_vocabulary)
         # Rows may be longer than those of training: positions are rotations, and end nowhere.
         rows = [row for facts in (self.facts, *data.inputs.held_out.values()) for row in facts.rows]
-        context = max(self.training.window, 1 + max(map(len, rows)))
+        context = max(self.training.window, max(1, len(run.front)) + max(map(len, rows)))
         model = Transformer(self.architecture, model_vocabulary(self.facts), context, seed=0)
         self._model = model.to(data.device).eval()
 
@@ -106,7 +106,7 @@ class Scorer:
 
     def _losses(self, state: dict[str, Tensor], facts: Facts) -> Losses:
         self._model.load_state_dict(state)
-        return score(self._model, facts, facts.begins(self.run.scored_tagged))
+        return score(self._model, facts, facts.begins(self.run.scored_tagged, self.run.front))
 
     def _per_parameter(self, bits: Bits) -> dict[str, float]:
         return {

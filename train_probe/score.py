@@ -27,7 +27,7 @@ class Losses:
 
 @torch.no_grad()
 def score(model: nn.Module, facts: Facts, begin: Ids) -> Losses:
-    """Score every row of the facts behind one token, `begin` [rows] (the end of text, or the tag of its domain).
+    """Score every row of the facts behind its tokens of `begin` [rows, k] (the end of text, or its rendered domain).
 
     The model gives logits [rows, length, V] of token ids [rows, length], and need not be one of ours; it is not in
     training meanwhile. A span's loss is the sum over its tokens; where a person has several rows (other templates), the
@@ -40,19 +40,21 @@ def score(model: nn.Module, facts: Facts, begin: Ids) -> Losses:
     owner = facts.spans[:, 0]
     lengths = np.array([len(row) for row in facts.rows])
     by_length = np.argsort(lengths, kind="stable")
-    rows = max(1, _LOGITS // (facts.vocabulary * int(lengths.max())))
+    front = begin.shape[1]
+    rows = max(1, _LOGITS // (facts.vocabulary * (front - 1 + int(lengths.max()))))
     for first in range(0, len(by_length), rows):
         chosen = by_length[first : first + rows]
-        width = 1 + int(lengths[chosen].max())
+        width = front + int(lengths[chosen].max())
         tokens = np.full((len(chosen), width), facts.end_of_text)
-        tokens[:, 0] = begin[chosen]
+        tokens[:, :front] = begin[chosen]
         for line, row in enumerate(chosen):
-            tokens[line, 1 : 1 + lengths[row]] = facts.rows[row]
+            tokens[line, front : front + lengths[row]] = facts.rows[row]
         batch = torch.from_numpy(tokens).to(device)
         logits = model(batch[:, :-1])
         loss = (logits.logsumexp(2) - logits.gather(2, batch[:, 1:, None])[..., 0]).double()
-        # Position i of `loss` is body token i: the row's first token is predicted from `begin`.
-        through = np.concatenate([np.zeros((len(chosen), 1)), loss.cpu().numpy().cumsum(1)], 1)
+        # Behind the front, position i of `loss` is body token i: the row's first token is predicted from `begin`.
+        body = loss[:, front - 1 :].cpu().numpy()
+        through = np.concatenate([np.zeros((len(chosen), 1)), body.cumsum(1)], 1)
         line_of = {int(row): line for line, row in enumerate(chosen)}
         for span in np.flatnonzero(np.isin(owner, chosen)):
             row, _, start, end = facts.spans[span]

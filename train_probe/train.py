@@ -121,7 +121,8 @@ class _Work:
         for run in plan.runs:
             stream = data.stream(run)
             one = plan.model_of(run).built()
-            self.groups.append(Group(one, plan.training_of(run).precision, stream.shape, stream.longest))
+            precision = plan.training_of(run).precision
+            self.groups.append(Group(one, precision, stream.shape, stream.longest, not run.tag_loss))
             self.flops.append(stream.steps * step_flops(one, self.vocabulary, stream.shape))
             self.tokens.append(stream.tokens)
 
@@ -222,7 +223,7 @@ class Start:
                 run = self.plan.runs[opening.number]
                 stream = data.stream(run)
                 one, precision = self.plan.model_of(run).built(), self.plan.training_of(run).precision
-                group = Group(one, precision, stream.shape, stream.longest)
+                group = Group(one, precision, stream.shape, stream.longest, not run.tag_loss)
                 slots = Slots(data, group, list(self.names), self.folder, opening.slots, opening.compiled)
             except Exception as error:
                 yield failed(opening.number, error)
@@ -261,6 +262,9 @@ def _result(
         "tag": run.tag,
         "tag_leak": run.tag_leak,
         "tag_at_test": run.scored_tagged,
+        "bare": run.bare,
+        "cool_down": run.cool_down,
+        "tag_loss": run.tag_loss,
         "seed": run.seed,
         "learning_rate": plan.training_of(run).learning_rate,
         "batch": plan.training_of(run).batch,
