@@ -187,6 +187,34 @@ class Pages:
 
 
 @dataclass(frozen=True)
+class Cloze:
+    """Sentences with a span to score in each: `rows`, `spans` [spans, 3] (row, first token, past the last), and the
+    `group` [spans] that each belongs to, whose losses are summed apart."""
+
+    rows: tuple[Ids, ...]
+    spans: NDArray[np.int64]
+    group: NDArray[np.int64]
+    sha256: str
+
+
+def read_cloze(path: Path, vocabulary: int) -> Cloze:
+    """Read `tokens`, `row_ends`, `spans`, `group` of an npz file. Raises PlanError for what is none."""
+    try:
+        content = path.read_bytes()
+        arrays = {name: array.astype(np.int64) for name, array in np.load(path, allow_pickle=False).items()}
+        tokens, ends, spans = arrays["tokens"], arrays["row_ends"], arrays["spans"].reshape(-1, 3)
+        rows = tuple(np.split(tokens, ends[:-1]))
+        row, first, last = spans.T
+        lengths = np.diff(ends, prepend=0)
+        sound = len(spans) == len(arrays["group"]) and tokens.max() < vocabulary and lengths.min() > 0
+        if not sound or row.min() < 0 or row.max() >= len(rows) or first.min() < 0 or np.any(last > lengths[row]):
+            raise ValueError("its spans lie outside its rows, or its tokens outside the vocabulary")
+    except (OSError, KeyError, ValueError) as error:
+        raise PlanError(f"{path} holds no sentences to score ({error})") from error
+    return Cloze(rows, spans, arrays["group"], hashlib.sha256(content).hexdigest())
+
+
+@dataclass(frozen=True)
 class Inputs:
     """All that the runs of a plan read. `documents` is None where texts are drawn from the facts' bundle; `pages` by
     the plan's name of their shards, `text` what models are measured on besides.
@@ -200,6 +228,7 @@ class Inputs:
     documents: Documents | None
     pages: dict[str, Pages]
     text: dict[str, Pages]
+    cloze: dict[str, Cloze]
     hashes: dict[str, list[str]]
     fingerprints: dict[str, list[str]]
 
@@ -217,6 +246,7 @@ def read_inputs(plan: Plan, verify: bool = True) -> Inputs:
         useful_documents(shards[""]) if plan.useful is not None else None,
         {name: pages_of(one) for name, one in shards.items() if name},
         {name: pages_of(_open_shards(folder, facts, verify)) for name, folder in plan.held_out_text.items()},
+        {name: read_cloze(path, facts.vocabulary) for name, path in plan.cloze.items()},
         {name: [entry["sha256"] for entry in one.metadata["shards"]] for name, one in shards.items()},
         {name: [str(entry) for entry in one.metadata["shards"]] for name, one in shards.items()},
     )

@@ -210,7 +210,8 @@ class Plan:
     """Facts, token shards, a model and the runs. Folders are as a reader of the plan's file would resolve them.
 
     `useful` are the token shards that hold the facts; None: texts are drawn on the device from `facts`/bundle.npz.
-    `held_out_text` are token shards of pages that no run trains on, on which every model's loss is measured.
+    `held_out_text` are token shards of pages that no run trains on, on which every model's loss is measured; `cloze`
+    are files of sentences with the spans to score in them, in groups (`train_probe.facts.Cloze`).
     How the runs are carried out changes no figure: `processes` (None: one a core), `slots` models side by side in each
     (None: as many as pay and fit), whether steps are compiled (`compile`; auto: where the grid repays it), `save` for
     the trained weights of every run.
@@ -221,6 +222,7 @@ class Plan:
     runs: tuple[RunPlan, ...]
     junk_shards: dict[str, Path] = field(default_factory=dict)
     held_out_text: dict[str, Path] = field(default_factory=dict)
+    cloze: dict[str, Path] = field(default_factory=dict)
     model: ModelPlan = ModelPlan()
     training: TrainingPlan = TrainingPlan()
     processes: int | None = None

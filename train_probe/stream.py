@@ -29,8 +29,8 @@ Block = tuple[Tensor, Tensor]
 
 
 class Packed:
-    """Texts in an order as one stream of `total` tokens, `useful` of them of facts; those that are `bare` [D] go without
-    their domain."""
+    """Texts in an order as one stream of `total` tokens, `useful` of them of facts; those that are `bare` [D] go
+    without their domain."""
 
     def __init__(self, texts: Told | Mixed, order: Tensor, bare: Tensor | None = None) -> None:
         self._texts, self._order, self._bare = texts, order, bare
@@ -132,7 +132,9 @@ class Stream:
         if facts.kind == "compact":
             self.width = useful.longest + self._told.more
             if self._told.more and (run.bare or run.cool_down):
-                raise PlanError("compact records are all of one length: a share of them cannot do without a longer front")
+                raise PlanError(
+                    "compact records are all of one length: a share of them cannot do without a longer front"
+                )
             if useful.shortest != useful.longest:
                 raise PlanError(
                     f"compact records are all of one length; these have {useful.shortest} to {useful.longest} tokens"

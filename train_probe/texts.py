@@ -60,8 +60,8 @@ class Texts(Protocol):
         """How many tokens each has, the one in front included, int64 [n]."""
 
     def tokens(self, numbers: Tensor, tagged: bool | Tensor) -> Tensor:
-        """The texts one after another, int64 [sum], each behind the token of its domain where it is `tagged` (all, none,
-        or bool [n]), behind the end of text elsewhere."""
+        """The texts one after another, int64 [sum], each behind the token of its domain where it is `tagged` (all,
+        none, or bool [n]), behind the end of text elsewhere."""
 
 
 class ShardTexts:

@@ -176,6 +176,7 @@ def run_name(plan: Plan, run: RunPlan, inputs: Inputs) -> str:
         [inputs.fingerprints.get(name) for name in folders],
         bundle_hash(inputs.facts.folder) if drawn else None,
         [(name, pages_hash(pages)) for name, pages in sorted(inputs.text.items())],
+        [(name, cloze.sha256) for name, cloze in sorted(inputs.cloze.items())],
     ]
     model = dataclasses.asdict(plan.model_of(run).built())
     content = [NUMERICS, described, training, model, inputs.facts.sha256, shards]

@@ -68,6 +68,12 @@ class Tokenizer(Strict):
     size: int = Field(1024, ge=257, le=65000, description="tokens of the trained BPE, its 256 bytes included")
     file: str | None = Field(None, description="a tokenizer.json, for kind: file")
     domains: int = Field(64, ge=0, le=4096, description="the most frequent domains get a token of their own")
+    buckets: int = Field(
+        0,
+        ge=0,
+        le=4096,
+        description="tokens that domains are hashed to: the rarer ones, or all; 0: the rarer ones share",
+    )
 
     @model_validator(mode="after")
     def _file_given(self) -> Tokenizer:
@@ -82,9 +88,12 @@ class TokenSet(Strict):
     source: Literal["extract", "end"] = Field(
         "end", alias="from", description="extract: every extracted page, before any rule; end: the finished corpus"
     )
-    domain: Literal["none", "prefix", "special"] = Field(
-        "none", description="what stands before each document: nothing, the domain as text, the domain's own token"
+    domain: Literal["none", "prefix", "special", "hashed", "url"] = Field(
+        "none",
+        description="what stands before each document: nothing; the domain as text; the domain's own token; the token"
+        " of one of `tokenizer.buckets` that it is hashed to; the whole address as text",
     )
+    bare: float = Field(0.0, ge=0, le=1, description="a share of the documents that goes without")
 
 
 TokenSetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
@@ -183,6 +192,9 @@ class Arm(Strict):
     )
     tag_leak: float = Field(0.0, ge=0, le=1, description="share of the junk that carries the facts' token all the same")
     tag_at_test: bool | None = Field(None, description="whether scored texts carry it; empty: as in training")
+    bare: float = Field(0.0, ge=0, le=1, description="share of the tagged texts that go without, throughout")
+    cool_down: float = Field(0.0, ge=0, le=1, description="share of the texts at the end, all of which go without")
+    tag_loss: bool = Field(True, description="whether models learn to predict the domain too")
 
     @model_validator(mode="after")
     def _junk_has_a_kind(self) -> Arm:
@@ -280,8 +292,33 @@ class Probe(Strict):
         return found
 
 
+class ComparedArm(Strict):
+    """One arm of a comparison: a corpus, and how domains are rendered in front of its pages and of the facts."""
+
+    arm: str = Field(description="its name")
+    corpus: str | None = Field(None, description="folder of a finished run, or a recipe; empty: that of --corpus")
+    domain: Literal["none", "prefix", "special", "hashed", "url"] = Field(
+        "none",
+        description="nothing; the domain as text; a token of its own, for rare ones a common one; one of 64 tokens that"
+        " it is hashed to; the whole address as text",
+    )
+    bare: float = Field(0.0, ge=0, le=1, description="share of the texts that go without, throughout")
+    cool_down: float = Field(0.0, ge=0, le=1, description="share of the texts at the end, all of which go without")
+    tag_loss: bool = Field(True, description="whether models learn to predict the domain too")
+    tag_at_test: bool | None = Field(
+        None, description="whether facts are scored behind their domain; empty: as trained"
+    )
+
+    @model_validator(mode="after")
+    def _something_is_rendered(self) -> ComparedArm:
+        given = self.model_fields_set & {"bare", "cool_down", "tag_loss", "tag_at_test"}
+        if given and self.domain == "none":
+            raise ValueError(f"`{min(given)}` is about rendered domains, and `domain` is none: name a rendering")
+        return self
+
+
 class Recipe(Strict):
-    """A corpus to build (`inputs`, `steps`, `output`), a grid to train (`probe`), or both."""
+    """A corpus to build (`inputs`, `steps`, `output`), a grid to train (`probe`), arms to `compare`, or several."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
     description: str = ""
@@ -291,6 +328,7 @@ class Recipe(Strict):
     max_loss: float = Field(0.01, ge=0, le=1, description="share of records that may be unreadable")
     engine: Engine = Engine()
     probe: Probe | None = None
+    compare: Annotated[list[ComparedArm], Field(min_length=2)] | None = None
 
 
 @functools.cache

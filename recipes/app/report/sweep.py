@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from recipes.app.compare import multiplier_words
-from recipes.app.evidence import Arm, arms_of, multiplier
+from recipes.app.evidence import Arm, arms_of, multiplier, multiplier_words
 from recipes.app.report.charts import Bar, bars
 
 HERE = Path(__file__).parent
