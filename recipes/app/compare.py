@@ -194,7 +194,7 @@ def _best_rates(
     out: Path,
     train: Callable[[dict[str, Any], Path], list[dict[str, Any]]],
 ) -> dict[str, float]:
-    """The best of one list for each arm, at the middle rung, on a seed that decides nothing."""
+    """The best of one list for each corpus, at the middle rung, on a seed that decides nothing."""
     if len(asked.rates) == 1:
         return dict.fromkeys([*(one.arm for one in rungs), CONTROL], asked.rates[0])
     trial = dataclasses.replace(asked, seeds=(max(asked.seeds) + 1000,))
@@ -202,7 +202,7 @@ def _best_rates(
     for rate in asked.rates:
         everywhere = dict.fromkeys([*(one.arm for one in rungs), CONTROL], rate)
         middle = [one for one in rungs if one.rung == _middle(asked)]
-        runs += [run for run in _runs(trial, corpora, middle, everywhere) if run["arm"] != AGAIN]
+        runs += [run for run in _runs(trial, corpora, middle, everywhere) if run["arm"] not in (AGAIN, CONTROL)]
     rows = _rows(runs, train, plan, out / "probe")
     best: dict[str, float] = {}
     for arm in dict.fromkeys(row["arm"] for row in rows):
@@ -210,7 +210,8 @@ def _best_rates(
         if not sound:
             raise ValueError(f"no learning rate of {asked.rates} trains '{arm}': {rows[0].get('error')}")
         best[arm] = max(sound, key=lambda row: row["value_bits_per_parameter"])["learning_rate"]
-    return best
+    # The control is eight times as long as the others: it takes what is best for the first corpus.
+    return best | {CONTROL: best[corpora[0].name]}
 
 
 def _rows(

@@ -27,7 +27,7 @@ FOUND = 400
 """Sentences that are taken from the corpora where no table names them."""
 WORDS = (8, 40)
 """Words of such a sentence, at least and at most."""
-_SENTENCE = re.compile(r"[^.!?\n]+[.!?](?=\s|$)")
+_BREAK = re.compile(r"(?<=[.!?])\s+|\n+")
 _NUMBER = re.compile(r"\b\d[\d.,:]*\d\b")
 _NAME = re.compile(r"\b[A-Z][a-z]+(?: [A-Z][a-z]+)+\b")
 _WORD = re.compile(r"\S+")
@@ -185,8 +185,9 @@ def _fact_in(sentence: str) -> Fact | None:
 
 def sentences(text: str) -> Iterator[str]:
     """The sentences of a text by their marks, spaces made one."""
-    for match in _SENTENCE.finditer(text):
-        yield _plain(match.group())
+    for piece in _BREAK.split(text):
+        if piece.endswith((".", "!", "?")):
+            yield _plain(piece)
 
 
 def _plain(text: str) -> str:
