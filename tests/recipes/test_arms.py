@@ -15,7 +15,20 @@ from curate.shards.vocabulary import VocabularyError, build_vocabulary
 from recipes.app.arms import entries_of
 from recipes.app.corpora import Entry, Rendering, open_corpus, shared_vocabulary, tokenised
 
-WORDS = "stone river cloud green paper silver garden window little summer winter market".split()
+WORDS = [
+    "stone",
+    "river",
+    "cloud",
+    "green",
+    "paper",
+    "silver",
+    "garden",
+    "window",
+    "little",
+    "summer",
+    "winter",
+    "market",
+]
 
 
 def page(number: int, words: int = 60) -> str:
@@ -87,7 +100,7 @@ def test_every_rendering_has_the_same_bodies_behind_what_it_says(folder, tmp_pat
     for kind, shard in shards.items():
         prefix = shard.documents()["prefix"].tolist()
         bodies[kind] = [tuple(ids[count:]) for (ids, _), count in zip(shard, prefix, strict=True)]
-        documents = [one for one in corpus.documents(held_out=False)]
+        documents = list(corpus.documents(held_out=False))
         wanted = (
             domain_tokens([(one.domain, one.url) for one in documents], vocabulary, kind) if kind != "none" else [[]]
         )
@@ -179,5 +192,5 @@ def test_what_a_rule_dropped_is_mixed_back_by_reason(recipe, tmp_path):
 
 def test_a_ledger_without_texts_cannot_be_mixed_back(recipe, tmp_path, folder):
     (folder / "ledger").mkdir(exist_ok=True)
-    with pytest.raises(ValueError, match="run the recipe with --set output.keep_dropped=all"):
+    with pytest.raises(ValueError, match=r"run the recipe with --set output\.keep_dropped=all"):
         entries([str(folder)], tmp_path, mix_back=[None])

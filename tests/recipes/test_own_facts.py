@@ -77,7 +77,7 @@ def test_facts_of_a_table_are_found_where_they_stand(arms, vocabulary, tmp_path)
     rows = [f'{n},1{n:03d},"{SENTENCE.format(n=n)}"' for n in (*range(0, 60, 3), 500)]
     table.write_text("\n".join(["entity,value,sentence", *rows]) + "\n")
     own = OwnFacts.of(str(table), arms, vocabulary, tmp_path)
-    held = {key for key in kept(arms[0])}
+    held = set(kept(arms[0]))
     there = sum(f"p/{n}" in held for n in range(0, 60, 3))
     assert own.counts["asked"] == 21 and own.counts["scored"] == own.counts["stated"]["all"] == there
     assert own.counts["stated"]["few"] == sum(f"p/{n}" in set(kept(arms[1])) for n in range(0, 60, 3))
