@@ -23,6 +23,7 @@ from curate.run.ledger import read_ledger
 from curate.run.store import Place
 from curate.run.verify import read_manifests
 from recipes.app.load import BUILT_IN
+from recipes.app.terminal import printable
 
 _COLUMNS = ["event", "step", "rule", "key", "url", "value"]
 
@@ -141,7 +142,7 @@ def print_contamination(
         for column in ("item", "documents", "best score"):
             table.add_column(column, justify="left" if column == "item" else "right")
         for name, count, score in items[:shown]:
-            table.add_row(Text(_harmless(name)), f"{count:,}", f"{score:.2f}")
+            table.add_row(Text(printable(name)), f"{count:,}", f"{score:.2f}")
         console.print(table)
     chosen = [one for one in found if item is None or any(name == item for name, _, _ in one.evidence["all"])]
     texts = _items(steps, {one.evidence["item"] for one in chosen[:shown]})
@@ -182,7 +183,7 @@ def _print_hit(console: Console, one: Found, item: Item | None) -> None:
     evidence = one.evidence
     told = f"{evidence['item']}  {evidence['part']}  score {evidence['score']:.2f}  {evidence['bits']:.0f} bits"
     more = f"  and {evidence['hits'] - 1} more" if evidence["hits"] > 1 else ""
-    console.print(Text(_harmless(f"\n{told}{more}\n{one.key}  {one.url or ''}"), style="bold"))
+    console.print(Text(printable(f"\n{told}{more}\n{one.key}  {one.url or ''}"), style="bold"))
     table = Table(show_header=True, expand=True)
     table.add_column("the item", ratio=1)
     table.add_column("the document", ratio=1)
@@ -203,12 +204,7 @@ def _marked(text: str, other: str) -> Text:
     """A text in which the words that the other one lacks stand out."""
     known = set(words_of(other).hashes.tolist())
     shown = Text()
-    for place, word in enumerate(_harmless(text).split(" ")):
+    for place, word in enumerate(printable(text).split(" ")):
         hashes = words_of(word).hashes.tolist()
         shown.append((" " if place else "") + word, style="" if known.issuperset(hashes) else "bold red")
     return shown
-
-
-def _harmless(text: str) -> str:
-    """Text of a crawl for the terminal: control sequences of its own take no effect."""
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)

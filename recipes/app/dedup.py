@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from recipes.app.terminal import err, fail, friendly, harmless, out
+
 if TYPE_CHECKING:
     from curate.dedup.minhash import MinHashDedup
 
@@ -23,7 +25,6 @@ Run = Annotated[str, typer.Argument(help="the folder of a finished run", metavar
 def build(folder: Folder, run: Run) -> None:
     """Make an index of what a run kept, with the parameters of its minhash_dedup."""
     from curate.dedup.index import index_file
-    from recipes.app.cli import fail
 
     if index_file(folder).exists():
         fail(f"{folder} is an index already; `goldsand index add` adds to it")
@@ -34,9 +35,8 @@ def build(folder: Folder, run: Run) -> None:
 def add(folder: Folder, run: Run) -> None:
     """Add what a run kept to an index that was made with the same parameters."""
     from curate.dedup.index import Index
-    from recipes.app.cli import _friendly
 
-    with _friendly():
+    with friendly():
         Index(folder)
     _add(folder, run)
 
@@ -45,9 +45,8 @@ def add(folder: Folder, run: Run) -> None:
 def show(folder: Folder) -> None:
     """Say what an index holds, and with which parameters it was made."""
     from curate.dedup.index import Index
-    from recipes.app.cli import _friendly, out
 
-    with _friendly():
+    with friendly():
         about = Index(folder).about
     for layer in about["layers"]:
         out.print(f"{layer['name']}  {layer['documents']:,} documents from {escape(layer['from'])}")
@@ -59,9 +58,8 @@ def _add(folder: Path, run: str) -> None:
     from curate.run.store import place_of
     from curate.run.tasks import DOCUMENTS, read_documents
     from curate.run.verify import read_manifests
-    from recipes.app.cli import _friendly, out
 
-    with _friendly():
+    with friendly():
         place = place_of(run)
         manifests = read_manifests(place)
         last = max((name.split("/")[1] for name in manifests if name.startswith("stages/")), default="")
@@ -113,12 +111,11 @@ def clusters(
     """Show clusters of near-duplicates: who stands for how many, and what differs."""
     from curate.dedup import review
     from curate.run.store import place_of
-    from recipes.app.cli import _friendly, err, fail, harmless, out
 
     place = place_of(folder)
     if check:
         faults = 0
-        with _friendly():
+        with friendly():
             for label, step in minhash_steps(folder).items():
                 *wrong, looked = review.check(place, step, label)
                 faults += len(wrong)
@@ -128,7 +125,7 @@ def clusters(
         if faults:
             fail(f"{faults} merges do not hold", 3)
         return
-    with _friendly():
+    with friendly():
         found = review.largest(place, largest, members, document)
         if not found:
             if document is not None:
@@ -148,7 +145,6 @@ _STYLES = {"same": "{}", "gone": "[red]\\[-{}-][/]", "new": "[green]{{+{}+}}[/]"
 
 def _difference(survivor: str, member: str, shown: int = 40) -> str:
     from curate.dedup.review import differences
-    from recipes.app.cli import harmless
 
     parts = list(differences(survivor, member))
     if all(what in ("same", "skipped") for what, _ in parts):
