@@ -12,7 +12,6 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from ruamel.yaml import YAML
 
 from curate.decontaminate import Decontaminate, Item, read_items
 from curate.decontaminate.items import benchmark_of
@@ -22,7 +21,7 @@ from curate.run.engine import RunError
 from curate.run.ledger import read_ledger
 from curate.run.store import Place
 from curate.run.verify import read_manifests
-from recipes.app.load import BUILT_IN
+from recipes.app.load import BUILT_IN, steps_of_run
 from recipes.app.terminal import printable
 
 _COLUMNS = ["event", "step", "rule", "key", "url", "value"]
@@ -53,14 +52,12 @@ def found_in(out: Place) -> Iterator[Found]:
 
 def steps_of(out: Place, questions: str | None) -> list[Decontaminate]:
     """The steps of the run's recipe, or one with other test sets. Raises RunError where the files are no more."""
-    recipe = YAML(typ="safe").load((out / "recipe.yaml").read_text(encoding="utf-8"))
-    used = [step for step in recipe.get("steps", []) if isinstance(step, dict) and "decontaminate" in step]
     found = []
-    for step in used:
-        parameters = dict(step["decontaminate"])
-        names = questions or parameters["questions"]
-        parameters["questions"] = [_there(name) for name in ([names] if isinstance(names, str) else names)]
-        found.append(Decontaminate(**parameters))
+    for name, given in steps_of_run(out):
+        if name == Decontaminate.name:
+            names = questions or given["questions"]
+            here = [_there(one) for one in ([names] if isinstance(names, str) else names)]
+            found.append(Decontaminate(**{**given, "questions": here}))
     return found
 
 

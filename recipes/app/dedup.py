@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from recipes.app.load import steps_of_run
 from recipes.app.terminal import err, fail, friendly, harmless, out
 
 if TYPE_CHECKING:
     from curate.dedup.minhash import MinHashDedup
+    from curate.run.store import Place
 
 index = typer.Typer(
     no_args_is_help=True, help="Signatures of corpora that are kept, for new crawls to be held against."
@@ -69,7 +71,7 @@ def _add(folder: Path, run: str) -> None:
             if name.startswith(f"stages/{last}/")
             for document in read_documents(place / f"{name}{DOCUMENTS}")
         )
-        steps = minhash_steps(run)
+        steps = minhash_steps(place)
         if not steps:
             raise ValueError(f"the recipe of {run} has no minhash_dedup, whose parameters an index needs")
         about = add_to_index(folder, next(iter(steps.values())), kept, str(Path(run).absolute()))
@@ -77,28 +79,19 @@ def _add(folder: Path, run: str) -> None:
     out.print(f"{escape(str(folder))}: {documents:,} documents of {len(about['layers'])} corpora")
 
 
-def minhash_steps(run: str) -> dict[str, MinHashDedup]:
+def minhash_steps(out: Place) -> dict[str, MinHashDedup]:
     """The steps of a run that drop near-duplicates, by label. Raises ValueError where its recipe is not there."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     from curate.dedup import MinHashDedup
     from curate.run.stage import labels_of
     from recipes.app.schema import build_step
 
-    path = Path(run) / "recipe.yaml"
-    try:
-        given = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))["steps"]
-    except (OSError, YAMLError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} cannot be read, which says how {run} was made: {error}") from None
-    steps = []
-    for item in given:
-        name, parameters = next(iter(item.items())) if isinstance(item, dict) else (item, {})
-        if name == MinHashDedup.name:
-            # An index may lie elsewhere by now, and shapes no signature.
-            steps.append(build_step(name, {key: value for key, value in (parameters or {}).items() if key != "index"}))
-    labels = labels_of(steps)
-    return {label: step for label, step in zip(labels, steps, strict=True) if isinstance(step, MinHashDedup)}
+    # An index may lie elsewhere by now, and shapes no signature.
+    steps = [
+        build_step(name, {key: value for key, value in given.items() if key != "index"})
+        for name, given in steps_of_run(out)
+        if name == MinHashDedup.name
+    ]
+    return {label: step for label, step in zip(labels_of(steps), steps, strict=True) if isinstance(step, MinHashDedup)}
 
 
 def clusters(
@@ -116,7 +109,7 @@ def clusters(
     if check:
         faults = 0
         with friendly():
-            for label, step in minhash_steps(folder).items():
+            for label, step in minhash_steps(place).items():
                 *wrong, looked = review.check(place, step, label)
                 faults += len(wrong)
                 for fault in wrong:
