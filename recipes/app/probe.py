@@ -41,15 +41,13 @@ def run_probe(
     plan |= {"processes": processes, "slots": slots, "compile": compile}
     # After the plan: what is wrong with it can be said where torch is not installed.
     from recipes.app.report.sweep import sweep_page
-    from train_probe.progress import Board, Listener, Printer, Several
+    from train_probe.progress import told
     from train_probe.train import run_plan
 
-    told: list[Listener] = [Printer()]
-    if tensorboard is not None:
-        told.append(Board(tensorboard))
+    listeners = told(tensorboard)
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(out / "plan.json", json.dumps(plan, indent=2).encode())
-    results = run_plan(out / "plan.json", out, Several(told), ray)
+    results = run_plan(out / "plan.json", out, listeners, ray)
     write_atomically(out / "results.parquet", parquet(results))
     write_atomically(out / "summary.json", json.dumps(summary(results), indent=1).encode())
     write_atomically(out / "report.html", sweep_page(loaded.recipe.name, results).encode())
