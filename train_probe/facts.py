@@ -102,22 +102,23 @@ def read_held_out(facts: Facts, what: str) -> Facts | None:
         return None
     try:
         arrays = dict(np.load(path, allow_pickle=False))
-        ends, tokens = arrays["row_ends"].astype(np.int64), arrays["tokens"].astype(np.int64)
-        return dataclasses.replace(
-            facts,
-            rows=tuple(np.split(tokens, ends[:-1])),
-            row_entity=arrays["row_entity"].astype(np.int64),
-            row_tag=arrays["row_tag"].astype(np.int64),
-            spans=arrays["spans"].astype(np.int64).reshape(-1, 4),
-        )
+        return dataclasses.replace(facts, **_scored(arrays))
     except (KeyError, ValueError) as error:
         raise PlanError(f"{path} does not hold rows to score ({error}); write the facts again") from error
 
 
+def _scored(arrays: dict[str, Any]) -> dict[str, Any]:
+    """The fields of `Facts` that say which rows are scored, and what of them."""
+    ends, tokens = arrays["row_ends"].astype(np.int64), arrays["tokens"].astype(np.int64)
+    return {
+        "rows": tuple(np.split(tokens, ends[:-1])) if len(ends) else (),
+        "row_entity": arrays["row_entity"].astype(np.int64),
+        "row_tag": arrays["row_tag"].astype(np.int64),
+        "spans": arrays["spans"].astype(np.int64).reshape(-1, 4),
+    }
+
+
 def _facts(folder: Path, facts: Any, scoring: Any, placement: str, arrays: dict[str, Any], sha256: str) -> Facts:
-    ends = arrays["row_ends"].astype(np.int64)
-    tokens = arrays["tokens"].astype(np.int64)
-    rows = tuple(np.split(tokens, ends[:-1])) if len(ends) else ()
     people, parts = int(facts["people"]), tuple(int(size) for size in facts["name_parts"])
     entities = arrays["entities.npy"]
     compact = facts["kind"] == "compact"
@@ -136,12 +137,8 @@ def _facts(folder: Path, facts: Any, scoring: Any, placement: str, arrays: dict[
         names=np.ravel_multi_index(tuple(entities.T.astype(np.int64)), parts) if compact else None,
         name_tokens=arrays["name_tokens"].astype(np.int64) if compact else None,
         value_tokens=arrays["value_tokens"].astype(np.int64) if compact else None,
-        rows=rows,
-        row_entity=arrays["row_entity"].astype(np.int64),
-        row_tag=arrays["row_tag"].astype(np.int64),
         placement=str(placement),
         strings=strings,
-        spans=arrays["spans"].astype(np.int64).reshape(-1, 4),
         end_of_text=int(arrays["end_of_text"]),
         tag=int(arrays["tag"]),
         vocabulary=int(arrays["vocabulary"]),
@@ -149,7 +146,9 @@ def _facts(folder: Path, facts: Any, scoring: Any, placement: str, arrays: dict[
         tokenizer_hash=str(scoring["tokenizer_hash"]),
         tokenizer=str(scoring["tokenizer"]),
         sha256=sha256,
+        **_scored(arrays),
     )
+    rows = result.rows
     if (
         len(result.row_entity) != len(rows)
         or not rows

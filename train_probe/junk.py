@@ -19,7 +19,7 @@ from train_probe.facts import Facts
 from train_probe.plan import PlanError
 from train_probe.render import Renderer
 from train_probe.streams import below, permutation, stream_key
-from train_probe.texts import Ids
+from train_probe.texts import Ids, stretches
 
 _MEASURED = 1024  # texts whose mean length says how many fill a window
 
@@ -159,10 +159,8 @@ class JunkTexts:
         if self._people is None:
             person, told = (self._first + numbers) % self._others, numbers // self._others
         else:
-            first = int(numbers.min()) if len(numbers) else 0
-            last = int(numbers.max()) + 1 if len(numbers) else 1
-            place = _in_turn(self._seed, "junk order", self._people, first, last, numbers.device)
-            person, told = (self._first + place[numbers - first]) % self._others, numbers // self._people
+            place = _placed(self._seed, "junk order", self._people, numbers)
+            person, told = (self._first + place) % self._others, numbers // self._people
         return self._renderer.entities + person, told
 
 
@@ -226,30 +224,30 @@ class PageWindows:
         their bitwise complement where they are `silent`."""
         page = self._pages(numbers)
         length = self._body(page, bare)
-        ends = length.cumsum(0)
-        total = int(ends[-1]) if len(ends) else 0
-        place = torch.arange(total, device=self._device)
-        found = self._tokens[place + (self._ends[page] - ends).repeat_interleave(length, output_size=total)]
+        found = self._tokens[stretches(self._ends[page] - length, length)]
         if not silent:
             return found
         worn = self._prefix[page] if bare is None else torch.where(bare, 0, self._prefix[page])
-        inside = place < (ends - length + worn).repeat_interleave(length, output_size=total)
+        # Where each page begins, and so many tokens on.
+        inside = stretches(torch.zeros_like(length), length) < worn.repeat_interleave(length)
         return torch.where(inside, ~found, found)
 
     def _body(self, page: Tensor, bare: Tensor | None) -> Tensor:
         return self._lengths[page] if bare is None else self._lengths[page] - torch.where(bare, self._prefix[page], 0)
 
     def _pages(self, numbers: Tensor) -> Tensor:
-        first = int(numbers.min()) if len(numbers) else 0
-        last = int(numbers.max()) + 1 if len(numbers) else 1
-        return _in_turn(self._seed, "page order", len(self._ends), first, last, self._device)[numbers - first]
+        return _placed(self._seed, "page order", len(self._ends), numbers)
 
 
 def _rows(junk: JunkRecords | JunkChain, numbers: Tensor) -> Tensor:
     """Windows that are texts, one after another."""
-    first = int(numbers.min()) if len(numbers) else 0
-    last = int(numbers.max()) + 1 if len(numbers) else 0
+    first, last = _span(numbers)
     return junk.windows(first, last)[numbers - first].flatten()
+
+
+def _span(numbers: Tensor) -> tuple[int, int]:
+    """A range that holds these numbers, and at least one."""
+    return (int(numbers.min()), int(numbers.max()) + 1) if len(numbers) else (0, 1)
 
 
 @functools.lru_cache(maxsize=16)
@@ -262,3 +260,9 @@ def _in_turn(seed: int, stream: str, size: int, first: int, last: int, device: t
     passes = range(first // size, max(first // size + 1, -(-last // size)))
     order = torch.cat([_pass(seed, stream, one, size, device) for one in passes])
     return order[first - passes[0] * size : last - passes[0] * size]
+
+
+def _placed(seed: int, stream: str, size: int, numbers: Tensor) -> Tensor:
+    """The members at these places of pass after pass."""
+    first, last = _span(numbers)
+    return _in_turn(seed, stream, size, first, last, numbers.device)[numbers - first]

@@ -36,6 +36,14 @@ class Ids:
         return found if self._wide else found & 0xFFFF
 
 
+def stretches(starts: Tensor, lengths: Tensor) -> Tensor:
+    """The places of stretches one after another: `lengths` [n] of them from `starts` [n] on, int64 [sum]."""
+    ends = lengths.cumsum(0)
+    total = int(ends[-1]) if len(ends) else 0
+    places = torch.arange(total, device=lengths.device)
+    return places.add_((starts - ends + lengths).repeat_interleave(lengths, output_size=total))
+
+
 class Measured(NamedTuple):
     """How many tokens texts have, those in front included: all together, the shortest and the longest."""
 
@@ -100,16 +108,13 @@ class ShardTexts:
 
     def tokens(self, numbers: Tensor, tagged: bool | Tensor) -> Tensor:
         length = self.lengths(numbers)
-        ends = length.cumsum(0)
-        total = int(ends[-1]) if len(ends) else 0
-        place = torch.arange(total, device=self.device)
-        place -= (ends - length - self._start[numbers] + 1).repeat_interleave(length, output_size=total)
         # The place in front of a text's first token is another's: it is overwritten.
-        found = self._ids[place.clamp_min(0)]
+        found = self._ids[stretches(self._start[numbers] - 1, length).clamp_min(0)]
+        begins = length.cumsum(0) - length
         if isinstance(tagged, Tensor):
-            found[ends - length] = torch.where(tagged, self._tag[numbers], self._end_of_text)
+            found[begins] = torch.where(tagged, self._tag[numbers], self._end_of_text)
         else:
-            found[ends - length] = self._tag[numbers] if tagged else self._end_of_text
+            found[begins] = self._tag[numbers] if tagged else self._end_of_text
         return found
 
 

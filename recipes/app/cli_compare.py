@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from rich.markup import escape
+
+from recipes.app.terminal import err, friendly, out
 
 
 def compare(
@@ -56,15 +59,12 @@ def compare(
     ] = False,
 ) -> None:
     """Say which corpus lets a model store more facts: the same facts in each, the same models, a decision."""
-    from rich.markup import escape
-
     from recipes.app.arms import entries_of
-    from recipes.app.cli import _friendly, err, out
     from recipes.app.compare import Comparison
     from recipes.app.comparison import run_comparison
     from recipes.app.tables import print_comparison
 
-    with _friendly():
+    with friendly():
         asked = Comparison(
             protocol=protocol,
             people=people,

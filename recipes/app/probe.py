@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import itertools
 import json
-import statistics
 from pathlib import Path
 from typing import Any
 
 from curate.run.store import write_atomically
 from curate.shards.columns import ColumnWriter
+from recipes.app.evidence import interval
 from recipes.app.load import Loaded
 from recipes.app.schema import Probe, build_step
 
@@ -41,15 +41,13 @@ def run_probe(
     plan |= {"processes": processes, "slots": slots, "compile": compile}
     # After the plan: what is wrong with it can be said where torch is not installed.
     from recipes.app.report.sweep import sweep_page
-    from train_probe.progress import Board, Listener, Printer, Several
+    from train_probe.progress import told
     from train_probe.train import run_plan
 
-    told: list[Listener] = [Printer()]
-    if tensorboard is not None:
-        told.append(Board(tensorboard))
+    listeners = told(tensorboard)
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(out / "plan.json", json.dumps(plan, indent=2).encode())
-    results = run_plan(out / "plan.json", out, Several(told), ray)
+    results = run_plan(out / "plan.json", out, listeners, ray)
     write_atomically(out / "results.parquet", parquet(results))
     write_atomically(out / "summary.json", json.dumps(summary(results), indent=1).encode())
     write_atomically(out / "report.html", sweep_page(loaded.recipe.name, results).encode())
@@ -68,8 +66,6 @@ MEASURED = ("value_bits_per_parameter", "bits_per_parameter", "value_bits", "nam
 def summary(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """For each setting the mean over its seeds of what was measured, and the half-width of a 95 % interval by Student's
     t; None for one seed. Failed runs are counted apart."""
-    from scipy.stats import t
-
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in results:
         # A failed run has no architecture: it goes with its arm.
@@ -85,10 +81,9 @@ def summary(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for key in MEASURED:
             values = [row[key] for row in sound]
-            line[key] = statistics.fmean(values) if values else None
-            several = len(values) > 1
-            spread = statistics.stdev(values) / len(values) ** 0.5 if several else None
-            line[f"{key}_half_width"] = float(t.ppf(0.975, len(values) - 1)) * spread if spread is not None else None
+            one = interval(values) if values else None
+            line[key] = one.mean if one else None
+            line[f"{key}_half_width"] = one.half_width if one and one.count > 1 else None
         found.append(line)
     return found
 

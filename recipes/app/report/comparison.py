@@ -4,35 +4,32 @@ from __future__ import annotations
 
 import math
 import statistics
-from pathlib import Path
 from typing import Any
 
 from recipes.app.arms import AGAIN, CONTROL
 from recipes.app.evidence import multiplier_words
 from recipes.app.report.charts import Bar, bars
-
-HERE = Path(__file__).parent
+from recipes.app.report.rendering import rendered
 
 
 def comparison_page(found: dict[str, Any]) -> str:
     """The HTML of what `recipes.app.compare.report` returns; what came from names of corpora is escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters |= {"count": lambda number: f"{number:,}", "times": multiplier_words, "rendered": rendered}
     charts = [(rung, Markup(_chart(found, rung))) for rung in found["asked"]["exposures"]]
-    repeats = {one["arm"]: one["repeats"] for one in found["rungs"]}  # of the last rung
-    return environment.get_template("comparison.html").render(
-        style=Markup((HERE / "page.css").read_text()), found=found, charts=charts, repeats=repeats,
-        ordered=Markup(_ordered(found)), effects=_effects(found),
+    return rendered(
+        "comparison.html",
+        {"times": multiplier_words, "domains": domains_in_words},
+        found=found,
+        charts=charts,
+        repeats={one["arm"]: one["repeats"] for one in found["rungs"]},  # of the last rung
+        ordered=Markup(_ordered(found)),
+        effects=_effects(found),
         corpus_of={one["name"]: one["corpus"] for one in found["corpora"]},
-    )  # fmt: skip
+    )
 
 
-def rendered(one: dict[str, Any]) -> str:
+def domains_in_words(one: dict[str, Any]) -> str:
     """How an arm renders domains, in words."""
     if one["domain"] == "none":
         return "none"

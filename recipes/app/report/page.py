@@ -15,6 +15,7 @@ from curate.run.folder import check_format
 from curate.run.ledger import read_ledger
 from curate.run.store import Place, files_below, write_atomically
 from recipes.app.report.charts import Bar, bars
+from recipes.app.report.rendering import rendered
 from recipes.app.tables import junk_share
 
 RESULT = {
@@ -42,7 +43,6 @@ EXAMPLES = 3
 EXAMPLE = ("key", "url", "value", "threshold", "characters", "text")
 DOMAINS = 30
 UNREADABLE = 50
-HERE = Path(__file__).parent
 
 
 def write_report(folder: Place, probe: Path | None = None, output: Path | None = None) -> Place:
@@ -77,21 +77,12 @@ def render(
     results: Sequence[dict[str, Any]] = (),
 ) -> str:
     """The HTML. Everything that came from a crawl is escaped, and characters that could mislead the eye are shown."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters |= {
-        "visible": visible,
-        "count": lambda number: f"{number:,}",
-        "share": share,
-        "junk": junk_share,
-    }
     measured = [row for row in results if not row.get("error")]
-    return environment.get_template("page.html").render(
-        style=Markup((HERE / "page.css").read_text()),
+    return rendered(
+        "page.html",
+        {"visible": visible, "share": share, "junk": junk_share},
         summary=summary,
         verdict=_verdict(summary),
         charts={
