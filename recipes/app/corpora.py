@@ -168,10 +168,15 @@ def open_corpus(name: str, path: Path) -> Corpus:
 
 
 def shared_vocabulary(
-    entries: Sequence[Entry], facts: Iterator[str], domain: str, file: Path | None, size: int
+    entries: Sequence[Entry],
+    facts: Iterator[str],
+    domain: str,
+    file: Path | None,
+    size: int,
+    reserved: Sequence[str] = (),
 ) -> Vocabulary:
     """One byte-level BPE of `size` tokens, trained on as much of each corpus and on facts; or that of a file. It has
-    the tokens of domains that any arm renders."""
+    the tokens of domains that any arm renders, and of `reserved` words, of which facts that have them are made."""
     rendered = {entry.rendering.domain for entry in entries}
     corpora = list({entry.corpus.name: entry.corpus for entry in entries}.values())
     domains = [domain]
@@ -181,8 +186,9 @@ def shared_vocabulary(
     buckets = BUCKETS if "hashed" in rendered else 0
     if file is not None:
         return build_vocabulary(kind="file", file=file, domains=domains, buckets=buckets)
-    texts = itertools.chain(facts, *(_some(corpus) for corpus in corpora))
-    return build_vocabulary(kind="bpe", texts=texts, size=size, domains=domains, buckets=buckets)
+    texts = itertools.chain(() if reserved else facts, *(_some(corpus) for corpus in corpora))
+    kind = "joint" if reserved else "bpe"
+    return build_vocabulary(kind=kind, texts=texts, size=size, domains=domains, buckets=buckets, reserved=reserved)
 
 
 def _some(corpus: Corpus) -> Iterator[str]:

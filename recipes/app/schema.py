@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+from collections.abc import Container
 from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
@@ -182,7 +183,11 @@ class Arm(Strict):
     """One row of the result table: a mixture of facts and junk."""
 
     arm: str = Field(description="the name of the row")
-    junk: str = Field("none", description="none, endless, repetitive, learnable, or one of the corpus's token sets")
+    junk: str = Field(
+        "none",
+        description="none, endless, repetitive, learnable, or one of the corpus's token sets; in a recipe with `facts`,"
+        " pages and tagged-pages: the text of the run that --corpus names",
+    )
     junk_ratio: float = Field(0.0, ge=0, lt=1, description="share of junk among all tokens")
     junk_people: int = Field(1000, ge=1, description="people of a repetitive population")
     windows: Literal["pure", "mixed"] = Field("pure", description="whether facts and junk share windows of text")
@@ -273,6 +278,11 @@ class Probe(Strict):
         given = {key: value for key, value in self.quick.model_dump().items() if value and key != "arms"}
         arms = [arm for arm in self.arms if arm.arm in self.quick.arms or not self.quick.arms]
         return self.model_copy(update=given | {"arms": arms, "quick": None})
+
+    def without_junk(self, kinds: Container[str]) -> tuple[Probe, list[str]]:
+        """The same without the arms of some kinds of junk, and their names."""
+        left_out = [arm.arm for arm in self.arms if arm.junk in kinds]
+        return self.model_copy(update={"arms": [arm for arm in self.arms if arm.arm not in left_out]}), left_out
 
     def variants(self) -> list[tuple[ProbeModel, Training, Arm, dict[str, Any]]]:
         """Every arm with every combination of the grid's values, and what those are."""
