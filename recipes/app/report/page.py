@@ -78,7 +78,8 @@ def render(
     results: Sequence[dict[str, Any]] = (),
     whole: dict[str, Any] | None = None,
 ) -> str:
-    """The HTML; `whole` is what `whole_corpus` found. Everything that came from a crawl is escaped, and characters that could mislead the eye are shown."""
+    """The HTML; `whole` is what `whole_corpus` found. Everything that came from a crawl is escaped, and characters that
+    could mislead the eye are shown."""
     from markupsafe import Markup
 
     measured = [row for row in results if not row.get("error")]

@@ -15,7 +15,7 @@ ITEMS = 20
 
 
 def whole_corpus(folder: Place, summary: dict[str, Any]) -> dict[str, Any]:
-    """For the page: `counted` by step, `mixes` as `mix` reports them, and the `benchmarks` and `items` that were found."""
+    """For the page: `counted` by step, `mixes` as `mix` reports them, the `benchmarks` and `items` that were found."""
     counted = [(step["step"], list(step["found"].items())) for step in summary["steps"] if step.get("found")]
     mixes = [json.loads(path.read_bytes()) for path in files_below(folder / "mix") if path.suffix == ".json"]
     found = list(found_in(folder))
