@@ -24,7 +24,9 @@ TEXTS = 2000  # of the facts, that the tokenizer is trained on
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is asked. `exposures` is a ladder, for the first corpus; `junk_ratio` the corpus's share of tokens there."""
+    """What is asked. `exposures` is a ladder, for the first corpus; `junk_ratio` the corpus's share of tokens there.
+    `window` grows to what the longest text of a fact needs: cut texts are met whole for the first time when scored, at
+    positions that no training had, and nothing would seem to be stored."""
 
     protocol: Protocol = "same-compute"
     people: int = 48
@@ -36,8 +38,8 @@ class Comparison:
     layers: int = 2
     heads: int = 2
     width: int = 48
-    batch: int = 4
-    window: int = 96
+    batch: int = 2
+    window: int = 256
     size: int = 1024
     may_repeat: tuple[str, ...] = ()
 
@@ -118,7 +120,10 @@ def compare(
     vocabulary = shared_vocabulary(entries, iter(texts[:TEXTS]), inject.domain, tokenizer, asked.size)
     folder = out / "corpora"
     found = tokenised(entries, vocabulary, folder / "tokens", asked.protocol == "same-budget", inject.domain)
-    rungs = rungs_of(asked, found, float(sum(len(ids) + 1 for ids in vocabulary.encode(texts))))
+    lengths = [len(ids) + 1 for ids in vocabulary.encode(texts)]
+    longest = max(lengths) + max(len(one.front) for one in found)
+    asked = dataclasses.replace(asked, window=max(asked.window, -(-longest * 5 // 4 // 32) * 32))
+    rungs = rungs_of(asked, found, float(sum(lengths)))
     most = max(max(one.exposures for one in rungs), max(asked.exposures))
     facts_corpus(
         folder, dataclasses.replace(inject, exposures=most), name=None, vocabulary=vocabulary, used=vocabulary.size
