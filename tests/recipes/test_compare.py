@@ -12,7 +12,7 @@ from curate.document import Document
 from curate.shards.text import write_text_shard
 from curate.shards.vocabulary import build_vocabulary
 from recipes.app.arms import AGAIN, CONTROL, entries_of
-from recipes.app.compare import Comparison, Rung, _rows, _runs, compare, rungs_of
+from recipes.app.compare import Comparison, Rung, _best_rates, _rows, _runs, compare, rungs_of
 from recipes.app.comparison import run_comparison
 from recipes.app.corpora import Entry, Tokenised, open_corpus
 from recipes.app.evidence import holm, p_value
@@ -108,16 +108,23 @@ def trainer(middles: dict[str, float], noise: float = 0.02, seed: int = 0):
     return train
 
 
-def decided(folders, tmp_path, train, **changes):
-    asked = dataclasses.replace(ASKED, protocol="same-budget", **changes)
-    return compare(entries(folders[:2]), tmp_path, asked, tokenizer=folders[0].parent / "tokenizer.json", train=train)
+def decided(train):
+    """What a comparison decides, without texts and tokens, which take most of its time."""
+    asked = dataclasses.replace(ASKED, protocol="same-budget")
+    corpora = [tokenised("one", 90_000), tokenised("two", 90_000)]
+    rungs = rungs_of(asked, corpora, 1000.0)
+    rates = _best_rates(asked, corpora, rungs, {}, Path(), train)
+    return report(asked, corpora, rungs, rates, _rows(_runs(asked, corpora, rungs, rates), train, {}, Path()), "")
 
 
 MIDDLES = {"one": 20.0, "two": 20.0, AGAIN: 20.0, CONTROL: 80.0}
 
 
 def test_a_real_difference_is_decided_with_its_size(folders, tmp_path):
-    found = decided(folders, tmp_path, trainer(MIDDLES | {"two": 30.0}))
+    asked = dataclasses.replace(ASKED, protocol="same-budget")
+    corpora = [open_corpus(path.name, path) for path in folders[:2]]
+    train = trainer(MIDDLES | {"two": 30.0})
+    found = compare(corpora, tmp_path, asked, tokenizer=folders[0].parent / "tokenizer.json", train=train)
     (line,) = found["verdict"]
     assert line.startswith("'two' stores less than 'one'")
     (first, second) = found["corpora"]
@@ -128,8 +135,8 @@ def test_a_real_difference_is_decided_with_its_size(folders, tmp_path):
     assert set(found["text"]) == {"one", "two", AGAIN, *([CONTROL] if found["rung"] == 20 else [])}
 
 
-def test_no_difference_is_not_decided_and_says_how_many_seeds_would(folders, tmp_path):
-    found = decided(folders, tmp_path, trainer(MIDDLES | {"two": 20.4}, noise=0.05))
+def test_no_difference_is_not_decided_and_says_how_many_seeds_would():
+    found = decided(trainer(MIDDLES | {"two": 20.4}, noise=0.05))
     assert found["verdict"][0].startswith("cannot tell 'two' from 'one' at rung")
     assert "more seeds" in found["verdict"][0] and "see" in found["verdict"][0]
 
@@ -143,8 +150,8 @@ def test_no_difference_is_not_decided_and_says_how_many_seeds_would(folders, tmp
         (dict.fromkeys(("one", "two", AGAIN, CONTROL), 2000.0), "nothing is stored at 40 exposures of 10 people"),
     ],
 )
-def test_why_nothing_is_decided(folders, tmp_path, middles, said):
-    (line,) = decided(folders, tmp_path, trainer(MIDDLES | middles))["verdict"]
+def test_why_nothing_is_decided(middles, said):
+    (line,) = decided(trainer(MIDDLES | middles))["verdict"]
     assert line.startswith("undecided: ") and said in line
 
 
