@@ -16,6 +16,9 @@ _A1_1 = "Gopher, section A.1.1"
 _TABLE_A1 = "Gopher, table A1"
 _BULLETS = ("•", "-")
 _ELLIPSES = ("...", "…")
+_HOPELESS = 0.75
+"""Times the threshold: the share of words with a letter of a whole page below which no extract of it was kept."""
+_LETTERS_AND_SPACE = bytes(byte for byte in range(256) if byte >= 128 or chr(byte).isalpha() or chr(byte).isspace())
 STOP_WORDS = ["the", "be", "to", "of", "and", "that", "have", "with"]
 
 
@@ -73,6 +76,22 @@ class GopherQuality(Rule):
             yield under("gopher_below_alpha_threshold", share, self.min_alphabetic_words)
         if self.min_stop_words:
             yield under("gopher_enough_stop_words", signals.holds(self.stop_words), self.min_stop_words)
+
+    def foretell(self, page: Document) -> Check | None:
+        # What the page does not hold no extract of it does; and no menu is as poor in letters as that.
+        words = page.text.split()
+        others = len(page.text.encode("utf-8", "replace").translate(None, _LETTERS_AND_SPACE))
+        if (
+            len(words) - others >= 2 * (self.min_words or 0)
+            and len(set(self.stop_words).intersection(words)) >= (self.min_stop_words or 0)
+            and others <= (1 - _HOPELESS * (self.min_alphabetic_words or 0)) * len(words)
+        ):
+            return None  # a word without a letter has at least one of the other characters
+        for check in self.checks(page):
+            hopeless = check.rule == "gopher_below_alpha_threshold" and check.value < _HOPELESS * check.threshold
+            if check.failed and (hopeless or check.rule in ("gopher_short_doc", "gopher_enough_stop_words")):
+                return check
+        return None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,10 @@ from curate.document import Document
 from curate.filters.stamp import Stamp, stamp
 from curate.step import Check, Rule, param
 
+_TELLING, _BEGINNING, _SURE = 200, 1000, 0.9
+"""A cascade takes the answer for a whole page as its extract's where the page has so many characters and the answer
+more than such a score; it asks only where the page's beginning, of so many characters, is in another language."""
+
 Identify = Callable[[str], tuple[str, float]]
 
 _PY3LANGID = """
@@ -66,13 +70,23 @@ class Language(Rule):
             _require_known(self.keep, codes, str(self.model))
 
     def checks(self, document: Document) -> Iterator[Check]:
-        identify = _py3langid() if self.model is None else _fasttext(stamp(self.model))[0]
-        text = document.text[: self.characters]
-        language, score = identify(text) if any(map(str.isalpha, text)) else ("und", 0.0)
+        language, score = self._identified(document.text[: self.characters])
         document.metadata["language"] = language
         document.metadata["language_score"] = round(score, 4)
         yield Check("language", language, list(self.keep), language not in self.keep)
         yield Check("language_score", score, self.min_score, score <= self.min_score)
+
+    def _identified(self, text: str) -> tuple[str, float]:
+        identify = _py3langid() if self.model is None else _fasttext(stamp(self.model))[0]
+        return identify(text) if any(map(str.isalpha, text)) else ("und", 0.0)
+
+    def foretell(self, page: Document) -> Check | None:
+        """Where the page begins in another language, and so goes on, by a wide margin."""
+        if len(page.text) < _TELLING or self._identified(page.text[:_BEGINNING])[0] in self.keep:
+            return None
+        check = next(self.checks(page))
+        sure = page.metadata["language"] != "und" and page.metadata["language_score"] > _SURE
+        return check if check.failed and sure else None
 
 
 def _require_known(wanted: list[str], known: tuple[str, ...], whose: str) -> None:

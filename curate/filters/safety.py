@@ -70,6 +70,17 @@ class Safety(Rule):
         return _read_hosts(stamp(self.hosts_file)) if self.hosts_file is not None else frozenset()
 
     def checks(self, document: Document) -> Iterator[Check]:
+        yield from self._check_host(document)
+        if self.max_density:
+            hits, distinct = self._count(document)
+            density = hits / len(document.signals.word_ids) if hits else 0.0
+            failed = density > self.max_density and distinct >= self.min_distinct
+            yield Check("unsafe_words", density, self.max_density, failed)
+
+    def foretell(self, page: Document) -> Check | None:
+        return next((check for check in self._check_host(page) if check.failed), None)
+
+    def _check_host(self, document: Document) -> Iterator[Check]:
         host = host_of(document.url or document.domain or "")
         if host and (self.hosts or self.hosts_file is not None):
             listed = self._file_hosts()
@@ -79,11 +90,6 @@ class Safety(Rule):
                 None,
             )
             yield Check("blocked_host", host, found, found is not None)
-        if self.max_density:
-            hits, distinct = self._count(document)
-            density = hits / len(document.signals.word_ids) if hits else 0.0
-            failed = density > self.max_density and distinct >= self.min_distinct
-            yield Check("unsafe_words", density, self.max_density, failed)
 
     def _count(self, document: Document) -> tuple[int, int]:
         """Listed words and phrases in the text, and how many different ones."""
