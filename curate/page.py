@@ -21,15 +21,7 @@ _LONGEST = 1 << 18
 """Characters of JSON-LD, and elements that can hold a date, that are looked at."""
 _DATED = 500
 _TELLING = (
-    "name",
-    "property",
-    "itemprop",
-    "http-equiv",
-    "content",
-    "datetime",
-    "pubdate",
-    "title",
-    "class",
+    *("type", "name", "property", "itemprop", "http-equiv", "content", "datetime", "pubdate", "title", "class"),
     "data-utime",
 )
 """Attributes that htmldate reads; a page's others can have names that are none."""
