@@ -179,24 +179,30 @@ class Extract(Step):
         return document
 
     def _foretold(self, document: Document, page: str) -> Drop | None:
-        """The verdict of the first rule to come that says of the whole page what it would say of any extract."""
+        """The verdict of the first rule to come that says of the whole page what it will say of any extract."""
         if not self.favor_precision and ("ld+json" in page or "data-preloaded" in page):
             return None  # then text can come from where no text of the page stands
+        whole = self._cheap(document, page, main_content=False)
+        for step in self.ahead if whole.text else ():
+            if check := step.foretell(whole):
+                # What looks like the content must fail too: a menu can be in another language than what it leads to.
+                content = self._cheap(document, page, main_content=True)
+                if not content.text or step.foretell(content) is None:
+                    continue
+                document.metadata |= whole.metadata
+                document.rewrite(whole.text)
+                return Drop(document, self.name, f"{step.name}: {check.rule}", check.value, check.threshold)
+        return None
+
+    def _cheap(self, document: Document, page: str, main_content: bool) -> Document:
+        """A page as the cheap extractor sees it."""
         from resiliparse.extract.html2text import extract_plain_text
 
         text = extract_plain_text(
-            page, preserve_formatting=True, main_content=False, noscript=True, alt_texts=False, links=False
+            page, preserve_formatting=True, main_content=main_content, noscript=True, alt_texts=False, links=False
         )
         text = _NOT_TEXT.sub("", text).strip()
-        if not text:
-            return None
-        whole = Document(document.key, text, document.url, document.domain, document.source)
-        for step in self.ahead:
-            if check := step.foretell(whole):
-                document.metadata |= whole.metadata
-                document.rewrite(text)
-                return Drop(document, self.name, f"{step.name}: {check.rule}", check.value, check.threshold)
-        return None
+        return Document(document.key, text, document.url, document.domain, document.source)
 
     def _text(self, page: str, tree: HtmlElement) -> str:
         if self.engine == "resiliparse":

@@ -30,27 +30,26 @@ STOP_WORDS = 8
 NO_END_MARKS = ("th", "lo")
 UNSPACED = ("zh", "yue", "wuu", "ja", "th", "lo", "km", "my", "gan")
 # The declaration's code where a language has several, or another one than its own code.
-CHOSEN = {
-    "zh": "cmn_hans",
-    "yue": "yue",
-    "no": "nob",
-    "nb": "nob",
-    "ar": "arb",
-    "fa": "pes_1",
-    "ms": "zlm",
-    "sw": "swh",
-}
-CHOSEN |= {"de": "deu_1996", "el": "ell_monotonic", "pt": "por_BR", "ro": "ron_2006", "et": "ekk", "lv": "lvs"}
-CHOSEN |= {"mn": "khk", "uz": "uzn_latn", "az": "azj_latn", "sr": "srp_cyrl", "ku": "kmr", "ne": "npi", "sq": "als"}
+CHOSEN = {"zh": "cmn_hans", "no": "nob", "ar": "arb", "fa": "pes_1", "ms": "mly_latn", "sw": "swh", "de": "deu_1996"}
+CHOSEN |= {"el": "ell_monotonic", "pt": "por_BR", "ro": "ron_2006", "et": "est", "lv": "lav", "mn": "khk", "ne": "nep"}
+CHOSEN |= {"uz": "uzn_latn", "az": "azj_latn", "sr": "srp_cyrl", "ku": "kmr", "sq": "als"}
 
 
 def articles(package: Path, code: str) -> list[str]:
     """The texts of preamble and articles."""
     tree = html.fromstring((package / "declaration" / f"{code}.html").read_bytes().decode("utf-8"))
-    parts = (
-        " \n".join(one.text_content() for one in part.xpath(".//p|.//li")) for part in tree.xpath("//header|//article")
-    )
+    places = [part.xpath(".//p|.//li[not(.//p)]") for part in tree.xpath("//header|//article")]
+    parts = ("\n".join(" ".join(one.text_content().split()) for one in part) for part in places)
     return [part for part in parts if part.strip()]
+
+
+def codes_of(package: Path) -> dict[str, str]:
+    """Language -> the code of its declaration."""
+    index = (package / "index.js").read_text(encoding="utf-8")
+    found_in_index = re.findall(r"bcp47: '([^']+)',\s+code: '([^']+)'", index)
+    # Of several texts of one language the plain one comes last, and stays.
+    entries = sorted(found_in_index, key=lambda entry: (entry[1][0].isdigit(), len(entry[1]), entry[1]), reverse=True)
+    return {tag.partition("-")[0]: code for tag, code in entries} | dict(entries)
 
 
 def words_of(text: str) -> list[str]:
@@ -76,6 +75,8 @@ def row(parts: list[str], listed: set[str], spaced: bool) -> dict[str, Any]:
         able = listed or {word for part in words for word in part}
         for part in parts:
             spread.update(word for word in able if word in part)
+    if listed and len(able) < STOP_WORDS // 2:  # a list in another script
+        return row(parts, set(), spaced)
     top = sorted(able, key=lambda word: (-spread[word], len(word), word))[:STOP_WORDS]
     return {
         "stop_words": [word for word in top if spread[word] > 2],
@@ -87,11 +88,7 @@ def row(parts: list[str], listed: set[str], spaced: bool) -> dict[str, Any]:
 
 def main() -> None:
     package, lists = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
-    index = (package / "index.js").read_text(encoding="utf-8")
-    codes: dict[str, str] = {}
-    for tag, code in re.findall(r"bcp47: '([^']+)',\s+code: '([^']+)'", index):
-        codes.setdefault(tag, code)
-        codes.setdefault(tag.partition("-")[0], code)
+    codes = codes_of(package)
     found = {}
     for code in sorted({*PY3LANGID_CODES, *lists, "ny", "ti"}):
         declaration = CHOSEN.get(code) or codes.get(code)
