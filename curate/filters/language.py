@@ -17,9 +17,9 @@ from curate.document import Document
 from curate.filters.stamp import Stamp, stamp
 from curate.step import Check, Rule, param
 
-_TELLING, _BEGINNING, _SURE = 200, 1000, 0.9
-"""A cascade takes the answer for a whole page as its extract's where the page has so many characters and the answer
-more than such a score; it asks only where the page's beginning, of so many characters, is in another language."""
+_TELLING, _PIECE, _SURE = 200, 1000, 0.9
+"""A cascade takes the answer for a whole page as its extract's where the page has so many characters, the answer more
+than such a score, and pieces of so many characters the same answer."""
 
 Identify = Callable[[str], tuple[str, float]]
 
@@ -81,9 +81,16 @@ class Language(Rule):
         return identify(text) if any(map(str.isalpha, text)) else ("und", 0.0)
 
     def foretell(self, page: Document) -> Check | None:
-        """Where the page begins in another language, and so goes on, by a wide margin."""
-        if len(page.text) < _TELLING or self._identified(page.text[:_BEGINNING])[0] in self.keep:
+        """Where the whole page is in another language by a wide margin, and so are two at least of its beginning,
+        middle and end."""
+        text = page.text
+        if len(text) < _TELLING:
             return None
+        wanted = 0
+        for start in (0, max(0, (len(text) - _PIECE) // 2), max(0, len(text) - _PIECE)):
+            wanted += self._identified(text[start : start + _PIECE])[0] in self.keep
+            if wanted == 2:
+                return None
         check = next(self.checks(page))
         sure = page.metadata["language"] != "und" and page.metadata["language_score"] > _SURE
         return check if check.failed and sure else None

@@ -224,3 +224,15 @@ def test_a_cascade_keeps_the_same_pages(pages):
         return {one.key: one.text for one in documents if isinstance(one, Document)}
 
     assert kept(Extract(engine="cascade")) == kept(Extract())
+
+
+def test_of_whose_text_trafilatura_takes_little_resiliparse_extracts():
+    posts = "".join(
+        f'<div class="row"><span>user{number}</span><div class="comment">Short post {number} here.</div></div>'
+        for number in range(40)
+    )
+    html = f"<html><body><main>{PROSE}<section>{posts}</section></main></body></html>".encode()
+    alone, mixed = extracted(html, favor_precision=False), extracted(html, favor_precision=False, min_share=0.99)
+    assert isinstance(alone, Document) and isinstance(mixed, Document)
+    assert "boats lay still" in mixed.text and mixed.text.count("Short post") > alone.text.count("Short post")
+    assert extracted(html, favor_precision=False, min_share=0.01).text == alone.text
