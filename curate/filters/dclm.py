@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from curate.document import Document
-from curate.filters.gopher import STOP_WORDS
+from curate.filters.gopher import STOP_WORDS, gram_limits
 from curate.step import Check, Edit, Rule, over, param, under
 
 _YAML = "DCLM dclm_baseline_refinedweb.yaml"
@@ -145,13 +145,11 @@ class DclmRepetition(Rule):
                 repeated = sum(size(piece) * count for piece, count in Counter(pieces).items() if count > 1)
                 yield over(rule, repeated / sum(map(size, pieces)), limit)
         signals = document.signals.unicode
-        for n in range(2, 11):
-            limit = getattr(self, f"top_{n}_gram" if n < 5 else f"duplicated_{n}_grams")
+        for n, name, limit in gram_limits(self):
             if limit is None or len(signals.word_ids) < n:
                 continue
             found = signals.longest_top_gram_characters(n) if n < 5 else signals.characters_in_repeated_grams(n)
-            rule = f"top_{n}_gram" if n < 5 else f"duplicated_{n}_grams"
-            yield over(rule, found / signals.word_characters, limit)
+            yield over(name, found / signals.word_characters, limit)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from curate.document import Document
-from curate.filters.gopher import STOP_WORDS
+from curate.filters.gopher import STOP_WORDS, gram_limits
 from curate.filters.stamp import Stamp, stamp
 from curate.signals import TextSignals
 from curate.step import Check, Edit, Rule, over, param, under
@@ -118,8 +118,7 @@ class DolmaRepetition(Rule):
         if self.dup_line_char_frac:
             share = sum(len(line) * count for line, count in repeated) / characters
             yield over("fraction_of_characters_in_duplicate_lines", share, self.dup_line_char_frac)
-        for n in range(2, 11):
-            limit = getattr(self, f"top_{n}_gram" if n < 5 else f"duplicated_{n}_grams")
+        for n, _, limit in gram_limits(self):
             if not limit or len(signals.word_ids) < n:
                 continue
             if n < 5:

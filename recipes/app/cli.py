@@ -8,14 +8,12 @@ Exit codes: 0 done; 1 a fault of the program; 2 something the user can put right
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from curate.run.store import Place, place_of
@@ -24,6 +22,7 @@ from recipes.app.cli_compare import compare
 from recipes.app.load import RecipeError, load
 from recipes.app.schema import ProbeModel
 from recipes.app.tables import print_summary
+from recipes.app.terminal import err, fail, friendly, harmless, out, said
 
 app = typer.Typer(
     add_completion=False,
@@ -32,18 +31,6 @@ app = typer.Typer(
     help="Build knowledge-dense pretraining corpora, and measure what a corpus does to knowledge.",
 )
 
-
-class _Terminal(Console):
-    """A console whose reader may leave: what was done stays done, and its exit code stays the command's own."""
-
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-out = _Terminal(highlight=False, soft_wrap=True)
-err = _Terminal(stderr=True, highlight=False, soft_wrap=True)
-
 RecipeName = Annotated[str, typer.Argument(help="a recipe file, or the name of a built-in one", metavar="RECIPE")]
 Sets = Annotated[
     list[str], typer.Option("--set", help="change a value: a.b=c, or STEP.parameter=c", metavar="KEY=VALUE")
@@ -51,20 +38,6 @@ Sets = Annotated[
 Inputs = Annotated[
     list[str], typer.Option("--input", help="read this instead of the recipe's inputs", metavar="[NAME=]PATH")
 ]
-
-
-def harmless(text: str) -> str:
-    """Text of a crawl for the terminal: neither markup of ours nor control sequences of its own take effect."""
-    return escape("".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text))
-
-
-_said: list[str] = []
-
-
-def fail(message: str, code: int = 2) -> NoReturn:
-    _said.append(message)
-    err.print(f"[bold red]goldsand:[/] {harmless(message)}")
-    raise typer.Exit(code)
 
 
 @app.command()
@@ -85,7 +58,7 @@ def run(
     from recipes.app.report.page import write_report
 
     loaded = _load(recipe, set, _inputs(input))
-    with _friendly():
+    with friendly():
         folder = place_of(output)
         job = corpus_run(loaded, folder, workers=workers, limit=limit)
         with shown(err) as on_progress:
@@ -114,7 +87,7 @@ def plan(
     from recipes.app.tables import print_plan
 
     loaded = _load(recipe, set, _inputs(input))
-    with _friendly():
+    with friendly():
         job = corpus_run(loaded, place_of(output), workers=workers, limit=limit)
         groups = groups_of(job)
         print_plan(out, job, groups, estimate(job, groups, sample) if sample else None)
@@ -126,7 +99,7 @@ def status(folder: Annotated[str, typer.Argument(help="the folder of a run", met
     from curate.run.status import read_status
     from recipes.app.tables import print_status
 
-    with _friendly():
+    with friendly():
         print_status(out, folder, read_status(place_of(folder)))
 
 
@@ -191,7 +164,7 @@ def probe(
 
     sets = [*set, *([f"probe.corpus={corpus}"] if corpus else [])]
     loaded = _load(recipe, sets, [])
-    with _friendly():
+    with friendly():
         results = run_probe(loaded, output, quick, processes, slots, compile, ray, tensorboard)
     print_results(out, results)
     print_ladder(out, results)
@@ -210,7 +183,7 @@ def report(
     """Write the page that shows a run, with the probe's results if there are some."""
     from recipes.app.report.page import write_report
 
-    with _friendly():
+    with friendly():
         path = write_report(place_of(folder), probe, output)
     out.print(f"open {escape(str(path))}")
 
@@ -220,7 +193,7 @@ def verify(folder: Annotated[str, typer.Argument(help="the folder of a finished 
     """Check a corpus: every checksum, and that every document and character is accounted for."""
     from curate.run.verify import verify as faults_of
 
-    with _friendly():
+    with friendly():
         faults = list(faults_of(place_of(folder)))
     for fault in faults:
         err.print(harmless(fault))
@@ -238,7 +211,7 @@ def why(
     from curate.run.story import story
 
     found = False
-    with _friendly():
+    with friendly():
         for event in story(place_of(folder), document):
             found = True
             detail = ", ".join(f"{key} {value}" for key, value in event.detail.items() if value is not None)
@@ -258,7 +231,7 @@ def contamination(
     """Show the test items that were found: by benchmark, by item, and each beside the passage it was found in."""
     from recipes.app.contamination import show
 
-    with _friendly():
+    with friendly():
         show(out, place_of(folder), questions, hits, item, as_json)
 
 
@@ -294,7 +267,7 @@ def synth_people(
     }
     if pools is not None:
         parameters["pools"] = str(pools)
-    with _friendly():
+    with friendly():
         for line in write_people(output, parameters, tokenizer, size):
             out.print(escape(line))
 
@@ -312,7 +285,7 @@ def synth_rewrite(
     """Have a language model rewrite facts (bioR), and keep what states every one of them."""
     from recipes.app.synth import rewrite_facts
 
-    with _friendly():
+    with friendly():
         out.print(escape(rewrite_facts(folder, model, output, style, people, tokens, temperature)))
 
 
@@ -328,7 +301,7 @@ def synth_describe(
 
     loaded = _load(recipe, set, [])
     planned = loaded.recipe.probe.model if loaded.recipe.probe else ProbeModel()
-    with _friendly():
+    with friendly():
         model = planned.built(layers=layers or planned.layers, width=width or planned.width)
         for what, how_much in describe(loaded, model):
             out.print(f"{escape(what):<30}{escape(how_much)}")
@@ -355,27 +328,6 @@ def _inputs(given: list[str]) -> list[dict[str, Any]]:
     return found
 
 
-class _friendly:
-    """Turns what a user can put right into one message and exit code 2."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        from curate.run.engine import RunError, TaskError
-
-        if isinstance(error, TaskError):
-            fail(f"a unit failed, which no document explains: {error}", 1)
-        if isinstance(error, (RunError, ValueError)):
-            fail(str(error))
-        if isinstance(error, ModuleNotFoundError):
-            fail(f"{error.name} is not installed; `pip install 'goldsand[probe]'` brings what the probe needs")
-        if isinstance(error, OSError):
-            fail(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
-        if isinstance(error, KeyboardInterrupt):
-            fail("interrupted; the same command goes on from here", 130)
-
-
 def _judge_losses(summary: dict[str, Any], folder: Place, strict: bool) -> None:
     lost = summary["documents"]["unreadable"]
     if not lost:
@@ -396,7 +348,7 @@ def main() -> None:
         app()
     except SystemExit as end:
         # What met a Ctrl-C outside a command's own work has said nothing yet.
-        if end.code == 130 and not _said:
+        if end.code == 130 and not said:
             raise KeyboardInterrupt from None
         raise
     except OSError as error:
