@@ -178,7 +178,7 @@ def cascade(html: str, url: str | None = None) -> Document | Drop:
 
 def test_a_cascade_knows_the_rules_that_can_tell():
     step = Extract(engine="cascade").followed_by([*RULES, C4()])
-    assert [one.name for one in step.ahead] == ["language", "safety", "gopher_quality"]
+    assert [one.name for one in step.ahead] == ["language", "url", "gopher_quality"]
     assert Extract().followed_by(RULES).ahead == ()
     told = describe_step(step)["parameters"]["ahead"]
     assert told[0]["parameters"]["keep"] == ["en"] and describe_step(Extract(engine="cascade")) != describe_step(step)
