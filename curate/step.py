@@ -36,7 +36,7 @@ def param(
     """A step's parameter: default, meaning, where the default was published, and what values are allowed.
 
     `path` marks a file or folder of the user's: the recipe resolves it, and its content shapes the run's fingerprint.
-    Use `...` as the default of a required parameter.
+    Use `...` as the default of a required parameter. A field without `param` is none: no recipe can set it.
     """
     metadata = {"doc": doc, "source": source, "ge": ge, "le": le, "choices": choices, "path": path}
     if default is ...:
@@ -94,6 +94,10 @@ class Step:
     def open(self) -> None:
         """Load what is heavy (models, word lists). Called once in each process before `apply`; may be called again."""
 
+    def followed_by(self, steps: Sequence[Step]) -> Step:
+        """This step where it stands in a recipe: for steps whose work depends on what comes after them."""
+        return self
+
     def resources(self) -> list[Path]:
         """Files whose content shapes the output: parameters marked `path`. Their hashes stand in the manifests."""
         found = []
@@ -115,6 +119,11 @@ class Rule(Step):
     def checks(self, document: Document) -> Iterator[Check]:
         """Every comparison of this rule in its published order, lazily: the first failed one decides."""
         raise NotImplementedError
+
+    def foretell(self, page: Document) -> Check | None:
+        """A failed check of a page's whole text, menus and all, that any extract of the page must fail too, if there is
+        one. Cheap: a cascade (`extract: {engine: cascade}`) asks it of every page, to drop some without extracting."""
+        return None
 
     def apply(self, documents: Iterable[Document]) -> Iterator[Document | Drop]:
         for document in documents:

@@ -21,6 +21,10 @@ from curate.filters import fasttext_model
 from curate.filters.stamp import Stamp, stamp
 from curate.step import Check, Rule, param
 
+_TELLING, _PIECE, _SURE = 200, 1000, 0.9
+"""A cascade takes the answer for a whole page as its extract's where the page has so many characters, the answer more
+than such a score, and pieces of so many characters the same answer."""
+
 Identify = Callable[[str], tuple[str, float]]
 
 _PY3LANGID = """
@@ -99,12 +103,29 @@ class Language(Rule):
         return _pycld2() if self.identifier == "pycld2" else _py3langid()
 
     def checks(self, document: Document) -> Iterator[Check]:
-        text = document.text[: self.characters]
-        language, score = self._identify()(text) if any(map(str.isalpha, text)) else ("und", 0.0)
+        language, score = self._identified(document.text[: self.characters])
         document.metadata["language"] = language
         document.metadata["language_score"] = round(score, 4)
         yield Check("language", language, list(self.keep), language not in self.keep)
         yield Check("language_score", score, self.min_score, score <= self.min_score)
+
+    def _identified(self, text: str) -> tuple[str, float]:
+        return self._identify()(text) if any(map(str.isalpha, text)) else ("und", 0.0)
+
+    def foretell(self, page: Document) -> Check | None:
+        """Where the whole page is in another language by a wide margin, and so are two at least of its beginning,
+        middle and end."""
+        text = page.text
+        if len(text) < _TELLING:
+            return None
+        wanted = 0
+        for start in (0, max(0, (len(text) - _PIECE) // 2), max(0, len(text) - _PIECE)):
+            wanted += self._identified(text[start : start + _PIECE])[0] in self.keep
+            if wanted == 2:
+                return None
+        check = next(self.checks(page))
+        sure = page.metadata["language"] != "und" and page.metadata["language_score"] > _SURE
+        return check if check.failed and sure else None
 
 
 def _require_known(wanted: list[str], known: tuple[str, ...], whose: str) -> None:

@@ -132,6 +132,10 @@ class Url(Rule):
             part = min((word for word in self._words("subwords") if word in letters), default=None)
             yield Check("blacklisted_subword", part, None, part is not None)
 
+    def foretell(self, page: Document) -> Check | None:
+        """The address is known before the text is."""
+        return next((check for check in self.checks(page) if check.failed), None)
+
 
 def host_of(url: str) -> str:
     """The host of an address in lower case, "" where there is none that a name server could know (RFC 1035)."""

@@ -132,7 +132,7 @@ def steps(name: Annotated[str | None, typer.Argument(help="one step only")] = No
         out.print(f"[bold]{one}[/]  {escape(first)}")
         if name and rest.strip():
             out.print(escape("\n".join(line.strip() for line in rest.strip().splitlines())))
-        for item in dataclasses.fields(cls):  # type: ignore[arg-type]
+        for item in (one for one in dataclasses.fields(cls) if "doc" in one.metadata):  # type: ignore[arg-type]
             default = "required"
             if item.default is not dataclasses.MISSING:
                 default = repr(item.default)
