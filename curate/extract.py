@@ -24,6 +24,7 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _CHARSET = re.compile(rb"charset\s{0,8}=\s{0,8}[\"']?\s{0,8}([A-Za-z0-9_:.-]{2,40})", re.IGNORECASE)
+_XML = re.compile(rb"\s{0,16}<\?xml\s[^>]{0,200}?encoding\s{0,8}=\s{0,8}[\"']([A-Za-z0-9_:.-]{2,40})")
 _META = re.compile(rb"<meta\s[^>]{0,1000}>", re.IGNORECASE)
 _META_SCANNED = 4096
 # WHATWG's encoding standard: what these labels say is not what pages that carry them are written in.
@@ -240,8 +241,8 @@ class Extract(Step):
 
 
 def decode_html(html: bytes, content_type: str = "") -> str:
-    """A page's characters. Its encoding is that of its byte-order mark, of the HTTP header, of its first `meta`, or
-    else detected from the bytes, in this order; bytes that the encoding does not know become U+FFFD.
+    """A page's characters. Its encoding is that of its byte-order mark, of the HTTP header, of its XML declaration, of
+    its first `meta`, or else detected from the bytes, in this order; bytes that it does not know become U+FFFD.
 
     A UTF-8 page under another label is read as UTF-8 when all its bytes are sound UTF-8 and some are not ASCII: wrong
     labels are common, and text in another encoding is almost never sound UTF-8 by chance.
@@ -253,7 +254,7 @@ def decode_html(html: bytes, content_type: str = "") -> str:
         return html.decode("utf-8")
     except UnicodeDecodeError:
         pass
-    label = _CHARSET.search(content_type.encode("ascii", "replace"))
+    label = _CHARSET.search(content_type.encode("ascii", "replace")) or _XML.match(html)
     if label is None:
         for meta in _META.finditer(html[:_META_SCANNED]):
             if label := _CHARSET.search(meta.group()):

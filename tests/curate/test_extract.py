@@ -155,6 +155,21 @@ def test_a_page_is_read_in_its_encoding(text, encoding, content_type, meta):
     assert text in decode_html(f"<html><head>{meta}</head><body>{text}".encode(encoding), content_type)
 
 
+def test_xhtml_is_read_in_the_encoding_of_its_declaration():
+    html = '<?xml version="1.0" encoding="ISO-8859-2"?>\n<!DOCTYPE html>\n<html xmlns="http://www.w3.org/1999/xhtml">'
+    body = f'<body><p>Žluťoučký kůň</p><meta charset="koi8-r"/><div>{PROSE * 2}</div></body></html>'
+    assert "Žluťoučký kůň" in decode_html((html + body).encode("iso-8859-2"))
+    page = extracted((html + body).encode("iso-8859-2"))
+    assert isinstance(page, Document) and "boats lay still" in page.text
+
+
+@pytest.mark.parametrize("engine", ["trafilatura", "cascade"])
+def test_a_page_of_eight_megabytes_is_text(engine):
+    paragraphs = "".join(PROSE.replace("that morning", f"on day {number}") for number in range(13_000))
+    page = extracted(f"<html><body><article>{paragraphs}</article></body></html>".encode(), engine=engine)
+    assert isinstance(page, Document) and page.text.count("boats lay still") == 8 * 13_000
+
+
 def test_an_encoding_that_nobody_names_is_detected():
     text = "Это обычный русский текст, который никто не подписал, и его всё равно надо прочитать правильно. " * 5
     assert text in decode_html(f"<html><body>{text}".encode("cp1251"))
