@@ -199,27 +199,41 @@ class JunkChain:
 class PageWindows:
     """Pages packed and cut in windows; each pass over them is another permutation. What fills no window is left out.
 
-    Texts are whole pages, each pass another permutation of them. `ends` is where each page ends, int64 [pages].
+    Texts are whole pages, each pass another permutation of them. `ends` is where each page ends, `prefix` how many
+    tokens of rendered domain it begins with, int64 [pages].
     """
 
-    def __init__(self, tokens: Ids, ends: Tensor, width: int, seed: int, name: str) -> None:
+    def __init__(self, tokens: Ids, ends: Tensor, prefix: Tensor, width: int, seed: int, name: str) -> None:
         self.width = width
         self.count = len(tokens) // width
         if not self.count:
             raise PlanError(f"junk shards '{name}' hold {len(tokens)} tokens of pages, less than a window of {width}")
-        self._tokens, self._ends, self._seed, self._device = tokens, ends, seed, ends.device
+        self._tokens, self._ends, self._prefix, self._seed, self._device = tokens, ends, prefix, seed, ends.device
         self._lengths = ends.diff(prepend=ends.new_zeros(1))
 
     def windows(self, first: int, last: int) -> Tensor:
         chosen = _in_turn(self._seed, "pages", self.count, first, last, self._device)
         return self._tokens[chosen[:, None] * self.width + torch.arange(self.width, device=self._device)]
 
-    def lengths(self, numbers: Tensor) -> Tensor:
-        return self._lengths[self._pages(numbers)]
+    def lengths(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
+        """As `Junk.lengths`; those that are `bare` [n] are without their rendered domain."""
+        return self._body(self._pages(numbers), bare)
 
-    def tokens(self, numbers: Tensor) -> Tensor:
+    def tokens(self, numbers: Tensor, bare: Tensor | None = None, silent: bool = False) -> Tensor:
+        """As `Junk.tokens`, the `bare` ones without their rendered domain; the tokens of the others' domains come as
+        their bitwise complement where they are `silent`."""
         page = self._pages(numbers)
-        return self._tokens[stretches(self._ends[page] - self._lengths[page], self._lengths[page])]
+        length = self._body(page, bare)
+        found = self._tokens[stretches(self._ends[page] - length, length)]
+        if not silent:
+            return found
+        worn = self._prefix[page] if bare is None else torch.where(bare, 0, self._prefix[page])
+        # Where each page begins, and so many tokens on.
+        inside = stretches(torch.zeros_like(length), length) < worn.repeat_interleave(length)
+        return torch.where(inside, ~found, found)
+
+    def _body(self, page: Tensor, bare: Tensor | None) -> Tensor:
+        return self._lengths[page] if bare is None else self._lengths[page] - torch.where(bare, self._prefix[page], 0)
 
     def _pages(self, numbers: Tensor) -> Tensor:
         return _placed(self._seed, "page order", len(self._ends), numbers)

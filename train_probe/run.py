@@ -11,11 +11,11 @@ from torch import Tensor
 
 from train_probe.capacity import Bits, biod_bits, compact_bits
 from train_probe.data import Data, model_vocabulary
-from train_probe.facts import Facts, Pages
+from train_probe.facts import Cloze, Facts, Pages
 from train_probe.model import Transformer
 from train_probe.plan import RunPlan
 from train_probe.quantize import quantized
-from train_probe.score import Losses, score
+from train_probe.score import Losses, score, span_nats
 
 TEXT_WINDOWS = 256
 """Windows of held-out text that are scored at most."""
@@ -54,8 +54,10 @@ class Scorer:
         self.architecture = data.plan.model_of(run).built()
         self.parameters = self.architecture.parameters(self.facts.used_vocabulary)
         # Rows may be longer than those of training: positions are rotations, and end nowhere.
-        rows = [row for facts in (self.facts, *data.inputs.held_out.values()) for row in facts.rows]
-        context = max(self.training.window, 1 + max(map(len, rows)))
+        inputs = data.inputs
+        scored = [self.facts.rows, *(one.rows for one in inputs.held_out.values())]
+        rows = [row for some in [*scored, *(one.rows for one in inputs.cloze.values())] for row in some]
+        context = max(self.training.window, max(1, len(run.front)) + max(map(len, rows)))
         model = Transformer(self.architecture, model_vocabulary(self.facts), context, seed=0)
         self._model = model.to(data.device).eval()
 
@@ -71,6 +73,7 @@ class Scorer:
         bits = learned(self.facts, losses)
         inputs = self.data.inputs
         text = {name: self._text(pages) for name, pages in inputs.text.items()}
+        cloze = {name: self._cloze(one) for name, one in inputs.cloze.items()}
         held_out = {name: self._losses(facts) for name, facts in inputs.held_out.items()}
         return {
             **self._per_parameter(bits),
@@ -79,6 +82,7 @@ class Scorer:
             "value_nats": losses.value,
             "quantized": {str(width): self._at(state, width) for width in self.training.evaluate_bits},
             "text": text,
+            "cloze": cloze,
             "held_out": {name: {"name_nats": one.name, "value_nats": one.value} for name, one in held_out.items()},
         }
 
@@ -90,6 +94,15 @@ class Scorer:
         training = self.training
         self._model.load_state_dict(quantized(state, width, training.evaluate_group, training.evaluate_embeddings))
         return self._per_parameter(learned(self.facts, self._losses(self.facts)))
+
+    def _cloze(self, cloze: Cloze) -> list[dict[str, float]]:
+        """The summed loss in nats of each group's spans, sentences standing alone behind an end of text."""
+        begin = np.full((len(cloze.rows), 1), self.facts.end_of_text)
+        nats = span_nats(self._model, cloze.rows, begin, cloze.spans, self.facts.vocabulary)
+        groups = range(int(cloze.group.max()) + 1)
+        return [
+            {"facts": int((cloze.group == one).sum()), "nats": float(nats[cloze.group == one].sum())} for one in groups
+        ]
 
     def _text(self, pages: Pages) -> dict[str, float]:
         """Mean loss in nats of a token of pages, in windows as long as those of training."""
@@ -104,7 +117,7 @@ class Scorer:
         return {"nats_per_token": nats / (count * (window - 1)), "tokens": count * window}
 
     def _losses(self, facts: Facts) -> Losses:
-        return score(self._model, facts, facts.begins(self.run.scored_tagged))
+        return score(self._model, facts, facts.begins(self.run.scored_tagged, self.run.front))
 
     def _per_parameter(self, bits: Bits) -> dict[str, float]:
         return {

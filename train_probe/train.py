@@ -123,7 +123,8 @@ class _Work:
         for run in plan.runs:
             stream = data.stream(run)
             one = plan.model_of(run).built()
-            self.groups.append(Group(one, plan.training_of(run).precision, stream.shape, stream.longest))
+            precision = plan.training_of(run).precision
+            self.groups.append(Group(one, precision, stream.shape, stream.longest, not run.tag_loss))
             self.flops.append(stream.steps * step_flops(one, self.vocabulary, stream.shape))
             self.tokens.append(stream.tokens)
 
@@ -177,6 +178,7 @@ def run_name(plan: Plan, run: RunPlan, inputs: Inputs) -> str:
         [inputs.fingerprints.get(name) for name in folders],
         bundle_hash(inputs.facts.folder) if drawn else None,
         [(name, pages_hash(pages)) for name, pages in sorted(inputs.text.items())],
+        [(name, cloze.sha256) for name, cloze in sorted(inputs.cloze.items())],
     ]
     model = dataclasses.asdict(plan.model_of(run).built())
     content = [NUMERICS, described, training, model, inputs.facts.sha256, shards]
@@ -257,6 +259,9 @@ def _result(
         "tag": run.tag,
         "tag_leak": run.tag_leak,
         "tag_at_test": run.scored_tagged,
+        "bare": run.bare,
+        "cool_down": run.cool_down,
+        "tag_loss": run.tag_loss,
         "seed": run.seed,
         "learning_rate": plan.training_of(run).learning_rate,
         "batch": plan.training_of(run).batch,
