@@ -39,6 +39,7 @@ class Language(Rule):
 
     name: ClassVar[str] = "language"
     libraries: ClassVar[tuple[str, ...]] = ("py3langid", "fasttext-community")
+    shaping: ClassVar[tuple[str, ...]] = ("model", "characters")
 
     keep: list[str] = param(["en"], "codes of the languages to keep", source="FineWeb, section 3.3")
     min_score: float = param(
@@ -71,8 +72,9 @@ class Language(Rule):
         language, score = identify(text) if any(map(str.isalpha, text)) else ("und", 0.0)
         document.metadata["language"] = language
         document.metadata["language_score"] = round(score, 4)
-        yield Check("language", language, list(self.keep), language not in self.keep)
-        yield Check("language_score", score, self.min_score, score <= self.min_score)
+        yield Check("language", language, list(self.keep), language not in self.keep, "keep", "outside")
+        failed = score <= self.min_score
+        yield Check("language_score", score, self.min_score, failed, "min_score", "not over")
 
 
 def _require_known(wanted: list[str], known: tuple[str, ...], whose: str) -> None:
