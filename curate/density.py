@@ -1,6 +1,6 @@
 """How much of a text is facts: numbers, dates, names and definitions in its sentences, for each word of the whole.
 
-A cheap reading, ours and not published: kinds of words and of pairs of words, looked up by the words' numbers, no model.
+A cheap reading, ours and not published: kinds of words and pairs of words, looked up by the words' numbers, no model.
 Facts are counted in lines that end as sentences do, so that menus, price lists and lists of links add words and no
 facts; and each different word of a number, date or name counts once, so that a name on every line of a page is one
 name. Names are told by capitals within a sentence: a script without capitals has none, and German has too many. Months
@@ -92,7 +92,7 @@ def facts_of(signals: TextSignals) -> Facts:
     )
 
 
-def _lines_of_words(counts: npt.NDArray[np.int64], borders: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _lines_of_words(counts: npt.NDArray[np.int32], borders: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """The number of each word's line, from the words of each chunk and the chunks of each line."""
     import numpy as np
 

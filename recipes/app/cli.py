@@ -1,5 +1,5 @@
-"""The command line: goldsand run | plan | status | verify | why | clusters | index | contamination | report | check |
-steps | probe | compare | synth.
+"""The command line: goldsand run | plan | status | verify | why | profile | decide | clusters | index | contamination |
+report | check | steps | probe | compare | synth.
 
 Exit codes: 0 done; 1 a fault of the program; 2 something the user can put right; 3 more was lost than allowed;
 130 interrupted.
@@ -21,6 +21,7 @@ from rich.markup import escape
 from curate.run.store import Place, place_of
 from recipes.app import dedup
 from recipes.app.cli_compare import compare
+from recipes.app.cli_profile import decide, profile
 from recipes.app.load import RecipeError, load
 from recipes.app.schema import ProbeModel
 from recipes.app.tables import print_summary
@@ -263,6 +264,8 @@ def contamination(
 
 
 app.command()(compare)
+app.command()(profile)
+app.command()(decide)
 app.command()(dedup.clusters)
 app.add_typer(dedup.index, name="index")
 

@@ -74,9 +74,15 @@ def find_recipe(name: str) -> Path:
     raise RecipeError(name, [Problem(None, "", message)])
 
 
-def load(name: str, sets: Sequence[str] = (), inputs: Sequence[dict[str, Any]] = ()) -> Loaded:
-    """Read, change by `--set` and `--input`, and check. Raises RecipeError with every mistake at once."""
+def load(
+    name: str, sets: Sequence[str] = (), inputs: Sequence[dict[str, Any]] = (), folder: Path | None = None
+) -> Loaded:
+    """Read, change by `--set` and `--input`, and check. Raises RecipeError with every mistake at once.
+
+    Paths in the recipe are meant from its own folder, or from `folder`, for a recipe that a run left beside its output.
+    """
     path = find_recipe(name)
+    folder = folder or path.parent
     problems: list[Problem] = []
     tree = _parse(path)
     if not isinstance(tree, CommentedMap):
@@ -92,12 +98,12 @@ def load(name: str, sets: Sequence[str] = (), inputs: Sequence[dict[str, Any]] =
         recipe = Recipe.model_validate(plain)
     except pydantic.ValidationError as error:
         problems += [_problem(item, Recipe, lines) for item in error.errors()]
-    steps = _steps(plain.get("steps"), path.parent, lines, problems)
+    steps = _steps(plain.get("steps"), folder, lines, problems)
     if recipe is not None:
-        _cross_check(recipe, steps, path.parent, lines, problems)
+        _cross_check(recipe, steps, folder, lines, problems)
     if problems or recipe is None:
         raise RecipeError(str(path), problems)
-    return Loaded(recipe, steps, path.parent.resolve(), plain)
+    return Loaded(recipe, steps, folder.resolve(), plain)
 
 
 def _parse(path: Path) -> Any:
