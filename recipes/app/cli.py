@@ -235,15 +235,12 @@ def why(
     folder: Annotated[str, typer.Argument(help="the folder of a finished run", metavar="OUT")],
     document: Annotated[str, typer.Argument(help="a document's key or URL", metavar="KEY-OR-URL")],
 ) -> None:
-    """Tell what happened to one document: edits, the rule that ended it, or where it stands."""
-    from curate.run.story import story
+    """Tell what happened to one document: what each rule saw beside its threshold, edits, what ended it, or where it
+    stands."""
+    from recipes.app.why import print_story
 
-    found = False
     with _friendly():
-        for event in story(place_of(folder), document):
-            found = True
-            detail = ", ".join(f"{key} {value}" for key, value in event.detail.items() if value is not None)
-            out.print(f"{harmless(event.key)}  {event.stage}: [bold]{event.what}[/]  {harmless(detail)}")
+        found = print_story(out, place_of(folder), document)
     if not found:
         fail(f"{folder} knows no document with the key or URL '{document}'")
 

@@ -132,7 +132,7 @@ def _print_decision(found: Decision) -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("ended by", "before", "after", "change"):
         table.add_column(column, justify="left" if column == "ended by" else "right")
-    for rule in dict.fromkeys([*found.before, *found.after]):
+    for rule in sorted({*found.before, *found.after}, key=lambda one: -max(found.before[one], found.after[one])):
         before, after = found.before[rule], found.after[rule]
         table.add_row(escape(rule), f"{before:,}", f"{after:,}", f"{after - before:+,}" if after != before else "")
     out.print(table)

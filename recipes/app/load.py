@@ -74,15 +74,9 @@ def find_recipe(name: str) -> Path:
     raise RecipeError(name, [Problem(None, "", message)])
 
 
-def load(
-    name: str, sets: Sequence[str] = (), inputs: Sequence[dict[str, Any]] = (), folder: Path | None = None
-) -> Loaded:
-    """Read, change by `--set` and `--input`, and check. Raises RecipeError with every mistake at once.
-
-    Paths in the recipe are meant from its own folder, or from `folder`, for a recipe that a run left beside its output.
-    """
+def load(name: str, sets: Sequence[str] = (), inputs: Sequence[dict[str, Any]] = ()) -> Loaded:
+    """Read, change by `--set` and `--input`, and check. Raises RecipeError with every mistake at once."""
     path = find_recipe(name)
-    folder = folder or path.parent
     problems: list[Problem] = []
     tree = _parse(path)
     if not isinstance(tree, CommentedMap):
@@ -98,12 +92,12 @@ def load(
         recipe = Recipe.model_validate(plain)
     except pydantic.ValidationError as error:
         problems += [_problem(item, Recipe, lines) for item in error.errors()]
-    steps = _steps(plain.get("steps"), folder, lines, problems)
+    steps = _steps(plain.get("steps"), path.parent, lines, problems)
     if recipe is not None:
-        _cross_check(recipe, steps, folder, lines, problems)
+        _cross_check(recipe, steps, path.parent, lines, problems)
     if problems or recipe is None:
         raise RecipeError(str(path), problems)
-    return Loaded(recipe, steps, folder.resolve(), plain)
+    return Loaded(recipe, steps, path.parent.resolve(), plain)
 
 
 def _parse(path: Path) -> Any:
@@ -233,7 +227,7 @@ def _steps(raw: Any, folder: Path, lines: dict[tuple[Any, ...], int], problems: 
         if not isinstance(given, dict):
             problems.append(Problem(_line(lines, where), f"steps: {name}", "parameters are written as a mapping"))
             continue
-        step = _step(name, _resolve_paths(name, given, folder), where, lines, problems)
+        step = _step(name, resolve_paths(name, given, folder), where, lines, problems)
         if step is not None:
             built.append(step)
     return built
@@ -259,7 +253,7 @@ def _step(
     return step
 
 
-def _resolve_paths(name: str, given: dict[str, Any], folder: Path) -> dict[str, Any]:
+def resolve_paths(name: str, given: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Paths in a recipe are meant from the recipe's own folder."""
     resolved = dict(given)
     for item in fields(step_class(name)):  # type: ignore[arg-type]
@@ -305,7 +299,7 @@ def _cross_check(
         )
     if recipe.probe is not None and recipe.probe.facts is not None:
         where = ("probe", "facts")
-        _step("inject", _resolve_paths("inject", recipe.probe.facts, folder), where, lines, problems)
+        _step("inject", resolve_paths("inject", recipe.probe.facts, folder), where, lines, problems)
 
 
 def _line(lines: dict[tuple[Any, ...], int], where: tuple[Any, ...]) -> int | None:

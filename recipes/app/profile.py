@@ -6,7 +6,6 @@ import dataclasses
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -67,7 +66,6 @@ def write_profile(loaded: Loaded, out: Place) -> dict[str, Any]:
     steps = dict(part.measured)
     found = {
         "recipe": loaded.recipe.name,
-        "folder": str(loaded.folder),
         "counted_in": "tokens" if loaded.recipe.output.tokenizer.kind == "file" else "words",
         "left_out": part.left_out,
         **_Tally(steps).read(out),
@@ -267,8 +265,8 @@ def decide(out: Place, sets: Sequence[str]) -> Decision:
         profile = orjson.loads((out / "profile.json").read_bytes())
     except FileNotFoundError:
         raise RunError(f"{out} holds no profile: `goldsand profile RECIPE -o {out}` makes one") from None
-    recipe, folder = str(out / "recipe.yaml"), Path(profile["folder"])
-    old, new = load(recipe, folder=folder), load(recipe, sets, folder=folder)
+    recipe = str(out / "recipe.yaml")
+    old, new = load(recipe), load(recipe, sets)
     _refuse_other_values(old, new)
     steps, others = dict(split(old.steps).measured), dict(split(new.steps).measured)
     before: Counter[str] = Counter()
@@ -317,7 +315,7 @@ def _refuse_other_values(old: Loaded, new: Loaded) -> None:
             if label in left_out:
                 raise ValueError(f"{name} cannot be decided from stored signals: {left_out[label]}")
             if label not in measured:
-                raise ValueError(f"{name} cannot be decided from stored signals: it shapes every text: {again}")
+                raise ValueError(f"{name} cannot be decided from stored signals: it makes every text")
             if before.shaping is None:
                 raise ValueError(
                     f"{name} cannot be decided from stored signals: {label} stores verdicts alone: {again}"
