@@ -208,7 +208,7 @@ class _Keeps:
 
     def threshold(self, share: float) -> float:
         """The strictest of the values that keeps at least this share of the documents compared."""
-        most = int((1 - share) * len(self.values))
+        most = int(round((1 - share) * len(self.values), 6))
         return float(self.values[most] if self.under else self.values[len(self.values) - 1 - most])
 
     def thresholds(self, count: int) -> list[float]:
