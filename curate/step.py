@@ -87,13 +87,17 @@ def under(rule: str, value: float, threshold: float, limit: str = "") -> Check:
 
 @dataclass(slots=True, frozen=True)
 class Verdict:
-    """What a rule says of one text. True when the text is kept; otherwise `rule` says which comparison failed."""
+    """What a rule says of one text. True when the text is kept; otherwise `rule` says which comparison failed.
+
+    `step` names the step that dropped it, where several were asked.
+    """
 
     keep: bool
     rule: str = ""
     value: Any = None
     threshold: Any = None
     text: str | None = None
+    step: str = ""
 
     def __bool__(self) -> bool:
         return self.keep
