@@ -1,4 +1,4 @@
-"""The rules inside datasets, pandas, polars, Arrow, Ray Data and datatrove's pipelines: the verdicts they give alone."""
+"""The rules inside datasets, pandas, polars, Arrow, Ray Data and datatrove: the verdicts they give alone."""
 
 from __future__ import annotations
 
