@@ -316,6 +316,7 @@ _REGISTRY: dict[str, str] = {
     "c4_dolma": "curate.filters.dolma:DolmaC4",
     "fineweb": "curate.filters.fineweb:FineWeb",
     "safety": "curate.filters.safety:Safety",
+    "knowledge_density": "curate.filters.density:KnowledgeDensity",
     "exact_dedup": "curate.dedup.exact:ExactDedup",
     "minhash_dedup": "curate.dedup.minhash:MinHashDedup",
     "line_dedup": "curate.dedup.repeats:LineDedup",

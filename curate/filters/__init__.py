@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from curate.filters.c4 import C4
     from curate.filters.dclm import DclmQuality, DclmRepetition, RefinedWebLines
+    from curate.filters.density import KnowledgeDensity
     from curate.filters.dolma import DolmaC4, DolmaQuality, DolmaRepetition
     from curate.filters.fineweb import FineWeb
     from curate.filters.gopher import GopherQuality, GopherRepetition
@@ -24,6 +25,7 @@ __all__ = [
     "FineWeb",
     "GopherQuality",
     "GopherRepetition",
+    "KnowledgeDensity",
     "Language",
     "RefinedWebLines",
     "Safety",
@@ -39,6 +41,7 @@ _MODULES = {
     "FineWeb": "fineweb",
     "GopherQuality": "gopher",
     "GopherRepetition": "gopher",
+    "KnowledgeDensity": "density",
     "Language": "language",
     "RefinedWebLines": "dclm",
     "Safety": "safety",

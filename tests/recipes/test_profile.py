@@ -222,6 +222,14 @@ def test_curves_and_counts_are_exact(counted: Path) -> None:
     assert callouts({"documents": 100, "rules": [{**silent, "fires": 95}]}) == []
 
 
+def test_workers_do_not_show(counted: Path) -> None:
+    for workers in ("1", "3"):
+        result = goldsand("profile", "recipe.yaml", "-o", f"by{workers}", "--workers", workers, cwd=counted)
+        assert result.returncode == 0, result.stderr
+    for name in ("profile.json", "report.html", "ledger/00000.parquet"):
+        assert (counted / "by1" / name).read_bytes() == (counted / "by3" / name).read_bytes()
+
+
 def test_decide_lists_exactly_what_changes(counted: Path) -> None:
     result = goldsand(
         "decide", "out", "--set", "gopher_quality.min_words=30", "--set", "gopher_quality.max_words=100",
