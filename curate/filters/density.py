@@ -1,4 +1,4 @@
-"""Knowledge density as a rule: what it measures and does not tell is said in `curate.density` and docs/results/density.md."""
+"""Knowledge density as a rule: what it measures, and does not tell, is said in docs/results/density.md."""
 
 from __future__ import annotations
 

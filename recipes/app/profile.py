@@ -181,7 +181,7 @@ class _Tally:
             "side": side,
             "threshold": now,
             "now": keeps.at(now) if now is not None else None,
-            "points": [[t, *keeps.at(t)] for t in keeps.thresholds(POINTS)],
+            "points": [[t, *keeps.at(t)] for t in keeps.thresholds(POINTS, now)],
             "keeping": [[share, (t := keeps.threshold(share)), *keeps.at(t)] for share in KEPT] if values else [],
         }
 
@@ -211,11 +211,14 @@ class _Keeps:
         most = int(round((1 - share) * len(self.values), 6))
         return float(self.values[most] if self.under else self.values[len(self.values) - 1 - most])
 
-    def thresholds(self, count: int) -> list[float]:
+    def thresholds(self, count: int, now: float | None) -> list[float]:
+        """Values at equal numbers of documents, and of different values, so that a thin tail is seen; and `now`."""
         if not len(self.values):
             return []
-        places = np.linspace(0, len(self.values) - 1, count).round().astype(np.int64)
-        return np.unique(self.values[places]).tolist()
+        chosen = [np.array([] if now is None else [now])]
+        for ordered in (self.values, np.unique(self.values)):
+            chosen.append(ordered[np.linspace(0, len(ordered) - 1, count).round().astype(np.int64)])
+        return np.unique(np.concatenate(chosen)).tolist()
 
 
 def _median(values: np.ndarray) -> float | None:
