@@ -83,13 +83,6 @@ def compile_bundle(table: FactTable, vocabulary: Vocabulary) -> Bundle:
     return Bundle(meta, {"meta": np.array(json.dumps(meta)), **narrow})
 
 
-def write_bundle(path: Path | str, table: FactTable, vocabulary: Vocabulary) -> Bundle:
-    """Compile a table and write it as `path` (`bundle.npz`). Raises what `compile_bundle` raises."""
-    bundle = compile_bundle(table, vocabulary)
-    bundle.save(path)
-    return bundle
-
-
 def _meta(table: FactTable, vocabulary: Vocabulary, told: list[int], drawn: bool) -> dict[str, Any]:
     names = [one.name for one in table.attributes]
     tag = domain_word(table.domain)

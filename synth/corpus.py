@@ -28,14 +28,14 @@ def facts_corpus(
     name: str | None = "facts",
     vocabulary: Vocabulary | None = None,
     used: int | None = None,
-) -> None:
+) -> str | None:
     """Write `tokens/NAME/`, `tokens/tokenizer.json` and `facts/`, as a run would that had no pages.
 
     Without a `name` no text is written: trainers draw it from `facts/bundle.npz`. Without a vocabulary, records get the
     closed one, sentences a byte-level BPE of 1 024 tokens trained on them.
     `used` is how many tokens of the vocabulary occur in what models train on, where that is more than these texts.
-    Documents stand in the order of their appearances, none with its domain rendered. Raises FactsError where there is
-    to be no text and the vocabulary does not allow a bundle.
+    Documents stand in the order of their appearances, none with its domain rendered. Returns why there is no bundle;
+    raises FactsError for that where there is to be no text.
     """
     folder = Path(folder)
     placed = inject.placed()
@@ -51,8 +51,7 @@ def facts_corpus(
         occurring = set(bundle.arrays["tokens"].tolist()) | {vocabulary.end_of_text}
         # The tag is used by arms that carry it, and all arms share one size.
         used = used or len(occurring) + 1
-        write_facts(facts, placed, folder / "tokens" / "tokenizer.json", used, {})
-        return
+        return write_facts(facts, placed, folder / "tokens" / "tokenizer.json", used, {}, bundle)
     tokens = folder / "tokens" / name
     tokens.mkdir(exist_ok=True)
     if table.kind == "compact":
@@ -62,7 +61,7 @@ def facts_corpus(
         save_set(tokens, name, [placed.documents(0, placed.total)], vocabulary, "none", [SOURCE])
         # The tag is used by arms that carry it, and all arms share one size.
         used = used or int(TokenShards.open(tokens).used().sum()) + 1
-    write_facts(facts, placed, tokens.parent / "tokenizer.json", used, {name: tokens})
+    return write_facts(facts, placed, tokens.parent / "tokenizer.json", used, {name: tokens})
 
 
 def own_vocabulary(placed: Placed, size: int = 1024) -> Vocabulary:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,16 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from synth.facts import FactsError
+
 if TYPE_CHECKING:
+    from synth.bundle import Bundle
     from synth.inject import Placed
 
 
 def write_facts(
-    folder: Path, placed: Placed, tokenizer: Path | None, used: int | None, token_sets: Mapping[str, Path]
-) -> None:
+    folder: Path,
+    placed: Placed,
+    tokenizer: Path | None,
+    used: int | None,
+    token_sets: Mapping[str, Path],
+    bundle: Bundle | None = None,
+) -> str | None:
     """Write the table, `injection.json` (how it was placed), `questions.*.jsonl` where the kind has questions; with a
     tokenizer the scoring sets, and `bundle.npz` where the texts can be put together from pieces of its tokens; with
-    token sets `purity.json`. Raises FactsError as `write_scoring` does."""
+    token sets `purity.json`. A `bundle` that is there already is not compiled again. Returns why there is none with
+    this tokenizer. Raises FactsError as `write_scoring` does."""
     from synth.questions import write_questions
 
     placed.table.save(folder)
@@ -33,20 +41,23 @@ def write_facts(
         },
     }
     _write(folder / "injection.json", how)
+    lacking: str | None = None
     write_questions(folder, placed.table)
     if tokenizer is not None:
         from curate.shards.vocabulary import Vocabulary
-        from synth.bundle import write_bundle
-        from synth.facts import FactsError
+        from synth.bundle import compile_bundle
         from synth.scoring import write_scoring
 
         vocabulary = Vocabulary.load(tokenizer)
         write_scoring(folder, placed.table, vocabulary, used=used, domains=placed.domains)
         # The probe draws junk from it, and asks for it by name where there is none.
-        with contextlib.suppress(FactsError):
-            write_bundle(folder / "bundle.npz", placed.table, vocabulary)
+        try:
+            (bundle or compile_bundle(placed.table, vocabulary)).save(folder / "bundle.npz")
+        except FactsError as error:
+            lacking = str(error)
     if token_sets:
         _write(folder / "purity.json", {name: purity(path) for name, path in sorted(token_sets.items())})
+    return lacking
 
 
 def purity(token_set: Path) -> list[dict[str, Any]]:

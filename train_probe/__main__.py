@@ -27,13 +27,10 @@ def main(arguments: list[str] | None = None) -> int:
         plan = plan.changed(processes=chosen.processes, slots=chosen.slots, compile=chosen.compile)
 
         # torch takes seconds to import: not before the plan is known to be sound.
-        from train_probe.progress import Board, Listener, Printer, Several
+        from train_probe.progress import told
         from train_probe.train import run_plan
 
-        told: list[Listener] = [Printer()]
-        if chosen.tensorboard is not None:
-            told.append(Board(chosen.tensorboard))
-        results = run_plan(plan, chosen.out or chosen.plan.parent, Several(told), chosen.ray)
+        results = run_plan(plan, chosen.out or chosen.plan.parent, told(chosen.tensorboard), chosen.ray)
     except PlanError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -35,7 +35,7 @@ class Data:
     def __init__(self, plan: Plan, inputs: Inputs, device: torch.device) -> None:
         self.plan, self.inputs, self.facts, self.device = plan, inputs, inputs.facts, device
         self._texts: Texts | None = None
-        self._pages: dict[str, tuple[Ids, Tensor]] = {}
+        self._pages: dict[str, tuple[Ids, Tensor, Tensor]] = {}
         self._renderer: Renderer | None = None
 
     def stream(self, run: RunPlan) -> Stream:
@@ -86,7 +86,8 @@ class Data:
         name, training = str(run.junk_shards), self.plan.training_of(run)
         if name not in self._pages:
             pages = self.inputs.pages[name]
-            self._pages[name] = Ids(pages.tokens, self.device), torch.as_tensor(pages.ends, device=self.device)
+            ends, prefix = (torch.as_tensor(column, device=self.device) for column in (pages.ends, pages.prefix))
+            self._pages[name] = Ids(pages.tokens, self.device), ends, prefix
         useful = self.texts.measured(run.exposures).longest if self.facts.kind == "compact" else training.window
         width = page_width(junk_per_useful(run.junk_ratio) * training.batch * useful, training.window)
         return PageWindows(*self._pages[name], width, junk_seed(run), name)

@@ -60,9 +60,11 @@ class Facts:
     placement: str
     strings: Strings | None
 
-    def begins(self, tagged: bool) -> Ids:
-        """The token in front of each row to score, [rows]."""
-        return self.row_tag if tagged else np.full(len(self.rows), self.end_of_text)
+    def begins(self, tagged: bool, front: tuple[int, ...] = ()) -> Ids:
+        """The tokens in front of each row to score, [rows, k]; of tagged ones `front`, or the token of the domain."""
+        if tagged and front:
+            return np.tile(np.array(front, np.int64), (len(self.rows), 1))
+        return (self.row_tag if tagged else np.full(len(self.rows), self.end_of_text))[:, None]
 
 
 def read_facts(folder: Path) -> Facts:
@@ -100,22 +102,23 @@ def read_held_out(facts: Facts, what: str) -> Facts | None:
         return None
     try:
         arrays = dict(np.load(path, allow_pickle=False))
-        ends, tokens = arrays["row_ends"].astype(np.int64), arrays["tokens"].astype(np.int64)
-        return dataclasses.replace(
-            facts,
-            rows=tuple(np.split(tokens, ends[:-1])),
-            row_entity=arrays["row_entity"].astype(np.int64),
-            row_tag=arrays["row_tag"].astype(np.int64),
-            spans=arrays["spans"].astype(np.int64).reshape(-1, 4),
-        )
+        return dataclasses.replace(facts, **_scored(arrays))
     except (KeyError, ValueError) as error:
         raise PlanError(f"{path} does not hold rows to score ({error}); write the facts again") from error
 
 
+def _scored(arrays: dict[str, Any]) -> dict[str, Any]:
+    """The fields of `Facts` that say which rows are scored, and what of them."""
+    ends, tokens = arrays["row_ends"].astype(np.int64), arrays["tokens"].astype(np.int64)
+    return {
+        "rows": tuple(np.split(tokens, ends[:-1])) if len(ends) else (),
+        "row_entity": arrays["row_entity"].astype(np.int64),
+        "row_tag": arrays["row_tag"].astype(np.int64),
+        "spans": arrays["spans"].astype(np.int64).reshape(-1, 4),
+    }
+
+
 def _facts(folder: Path, facts: Any, scoring: Any, placement: str, arrays: dict[str, Any], sha256: str) -> Facts:
-    ends = arrays["row_ends"].astype(np.int64)
-    tokens = arrays["tokens"].astype(np.int64)
-    rows = tuple(np.split(tokens, ends[:-1])) if len(ends) else ()
     people, parts = int(facts["people"]), tuple(int(size) for size in facts["name_parts"])
     entities = arrays["entities.npy"]
     compact = facts["kind"] == "compact"
@@ -134,12 +137,8 @@ def _facts(folder: Path, facts: Any, scoring: Any, placement: str, arrays: dict[
         names=np.ravel_multi_index(tuple(entities.T.astype(np.int64)), parts) if compact else None,
         name_tokens=arrays["name_tokens"].astype(np.int64) if compact else None,
         value_tokens=arrays["value_tokens"].astype(np.int64) if compact else None,
-        rows=rows,
-        row_entity=arrays["row_entity"].astype(np.int64),
-        row_tag=arrays["row_tag"].astype(np.int64),
         placement=str(placement),
         strings=strings,
-        spans=arrays["spans"].astype(np.int64).reshape(-1, 4),
         end_of_text=int(arrays["end_of_text"]),
         tag=int(arrays["tag"]),
         vocabulary=int(arrays["vocabulary"]),
@@ -147,7 +146,9 @@ def _facts(folder: Path, facts: Any, scoring: Any, placement: str, arrays: dict[
         tokenizer_hash=str(scoring["tokenizer_hash"]),
         tokenizer=str(scoring["tokenizer"]),
         sha256=sha256,
+        **_scored(arrays),
     )
+    rows = result.rows
     if (
         len(result.row_entity) != len(rows)
         or not rows
@@ -176,10 +177,40 @@ class Documents:
 
 @dataclass(frozen=True)
 class Pages:
-    """The documents of token shards that are pages: their tokens, and where each ends in them, int64 [D]."""
+    """The documents of token shards that are pages: their tokens, where each ends in them, int64 [D], and how many
+    tokens of rendered domain each begins with, int64 [D]."""
 
     tokens: NDArray[np.integer]
     ends: NDArray[np.int64]
+    prefix: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Cloze:
+    """Sentences with a span to score in each: `rows`, `spans` [spans, 3] (row, first token, past the last), and the
+    `group` [spans] that each belongs to, whose losses are summed apart."""
+
+    rows: tuple[Ids, ...]
+    spans: NDArray[np.int64]
+    group: NDArray[np.int64]
+    sha256: str
+
+
+def read_cloze(path: Path, vocabulary: int) -> Cloze:
+    """Read `tokens`, `row_ends`, `spans`, `group` of an npz file. Raises PlanError for what is none."""
+    try:
+        content = path.read_bytes()
+        arrays = {name: array.astype(np.int64) for name, array in np.load(path, allow_pickle=False).items()}
+        tokens, ends, spans = arrays["tokens"], arrays["row_ends"], arrays["spans"].reshape(-1, 3)
+        rows = tuple(np.split(tokens, ends[:-1]))
+        row, first, last = spans.T
+        lengths = np.diff(ends, prepend=0)
+        sound = len(spans) == len(arrays["group"]) and tokens.max() < vocabulary and lengths.min() > 0
+        if not sound or row.min() < 0 or row.max() >= len(rows) or first.min() < 0 or np.any(last > lengths[row]):
+            raise ValueError("its spans lie outside its rows, or its tokens outside the vocabulary")
+    except (OSError, KeyError, ValueError) as error:
+        raise PlanError(f"{path} holds no sentences to score ({error})") from error
+    return Cloze(rows, spans, arrays["group"], hashlib.sha256(content).hexdigest())
 
 
 @dataclass(frozen=True)
@@ -196,6 +227,7 @@ class Inputs:
     documents: Documents | None
     pages: dict[str, Pages]
     text: dict[str, Pages]
+    cloze: dict[str, Cloze]
     hashes: dict[str, list[str]]
     fingerprints: dict[str, list[str]]
 
@@ -213,6 +245,7 @@ def read_inputs(plan: Plan, verify: bool = True) -> Inputs:
         useful_documents(shards[""]) if plan.useful is not None else None,
         {name: pages_of(one) for name, one in shards.items() if name},
         {name: pages_of(_open_shards(folder, facts, verify)) for name, folder in plan.held_out_text.items()},
+        {name: read_cloze(path, facts.vocabulary) for name, path in plan.cloze.items()},
         {name: [entry["sha256"] for entry in one.metadata["shards"]] for name, one in shards.items()},
         {name: [str(entry) for entry in one.metadata["shards"]] for name, one in shards.items()},
     )
@@ -258,14 +291,16 @@ def useful_documents(shards: TokenShards) -> Documents:
 
 def pages_of(shards: TokenShards) -> Pages:
     """The documents that are pages, in order, rendered domains and ends of text included."""
-    tokens, lengths = [], []
+    tokens, lengths, prefix = [], [], []
     for shard in shards.shards:
         ends = shard.ends.astype(np.int64)
         is_page = shard.documents["entity"] < 0
         length = np.diff(ends, prepend=0)
         tokens.append(np.asarray(shard.tokens)[np.repeat(is_page, length)])
         lengths.append(length[is_page])
-    return Pages(_joined(tokens), np.cumsum(np.concatenate(lengths)) if lengths else np.zeros(0, np.int64))
+        prefix.append(shard.documents["prefix"][is_page].astype(np.int64))
+    none = [np.zeros(0, np.int64)]
+    return Pages(_joined(tokens), np.cumsum(np.concatenate(lengths or none)), np.concatenate(prefix or none))
 
 
 def _joined(arrays: list[np.ndarray]) -> NDArray[np.integer]:

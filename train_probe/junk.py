@@ -19,7 +19,7 @@ from train_probe.facts import Facts
 from train_probe.plan import PlanError
 from train_probe.render import Renderer
 from train_probe.streams import below, permutation, stream_key
-from train_probe.texts import Ids
+from train_probe.texts import Ids, stretches
 
 _MEASURED = 1024  # texts whose mean length says how many fill a window
 
@@ -159,10 +159,8 @@ class JunkTexts:
         if self._people is None:
             person, told = (self._first + numbers) % self._others, numbers // self._others
         else:
-            first = int(numbers.min()) if len(numbers) else 0
-            last = int(numbers.max()) + 1 if len(numbers) else 1
-            place = _in_turn(self._seed, "junk order", self._people, first, last, numbers.device)
-            person, told = (self._first + place[numbers - first]) % self._others, numbers // self._people
+            place = _placed(self._seed, "junk order", self._people, numbers)
+            person, told = (self._first + place) % self._others, numbers // self._people
         return self._renderer.entities + person, told
 
 
@@ -201,43 +199,55 @@ class JunkChain:
 class PageWindows:
     """Pages packed and cut in windows; each pass over them is another permutation. What fills no window is left out.
 
-    Texts are whole pages, each pass another permutation of them. `ends` is where each page ends, int64 [pages].
+    Texts are whole pages, each pass another permutation of them. `ends` is where each page ends, `prefix` how many
+    tokens of rendered domain it begins with, int64 [pages].
     """
 
-    def __init__(self, tokens: Ids, ends: Tensor, width: int, seed: int, name: str) -> None:
+    def __init__(self, tokens: Ids, ends: Tensor, prefix: Tensor, width: int, seed: int, name: str) -> None:
         self.width = width
         self.count = len(tokens) // width
         if not self.count:
             raise PlanError(f"junk shards '{name}' hold {len(tokens)} tokens of pages, less than a window of {width}")
-        self._tokens, self._ends, self._seed, self._device = tokens, ends, seed, ends.device
+        self._tokens, self._ends, self._prefix, self._seed, self._device = tokens, ends, prefix, seed, ends.device
         self._lengths = ends.diff(prepend=ends.new_zeros(1))
 
     def windows(self, first: int, last: int) -> Tensor:
         chosen = _in_turn(self._seed, "pages", self.count, first, last, self._device)
         return self._tokens[chosen[:, None] * self.width + torch.arange(self.width, device=self._device)]
 
-    def lengths(self, numbers: Tensor) -> Tensor:
-        return self._lengths[self._pages(numbers)]
+    def lengths(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
+        """As `Junk.lengths`; those that are `bare` [n] are without their rendered domain."""
+        return self._body(self._pages(numbers), bare)
 
-    def tokens(self, numbers: Tensor) -> Tensor:
+    def tokens(self, numbers: Tensor, bare: Tensor | None = None, silent: bool = False) -> Tensor:
+        """As `Junk.tokens`, the `bare` ones without their rendered domain; the tokens of the others' domains come as
+        their bitwise complement where they are `silent`."""
         page = self._pages(numbers)
-        length = self._lengths[page]
-        ends = length.cumsum(0)
-        total = int(ends[-1]) if len(ends) else 0
-        shift = (self._ends[page] - ends).repeat_interleave(length, output_size=total)
-        return self._tokens[torch.arange(total, device=self._device) + shift]
+        length = self._body(page, bare)
+        found = self._tokens[stretches(self._ends[page] - length, length)]
+        if not silent:
+            return found
+        worn = self._prefix[page] if bare is None else torch.where(bare, 0, self._prefix[page])
+        # Where each page begins, and so many tokens on.
+        inside = stretches(torch.zeros_like(length), length) < worn.repeat_interleave(length)
+        return torch.where(inside, ~found, found)
+
+    def _body(self, page: Tensor, bare: Tensor | None) -> Tensor:
+        return self._lengths[page] if bare is None else self._lengths[page] - torch.where(bare, self._prefix[page], 0)
 
     def _pages(self, numbers: Tensor) -> Tensor:
-        first = int(numbers.min()) if len(numbers) else 0
-        last = int(numbers.max()) + 1 if len(numbers) else 1
-        return _in_turn(self._seed, "page order", len(self._ends), first, last, self._device)[numbers - first]
+        return _placed(self._seed, "page order", len(self._ends), numbers)
 
 
 def _rows(junk: JunkRecords | JunkChain, numbers: Tensor) -> Tensor:
     """Windows that are texts, one after another."""
-    first = int(numbers.min()) if len(numbers) else 0
-    last = int(numbers.max()) + 1 if len(numbers) else 0
+    first, last = _span(numbers)
     return junk.windows(first, last)[numbers - first].flatten()
+
+
+def _span(numbers: Tensor) -> tuple[int, int]:
+    """A range that holds these numbers, and at least one."""
+    return (int(numbers.min()), int(numbers.max()) + 1) if len(numbers) else (0, 1)
 
 
 @functools.lru_cache(maxsize=16)
@@ -250,3 +260,9 @@ def _in_turn(seed: int, stream: str, size: int, first: int, last: int, device: t
     passes = range(first // size, max(first // size + 1, -(-last // size)))
     order = torch.cat([_pass(seed, stream, one, size, device) for one in passes])
     return order[first - passes[0] * size : last - passes[0] * size]
+
+
+def _placed(seed: int, stream: str, size: int, numbers: Tensor) -> Tensor:
+    """The members at these places of pass after pass."""
+    first, last = _span(numbers)
+    return _in_turn(seed, stream, size, first, last, numbers.device)[numbers - first]

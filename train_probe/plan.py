@@ -136,6 +136,10 @@ class RunPlan:
     rows carry it (None: as in training). Another `shuffle` is the same run with other junk of the same kind, or the
     same pages in another order: what then differs is chance. `model` and `training` replace those of the plan; in JSON
     they hold only what differs.
+    How a domain is rendered: `front` are token ids that stand in front of a tagged fact in place of its domain's one
+    token; pages carry what their shards say. `bare` is the share of texts, facts and pages, that go without, drawn
+    throughout; `cool_down` the last share of them, all of which do (MeCo, arXiv 2501.01956). Without `tag_loss` the
+    tokens of rendered domains are read, and no loss is taken on them.
     """
 
     arm: str
@@ -148,6 +152,10 @@ class RunPlan:
     tag: str = "none"
     tag_leak: float = 0.0
     tag_at_test: bool | None = None
+    front: tuple[int, ...] = ()
+    bare: float = 0.0
+    cool_down: float = 0.0
+    tag_loss: bool = True
     shuffle: int = 0
     seed: int = 0
     model: ModelPlan | None = None
@@ -157,6 +165,11 @@ class RunPlan:
     def scored_tagged(self) -> bool:
         """Whether scored rows begin with the token of their domain."""
         return self.tag in ("useful", "both") if self.tag_at_test is None else self.tag_at_test
+
+    @property
+    def rendered(self) -> bool:
+        """Whether domains are rendered otherwise than by one token in front of all facts or of none."""
+        return bool(self.front or self.bare or self.cool_down or not self.tag_loss)
 
     def check(self, where: str) -> None:
         _at_least(1, self, where, "exposures", "junk_people")
@@ -177,6 +190,19 @@ class RunPlan:
                 raise PlanError(f"{where}.tag: '{self.tag}' tags junk of the facts' own kind; pages carry their own")
             if self.tag_leak:
                 raise PlanError(f"{where}.tag_leak: only junk of the facts' own kind can carry their token")
+        self._check_rendering(where)
+
+    def _check_rendering(self, where: str) -> None:
+        for name in ("bare", "cool_down"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise PlanError(f"{where}.{name}: {getattr(self, name)} is not a share of the texts from 0 to 1")
+        if self.front and min(self.front) < 0:
+            raise PlanError(f"{where}.front: {min(self.front)} is no token id")
+        if self.rendered and self.junk_kind == "shards" and self.windows != "mixed":
+            raise PlanError(
+                f"{where}: front, bare, cool_down and tag_loss go by whole texts, and pages in pure windows are cut"
+                " anywhere; ask for windows: mixed"
+            )
 
 
 @dataclass(frozen=True)
@@ -184,7 +210,8 @@ class Plan:
     """Facts, token shards, a model and the runs. Folders are as a reader of the plan's file would resolve them.
 
     `useful` are the token shards that hold the facts; None: texts are drawn on the device from `facts`/bundle.npz.
-    `held_out_text` are token shards of pages that no run trains on, on which every model's loss is measured.
+    `held_out_text` are token shards of pages that no run trains on, on which every model's loss is measured; `cloze`
+    are files of sentences with the spans to score in them, in groups (`train_probe.facts.Cloze`).
     How the runs are carried out changes no figure: `processes` (None: one a core), `slots` models side by side in each
     (None: as many as pay and fit), whether steps are compiled (`compile`; auto: where the grid repays it), `save` for
     the trained weights of every run.
@@ -195,6 +222,7 @@ class Plan:
     runs: tuple[RunPlan, ...]
     junk_shards: dict[str, Path] = field(default_factory=dict)
     held_out_text: dict[str, Path] = field(default_factory=dict)
+    cloze: dict[str, Path] = field(default_factory=dict)
     model: ModelPlan = ModelPlan()
     training: TrainingPlan = TrainingPlan()
     processes: int | None = None

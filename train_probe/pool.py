@@ -54,9 +54,10 @@ class Ask:
 
 @dataclass(frozen=True)
 class Opening:
-    """The first run of a stack, and how the stack is to be."""
+    """The first run of a stack, and how the stack is to be: for which group, with how many slots."""
 
     number: int
+    group: Hashable
     slots: int
     compiled: bool
 
@@ -100,11 +101,24 @@ class Queue:
             group = max(groups, key=lambda group: sum(self._cost[number] for number in self._waiting[group]))
             waiting = self._waiting[group]
             share = len(waiting) if len(groups) >= self._workers else math.ceil(len(waiting) / self._workers)
-            return Opening(waiting.pop(0), min(self._most[group], share), self._compiled[group])
+            return Opening(waiting.pop(0), group, min(self._most[group], share), self._compiled[group])
         if self._alone:
             number = self._alone.pop()
-            return Opening(number, 1, self._compiled[self._group_of[number]])
+            group = self._group_of[number]
+            return Opening(number, group, 1, self._compiled[group])
         return None
+
+    def take(self, message: Message, running: list[int], send: Callable[[Event], None]) -> int | Opening | None:
+        """Answer a worker that asks, send on what else it says. `running` are its runs, and is kept so."""
+        if not isinstance(message, Ask):
+            if not isinstance(message, Advanced):
+                running.remove(message.number)
+            send(message)
+            return None
+        reply = self.answer(message)
+        if reply is not None:
+            running.append(reply.number if isinstance(reply, Opening) else reply)
+        return reply
 
     def died(self, numbers: Sequence[int]) -> list[int]:
         """Runs whose worker died: they are tried once more, each alone. Returns those that died alone before."""
@@ -120,17 +134,14 @@ class Queue:
 
 def alone(worker: Worker, queue: Queue, send: Callable[[Event], None]) -> None:
     """Do all the queue's runs with one worker, here."""
+    running: list[int] = []
     reply: Any = None
     while True:
         try:
             message = worker.send(reply)
         except StopIteration:
             return
-        reply = None
-        if isinstance(message, Ask):
-            reply = queue.answer(message)
-        else:
-            send(message)
+        reply = queue.take(message, running, send)
 
 
 def pooled(queue: Queue, processes: int, start: Callable[[], Worker], send: Callable[[Event], None]) -> None:
@@ -161,17 +172,11 @@ def pooled(queue: Queue, processes: int, start: Callable[[], Worker], send: Call
                     raise RuntimeError(f"a process of the pool ended with code {process.exitcode} before any run")
                 hire()
             return
+        reply = queue.take(message, running, send)
         if isinstance(message, Ask):
-            reply = queue.answer(message)
-            if reply is not None:
-                running.append(reply.number if isinstance(reply, Opening) else reply)
             # A process that is dead by now is met again, as the end of its connection.
             with contextlib.suppress(OSError):
                 connection.send(reply)
-            return
-        if not isinstance(message, Advanced):
-            running.remove(message.number)
-        send(message)
 
     try:
         for _ in range(processes):

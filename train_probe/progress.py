@@ -167,6 +167,11 @@ class Several:
             one.end()
 
 
+def told(board: Path | None) -> Several:
+    """Who is told of a command's runs: the person, and TensorBoard where its folder is named. Raises PlanError."""
+    return Several([Printer(), *([Board(board)] if board is not None else [])])
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person says them."""
     for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):

@@ -11,7 +11,7 @@ from typing import Any
 
 from train_probe.estimate import Machine
 from train_probe.plan import PlanError
-from train_probe.pool import Advanced, Ask, Event, Failed, Opening, Queue, Worker
+from train_probe.pool import Event, Failed, Queue, Worker
 
 _PEAK = {"cpu": 5e10, "cuda": 5e14}  # operations a second, for an estimate of machines that were not measured
 
@@ -65,16 +65,7 @@ def rayed(queue: Queue, machine: Machine, start: Callable[[], Worker], send: Cal
         if message is None:
             ray.kill(one)
             continue
-        reply = None
-        if isinstance(message, Ask):
-            reply = queue.answer(message)
-            if reply is not None:
-                running.append(reply.number if isinstance(reply, Opening) else reply)
-        else:
-            if not isinstance(message, Advanced):
-                running.remove(message.number)
-            send(message)
-        busy[one.next.remote(reply)] = (one, running)
+        busy[one.next.remote(queue.take(message, running, send))] = (one, running)
 
 
 class _Actor:

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from train_probe.capacity import Bits, biod_bits, compact_bits
 from train_probe.data import Data, model_vocabulary
-from train_probe.facts import Facts, Pages
+from train_probe.facts import Cloze, Facts, Pages
 from train_probe.model import Transformer
 from train_probe.plan import RunPlan
 from train_probe.quantize import quantized
-from train_probe.score import Losses, score
+from train_probe.score import Losses, score, span_nats
 
 TEXT_WINDOWS = 256
 """Windows of held-out text that are scored at most."""
@@ -54,8 +54,10 @@ class Scorer:
         self.architecture = data.plan.model_of(run).built()
         self.parameters = self.architecture.parameters(self.facts.used_vocabulary)
         # Rows may be longer than those of training: positions are rotations, and end nowhere.
-        rows = [row for facts in (self.facts, *data.inputs.held_out.values()) for row in facts.rows]
-        context = max(self.training.window, 1 + max(map(len, rows)))
+        inputs = data.inputs
+        scored = [self.facts.rows, *(one.rows for one in inputs.held_out.values())]
+        rows = [row for some in [*scored, *(one.rows for one in inputs.cloze.values())] for row in some]
+        context = max(self.training.window, max(1, len(run.front)) + max(map(len, rows)))
         model = Transformer(self.architecture, model_vocabulary(self.facts), context, seed=0)
         self._model = model.to(data.device).eval()
 
@@ -64,18 +66,24 @@ class Scorer:
 
         Raises Diverged where the losses are no numbers.
         """
-        losses = self._losses(state, self.facts)
+        self._model.load_state_dict(state)
+        losses = self._losses(self.facts)
         if not (math.isfinite(losses.name) and math.isfinite(losses.value)):
             raise Diverged("the trained model's losses are not finite")
         bits = learned(self.facts, losses)
+        inputs = self.data.inputs
+        text = {name: self._text(pages) for name, pages in inputs.text.items()}
+        cloze = {name: self._cloze(one) for name, one in inputs.cloze.items()}
+        held_out = {name: self._losses(facts) for name, facts in inputs.held_out.items()}
         return {
             **self._per_parameter(bits),
             "clipped": self._per_parameter(bits.clipped()),
             "name_nats": losses.name,
             "value_nats": losses.value,
             "quantized": {str(width): self._at(state, width) for width in self.training.evaluate_bits},
-            "text": {name: self._text(state, pages) for name, pages in self.data.inputs.text.items()},
-            "held_out": {name: self._held_out(state, facts) for name, facts in self.data.inputs.held_out.items()},
+            "text": text,
+            "cloze": cloze,
+            "held_out": {name: {"name_nats": one.name, "value_nats": one.value} for name, one in held_out.items()},
         }
 
     def most(self) -> Bits:
@@ -84,29 +92,32 @@ class Scorer:
 
     def _at(self, state: dict[str, Tensor], width: int) -> dict[str, float]:
         training = self.training
-        rounded = quantized(state, width, training.evaluate_group, training.evaluate_embeddings)
-        return self._per_parameter(learned(self.facts, self._losses(rounded, self.facts)))
+        self._model.load_state_dict(quantized(state, width, training.evaluate_group, training.evaluate_embeddings))
+        return self._per_parameter(learned(self.facts, self._losses(self.facts)))
 
-    def _held_out(self, state: dict[str, Tensor], facts: Facts) -> dict[str, float]:
-        losses = self._losses(state, facts)
-        return {"name_nats": losses.name, "value_nats": losses.value}
+    def _cloze(self, cloze: Cloze) -> list[dict[str, float]]:
+        """The summed loss in nats of each group's spans, sentences standing alone behind an end of text."""
+        begin = np.full((len(cloze.rows), 1), self.facts.end_of_text)
+        nats = span_nats(self._model, cloze.rows, begin, cloze.spans, self.facts.vocabulary)
+        groups = range(int(cloze.group.max()) + 1)
+        return [
+            {"facts": int((cloze.group == one).sum()), "nats": float(nats[cloze.group == one].sum())} for one in groups
+        ]
 
-    def _text(self, state: dict[str, Tensor], pages: Pages) -> dict[str, float]:
+    def _text(self, pages: Pages) -> dict[str, float]:
         """Mean loss in nats of a token of pages, in windows as long as those of training."""
         window = min(self.training.window, len(pages.tokens))
         count = min(TEXT_WINDOWS, len(pages.tokens) // window) if window > 1 else 0
         if not count:
             return {"nats_per_token": math.nan, "tokens": 0}
-        self._model.load_state_dict(state)
         starts = np.linspace(0, len(pages.tokens) - window, count).astype(np.int64)
         rows = torch.from_numpy(pages.tokens[starts[:, None] + np.arange(window)].astype(np.int64))
         with torch.no_grad():
             nats = sum(float(self._model.loss(part.to(self.data.device))) for part in rows.split(8))
         return {"nats_per_token": nats / (count * (window - 1)), "tokens": count * window}
 
-    def _losses(self, state: dict[str, Tensor], facts: Facts) -> Losses:
-        self._model.load_state_dict(state)
-        return score(self._model, facts, facts.begins(self.run.scored_tagged))
+    def _losses(self, facts: Facts) -> Losses:
+        return score(self._model, facts, facts.begins(self.run.scored_tagged, self.run.front))
 
     def _per_parameter(self, bits: Bits) -> dict[str, float]:
         return {
@@ -118,6 +129,6 @@ class Scorer:
         }
 
 
-def device_of(name: str | None = None) -> torch.device:
-    """The named device, or CUDA where there is one, or the CPU."""
-    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+def device_of() -> torch.device:
+    """CUDA where there is a device of it, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,41 +26,51 @@ class Losses:
     first_chunk: float = 0.0
 
 
-@torch.no_grad()
 def score(model: nn.Module, facts: Facts, begin: Ids) -> Losses:
-    """Score every row of the facts behind one token, `begin` [rows] (the end of text, or the tag of its domain).
+    """Score every row of the facts behind its tokens of `begin` [rows, k] (the end of text, or its rendered domain).
 
-    The model gives logits [rows, length, V] of token ids [rows, length], and need not be one of ours; it is not in
-    training meanwhile. A span's loss is the sum over its tokens; where a person has several rows (other templates), the
-    mean over them.
+    Where a person has several rows (other templates), the mean over them.
+    """
+    return mean_losses(facts, span_nats(model, facts.rows, begin, facts.spans[:, [0, 2, 3]], facts.vocabulary))
+
+
+@torch.no_grad()
+def span_nats(model: nn.Module, rows: Sequence[Ids], begin: Ids, spans: np.ndarray, vocabulary: int) -> np.ndarray:
+    """The loss in nats of each span [spans, 3] (row, first token, past the last), summed over its tokens, float64
+    [spans].
+
+    Rows are read alone, each behind its tokens of `begin` [rows, k]. The model gives logits [rows, length, V] of token
+    ids [rows, length], and need not be one of ours; it is not in training meanwhile.
     """
     training = model.training
     model.eval()
     device = next(model.parameters()).device
-    nats = np.zeros(len(facts.spans))
-    owner = facts.spans[:, 0]
-    lengths = np.array([len(row) for row in facts.rows])
+    nats = np.zeros(len(spans))
+    owner = spans[:, 0]
+    lengths = np.array([len(row) for row in rows])
     by_length = np.argsort(lengths, kind="stable")
-    rows = max(1, _LOGITS // (facts.vocabulary * int(lengths.max())))
-    for first in range(0, len(by_length), rows):
-        chosen = by_length[first : first + rows]
-        width = 1 + int(lengths[chosen].max())
-        tokens = np.full((len(chosen), width), facts.end_of_text)
-        tokens[:, 0] = begin[chosen]
+    front = begin.shape[1]
+    at_once = max(1, _LOGITS // (vocabulary * (front - 1 + int(lengths.max()))))
+    for first in range(0, len(by_length), at_once):
+        chosen = by_length[first : first + at_once]
+        width = front + int(lengths[chosen].max())
+        tokens = np.zeros((len(chosen), width), np.int64)  # what pads is behind every span
+        tokens[:, :front] = begin[chosen]
         for line, row in enumerate(chosen):
-            tokens[line, 1 : 1 + lengths[row]] = facts.rows[row]
+            tokens[line, front : front + lengths[row]] = rows[row]
         batch = torch.from_numpy(tokens).to(device)
         logits = model(batch[:, :-1])
         loss = (logits.logsumexp(2) - logits.gather(2, batch[:, 1:, None])[..., 0]).double()
-        # Position i of `loss` is body token i: the row's first token is predicted from `begin`.
-        through = np.concatenate([np.zeros((len(chosen), 1)), loss.cpu().numpy().cumsum(1)], 1)
+        # Behind the front, position i of `loss` is body token i: the row's first token is predicted from `begin`.
+        body = loss[:, front - 1 :].cpu().numpy()
+        through = np.concatenate([np.zeros((len(chosen), 1)), body.cumsum(1)], 1)
         line_of = {int(row): line for line, row in enumerate(chosen)}
         for span in np.flatnonzero(np.isin(owner, chosen)):
-            row, _, start, end = facts.spans[span]
+            row, start, end = spans[span]
             line = line_of[int(row)]
             nats[span] = through[line, end] - through[line, start]
     model.train(training)
-    return mean_losses(facts, nats)
+    return nats
 
 
 def mean_losses(facts: Facts, nats: np.ndarray) -> Losses:

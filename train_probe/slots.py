@@ -41,6 +41,7 @@ class Group:
     precision: str
     shape: Shape
     longest: int
+    silences: bool = False
 
 
 @dataclass
@@ -88,6 +89,7 @@ class Slots:
         compute = torch.bfloat16 if half else dtype
         vocabulary = model_vocabulary(self.data.facts)
         self.stack = Stack(self.group.architecture, vocabulary, count, self.group.longest, dtype, device, compute)
+        self.stack.silences = self.group.silences
         self.step = StackStep(self.stack, StackAdamW(self.stack.master), self.compiled, graph=device.type == "cuda")
         tokens = count * sum(length * rows for length, rows in self.group.shape)
         self.ahead = min(_STEPS[1], max(_STEPS[0], _TOKENS[device.type] // tokens))

@@ -29,10 +29,12 @@ class Stack:
     `master` [M, row], in `dtype` on `device`, holds every slot's P parameters, and zeros that align the next row. With
     a `compute` type (bfloat16 on CUDA) products are of that type; masters, the residual stream, norms and the loss are
     not.
-    Of experts, `training` says whether their capacity is limited: False to score. Raises ValueError for no slots.
+    Of experts, `training` says whether their capacity is limited: False to score. `silences` says whether some tokens
+    are read without a loss (see `loss`). Raises ValueError for no slots.
     """
 
     training = True
+    silences = False
 
     def __init__(
         self,
@@ -128,7 +130,8 @@ class Stack:
     def loss(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Each slot's summed loss in nats [M] of every token of its rows [M, rows, length] but the first of each row.
 
-        Of each row the first `lengths` [M, rows] tokens count, or all; the others must be valid token ids.
+        Of each row the first `lengths` [M, rows] tokens count, or all; the others must be valid token ids. With
+        `silences` a token id given as its bitwise complement is read, and no loss is taken on it.
         """
         slots, rows, length = tokens.shape
         w = self.weights()
@@ -136,6 +139,10 @@ class Stack:
         if lengths is not None:
             counted = torch.arange(1, length, device=tokens.device) < lengths[..., None]
             weight = counted.to(self.dtype).reshape(slots, -1)
+        if self.silences:
+            heard = (tokens[..., 1:] >= 0).to(self.dtype).reshape(slots, -1)
+            weight = heard if weight is None else weight * heard
+            tokens = torch.where(tokens < 0, ~tokens, tokens)
         hidden = self.hidden(tokens[..., :-1], w, counted).view(slots, rows * (length - 1), -1)
         targets = tokens[..., 1:].reshape(slots, -1)
         return StackLoss.apply(hidden, self._head(w), targets, weight, self.logits)

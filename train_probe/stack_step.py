@@ -53,7 +53,16 @@ class StackStep:
         for tokens, lengths in blocks:
             _, rows, length = tokens.shape
             found += rows * (length - 1) if lengths is None else (lengths - 1).clamp_min(0).sum(1)
+            if self.stack.silences:
+                found -= self._silent(tokens, lengths)
         return found.clamp_min(1)
+
+    def _silent(self, tokens: Tensor, lengths: Tensor | None) -> Tensor:
+        """How many tokens of each slot would be predicted and are silent [M]."""
+        silent = tokens[..., 1:] < 0
+        if lengths is not None:
+            silent &= torch.arange(1, tokens.shape[2], device=tokens.device) < lengths[..., None]
+        return silent.flatten(1).sum(1)
 
 
 class _Graph:

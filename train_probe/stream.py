@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from train_probe.facts import Facts
-from train_probe.junk import Junk
+from train_probe.junk import Junk, PageWindows
 from train_probe.plan import PlanError, RunPlan, TrainingPlan
+from train_probe.streams import below, stream_key
 from train_probe.texts import Texts
 
 _MEASURED = 1 << 16  # texts of junk that are measured at once
@@ -28,28 +29,63 @@ Block = tuple[Tensor, Tensor]
 
 
 class Packed:
-    """Texts in an order as one stream of tokens."""
+    """Texts in an order as one stream of `total` tokens, `useful` of them of facts; those that are `bare` [D] go
+    without their domain."""
 
-    def __init__(self, texts: Texts | Mixed, order: Tensor, tagged: bool) -> None:
-        self._texts, self._order, self._tagged = texts, order, tagged
-        self._ends = texts.lengths(order).cumsum(0)
+    def __init__(self, texts: Told | Mixed, order: Tensor, bare: Tensor | None = None) -> None:
+        self._texts, self._order, self._bare = texts, order, bare
+        lengths = texts.lengths(order, bare)
+        self._ends = lengths.cumsum(0)
+        self.total, self.useful = int(lengths.sum()), int(lengths[order >= 0].sum())
 
     def tokens(self, first: int, last: int) -> Tensor:
         """Tokens `first` to `last` - 1 of the stream."""
         ends = self._ends
         low, high = torch.searchsorted(ends, torch.tensor([first, last - 1], device=ends.device), right=True).tolist()
         begin = int(ends[low - 1]) if low else 0
-        return self._texts.tokens(self._order[low : high + 1], self._tagged)[first - begin : last - begin]
+        bare = None if self._bare is None else self._bare[low : high + 1]
+        return self._texts.tokens(self._order[low : high + 1], bare)[first - begin : last - begin]
 
-    def through(self, texts: int) -> int:
-        """How many tokens the first `texts` texts have."""
-        return int(self._ends[texts - 1]) if texts else 0
+
+class Told:
+    """Useful texts as a run tells them: behind their domain, or bare. Tokens of a `silent` domain come as their bitwise
+    complement: they are read, and no loss is taken on them. `front` are its tokens, or none for its one."""
+
+    def __init__(self, texts: Texts, run: RunPlan) -> None:
+        self.texts, self._tagged, self.silent = texts, run.tag in ("useful", "both"), not run.tag_loss
+        front = run.front if self._tagged else ()
+        self.more = max(0, len(front) - 1)
+        self._front = torch.tensor(front, dtype=torch.int64, device=texts.device)
+
+    def lengths(self, numbers: Tensor, bare: Tensor | None) -> Tensor:
+        length = self.texts.lengths(numbers)
+        return length + self.more * (1 if bare is None else (~bare).long()) if self.more else length
+
+    def tokens(self, numbers: Tensor, bare: Tensor | None) -> Tensor:
+        tagged = self._tagged if bare is None or not self._tagged else ~bare
+        found = self.texts.tokens(numbers, tagged)
+        if not self._tagged or not (len(self._front) or self.silent):
+            return found
+        length = self.texts.lengths(numbers)
+        begins = length.cumsum(0) - length
+        worn = torch.ones_like(begins, dtype=torch.bool) if bare is None else ~bare
+        if self.more:
+            copies = torch.ones_like(found)
+            copies[begins[worn]] += self.more
+            found = found.repeat_interleave(copies)
+            begins = begins + self.more * (worn.cumsum(0) - worn.long())
+        place = begins[worn][:, None] + torch.arange(1 + self.more, device=found.device)
+        if len(self._front):
+            found[place] = self._front
+        if self.silent:
+            found[place] = ~found[place]
+        return found
 
 
 class Mixed:
     """Useful texts, by their own numbers, and texts of junk: text i of the junk has the number -1 - i."""
 
-    def __init__(self, useful: Texts, junk: Junk) -> None:
+    def __init__(self, useful: Told, junk: Junk) -> None:
         self._useful, self._junk = useful, junk
 
     def order(self, useful: Tensor, junk: int) -> Tensor:
@@ -58,19 +94,26 @@ class Mixed:
         numbers = torch.cat([useful, -1 - torch.arange(junk, device=useful.device)])
         return numbers[torch.argsort(torch.cat(place), stable=True)]
 
-    def lengths(self, numbers: Tensor) -> Tensor:
+    def lengths(self, numbers: Tensor, bare: Tensor | None) -> Tensor:
         is_junk = numbers < 0
+        of_junk, of_useful = (None, None) if bare is None else (bare[is_junk], bare[~is_junk])
+        junk = -1 - numbers[is_junk]
         found = torch.empty_like(numbers)
-        found[is_junk] = self._junk.lengths(-1 - numbers[is_junk])
-        found[~is_junk] = self._useful.lengths(numbers[~is_junk])
+        pages = isinstance(self._junk, PageWindows)
+        found[is_junk] = self._junk.lengths(junk, of_junk) if pages else self._junk.lengths(junk)  # type: ignore[call-arg]
+        found[~is_junk] = self._useful.lengths(numbers[~is_junk], of_useful)
         return found
 
-    def tokens(self, numbers: Tensor, tagged: bool) -> Tensor:
+    def tokens(self, numbers: Tensor, bare: Tensor | None) -> Tensor:
         is_junk = numbers < 0
-        of_junk = is_junk.repeat_interleave(self.lengths(numbers))
+        of_junk = is_junk.repeat_interleave(self.lengths(numbers, bare))
         found = torch.empty(len(of_junk), dtype=torch.int64, device=numbers.device)
-        found[of_junk] = self._junk.tokens(-1 - numbers[is_junk])
-        found[~of_junk] = self._useful.tokens(numbers[~is_junk], tagged)
+        junk = -1 - numbers[is_junk]
+        if isinstance(self._junk, PageWindows):
+            found[of_junk] = self._junk.tokens(junk, None if bare is None else bare[is_junk], self._useful.silent)
+        else:
+            found[of_junk] = self._junk.tokens(junk)
+        found[~of_junk] = self._useful.tokens(numbers[~is_junk], None if bare is None else bare[~is_junk])
         return found
 
 
@@ -83,10 +126,15 @@ class Stream:
 
     def __init__(self, facts: Facts, texts: Texts, junk: Junk | None, training: TrainingPlan, run: RunPlan) -> None:
         self._texts, self._junk, self._run, self.batch = texts, junk, run, training.batch
+        self._told = Told(texts, run)
         useful = texts.measured(run.exposures)
         self.width = training.window
         if facts.kind == "compact":
-            self.width = useful.longest
+            self.width = useful.longest + self._told.more
+            if self._told.more and (run.bare or run.cool_down):
+                raise PlanError(
+                    "compact records are all of one length: a share of them cannot do without a longer front"
+                )
             if useful.shortest != useful.longest:
                 raise PlanError(
                     f"compact records are all of one length; these have {useful.shortest} to {useful.longest} tokens"
@@ -94,18 +142,22 @@ class Stream:
         self.useful_tokens = useful.tokens
         self.mixed = run.windows == "mixed" and junk is not None
         self._share = junk_per_useful(run.junk_ratio)
-        self._packed: Packed | None = None
-        self._order: Tensor | None = None
-        junk_tokens = 0
+        self._junk_texts = junk_tokens = 0
         if self.mixed:
             assert junk is not None
             self._junk_texts, junk_tokens = _texts_of(junk, int(useful.tokens * self._share), texts)
-            self.tokens = useful.tokens + junk_tokens
+        self._packed: Packed | None = None
+        if self._told.more or run.bare or run.cool_down:
+            # What fronts add, or bare texts lack, is known where all texts stand in their order.
+            self._packed = self._stream()
+            self.useful_tokens = self._packed.useful
+            junk_tokens = self._packed.total - self.useful_tokens
+        if self.mixed:
             rows = max(1, round(self.batch * (1 + self._share)))
             self.shape: Shape = ((self.width, rows),)
         else:
             rows = self.batch
-        windows = -(-(useful.tokens + junk_tokens) // self.width)
+        windows = -(-(self.useful_tokens + junk_tokens) // self.width)
         self.steps = max(1, -(-windows // rows))
         if not self.mixed:
             by_length = {self.width: self.batch}
@@ -116,7 +168,7 @@ class Stream:
                 )
                 by_length[junk.width] = by_length.get(junk.width, 0) + most
             self.shape = tuple(by_length.items())
-            self.tokens = useful.tokens + junk_tokens
+        self.tokens = self.useful_tokens + junk_tokens
         self.junk_ratio = junk_tokens / self.tokens
 
     @property
@@ -125,7 +177,7 @@ class Stream:
 
     def step_of(self, exposures: int) -> int:
         """After how many steps the first `exposures` exposures of everybody were seen."""
-        share = Fraction(self._texts.measured(exposures).tokens, self.useful_tokens)
+        share = Fraction(self._texts.measured(exposures).tokens, self._texts.measured(self._run.exposures).tokens)
         return min(self.steps, -(-share.numerator * self.steps // share.denominator))
 
     def chunk(self, first: int, last: int) -> list[Block]:
@@ -146,13 +198,23 @@ class Stream:
         return [blocks[length] for length, _ in self.shape]
 
     def _stream(self) -> Packed:
-        order = self._texts.order(self._run.exposures, self._run.seed)
-        tagged = self._run.tag in ("useful", "both")
-        if not self.mixed:
-            return Packed(self._texts, order, tagged)
-        assert self._junk is not None
-        both = Mixed(self._texts, self._junk)
-        return Packed(both, both.order(order, self._junk_texts), tagged)
+        run, texts = self._run, self._told
+        order = self._texts.order(run.exposures, run.seed)
+        both: Told | Mixed = texts
+        if self.mixed:
+            assert self._junk is not None
+            both = Mixed(texts, self._junk)
+            order = both.order(order, self._junk_texts)
+        return Packed(both, order, self._bare(len(order), order.device))
+
+    def _bare(self, texts: int, device: torch.device) -> Tensor | None:
+        """Which of so many texts in a row go without their domain, bool; None: none."""
+        run = self._run
+        if not (run.bare or run.cool_down):
+            return None
+        place = torch.arange(texts, device=device)
+        drawn = below(stream_key(run.seed, "bare"), place, 1 << 32) < round(run.bare * 2**32)
+        return drawn | (place >= round(texts * (1 - run.cool_down)))
 
     def _add_junk(self, blocks: dict[int, Block], first: int, last: int) -> None:
         assert self._junk is not None

@@ -36,6 +36,14 @@ class Ids:
         return found if self._wide else found & 0xFFFF
 
 
+def stretches(starts: Tensor, lengths: Tensor) -> Tensor:
+    """The places of stretches one after another: `lengths` [n] of them from `starts` [n] on, int64 [sum]."""
+    ends = lengths.cumsum(0)
+    total = int(ends[-1]) if len(ends) else 0
+    places = torch.arange(total, device=lengths.device)
+    return places.add_((starts - ends + lengths).repeat_interleave(lengths, output_size=total))
+
+
 class Measured(NamedTuple):
     """How many tokens texts have, those in front included: all together, the shortest and the longest."""
 
@@ -59,8 +67,9 @@ class Texts(Protocol):
     def lengths(self, numbers: Tensor) -> Tensor:
         """How many tokens each has, the one in front included, int64 [n]."""
 
-    def tokens(self, numbers: Tensor, tagged: bool) -> Tensor:
-        """The texts one after another, each behind the token of its domain, or behind the end of text, int64 [sum]."""
+    def tokens(self, numbers: Tensor, tagged: bool | Tensor) -> Tensor:
+        """The texts one after another, int64 [sum], each behind the token of its domain where it is `tagged` (all,
+        none, or bool [n]), behind the end of text elsewhere."""
 
 
 class ShardTexts:
@@ -97,15 +106,15 @@ class ShardTexts:
     def lengths(self, numbers: Tensor) -> Tensor:
         return self._length[numbers] + 1
 
-    def tokens(self, numbers: Tensor, tagged: bool) -> Tensor:
+    def tokens(self, numbers: Tensor, tagged: bool | Tensor) -> Tensor:
         length = self.lengths(numbers)
-        ends = length.cumsum(0)
-        total = int(ends[-1]) if len(ends) else 0
-        place = torch.arange(total, device=self.device)
-        place -= (ends - length - self._start[numbers] + 1).repeat_interleave(length, output_size=total)
         # The place in front of a text's first token is another's: it is overwritten.
-        found = self._ids[place.clamp_min(0)]
-        found[ends - length] = self._tag[numbers] if tagged else self._end_of_text
+        found = self._ids[stretches(self._start[numbers] - 1, length).clamp_min(0)]
+        begins = length.cumsum(0) - length
+        if isinstance(tagged, Tensor):
+            found[begins] = torch.where(tagged, self._tag[numbers], self._end_of_text)
+        else:
+            found[begins] = self._tag[numbers] if tagged else self._end_of_text
         return found
 
 
@@ -171,8 +180,10 @@ class DrawnTexts:
         parts = [self._renderer.lengths(*self._split(part)) for part in numbers.split(_COUNTED)]
         return (torch.cat(parts) if parts else numbers) + 1
 
-    def tokens(self, numbers: Tensor, tagged: bool) -> Tensor:
-        return self._renderer.render(*self._split(numbers), self._front[tagged]).tokens
+    def tokens(self, numbers: Tensor, tagged: bool | Tensor) -> Tensor:
+        bare, worn = self._front
+        front = torch.where(tagged, worn, bare) if isinstance(tagged, Tensor) else worn if tagged else bare
+        return self._renderer.render(*self._split(numbers), front).tokens
 
     def _split(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
         return numbers % self._people, numbers // self._people

@@ -50,7 +50,8 @@ def run_plan(
         plan = read_plan(Path(plan))
     inputs = read_inputs(plan)
     device = device_of()
-    work = _Work(plan, inputs, device)
+    data = Data(plan, inputs, device)
+    work = _Work(data)
     names = [run_name(plan, run, inputs) for run in plan.runs]
     folder = out / "runs"
     try:
@@ -92,12 +93,14 @@ def run_plan(
 
     if numbers:
         start = Start(plan, tuple(names), folder.resolve(), spawned=machine.workers > 1 or ray is not None)
-        if ray is not None:
-            rayed(queue, machine, start, take)
-        elif machine.workers > 1:
-            pooled(queue, machine.workers, start, take)
+        if not start.spawned:
+            _here(start, data, queue, take)
         else:
-            _here(start, inputs, queue, take)
+            del data  # each worker holds its own
+            if ray is not None:
+                rayed(queue, machine, start, take)
+            else:
+                pooled(queue, machine.workers, start, take)
     if progress is not None:
         progress.end()
     results = [
@@ -111,17 +114,17 @@ def run_plan(
 class _Work:
     """What the runs of a plan are as work: their groups, what they cost, and the queue of those that wait."""
 
-    def __init__(self, plan: Plan, inputs: Inputs, device: torch.device) -> None:
-        self.plan = plan
-        data = Data(plan, inputs, device)
-        self.vocabulary = model_vocabulary(inputs.facts)
+    def __init__(self, data: Data) -> None:
+        self.plan = plan = data.plan
+        self.vocabulary = model_vocabulary(data.facts)
         self.groups: list[Group] = []
         self.flops: list[float] = []
         self.tokens: list[int] = []
         for run in plan.runs:
             stream = data.stream(run)
             one = plan.model_of(run).built()
-            self.groups.append(Group(one, plan.training_of(run).precision, stream.shape, stream.longest))
+            precision = plan.training_of(run).precision
+            self.groups.append(Group(one, precision, stream.shape, stream.longest, not run.tag_loss))
             self.flops.append(stream.steps * step_flops(one, self.vocabulary, stream.shape))
             self.tokens.append(stream.tokens)
 
@@ -175,6 +178,7 @@ def run_name(plan: Plan, run: RunPlan, inputs: Inputs) -> str:
         [inputs.fingerprints.get(name) for name in folders],
         bundle_hash(inputs.facts.folder) if drawn else None,
         [(name, pages_hash(pages)) for name, pages in sorted(inputs.text.items())],
+        [(name, cloze.sha256) for name, cloze in sorted(inputs.cloze.items())],
     ]
     model = dataclasses.asdict(plan.model_of(run).built())
     content = [NUMERICS, described, training, model, inputs.facts.sha256, shards]
@@ -205,37 +209,31 @@ class Start:
         if self.spawned:
             keep_memory()
             torch.set_num_threads(1)
-        return self.worker(read_inputs(self.plan, verify=False), device_of())
+        return self.worker(Data(self.plan, read_inputs(self.plan, verify=False), device_of()))
 
-    def worker(self, inputs: Inputs, device: torch.device) -> Worker:
+    def worker(self, data: Data) -> Worker:
         """Stack after stack, as long as there are runs."""
-        data = Data(self.plan, inputs, device)
         while True:
             opening = yield Ask()
             if opening is None:
                 return
-            assert isinstance(opening, Opening)
+            assert isinstance(opening, Opening) and isinstance(opening.group, Group)
             if opening.compiled:
                 keep_compiled(cache_folder() / "compiled")
-            group = None
             try:
-                run = self.plan.runs[opening.number]
-                stream = data.stream(run)
-                one, precision = self.plan.model_of(run).built(), self.plan.training_of(run).precision
-                group = Group(one, precision, stream.shape, stream.longest)
-                slots = Slots(data, group, list(self.names), self.folder, opening.slots, opening.compiled)
+                slots = Slots(data, opening.group, list(self.names), self.folder, opening.slots, opening.compiled)
             except Exception as error:
                 yield failed(opening.number, error)
                 continue
             yield from slots.work(opening.number)
 
 
-def _here(start: Start, inputs: Inputs, queue: Queue, take: Callable[[Event], None]) -> None:
+def _here(start: Start, data: Data, queue: Queue, take: Callable[[Event], None]) -> None:
     """All runs in this process, on one thread: sums as in the pool, where each process has one."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        alone(start.worker(inputs, device_of()), queue, take)
+        alone(start.worker(data), queue, take)
     finally:
         torch.set_num_threads(threads)
 
@@ -261,6 +259,9 @@ def _result(
         "tag": run.tag,
         "tag_leak": run.tag_leak,
         "tag_at_test": run.scored_tagged,
+        "bare": run.bare,
+        "cool_down": run.cool_down,
+        "tag_loss": run.tag_loss,
         "seed": run.seed,
         "learning_rate": plan.training_of(run).learning_rate,
         "batch": plan.training_of(run).batch,

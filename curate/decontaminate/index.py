@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from curate.decontaminate.items import Item
 from curate.decontaminate.words import SEED, Hashes, Ints, Places, Words, weight, words_of, words_of_all
+from curate.dedup.tables import begins
 
 QUESTION, ANSWER, PASSAGE = "question", "answer", "passage"
 PARTS = (QUESTION, ANSWER, PASSAGE)
@@ -260,9 +261,9 @@ class ItemIndex:
     def _promising(self, page: Words, forms: Ints, theirs: Ints, ours: Ints, needed: Bits) -> list[int]:
         """The forms worth a close look: enough of a long one's seeds, or enough words around a seed of a short one."""
         words = np.sort(theirs)
-        words = words[_changes(words)]
+        words = words[begins(words)]
         owners = self._form_of_word[words]
-        first = _changes(owners)
+        first = np.flatnonzero(begins(owners))
         named = owners[first]
         spanned = np.add.reduceat(self._spanned(words), first)
         share = spanned / self._seeded[named]
@@ -361,11 +362,6 @@ def _longer_forms(item: Item) -> list[str]:
 
 def _eight(data: bytes) -> Hashes:
     return np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
-
-
-def _changes(ordered: Ints) -> Ints:
-    """Where a new value begins."""
-    return np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
 
 
 def _near(page: Hashes, places: Ints, wanted: Hashes, used: npt.NDArray[np.bool_] | None = None) -> Ints:

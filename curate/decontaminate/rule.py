@@ -20,6 +20,7 @@ from curate.decontaminate.items import (
     read_items,
 )
 from curate.document import Document, Drop
+from curate.filters.stamp import Stamp, stamp
 from curate.step import Check, Rule, Verdict, param
 
 ACTIONS = ("drop", "cut", "tag", "report")
@@ -31,20 +32,10 @@ SHOWN = 400
 """Characters of the passage in the evidence."""
 
 
-def _revision(path: Path) -> tuple[int, int]:
-    """What tells two states of a file apart; zeros for a file that is missing, of which its reader complains."""
-    if not path.is_file():
-        return 0, 0
-    found = path.stat()
-    return found.st_mtime_ns, found.st_size
-
-
 @lru_cache(maxsize=4)
-def _index_of(
-    files: tuple[tuple[Path, tuple[int, int]], ...], fields: Fields, numbers: bool, parts: tuple[str, ...]
-) -> ItemIndex:
+def _index_of(files: tuple[Stamp, ...], fields: Fields, numbers: bool, parts: tuple[str, ...]) -> ItemIndex:
     """One index in a process for all the units that need it."""
-    return ItemIndex((item for path, _ in files for item in read_items(path, fields)), numbers, parts)
+    return ItemIndex((item for file in files for item in read_items(Path(file.path), fields)), numbers, parts)
 
 
 @dataclass(frozen=True)
@@ -106,7 +97,8 @@ class Decontaminate(Rule):
 
     def open(self) -> None:
         if not hasattr(self, "_index"):
-            files = tuple((path, _revision(path)) for path in self.resources())
+            # Of a file that is missing, its reader complains.
+            files = tuple(stamp(path) if path.is_file() else Stamp(str(path), 0, 0) for path in self.resources())
             if not files:
                 raise ItemsError(f"{self.questions}: no test sets in it; name JSONL or Parquet files, or their folder")
             index = _index_of(files, self.fields, self.numbers == "guard", tuple(self.parts))

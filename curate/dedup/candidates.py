@@ -18,7 +18,7 @@ import xxhash
 
 from curate.dedup.shingles import Hashes
 from curate.dedup.survivors import text_hash
-from curate.dedup.tables import NAME, Layout, Table, leading, range_of
+from curate.dedup.tables import NAME, Layout, Table, begins, leading, range_of, shared
 from curate.document import Document
 from curate.step import Record, Round
 
@@ -78,10 +78,12 @@ VERDICTS = Layout(b"v", _VERDICT, "u1")
 
 
 class TableRound(Round):
-    """What the rounds share: how records are keyed, and a count of what happened."""
+    """What the rounds share: how records are keyed, a count of what happened, and records that only pass through."""
 
     takes_documents = False
     takes_records = True
+    passes = b""
+    """What the keys begin with whose records the round hands on; the others `meet`."""
 
     def __init__(self, step: MinHashDedup) -> None:
         self.step = step
@@ -93,6 +95,14 @@ class TableRound(Round):
 
     def emit_records(self, records: Iterable[Record]) -> Iterator[Record]:
         yield from records
+
+    def reduce(self, key: bytes, values: Any) -> Iterator[Record]:
+        if self.passes and key.startswith(self.passes):
+            return ((key, value) for value in values)
+        return self.meet(key, values)
+
+    def meet(self, key: bytes, values: Any) -> Iterator[Record]:
+        raise NotImplementedError
 
     def send(self, stage: bytes, table: Table, names: npt.NDArray[Any]) -> Iterator[Record]:
         """The rows of a table to the ranges that their names fall into."""
@@ -109,6 +119,7 @@ class Band(TableRound):
     name = "band"
     takes_documents = True
     takes_records = False
+    passes = b"c"
 
     def emit_documents(self, documents: Iterable[tuple[int, Document]], partition: int) -> Iterator[Record]:
         yield from self.sketches(documents, b"\x01")
@@ -159,11 +170,7 @@ class Band(TableRound):
         for number, part in bands.cut(range_of(bands["band"], step.ranges)):
             yield b"b" + number.to_bytes(2, "big"), part.pack()
 
-    def reduce(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
-        if key[:1] == b"c":
-            for value in values:
-                yield key, value
-            return
+    def meet(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
         index = self.step.opened_index
         more = index.bands(int.from_bytes(key[1:], "big"), self.layouts.bands) if index else []
         needs = self.candidates(self.layouts.bands.gather(values, more))
@@ -174,21 +181,14 @@ class Band(TableRound):
     def candidates(self, bands: Table) -> Table:
         """Pairs of classes within the buckets of one range: linear in the size of a bucket, however large it is."""
         order = np.argsort(bands["band"])
-        hashes = bands["band"][order]
-        same = hashes[1:] == hashes[:-1]
-        shared = np.concatenate((same, [False])) | np.concatenate(([False], same))
-        rows = bands.take(order[shared])
+        rows = bands.take(order[shared(bands["band"][order])])
         # A class comes once from each batch of documents; its best member speaks for it.
         order = np.lexsort((rows["order"], rows["name"], rows["band"]))
-        hashes, names = rows["band"][order], rows["name"][order]
-        if len(order):
-            first = np.concatenate(([True], (hashes[1:] != hashes[:-1]) | (names[1:] != names[:-1])))
-            order = order[first]
+        order = order[begins(rows["band"][order], rows["name"][order])]
         hashes, names, orders = rows["band"][order], rows["name"][order], rows["order"][order]
         order = np.lexsort((names, orders, hashes))
         hashes, names, orders = hashes[order], names[order], orders[order]
-        first = np.concatenate(([True], hashes[1:] != hashes[:-1])) if len(hashes) else np.empty(0, bool)
-        starts = np.flatnonzero(first)
+        starts = np.flatnonzero(begins(hashes))
         sizes = np.diff(np.append(starts, len(hashes)))
         begin, size = np.repeat(starts, sizes), np.repeat(sizes, sizes)
         place = np.arange(len(hashes)) - begin

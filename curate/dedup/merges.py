@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from curate.dedup.candidates import NOWHERE, VERDICTS, TableRound
 from curate.dedup.clusters import cluster
 from curate.dedup.shingles import common
-from curate.dedup.tables import NAME, Table, find, joined, leading
+from curate.dedup.tables import NAME, Table, begins, find, joined, leading
 from curate.step import Record, partition_key
 
 _HALF_NAME = "S8"
@@ -27,7 +27,7 @@ class Gather(TableRound):
 
     name = "gather"
 
-    def reduce(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
+    def meet(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
         layouts = self.layouts
         needs, centres = layouts.needs.gather(values), layouts.centres.gather(values)
         members, shingles = layouts.members.gather(values), layouts.shingles.gather(values)
@@ -38,9 +38,7 @@ class Gather(TableRound):
             more_members, more_shingles = index.classes(int.from_bytes(key[1:], "big"), layouts, more)
             members = layouts.members.gather([], [members, more_members])
             shingles = layouts.shingles.gather([], [shingles, more_shingles])
-        members, starts = in_classes(members)
-        names = members["name"][starts]
-        counts = np.diff(np.append(starts, len(members)))
+        members, starts, counts, names, keys = in_classes(members)
         pairs = np.unique(joined(needs["later"], needs["earlier"])).view([("later", NAME), ("earlier", NAME)])
         later, earlier = np.ascontiguousarray(pairs["later"]), np.ascontiguousarray(pairs["earlier"])
         self.counts["candidates"] += len(pairs)
@@ -51,7 +49,6 @@ class Gather(TableRound):
         # One set of shingles for each class, whichever batch it came in.
         _, once = np.unique(shingles["name"], return_index=True)
         sets = shingles.take(once)
-        keys = joined(members["order"][starts], first_halves(members["name"][starts]))
         at = find(wanted, names)
         sets_at = find(wanted, sets["name"])
         known = sets.take(sets_at)
@@ -94,25 +91,36 @@ def _portions(sizes: npt.NDArray[Any]) -> Iterator[slice]:
         start = stop
 
 
-def in_classes(members: Table) -> tuple[Table, npt.NDArray[np.int64]]:
-    """Members by class, the best of each first (by order, then by document key), and where each class begins."""
+class Classes(NamedTuple):
+    """Members by class, the best of each first (by order, then by document key); of each class: where it begins, how
+    many members it has, its name and its key."""
+
+    members: Table
+    starts: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int64]
+    names: npt.NDArray[Any]
+    keys: npt.NDArray[Any]
+
+
+def in_classes(members: Table) -> Classes:
     order = np.lexsort((members["place"], members["order"], members["name"]))
     members = members.take(order)
     names, orders = members["name"], members["order"]
-    if not len(members):
-        return members, np.empty(0, np.int64)
-    starts = np.flatnonzero(np.concatenate(([True], names[1:] != names[:-1])))
+    starts = np.flatnonzero(begins(names))
+    counts = np.diff(np.append(starts, len(members)))
     ends = members.ends()
     swaps = np.arange(len(members))
-    stops = np.append(starts[1:], len(members))
-    for start, stop in zip(starts[stops - starts > 1].tolist(), stops[stops - starts > 1].tolist(), strict=True):
+    several = starts[counts > 1]
+    for start, stop in zip(several.tolist(), (several + counts[counts > 1]).tolist(), strict=True):
         tied = start + 1
         while tied < stop and orders[tied] == orders[start]:
             tied += 1
         if tied > start + 1:
             best = min(range(start, tied), key=lambda row: members.items(row, ends).tobytes())
             swaps[start], swaps[best] = best, start
-    return members.take(swaps), starts
+    # What was swapped has one order: the key of a class is that of either.
+    keys = joined(orders[starts], np.ascontiguousarray(names[starts]).view(_HALF_NAME)[::2])
+    return Classes(members.take(swaps), starts, counts, names[starts], keys)
 
 
 class Verify(TableRound):
@@ -120,12 +128,9 @@ class Verify(TableRound):
 
     name = "verify"
     streams = True
+    passes = b"m"
 
-    def reduce(self, key: bytes, values: Iterable[bytes]) -> Iterator[Record]:
-        if key[:1] == b"m":
-            for value in values:
-                yield key, value
-            return
+    def meet(self, key: bytes, values: Iterable[bytes]) -> Iterator[Record]:
         layouts = self.layouts
         centres, spoken = layouts.known.empty(), layouts.representatives.empty()
         waiting: list[bytes] = []
@@ -174,7 +179,7 @@ class Verify(TableRound):
         assert centres.payload is not None and asking.payload is not None
         shared = np.zeros(len(asking), np.int64)
         ends, centre_ends = asking.ends(), centres.ends()
-        starts = np.flatnonzero(np.concatenate(([True], at[1:] != at[:-1]))) if len(at) else np.empty(0, np.int64)
+        starts = np.flatnonzero(begins(at))
         for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(at)], strict=False):
             own = ends[start : stop + 1]
             one = centres.items(at[start], centre_ends)
@@ -190,12 +195,9 @@ class Cluster(TableRound):
 
     name = "cluster"
     streams = True
+    passes = b"m"
 
-    def reduce(self, key: bytes, values: Iterable[bytes]) -> Iterator[Record]:
-        if key[:1] == b"m":
-            for value in values:
-                yield key, value
-            return
+    def meet(self, key: bytes, values: Iterable[bytes]) -> Iterator[Record]:
         layouts = self.layouts
         pairs = (layouts.pairs.unpack(value).rows for value in values)
         for outcome in cluster(pairs, self.scratch):
@@ -206,11 +208,6 @@ class Cluster(TableRound):
             self.counts["clusters"] += int(stays.sum())
             self.counts["largest_cluster"] = max(self.counts["largest_cluster"], int(outcome.size.max(initial=0)))
             yield from self.send(b"m", table, halves(table["key"]))
-
-
-def first_halves(names: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Of each name: the part of it that stands in a class's key."""
-    return np.ascontiguousarray(names).view(_HALF_NAME)[::2]
 
 
 def halves(keys: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -225,12 +222,10 @@ class Verdict(TableRound):
 
     name = "verdict"
 
-    def reduce(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
+    def meet(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
         layouts = self.layouts
-        members, starts = in_classes(layouts.members.gather(values))
+        members, starts, counts, _, keys = in_classes(layouts.members.gather(values))
         homes, outcomes = layouts.homes.gather(values), layouts.outcomes.gather(values)
-        counts = np.diff(np.append(starts, len(members)))
-        keys = joined(members["order"][starts], first_halves(members["name"][starts]))
         # A class without a verified pair stays, and stands for its copies.
         home, similar, size = keys.copy(), np.ones(len(keys)), counts.copy()
         outcomes = outcomes.take(np.argsort(outcomes["key"]))

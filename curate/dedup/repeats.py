@@ -21,7 +21,7 @@ import numpy.typing as npt
 import xxhash
 
 from curate.dedup.shingles import Hashes, fold, ngram_hashes, prefix_sums
-from curate.dedup.tables import NAME, Layout, Table, joined, leading, range_of
+from curate.dedup.tables import NAME, Layout, Table, begins, joined, leading, range_of, shared
 from curate.document import Document, Drop
 from curate.step import CorpusStep, Record, Round, param, partition_key
 
@@ -76,22 +76,19 @@ class _Repeats(Round):
     def reduce(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
         table = PIECES.gather(values)
         order = np.argsort(table["name"], kind="stable")
-        names = table["name"][order]
-        same = names[1:] == names[:-1]
-        shared = np.concatenate((same, [False])) | np.concatenate(([False], same))
-        rows = table.take(order[shared]).rows
+        rows = table.take(order[shared(table["name"][order])]).rows
         # Of each piece, the copy that stays comes first: in the document with the smallest hash, at its first place.
         rows = rows[np.lexsort((rows["position"], rows["place"], rows["owner"], rows["name"]))]
         if not len(rows):
             return
-        begins = np.concatenate(([True], rows["name"][1:] != rows["name"][:-1]))
-        elsewhere = np.concatenate(([True], rows["place"][1:] != rows["place"][:-1])) | begins
-        starts = np.flatnonzero(begins)
+        first_copy = begins(rows["name"])
+        elsewhere = begins(rows["name"], rows["place"])
+        starts = np.flatnonzero(first_copy)
         sizes = np.diff(np.append(starts, len(rows)))
         documents = np.add.reduceat(elsewhere.astype(np.int64), starts)
         many = np.repeat(self.step.repeated(documents, sizes), sizes)
         kept = rows[np.repeat(starts, sizes)]
-        goes = many & ~(begins & self.step.keeps_first)
+        goes = many & ~(first_copy & self.step.keeps_first)
         # A copy that overlaps the one that stays is cut behind that one's end only.
         overlaps = (rows["place"] == kept["place"]) & self.step.keeps_first
         first = np.where(overlaps, kept["position"] + self.step.length, 0)

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from curate.dedup.tables import begins
+
 Hashes = npt.NDArray[np.uint64]
 
 # Scripts written without spaces between words: each character counts as a word, or a sentence would be one.
@@ -178,9 +180,7 @@ def ngram_hashes(sums: Hashes, size: int) -> Hashes:
 def distinct(hashes: Hashes) -> Hashes:
     """The set of hashes, sorted (numpy's own `unique` takes eight times as long on short arrays)."""
     ordered = np.sort(hashes)
-    if len(ordered) < 2:
-        return ordered
-    return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))]
+    return ordered[begins(ordered)]
 
 
 def common(sets: Hashes, ends: npt.NDArray[np.int64], other: Hashes) -> npt.NDArray[np.int64]:

@@ -108,7 +108,7 @@ class Table:
         order = np.argsort(owner, kind="stable")
         whole = self.take(order)
         owner = owner[order]
-        starts = np.flatnonzero(np.concatenate(([True], owner[1:] != owner[:-1])))
+        starts = np.flatnonzero(begins(owner))
         stops = [*starts[1:].tolist(), len(owner)]
         ends = whole.ends() if whole.payload is not None else None
         for start, stop in zip(starts.tolist(), stops, strict=True):
@@ -116,6 +116,21 @@ class Table:
             if ends is not None and whole.payload is not None:
                 payload = whole.payload[ends[start] : ends[stop]]
             yield int(owner[start]), Table(self.layout, whole.rows[start:stop], payload)
+
+
+def begins(*columns: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Rows that differ from the one before in some column, and the first row: a mask."""
+    found = np.ones(len(columns[0]), bool)
+    found[1:] = columns[0][1:] != columns[0][:-1]
+    for column in columns[1:]:
+        found[1:] |= column[1:] != column[:-1]
+    return found
+
+
+def shared(ordered: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Rows of a sorted column whose value some other row has too: a mask."""
+    first = begins(ordered)
+    return ~(first & np.append(first[1:], True)) if len(first) else first
 
 
 def leading(names: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:

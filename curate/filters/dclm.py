@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from curate.document import Document
-from curate.filters.gopher import STOP_WORDS
+from curate.filters.gopher import STOP_WORDS, gram_limits
 from curate.step import Check, Edit, Rule, over, param, under
 
 _YAML = "DCLM dclm_baseline_refinedweb.yaml"
@@ -157,13 +157,11 @@ class DclmRepetition(Rule):
                 repeated = sum(size(piece) * count for piece, count in Counter(pieces).items() if count > 1)
                 yield over(rule, repeated / sum(map(size, pieces)), limit, rule)
         signals = document.signals.unicode
-        for n in range(2, 11):
-            rule = f"top_{n}_gram" if n < 5 else f"duplicated_{n}_grams"
-            limit = getattr(self, rule)
+        for n, name, limit in gram_limits(self):
             if limit is None or len(signals.word_ids) < n:
                 continue
             found = signals.longest_top_gram_characters(n) if n < 5 else signals.characters_in_repeated_grams(n)
-            yield over(rule, found / signals.word_characters, limit, rule)
+            yield over(name, found / signals.word_characters, limit, name)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from curate.document import Document
-from curate.filters.gopher import STOP_WORDS
+from curate.filters.gopher import STOP_WORDS, gram_limits
 from curate.filters.stamp import Stamp, stamp
 from curate.step import Check, Edit, Rule, over, param, under
 
@@ -126,12 +126,9 @@ class DolmaRepetition(Rule):
             yield over("fraction_of_duplicate_lines", share, self.dup_line_frac, "dup_line_frac")
         if self.dup_line_char_frac:
             share = sum(len(line) * count for line, count in repeated) / characters
-            yield over(
-                "fraction_of_characters_in_duplicate_lines", share, self.dup_line_char_frac, "dup_line_char_frac"
-            )
-        for n in range(2, 11):
-            parameter = f"top_{n}_gram" if n < 5 else f"duplicated_{n}_grams"
-            limit = getattr(self, parameter)
+            rule = "fraction_of_characters_in_duplicate_lines"
+            yield over(rule, share, self.dup_line_char_frac, "dup_line_char_frac")
+        for n, parameter, limit in gram_limits(self):
             if not limit or len(signals.word_ids) < n:
                 continue
             if n < 5:

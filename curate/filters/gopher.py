@@ -19,6 +19,15 @@ _ELLIPSES = ("...", "…")
 STOP_WORDS = ["the", "be", "to", "of", "and", "that", "have", "with"]
 
 
+_GRAM_LIMITS = [(n, f"top_{n}_gram" if n < 5 else f"duplicated_{n}_grams") for n in range(2, 11)]
+
+
+def gram_limits(rule: Rule) -> Iterator[tuple[int, str, float | None]]:
+    """The limits of table A1 for n-grams of words, in order: n, the parameter's name and its value. Up to 4 words they
+    are for the most frequent n-gram, beyond that for all that are repeated."""
+    return ((n, name, getattr(rule, name)) for n, name in _GRAM_LIMITS)
+
+
 @dataclass(frozen=True)
 class GopherQuality(Rule):
     """Is this prose? Length, word length, symbols, bullets, letters and stop words. A limit of 0 or None is off."""
@@ -128,17 +137,11 @@ class GopherRepetition(Rule):
         if self.dup_line_frac:
             yield over("dup_line_frac", signals.line_copies.share, self.dup_line_frac, "dup_line_frac")
         if self.dup_line_char_frac:
-            yield over(
-                "dup_line_char_frac",
-                signals.line_copies.characters / characters,
-                self.dup_line_char_frac,
-                "dup_line_char_frac",
-            )
-        for n, limit in ((2, self.top_2_gram), (3, self.top_3_gram), (4, self.top_4_gram)):
-            if limit:
-                yield over(f"top_{n}_gram", signals.top_gram_characters(n) / characters, limit, f"top_{n}_gram")
-        for n in range(5, 11):
-            limit = getattr(self, f"duplicated_{n}_grams")
-            if limit:
+            share = signals.line_copies.characters / characters
+            yield over("dup_line_char_frac", share, self.dup_line_char_frac, "dup_line_char_frac")
+        for n, name, limit in gram_limits(self):
+            if limit and n < 5:
+                yield over(name, signals.top_gram_characters(n) / characters, limit, name)
+            elif limit:
                 share = signals.repeated_gram_characters(n) / characters
-                yield over(f"duplicated_{n}_n_grams", share, limit, f"duplicated_{n}_grams")
+                yield over(f"duplicated_{n}_n_grams", share, limit, name)

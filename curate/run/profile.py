@@ -117,8 +117,11 @@ class Profile(Step):
         return own + [path for step in self.steps for path in step.resources()]
 
     def open(self) -> None:
+        """Raises ValueError for a tokenizer that is none."""
         for step in self.steps:
             step.open()
+        if self.tokenizer:
+            _token_counter(self.tokenizer)
 
     def apply(self, documents: Iterable[Document]) -> Iterator[Document | Drop]:
         steps = list(zip(self.labels, map(switched_on, self.steps), strict=True))
@@ -132,7 +135,10 @@ class Profile(Step):
 def _token_counter(path: str) -> Any:
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(path)
+    try:
+        tokenizer = Tokenizer.from_file(path)
+    except Exception as error:  # the library raises nothing narrower
+        raise ValueError(f"output.tokenizer.file: {path} is no tokenizer.json ({error})") from None
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
 
 

@@ -38,10 +38,13 @@ class VocabularyChoice:
     size: int = 1024
     file: Path | None = None
     domains: int = 64
+    buckets: int = 0
 
     def describe(self) -> dict[str, Any]:
         content = checksum(self.file) if self.file else None
-        return {"kind": self.kind, "size": self.size, "file": content, "domains": self.domains}
+        return {
+            "kind": self.kind, "size": self.size, "file": content, "domains": self.domains, "buckets": self.buckets
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Rendering:
     name: str
     source: str = "end"
     domain: str = "none"
+    bare: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -188,6 +192,7 @@ class VocabularyTask(Unit):
             size=self.choice.size,
             file=self.choice.file,
             domains=self.domains,
+            buckets=self.choice.buckets,
             reserved=self.reserved,
         )
         with outputs.scratch(self.path.parent) as scratch:
@@ -230,6 +235,7 @@ class TokenTask(Unit):
         return {
             "inputs": self.inputs,
             "domain": self.rendering.domain,
+            "bare": self.rendering.bare,
             "sources": self.sources,
             "tokenizers": library_version("tokenizers"),
         }
@@ -242,7 +248,8 @@ class TokenTask(Unit):
         with outputs.scratch(folder) as scratch, local_copy(self.vocabulary) as vocabulary:
             documents = chained(self.documents, pulse)
             known = Vocabulary.load(vocabulary)
-            return write_token_shard(scratch, self.number, documents, known, self.rendering.domain, self.sources)
+            asked = self.rendering
+            return write_token_shard(scratch, self.number, documents, known, asked.domain, self.sources, asked.bare)
 
 
 @dataclass

@@ -1,7 +1,8 @@
-"""Documents to token shards, with the domain rendered in front of each: not at all, as text, or as its own token."""
+"""Documents to token shards, with the domain rendered in front of each: not at all, as text, or as one token."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,12 @@ from curate.shards.text import domain_prefix
 from curate.shards.tokens import NO_DOMAIN, TokenShardWriter, describe, dtype_for, save_metadata
 from curate.shards.vocabulary import Vocabulary, VocabularyError
 
-RENDERINGS = ("none", "prefix", "special")
+RENDERINGS = ("none", "prefix", "special", "hashed", "url")
+"""Nothing; the domain as text; its own token, the rarer ones together or hashed; all hashed; the whole address as
+text."""
+
+LONGEST_URL = 500
+"""Characters of an address that are rendered at most."""
 
 _BATCH_DOCUMENTS = 512
 _BATCH_CHARACTERS = 4_000_000
@@ -24,11 +30,13 @@ def write_token_shard(
     vocabulary: Vocabulary,
     rendering: str,
     sources: Sequence[str],
+    bare: float = 0.0,
 ) -> dict[str, int]:
     """Write one partition as a token shard; returns the numbers of documents, tokens and injected documents.
 
-    A document is `[domain] body <end of text>`. `prefix` encodes the domain and a newline apart from the body, so the
-    body has the same tokens in every rendering. Injected records become one reserved token a word; everything else is
+    A document is `[domain] body <end of text>`. `prefix` encodes the domain, `url` the address, and a newline apart
+    from the body, so the body has the same tokens in every rendering. A share `bare` of the documents, by the hash of
+    their keys, goes without. Injected records become one reserved token a word; everything else is
     encoded as text. Raises VocabularyError that names a document that the vocabulary cannot hold.
     """
     if rendering not in RENDERINGS:
@@ -40,7 +48,10 @@ def write_token_shard(
     with TokenShardWriter(folder, number, dtype_for(vocabulary.size)) as writer:
         for batch in _batches(documents):
             bodies = _bodies(batch, vocabulary)
-            for document, prefix, body in zip(batch, _prefixes(batch, vocabulary, rendering), bodies, strict=True):
+            fronts = zip(batch, _prefixes(batch, vocabulary, rendering), bodies, strict=True)
+            for document, prefix, body in fronts:
+                if bare and _drawn(document.key) < bare * 2**64:
+                    prefix = []
                 if document.source not in source_numbers:
                     raise ValueError(f"{document.key}: source {document.source!r} is none of {', '.join(sources)}")
                 domain = domain_numbers.get(document.domain, others) if document.domain else NO_DOMAIN
@@ -101,11 +112,27 @@ def _record(document: Document, vocabulary: Vocabulary) -> list[int] | None:
 
 
 def _prefixes(batch: Sequence[Document], vocabulary: Vocabulary, rendering: str) -> list[list[int]]:
+    if rendering == "none":
+        return [[] for _ in batch]
+    return domain_tokens([(document.domain, document.url) for document in batch], vocabulary, rendering)
+
+
+def domain_tokens(
+    places: Sequence[tuple[str | None, str | None]], vocabulary: Vocabulary, rendering: str
+) -> list[list[int]]:
+    """The tokens that stand in front of documents of these (domain, address) pairs."""
     if rendering == "special":
-        return [[vocabulary.domain_token(document.domain)] for document in batch]
+        return [[vocabulary.domain_token(domain)] for domain, _ in places]
+    if rendering == "hashed":
+        return [[vocabulary.bucket_token(domain)] for domain, _ in places]
     if rendering == "prefix":
-        return vocabulary.encode([domain_prefix(document.domain) for document in batch])
-    return [[] for _ in batch]
+        return vocabulary.encode([domain_prefix(domain) for domain, _ in places])
+    # A document without an address is known by its domain.
+    return vocabulary.encode([f"{url[:LONGEST_URL]}\n" if url else domain_prefix(domain) for domain, url in places])
+
+
+def _drawn(key: str) -> int:
+    return int.from_bytes(hashlib.blake2b(f"bare/{key}".encode(), digest_size=8).digest(), "little")
 
 
 def _fact(document: Document) -> tuple[int, int]:

@@ -1,8 +1,9 @@
 """A vocabulary: a tokenizer, and beside it tokens that no text of a page can ever become.
 
 Reserved tokens are the end of text, one for each frequent domain (`<|domain:example.org|>`), one for every other domain
-(`<|domain:other|>`) and one for each word of compact records. They are written into an ordinary `tokenizer.json` as
-special tokens, so ids agree wherever it is loaded; crawled text is encoded with special tokens disabled.
+(`<|domain:other|>`), or a few that domains are hashed to (`<|domain:#0|>`), and one for each word of compact records.
+They are written into an ordinary `tokenizer.json` as special tokens, so ids agree wherever it is loaded; crawled text
+is encoded with special tokens disabled.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ KINDS = ("bpe", "joint", "compact", "file")
 LONGEST_TOKEN = 32
 """Characters of a trained token at most, so that rows of dashes in a crawl do not become tokens."""
 
+BUCKET = "#"
+"""Begins the name of a token that domains are hashed to; no domain begins so."""
+
 _DOMAIN = "<|domain:"
 
 
@@ -36,7 +40,8 @@ class Vocabulary:
     """A tokenizer and its reserved tokens, from the bytes of a `tokenizer.json`.
 
     `size` is one more than the largest id, `hash` the SHA-256 of the file, `domains` the domains that have a token of
-    their own, in the order of their ids. `closed` vocabularies know reserved words and nothing else.
+    their own, in the order of their ids, `buckets` the number of tokens that domains can be hashed to. `closed`
+    vocabularies know reserved words and nothing else.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -50,7 +55,8 @@ class Vocabulary:
         self.size = max(self._tokenizer.get_vocab().values()) + 1
         self.end_of_text = self._reserved[END_OF_TEXT]
         named = [word[len(_DOMAIN) : -2] for word in self._reserved if word.startswith(_DOMAIN)]
-        self.domains = [domain for domain in named if domain != OTHER]
+        self.domains = [domain for domain in named if domain != OTHER and not domain.startswith(BUCKET)]
+        self.buckets = sum(domain.startswith(BUCKET) for domain in named)
         self.closed = type(self._tokenizer.model).__name__ == "WordLevel" and self.size == len(self._reserved)
 
     @classmethod
@@ -78,12 +84,23 @@ class Vocabulary:
         return all(word in self._reserved for word in words)
 
     def domain_token(self, domain: str | None) -> int:
-        """The token that stands for a domain: its own, or that of all others (no domain is one of these).
-
-        Raises VocabularyError when the vocabulary was built without domain tokens.
+        """The token that stands for a domain: its own; or that of its bucket, where there are any; or that of all
+        others (no domain is one of these). Raises VocabularyError when the vocabulary was built without domain tokens.
         """
         own = self._reserved.get(domain_word(domain)) if domain else None
-        return self.reserved(domain_word(OTHER)) if own is None else own
+        if own is not None:
+            return own
+        return self.bucket_token(domain) if domain and self.buckets else self.reserved(domain_word(OTHER))
+
+    def bucket_token(self, domain: str | None) -> int:
+        """The token that a domain is hashed to; of no domain, that of all others. Raises VocabularyError without
+        buckets."""
+        if not self.buckets:
+            raise VocabularyError("the vocabulary has no tokens to hash domains to: build it with `buckets`")
+        if not domain:
+            return self.reserved(domain_word(OTHER))
+        number = int.from_bytes(hashlib.blake2b(domain.encode(), digest_size=8).digest(), "little") % self.buckets
+        return self.reserved(domain_word(f"{BUCKET}{number}"))
 
     def domain_table(self) -> list[dict[str, Any]]:
         """The `domains` of shard metadata: those with a token of their own, then `other`."""
@@ -113,9 +130,11 @@ def build_vocabulary(
     size: int = 1024,
     file: Path | str | None = None,
     domains: Sequence[str] = (),
+    buckets: int = 0,
     reserved: Sequence[str] = (),
 ) -> Vocabulary:
-    """A vocabulary of one of four kinds, with the end of text, `domains`, `other` and `reserved` words added.
+    """A vocabulary of one of four kinds, with the end of text, `domains`, `other`, so many `buckets` and `reserved`
+    words added.
 
     `bpe` trains byte-level BPE of at most `size` tokens on `texts`; all 256 bytes are in it, so nothing is unknown.
     `joint` is `bpe` with reserved words. `compact` holds reserved words only. `file` takes any `tokenizer.json`.
@@ -126,7 +145,8 @@ def build_vocabulary(
     if kind == "compact" and not reserved:
         raise VocabularyError("a compact vocabulary needs the words of compact records, and none were given")
     own = [domain for domain in dict.fromkeys(domains) if domain and domain != OTHER]
-    special = [END_OF_TEXT, *map(domain_word, own), domain_word(OTHER)]
+    hashed = [f"{BUCKET}{number}" for number in range(buckets)]
+    special = [END_OF_TEXT, *map(domain_word, [*own, OTHER, *hashed])]
     words = [*special, *(reserved if kind != "bpe" else ())]
     if kind == "file":
         if file is None:

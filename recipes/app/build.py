@@ -54,9 +54,11 @@ def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit:
             size=tokenizer.size,
             file=loaded.folder / tokenizer.file if tokenizer.file else None,
             domains=tokenizer.domains,
+            buckets=tokenizer.buckets,
         ),
         renderings=[
-            Rendering(name=name, source=item.source, domain=item.domain) for name, item in recipe.output.tokens.items()
+            Rendering(name=name, source=item.source, domain=item.domain, bare=item.bare)
+            for name, item in recipe.output.tokens.items()
         ],
     )
     partitions = find_inputs(inputs)

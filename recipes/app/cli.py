@@ -8,23 +8,21 @@ Exit codes: 0 done; 1 a fault of the program; 2 something the user can put right
 from __future__ import annotations
 
 import dataclasses
-import os
-import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from curate.run.store import Place, place_of
 from recipes.app import dedup
 from recipes.app.cli_compare import compare
 from recipes.app.cli_profile import decide, profile
-from recipes.app.load import RecipeError, load
+from recipes.app.options import Inputs, RecipeName, Sets, inputs_of, read_recipe
 from recipes.app.schema import ProbeModel
 from recipes.app.tables import print_summary
+from recipes.app.terminal import err, fail, friendly, harmless, out, said
 
 app = typer.Typer(
     add_completion=False,
@@ -32,40 +30,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Build knowledge-dense pretraining corpora, and measure what a corpus does to knowledge.",
 )
-
-
-class _Terminal(Console):
-    """A console whose reader may leave: what was done stays done, and its exit code stays the command's own."""
-
-    def on_broken_pipe(self) -> None:
-        self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-out = _Terminal(highlight=False, soft_wrap=True)
-err = _Terminal(stderr=True, highlight=False, soft_wrap=True)
-
-RecipeName = Annotated[str, typer.Argument(help="a recipe file, or the name of a built-in one", metavar="RECIPE")]
-Sets = Annotated[
-    list[str], typer.Option("--set", help="change a value: a.b=c, or STEP.parameter=c", metavar="KEY=VALUE")
-]
-Inputs = Annotated[
-    list[str], typer.Option("--input", help="read this instead of the recipe's inputs", metavar="[NAME=]PATH")
-]
-
-
-def harmless(text: str) -> str:
-    """Text of a crawl for the terminal: neither markup of ours nor control sequences of its own take effect."""
-    return escape("".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text))
-
-
-_said: list[str] = []
-
-
-def fail(message: str, code: int = 2) -> NoReturn:
-    _said.append(message)
-    err.print(f"[bold red]goldsand:[/] {harmless(message)}")
-    raise typer.Exit(code)
 
 
 @app.command()
@@ -85,8 +49,8 @@ def run(
     from recipes.app.progress import shown
     from recipes.app.report.page import write_report
 
-    loaded = _load(recipe, set, _inputs(input))
-    with _friendly():
+    loaded = read_recipe(recipe, set, inputs_of(input))
+    with friendly():
         folder = place_of(output)
         job = corpus_run(loaded, folder, workers=workers, limit=limit)
         with shown(err) as on_progress:
@@ -114,8 +78,8 @@ def plan(
     from recipes.app.plan import plan as groups_of
     from recipes.app.tables import print_plan
 
-    loaded = _load(recipe, set, _inputs(input))
-    with _friendly():
+    loaded = read_recipe(recipe, set, inputs_of(input))
+    with friendly():
         job = corpus_run(loaded, place_of(output), workers=workers, limit=limit)
         groups = groups_of(job)
         print_plan(out, job, groups, estimate(job, groups, sample) if sample else None)
@@ -127,14 +91,14 @@ def status(folder: Annotated[str, typer.Argument(help="the folder of a run", met
     from curate.run.status import read_status
     from recipes.app.tables import print_status
 
-    with _friendly():
+    with friendly():
         print_status(out, folder, read_status(place_of(folder)))
 
 
 @app.command()
 def check(recipe: RecipeName, set: Sets = []) -> None:  # noqa: B006
     """Find every mistake in a recipe, with its line."""
-    loaded = _load(recipe, set, [])
+    loaded = read_recipe(recipe, set, [])
     parts = []
     if loaded.steps:
         parts.append(f"{len(loaded.steps)} steps")
@@ -191,8 +155,8 @@ def probe(
     from recipes.app.tables import print_ladder, print_results
 
     sets = [*set, *([f"probe.corpus={corpus}"] if corpus else [])]
-    loaded = _load(recipe, sets, [])
-    with _friendly():
+    loaded = read_recipe(recipe, sets, [])
+    with friendly():
         results = run_probe(loaded, output, quick, processes, slots, compile, ray, tensorboard)
     print_results(out, results)
     print_ladder(out, results)
@@ -211,7 +175,7 @@ def report(
     """Write the page that shows a run, with the probe's results if there are some."""
     from recipes.app.report.page import write_report
 
-    with _friendly():
+    with friendly():
         path = write_report(place_of(folder), probe, output)
     out.print(f"open {escape(str(path))}")
 
@@ -221,7 +185,7 @@ def verify(folder: Annotated[str, typer.Argument(help="the folder of a finished 
     """Check a corpus: every checksum, and that every document and character is accounted for."""
     from curate.run.verify import verify as faults_of
 
-    with _friendly():
+    with friendly():
         faults = list(faults_of(place_of(folder)))
     for fault in faults:
         err.print(harmless(fault))
@@ -239,7 +203,7 @@ def why(
     stands."""
     from recipes.app.why import print_story
 
-    with _friendly():
+    with friendly():
         found = print_story(out, place_of(folder), document)
     if not found:
         fail(f"{folder} knows no document with the key or URL '{document}'")
@@ -256,7 +220,7 @@ def contamination(
     """Show the test items that were found: by benchmark, by item, and each beside the passage it was found in."""
     from recipes.app.contamination import show
 
-    with _friendly():
+    with friendly():
         show(out, place_of(folder), questions, hits, item, as_json)
 
 
@@ -294,7 +258,7 @@ def synth_people(
     }
     if pools is not None:
         parameters["pools"] = str(pools)
-    with _friendly():
+    with friendly():
         for line in write_people(output, parameters, tokenizer, size):
             out.print(escape(line))
 
@@ -312,7 +276,7 @@ def synth_rewrite(
     """Have a language model rewrite facts (bioR), and keep what states every one of them."""
     from recipes.app.synth import rewrite_facts
 
-    with _friendly():
+    with friendly():
         out.print(escape(rewrite_facts(folder, model, output, style, people, tokens, temperature)))
 
 
@@ -326,54 +290,12 @@ def synth_describe(
     """Say what a recipe's facts hold: bits, tokens, tokens per bit, FLOPs for a model, and whether it fits here."""
     from recipes.app.synth import describe
 
-    loaded = _load(recipe, set, [])
+    loaded = read_recipe(recipe, set, [])
     planned = loaded.recipe.probe.model if loaded.recipe.probe else ProbeModel()
-    with _friendly():
+    with friendly():
         model = planned.built(layers=layers or planned.layers, width=width or planned.width)
         for what, how_much in describe(loaded, model):
             out.print(f"{escape(what):<30}{escape(how_much)}")
-
-
-def _load(recipe: str, sets: list[str], inputs: list[dict[str, Any]]) -> Any:
-    try:
-        return load(recipe, sets, inputs)
-    except RecipeError as error:
-        count = len(error.problems)
-        err.print(f"[bold red]goldsand:[/] {count} mistake{'s' * (count > 1)} in the recipe")
-        err.print(escape(str(error)))
-        raise typer.Exit(2) from None
-
-
-def _inputs(given: list[str]) -> list[dict[str, Any]]:
-    """`NAME=PATH` or `PATH`; the path is meant from where one stands."""
-    found = []
-    for number, text in enumerate(given):
-        name, equals, path = text.partition("=")
-        if not equals or not re.fullmatch(r"[A-Za-z0-9._-]+", name) or Path(text).exists():
-            name, path = "crawl" if len(given) == 1 else f"input{number + 1}", text
-        found.append({"name": name, "path": path if "://" in path else str(Path(path).absolute())})
-    return found
-
-
-class _friendly:
-    """Turns what a user can put right into one message and exit code 2."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        from curate.run.engine import RunError, TaskError
-
-        if isinstance(error, TaskError):
-            fail(f"a unit failed, which no document explains: {error}", 1)
-        if isinstance(error, (RunError, ValueError)):
-            fail(str(error))
-        if isinstance(error, ModuleNotFoundError):
-            fail(f"{error.name} is not installed; `pip install 'goldsand[probe]'` brings what the probe needs")
-        if isinstance(error, OSError):
-            fail(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
-        if isinstance(error, KeyboardInterrupt):
-            fail("interrupted; the same command goes on from here", 130)
 
 
 def _judge_losses(summary: dict[str, Any], folder: Place, strict: bool) -> None:
@@ -396,7 +318,7 @@ def main() -> None:
         app()
     except SystemExit as end:
         # What met a Ctrl-C outside a command's own work has said nothing yet.
-        if end.code == 130 and not _said:
+        if end.code == 130 and not said:
             raise KeyboardInterrupt from None
         raise
     except OSError as error:

@@ -6,11 +6,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from rich.markup import escape
+
+from recipes.app.terminal import err, friendly, out
 
 
 def compare(
     corpora: Annotated[
-        list[str], typer.Argument(help="folders of finished runs, or recipes; NAME=FOLDER names one", metavar="A B ...")
+        list[str],
+        typer.Argument(
+            help="folders of finished runs, or recipes: [NAME=]FOLDER[,domain=special,bare=0.1,...]; or a recipe with a"
+            " `compare:` part",
+            metavar="A B ...",
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="the folder of the comparison", metavar="DIR")],
     protocol: Annotated[
@@ -26,6 +34,24 @@ def compare(
     rates: Annotated[
         str, typer.Option(help="learning rates; for each arm the best is taken", metavar="X,X,...")
     ] = "0.002,0.004,0.008",
+    corpus: Annotated[
+        str | None, typer.Option(help="of arms that name none: a finished run, or a recipe", metavar="OUT")
+    ] = None,
+    ablate: Annotated[bool, typer.Option("--ablate", help="a recipe against itself without each of its steps")] = False,
+    mix_back: Annotated[
+        str | None,
+        typer.Option(
+            help="a corpus against itself with what each rule dropped mixed back: all of it, or as these shares",
+            metavar="all|X,X,...",
+        ),
+    ] = None,
+    own_facts: Annotated[
+        str | None,
+        typer.Option(
+            help="also: bits stored of facts of the corpora: `found` by pattern, or a table with value and sentence",
+            metavar="found|TABLE",
+        ),
+    ] = None,
     tokenizer: Annotated[Path | None, typer.Option(help="a tokenizer.json for all; else one is trained on all")] = None,
     may_repeat: Annotated[list[str] | None, typer.Option(help="a corpus that may be gone through over 4 times")] = None,
     new_sentences: Annotated[
@@ -33,14 +59,12 @@ def compare(
     ] = False,
 ) -> None:
     """Say which corpus lets a model store more facts: the same facts in each, the same models, a decision."""
-    from rich.markup import escape
-
-    from recipes.app.cli import _friendly, err, out
+    from recipes.app.arms import entries_of
     from recipes.app.compare import Comparison
-    from recipes.app.comparison import corpora_of, run_comparison
+    from recipes.app.comparison import run_comparison
     from recipes.app.tables import print_comparison
 
-    with _friendly():
+    with friendly():
         asked = Comparison(
             protocol=protocol,
             people=people,
@@ -51,7 +75,13 @@ def compare(
             frozen=not new_sentences,
             may_repeat=tuple(may_repeat or ()),
         )
-        found = run_comparison(corpora_of(corpora, output, err), output, asked, tokenizer)
+        shares: list[float | None] = []
+        if mix_back is not None:
+            shares = [None] if mix_back == "all" else _numbers("--mix-back", mix_back, float)
+            if any(share is not None and share >= 1 for share in shares):
+                raise ValueError(f"--mix-back takes `all`, or shares of the text below 1, not '{mix_back}'")
+        entries = entries_of(corpora, output, err, corpus=corpus, ablate=ablate, mix_back=shares)
+        found = run_comparison(entries, output, asked, tokenizer, own_facts)
     print_comparison(out, found)
     out.print(f"open {escape(str(output / 'report.html'))}")
 

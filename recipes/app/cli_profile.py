@@ -10,17 +10,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from curate.run.store import place_of
+from recipes.app.options import Inputs, RecipeName, Sets, inputs_of, read_recipe
+from recipes.app.terminal import err, fail, friendly, harmless, out
 
 if TYPE_CHECKING:
     from recipes.app.profile import Decision
-
-RecipeName = Annotated[str, typer.Argument(help="a recipe file, or the name of a built-in one", metavar="RECIPE")]
-Sets = Annotated[
-    list[str], typer.Option("--set", help="change a value: a.b=c, or STEP.parameter=c", metavar="KEY=VALUE")
-]
-Inputs = Annotated[
-    list[str], typer.Option("--input", help="read this instead of the recipe's inputs", metavar="[NAME=]PATH")
-]
 
 TOLD = 0.9
 """The terminal names the threshold that keeps so many documents; the page names more of them."""
@@ -36,13 +30,12 @@ def profile(
 ) -> None:
     """Measure everything a recipe's rules look at, drop nothing, and show what each threshold would keep."""
     from recipes.app.build import write_recipe
-    from recipes.app.cli import _friendly, _inputs, _load, err, out
     from recipes.app.profile import profile_run, write_profile
     from recipes.app.progress import shown
     from recipes.app.report.profile import write_page
 
-    loaded = _load(recipe, set, _inputs(input))
-    with _friendly():
+    loaded = read_recipe(recipe, set, inputs_of(input))
+    with friendly():
         folder = place_of(output)
         job = profile_run(loaded, folder, workers, limit)
         with shown(err) as on_progress:
@@ -57,7 +50,6 @@ def profile(
 
 def _print_profile(found: dict[str, Any]) -> None:
     """One row for each threshold: what it drops alone, what it ends in the recipe's order, what others would keep."""
-    from recipes.app.cli import err, out
     from recipes.app.profile import callouts
 
     unit, documents = found["counted_in"], found["documents"]
@@ -105,19 +97,17 @@ def decide(
     ] = None,
 ) -> None:
     """Say what other thresholds would do to a profile's documents, from stored values: no page is read again."""
-    from recipes.app.cli import _friendly, harmless, out
-    from recipes.app.cli import fail as fail_with
     from recipes.app.load import RecipeError
     from recipes.app.profile import decide as decided
 
     try:
-        with _friendly():
+        with friendly():
             found = decided(place_of(folder), set)
             if output is not None:
                 rows = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in found.changed)
                 place_of(output).write_bytes(rows)
     except RecipeError as error:
-        fail_with(str(error))
+        fail(str(error))
     _print_decision(found)
     for row in found.changed[:show]:
         out.print(harmless(f"{row['key']}  {_words(row['before'])} -> {_words(row['after'])}  {row['url'] or ''}"))
@@ -127,8 +117,6 @@ def decide(
 
 
 def _print_decision(found: Decision) -> None:
-    from recipes.app.cli import out
-
     table = Table(box=None, pad_edge=False)
     for column in ("ended by", "before", "after", "change"):
         table.add_column(column, justify="left" if column == "ended by" else "right")

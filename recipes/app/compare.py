@@ -7,31 +7,15 @@ of the models that were trained; not how much knowledge the corpus itself holds.
 from __future__ import annotations
 
 import dataclasses
-import math
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from recipes.app.corpora import Corpus, Tokenised, shared_vocabulary, tokenised
-from recipes.app.evidence import (
-    Arm,
-    Interval,
-    Multiplier,
-    arms_of,
-    holm,
-    interval,
-    multiplier,
-    p_value,
-    seeds_needed,
-    smallest_effect,
-)
+from recipes.app.arms import AGAIN, CONTROL
+from recipes.app.corpora import Entry, Tokenised, shared_vocabulary, tokenised
 
 Protocol = Literal["same-compute", "same-budget", "own-size"]
-AGAIN, CONTROL = "A/A", "control"
-FLOOR, CEILING = 0.05, 0.95
-"""Shares of the facts stored, below and above which a ratio says nothing."""
 MOST_REPEATS = 4.0
 """Times that a corpus may be gone through: more is the known way to look good (arXiv 2404.05405, result 11)."""
 CONTROL_RATIO = 0.875
@@ -40,7 +24,9 @@ TEXTS = 2000  # of the facts, that the tokenizer is trained on
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is asked. `exposures` is a ladder, for the first corpus; `junk_ratio` the corpus's share of tokens there."""
+    """What is asked. `exposures` is a ladder, for the first corpus; `junk_ratio` the corpus's share of tokens there.
+    `window` grows to what the longest text of a fact needs: cut texts are met whole for the first time when scored, at
+    positions that no training had, and nothing would seem to be stored."""
 
     protocol: Protocol = "same-compute"
     people: int = 48
@@ -52,8 +38,8 @@ class Comparison:
     layers: int = 2
     heads: int = 2
     width: int = 48
-    batch: int = 4
-    window: int = 96
+    batch: int = 2
+    window: int = 256
     size: int = 1024
     may_repeat: tuple[str, ...] = ()
 
@@ -74,25 +60,27 @@ def rungs_of(asked: Comparison, corpora: Sequence[Tokenised], facts_tokens: floa
 
     same-budget: equal corpus tokens, share and steps. own-size: each corpus once, facts fixed. same-compute: equal
     steps; the facts stand in the first corpus as often as the rung says, in the others as often in one pass, so that a
-    smaller corpus is passed more often and shows them more often. Raises ValueError where a corpus would repeat too
-    often.
+    smaller corpus is passed more often and shows them more often, and what rendered domains take of the steps is lost
+    to both. Raises ValueError where a corpus would repeat too often.
     """
     base = corpora[0]
     found = []
     for rung in asked.exposures:
         useful = rung * facts_tokens
         corpus_tokens = useful * asked.junk_ratio / (1 - asked.junk_ratio)
-        total = useful + corpus_tokens
-        once = useful * base.used / corpus_tokens  # tokens of facts in one pass of the first corpus
+        total = rung * (facts_tokens + asked.people * base.more) + corpus_tokens
+        once = rung * base.used / corpus_tokens  # exposures in one pass of the first corpus
         for one in corpora:
             if asked.protocol == "own-size":
                 exposures, ratio = rung, one.used / (one.used + useful)
             elif asked.protocol == "same-budget":
                 exposures, ratio = rung, asked.junk_ratio
             else:
-                passes = total / (one.used + once)
-                exposures = max(1, round(once * passes / facts_tokens))
-                ratio = max(0.0, 1 - exposures * facts_tokens / total)
+                each = facts_tokens + asked.people * one.more
+                passes = total / (one.used + once * each)
+                exposures = max(1, round(once * passes))
+                rest = max(0.0, total - exposures * each)
+                ratio = rest / (rest + exposures * facts_tokens)
             repeats = exposures * facts_tokens * ratio / (1 - ratio) / one.used
             found.append(Rung(one.name, rung, exposures, ratio, repeats))
     for step in found:
@@ -107,61 +95,78 @@ def rungs_of(asked: Comparison, corpora: Sequence[Tokenised], facts_tokens: floa
 
 
 def compare(
-    corpora: Sequence[Corpus],
+    entries: Sequence[Entry],
     out: Path,
     asked: Comparison,
     tokenizer: Path | None = None,
+    own: str | None = None,
     train: Callable[[dict[str, Any], Path], list[dict[str, Any]]] | None = None,
 ) -> dict[str, Any]:
     """Tokenise, place the facts, train, decide; returns what `compare.json` holds.
 
-    `train` trains a plan into a folder (the probe, unless said). Raises ValueError where the comparison would be unfit.
+    `own` asks for facts of the corpora themselves: "found", or a table of them (`recipes.app.own_facts`). `train`
+    trains a plan into a folder (the probe, unless said). Raises ValueError where the comparison would be unfit.
     """
+    from recipes.app.own_facts import OwnFacts
+    from recipes.app.verdict import report
     from synth.corpus import facts_corpus
     from synth.inject import Inject
 
-    if len({corpus.name for corpus in corpora}) < len(corpora) or len(corpora) < 2:
+    if len({entry.name for entry in entries}) < len(entries) or len(entries) < 2:
         raise ValueError("a comparison is of at least two corpora of different names; name them NAME=FOLDER")
-    # Twice the ladder: a corpus of half the size shows the facts about twice as often in the same compute.
     inject = Inject(kind="people", people=asked.people, exposures=1, frozen=asked.frozen, seed=0)
     placed = inject.placed()
-    texts = (document.text for document in placed.documents(0, min(TEXTS, placed.total)))
-    vocabulary = shared_vocabulary(corpora, texts, inject.domain, tokenizer, asked.size)
+    texts = [document.text for document in placed.documents(0, placed.total)]
+    vocabulary = shared_vocabulary(entries, iter(texts[:TEXTS]), inject.domain, tokenizer, asked.size)
     folder = out / "corpora"
-    found = tokenised(corpora, vocabulary, folder / "tokens", equal=asked.protocol == "same-budget")
-    lengths = [
-        len(ids) + 1 for ids in vocabulary.encode([document.text for document in placed.documents(0, placed.total)])
-    ]
+    found = tokenised(entries, vocabulary, folder / "tokens", asked.protocol == "same-budget", inject.domain)
+    lengths = [len(ids) + 1 for ids in vocabulary.encode(texts)]
+    longest = max(lengths) + max(len(one.front) for one in found)
+    asked = dataclasses.replace(asked, window=max(asked.window, -(-longest * 5 // 4 // 32) * 32))
     rungs = rungs_of(asked, found, float(sum(lengths)))
     most = max(max(one.exposures for one in rungs), max(asked.exposures))
     facts_corpus(
         folder, dataclasses.replace(inject, exposures=most), name=None, vocabulary=vocabulary, used=vocabulary.size
     )
-    plan = _plan(asked, found, folder)
+    plan = _plan(asked, entries, found, folder)
     train = train or _train
-    rates = _best_rates(asked, rungs, plan, out, train)
-    results = _rows(_runs(asked, rungs, rates), train, plan, out / "probe")
-    return report(asked, found, rungs, rates, results, vocabulary.hash)
+    rates = _best_rates(asked, found, rungs, plan, out, train)
+    runs = _runs(asked, found, rungs, rates)
+    own_facts = None
+    if own is not None:
+        own_facts = OwnFacts.of(own, entries, vocabulary, folder)
+        plan = own_facts.planned(plan)
+        runs += own_facts.runs([run for run in runs if run["rung"] == _middle(asked)])
+    results = _rows(runs, train, plan, out / "probe")
+    found_own = None if own_facts is None else own_facts.stored(results)
+    return report(asked, found, rungs, rates, results, vocabulary.hash, found_own)
 
 
-def _plan(asked: Comparison, corpora: Sequence[Tokenised], folder: Path) -> dict[str, Any]:
+def _plan(asked: Comparison, entries: Sequence[Entry], found: Sequence[Tokenised], folder: Path) -> dict[str, Any]:
+    held_out = {entry.corpus.name: one.held_out for entry, one in zip(entries, found, strict=True)}
     return {
         "facts": str((folder / "facts").resolve()),
         "useful": None,
-        "junk_shards": {one.name: str(one.folder.resolve()) for one in corpora},
-        "held_out_text": {one.name: str(one.held_out.resolve()) for one in corpora},
+        "junk_shards": {one.name: str(one.folder.resolve()) for one in found},
+        "held_out_text": {name: str(path.resolve()) for name, path in held_out.items()},
         "model": {"layers": asked.layers, "heads": asked.heads, "width": asked.width},
         "training": {"batch": asked.batch, "window": asked.window},
     }
 
 
-def _run(rung: Rung, arm: str, seed: int, rate: float, **changes: Any) -> dict[str, Any]:
+def _run(rung: Rung, one: Tokenised, arm: str, seed: int, rate: float, **changes: Any) -> dict[str, Any]:
     mixture = {"junk_kind": "shards", "junk_shards": rung.arm, "junk_ratio": rung.junk_ratio, "windows": "mixed"}
-    if rung.junk_ratio == 0:
-        mixture = {}
     return {
         "arm": arm, "rung": rung.rung, "exposures": rung.exposures, "seed": seed, "training": {"learning_rate": rate},
-        **mixture, **changes,
+        **(mixture if rung.junk_ratio else {}), **one.rendering.run(one.front), **changes,
+    }  # fmt: skip
+
+
+def _control(rung: Rung, seed: int, rate: float) -> dict[str, Any]:
+    """Look-alike junk in place of the corpus, no domain anywhere: it must be found to be worse."""
+    return {
+        "arm": CONTROL, "rung": rung.rung, "exposures": rung.exposures, "seed": seed,
+        "training": {"learning_rate": rate}, "junk_kind": "endless", "junk_ratio": CONTROL_RATIO, "windows": "mixed",
     }  # fmt: skip
 
 
@@ -169,29 +174,32 @@ def _middle(asked: Comparison) -> int:
     return sorted(asked.exposures)[len(asked.exposures) // 2]
 
 
-def _runs(asked: Comparison, rungs: Sequence[Rung], rates: dict[str, float]) -> list[dict[str, Any]]:
+def _runs(
+    asked: Comparison, corpora: Sequence[Tokenised], rungs: Sequence[Rung], rates: dict[str, float]
+) -> list[dict[str, Any]]:
     """Every corpus at every rung and seed; the first one again in another shuffle; the control at the middle rung."""
-    first = rungs[0].arm
+    of = {one.name: one for one in corpora}
+    first = corpora[0].name
     runs = []
     for seed in asked.seeds:
         for one in rungs:
-            runs.append(_run(one, one.arm, seed, rates[one.arm]))
+            runs.append(_run(one, of[one.arm], one.arm, seed, rates[one.arm]))
             if one.arm == first:
-                runs.append(_run(one, AGAIN, seed, rates[first], shuffle=1))
+                runs.append(_run(one, of[first], AGAIN, seed, rates[first], shuffle=1))
             if one.arm == first and one.rung == _middle(asked):
-                junk = {"junk_kind": "endless", "junk_shards": None, "junk_ratio": CONTROL_RATIO, "windows": "mixed"}
-                runs.append(_run(one, CONTROL, seed, rates[CONTROL], **junk))
+                runs.append(_control(one, seed, rates[CONTROL]))
     return runs
 
 
 def _best_rates(
     asked: Comparison,
+    corpora: Sequence[Tokenised],
     rungs: Sequence[Rung],
     plan: dict[str, Any],
     out: Path,
     train: Callable[[dict[str, Any], Path], list[dict[str, Any]]],
 ) -> dict[str, float]:
-    """The best of one list for each arm, at the middle rung, on a seed that decides nothing."""
+    """The best of one list for each corpus, at the middle rung, on a seed that decides nothing."""
     if len(asked.rates) == 1:
         return dict.fromkeys([*(one.arm for one in rungs), CONTROL], asked.rates[0])
     trial = dataclasses.replace(asked, seeds=(max(asked.seeds) + 1000,))
@@ -199,7 +207,7 @@ def _best_rates(
     for rate in asked.rates:
         everywhere = dict.fromkeys([*(one.arm for one in rungs), CONTROL], rate)
         middle = [one for one in rungs if one.rung == _middle(asked)]
-        runs += [run for run in _runs(trial, middle, everywhere) if run["arm"] != AGAIN]
+        runs += [run for run in _runs(trial, corpora, middle, everywhere) if run["arm"] not in (AGAIN, CONTROL)]
     rows = _rows(runs, train, plan, out / "probe")
     best: dict[str, float] = {}
     for arm in dict.fromkeys(row["arm"] for row in rows):
@@ -207,7 +215,8 @@ def _best_rates(
         if not sound:
             raise ValueError(f"no learning rate of {asked.rates} trains '{arm}': {rows[0].get('error')}")
         best[arm] = max(sound, key=lambda row: row["value_bits_per_parameter"])["learning_rate"]
-    return best
+    # The control is eight times as long as the others: it takes what is best for the first corpus.
+    return best | {CONTROL: best[corpora[0].name]}
 
 
 def _rows(
@@ -228,156 +237,3 @@ def _train(plan: dict[str, Any], out: Path) -> list[dict[str, Any]]:
     from train_probe.train import run_plan
 
     return run_plan(plan_of(plan), out, Printer())
-
-
-@dataclass(frozen=True)
-class Difference:
-    """An arm against the first: paired over seeds at one rung. `kind` is a ratio (of logarithms) or a difference of
-    shares; `p` is two-sided, corrected by Holm where there are several arms."""
-
-    arm: str
-    kind: str
-    effect: Interval
-    p: float
-    needed: int | None
-    smallest: float
-
-
-def difference(one: Arm, base: Arm, rung: int) -> Difference:
-    """What an arm stores against `base` at a rung."""
-    seeds = sorted(set(one.stored[rung]) & set(base.stored[rung]))
-    pairs = [(one.stored[rung][seed], base.stored[rung][seed]) for seed in seeds]
-    ratio = all(value > FLOOR for pair in pairs for value in pair)
-    values = [math.log(a / b) if ratio else a - b for a, b in pairs]
-    found = interval(values)
-    return Difference(
-        one.name,
-        "ratio" if ratio else "difference",
-        found,
-        p_value(values),
-        seeds_needed(values),
-        smallest_effect(values),
-    )
-
-
-def report(
-    asked: Comparison,
-    corpora: Sequence[Tokenised],
-    rungs: Sequence[Rung],
-    rates: dict[str, float],
-    results: list[dict[str, Any]],
-    tokenizer: str,
-) -> dict[str, Any]:
-    """The comparison's figures and its decision."""
-    arms = arms_of(results, key="rung")
-    first = corpora[0].name
-    lost = [one.name for one in corpora if one.name not in arms]
-    if lost or AGAIN not in arms or CONTROL not in arms:
-        raise ValueError(
-            f"all runs of {', '.join(lost) or 'a control'} failed: {[r.get('error') for r in results][-1]}"
-        )
-    base = arms[first]
-    # Where the facts are half known there is most to see.
-    rung = min(asked.exposures, key=lambda count: abs(_mean([arms[one.name] for one in corpora], count) - 0.5))
-    others = [arms[one.name] for one in corpora[1:]]
-    differences = [difference(arm, base, rung) for arm in others]
-    corrected = holm([one.p for one in differences])
-    differences = [dataclasses.replace(one, p=p) for one, p in zip(differences, corrected, strict=True)]
-    again, control = difference(arms[AGAIN], base, rung), difference(arms[CONTROL], base, _middle(asked))
-    verdict = _verdict(asked, base, others, differences, again, control, rung)
-    return {
-        "protocol": asked.protocol,
-        "asked": dataclasses.asdict(asked),
-        "tokenizer": tokenizer,
-        "rung": rung,
-        "verdict": verdict,
-        "corpora": [
-            dataclasses.asdict(one) | {"rate": rates[one.name], "half": str(arms[one.name].mean_half()),
-                                       "multiplier": dataclasses.asdict(multiplier(arms[one.name], base))}
-            for one in corpora
-        ],
-        "rungs": [dataclasses.asdict(one) for one in rungs],
-        "stored": {name: arm.stored for name, arm in arms.items()},
-        "text": {name: _text(arm, rung) for name, arm in arms.items() if rung in arm.stored},
-        "differences": [_plain(one) for one in differences],
-        "again": _plain(again),
-        "control": _plain(control),
-        "parameters": results[0]["parameters"],
-        "tokens": sum(row["tokens"] or 0 for row in results),
-        "seconds": sum(row["seconds"] or 0.0 for row in results),
-        "results": results,
-    }  # fmt: skip
-
-
-def _verdict(
-    asked: Comparison,
-    base: Arm,
-    others: Sequence[Arm],
-    differences: Sequence[Difference],
-    again: Difference,
-    control: Difference,
-    rung: int,
-) -> list[str]:
-    """The decision in words, a sentence for each arm; why there is none, where there is none."""
-    everything = [base, *others]
-    if all(_mean(everything, count) > CEILING for count in asked.exposures):
-        return ["undecided: nearly all facts are stored in every corpus; ask for fewer exposures or more people"]
-    if all(_mean(everything, count) < FLOOR for count in asked.exposures):
-        most = max(asked.exposures)
-        return [
-            f"undecided: nothing is stored at {most} exposures of {asked.people} people; the probe is too small or too"
-            f" seldom shown: ask for at least {4 * most} exposures, or for half of the people"
-        ]
-    if again.effect.decided:
-        return [
-            "undecided: the first corpus differs from itself in another shuffle, so differences are not to be trusted"
-        ]
-    if not (control.effect.decided and control.effect.high < 0):
-        return ["undecided: the control (7/8 endless junk) was not found to be worse, so nothing finer can be seen"]
-    said = []
-    for one in differences:
-        better = "more" if one.effect.mean > 0 else "less"
-        size = (
-            f"{math.exp(one.effect.mean):.2f} times as much"
-            if one.kind == "ratio"
-            else f"{one.effect.mean:+.2f} of all"
-        )
-        if one.p < 0.05:
-            said.append(f"'{one.arm}' stores {better} than '{base.name}': {size} at rung {rung} (p = {one.p:.2g})")
-        else:
-            seeds = f"about {one.needed - len(asked.seeds)} more seeds" if one.needed else "many more seeds"
-            said.append(
-                f"cannot tell '{one.arm}' from '{base.name}' at rung {rung}: {seeds} would decide a difference of this"
-                f" size; so many seeds see {_size(one)}"
-            )
-    return said
-
-
-def _size(one: Difference) -> str:
-    if not math.isfinite(one.smallest):
-        return "none with one seed"
-    return f"{math.exp(one.smallest):.2f} times and more" if one.kind == "ratio" else f"{one.smallest:.2f} and more"
-
-
-def _mean(arms: Sequence[Arm], rung: int) -> float:
-    return statistics.fmean(value for arm in arms for value in arm.stored[rung].values())
-
-
-def _text(arm: Arm, rung: int) -> dict[str, float]:
-    """Mean loss on each held-out text of an arm's models at a rung, in nats a token."""
-    rows = [row for row in arm.runs if row["rung"] == rung]
-    return {name: statistics.fmean(row["text"][name]["nats_per_token"] for row in rows) for name in rows[0]["text"]}
-
-
-def _plain(one: Difference) -> dict[str, Any]:
-    return dataclasses.asdict(one) | {"low": one.effect.low, "high": one.effect.high, "decided": one.p < 0.05}
-
-
-def multiplier_words(found: Multiplier | dict[str, Any]) -> str:
-    """A multiplier as a person reads it."""
-    one = Multiplier(**found) if isinstance(found, dict) else found
-    if one.value is None or (one.bound and one.low is None and not one.bound.startswith("some")):
-        return one.bound
-    if one.low is None or one.high is None or not math.isfinite(one.high):
-        return f"{one.value:.2f} ({one.bound or 'one seed'})"
-    return f"{one.value:.2f} ({one.low:.2f} to {one.high:.2f})"

@@ -12,7 +12,6 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from ruamel.yaml import YAML
 
 from curate.decontaminate import Decontaminate, Item, read_items
 from curate.decontaminate.items import benchmark_of
@@ -22,7 +21,8 @@ from curate.run.engine import RunError
 from curate.run.ledger import read_ledger
 from curate.run.store import Place
 from curate.run.verify import read_manifests
-from recipes.app.load import BUILT_IN
+from recipes.app.load import BUILT_IN, steps_of_run
+from recipes.app.terminal import printable
 
 _COLUMNS = ["event", "step", "rule", "key", "url", "value"]
 
@@ -52,14 +52,12 @@ def found_in(out: Place) -> Iterator[Found]:
 
 def steps_of(out: Place, questions: str | None) -> list[Decontaminate]:
     """The steps of the run's recipe, or one with other test sets. Raises RunError where the files are no more."""
-    recipe = YAML(typ="safe").load((out / "recipe.yaml").read_text(encoding="utf-8"))
-    used = [step for step in recipe.get("steps", []) if isinstance(step, dict) and "decontaminate" in step]
     found = []
-    for step in used:
-        parameters = dict(step["decontaminate"])
-        names = questions or parameters["questions"]
-        parameters["questions"] = [_there(name) for name in ([names] if isinstance(names, str) else names)]
-        found.append(Decontaminate(**parameters))
+    for name, given in steps_of_run(out):
+        if name == Decontaminate.name:
+            names = questions or given["questions"]
+            here = [_there(one) for one in ([names] if isinstance(names, str) else names)]
+            found.append(Decontaminate(**{**given, "questions": here}))
     return found
 
 
@@ -141,7 +139,7 @@ def print_contamination(
         for column in ("item", "documents", "best score"):
             table.add_column(column, justify="left" if column == "item" else "right")
         for name, count, score in items[:shown]:
-            table.add_row(Text(_harmless(name)), f"{count:,}", f"{score:.2f}")
+            table.add_row(Text(printable(name)), f"{count:,}", f"{score:.2f}")
         console.print(table)
     chosen = [one for one in found if item is None or any(name == item for name, _, _ in one.evidence["all"])]
     texts = _items(steps, {one.evidence["item"] for one in chosen[:shown]})
@@ -182,7 +180,7 @@ def _print_hit(console: Console, one: Found, item: Item | None) -> None:
     evidence = one.evidence
     told = f"{evidence['item']}  {evidence['part']}  score {evidence['score']:.2f}  {evidence['bits']:.0f} bits"
     more = f"  and {evidence['hits'] - 1} more" if evidence["hits"] > 1 else ""
-    console.print(Text(_harmless(f"\n{told}{more}\n{one.key}  {one.url or ''}"), style="bold"))
+    console.print(Text(printable(f"\n{told}{more}\n{one.key}  {one.url or ''}"), style="bold"))
     table = Table(show_header=True, expand=True)
     table.add_column("the item", ratio=1)
     table.add_column("the document", ratio=1)
@@ -203,12 +201,7 @@ def _marked(text: str, other: str) -> Text:
     """A text in which the words that the other one lacks stand out."""
     known = set(words_of(other).hashes.tolist())
     shown = Text()
-    for place, word in enumerate(_harmless(text).split(" ")):
+    for place, word in enumerate(printable(text).split(" ")):
         hashes = words_of(word).hashes.tolist()
         shown.append((" " if place else "") + word, style="" if known.issuperset(hashes) else "bold red")
     return shown
-
-
-def _harmless(text: str) -> str:
-    """Text of a crawl for the terminal: control sequences of its own take no effect."""
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)

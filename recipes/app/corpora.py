@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from curate.document import Document
-from curate.shards.rendering import save_set
+from curate.run.ledger import read_ledger
+from curate.shards.rendering import domain_tokens, save_set
 from curate.shards.text import domain_prefix, read_text_shard
 from curate.shards.tokens import TokenShards
 from curate.shards.vocabulary import Vocabulary, build_vocabulary
@@ -20,6 +23,8 @@ FEWEST = 20
 """Documents that a corpus must have, or it is no corpus to compare."""
 LEARNT_FROM = 4_000_000
 """Characters of each corpus that a shared tokenizer is trained on at most."""
+DOMAINS, BUCKETS = 64, 64
+"""Domains that get a token of their own where domains are rendered as tokens, and tokens the others are hashed to."""
 
 
 @dataclass(frozen=True)
@@ -35,20 +40,122 @@ class Corpus:
             for row in read_text_shard(path):
                 if row["injected"] or (_word(row["id"], "held out") % HELD_OUT == 0) != held_out:
                     continue
-                text = row["text"].removeprefix(domain_prefix(row["domain"] or None)) if row["domain"] else row["text"]
-                yield Document(key=row["id"], text=text, domain=row["domain"] or None, source="corpus")
+                domain = row["domain"] or None
+                text = row["text"].removeprefix(domain_prefix(domain)) if domain else row["text"]
+                yield Document(key=row["id"], text=text, url=row["url"] or None, domain=domain, source="corpus")
+
+
+@dataclass(frozen=True)
+class MixedBack(Corpus):
+    """A finished run with the documents that `reason` (step and rule) dropped mixed back in: they are `share` of the
+    characters, one side being cut down to it; None: as many as there are."""
+
+    reason: tuple[str, str] = ("", "")
+    share: float | None = None
+    kept: int = 0
+    dropped: int = 0
+
+    def documents(self, held_out: bool) -> Iterator[Document]:
+        keep = keep_back = 1.0
+        if self.share is not None:
+            wanted = self.kept * self.share / (1 - self.share)
+            keep_back = min(1.0, wanted / self.dropped)
+            keep = min(1.0, self.dropped / wanted)
+        for document in super().documents(held_out):
+            if _word(document.key, "mixed back") < keep * 2**64:
+                yield document
+        if held_out:
+            return
+        for row in dropped_rows(self.folder):
+            if (row["step"], row["rule"]) == self.reason and _word(row["key"], "mixed back") < keep_back * 2**64:
+                yield Document(
+                    key=row["key"], text=row["text"], url=row["url"] or None, domain=row["domain"] or None,
+                    source="corpus",
+                )  # fmt: skip
+
+
+def dropped_rows(folder: Path) -> Iterator[dict[str, Any]]:
+    """The ledger's drops whose text was kept."""
+    for path in sorted((folder / "ledger").glob("*.parquet")):
+        for row in read_ledger(path, ["event", "step", "rule", "key", "url", "domain", "text"]):
+            if row["event"] == "drop" and row["text"]:
+                yield row
+
+
+def mixed_back(corpus: Corpus, shares: Sequence[float | None]) -> list[MixedBack]:
+    """For every reason that dropped at least twenty documents whose text the ledger holds, the corpus with them mixed
+    back at each share. Raises ValueError where there is no such reason."""
+    found: Counter[tuple[str, str]] = Counter()
+    characters: Counter[tuple[str, str]] = Counter()
+    for row in dropped_rows(corpus.folder):
+        found[row["step"], row["rule"]] += 1
+        characters[row["step"], row["rule"]] += len(row["text"])
+    reasons = [reason for reason, count in sorted(found.items(), key=lambda one: (-one[1], one[0])) if count >= FEWEST]
+    if not reasons:
+        raise ValueError(
+            f"the ledger of {corpus.folder} holds the text of {found.total()} dropped documents and of no reason"
+            f" {FEWEST}: run the recipe with --set output.keep_dropped=all"
+        )
+    kept = sum(len(document.text) for document in corpus.documents(held_out=False))
+    return [
+        MixedBack(
+            f"{corpus.name} + {step}.{rule}" + ("" if share is None else f" {share:.0%}"), corpus.folder, (step, rule),
+            share, kept, characters[step, rule],
+        )
+        for step, rule in reasons
+        for share in shares
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """How an arm renders domains, in front of its pages and of the facts (`train_probe.plan.RunPlan`)."""
+
+    domain: str = "none"
+    bare: float = 0.0
+    cool_down: float = 0.0
+    tag_loss: bool = True
+    tag_at_test: bool | None = None
+
+    @property
+    def worn(self) -> float:
+        """The share of texts that carry their domain."""
+        return 0.0 if self.domain == "none" else (1 - self.bare) * (1 - self.cool_down)
+
+    def run(self, front: tuple[int, ...]) -> dict[str, Any]:
+        """Its part of a run of the probe."""
+        if self.domain == "none":
+            return {}
+        return {
+            "tag": "useful", "front": list(front), "bare": self.bare, "cool_down": self.cool_down,
+            "tag_loss": self.tag_loss, "tag_at_test": self.tag_at_test,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What enters a comparison as one arm: a corpus, and how its domains are rendered."""
+
+    name: str
+    corpus: Corpus
+    rendering: Rendering = field(default_factory=Rendering)
 
 
 @dataclass(frozen=True)
 class Tokenised:
-    """A corpus as token shards: `tokens` to train on, of which `used` after sub-sampling, and those held out."""
+    """An arm's corpus as token shards: `tokens` to train on in one pass, of which `used` after sub-sampling, and those
+    held out. `front` is what stands before a fact, `more` how many tokens that adds to a fact's text on average."""
 
     name: str
+    corpus: str
     folder: Path
     held_out: Path
     documents: int
     tokens: int
     used: int
+    rendering: Rendering = field(default_factory=Rendering)
+    front: tuple[int, ...] = ()
+    more: float = 0.0
 
 
 def open_corpus(name: str, path: Path) -> Corpus:
@@ -61,13 +168,27 @@ def open_corpus(name: str, path: Path) -> Corpus:
 
 
 def shared_vocabulary(
-    corpora: Sequence[Corpus], facts: Iterator[str], domain: str, file: Path | None, size: int
+    entries: Sequence[Entry],
+    facts: Iterator[str],
+    domain: str,
+    file: Path | None,
+    size: int,
+    reserved: Sequence[str] = (),
 ) -> Vocabulary:
-    """One byte-level BPE of `size` tokens, trained on as much of each corpus and on facts; or that of a file."""
+    """One byte-level BPE of `size` tokens, trained on as much of each corpus and on facts; or that of a file. It has
+    the tokens of domains that any arm renders, and of `reserved` words, of which facts that have them are made."""
+    rendered = {entry.rendering.domain for entry in entries}
+    corpora = list({entry.corpus.name: entry.corpus for entry in entries}.values())
+    domains = [domain]
+    if "special" in rendered:
+        counted = Counter(one.domain for corpus in corpora for one in corpus.documents(held_out=False) if one.domain)
+        domains += sorted(counted, key=lambda name: (-counted[name], name))[:DOMAINS]
+    buckets = BUCKETS if "hashed" in rendered else 0
     if file is not None:
-        return build_vocabulary(kind="file", file=file, domains=[domain])
-    texts = itertools.chain(facts, *(_some(corpus) for corpus in corpora))
-    return build_vocabulary(kind="bpe", texts=texts, size=size, domains=[domain])
+        return build_vocabulary(kind="file", file=file, domains=domains, buckets=buckets)
+    texts = itertools.chain(() if reserved else facts, *(_some(corpus) for corpus in corpora))
+    kind = "joint" if reserved else "bpe"
+    return build_vocabulary(kind=kind, texts=texts, size=size, domains=domains, buckets=buckets, reserved=reserved)
 
 
 def _some(corpus: Corpus) -> Iterator[str]:
@@ -79,45 +200,66 @@ def _some(corpus: Corpus) -> Iterator[str]:
             return
 
 
-def tokenised(corpora: Sequence[Corpus], vocabulary: Vocabulary, out: Path, equal: bool) -> list[Tokenised]:
-    """Each corpus as `out`/NAME and `out`/NAME.held-out; with `equal` the larger ones are sub-sampled, document by
-    document, to about the tokens of the smallest. Raises ValueError for a corpus that is none."""
-    sizes = {}
-    for corpus in corpora:
-        documents = sum(1 for _ in corpus.documents(held_out=False))
-        if documents < FEWEST:
+def tokenised(
+    entries: Sequence[Entry], vocabulary: Vocabulary, out: Path, equal: bool, facts_domain: str = "facts"
+) -> list[Tokenised]:
+    """Each arm's corpus in its rendering, once for all arms that share both, and without domains those of it that are
+    held out. With `equal` the larger corpora are sub-sampled, document by document, to about the tokens of the
+    smallest. Raises ValueError for a corpus that is none."""
+    sizes: dict[str, tuple[int, int]] = {}
+    for corpus in {entry.corpus.name: entry.corpus for entry in entries}.values():
+        whole = write_set(corpus.documents(held_out=False), vocabulary, out / _folder(corpus.name))
+        if whole["documents"] < FEWEST:
             raise ValueError(
-                f"{corpus.folder} holds {documents} documents besides what was injected: too few to compare (at least"
-                f" {FEWEST}); a corpus that repeats little text stores facts well, and is no better for it"
+                f"{corpus.folder} holds {whole['documents']} documents besides what was injected: too few to compare"
+                f" (at least {FEWEST}); a corpus that repeats little text stores facts well, and is no better for it"
             )
-        _write(corpus, vocabulary, out / corpus.name, held_out=False)
-        _write(corpus, vocabulary, out / f"{corpus.name}.held-out", held_out=True)
-        sizes[corpus.name] = documents, _tokens(out / corpus.name)
+        write_set(corpus.documents(held_out=True), vocabulary, out / f"{_folder(corpus.name)}.held-out")
+        sizes[corpus.name] = whole["documents"], whole["tokens"]
     least = min(tokens for _, tokens in sizes.values())
     found = []
-    for corpus in corpora:
-        documents, tokens = sizes[corpus.name]
-        folder, used = out / corpus.name, tokens
-        if equal and tokens > 1.02 * least:
-            folder = out / f"{corpus.name}.sample"
-            _write(corpus, vocabulary, folder, held_out=False, share=least / tokens)
-            used = _tokens(folder)
-        found.append(Tokenised(corpus.name, folder, out / f"{corpus.name}.held-out", documents, tokens, used))
+    for entry in entries:
+        name, domain, worn = entry.corpus.name, entry.rendering.domain, entry.rendering.worn
+        documents, tokens = sizes[name]
+        sampled = equal and tokens > 1.02 * least
+        folder = out / (_folder(name) + (f".{domain}" if domain != "none" else "") + (".sample" if sampled else ""))
+        if sampled or domain != "none":
+            share = least / tokens if sampled else 1.0
+            write_set(entry.corpus.documents(held_out=False), vocabulary, folder, domain, sampled_by(share))
+        shards = TokenShards.open(folder)
+        unworn = int(shards.documents()["prefix"].sum()) * (1 - worn)
+        front = domain_tokens([(facts_domain, f"https://{facts_domain}/")], vocabulary, domain)[0] if worn else []
+        found.append(
+            Tokenised(
+                entry.name, name, folder, out / f"{_folder(name)}.held-out", documents, tokens,
+                round(shards.metadata["tokens"] - unworn), entry.rendering, tuple(front),
+                max(0, len(front) - 1) * worn,
+            )
+        )  # fmt: skip
     return found
 
 
-def _write(corpus: Corpus, vocabulary: Vocabulary, folder: Path, held_out: bool, share: float = 1.0) -> None:
+def write_set(
+    documents: Iterator[Document],
+    vocabulary: Vocabulary,
+    folder: Path,
+    domain: str = "none",
+    chosen: Callable[[Document], bool] = lambda document: True,
+) -> dict[str, Any]:
+    """Those documents as a set of token shards; returns its metadata."""
     folder.mkdir(parents=True, exist_ok=True)
-    documents = (
-        document
-        for document in corpus.documents(held_out)
-        if share == 1.0 or _word(document.key, "sample") < share * 2**64
-    )
-    save_set(folder, folder.name, [documents], vocabulary, "none", ["corpus"])
+    return save_set(folder, folder.name, [filter(chosen, documents)], vocabulary, domain, ["corpus"])
 
 
-def _tokens(folder: Path) -> int:
-    return sum(len(shard.tokens) for shard in TokenShards.open(folder).shards)
+def sampled_by(share: float) -> Callable[[Document], bool]:
+    """Chooses so large a share of documents, by their keys."""
+    return lambda document: share == 1.0 or _word(document.key, "sample") < share * 2**64
+
+
+def _folder(name: str) -> str:
+    """A name as one of a folder."""
+    plain = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name)
+    return plain if plain == name else f"{plain}-{_word(name, 'folder') % 16**6:06x}"
 
 
 def _word(key: str, stream: str) -> int:

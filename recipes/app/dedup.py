@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from recipes.app.load import steps_of_run
+from recipes.app.terminal import err, fail, friendly, harmless, out
+
 if TYPE_CHECKING:
     from curate.dedup.minhash import MinHashDedup
+    from curate.run.store import Place
 
 index = typer.Typer(
     no_args_is_help=True, help="Signatures of corpora that are kept, for new crawls to be held against."
@@ -23,7 +27,6 @@ Run = Annotated[str, typer.Argument(help="the folder of a finished run", metavar
 def build(folder: Folder, run: Run) -> None:
     """Make an index of what a run kept, with the parameters of its minhash_dedup."""
     from curate.dedup.index import index_file
-    from recipes.app.cli import fail
 
     if index_file(folder).exists():
         fail(f"{folder} is an index already; `goldsand index add` adds to it")
@@ -34,9 +37,8 @@ def build(folder: Folder, run: Run) -> None:
 def add(folder: Folder, run: Run) -> None:
     """Add what a run kept to an index that was made with the same parameters."""
     from curate.dedup.index import Index
-    from recipes.app.cli import _friendly
 
-    with _friendly():
+    with friendly():
         Index(folder)
     _add(folder, run)
 
@@ -45,9 +47,8 @@ def add(folder: Folder, run: Run) -> None:
 def show(folder: Folder) -> None:
     """Say what an index holds, and with which parameters it was made."""
     from curate.dedup.index import Index
-    from recipes.app.cli import _friendly, out
 
-    with _friendly():
+    with friendly():
         about = Index(folder).about
     for layer in about["layers"]:
         out.print(f"{layer['name']}  {layer['documents']:,} documents from {escape(layer['from'])}")
@@ -59,9 +60,8 @@ def _add(folder: Path, run: str) -> None:
     from curate.run.store import place_of
     from curate.run.tasks import DOCUMENTS, read_documents
     from curate.run.verify import read_manifests
-    from recipes.app.cli import _friendly, out
 
-    with _friendly():
+    with friendly():
         place = place_of(run)
         manifests = read_manifests(place)
         last = max((name.split("/")[1] for name in manifests if name.startswith("stages/")), default="")
@@ -71,7 +71,7 @@ def _add(folder: Path, run: str) -> None:
             if name.startswith(f"stages/{last}/")
             for document in read_documents(place / f"{name}{DOCUMENTS}")
         )
-        steps = minhash_steps(run)
+        steps = minhash_steps(place)
         if not steps:
             raise ValueError(f"the recipe of {run} has no minhash_dedup, whose parameters an index needs")
         about = add_to_index(folder, next(iter(steps.values())), kept, str(Path(run).absolute()))
@@ -79,28 +79,19 @@ def _add(folder: Path, run: str) -> None:
     out.print(f"{escape(str(folder))}: {documents:,} documents of {len(about['layers'])} corpora")
 
 
-def minhash_steps(run: str) -> dict[str, MinHashDedup]:
+def minhash_steps(out: Place) -> dict[str, MinHashDedup]:
     """The steps of a run that drop near-duplicates, by label. Raises ValueError where its recipe is not there."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     from curate.dedup import MinHashDedup
     from curate.run.stage import labels_of
     from recipes.app.schema import build_step
 
-    path = Path(run) / "recipe.yaml"
-    try:
-        given = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))["steps"]
-    except (OSError, YAMLError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} cannot be read, which says how {run} was made: {error}") from None
-    steps = []
-    for item in given:
-        name, parameters = next(iter(item.items())) if isinstance(item, dict) else (item, {})
-        if name == MinHashDedup.name:
-            # An index may lie elsewhere by now, and shapes no signature.
-            steps.append(build_step(name, {key: value for key, value in (parameters or {}).items() if key != "index"}))
-    labels = labels_of(steps)
-    return {label: step for label, step in zip(labels, steps, strict=True) if isinstance(step, MinHashDedup)}
+    # An index may lie elsewhere by now, and shapes no signature.
+    steps = [
+        build_step(name, {key: value for key, value in given.items() if key != "index"})
+        for name, given in steps_of_run(out)
+        if name == MinHashDedup.name
+    ]
+    return {label: step for label, step in zip(labels_of(steps), steps, strict=True) if isinstance(step, MinHashDedup)}
 
 
 def clusters(
@@ -113,13 +104,12 @@ def clusters(
     """Show clusters of near-duplicates: who stands for how many, and what differs."""
     from curate.dedup import review
     from curate.run.store import place_of
-    from recipes.app.cli import _friendly, err, fail, harmless, out
 
     place = place_of(folder)
     if check:
         faults = 0
-        with _friendly():
-            for label, step in minhash_steps(folder).items():
+        with friendly():
+            for label, step in minhash_steps(place).items():
                 *wrong, looked = review.check(place, step, label)
                 faults += len(wrong)
                 for fault in wrong:
@@ -128,7 +118,7 @@ def clusters(
         if faults:
             fail(f"{faults} merges do not hold", 3)
         return
-    with _friendly():
+    with friendly():
         found = review.largest(place, largest, members, document)
         if not found:
             if document is not None:
@@ -148,7 +138,6 @@ _STYLES = {"same": "{}", "gone": "[red]\\[-{}-][/]", "new": "[green]{{+{}+}}[/]"
 
 def _difference(survivor: str, member: str, shown: int = 40) -> str:
     from curate.dedup.review import differences
-    from recipes.app.cli import harmless
 
     parts = list(differences(survivor, member))
     if all(what in ("same", "skipped") for what, _ in parts):

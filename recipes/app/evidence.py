@@ -212,3 +212,13 @@ def multiplier(arm: Arm, base: Arm) -> Multiplier:
         return Multiplier(value, None, None, len(seeds), "some seeds leave the ladder")
     sense = "more than" if one.sense == ">" or other.sense == "<" else "less than"
     return Multiplier(value, None, None, len(seeds), f"{sense} {value:.2g}")
+
+
+def multiplier_words(found: Multiplier | dict[str, Any]) -> str:
+    """A multiplier as a person reads it."""
+    one = Multiplier(**found) if isinstance(found, dict) else found
+    if one.value is None or (one.bound and one.low is None and not one.bound.startswith("some")):
+        return one.bound
+    if one.low is None or one.high is None or not math.isfinite(one.high):
+        return f"{one.value:.2f} ({one.bound or 'one seed'})"
+    return f"{one.value:.2f} ({one.low:.2f} to {one.high:.2f})"

@@ -13,7 +13,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from curate.step import Injection, Step, register, step_class, step_names
+from curate.run.store import Place
+from curate.step import Edit, Injection, Rule, Step, register, step_class, step_names
 from recipes.app.schema import Recipe, build_step, parameters_of
 
 BUILT_IN = Path(__file__).parent.parent
@@ -98,6 +99,18 @@ def load(name: str, sets: Sequence[str] = (), inputs: Sequence[dict[str, Any]] =
     if problems or recipe is None:
         raise RecipeError(str(path), problems)
     return Loaded(recipe, steps, path.parent.resolve(), plain)
+
+
+def steps_of_run(out: Place) -> list[tuple[str, dict[str, Any]]]:
+    """The steps of the recipe that made a run, in order: name and given parameters. Raises ValueError where OUT's
+    recipe cannot be read."""
+    path = out / "recipe.yaml"
+    try:
+        given = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))["steps"]
+    except (OSError, YAMLError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} cannot be read, which says how {out} was made: {error}") from None
+    pairs = [next(iter(item.items())) if isinstance(item, dict) else (item, None) for item in given]
+    return [(name, parameters or {}) for name, parameters in pairs]
 
 
 def _parse(path: Path) -> Any:
@@ -249,6 +262,13 @@ def _step(
     for path in step.resources():
         if not path.exists():
             problems.append(Problem(_line(lines, where), name, f"there is no file or folder {path}"))
+            return None
+    if step.resources() and type(step).apply in (Rule.apply, Edit.apply):
+        try:
+            # A word list without words, a model that is none: better known now than by a worker.
+            step.open()
+        except (ValueError, OSError) as error:
+            problems.append(Problem(_line(lines, where), name, str(error)))
             return None
     return step
 

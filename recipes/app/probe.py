@@ -5,16 +5,26 @@ from __future__ import annotations
 import io
 import itertools
 import json
-import statistics
 from pathlib import Path
 from typing import Any
 
 from curate.run.store import write_atomically
 from curate.shards.columns import ColumnWriter
+from curate.shards.vocabulary import Vocabulary
+from recipes.app.compare import TEXTS
+from recipes.app.corpora import Corpus, Entry, Rendering, open_corpus, shared_vocabulary, write_set
+from recipes.app.evidence import interval
 from recipes.app.load import Loaded
 from recipes.app.schema import Probe, build_step
+from recipes.app.terminal import err
+from synth.inject import Inject
 
 GENERATED = ("none", "endless", "repetitive", "learnable")
+PAGES = {"pages": "none", "tagged-pages": "special"}
+"""Junk of a recipe that has facts of its own: the text of the finished run that --corpus names, and how its domains are
+rendered."""
+SIZE = 1024
+"""Tokens of the vocabulary of such text."""
 
 
 def run_probe(
@@ -33,6 +43,12 @@ def run_probe(
     Raises ValueError when the recipe has no probe or its corpus is not a finished run.
     """
     probe = loaded.recipe.probe
+    if probe is not None and probe.facts is not None and probe.corpus is None:
+        probe, left_out = probe.without_junk(set(PAGES))
+        if left_out:
+            err.print(
+                f"left out: {', '.join(left_out)}; their junk is the text of a finished run: name it with --corpus"
+            )
     if probe is None:
         raise ValueError(f"recipe '{loaded.recipe.name}' has no `probe:` part: there is nothing to train")
     if quick:
@@ -41,15 +57,13 @@ def run_probe(
     plan |= {"processes": processes, "slots": slots, "compile": compile}
     # After the plan: what is wrong with it can be said where torch is not installed.
     from recipes.app.report.sweep import sweep_page
-    from train_probe.progress import Board, Listener, Printer, Several
+    from train_probe.progress import told
     from train_probe.train import run_plan
 
-    told: list[Listener] = [Printer()]
-    if tensorboard is not None:
-        told.append(Board(tensorboard))
+    listeners = told(tensorboard)
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(out / "plan.json", json.dumps(plan, indent=2).encode())
-    results = run_plan(out / "plan.json", out, Several(told), ray)
+    results = run_plan(out / "plan.json", out, listeners, ray)
     write_atomically(out / "results.parquet", parquet(results))
     write_atomically(out / "summary.json", json.dumps(summary(results), indent=1).encode())
     write_atomically(out / "report.html", sweep_page(loaded.recipe.name, results).encode())
@@ -68,8 +82,6 @@ MEASURED = ("value_bits_per_parameter", "bits_per_parameter", "value_bits", "nam
 def summary(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """For each setting the mean over its seeds of what was measured, and the half-width of a 95 % interval by Student's
     t; None for one seed. Failed runs are counted apart."""
-    from scipy.stats import t
-
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in results:
         # A failed run has no architecture: it goes with its arm.
@@ -85,10 +97,9 @@ def summary(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for key in MEASURED:
             values = [row[key] for row in sound]
-            line[key] = statistics.fmean(values) if values else None
-            several = len(values) > 1
-            spread = statistics.stdev(values) / len(values) ** 0.5 if several else None
-            line[f"{key}_half_width"] = float(t.ppf(0.975, len(values) - 1)) * spread if spread is not None else None
+            one = interval(values) if values else None
+            line[key] = one.mean if one else None
+            line[f"{key}_half_width"] = one.half_width if one and one.count > 1 else None
         found.append(line)
     return found
 
@@ -159,16 +170,32 @@ def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
     }
 
 
+def _with_pages(inject: Inject, corpus: Corpus, folder: Path) -> Vocabulary:
+    """Write a run's text as token sets; returns their vocabulary, which also holds the words of the facts."""
+    placed = inject.placed()
+    facts = (document.text for document in placed.documents(0, min(TEXTS, placed.total)))
+    entries = [Entry(name, corpus, Rendering(domain)) for name, domain in PAGES.items()]
+    reserved = inject.reserved_tokens()
+    vocabulary = shared_vocabulary(entries, facts, inject.domain, None, SIZE, reserved)
+    for name, domain in PAGES.items():
+        write_set(corpus.documents(held_out=False), vocabulary, folder / name, domain)
+    return vocabulary
+
+
 def _corpus(probe: Probe, out: Path) -> Path:
     """The folder with facts and token sets: a finished run, or one made of facts alone."""
     if probe.facts is not None:
         from synth.corpus import facts_corpus
-        from synth.inject import Inject
 
         folder = out / "corpus"
         inject = build_step("inject", probe.facts)
         assert isinstance(inject, Inject)
-        facts_corpus(folder, inject, name=None if probe.drawn else probe.useful)
+        name = None if probe.drawn else probe.useful
+        if probe.corpus is None:
+            facts_corpus(folder, inject, name=name)
+        else:
+            vocabulary = _with_pages(inject, open_corpus("pages", Path(probe.corpus)), folder / "tokens")
+            facts_corpus(folder, inject, name=name, vocabulary=vocabulary, used=vocabulary.size)
         return folder.resolve()
     if probe.corpus is None:
         raise ValueError(

@@ -43,10 +43,12 @@ def profile_run(loaded: Loaded, out: Place, workers: int | None, limit: int | No
         raise ValueError(f"recipe '{loaded.recipe.name}' has no rule or edit that a profile could measure")
     tokenizer = loaded.recipe.output.tokenizer
     file = loaded.folder / tokenizer.file if tokenizer.kind == "file" and tokenizer.file else None
+    profile = Profile.of(part.measured, file)
+    profile.open()
     run = corpus_run(loaded, out, workers=workers, limit=limit)
     return dataclasses.replace(
         run,
-        steps=[*part.before, Profile.of(part.measured, file)],
+        steps=[*part.before, profile],
         publication=dataclasses.replace(run.publication, renderings=[]),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+from collections.abc import Container
 from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
@@ -68,6 +69,12 @@ class Tokenizer(Strict):
     size: int = Field(1024, ge=257, le=65000, description="tokens of the trained BPE, its 256 bytes included")
     file: str | None = Field(None, description="a tokenizer.json, for kind: file")
     domains: int = Field(64, ge=0, le=4096, description="the most frequent domains get a token of their own")
+    buckets: int = Field(
+        0,
+        ge=0,
+        le=4096,
+        description="tokens that domains are hashed to: the rarer ones, or all; 0: the rarer ones share",
+    )
 
     @model_validator(mode="after")
     def _file_given(self) -> Tokenizer:
@@ -82,9 +89,12 @@ class TokenSet(Strict):
     source: Literal["extract", "end"] = Field(
         "end", alias="from", description="extract: every extracted page, before any rule; end: the finished corpus"
     )
-    domain: Literal["none", "prefix", "special"] = Field(
-        "none", description="what stands before each document: nothing, the domain as text, the domain's own token"
+    domain: Literal["none", "prefix", "special", "hashed", "url"] = Field(
+        "none",
+        description="what stands before each document: nothing; the domain as text; the domain's own token; the token"
+        " of one of `tokenizer.buckets` that it is hashed to; the whole address as text",
     )
+    bare: float = Field(0.0, ge=0, le=1, description="a share of the documents that goes without")
 
 
 TokenSetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
@@ -173,7 +183,11 @@ class Arm(Strict):
     """One row of the result table: a mixture of facts and junk."""
 
     arm: str = Field(description="the name of the row")
-    junk: str = Field("none", description="none, endless, repetitive, learnable, or one of the corpus's token sets")
+    junk: str = Field(
+        "none",
+        description="none, endless, repetitive, learnable, or one of the corpus's token sets; in a recipe with `facts`,"
+        " pages and tagged-pages: the text of the run that --corpus names",
+    )
     junk_ratio: float = Field(0.0, ge=0, lt=1, description="share of junk among all tokens")
     junk_people: int = Field(1000, ge=1, description="people of a repetitive population")
     windows: Literal["pure", "mixed"] = Field("pure", description="whether facts and junk share windows of text")
@@ -183,6 +197,9 @@ class Arm(Strict):
     )
     tag_leak: float = Field(0.0, ge=0, le=1, description="share of the junk that carries the facts' token all the same")
     tag_at_test: bool | None = Field(None, description="whether scored texts carry it; empty: as in training")
+    bare: float = Field(0.0, ge=0, le=1, description="share of the tagged texts that go without, throughout")
+    cool_down: float = Field(0.0, ge=0, le=1, description="share of the texts at the end, all of which go without")
+    tag_loss: bool = Field(True, description="whether models learn to predict the domain too")
 
     @model_validator(mode="after")
     def _junk_has_a_kind(self) -> Arm:
@@ -262,6 +279,11 @@ class Probe(Strict):
         arms = [arm for arm in self.arms if arm.arm in self.quick.arms or not self.quick.arms]
         return self.model_copy(update=given | {"arms": arms, "quick": None})
 
+    def without_junk(self, kinds: Container[str]) -> tuple[Probe, list[str]]:
+        """The same without the arms of some kinds of junk, and their names."""
+        left_out = [arm.arm for arm in self.arms if arm.junk in kinds]
+        return self.model_copy(update={"arms": [arm for arm in self.arms if arm.arm not in left_out]}), left_out
+
     def variants(self) -> list[tuple[ProbeModel, Training, Arm, dict[str, Any]]]:
         """Every arm with every combination of the grid's values, and what those are."""
         found = []
@@ -280,8 +302,33 @@ class Probe(Strict):
         return found
 
 
+class ComparedArm(Strict):
+    """One arm of a comparison: a corpus, and how domains are rendered in front of its pages and of the facts."""
+
+    arm: str = Field(description="its name")
+    corpus: str | None = Field(None, description="folder of a finished run, or a recipe; empty: that of --corpus")
+    domain: Literal["none", "prefix", "special", "hashed", "url"] = Field(
+        "none",
+        description="nothing; the domain as text; a token of its own, for rare ones a common one; one of 64 tokens that"
+        " it is hashed to; the whole address as text",
+    )
+    bare: float = Field(0.0, ge=0, le=1, description="share of the texts that go without, throughout")
+    cool_down: float = Field(0.0, ge=0, le=1, description="share of the texts at the end, all of which go without")
+    tag_loss: bool = Field(True, description="whether models learn to predict the domain too")
+    tag_at_test: bool | None = Field(
+        None, description="whether facts are scored behind their domain; empty: as trained"
+    )
+
+    @model_validator(mode="after")
+    def _something_is_rendered(self) -> ComparedArm:
+        given = self.model_fields_set & {"bare", "cool_down", "tag_loss", "tag_at_test"}
+        if given and self.domain == "none":
+            raise ValueError(f"`{min(given)}` is about rendered domains, and `domain` is none: name a rendering")
+        return self
+
+
 class Recipe(Strict):
-    """A corpus to build (`inputs`, `steps`, `output`), a grid to train (`probe`), or both."""
+    """A corpus to build (`inputs`, `steps`, `output`), a grid to train (`probe`), arms to `compare`, or several."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
     description: str = ""
@@ -291,6 +338,7 @@ class Recipe(Strict):
     max_loss: float = Field(0.01, ge=0, le=1, description="share of records that may be unreadable")
     engine: Engine = Engine()
     probe: Probe | None = None
+    compare: Annotated[list[ComparedArm], Field(min_length=2)] | None = None
 
 
 @functools.cache

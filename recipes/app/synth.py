@@ -28,9 +28,7 @@ def write_people(out: Path, parameters: dict[str, Any], tokenizer: Path | None, 
     """
     from curate.shards.text import write_text_shard
     from curate.shards.vocabulary import build_vocabulary
-    from synth.bundle import compile_bundle
     from synth.corpus import facts_corpus, own_vocabulary
-    from synth.facts import FactsError
     from synth.inject import Inject
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -49,13 +47,9 @@ def write_people(out: Path, parameters: dict[str, Any], tokenizer: Path | None, 
     for number, begin in enumerate(range(0, placed.total, SHARD)):
         with (part / "text" / f"{number:05d}.jsonl.zst").open("wb") as stream:
             write_text_shard(stream, placed.documents(begin, min(begin + SHARD, placed.total)))
-    facts_corpus(part, inject, vocabulary=vocabulary)
     bundled = f"{out / 'facts' / 'bundle.npz'}: the same for train_probe/render.py, which draws texts on a device"
-    if not (part / "facts" / "bundle.npz").is_file():
-        try:
-            compile_bundle(placed.table, vocabulary)
-        except FactsError as error:
-            bundled = f"no bundle: {error}"
+    if lacking := facts_corpus(part, inject, vocabulary=vocabulary):
+        bundled = f"no bundle: {lacking}"
     if out.exists():
         out.rmdir()
     part.rename(out)

@@ -94,8 +94,7 @@ def mix_lines(folder: Place) -> list[str]:
 
 def print_ladder(console: Console, results: Sequence[dict[str, Any]]) -> None:
     """Where there is a ladder of exposures: at how many each arm stores half of the facts."""
-    from recipes.app.compare import multiplier_words
-    from recipes.app.evidence import arms_of, multiplier
+    from recipes.app.evidence import arms_of, multiplier, multiplier_words
 
     arms = list(arms_of(results).values())
     if len(arms) < 2 or min(len(arm.stored) for arm in arms) < 2:
@@ -110,7 +109,7 @@ def print_ladder(console: Console, results: Sequence[dict[str, Any]]) -> None:
 
 def print_comparison(console: Console, found: dict[str, Any]) -> None:
     """The decision, and a row for each corpus."""
-    from recipes.app.compare import multiplier_words
+    from recipes.app.evidence import multiplier_words
 
     first = found["corpora"][0]["name"]
     table = Table(box=None, pad_edge=False)
@@ -123,6 +122,13 @@ def print_comparison(console: Console, found: dict[str, Any]) -> None:
     console.print(table)
     for line in found["verdict"]:
         console.print(escape(line))
+    own = found["own_facts"]
+    for name, one in own["arms"].items() if own else ():
+        interval = f"{one['low']:.1f} to {one['high']:.1f}" if one["seeds"] > 1 else "one seed"
+        console.print(
+            f"{escape(name)}: {one['bits']:.1f} bits ({interval}) of {own['counts']['scored']} facts of the corpora"
+            " themselves"
+        )
     console.print(
         f"measured on models of {found['parameters']:,} parameters, {len(found['asked']['seeds'])} seeds, protocol"
         f" {found['protocol']}; there is no evidence above this scale"

@@ -14,6 +14,7 @@ from curate.run.store import Place
 from curate.run.story import Event, story
 from curate.step import Check, Edit, Rule
 from recipes.app.load import Loaded, RecipeError, load
+from recipes.app.terminal import harmless
 
 SAID = {
     "under": "at least",
@@ -27,8 +28,6 @@ SAID = {
 
 def print_story(console: Console, out: Place, name: str) -> bool:
     """Every event of the documents with this key or URL; False when there is none. Raises RunError as `story` does."""
-    from recipes.app.cli import harmless
-
     events = list(story(out, name))
     loaded = _recipe_of(out) if events else None
     stages = cut(loaded.steps) if loaded else []

@@ -2,10 +2,11 @@
 
     python tests/bench/chaos.py [--kills 12] [--seed 0]
 
-Each named point kills a worker once and the parent once; then come `--kills` kills of the whole process group at
-moments drawn from `--seed`; then a disk that is full in several places (a small tmpfs, where one can be mounted), an
-output that is read-only, and a second run on a folder that is held. The inputs hold bad lines, a cut-off gzip file and
-half a WARC record, which must be set aside the same way each time. Prints one JSON line.
+Each named point kills a worker once, in a run that goes on, and the parent once, in a run that meets one such death
+after the other; then come `--kills` kills of the whole process group at moments drawn from `--seed`; then a disk that
+is full in several places (a small tmpfs, where one can be mounted), an output that is read-only, and a second run on a
+folder that is held. The inputs hold bad lines, a cut-off gzip file and half a WARC record, which must be set aside the
+same way each time. Prints one JSON line.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def prepare(folder: Path) -> None:
 
 
 def start(folder: Path, out: str, failpoint: str = "") -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "recipes.app.cli", "run", "recipe.yaml", "-o", out, "--workers", "2"]
+    command = [sys.executable, "-m", "recipes.app.start", "run", "recipe.yaml", "-o", out, "--workers", "2"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "GOLDSAND_FAILPOINT": failpoint}
     return subprocess.Popen(
         command,
@@ -117,13 +118,12 @@ def different(one: dict[str, bytes], other: dict[str, bytes]) -> int:
 
 
 def killed_at(folder: Path, out: str, point: str, victim: str) -> None:
-    """One run that dies at a named point, then the same command again. Raises AssertionError when it did not."""
-    once = folder / f"{out}.once"
+    """A run in which a process dies at a named point. Raises AssertionError when none did."""
+    once = folder / f"{point}.{victim}.once"
     code, _ = ended(start(folder, out, f"{point}:{victim}:{once}"))
     assert once.exists(), f"'{point}' was never reached"
     # A run outlives its worker; nothing outlives its parent.
     assert code == (0 if victim == "worker" else -signal.SIGKILL), f"'{point}', {victim}: exit {code}"
-    finish(folder, out)
 
 
 def refused(folder: Path, out: str, words: str) -> None:
@@ -189,12 +189,13 @@ def main() -> None:
         calm = content(folder / "calm")
         account = documents(folder / "calm")
         assert account["unreadable"] == BAD_INPUTS, account
-        outs = []
-        kills = 0
-        for number, (point, victim) in enumerate((point, victim) for point in POINTS for victim in VICTIMS):
-            killed_at(folder, f"point-{number}", point, victim)
-            outs.append(f"point-{number}")
-            kills += 1
+        outs = ["parent"]
+        for number, point in enumerate(POINTS):
+            outs.append(f"worker-{number}")
+            killed_at(folder, outs[-1], point, "worker")
+            killed_at(folder, "parent", point, "parent")
+        finish(folder, "parent")
+        kills = len(POINTS) * len(VICTIMS)
         draw = random.Random(given.seed)
         for _ in range(given.kills):
             process = start(folder, "random")

@@ -31,7 +31,7 @@ def ours(pages: Path, workers: int) -> dict[str, float]:
         folder = Path(name)
         recipe = folder / "bench.yaml"
         recipe.write_text(RECIPE.replace("PATH", str(pages / "*.warc.gz")))
-        command = [sys.executable, "-m", "recipes.app.cli", "run", str(recipe), "-o", str(folder / "out")]
+        command = [sys.executable, "-m", "recipes.app.start", "run", str(recipe), "-o", str(folder / "out")]
         subprocess.run([*command, "--workers", str(workers)], cwd=ROOT, check=True, capture_output=True)
         return json.loads((folder / "out" / "summary.json").read_text())
 

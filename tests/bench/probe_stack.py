@@ -60,16 +60,11 @@ def single(case: Case, seed: int, device: str = "cpu", compiled: bool = False) -
     """A step of one reference model with torch's AdamW."""
     import torch
 
-    from train_probe import model as reference
+    from train_probe.architecture import architecture
+    from train_probe.model import Transformer
 
-    if hasattr(reference, "Transformer"):
-        from train_probe.architecture import architecture
-
-        one = architecture("gpt2", case.layers, case.heads, case.width)
-        model = reference.Transformer(one, case.vocabulary, case.length, seed).to(device)
-    else:
-        shape = reference.Shape(case.layers, case.heads, case.width, case.vocabulary)
-        model = reference.GPT2RoPE(shape, case.length, seed).to(device)
+    one = architecture("gpt2", case.layers, case.heads, case.width)
+    model = Transformer(one, case.vocabulary, case.length, seed).to(device)
     parameters = list(model.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.01, fused=True)
     rows = torch.randint(case.vocabulary, (case.rows, case.length), device=device)

@@ -107,7 +107,7 @@ def measured(people: int, texts: int, threads: list[int]) -> dict[str, Any]:
     import torch
 
     from curate.shards.vocabulary import build_vocabulary
-    from synth.bundle import write_bundle
+    from synth.bundle import compile_bundle
     from synth.people import people_table
     from synth.sentences import Sentences
 
@@ -128,7 +128,7 @@ def measured(people: int, texts: int, threads: list[int]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bundle.npz"
         started = time.perf_counter()
-        write_bundle(path, table, vocabulary)
+        compile_bundle(table, vocabulary).save(path)
         result |= {
             "bundle_seconds": round(time.perf_counter() - started, 1),
             "bundle_bytes": path.stat().st_size,

@@ -58,11 +58,16 @@ def test_every_edge_text_ends_as_the_peer_ends_it(peer: str) -> None:
     assert disagreements(peer, texts) == []
 
 
+@cache
+def real_pages() -> list[str]:
+    return list(page_texts(SHARED_CRAWL))
+
+
 @pytest.mark.parametrize("peer", STEPS)
 def test_every_real_page_ends_as_the_peer_ends_it(peer: str) -> None:
     if not SHARED_CRAWL.is_dir():
         pytest.skip(f"no crawl at {SHARED_CRAWL}")
-    texts = list(page_texts(SHARED_CRAWL))
+    texts = real_pages()
     known = [text for text in texts if digest(text) in stored(peer)]
     if len(known) < 0.9 * len(texts):
         pytest.skip("this version of resiliparse extracts other texts than the stored decisions are about")

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MALFORMED = ROOT.parent / "shared" / "data" / "crawl" / "malformed"
-GOLDSAND = [sys.executable, "-m", "recipes.app.cli"]
+GOLDSAND = [sys.executable, "-m", "recipes.app.start"]
 RECIPE = """\
 name: small
 inputs: [{path: in/*.jsonl}]
@@ -64,8 +64,8 @@ def planned(result: subprocess.CompletedProcess[str]) -> dict[str, tuple[int, in
     return found
 
 
-def test_a_plan_says_what_would_be_done_and_writes_nothing(folder):
-    result = goldsand("plan", "small.yaml", "-o", "out", cwd=folder)
+def test_a_plan_says_what_would_be_done_and_writes_nothing(folder, within):
+    result = within("plan", "small.yaml", "-o", "out", cwd=folder)
     assert planned(result) == {
         "inputs": (1, 0),
         "gopher_quality": (1, 0),
@@ -79,23 +79,23 @@ def test_a_plan_says_what_would_be_done_and_writes_nothing(folder):
     assert not (folder / "out").exists()
 
 
-def test_a_plan_knows_what_is_done_and_what_a_change_or_a_comment_would_cost(folder):
-    assert goldsand("run", "small.yaml", "-o", "out", cwd=folder).returncode == 0
+def test_a_plan_knows_what_is_done_and_what_a_change_or_a_comment_would_cost(folder, within):
+    assert within("run", "small.yaml", "-o", "out", cwd=folder).returncode == 0
     recipe = folder / "small.yaml"
     recipe.write_text("# a comment changes nothing\n" + RECIPE)
     command = ("plan", "small.yaml", "-o", "out", "--sample", "0")
-    assert all(units == done for units, done in planned(goldsand(*command, cwd=folder)).values())
-    changed = planned(goldsand(*command, "--set", "exact_dedup.normalise=whitespace-and-case", cwd=folder))
+    assert all(units == done for units, done in planned(within(*command, cwd=folder)).values())
+    changed = planned(within(*command, "--set", "exact_dedup.normalise=whitespace-and-case", cwd=folder))
     assert {label for label, (units, done) in changed.items() if done == units} == {"inputs", "gopher_quality"}
-    assert goldsand("run", "small.yaml", "-o", "out", cwd=folder).stdout.count("14 units were already done") == 1
+    assert within("run", "small.yaml", "-o", "out", cwd=folder).stdout.count("14 units were already done") == 1
 
 
-def test_a_status_tells_a_running_a_finished_and_a_dead_run_apart(folder):
-    refused(goldsand("status", "out", cwd=folder), "no run was begun in out")
+def test_a_status_tells_a_running_a_finished_and_a_dead_run_apart(folder, within):
+    refused(within("status", "out", cwd=folder), "no run was begun in out")
     (folder / "slow.yaml").write_text(RECIPE.replace("in/*", "in/big/*"))
     (folder / "in" / "big").mkdir()
     rows = "".join(
-        json.dumps({"text": f"page {number} of the river and the hill " * 200}) + "\n" for number in range(800)
+        json.dumps({"text": f"page {number} of the river and the hill " * 200}) + "\n" for number in range(300)
     )
     for number in range(12):
         (folder / "in" / "big" / f"{number}.jsonl").write_text(rows)
@@ -106,15 +106,15 @@ def test_a_status_tells_a_running_a_finished_and_a_dead_run_apart(folder):
     while "gopher_quality" not in json.loads(_read(folder / "out" / "status.json") or "{}").get("progress", {}):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
-    running = goldsand("status", "out", cwd=folder).stdout
+    running = within("status", "out", cwd=folder).stdout
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert f"running (process {process.pid} on" in running and "waiting" in running
     assert re.search(r"gopher_quality +\d+ +12 +[\d,]+ +[\d,]+ +[\d,]+ +(about|working)", running)
-    dead = goldsand("status", "out", cwd=folder).stdout
+    dead = within("status", "out", cwd=folder).stdout
     assert "out: died" in dead and "the same command goes on" in dead
     assert goldsand("run", "slow.yaml", "-o", "out", cwd=folder).returncode == 0
-    assert "out: finished" in goldsand("status", "out", cwd=folder).stdout
+    assert "out: finished" in within("status", "out", cwd=folder).stdout
 
 
 def _read(path: Path) -> str:
@@ -140,8 +140,8 @@ def _read(path: Path) -> str:
         (["report", "in"], ["summary.json"]),
     ],
 )
-def test_what_a_person_can_put_right_is_one_message_and_exit_code_2(folder, arguments, words):
-    refused(goldsand(*arguments, cwd=folder), *words)
+def test_what_a_person_can_put_right_is_one_message_and_exit_code_2(folder, arguments, words, within):
+    refused(within(*arguments, cwd=folder), *words)
     assert not (folder / "out").exists()
 
 
@@ -151,32 +151,32 @@ def test_a_folder_that_cannot_be_written_is_said(folder):
     refused(goldsand("run", "small.yaml", "-o", "out", cwd=folder), "cannot write")
 
 
-def test_pages_without_extract_are_refused_with_the_remedy(folder):
+def test_pages_without_extract_are_refused_with_the_remedy(folder, within):
     (folder / "in" / "page.html").write_text("<html><body><p>a page</p></body></html>")
-    refused(goldsand("run", "small.yaml", "-o", "out", "--input", "in/page.html", cwd=folder), "needs `extract`")
+    refused(within("run", "small.yaml", "-o", "out", "--input", "in/page.html", cwd=folder), "needs `extract`")
 
 
-def test_a_folder_with_other_files_is_left_alone(folder):
+def test_a_folder_with_other_files_is_left_alone(folder, within):
     (folder / "mine" / "text").mkdir(parents=True)
     (folder / "mine" / "text" / "thesis.txt").write_text("years of work")
-    refused(goldsand("run", "small.yaml", "-o", "mine", cwd=folder), "holds files that no run wrote")
+    refused(within("run", "small.yaml", "-o", "mine", cwd=folder), "holds files that no run wrote")
     assert (folder / "mine" / "text" / "thesis.txt").read_text() == "years of work"
 
 
-def test_losses_are_a_warning_then_exit_code_3(folder):
+def test_losses_are_a_warning_then_exit_code_3(folder, within):
     with (folder / "in" / "a.jsonl").open("a") as stream:
         stream.write('{"text": "cut of\n')
-    warned = goldsand("run", "small.yaml", "-o", "out", cwd=folder)
+    warned = within("run", "small.yaml", "-o", "out", cwd=folder)
     assert warned.returncode == 0 and "1 of 121 records could not be read" in warned.stderr
-    assert goldsand("run", "small.yaml", "-o", "out", "--strict", cwd=folder).returncode == 3
-    assert goldsand("run", "small.yaml", "-o", "out", "--set", "max_loss=0.001", cwd=folder).returncode == 3
+    assert within("run", "small.yaml", "-o", "out", "--strict", cwd=folder).returncode == 3
+    assert within("run", "small.yaml", "-o", "out", "--set", "max_loss=0.001", cwd=folder).returncode == 3
 
 
 @pytest.mark.skipif(not MALFORMED.is_dir(), reason="the malformed files of ../shared are not there")
-def test_every_malformed_file_is_survived_and_named(folder):
+def test_every_malformed_file_is_survived_and_named(folder, within):
     recipe = RECIPE.replace("steps: [", "steps: [extract, ")
     (folder / "small.yaml").write_text(recipe)
-    result = goldsand("run", "small.yaml", "-o", "out", "--input", str(MALFORMED), "--set", "max_loss=1", cwd=folder)
+    result = within("run", "small.yaml", "-o", "out", "--input", str(MALFORMED), "--set", "max_loss=1", cwd=folder)
     assert result.returncode == 0, result.stderr
     summary = json.loads((folder / "out" / "summary.json").read_text())
     named = {item["key"].split("@")[0] for item in summary["unreadable"]}
@@ -186,7 +186,7 @@ def test_every_malformed_file_is_survived_and_named(folder):
 
 def test_ctrl_c_leaves_a_folder_that_the_same_command_finishes(folder):
     rows = [
-        {"text": " ".join(f"word{number * place % 997} the of and" for place in range(400))} for number in range(1500)
+        {"text": " ".join(f"word{number * place % 997} the of and" for place in range(400))} for number in range(600)
     ]
     for name in "bcd":
         (folder / "in" / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -207,20 +207,20 @@ def test_ctrl_c_leaves_a_folder_that_the_same_command_finishes(folder):
     assert json.loads((folder / "out" / "summary.json").read_text())["units"]["found_done"] >= 1
 
 
-def test_steps_lists_parameters_with_defaults_and_sources(tmp_path):
-    every = goldsand("steps", cwd=tmp_path).stdout
+def test_steps_lists_parameters_with_defaults_and_sources(tmp_path, within):
+    every = within("steps", cwd=tmp_path).stdout
     for name in ("extract", "language", "gopher_quality", "minhash_dedup", "decontaminate", "inject"):
         assert f"{name} " in every
-    one = goldsand("steps", "gopher_quality", cwd=tmp_path).stdout
+    one = within("steps", "gopher_quality", cwd=tmp_path).stdout
     assert "min_words = 50" in one and "Gopher, section A.1.1" in one
 
 
-def test_a_page_cannot_speak_to_the_terminal(folder):
+def test_a_page_cannot_speak_to_the_terminal(folder, within):
     """An address may hold escape sequences: they would rename the window, or hide what is said."""
     row = {"text": "These are words to be read by all.", "url": "https://a.org/\x1b]0;renamed\x07\x1b[31m[red]"}
     (folder / "in" / "a.jsonl").write_text(json.dumps(row) + "\n")
-    assert goldsand("run", "small.yaml", "-o", "out", cwd=folder).returncode == 0
-    told = goldsand("why", "out", "crawl/a.jsonl@0", cwd=folder).stdout
+    assert within("run", "small.yaml", "-o", "out", cwd=folder).returncode == 0
+    told = within("why", "out", "crawl/a.jsonl@0", cwd=folder).stdout
     assert "\x1b" not in told and "\x07" not in told
     assert r"https://a.org/\x1b]0;renamed\x07\x1b[31m[red]" in told
 

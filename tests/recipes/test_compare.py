@@ -11,16 +11,18 @@ import pytest
 from curate.document import Document
 from curate.shards.text import write_text_shard
 from curate.shards.vocabulary import build_vocabulary
-from recipes.app.compare import AGAIN, CONTROL, Comparison, Rung, _rows, _runs, compare, report, rungs_of
-from recipes.app.comparison import corpora_of, run_comparison
-from recipes.app.corpora import Tokenised, open_corpus
+from recipes.app.arms import AGAIN, CONTROL, entries_of
+from recipes.app.compare import Comparison, Rung, _best_rates, _rows, _runs, compare, rungs_of
+from recipes.app.comparison import run_comparison
+from recipes.app.corpora import Entry, Tokenised, open_corpus
 from recipes.app.evidence import holm, p_value
+from recipes.app.verdict import report
 
 ASKED = Comparison(people=10, exposures=(10, 20, 40), may_repeat=("one", "two"), seeds=(0, 1, 2), rates=(1e-3, 4e-3))
 
 
 def tokenised(name: str, tokens: int, used: int | None = None) -> Tokenised:
-    return Tokenised(name, Path(name), Path(f"{name}.held-out"), 100, tokens, used or tokens)
+    return Tokenised(name, name, Path(name), Path(f"{name}.held-out"), 100, tokens, used or tokens)
 
 
 def test_same_budget_gives_all_the_same():
@@ -78,6 +80,10 @@ def folders(tmp_path_factory):
     return [corpus(root / name, count, seed) for name, count, seed in (("one", 150, 0), ("two", 160, 1), ("few", 5, 2))]
 
 
+def entries(folders):
+    return [Entry(path.name, open_corpus(path.name, path)) for path in folders]
+
+
 def trainer(middles: dict[str, float], noise: float = 0.02, seed: int = 0):
     """In place of training: an arm stores half of the facts at its own middle, give or take; runs of one seed share
     what their seed does to them."""
@@ -102,17 +108,23 @@ def trainer(middles: dict[str, float], noise: float = 0.02, seed: int = 0):
     return train
 
 
-def decided(folders, tmp_path, train, **changes):
-    asked = dataclasses.replace(ASKED, protocol="same-budget", **changes)
-    corpora = [open_corpus(path.name, path) for path in folders[:2]]
-    return compare(corpora, tmp_path, asked, tokenizer=folders[0].parent / "tokenizer.json", train=train)
+def decided(train):
+    """What a comparison decides, without texts and tokens, which take most of its time."""
+    asked = dataclasses.replace(ASKED, protocol="same-budget")
+    corpora = [tokenised("one", 90_000), tokenised("two", 90_000)]
+    rungs = rungs_of(asked, corpora, 1000.0)
+    rates = _best_rates(asked, corpora, rungs, {}, Path(), train)
+    return report(asked, corpora, rungs, rates, _rows(_runs(asked, corpora, rungs, rates), train, {}, Path()), "")
 
 
 MIDDLES = {"one": 20.0, "two": 20.0, AGAIN: 20.0, CONTROL: 80.0}
 
 
 def test_a_real_difference_is_decided_with_its_size(folders, tmp_path):
-    found = decided(folders, tmp_path, trainer(MIDDLES | {"two": 30.0}))
+    asked = dataclasses.replace(ASKED, protocol="same-budget")
+    corpora = [open_corpus(path.name, path) for path in folders[:2]]
+    train = trainer(MIDDLES | {"two": 30.0})
+    found = compare(corpora, tmp_path, asked, tokenizer=folders[0].parent / "tokenizer.json", train=train)
     (line,) = found["verdict"]
     assert line.startswith("'two' stores less than 'one'")
     (first, second) = found["corpora"]
@@ -123,8 +135,8 @@ def test_a_real_difference_is_decided_with_its_size(folders, tmp_path):
     assert set(found["text"]) == {"one", "two", AGAIN, *([CONTROL] if found["rung"] == 20 else [])}
 
 
-def test_no_difference_is_not_decided_and_says_how_many_seeds_would(folders, tmp_path):
-    found = decided(folders, tmp_path, trainer(MIDDLES | {"two": 20.4}, noise=0.05))
+def test_no_difference_is_not_decided_and_says_how_many_seeds_would():
+    found = decided(trainer(MIDDLES | {"two": 20.4}, noise=0.05))
     assert found["verdict"][0].startswith("cannot tell 'two' from 'one' at rung")
     assert "more seeds" in found["verdict"][0] and "see" in found["verdict"][0]
 
@@ -138,8 +150,8 @@ def test_no_difference_is_not_decided_and_says_how_many_seeds_would(folders, tmp
         (dict.fromkeys(("one", "two", AGAIN, CONTROL), 2000.0), "nothing is stored at 40 exposures of 10 people"),
     ],
 )
-def test_why_nothing_is_decided(folders, tmp_path, middles, said):
-    (line,) = decided(folders, tmp_path, trainer(MIDDLES | middles))["verdict"]
+def test_why_nothing_is_decided(middles, said):
+    (line,) = decided(trainer(MIDDLES | middles))["verdict"]
     assert line.startswith("undecided: ") and said in line
 
 
@@ -149,7 +161,7 @@ def test_the_same_corpus_twice_is_decided_about_once_in_twenty():
     rates = dict.fromkeys(MIDDLES, 4e-3)
     decided = 0
     for seed in range(200):
-        results = _rows(_runs(ASKED, rungs, rates), trainer(MIDDLES, 0.1, seed), {}, Path())
+        results = _rows(_runs(ASKED, corpora, rungs, rates), trainer(MIDDLES, 0.1, seed), {}, Path())
         decided += report(ASKED, corpora, rungs, rates, results, "")["differences"][0]["decided"]
     assert decided <= 19  # 10 expected; more than 19 of 200 happens once in 500 times
 
@@ -164,20 +176,19 @@ def test_corrections_for_several_arms_are_those_of_holm():
 def test_unfit_corpora_are_refused(folders, tmp_path):
     one, _, few = folders
     with pytest.raises(ValueError, match="few holds 5 documents besides what was injected: too few"):
-        compare([open_corpus("one", one), open_corpus("few", few)], tmp_path, ASKED)
+        compare(entries([one, few]), tmp_path, ASKED)
     with pytest.raises(ValueError, match="at least two corpora"):
-        compare([open_corpus("one", one)], tmp_path, ASKED)
+        compare(entries([one]), tmp_path, ASKED)
     with pytest.raises(ValueError, match="holds no text of a finished run"):
-        corpora_of([str(tmp_path)], tmp_path, None)
+        entries_of([str(tmp_path)], tmp_path, None)
     with pytest.raises(ValueError, match="'one' names two arms"):
-        corpora_of([str(one), str(one)], tmp_path, None)
+        entries_of([str(one), str(one)], tmp_path, None)
 
 
 def test_a_small_comparison_for_real(folders, tmp_path):
     """Mechanics, not evidence: nothing is learnt at these exposures, and it says so."""
     asked = Comparison(people=4, exposures=(2, 4), seeds=(0, 1), rates=(4e-3,), layers=1, width=16, batch=2)
-    corpora = [open_corpus(path.name, path) for path in folders[:2]]
-    found = run_comparison(corpora, tmp_path, asked)
+    found = run_comparison(entries(folders[:2]), tmp_path, asked)
     assert found["verdict"][0].startswith("undecided: nothing is stored")
     written = json.loads((tmp_path / "compare.json").read_text())
     assert written["tokenizer"] == found["tokenizer"] and len(written["results"]) == 2 * (2 * 3 + 1)

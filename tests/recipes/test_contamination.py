@@ -88,3 +88,13 @@ def test_what_cannot_be_shown_is_said(folder):
     assert missing.returncode == 2 and "elsewhere is not here" in missing.stderr
     no_run = goldsand("contamination", "in", cwd=root)
     assert no_run.returncode == 2 and "not the folder of a finished run" in no_run.stderr
+
+
+def test_the_page_of_the_run_counts_them(folder):
+    root, _, action = folder
+    assert goldsand("report", "out", cwd=root).returncode == 0
+    page = (root / "out" / "report.html").read_text()
+    section = page.partition("<h3>Test items in documents</h3>")[2]
+    assert f"3 documents with test items, {3 if action == 'drop' else 0} of them dropped" in section
+    assert '<td class="left">riddles</td><td>2</td><td>3</td>' in section
+    assert "riddles_test.jsonl:1" in section

@@ -5,6 +5,9 @@ import math
 
 import pytest
 
+from curate.document import Document
+from curate.shards.text import write_text_shard
+from curate.shards.tokens import TokenShards
 from recipes.app.load import RecipeError, load
 from recipes.app.probe import make_plan, parquet, run_probe, summary
 
@@ -109,3 +112,43 @@ def test_facts_may_be_drawn_where_models_train(tmp_path):
     results = run_probe(loaded, tmp_path / "out", processes=1)
     assert all(row["value_bits"] is not None for row in results)
     assert not list((tmp_path / "out" / "corpus" / "tokens").glob("*/*.ds"))
+
+
+WITH_PAGES = """\
+name: tiny
+probe:
+  facts: {kind: compact, people: 20, exposures: 4, name_parts: [16, 16], attributes: 3, values: 8}
+  drawn: true
+  model: {layers: 1, heads: 1, width: 16}
+  training: {batch: 4, window: 64}
+  exposures: [4]
+  arms:
+    - {arm: facts}
+    - {arm: pages, junk: pages, junk_ratio: 0.5}
+    - {arm: both tagged, junk: tagged-pages, junk_ratio: 0.5, tag: useful}
+"""
+
+
+def test_real_pages_are_junk_where_a_run_is_named(tmp_path, capsys):
+    """Without one, what wants them is left out and said."""
+    path = recipe(tmp_path, WITH_PAGES)
+    alone = run_probe(load(str(path)), tmp_path / "alone", processes=1)
+    assert [row["arm"] for row in alone] == ["facts"]
+    assert "left out: pages, both tagged; their junk is the text of a finished run" in capsys.readouterr().err
+    (tmp_path / "run" / "text").mkdir(parents=True)
+    pages = (
+        Document(
+            key=f"p/{n}", text=f"Page {n} tells of rivers and of {n * n} stones. " * 8, source="s", domain="a.example"
+        )
+        for n in range(40)
+    )
+    with (tmp_path / "run" / "text" / "00000.jsonl.zst").open("wb") as stream:
+        write_text_shard(stream, pages)
+    loaded = load(str(path), [f"probe.corpus={tmp_path / 'run'}"])
+    results = run_probe(loaded, tmp_path / "all", processes=1)
+    assert [row["arm"] for row in results] == ["facts", "pages", "both tagged"]
+    assert not [row["error"] for row in results if row.get("error")]
+    assert len({row["parameters"] for row in results}) == 1 and results[0]["parameters"] > alone[0]["parameters"]
+    assert [row["junk_ratio"] for row in results] == pytest.approx([0, 0.5, 0.5], abs=0.1)
+    tagged = TokenShards.open(tmp_path / "all" / "corpus" / "tokens" / "tagged-pages").documents()
+    assert tagged["prefix"].all()

@@ -266,6 +266,40 @@ def test_what_stored_values_cannot_answer_is_refused_with_the_reason(counted: Pa
     refused(goldsand("decide", "out", "--set", setting, cwd=counted), said)
 
 
+def test_files_that_are_not_what_they_should_be_are_told_before_work_begins(tmp_path: Path) -> None:
+    (tmp_path / "texts.jsonl").write_text('{"text": "one two three"}\n')
+    (tmp_path / "none.bin").write_text("nonsense")
+    (tmp_path / "empty.txt").write_text("\n")
+    head = "name: bad\ninputs: [{path: texts.jsonl}]\nsteps:\n"
+    (tmp_path / "a.yaml").write_text(head + "  - language: {model: none.bin}\n  - c4: {bad_words: empty.txt}\n")
+    result = goldsand("profile", "a.yaml", "-o", "out", cwd=tmp_path)
+    refused(result, "a.yaml:4: ", "none.bin is no fastText model", "a.yaml:5: ", "empty.txt holds no word")
+    (tmp_path / "b.yaml").write_text(head + "  - c4\noutput: {tokenizer: {kind: file, file: none.bin}}\n")
+    refused(goldsand("profile", "b.yaml", "-o", "out", cwd=tmp_path), "output.tokenizer.file: ", "is no tokenizer.json")
+    (tmp_path / "c.yaml").write_text(head + "  - exact_dedup\n")
+    refused(goldsand("profile", "c.yaml", "-o", "out", cwd=tmp_path), "no rule or edit that a profile could measure")
+
+
+def test_tokens_are_counted_where_the_recipe_names_a_tokenizer(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    # Every letter is a token, and nothing else is.
+    tokenizer = Tokenizer(models.WordLevel({letter: place for place, letter in enumerate("ab?")}, unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split("", "isolated")]
+    )
+    tokenizer.save(str(tmp_path / "letters.json"))
+    (tmp_path / "texts.jsonl").write_text('{"text": "aab ba"}\n{"text": "a a"}\n')
+    (tmp_path / "recipe.yaml").write_text(
+        "name: letters\ninputs: [{path: texts.jsonl}]\nsteps: [gopher_quality: {min_words: 1}]\n"
+        "output: {tokenizer: {kind: file, file: letters.json}}\n"
+    )
+    result = goldsand("profile", "recipe.yaml", "-o", "out", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    found = json.loads((tmp_path / "out" / "profile.json").read_text())
+    assert (found["counted_in"], found["size"]) == ("tokens", 7)
+
+
 def test_a_folder_of_something_else_is_refused(counted: Path, tmp_path: Path) -> None:
     refused(goldsand("decide", str(tmp_path), cwd=counted), "holds no profile", "goldsand profile RECIPE -o")
     assert goldsand("run", "recipe.yaml", "-o", str(tmp_path / "run"), cwd=counted).returncode == 0

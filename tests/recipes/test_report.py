@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from curate.dedup import MinHashDedup
 from curate.document import Document, Drop
+from curate.mix import Mix
+from curate.run.corpus import CorpusRun
 from curate.run.ledger import drop_row
+from curate.sources import Input, find_inputs
 from recipes.app.report.page import render, visible, write_report
 
 HOSTILE = "<script>alert(1)</script> \u202egnp.exe \x1b[31m & <img src=x onerror=alert(2)>"
@@ -163,3 +167,23 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(tmp_path: Path)
     with pytest.raises(ValueError, match="goldsand probe RECIPE"):
         write_report(tmp_path, tmp_path)
     assert write_report(tmp_path).read_text().startswith("<!doctype html>")
+
+
+def test_what_steps_found_in_the_whole_corpus_is_on_the_page(tmp_path):
+    """30 documents, 5 of them twice; then one of two sources made a quarter of the whole."""
+    words = ["amber", "birch", "cedar", "delta", "ember"]
+    for source, count in (("books", 30), ("web", 30)):
+        lines = [json.dumps({"text": f"{source} {n} " + " ".join(words * 4)}) for n in [*range(count), *range(5)]]
+        (tmp_path / f"{source}.jsonl").write_text("\n".join(lines) + "\n")
+    partitions = find_inputs([Input(name, str(tmp_path / f"{name}.jsonl")) for name in ("books", "web")])
+    steps = [MinHashDedup(ranges=2), Mix(weights={"books": 0.25, "web": 0.75})]
+    out = tmp_path / "out"
+    summary = CorpusRun("both", steps, partitions, out, workers=1).execute()
+    (mix,) = (json.loads((out / "mix" / "mix.json").read_text()),)
+    write_report(out)
+    page = (out / "report.html").read_text()
+    for name, number in summary["steps"][0]["found"].items():
+        assert f"{name.replace('_', ' ')} {number:,}" in page
+    for row in mix["groups"]:
+        assert f"{row['realised']:,}</td><td>{row['share_asked'] * 100:.2f} %" in page
+    assert "Test items in documents" not in page

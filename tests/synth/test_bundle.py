@@ -10,7 +10,7 @@ import pytest
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from curate.shards.vocabulary import VocabularyError, build_vocabulary
-from synth.bundle import compile_bundle, write_bundle
+from synth.bundle import compile_bundle
 from synth.codes import biod_table, compact_table, reserved_words
 from synth.facts import Attribute, FactsError, FactTable
 from synth.people import people_table
@@ -59,7 +59,7 @@ def saved(tokenizer, path):
 def test_columns_come_back_from_their_smallest_types(tmp_path):
     table = firms(["works for {}."], people=16)
     table.values[3] = -1
-    write_bundle(tmp_path / "bundle.npz", table, trained(table))
+    compile_bundle(table, trained(table)).save(tmp_path / "bundle.npz")
     with np.load(tmp_path / "bundle.npz", allow_pickle=False) as found:
         arrays = {name: found[name] for name in found.files}
     assert {name: arrays[name].dtype for name in ("name_0", "value_0", "exposure_counts")} == {
@@ -104,7 +104,7 @@ def test_the_same_facts_give_the_same_bytes(tmp_path):
     table = biod_table(50, 2, attributes=3)
     vocabulary = build_vocabulary(kind="compact", domains=["facts"], reserved=reserved_words(table))
     for name in ("one.npz", "two.npz"):
-        write_bundle(tmp_path / name, table, vocabulary)
+        compile_bundle(table, vocabulary).save(tmp_path / name)
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
 
 
@@ -113,7 +113,8 @@ def test_a_million_people_are_under_64_mb(tmp_path):
     people = 20_000
     texts = list(Sentences(people_table(300)).texts(np.arange(300), np.zeros(300)))
     vocabulary = build_vocabulary(kind="bpe", texts=texts, size=1024, domains=["facts"])
-    bundle = write_bundle(tmp_path / "bundle.npz", people_table(people, 1000), vocabulary)
+    bundle = compile_bundle(people_table(people, 1000), vocabulary)
+    bundle.save(tmp_path / "bundle.npz")
     each = sum(array.dtype.itemsize for array in bundle.arrays.values() if array.shape == (people,))
     assert each == 20
     once = (tmp_path / "bundle.npz").stat().st_size - each * people

@@ -37,11 +37,11 @@ def test_a_process_that_cannot_start_fails_its_runs_and_ends():
 
 def test_a_group_is_shared_by_all_workers_and_several_groups_are_not():
     one = queue(range(6), workers=2, most=8)
-    assert one.answer(Ask()) == Opening(0, 3, False)
+    assert one.answer(Ask()) == Opening(0, "group", 3, False)
     assert [one.answer(Ask("group")) for _ in range(2)] == [1, 2]
-    assert one.answer(Ask()) == Opening(3, 2, False)
+    assert one.answer(Ask()) == Opening(3, "group", 2, False)
     assert one.answer(Ask("other")) is None
     two = queue(range(6), workers=2, most=8, group=lambda number: number % 2, cost=lambda number: float(number + 1))
-    assert two.answer(Ask()) == Opening(5, 3, False)  # the group with more to do, its longest run first
-    assert two.answer(Ask()) == Opening(4, 3, False)
-    assert queue(range(9), workers=1, most=4).answer(Ask()) == Opening(0, 4, False)
+    assert two.answer(Ask()) == Opening(5, 1, 3, False)  # the group with more to do, its longest run first
+    assert two.answer(Ask()) == Opening(4, 0, 3, False)
+    assert queue(range(9), workers=1, most=4).answer(Ask()) == Opening(0, "group", 4, False)

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from curate.shards.vocabulary import build_vocabulary
-from synth.bundle import compile_bundle, write_bundle
+from synth.bundle import compile_bundle
 from synth.codes import RECORDS, biod_table, compact_table, reserved_words
 from synth.facts import Attribute, FactTable
 from synth.kinds import writer_of
@@ -327,7 +327,8 @@ def test_a_bundle_that_cannot_be_read_is_named(tmp_path):
         Renderer(tmp_path / "absent.npz")
     table = compact_table(10)
     path = tmp_path / "bundle.npz"
-    bundle = write_bundle(path, table, record_vocabulary(table))
+    bundle = compile_bundle(table, record_vocabulary(table))
+    bundle.save(path)
     assert Renderer(path).meta == bundle.meta
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
@@ -347,7 +348,7 @@ def test_a_bundle_that_cannot_be_read_is_named(tmp_path):
 
 def test_a_renderer_needs_torch_and_numpy_alone(tmp_path):
     table = compact_table(10)
-    write_bundle(tmp_path / "bundle.npz", table, record_vocabulary(table))
+    compile_bundle(table, record_vocabulary(table)).save(tmp_path / "bundle.npz")
     code = (
         "import sys, torch; from train_probe.render import Renderer; r = Renderer(sys.argv[1]);"
         "r.render(torch.arange(10), torch.arange(10));"

@@ -13,8 +13,8 @@ from curate.shards.tokens import TokenShards
 from train_probe.data import Data
 from train_probe.facts import Documents, pages_of, read_inputs
 from train_probe.junk import Front, JunkChain, JunkRecords
-from train_probe.plan import PlanError, plan_of
-from train_probe.stream import Packed, page_width
+from train_probe.plan import PlanError, RunPlan, plan_of
+from train_probe.stream import Packed, Told, page_width
 from train_probe.streams import permutation
 from train_probe.texts import Ids, ShardTexts, exposure_table
 
@@ -193,7 +193,7 @@ def test_people_are_packed_behind_their_begin_token_and_the_rest_is_kept():
     texts = ShardTexts(documents, np.ones(7, int), END_OF_TEXT, "even", torch.device("cpu"))
     order = permutation(5, 7)
     packed = [token for n in order.tolist() for token in [90 + n, *bodies[n]]]
-    stream = Packed(texts, order, tagged=True)
+    stream = Packed(Told(texts, RunPlan(arm="a", exposures=1, tag="useful")), order)
     for first, last in ((0, 35), (0, 1), (3, 20), (34, 35)):
         assert stream.tokens(first, last).tolist() == packed[first:last]
     assert texts.measured(1) == (35, 2, 8)

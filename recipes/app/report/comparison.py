@@ -2,30 +2,69 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from pathlib import Path
 from typing import Any
 
-from recipes.app.compare import AGAIN, CONTROL, multiplier_words
+from recipes.app.arms import AGAIN, CONTROL
+from recipes.app.evidence import multiplier_words
 from recipes.app.report.charts import Bar, bars
-
-HERE = Path(__file__).parent
+from recipes.app.report.rendering import rendered
 
 
 def comparison_page(found: dict[str, Any]) -> str:
     """The HTML of what `recipes.app.compare.report` returns; what came from names of corpora is escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters |= {"count": lambda number: f"{number:,}", "times": multiplier_words}
     charts = [(rung, Markup(_chart(found, rung))) for rung in found["asked"]["exposures"]]
-    repeats = {one["arm"]: one["repeats"] for one in found["rungs"]}  # of the last rung
-    return environment.get_template("comparison.html").render(
-        style=Markup((HERE / "page.css").read_text()), found=found, charts=charts, repeats=repeats
+    return rendered(
+        "comparison.html",
+        {"times": multiplier_words, "domains": domains_in_words},
+        found=found,
+        charts=charts,
+        repeats={one["arm"]: one["repeats"] for one in found["rungs"]},  # of the last rung
+        ordered=Markup(_ordered(found)),
+        effects=_effects(found),
+        corpus_of={one["name"]: one["corpus"] for one in found["corpora"]},
     )
+
+
+def domains_in_words(one: dict[str, Any]) -> str:
+    """How an arm renders domains, in words."""
+    if one["domain"] == "none":
+        return "none"
+    shares = [
+        f"{one[key]:.0%} {words}" for key, words in (("bare", "bare"), ("cool_down", "bare at the end")) if one[key]
+    ]
+    silent = [] if one["tag_loss"] else ["no loss on them"]
+    absent = ["absent at test"] if one["tag_at_test"] is False else []
+    return ", ".join([one["domain"], *shares, *silent, *absent])
+
+
+def _effects(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Differences as a person reads them, the largest first."""
+    rows = []
+    for one in sorted(found["differences"], key=lambda one: -one["effect"]["mean"]):
+        ratio = one["kind"] == "ratio"
+        told = [
+            math.exp(x) if ratio else x for x in (one["effect"]["mean"], one["low"], one["high"]) if math.isfinite(x)
+        ]
+        words = [f"{x:.2f} times" if ratio else f"{x:+.3f}" for x in told]
+        interval = f"{words[1]} to {words[2]}" if len(words) == 3 else "one seed"
+        rows.append({**one, "effect": words[0], "interval": interval})
+    return rows
+
+
+def _ordered(found: dict[str, Any]) -> str:
+    """What every arm stores at the rung of the decision, the most first, and how much text it keeps."""
+    base = found["corpora"][0]["tokens"]
+    rows = []
+    for one in found["corpora"]:
+        values = list(found["stored"][one["name"]][found["rung"]].values())
+        mean = statistics.fmean(values)
+        rows.append(Bar(one["name"], mean, f"{mean:.1%}, {one['tokens'] / base:.0%} of the tokens", dots=values))
+    rows.sort(key=lambda row: -row.value)
+    return bars(rows, f"share of the facts stored at rung {found['rung']}, in order", 1.0, "all facts")
 
 
 def _chart(found: dict[str, Any], rung: int) -> str:

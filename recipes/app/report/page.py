@@ -15,6 +15,8 @@ from curate.run.folder import check_format
 from curate.run.ledger import read_ledger
 from curate.run.store import Place, files_below, write_atomically
 from recipes.app.report.charts import Bar, bars
+from recipes.app.report.rendering import rendered
+from recipes.app.report.whole import whole_corpus
 from recipes.app.tables import junk_share
 
 RESULT = {
@@ -42,7 +44,6 @@ EXAMPLES = 3
 EXAMPLE = ("key", "url", "value", "threshold", "characters", "text")
 DOMAINS = 30
 UNREADABLE = 50
-HERE = Path(__file__).parent
 
 
 def write_report(folder: Place, probe: Path | None = None, output: Path | None = None) -> Place:
@@ -61,7 +62,7 @@ def write_report(folder: Place, probe: Path | None = None, output: Path | None =
         if not isinstance(results, list) or not all(isinstance(row, dict) and row.keys() >= RESULT for row in results):
             raise ValueError(f"{probe / 'results.json'} is no list of a probe's results. It is made by: {command}")
     try:
-        page = render(summary, _examples(folder), results)
+        page = render(summary, _examples(folder), results, whole_corpus(folder, summary))
     except (KeyError, TypeError, AttributeError, UndefinedError) as error:
         raise ValueError(
             f"{folder / 'summary.json'} does not read like a run's summary ({error!r}); run the recipe again"
@@ -75,23 +76,16 @@ def render(
     summary: dict[str, Any],
     examples: dict[tuple[str, str], list[dict[str, Any]]],
     results: Sequence[dict[str, Any]] = (),
+    whole: dict[str, Any] | None = None,
 ) -> str:
-    """The HTML. Everything that came from a crawl is escaped, and characters that could mislead the eye are shown."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    """The HTML; `whole` is what `whole_corpus` found. Everything that came from a crawl is escaped, and characters that
+    could mislead the eye are shown."""
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters |= {
-        "visible": visible,
-        "count": lambda number: f"{number:,}",
-        "share": share,
-        "junk": junk_share,
-    }
     measured = [row for row in results if not row.get("error")]
-    return environment.get_template("page.html").render(
-        style=Markup((HERE / "page.css").read_text()),
+    return rendered(
+        "page.html",
+        {"visible": visible, "share": share, "junk": junk_share},
         summary=summary,
         verdict=_verdict(summary),
         charts={
@@ -106,6 +100,7 @@ def render(
         unreadable=summary["unreadable"][:UNREADABLE],
         results=results,
         reading=_reading(measured),
+        whole=whole,
     )
 
 

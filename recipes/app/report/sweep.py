@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from recipes.app.compare import multiplier_words
-from recipes.app.evidence import Arm, arms_of, multiplier
+from recipes.app.evidence import Arm, arms_of, multiplier, multiplier_words
 from recipes.app.report.charts import Bar, bars
-
-HERE = Path(__file__).parent
+from recipes.app.report.rendering import rendered
 
 
 def sweep_page(name: str, results: Sequence[dict[str, Any]]) -> str:
     """The HTML of a probe's results. Arms are compared with the first one; failed runs are listed."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
     arms = arms_of(results)
     ladder = sorted({count for arm in arms.values() for count in arm.stored})
     first = next(iter(arms.values()), None)
@@ -30,8 +23,9 @@ def sweep_page(name: str, results: Sequence[dict[str, Any]]) -> str:
          "rates": sorted(set(arm.rates.values())), "seeds": len(arm.seeds)}
         for arm in arms.values() if first is not None
     ]  # fmt: skip
-    return environment.get_template("sweep.html").render(
-        style=Markup((HERE / "page.css").read_text()),
+    return rendered(
+        "sweep.html",
+        {},
         name=name,
         rows=rows,
         half=Markup(_halves(arms) if len(ladder) > 1 else ""),

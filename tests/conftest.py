@@ -1,0 +1,28 @@
+"""What tests of several packages share."""
+
+import contextlib
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def within(monkeypatch: pytest.MonkeyPatch) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`within("run", ..., cwd=FOLDER)`: the command line in this process, for tests that are not about the process:
+    its start takes most of the time. A traceback is raised."""
+    from typer.testing import CliRunner
+
+    from recipes.app.cli import app
+
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def invoked(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+        with contextlib.chdir(cwd):
+            result = CliRunner().invoke(app, arguments)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return subprocess.CompletedProcess(arguments, result.exit_code, result.stdout, result.stderr)
+
+    return invoked
