@@ -209,6 +209,8 @@ class _Features:
         self.kinds: npt.NDArray[np.uint8] = np.zeros(1024, dtype=np.uint8)
         self._hashes: npt.NDArray[np.uint64] = np.zeros(1024, dtype=np.uint64)
         self._hashed = 0
+        self._facts: npt.NDArray[np.uint8] = np.zeros(1024, dtype=np.uint8)
+        self._told = 0
 
     def extend(self, words: list[str], kind: Callable[[str], int]) -> None:
         new = len(words)
@@ -233,6 +235,19 @@ class _Features:
             self._hashes[here] = _polynomials(words[here], self.lengths[here])
         self._hashed = self.size
         return self._hashes
+
+    def facts(self, words: list[str]) -> npt.NDArray[np.uint8]:
+        """What each word can be part of (`curate.density`), by its number: seldom needed."""
+        from curate.density import kind_of
+
+        self._facts = grown(self._facts, self.size)
+        self._facts[self._told : self.size] = list(map(kind_of, words[self._told : self.size]))
+        self._told = self.size
+        return self._facts
+
+    def worded(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        """Of each of these words, whether it is more than marks."""
+        return (self.kinds[ids] & WORDED) != 0
 
     @staticmethod
     def shifts(lengths: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
