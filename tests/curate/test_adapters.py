@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from curate.adapters import Rules
-from curate.filters import C4, FineWeb, GopherQuality, GopherRepetition, Safety
+from curate.filters import C4, FineWeb, GopherQuality, GopherRepetition, Url
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "parity"))
@@ -71,7 +71,7 @@ def test_strings_and_batches_of_strings() -> None:
     assert rules(None).rule == "empty"
     other = Rules(GopherQuality(min_words=1, min_stop_words=0))
     assert other("short words") and not Rules("gopher_quality")("short words")
-    host = Rules(Safety(hosts=["bad.example"]))
+    host = Rules(Url(domains=["bad.example"]))
     assert host.keep({"text": ["a", "a"], "url": ["http://www.bad.example/x", None]}) == [False, True]
 
 
