@@ -1,5 +1,5 @@
 """The command line: goldsand run | plan | status | verify | why | clusters | index | contamination | report | check |
-steps | probe | compare | synth.
+steps | probe | compare | train-classifier | synth.
 
 Exit codes: 0 done; 1 a fault of the program; 2 something the user can put right; 3 more was lost than allowed;
 130 interrupted.
@@ -18,6 +18,7 @@ from rich.markup import escape
 
 from curate.run.store import Place, place_of
 from recipes.app import dedup
+from recipes.app.classifier import train_classifier
 from recipes.app.cli_compare import compare
 from recipes.app.load import RecipeError, load
 from recipes.app.schema import ProbeModel
@@ -236,6 +237,7 @@ def contamination(
 
 
 app.command()(compare)
+app.command("train-classifier")(train_classifier)
 app.command()(dedup.clusters)
 app.add_typer(dedup.index, name="index")
 

@@ -11,13 +11,13 @@ from trafilatura import core, external
 from curate import shortcut
 from curate.document import Document, Drop
 from curate.extract import Extract, decode_html
-from curate.filters import C4, GopherQuality, GopherRepetition, Language, Safety
+from curate.filters import C4, GopherQuality, GopherRepetition, Language, Url
 from curate.run.unit import describe_step
 from curate.sources import open_source
 
 PAGES = Path(__file__).parents[3] / "shared" / "data" / "crawl" / "pages-00000.warc.gz"
 needs_pages = pytest.mark.skipif(not PAGES.is_file(), reason="the shared crawl is not there")
-RULES = (Language(), Safety(hosts=["casino.example"]), GopherRepetition(), GopherQuality())
+RULES = (Language(), Url(domains=["casino.example"]), GopherRepetition(), GopherQuality())
 GERMAN = "<p>" + "Der Hafen lag an diesem Morgen still, und die Boote ruhten am Kai, als wäre nichts gewesen. " * 8
 PROSE = "<p>" + "The harbour was quiet that morning, and the boats lay still at the quay. " * 8 + "</p>"
 
@@ -193,7 +193,7 @@ def cascade(html: str, url: str | None = None) -> Document | Drop:
 
 def test_a_cascade_knows_the_rules_that_can_tell():
     step = Extract(engine="cascade").followed_by([*RULES, C4()])
-    assert [one.name for one in step.ahead] == ["language", "safety", "gopher_quality"]
+    assert [one.name for one in step.ahead] == ["language", "url", "gopher_quality"]
     assert Extract().followed_by(RULES).ahead == ()
     told = describe_step(step)["parameters"]["ahead"]
     assert told[0]["parameters"]["keep"] == ["en"] and describe_step(Extract(engine="cascade")) != describe_step(step)
@@ -207,7 +207,7 @@ def test_a_cascade_drops_by_the_rules_to_come_and_says_which():
     few = cascade("<p>Just a few words of the page and that is all.")
     assert isinstance(few, Drop) and few.rule == "gopher_quality: gopher_short_doc" and 10 <= few.value < 50
     listed = cascade(PROSE, url="https://www.casino.example/a")
-    assert isinstance(listed, Drop) and listed.rule == "safety: blocked_host"
+    assert isinstance(listed, Drop) and listed.rule == "url: domain"
     assert isinstance(cascade(PROSE, url="https://www.harbour.example/a"), Document)
 
 
