@@ -21,9 +21,8 @@ from curate.filters import fasttext_model
 from curate.filters.stamp import Stamp, stamp
 from curate.step import Check, Rule, param
 
-_TELLING, _PIECE, _SURE = 200, 1000, 0.9
-"""A cascade takes the answer for a whole page as its extract's where the page has so many characters, the answer more
-than such a score, and pieces of so many characters the same answer."""
+_TELLING, _PIECE, _SURE = 200, 500, 0.9
+"""A cascade asks of pages of so many characters, pieces of so many, and takes answers with more than such a score."""
 
 Identify = Callable[[str], tuple[str, float]]
 
@@ -115,19 +114,21 @@ class Language(Rule):
         return self._identify()(text) if any(map(str.isalpha, text)) else ("und", 0.0)
 
     def foretell(self, page: Document) -> Check | None:
-        """Where the whole page is in another language by a wide margin, and so are two at least of its beginning,
-        middle and end."""
+        """Where two at least of the page's beginning, middle and end are surely in other languages."""
         text = page.text
         if len(text) < _TELLING:
             return None
-        wanted = 0
-        for start in (0, max(0, (len(text) - _PIECE) // 2), max(0, len(text) - _PIECE)):
-            wanted += self._identified(text[start : start + _PIECE])[0] in self.keep
-            if wanted == 2:
+        others: list[tuple[str, float]] = []
+        for asked, start in enumerate((0, max(0, (len(text) - _PIECE) // 2), max(0, len(text) - _PIECE))):
+            language, score = self._identified(text[start : start + _PIECE])
+            if language not in self.keep and language != "und" and score > _SURE:
+                others.append((language, score))
+            if len(others) == 2:
+                page.metadata["language"], page.metadata["language_score"] = others[0][0], round(others[0][1], 4)
+                return Check("language", others[0][0], list(self.keep), True)
+            if asked - len(others) == 1:
                 return None
-        check = next(self.checks(page))
-        sure = page.metadata["language"] != "und" and page.metadata["language_score"] > _SURE
-        return check if check.failed and sure else None
+        return None
 
 
 def _require_known(wanted: list[str], known: tuple[str, ...], whose: str) -> None:
