@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 
 @functools.cache
-def _suffixes() -> TLDExtract:
+def suffixes() -> TLDExtract:
+    """The public suffix list, as a parser of hosts."""
     from tldextract import TLDExtract
 
     # The snapshot inside the package only: nothing is fetched, so the answer depends on the installed version alone.
@@ -20,7 +21,7 @@ def _suffixes() -> TLDExtract:
 
 @functools.lru_cache(maxsize=65536)
 def _registered(host: str) -> str:
-    parts = _suffixes().extract_str(host)
+    parts = suffixes().extract_str(host)
     if parts.suffix or parts.ipv4 or ":" in host:
         return parts.top_domain_under_public_suffix or host
     # The list's own algorithm: a top-level domain without a rule is a suffix of one label.

@@ -5,12 +5,13 @@ from __future__ import annotations
 import codecs
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from curate.document import Document, Drop
-from curate.step import Step, param
+from curate.page import stated
+from curate.step import CorpusStep, Rule, Step, param
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
@@ -45,7 +46,9 @@ _LABELS = {
     "big5": "big5hkscs",
 }
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
-_TITLE = 300
+_PLAIN: dict[str, Any] = {"preserve_formatting": True, "alt_texts": False, "links": False}
+"""How resiliparse writes text."""
+
 _SPAN = 100
 """Columns and rows that the extractor lets one cell span."""
 
@@ -68,24 +71,40 @@ class Extract(Step):
     """HTML -> text; documents that are text already pass as they are.
 
     Bounds are counted in bytes, elements, attributes and depth, so that they decide alike on every machine; they are
-    set so that no page is known that takes 20 s or 1 GB: what the extractor does with siblings is quadratic. The page's
-    title stays in the metadata. A page that the extractor fails on is dropped alone, with the error as the value.
+    set so that no page is known that takes 20 s or 1 GB: what the extractor does with siblings is quadratic. What the
+    page says of itself (title, stated language, day of publication, type) stays in the metadata. A page that the
+    extractor fails on is dropped alone, with the error as the value.
+
+    In a cascade the text of the whole page is looked at first: what the rules that follow in the recipe would drop of
+    any extract of it (another language, too few words, a listed host) ends here, with `step: rule` as the reason, and
+    with the text of the whole page. A page without any text goes to the good extractor.
     """
 
     name: ClassVar[str] = "extract"
-    version: ClassVar[int] = 2
-    libraries: ClassVar[tuple[str, ...]] = ("trafilatura", "resiliparse", "lxml", "lxml_html_clean", "justext")
+    version: ClassVar[int] = 3
+    libraries: ClassVar[tuple[str, ...]] = (
+        *("trafilatura", "resiliparse", "lxml", "lxml_html_clean", "justext", "htmldate"),
+    )
     ends_stage: ClassVar[bool] = True
 
     engine: str = param(
         "trafilatura",
-        "trafilatura: best text; resiliparse: ten times as fast",
-        choices=("trafilatura", "resiliparse"),
+        "trafilatura: best text; resiliparse: ten times as fast; cascade: trafilatura for pages that the recipe's rules"
+        " would not drop anyway",
+        choices=("trafilatura", "resiliparse", "cascade"),
     )
     favor_precision: bool = param(
         True,
         "trafilatura: rather less text than boilerplate",
         source="FineWeb (Penedo et al. 2024)",
+    )
+    min_share: float = param(
+        0.0,
+        "a page of whose text trafilatura takes a smaller share is extracted by resiliparse, comments and all: forums,"
+        " collections; 0 is off, 0.25 is good where favor_precision is off",
+        source="ours: docs/results/extraction.md",
+        ge=0,
+        le=1,
     )
     include_comments: bool = param(False, "keep readers' comments")
     include_tables: bool = param(True, "keep the text of tables")
@@ -103,14 +122,27 @@ class Extract(Step):
         le=255,
     )
     max_attributes: int = param(100_000, "attributes of a page; pages with more are dropped", ge=1)
+    metadata: bool = param(True, "keep what a page says of itself: title, language, day of publication, type")
+    ahead: tuple[Rule, ...] = ()
+    """In a cascade the rules that follow in the recipe."""
+
+    def followed_by(self, steps: Sequence[Step]) -> Extract:
+        if self.engine != "cascade":
+            return self
+        here = next((place for place, step in enumerate(steps) if isinstance(step, CorpusStep)), len(steps))
+        telling = [step for step in steps[:here] if isinstance(step, Rule)]
+        return replace(self, ahead=tuple(step for step in telling if type(step).foretell is not Rule.foretell))
 
     def open(self) -> None:
         """Load the extractor; also silences its log, which names pages that are dropped with a reason here."""
         import logging
 
-        if self.engine == "trafilatura":
-            import trafilatura  # noqa: F401
+        for step in self.ahead:
+            step.open()
+        if self.engine != "resiliparse":
+            from curate import shortcut
 
+            shortcut.install()
             for name in ("trafilatura", "htmldate", "justext", "courlan"):
                 logging.getLogger(name).setLevel(logging.CRITICAL)
         import resiliparse.extract.html2text  # noqa: F401
@@ -131,6 +163,8 @@ class Extract(Step):
             crowd = _most_attributes(page)
             if crowd > _CROWDED:
                 return Drop(document, self.name, "crowded_element", crowd, _CROWDED)
+            if self.ahead and (drop := self._foretold(document, page)):
+                return drop
             tree = _parsed(page)
             if tree is None:
                 return Drop(document, self.name, "empty", len(html))
@@ -142,7 +176,7 @@ class Extract(Step):
                 return Drop(document, self.name, "too_many_attributes", attributes, self.max_attributes)
             if _deeper_than(tree, self.max_depth):
                 return Drop(document, self.name, "too_deep", f"more than {self.max_depth}", self.max_depth)
-            title = _title(tree)
+            about = stated(tree, document.url, document.metadata.get("date", "")) if self.metadata else {}
             text = self._text(page, tree)
         except MemoryError:
             raise
@@ -151,23 +185,39 @@ class Extract(Step):
         text = _NOT_TEXT.sub("", text).strip()
         if not text:
             return Drop(document, self.name, "empty", len(html))
-        if title:
-            document.metadata["title"] = title
+        document.metadata |= about
         document.rewrite(text)
         return document
+
+    def _foretold(self, document: Document, page: str) -> Drop | None:
+        """The verdict of the first rule to come that says of the whole page what it will say of any extract."""
+        if not self.favor_precision and ("ld+json" in page or "data-preloaded" in page):
+            return None  # then text can come from where no text of the page stands
+        whole = self._cheap(document, page, main_content=False)
+        for step in self.ahead if whole.text else ():
+            if check := step.foretell(whole):
+                # What looks like the content must fail too: a menu can be in another language than what it leads to.
+                content = self._cheap(document, page, main_content=True)
+                if not content.text or step.foretell(content) is None:
+                    continue
+                document.metadata |= whole.metadata
+                document.rewrite(whole.text)
+                return Drop(document, self.name, f"{step.name}: {check.rule}", check.value, check.threshold)
+        return None
+
+    def _cheap(self, document: Document, page: str, main_content: bool) -> Document:
+        """A page as the cheap extractor sees it."""
+        from resiliparse.extract.html2text import extract_plain_text
+
+        text = extract_plain_text(page, main_content=main_content, noscript=True, **_PLAIN)
+        text = _NOT_TEXT.sub("", text).strip()
+        return Document(document.key, text, document.url, document.domain, document.source)
 
     def _text(self, page: str, tree: HtmlElement) -> str:
         if self.engine == "resiliparse":
             from resiliparse.extract.html2text import extract_plain_text
 
-            return extract_plain_text(
-                page,
-                main_content=True,
-                preserve_formatting=True,
-                alt_texts=False,
-                links=False,
-                comments=self.include_comments,
-            )
+            return extract_plain_text(page, main_content=True, comments=self.include_comments, **_PLAIN)
         from trafilatura import extract
 
         # No `deduplicate`: its cache outlives the page, and the text would depend on the pages before. No metadata:
@@ -180,6 +230,12 @@ class Extract(Step):
             deduplicate=False,
             with_metadata=False,
         )
+        if self.min_share:
+            from resiliparse.extract.html2text import extract_plain_text
+
+            whole = extract_plain_text(page, main_content=False, **_PLAIN)
+            if len(text or "") < self.min_share * len(whole):
+                return extract_plain_text(page, main_content=True, comments=True, **_PLAIN)
         return text or ""
 
 
@@ -268,7 +324,3 @@ def _span(stated: str) -> int:
 def _deeper_than(tree: HtmlElement, depth: int) -> bool:
     """One path step for each level: libxml2 goes through the tree level by level, in linear time."""
     return bool(tree.getroottree().xpath(f"boolean({'/*' * (depth + 1)})"))
-
-
-def _title(tree: HtmlElement) -> str:
-    return _NOT_TEXT.sub("", " ".join(str(tree.xpath("string((//title)[1])")).split()))[:_TITLE]

@@ -89,6 +89,11 @@ class TextSignals:
         return TextSignals(self.text, table=word_table("unicode"))
 
     @cached_property
+    def in_any_language(self) -> TextSignals:
+        """The signals of the same text with words that need no language to be cut, marks included."""
+        return TextSignals(self.text, table=word_table("any"))
+
+    @cached_property
     def spaced(self) -> TextSignals:
         """The signals of the same text with words cut at white space alone, as dolma cuts them."""
         return TextSignals(self.text, table=word_table("spaces"))

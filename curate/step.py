@@ -36,7 +36,7 @@ def param(
     """A step's parameter: default, meaning, where the default was published, and what values are allowed.
 
     `path` marks a file or folder of the user's: the recipe resolves it, and its content shapes the run's fingerprint.
-    Use `...` as the default of a required parameter.
+    Use `...` as the default of a required parameter. A field without `param` is none: no recipe can set it.
     """
     metadata = {"doc": doc, "source": source, "ge": ge, "le": le, "choices": choices, "path": path}
     if default is ...:
@@ -50,7 +50,8 @@ class Check(NamedTuple):
     """One comparison of one rule: the named value, the threshold, and whether the document fails it.
 
     `limit` names the parameter that holds the threshold and `side` (of `SIDES`) how the two are compared, so that
-    another threshold can be tried on a stored value; `basis` is what is compared where that is not the value itself.
+    another threshold can be tried on a stored value; `basis` is what is compared where that is not the value itself,
+    `factor` what a limit for English is multiplied by in the text's language (`curate.languages.times`).
     Without a limit the verdict follows from the text alone.
     """
 
@@ -61,6 +62,7 @@ class Check(NamedTuple):
     limit: str = ""
     side: str = ""
     basis: Any = None
+    factor: float = 1
 
 
 SIDES: dict[str, Callable[[Any, Any], bool]] = {
@@ -75,14 +77,14 @@ SIDES: dict[str, Callable[[Any, Any], bool]] = {
 """Ways to compare: whether a value fails a limit. `over share` counts a part of a whole without dividing."""
 
 
-def over(rule: str, value: float, threshold: float, limit: str = "") -> Check:
-    """A value that may not be greater than its threshold, which is the parameter `limit`."""
-    return Check(rule, value, threshold, value > threshold, limit, "over")
+def over(rule: str, value: float, threshold: float, limit: str = "", factor: float = 1) -> Check:
+    """A value that may not be greater than its threshold, which is the parameter `limit` (times `factor`)."""
+    return Check(rule, value, threshold, value > threshold, limit, "over", factor=factor)
 
 
-def under(rule: str, value: float, threshold: float, limit: str = "") -> Check:
-    """A value that may not be smaller than its threshold, which is the parameter `limit`."""
-    return Check(rule, value, threshold, value < threshold, limit, "under")
+def under(rule: str, value: float, threshold: float, limit: str = "", factor: float = 1) -> Check:
+    """A value that may not be smaller than its threshold, which is the parameter `limit` (times `factor`)."""
+    return Check(rule, value, threshold, value < threshold, limit, "under", factor=factor)
 
 
 @dataclass(slots=True, frozen=True)
@@ -123,6 +125,10 @@ class Step:
     def open(self) -> None:
         """Load what is heavy (models, word lists). Called once in each process before `apply`; may be called again."""
 
+    def followed_by(self, steps: Sequence[Step]) -> Step:
+        """This step where it stands in a recipe: for steps whose work depends on what comes after them."""
+        return self
+
     def resources(self) -> list[Path]:
         """Files whose content shapes the output: parameters marked `path`. Their hashes stand in the manifests."""
         found = []
@@ -144,6 +150,11 @@ class Rule(Step):
     def checks(self, document: Document) -> Iterator[Check]:
         """Every comparison of this rule in its published order, lazily: the first failed one decides."""
         raise NotImplementedError
+
+    def foretell(self, page: Document) -> Check | None:
+        """A failed check of a page's whole text, menus and all, that any extract of the page must fail too, if there is
+        one. Cheap: a cascade (`extract: {engine: cascade}`) asks it of every page, to drop some without extracting."""
+        return None
 
     def apply(self, documents: Iterable[Document]) -> Iterator[Document | Drop]:
         for document in documents:
@@ -315,8 +326,11 @@ _REGISTRY: dict[str, str] = {
     "c4": "curate.filters.c4:C4",
     "c4_dolma": "curate.filters.dolma:DolmaC4",
     "fineweb": "curate.filters.fineweb:FineWeb",
+    "url": "curate.filters.url:Url",
     "safety": "curate.filters.safety:Safety",
     "knowledge_density": "curate.filters.density:KnowledgeDensity",
+    "classifier": "curate.filters.classifier:Classifier",
+    "redact": "curate.redact:Redact",
     "exact_dedup": "curate.dedup.exact:ExactDedup",
     "minhash_dedup": "curate.dedup.minhash:MinHashDedup",
     "line_dedup": "curate.dedup.repeats:LineDedup",

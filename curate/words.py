@@ -31,6 +31,8 @@ _SYMBOLS = "".join(sorted(SYMBOLS))
 _LETTER = re.compile(r"[A-Za-z]").search
 _WHITES = re.compile(r"\s+")
 _BREAK = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]").search
+UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+"""Scripts that put no space between words: their texts are cut into pairs of characters."""
 _SLICE = 1 << 18
 """Characters of a text that are looked at together, so that a giant text needs no giant arrays."""
 _LONG_WORD = 4096
@@ -346,12 +348,24 @@ def _between_boundaries(chunk: str) -> list[str]:
     return [word for word in words if word[:1].isalnum()]
 
 
+@cache
+def _in_any_language() -> Callable[[str], list[str]]:
+    import regex
+
+    unspaced = rf"[{UNSPACED}ー々]\p{{M}}*+"
+    letter = rf"[\p{{L}}\p{{N}}--[{UNSPACED}]]"
+    # Two characters where nothing stands between words; else letters, figures and what joins them; else a mark.
+    return regex.compile(
+        rf"(?V1)(?:{unspaced}){{1,2}}+|{letter}[\p{{M}}\u200c\u200d]*+(?:[’'_.·-]?{letter}[\p{{M}}\u200c\u200d]*+)*+|\S"
+    ).findall
+
+
 _tables: dict[str, WordTable] = {}
 
 
 def word_table(kind: str = "english") -> WordTable:
     """The table in use: `english` cuts as spaCy does (dialect `fineweb`), `spaces` at white space (`dolma`), `unicode`
-    at Unicode's word boundaries (`dclm`)."""
+    at Unicode's word boundaries (`dclm`), `any` as any language's words can be cut, marks included."""
     table = _tables.get(kind)
     if table is None or table.full:
         if kind == "english":
@@ -360,8 +374,10 @@ def word_table(kind: str = "english") -> WordTable:
             table = WordTable(lambda chunk: (chunk,))
         elif kind == "unicode":
             table = WordTable(_between_boundaries)
+        elif kind == "any":
+            table = WordTable(_in_any_language(), _english().sentence_ends)
         else:
-            raise KeyError(f"there is no way to cut words called {kind!r}; there are english, spaces, unicode")
+            raise KeyError(f"there is no way to cut words called {kind!r}; there are english, spaces, unicode, any")
         _tables[kind] = table
     return table
 
@@ -372,7 +388,7 @@ def split_words(text: str) -> list[str]:
     return list(map(table.words.__getitem__, table.read(text).ids.tolist()))
 
 
-def count_sentences(text: str) -> int:
+def count_sentences(text: str, table: WordTable | None = None) -> int:
     """How many sentences spaCy's rule-based sentencizer finds.
 
     A sentence ends at a closing mark and begins with the next word that is no mark. White space that is more than one
@@ -384,7 +400,7 @@ def count_sentences(text: str) -> int:
         return 0
     if text[len(text.rstrip()) :] not in ("", " "):
         text += "x"  # white space at the end is a token too, and a word behind it begins no sentence more
-    table = word_table()
+    table = table or word_table()
     reading = table.read(text)
     return 1 + sentences_begun(table, reading, np.zeros(len(reading.counts), dtype=np.int64))
 

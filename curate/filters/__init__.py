@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from curate.filters.c4 import C4
+    from curate.filters.classifier import Classifier
     from curate.filters.dclm import DclmQuality, DclmRepetition, RefinedWebLines
     from curate.filters.density import KnowledgeDensity
     from curate.filters.dolma import DolmaC4, DolmaQuality, DolmaRepetition
@@ -14,9 +15,11 @@ if TYPE_CHECKING:
     from curate.filters.gopher import GopherQuality, GopherRepetition
     from curate.filters.language import Language
     from curate.filters.safety import Safety
+    from curate.filters.url import Url
 
 __all__ = [
     "C4",
+    "Classifier",
     "DclmQuality",
     "DclmRepetition",
     "DolmaC4",
@@ -29,10 +32,12 @@ __all__ = [
     "Language",
     "RefinedWebLines",
     "Safety",
+    "Url",
 ]
 
 _MODULES = {
     "C4": "c4",
+    "Classifier": "classifier",
     "DclmQuality": "dclm",
     "DclmRepetition": "dclm",
     "DolmaC4": "dolma",
@@ -45,6 +50,7 @@ _MODULES = {
     "Language": "language",
     "RefinedWebLines": "dclm",
     "Safety": "safety",
+    "Url": "url",
 }
 
 

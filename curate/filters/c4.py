@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from curate.document import Document
 from curate.filters.stamp import Stamp, stamp
+from curate.languages import LANGUAGE, check_language, tongue_of, words_in
 from curate.signals import TextSignals
 from curate.step import Check, Edit, param, under
 from curate.words import count_sentences, sentences_begun
@@ -43,6 +44,7 @@ class C4(Edit):
         "drop_javascript",
         "drop_policy",
         "bad_words",
+        "language",
     )
 
     require_end_mark: bool = param(
@@ -64,7 +66,10 @@ class C4(Edit):
         None, "file of bad words or phrases, one a line; a page with one of them is dropped", source=_SECTION, path=True
     )
 
+    language: str = param("en", LANGUAGE, source="ours: curate/languages.py")
+
     def __post_init__(self) -> None:
+        check_language(self.name, self.language)
         if self.bad_words is not None and not Path(self.bad_words).is_file():
             raise ValueError(
                 f"c4: bad_words: there is no file {self.bad_words}; give a text file with one word or phrase a line"
@@ -82,28 +87,37 @@ class C4(Edit):
         """Every comparison, the one that decides first, and the signals of the text that the lines' rules leave."""
         import numpy as np
 
-        signals = document.signals
+        signals = words_in(document, self.language)
         reading, table = signals.reading, signals.table
         checks: list[Check] = []
         rewritten: list[str] = []
         if self._asks_words_alone(document.text, signals):
-            as_they_were = np.flatnonzero(np.diff(reading.lines) >= (self.min_words_per_line or 1)).tolist()
+            as_they_were = np.flatnonzero(self._line_sizes(signals) >= (self.min_words_per_line or 1)).tolist()
             lines = signals.filled_stripped
             kept = [lines[number] for number in as_they_were]
         else:
             kept, as_they_were = self._read_lines(document.text, signals, checks, rewritten)
         lines_of_chunks = _numbered(reading.lines, as_they_were)
-        if self.min_sentences:
+        if self.min_sentences and tongue_of(document, self.language).end_marks:
             sentences = len(as_they_were) + sentences_begun(table, reading, lines_of_chunks)
-            sentences += sum(map(count_sentences, rewritten))
+            sentences += sum(count_sentences(line, table) for line in rewritten)
             checks.append(under("too_few_sentences", sentences, self.min_sentences, "min_sentences"))
         text = "\n".join(kept).strip()
         if self.bad_words is not None:
             found = _bad_words_pattern(stamp(self.bad_words)).search(text.lower())
             checks.append(Check("document_removed_with_badwords", found and found.group(1), None, found is not None))
-        if rewritten:
+        if rewritten or self.language != "en":
             return checks, TextSignals(text)
         return checks, TextSignals(text, reading.ids[np.repeat(lines_of_chunks >= 0, reading.counts)], table)
+
+    def _line_sizes(self, signals: TextSignals) -> npt.NDArray[np.int64]:
+        """The words of each line that is not blank: between white space in English, else as they are cut."""
+        import numpy as np
+
+        reading = signals.reading
+        if self.language == "en":
+            return np.diff(reading.lines)
+        return np.diff(np.concatenate(([0], np.cumsum(reading.counts, dtype=np.int64)))[reading.lines])
 
     def _asks_words_alone(self, text: str, signals: TextSignals) -> bool:
         """Whether of each line no more is asked than how many words it has."""
@@ -120,9 +134,7 @@ class C4(Edit):
         self, text: str, signals: TextSignals, checks: list[Check], rewritten: list[str]
     ) -> tuple[list[str], list[int]]:
         """The kept lines, and the numbers of those kept as they were; the others are added to `rewritten`."""
-        import numpy as np
-
-        sizes = iter(np.diff(signals.reading.lines).tolist())
+        sizes = iter(self._line_sizes(signals).tolist())
         look_inside = _holds_a_phrase(text)
         lorem_ipsum = curly_bracket = False
         kept: list[str] = []

@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from curate.document import Document
+from curate.languages import LANGUAGE, check_language, times, tongue_of, words_in
 from curate.step import Check, Rule, over, param, under
 
 _A1_1 = "Gopher, section A.1.1"
 _TABLE_A1 = "Gopher, table A1"
 _BULLETS = ("•", "-")
 _ELLIPSES = ("...", "…")
+_HOPELESS = 0.75
+"""Times the threshold: the share of words with a letter of a whole page below which no extract of it was kept."""
+_LETTERS_AND_SPACE = bytes(byte for byte in range(256) if byte >= 128 or chr(byte).isalpha() or chr(byte).isspace())
 STOP_WORDS = ["the", "be", "to", "of", "and", "that", "have", "with"]
 
 
@@ -33,7 +37,7 @@ class GopherQuality(Rule):
     """Is this prose? Length, word length, symbols, bullets, letters and stop words. A limit of 0 or None is off."""
 
     name: ClassVar[str] = "gopher_quality"
-    shaping: ClassVar[tuple[str, ...]] = ("stop_words",)
+    shaping: ClassVar[tuple[str, ...]] = ("stop_words", "language")
     zero_is_off: ClassVar[bool] = True
 
     min_words: int | None = param(50, "fewest words, marks alone not counted", source=_A1_1, ge=0)
@@ -53,21 +57,26 @@ class GopherQuality(Rule):
         0.8, "smallest share of words (marks are words here) with a letter", source=_A1_1, ge=0, le=1
     )
     min_stop_words: int | None = param(2, "fewest distinct stop words, case-sensitive", source=_A1_1, ge=0)
-    stop_words: list[str] = param(STOP_WORDS, "the stop words", source=_A1_1)
+    stop_words: list[str] = param(STOP_WORDS, "the stop words of English", source=_A1_1)
+    language: str = param("en", LANGUAGE, source="ours: curate/languages.py")
+
+    def __post_init__(self) -> None:
+        check_language(self.name, self.language)
 
     def checks(self, document: Document) -> Iterator[Check]:
-        text, signals = document.text, document.signals
+        text, signals = document.text, words_in(document, self.language)
+        tongue = tongue_of(document, self.language)
         words, kinds = len(signals.word_ids), signals.word_kinds
-        if self.min_words:
-            yield under("gopher_short_doc", kinds.worded, self.min_words, "min_words")
-        if self.max_words:
-            yield over("gopher_long_doc", kinds.worded, self.max_words, "max_words")
+        if limit := times(self.min_words, tongue.words):
+            yield under("gopher_short_doc", kinds.worded, limit, "min_words", tongue.words)
+        if limit := times(self.max_words, tongue.words):
+            yield over("gopher_long_doc", kinds.worded, limit, "max_words", tongue.words)
         if kinds.worded:
-            mean = kinds.characters / kinds.worded
-            if self.min_word_length:
-                yield under("gopher_below_avg_threshold", mean, self.min_word_length, "min_word_length")
-            if self.max_word_length:
-                yield over("gopher_above_avg_threshold", mean, self.max_word_length, "max_word_length")
+            mean, factor = kinds.characters / kinds.worded, tongue.word_length
+            if limit := times(self.min_word_length, factor):
+                yield under("gopher_below_avg_threshold", mean, limit, "min_word_length", factor)
+            if limit := times(self.max_word_length, factor):
+                yield over("gopher_above_avg_threshold", mean, limit, "max_word_length", factor)
         ellipses = sum(map(text.count, _ELLIPSES))
         if self.max_symbol_ratio and words:
             yield over("gopher_too_many_hashes", text.count("#") / words, self.max_symbol_ratio, "max_symbol_ratio")
@@ -89,10 +98,28 @@ class GopherQuality(Rule):
         if self.min_alphabetic_words:
             share = kinds.alphabetic / words if words else 0.0
             yield under("gopher_below_alpha_threshold", share, self.min_alphabetic_words, "min_alphabetic_words")
-        if self.min_stop_words:
-            yield under(
-                "gopher_enough_stop_words", signals.holds(self.stop_words), self.min_stop_words, "min_stop_words"
-            )
+        if self.min_stop_words and (self.language == "en" or tongue.stop_words):
+            english = self.language == "en"
+            found = signals.holds(self.stop_words) if english else tongue.stop_words_in(text, signals)
+            yield under("gopher_enough_stop_words", found, self.min_stop_words, "min_stop_words")
+
+    def foretell(self, page: Document) -> Check | None:
+        if self.language != "en":
+            return None
+        # What the page does not hold no extract of it does; and no menu is as poor in letters as that.
+        words = page.text.split()
+        others = len(page.text.encode("utf-8", "replace").translate(None, _LETTERS_AND_SPACE))
+        if (
+            len(words) - others >= 2 * (self.min_words or 0)
+            and len(set(self.stop_words).intersection(words)) >= (self.min_stop_words or 0)
+            and others <= (1 - _HOPELESS * (self.min_alphabetic_words or 0)) * len(words)
+        ):
+            return None  # a word without a letter has at least one of the other characters
+        for check in self.checks(page):
+            hopeless = check.rule == "gopher_below_alpha_threshold" and check.value < _HOPELESS * check.threshold
+            if check.failed and (hopeless or check.rule in ("gopher_short_doc", "gopher_enough_stop_words")):
+                return check
+        return None
 
 
 @dataclass(frozen=True)
@@ -103,7 +130,7 @@ class GopherRepetition(Rule):
     """
 
     name: ClassVar[str] = "gopher_repetition"
-    shaping: ClassVar[tuple[str, ...]] = ()
+    shaping: ClassVar[tuple[str, ...]] = ("language",)
     zero_is_off: ClassVar[bool] = True
 
     dup_para_frac: float | None = param(0.3, "largest share of repeated paragraphs", source=_TABLE_A1, ge=0, le=1)
@@ -124,8 +151,13 @@ class GopherRepetition(Rule):
     duplicated_9_grams: float | None = param(0.11, "largest share in repeated 9-grams", source=_TABLE_A1, ge=0, le=1)
     duplicated_10_grams: float | None = param(0.10, "largest share in repeated 10-grams", source=_TABLE_A1, ge=0, le=1)
 
+    language: str = param("en", LANGUAGE, source="ours: curate/languages.py")
+
+    def __post_init__(self) -> None:
+        check_language(self.name, self.language)
+
     def checks(self, document: Document) -> Iterator[Check]:
-        signals, characters = document.signals, len(document.text)
+        signals, characters = words_in(document, self.language), len(document.text)
         if not characters:
             yield Check("empty", 0, 1, True)
             return

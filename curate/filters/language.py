@@ -2,11 +2,14 @@
 
 FineWeb keeps English above 0.65 of fastText's lid.176 (datatrove language_filter.py). That model is the user's to point
 at; without one py3langid decides, whose probabilities are scaled otherwise, so the same threshold keeps other pages.
+CLD2 (`identifier: pycld2`) knows fewer languages and is the fastest; its score is the language's share of the text.
 """
 
 from __future__ import annotations
 
 import difflib
+import importlib.util
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -14,8 +17,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from curate.document import Document
+from curate.filters import fasttext_model
 from curate.filters.stamp import Stamp, stamp
 from curate.step import Check, Rule, param
+
+_TELLING, _PIECE, _SURE = 200, 1000, 0.9
+"""A cascade takes the answer for a whole page as its extract's where the page has so many characters, the answer more
+than such a score, and pieces of so many characters the same answer."""
 
 Identify = Callable[[str], tuple[str, float]]
 
@@ -26,8 +34,23 @@ ku ky la lb lg lij ln lo lt ltg lv mg mk ml mn mr ms mt my ne nl nn no nso oc om
 rw sa sdh se si sk sl sn so sq sr st sv sw ta te tg th tk tl tr tt ug uk ur uz uzs vec vi vo wa wuu xh yo yue
 zh zu zxx
 """
+_PYCLD2 = """
+aa ab af ak am ar as ay az ba be bg bh bi bn bo br bs ca ceb chr co crs cs cy da de dv dz el en eo es et eu fa fi
+fj fo fr fy ga gd gl gn gu gv ha haw hi hmn hr ht hu hy ia id ie ig ik is it iu iw ja jw ka kha kk kl km kn ko ks
+ku ky la lb lg lif ln lo lt lv mfe mg mi mk ml mn mr ms mt my na ne nl nn no nr nso ny oc om or pa pl ps pt qu rm
+rn ro ru rw sa sco sd sg si sk sl sm sn so sq sr ss st su sv sw syr ta te tg th ti tk tl tlh tn to tr ts tt ug uk
+ur uz ve vi vo war wo xh xx-Bugi xx-Goth yi yo za zh zh-Hant zu zzp
+"""
+# What CLD2 takes for invalid: controls, surrogates, and code points that are no characters.
+_NOT_FOR_CLD2 = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
+    + "]"
+)
 PY3LANGID_CODES = tuple(_PY3LANGID.split())
 """The codes py3langid 0.4 can answer (a test compares them with its model); `zxx` is no language at all."""
+PYCLD2_CODES = tuple(_PYCLD2.split())
+"""The codes pycld2 0.42 can answer, old ones among them (`iw` is Hebrew, `jw` Javanese)."""
 
 
 @dataclass(frozen=True)
@@ -38,43 +61,73 @@ class Language(Rule):
     """
 
     name: ClassVar[str] = "language"
-    libraries: ClassVar[tuple[str, ...]] = ("py3langid", "fasttext-community")
-    shaping: ClassVar[tuple[str, ...]] = ("model", "characters")
+    version: ClassVar[int] = 2
+    libraries: ClassVar[tuple[str, ...]] = ("py3langid", "fasttext-community", "pycld2")
+    shaping: ClassVar[tuple[str, ...]] = ("model", "identifier", "characters")
 
     keep: list[str] = param(["en"], "codes of the languages to keep", source="FineWeb, section 3.3")
     min_score: float = param(
         0.65, "the score must be greater", source="FineWeb, section 3.3; published for fastText's lid.176", ge=0, le=1
     )
-    model: str | None = param(None, "a fastText language model (lid.176.ftz); py3langid when not given", path=True)
+    model: str | None = param(None, "a fastText language model (lid.176.ftz), which then decides", path=True)
+    identifier: str = param("py3langid", "who decides where no model is given", choices=("py3langid", "pycld2"))
     characters: int = param(5000, "how much of the text is looked at, from its beginning", source="ours", ge=1)
 
     def __post_init__(self) -> None:
         if isinstance(self.keep, str) or not self.keep:
             raise ValueError(f"language: keep: give a list of language codes, such as [en]; got {self.keep!r}")
         if self.model is None:
-            _require_known(self.keep, PY3LANGID_CODES, "py3langid")
+            codes = PYCLD2_CODES if self.identifier == "pycld2" else PY3LANGID_CODES
+            _require_known(self.keep, codes, self.identifier)
+        elif self.identifier != "py3langid":
+            raise ValueError(f"language: `model` and `identifier: {self.identifier}` exclude each other: leave one out")
         elif not Path(self.model).is_file():
             raise ValueError(
                 f"language: model: there is no file {self.model}; give a fastText model such as lid.176.ftz, "
                 "or leave it out to use py3langid"
             )
-
-    def open(self) -> None:
-        if self.model is None:
-            _py3langid()
-        else:
-            _, codes = _fasttext(stamp(self.model))
+        if self.identifier == "pycld2" and importlib.util.find_spec("pycld2") is None:
+            raise ValueError("language: identifier: pycld2 is not installed; `pip install 'goldsand[cld2]'` brings it")
+        if self.model is not None:
+            try:
+                codes = fasttext_model.check(stamp(self.model))
+            except ValueError as error:
+                raise ValueError(f"language: model: {error}; give one such as lid.176.ftz") from error
             _require_known(self.keep, codes, str(self.model))
 
+    def open(self) -> None:
+        self._identify()
+
+    def _identify(self) -> Identify:
+        if self.model is not None:
+            return _fasttext(stamp(self.model))
+        return _pycld2() if self.identifier == "pycld2" else _py3langid()
+
     def checks(self, document: Document) -> Iterator[Check]:
-        identify = _py3langid() if self.model is None else _fasttext(stamp(self.model))[0]
-        text = document.text[: self.characters]
-        language, score = identify(text) if any(map(str.isalpha, text)) else ("und", 0.0)
+        language, score = self._identified(document.text[: self.characters])
         document.metadata["language"] = language
         document.metadata["language_score"] = round(score, 4)
         yield Check("language", language, list(self.keep), language not in self.keep, "keep", "outside")
         failed = score <= self.min_score
         yield Check("language_score", score, self.min_score, failed, "min_score", "not over")
+
+    def _identified(self, text: str) -> tuple[str, float]:
+        return self._identify()(text) if any(map(str.isalpha, text)) else ("und", 0.0)
+
+    def foretell(self, page: Document) -> Check | None:
+        """Where the whole page is in another language by a wide margin, and so are two at least of its beginning,
+        middle and end."""
+        text = page.text
+        if len(text) < _TELLING:
+            return None
+        wanted = 0
+        for start in (0, max(0, (len(text) - _PIECE) // 2), max(0, len(text) - _PIECE)):
+            wanted += self._identified(text[start : start + _PIECE])[0] in self.keep
+            if wanted == 2:
+                return None
+        check = next(self.checks(page))
+        sure = page.metadata["language"] != "und" and page.metadata["language_score"] > _SURE
+        return check if check.failed and sure else None
 
 
 def _require_known(wanted: list[str], known: tuple[str, ...], whose: str) -> None:
@@ -100,23 +153,24 @@ def _py3langid() -> Identify:
     return identify
 
 
-@lru_cache(maxsize=2)
-def _fasttext(file: Stamp) -> tuple[Identify, tuple[str, ...]]:
-    import fasttext
-
-    try:
-        model = fasttext.load_model(file.path)
-    except ValueError as error:
-        raise ValueError(
-            f"language: model: {file.path} is no fastText model ({error}); give one such as lid.176.ftz"
-        ) from error
-    codes = tuple(label.removeprefix("__label__") for label in model.labels)
+@cache
+def _pycld2() -> Identify:
+    from pycld2 import detect
 
     def identify(text: str) -> tuple[str, float]:
-        line = " ".join(text.splitlines()).replace("\n", " ").encode("utf-8", "replace").decode("utf-8")
-        labels, scores = model.predict(line, k=1)
-        if not labels:
-            return "und", 0.0
-        return labels[0].removeprefix("__label__"), min(float(scores[0]), 1.0)
+        _, _, found = detect(_NOT_FOR_CLD2.sub(" ", text))
+        _, language, percent, _ = found[0]
+        return ("und", 0.0) if language == "un" else (language, percent / 100)
 
-    return identify, codes
+    return identify
+
+
+@lru_cache(maxsize=2)
+def _fasttext(file: Stamp) -> Identify:
+    model = fasttext_model.load(file)
+
+    def identify(text: str) -> tuple[str, float]:
+        found = model.scores(fasttext_model.one_line(text), 1)
+        return found[0] if found else ("und", 0.0)
+
+    return identify

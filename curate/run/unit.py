@@ -83,7 +83,9 @@ def describe_step(step: Step) -> dict[str, Any]:
     for item in fields(step):  # type: ignore[arg-type]
         # A moved file with the same content is the same parameter: its content stands below.
         if not item.metadata.get("path"):
-            parameters[item.name] = getattr(step, item.name)
+            value = getattr(step, item.name)
+            steps = isinstance(value, tuple) and any(isinstance(one, Step) for one in value)
+            parameters[item.name] = [describe_step(one) for one in value] if steps else value
     return {
         "step": step.name,
         "version": step.version,

@@ -1,5 +1,5 @@
 """The command line: goldsand run | plan | status | verify | why | profile | decide | clusters | index | contamination |
-report | check | steps | probe | compare | synth.
+report | check | steps | probe | compare | train-classifier | synth.
 
 Exit codes: 0 done; 1 a fault of the program; 2 something the user can put right; 3 more was lost than allowed;
 130 interrupted.
@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from curate.run.store import Place, place_of
 from recipes.app import dedup
+from recipes.app.classifier import train_classifier
 from recipes.app.cli_compare import compare
 from recipes.app.cli_profile import decide, profile
 from recipes.app.options import Inputs, RecipeName, Sets, inputs_of, read_recipe
@@ -123,7 +124,7 @@ def steps(name: Annotated[str | None, typer.Argument(help="one step only")] = No
         out.print(f"[bold]{one}[/]  {escape(first)}")
         if name and rest.strip():
             out.print(escape("\n".join(line.strip() for line in rest.strip().splitlines())))
-        for item in dataclasses.fields(cls):  # type: ignore[arg-type]
+        for item in (one for one in dataclasses.fields(cls) if "doc" in one.metadata):  # type: ignore[arg-type]
             default = "required"
             if item.default is not dataclasses.MISSING:
                 default = repr(item.default)
@@ -227,6 +228,7 @@ def contamination(
 app.command()(compare)
 app.command()(profile)
 app.command()(decide)
+app.command("train-classifier")(train_classifier)
 app.command()(dedup.clusters)
 app.add_typer(dedup.index, name="index")
 

@@ -28,12 +28,12 @@ def compare(
     people: Annotated[int, typer.Option(min=1, help="people whose facts are placed in each corpus")] = 48,
     exposures: Annotated[
         str, typer.Option(help="the ladder: how often the first corpus shows each fact", metavar="N,N,...")
-    ] = "60,120,240",
+    ] = "80,120,180",
     share: Annotated[float, typer.Option(min=0.0, max=0.99, help="the corpus's share of the tokens")] = 0.5,
     seeds: Annotated[int, typer.Option(min=1, help="seeds of each arm")] = 3,
     rates: Annotated[
         str, typer.Option(help="learning rates; for each arm the best is taken", metavar="X,X,...")
-    ] = "0.002,0.004,0.008",
+    ] = "0.004,0.008,0.016",
     corpus: Annotated[
         str | None, typer.Option(help="of arms that name none: a finished run, or a recipe", metavar="OUT")
     ] = None,

@@ -30,15 +30,15 @@ class Comparison:
 
     protocol: Protocol = "same-compute"
     people: int = 48
-    exposures: tuple[int, ...] = (60, 120, 240)
+    exposures: tuple[int, ...] = (80, 120, 180)
     junk_ratio: float = 0.5
     seeds: tuple[int, ...] = (0, 1, 2)
-    rates: tuple[float, ...] = (2e-3, 4e-3, 8e-3)
+    rates: tuple[float, ...] = (4e-3, 8e-3, 1.6e-2)
     frozen: bool = True
     layers: int = 2
     heads: int = 2
     width: int = 48
-    batch: int = 2
+    batch: int = 1
     window: int = 256
     size: int = 1024
     may_repeat: tuple[str, ...] = ()

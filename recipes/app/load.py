@@ -243,7 +243,7 @@ def _steps(raw: Any, folder: Path, lines: dict[tuple[Any, ...], int], problems: 
         step = _step(name, resolve_paths(name, given, folder), where, lines, problems)
         if step is not None:
             built.append(step)
-    return built
+    return [step.followed_by(built[number + 1 :]) for number, step in enumerate(built)]
 
 
 def _step(

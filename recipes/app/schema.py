@@ -348,6 +348,8 @@ def parameters_of(name: str) -> type[BaseModel]:
     hints = get_type_hints(cls)
     members: dict[str, Any] = {}
     for item in dataclasses.fields(cls):  # type: ignore[arg-type]
+        if "doc" not in item.metadata:
+            continue
         if item.default is not dataclasses.MISSING:
             default: dict[str, Any] = {"default": item.default}
         elif item.default_factory is not dataclasses.MISSING:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from engine_steps import PUBLISHED, tree
 
+from curate.filters.training import Settings, Text, train
 from curate.sources import Input, find_inputs
 from curate.sources.split import cut
 from curate.step import step_names
@@ -24,7 +25,10 @@ inputs:
 steps:
   - extract
   - language: {keep: [en], min_score: 0.5}
+  - url: {domains: [site6.example]}
   - safety
+  - redact: {action: pseudonym, key_file: pii.key}
+  - classifier: {model: model.bin, max_score: 0.99}
   - gopher_repetition
   - gopher_quality: {min_words: 20}
   - c4
@@ -67,6 +71,9 @@ def write_inputs(folder: Path) -> None:
         assert len(pages) > 2
         (folder / "in" / partition.path.name).write_bytes(partition.path.read_bytes()[: pages[1].end])
     shutil.copy(SAMPLE / "questions.jsonl", folder / "questions.jsonl")
+    (folder / "pii.key").write_bytes(bytes(range(32)))
+    kinds = [[Text(f"{word} {number}", "a") for number in range(30)] for word in ("river stone", "casino bonus")]
+    train(*kinds, folder / "model.bin", held_out=0.1, settings=Settings(dimensions=2, buckets=100))
     question = json.loads((SAMPLE / "questions.jsonl").read_text().splitlines()[0])
     words = ["the", "of", "and", "that", "have", "with", "river", "hill", "stone", "water", "light", "house"]
     for number in range(2):
@@ -75,6 +82,7 @@ def write_inputs(folder: Path) -> None:
             draw = random.Random(place if place % 9 == 0 else number * 1000 + place)
             sentences = [" ".join(draw.choices(words, k=12)).capitalize() + "." for _ in range(12)]
             text = "\n".join(sentences) + (f"\n{question['question']}" if place == 50 else "")
+            text += f"\nThe river is known to person{place % 11}@site.org and to nobody else." if place % 3 == 0 else ""
             rows.append(json.dumps({"text": text, "url": f"https://site{place % 7}.example/{number}/{place}"}))
         rows.insert(100, '{"text": ')
         (folder / "in" / f"lines-{number}.jsonl").write_text("\n".join(rows) + "\n")
@@ -115,7 +123,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     summary = run(root, root / "calm")
     assert {step["step"] for step in summary["steps"]} == {*step_names(), "inject"}, "a step is missing from the recipe"
     dropping = {step["step"] for step in summary["steps"] if step["documents_dropped"]}
-    assert {"exact_dedup", "decontaminate", "gopher_quality"} <= dropping
+    assert {"url", "exact_dedup", "decontaminate", "gopher_quality"} <= dropping
+    assert next(step for step in summary["steps"] if step["step"] == "redact")["characters_edited"] != 0
     return root
 
 

@@ -6,13 +6,19 @@ from pathlib import Path
 
 import pytest
 import trafilatura
+from trafilatura import core, external
 
+from curate import shortcut
 from curate.document import Document, Drop
 from curate.extract import Extract, decode_html
+from curate.filters import C4, GopherQuality, GopherRepetition, Language, Url
+from curate.run.unit import describe_step
 from curate.sources import open_source
 
 PAGES = Path(__file__).parents[3] / "shared" / "data" / "crawl" / "pages-00000.warc.gz"
 needs_pages = pytest.mark.skipif(not PAGES.is_file(), reason="the shared crawl is not there")
+RULES = (Language(), Url(domains=["casino.example"]), GopherRepetition(), GopherQuality())
+GERMAN = "<p>" + "Der Hafen lag an diesem Morgen still, und die Boote ruhten am Kai, als wäre nichts gewesen. " * 8
 PROSE = "<p>" + "The harbour was quiet that morning, and the boats lay still at the quay. " * 8 + "</p>"
 
 
@@ -34,13 +40,26 @@ def pages() -> list[Document]:
 
 
 @needs_pages
-def test_the_text_is_that_of_trafilatura_called_as_its_manual_says(pages):
+@pytest.mark.parametrize("precision", [True, False])
+def test_the_text_is_that_of_trafilatura_called_as_its_manual_says(pages, precision, monkeypatch):
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
-    for page, outcome in zip(pages, Extract().apply(copy(one) for one in pages), strict=True):
+    pages = pages[precision::2][:12]
+    step = Extract(favor_precision=precision)
+    step.open()
+    assert shortcut.install()
+    outcomes = [outcome.text if isinstance(outcome, Document) else "" for outcome in step.apply(map(copy, pages))]
+    saved = []
+    monkeypatch.setattr(external, "try_readability", lambda tree: saved.append(tree) or external.HtmlElement())
+    list(step.apply(map(copy, pages)))
+    assert len(saved) < len(pages)  # the shortcut was taken
+    monkeypatch.undo()
+    monkeypatch.setattr(core, "compare_extraction", external.compare_extraction)
+    for page, got in zip(pages, outcomes, strict=True):
         expected = trafilatura.extract(
-            decode_html(page.html, page.metadata.get("content_type", "")), favor_precision=True, include_comments=False
+            decode_html(page.html, page.metadata.get("content_type", "")),
+            favor_precision=precision,
+            include_comments=False,
         )
-        got = outcome.text if isinstance(outcome, Document) else ""
         assert got == (expected or "").strip()
 
 
@@ -58,7 +77,7 @@ def test_the_text_of_a_page_does_not_depend_on_the_pages_before(pages):
     assert [one.text for one in step.apply(copy(some[0]) for _ in range(4))] == [alone[some[0].key]] * 4
 
 
-@pytest.mark.parametrize("engine", ["trafilatura", "resiliparse"])
+@pytest.mark.parametrize("engine", ["trafilatura", "resiliparse", "cascade"])
 def test_a_page_becomes_text_and_keeps_its_title(engine):
     html = (
         f"<html><head><title> At the\n quay </title></head><body><article>{PROSE * 2}</article></body></html>".encode()
@@ -74,9 +93,11 @@ def test_text_passes_as_it_is():
     assert page.text == "as it is\x00"
 
 
+@pytest.mark.parametrize("engine", ["trafilatura", "cascade"])
 @pytest.mark.parametrize("tag", ["div", "b", "table", "span", "p"])
-def test_a_hundred_thousand_nested_elements_are_a_verdict(tag):
-    outcome = extracted(f"<html><body>{f'<{tag}>' * 100_000}{PROSE}".encode())
+def test_a_hundred_thousand_nested_elements_are_a_verdict(tag, engine):
+    html = f"<html><body>{f'<{tag}>' * 100_000}{PROSE}".encode()
+    outcome = extracted(html, engine=engine, ahead=RULES if engine == "cascade" else ())
     assert isinstance(outcome, Drop) and outcome.rule in ("too_deep", "too_many_nodes")
 
 
@@ -145,3 +166,73 @@ def test_no_text_leaves_with_nul_or_lone_surrogates():
     )
     page.text.encode("utf-8")
     assert "\x00" not in page.text
+
+
+def cascade(html: str, url: str | None = None) -> Document | Drop:
+    step = Extract(engine="cascade").followed_by(RULES)
+    step.open()
+    page = f"<html><body><nav><a>Home</a> <a>About</a></nav><article>{html}</article></body></html>"
+    (outcome,) = step.apply([Document(key="k", html=page.encode(), url=url)])
+    return outcome
+
+
+def test_a_cascade_knows_the_rules_that_can_tell():
+    step = Extract(engine="cascade").followed_by([*RULES, C4()])
+    assert [one.name for one in step.ahead] == ["language", "url", "gopher_quality"]
+    assert Extract().followed_by(RULES).ahead == ()
+    told = describe_step(step)["parameters"]["ahead"]
+    assert told[0]["parameters"]["keep"] == ["en"] and describe_step(Extract(engine="cascade")) != describe_step(step)
+
+
+def test_a_cascade_drops_by_the_rules_to_come_and_says_which():
+    other = cascade(GERMAN)
+    assert isinstance(other, Drop)
+    assert (other.step, other.rule, other.value, other.threshold) == ("extract", "language: language", "de", ["en"])
+    assert "Hafen" in other.document.text and other.document.metadata["language"] == "de"
+    few = cascade("<p>Just a few words of the page and that is all.")
+    assert isinstance(few, Drop) and few.rule == "gopher_quality: gopher_short_doc" and 10 <= few.value < 50
+    listed = cascade(PROSE, url="https://www.casino.example/a")
+    assert isinstance(listed, Drop) and listed.rule == "url: domain"
+    assert isinstance(cascade(PROSE, url="https://www.harbour.example/a"), Document)
+
+
+def test_what_a_cascade_keeps_is_what_trafilatura_alone_gives():
+    alone = extracted(f"<html><body><article>{PROSE}</article></body></html>".encode())
+    assert isinstance(alone, Document) and cascade(PROSE).text == alone.text
+
+
+def test_a_page_whose_cheap_text_is_empty_goes_to_the_good_extractor(monkeypatch):
+    from resiliparse.extract import html2text
+
+    monkeypatch.setattr(html2text, "extract_plain_text", lambda page, **options: " ")
+    assert isinstance(cascade(PROSE), Document)
+
+
+def test_text_in_noscript_counts_for_a_cascade():
+    outcome = cascade(f"<div id=app></div></article><noscript>{PROSE * 3}</noscript><article>")
+    assert isinstance(outcome, Document) or outcome.rule == "empty"  # trafilatura's verdict, whatever it is
+
+
+@needs_pages
+def test_a_cascade_keeps_the_same_pages(pages):
+    rules, pages = [*RULES, C4()], pages[:15]
+
+    def kept(step):
+        documents = step.followed_by(rules).apply(map(copy, pages))
+        for rule in rules:
+            documents = rule.apply(one for one in documents if isinstance(one, Document))
+        return {one.key: one.text for one in documents if isinstance(one, Document)}
+
+    assert kept(Extract(engine="cascade")) == kept(Extract())
+
+
+def test_of_whose_text_trafilatura_takes_little_resiliparse_extracts():
+    posts = "".join(
+        f'<div class="row"><span>user{number}</span><div class="comment">Short post {number} here.</div></div>'
+        for number in range(40)
+    )
+    html = f"<html><body><main>{PROSE}<section>{posts}</section></main></body></html>".encode()
+    alone, mixed = extracted(html, favor_precision=False), extracted(html, favor_precision=False, min_share=0.99)
+    assert isinstance(alone, Document) and isinstance(mixed, Document)
+    assert "boats lay still" in mixed.text and mixed.text.count("Short post") > alone.text.count("Short post")
+    assert extracted(html, favor_precision=False, min_share=0.01).text == alone.text

@@ -1,4 +1,4 @@
-"""Language identification, and the rules of unsafe words and hosts."""
+"""Language identification, and the rule of unsafe words."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import pytest
 
 from curate.document import Document, Drop
 from curate.filters import Language, Safety
-from curate.filters.language import PY3LANGID_CODES
-from curate.filters.safety import host_of
+from curate.filters.language import _NOT_FOR_CLD2, PY3LANGID_CODES, PYCLD2_CODES
 
 ENGLISH = "The bridge over the river was built by people who lived in the valley, and it still stands today."
 GERMAN = "Die Brücke über den Fluss wurde von den Menschen gebaut, die im Tal lebten, und sie steht noch heute."
@@ -52,6 +51,44 @@ def test_a_code_that_does_not_exist_is_an_error(keep: object, message: str) -> N
 @pytest.mark.parametrize("text", ["", "\n", "\ud800", "x" * 1_000_000, "\x00a", "A\ud800B " * 1000])
 def test_any_text_gets_a_language(text: str) -> None:
     assert Language()(text).keep in (True, False)
+    assert Language(identifier="pycld2")(text).keep in (True, False)
+
+
+def test_cld2_decides_where_it_is_asked_for() -> None:
+    pycld2 = pytest.importorskip("pycld2")
+    rule = Language(identifier="pycld2")
+    assert rule(ENGLISH) and rule(GERMAN).value == "de" and Language(identifier="pycld2", keep=["fr"])(FRENCH)
+    names = set(pycld2.DETECTED_LANGUAGES)
+    assert {code for name, code in pycld2.LANGUAGES if name in names} == set(PYCLD2_CODES)
+    # Its score is the share of the text: half English, half Japanese is neither above 0.65.
+    assert rule(ENGLISH + "川にかかる橋は谷に住む人々によって建てられ、今日もまだ立っている。" * 2).rule == "language"
+    with pytest.raises(ValueError, match="did you mean 'zh-Hant'"):
+        Language(identifier="pycld2", keep=["zh-Hans"])
+
+
+def test_no_code_point_stops_cld2() -> None:
+    pycld2 = pytest.importorskip("pycld2")
+    refused = []
+    for code in range(0x110000):
+        # The edges of every plane and of what is refused, and some of the rest.
+        if (
+            code < 0x400
+            or 0xD7F0 <= code < 0xE010
+            or 0xFDC0 <= code < 0xFE00
+            or code & 0xFFFF >= 0xFFF0
+            or not code % 97
+        ):
+            try:
+                pycld2.detect(_NOT_FOR_CLD2.sub(" ", f"a{chr(code)}b"))
+            except pycld2.error:
+                refused.append(code)
+    assert refused == []
+
+
+def test_a_model_and_another_identifier_exclude_each_other(tmp_path: Path) -> None:
+    (tmp_path / "lid.bin").write_bytes(b"x")
+    with pytest.raises(ValueError, match="exclude each other"):
+        Language(model=str(tmp_path / "lid.bin"), identifier="pycld2")
 
 
 def test_a_fasttext_model_decides_where_one_is_given(tmp_path: Path) -> None:
@@ -68,7 +105,7 @@ def test_a_fasttext_model_decides_where_one_is_given(tmp_path: Path) -> None:
     assert rule("\ud800 the bridge").keep in (True, False)
     assert rule.resources() == [tmp_path / "lid.bin"]
     with pytest.raises(ValueError, match="'es'"):
-        Language(model=str(tmp_path / "lid.bin"), keep=["es"]).open()
+        Language(model=str(tmp_path / "lid.bin"), keep=["es"])
 
 
 def test_a_model_that_is_missing_or_no_model_is_told(tmp_path: Path) -> None:
@@ -76,7 +113,7 @@ def test_a_model_that_is_missing_or_no_model_is_told(tmp_path: Path) -> None:
         Language(model=str(tmp_path / "absent.ftz"))
     (tmp_path / "text.ftz").write_text("no model")
     with pytest.raises(ValueError, match=r"text\.ftz"):
-        Language(model=str(tmp_path / "text.ftz")).open()
+        Language(model=str(tmp_path / "text.ftz"))
 
 
 def test_pages_made_of_listed_words_are_unsafe_and_mentions_are_not() -> None:
@@ -94,26 +131,6 @@ def test_the_density_is_listed_words_over_words(tmp_path: Path) -> None:
     assert Safety(words=str(tmp_path / "words.txt"), min_distinct=2, max_density=0.3)("a red bus is blue today ok")
 
 
-@pytest.mark.parametrize(
-    ("url", "kept"),
-    [
-        ("https://casino.example/win", False),
-        ("http://WWW.Casino.Example:8080/", False),
-        ("http://user@a.b.casino.example./x", False),
-        ("http://mycasino.example/", True),
-        ("http://example/", True),
-        ("http://[bad/", True),
-        ("", True),
-    ],
-)
-def test_a_listed_host_blocks_all_below_it(url: str, kept: bool, tmp_path: Path) -> None:
-    (tmp_path / "domains").write_text("# UT1\ncasino.example\n\n", encoding="utf-8")
-    for rule in (Safety(hosts=["Casino.example"]), Safety(hosts_file=str(tmp_path / "domains"))):
-        verdict = rule(ENGLISH, url=url)
-        assert verdict.keep is kept
-        assert kept or (verdict.rule, verdict.threshold) == ("blocked_host", "casino.example")
-
-
 def test_an_edited_list_is_read_again(tmp_path: Path) -> None:
     words = tmp_path / "words.txt"
     words.write_text("red\n")
@@ -123,16 +140,9 @@ def test_an_edited_list_is_read_again(tmp_path: Path) -> None:
     assert rule("a red car")
 
 
-def test_an_address_without_scheme_has_a_host() -> None:
-    assert host_of("example.com/path") == "example.com"
-    assert host_of("http://" + "a." * 1_000_000 + "com/") == ""
-
-
 def test_wrong_lists_are_told_with_their_remedy(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"absent\.txt"):
         Safety(words=str(tmp_path / "absent.txt"))
-    with pytest.raises(ValueError, match=r"without scheme"):
-        Safety(hosts=["http://example.com/"])
     (tmp_path / "empty.txt").write_text("# nothing\n")
     with pytest.raises(ValueError, match=r"empty\.txt"):
-        Safety(words=str(tmp_path / "empty.txt")).open()
+        Safety(words=str(tmp_path / "empty.txt"))

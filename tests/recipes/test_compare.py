@@ -122,7 +122,7 @@ MIDDLES = {"one": 20.0, "two": 20.0, AGAIN: 20.0, CONTROL: 80.0}
 
 def test_a_real_difference_is_decided_with_its_size(folders, tmp_path):
     asked = dataclasses.replace(ASKED, protocol="same-budget")
-    corpora = [open_corpus(path.name, path) for path in folders[:2]]
+    corpora = entries(folders[:2])
     train = trainer(MIDDLES | {"two": 30.0})
     found = compare(corpora, tmp_path, asked, tokenizer=folders[0].parent / "tokenizer.json", train=train)
     (line,) = found["verdict"]
