@@ -12,8 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from curate.step import Check, over, under
-
 if TYPE_CHECKING:
     from curate.document import Document
     from curate.signals import TextSignals
@@ -46,20 +44,6 @@ ENGLISH = Tongue()
 def times(limit: float | None, ratio: float) -> float | None:
     """An English threshold in another language; as it is where there is no difference."""
     return limit if ratio == 1 or not limit else round(limit * ratio, 3)
-
-
-def over_in(rule: str, value: float, limit: float, name: str, ratio: float) -> Check:
-    """A value that may not be greater than the English limit `name`, `ratio` times that in another language."""
-    if ratio == 1:
-        return over(rule, value, limit, name)
-    return Check(rule, value, times(limit, ratio), value > limit * ratio, name, "over share", [value, ratio])
-
-
-def under_in(rule: str, value: float, limit: float, name: str, ratio: float) -> Check:
-    """The same for a value that may not be smaller."""
-    if ratio == 1:
-        return under(rule, value, limit, name)
-    return Check(rule, value, times(limit, ratio), value < limit * ratio, name, "under share", [value, ratio])
 
 
 def words_in(document: Document, language: str) -> TextSignals:

@@ -50,7 +50,8 @@ class Check(NamedTuple):
     """One comparison of one rule: the named value, the threshold, and whether the document fails it.
 
     `limit` names the parameter that holds the threshold and `side` (of `SIDES`) how the two are compared, so that
-    another threshold can be tried on a stored value; `basis` is what is compared where that is not the value itself.
+    another threshold can be tried on a stored value; `basis` is what is compared where that is not the value itself,
+    `factor` what a limit for English is multiplied by in the text's language (`curate.languages.times`).
     Without a limit the verdict follows from the text alone.
     """
 
@@ -61,6 +62,7 @@ class Check(NamedTuple):
     limit: str = ""
     side: str = ""
     basis: Any = None
+    factor: float = 1
 
 
 SIDES: dict[str, Callable[[Any, Any], bool]] = {
@@ -68,22 +70,21 @@ SIDES: dict[str, Callable[[Any, Any], bool]] = {
     "under": lambda value, limit: value < limit,
     "not over": lambda value, limit: value <= limit,
     "over share": lambda counts, limit: counts[0] > limit * counts[1],
-    "under share": lambda counts, limit: counts[0] < limit * counts[1],
     "outside": lambda value, allowed: value not in allowed,
     "on": lambda _, on: bool(on),
     "always": lambda *_: True,
 }
-"""Ways to compare: whether a value fails a limit. The shares compare a part of a whole without dividing."""
+"""Ways to compare: whether a value fails a limit. `over share` counts a part of a whole without dividing."""
 
 
-def over(rule: str, value: float, threshold: float, limit: str = "") -> Check:
-    """A value that may not be greater than its threshold, which is the parameter `limit`."""
-    return Check(rule, value, threshold, value > threshold, limit, "over")
+def over(rule: str, value: float, threshold: float, limit: str = "", factor: float = 1) -> Check:
+    """A value that may not be greater than its threshold, which is the parameter `limit` (times `factor`)."""
+    return Check(rule, value, threshold, value > threshold, limit, "over", factor=factor)
 
 
-def under(rule: str, value: float, threshold: float, limit: str = "") -> Check:
-    """A value that may not be smaller than its threshold, which is the parameter `limit`."""
-    return Check(rule, value, threshold, value < threshold, limit, "under")
+def under(rule: str, value: float, threshold: float, limit: str = "", factor: float = 1) -> Check:
+    """A value that may not be smaller than its threshold, which is the parameter `limit` (times `factor`)."""
+    return Check(rule, value, threshold, value < threshold, limit, "under", factor=factor)
 
 
 @dataclass(slots=True, frozen=True)
@@ -327,9 +328,9 @@ _REGISTRY: dict[str, str] = {
     "fineweb": "curate.filters.fineweb:FineWeb",
     "url": "curate.filters.url:Url",
     "safety": "curate.filters.safety:Safety",
+    "knowledge_density": "curate.filters.density:KnowledgeDensity",
     "classifier": "curate.filters.classifier:Classifier",
     "redact": "curate.redact:Redact",
-    "knowledge_density": "curate.filters.density:KnowledgeDensity",
     "exact_dedup": "curate.dedup.exact:ExactDedup",
     "minhash_dedup": "curate.dedup.minhash:MinHashDedup",
     "line_dedup": "curate.dedup.repeats:LineDedup",

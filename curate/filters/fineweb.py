@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from curate.document import Document
-from curate.languages import LANGUAGE, check_language, over_in, times, tongue_of, words_in
+from curate.languages import LANGUAGE, check_language, times, tongue_of, words_in
 from curate.punctuation import TERMINAL_PUNCTUATION
 from curate.step import Check, Rule, over, param, under
 
@@ -55,5 +55,5 @@ class FineWeb(Rule):
             share = signals.filled_line_copies.characters / (len(text) - newlines)
             yield over("char_dup_ratio", share, self.max_char_duplicates, "max_char_duplicates")
         if self.max_newlines is not None:
-            ratio = newlines / len(signals.word_ids)
-            yield over_in("list_ratio", ratio, self.max_newlines, "max_newlines", 1 / tongue.words)
+            ratio, factor = newlines / len(signals.word_ids), 1 / tongue.words
+            yield over("list_ratio", ratio, times(self.max_newlines, factor) or 0, "max_newlines", factor)

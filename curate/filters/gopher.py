@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from curate.document import Document
-from curate.languages import LANGUAGE, check_language, over_in, tongue_of, under_in, words_in
+from curate.languages import LANGUAGE, check_language, times, tongue_of, words_in
 from curate.step import Check, Rule, over, param, under
 
 _A1_1 = "Gopher, section A.1.1"
@@ -67,16 +67,16 @@ class GopherQuality(Rule):
         text, signals = document.text, words_in(document, self.language)
         tongue = tongue_of(document, self.language)
         words, kinds = len(signals.word_ids), signals.word_kinds
-        if self.min_words:
-            yield under_in("gopher_short_doc", kinds.worded, self.min_words, "min_words", tongue.words)
-        if self.max_words:
-            yield over_in("gopher_long_doc", kinds.worded, self.max_words, "max_words", tongue.words)
+        if limit := times(self.min_words, tongue.words):
+            yield under("gopher_short_doc", kinds.worded, limit, "min_words", tongue.words)
+        if limit := times(self.max_words, tongue.words):
+            yield over("gopher_long_doc", kinds.worded, limit, "max_words", tongue.words)
         if kinds.worded:
-            mean, ratio = kinds.characters / kinds.worded, tongue.word_length
-            if self.min_word_length:
-                yield under_in("gopher_below_avg_threshold", mean, self.min_word_length, "min_word_length", ratio)
-            if self.max_word_length:
-                yield over_in("gopher_above_avg_threshold", mean, self.max_word_length, "max_word_length", ratio)
+            mean, factor = kinds.characters / kinds.worded, tongue.word_length
+            if limit := times(self.min_word_length, factor):
+                yield under("gopher_below_avg_threshold", mean, limit, "min_word_length", factor)
+            if limit := times(self.max_word_length, factor):
+                yield over("gopher_above_avg_threshold", mean, limit, "max_word_length", factor)
         ellipses = sum(map(text.count, _ELLIPSES))
         if self.max_symbol_ratio and words:
             yield over("gopher_too_many_hashes", text.count("#") / words, self.max_symbol_ratio, "max_symbol_ratio")
@@ -98,12 +98,10 @@ class GopherQuality(Rule):
         if self.min_alphabetic_words:
             share = kinds.alphabetic / words if words else 0.0
             yield under("gopher_below_alpha_threshold", share, self.min_alphabetic_words, "min_alphabetic_words")
-        if self.min_stop_words and self.language == "en":
-            held = signals.holds(self.stop_words)
-            yield under("gopher_enough_stop_words", held, self.min_stop_words, "min_stop_words")
-        elif self.min_stop_words and tongue.stop_words:
-            held = tongue.stop_words_in(text, signals)
-            yield under("gopher_enough_stop_words", held, self.min_stop_words, "min_stop_words")
+        if self.min_stop_words and (self.language == "en" or tongue.stop_words):
+            english = self.language == "en"
+            found = signals.holds(self.stop_words) if english else tongue.stop_words_in(text, signals)
+            yield under("gopher_enough_stop_words", found, self.min_stop_words, "min_stop_words")
 
     def foretell(self, page: Document) -> Check | None:
         if self.language != "en":

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from curate.document import Document, Drop
+from curate.languages import times
 from curate.run.engine import RunError
 from curate.run.ledger import read_ledger
 from curate.run.stage import labels_of
@@ -41,7 +42,8 @@ def split(steps: Sequence[Step]) -> Part:
     rewritten = ""
     for label, step in zip(labels_of(steps), steps, strict=True):
         if step.ends_stage:
-            part.before.append(step)
+            # A cascade that knows no rules ahead of it extracts every page.
+            part.before.append(step.followed_by(()))
         elif rewritten:
             part.left_out.append((label, f"it reads what {rewritten} may rewrite"))
         elif isinstance(step, CorpusStep):
@@ -56,14 +58,15 @@ def split(steps: Sequence[Step]) -> Part:
 
 
 def switched_on(step: Step) -> Step:
-    """The step with every limit that is off set to its default (to 1 without one), so that its value is measured.
+    """The step with every limit that is off switched on, so that its value is measured.
 
     Only limits that decide and no more: what a step leaves of a text stays what it is.
     """
+    least = 1 if step.zero_is_off else 0  # of a lower limit, which is not to be over an upper one
     changes: dict[str, Any] = {}
     for item in dataclasses.fields(step) if step.shaping is not None else ():  # type: ignore[arg-type]
         if item.name not in (step.shaping or ()) and "None" in str(item.type) and is_off(step, item.name):
-            changes[item.name] = item.default or 1
+            changes[item.name] = item.default or (least if item.name.startswith("min_") else 1)
     return dataclasses.replace(step, **changes) if changes else step  # type: ignore[type-var]
 
 
@@ -89,7 +92,8 @@ def measure(steps: Iterable[Labelled], document: Document) -> Iterator[tuple[str
 class Profile(Step):
     """Notes what `steps` see in each document, and drops nothing.
 
-    The note is `{"characters", "words", "tokens", "density", "steps": {label: [[rule, value, limit, side, basis]]}}`:
+    The note is `{"characters", "words", "tokens", "density", "steps": {label: [[rule, value, limit, side, basis,
+    factor]]}}`, of which basis and factor stand there only where there are some:
     `tokens` with a tokenizer alone, `density` as `curate.density` has it, both of the text as it came. Of a comparison
     without a limit `side` says how it ended, failed or passed. Protected documents get none: no rule is asked.
     """
@@ -163,7 +167,15 @@ def _stored(check: Check) -> list[Any]:
     if not check.limit:
         return [check.rule, check.value, "", "failed" if check.failed else "passed"]
     row = [check.rule, check.value, check.limit, check.side]
+    if check.factor != 1:
+        return [*row, check.basis, check.factor]
     return row if check.basis is None else [*row, check.basis]
+
+
+def parts_of(row: list[Any]) -> tuple[str, Any, str, str, Any, float]:
+    """Rule, value, limit, side, basis and factor of one comparison in a note."""
+    rule, value, limit, side, *more = row
+    return rule, value, limit, side, more[0] if more else None, more[1] if len(more) > 1 else 1
 
 
 class Seen(NamedTuple):
@@ -183,12 +195,17 @@ class Seen(NamedTuple):
         """Every stored comparison, in order, made again with the thresholds of `steps`; none whose limit is off."""
         for label, rows in self.note["steps"].items():
             step = steps[label]
-            for rule, value, limit, side, *basis in rows:
+            for row in rows:
+                rule, value, limit, side, basis, factor = parts_of(row)
                 if not limit:
                     yield label, Check(rule, value, None, side == "failed")
                 elif not is_off(step, limit):
                     threshold = getattr(step, limit)
-                    failed = SIDES[side](basis[0] if basis else value, threshold)
+                    if factor != 1:
+                        threshold = times(threshold, factor) or 0
+                        if not threshold and step.zero_is_off:
+                            continue  # so little of a word that it is off in that language
+                    failed = SIDES[side](value if basis is None else basis, threshold)
                     yield label, Check(rule, value, None if side == "on" else threshold, failed, limit, side)
 
     def verdict(self, steps: dict[str, Step]) -> tuple[str, Check] | None:

@@ -226,9 +226,9 @@ def contamination(
 
 
 app.command()(compare)
-app.command("train-classifier")(train_classifier)
 app.command()(profile)
 app.command()(decide)
+app.command("train-classifier")(train_classifier)
 app.command()(dedup.clusters)
 app.add_typer(dedup.index, name="index")
 

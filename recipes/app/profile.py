@@ -13,7 +13,7 @@ import orjson
 
 from curate.run.corpus import CorpusRun
 from curate.run.engine import RunError
-from curate.run.profile import Profile, Seen, is_off, read_profile, split
+from curate.run.profile import Profile, Seen, is_off, parts_of, read_profile, split
 from curate.run.stage import labels_of
 from curate.run.store import Place, write_atomically
 from curate.step import Step
@@ -140,7 +140,7 @@ class _Tally:
         if first:
             self.ends[first] += 1
         for label, rows in seen.note["steps"].items():
-            for rule, value, limit, side, *basis in rows:
+            for rule, value, limit, side, basis, factor in map(parts_of, rows):
                 if side not in (*_NUMERIC, "always"):
                     continue
                 compared = self.compared.setdefault((label, rule, limit), _Compared())
@@ -149,7 +149,7 @@ class _Tally:
                 else:
                     compared.side = side
                     # What decides: where that is not the value shown, a number of its own.
-                    compared.values.append(basis[0] if basis and side != "over share" else value)
+                    compared.values.append((value if basis is None or side == "over share" else basis) / factor)
                     compared.holders.append(number)
 
     def _rule(self, key: Key) -> dict[str, Any]:
@@ -337,7 +337,9 @@ def _refuse_other_values(old: Loaded, new: Loaded) -> None:
 
 
 def _pairs(old: Loaded, new: Loaded) -> Iterator[tuple[str, Step, Step]]:
-    yield from zip(labels_of(old.steps), old.steps, new.steps, strict=True)
+    for label, before, after in zip(labels_of(old.steps), old.steps, new.steps, strict=True):
+        # What a step knows of those after it is no parameter.
+        yield label, before.followed_by(()), after.followed_by(())
 
 
 def _changed(before: Step, after: Step) -> list[str]:

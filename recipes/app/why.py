@@ -20,7 +20,6 @@ SAID = {
     "under": "at least",
     "over": "at most",
     "over share": "at most",
-    "under share": "at least",
     "not over": "more than",
     "outside": "one of",
     "always": "limit",

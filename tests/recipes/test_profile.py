@@ -121,7 +121,7 @@ def test_limits_that_are_off_are_measured_and_can_be_switched_on() -> None:
 @pytest.mark.parametrize("name", step_names())
 def test_every_parameter_that_only_decides_is_named_by_a_comparison(name: str) -> None:
     cls = step_class(name)
-    if cls.shaping is None:
+    if cls.shaping is None or name == "classifier":  # that one needs a model: see below
         return
     step: Step = cls()  # all of them have defaults
     named = set()
@@ -132,6 +132,34 @@ def test_every_parameter_that_only_decides_is_named_by_a_comparison(name: str) -
         named |= {check.limit for check in checks} - {""}
     decides = {item.name for item in dataclasses.fields(step)} - set(cls.shaping)  # type: ignore[arg-type]
     assert named == decides
+
+
+def test_a_classifier_decides_again_from_its_scores(tmp_path: Path) -> None:
+    import fasttext
+
+    from curate.filters import Classifier
+
+    (tmp_path / "train.txt").write_text("__label__yes good river stone\n__label__no bad house light\n" * 50)
+    fasttext.train_supervised(str(tmp_path / "train.txt"), dim=4, epoch=20, thread=1, verbose=0).save_model(
+        str(tmp_path / "model.bin")
+    )
+    given = {"model": str(tmp_path / "model.bin"), "label": "yes"}
+    only, both = Classifier(**given, max_score=0.5), Classifier(**given, min_score=0.4, max_score=0.6)
+    ended = set()
+    for text in ("good river stone", "bad house light", "good bad", "nothing known"):
+        found = noted([only], text).verdict({"classifier": both})
+        expected = run_with([both], text)
+        assert (found and (found[0], found[1].rule)) == (expected and expected[:2])
+        ended.add(expected and expected[1])
+    assert {"score_too_low", "score_too_high"} <= ended
+
+
+def test_other_languages_have_their_own_thresholds_again() -> None:
+    text = "这是一个关于河流和石头的长句子。" * 12
+    for step in (GopherQuality(language="zh"), FineWeb(language="zh")):
+        for tried in (step, *(other_thresholds([step], random.Random(seed))[0] for seed in range(30))):
+            found = noted([step], text).verdict({step.name: tried})
+            assert (found and (found[0], found[1].rule, found[1].value)) == run_with([tried], text)
 
 
 def recipe(folder: Path, dialect: str, source: str, more: str = "") -> Path:
