@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from curate.chunks import BYTE_KINDS, KEY, Chunks, ChunkTable, cut, grown, keys
+from curate.cutters import between_boundaries, english, in_any_language
 from curate.punctuation import SYMBOLS
 
 if TYPE_CHECKING:
@@ -25,14 +26,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from curate.chunks import Keys, Places
-    from curate.english import EnglishSplitter
 
 _SYMBOLS = "".join(sorted(SYMBOLS))
 _LETTER = re.compile(r"[A-Za-z]").search
 _WHITES = re.compile(r"\s+")
 _BREAK = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]").search
-UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-"""Scripts that put no space between words: their texts are cut into pairs of characters."""
 _SLICE = 1 << 18
 """Characters of a text that are looked at together, so that a giant text needs no giant arrays."""
 _LONG_WORD = 4096
@@ -325,41 +323,6 @@ def _pieces(text: str) -> Iterator[tuple[str, str]]:
         start = end
 
 
-@cache
-def _english() -> EnglishSplitter:
-    from curate.english import EnglishSplitter
-
-    return EnglishSplitter()
-
-
-@cache
-def _boundaries() -> Callable[[str], list[str]]:
-    import regex
-
-    return regex.compile(r"(?wV1)\b").split
-
-
-def _between_boundaries(chunk: str) -> list[str]:
-    """Words by Unicode's default boundaries (UAX 29) that begin with a letter or digit."""
-    if chunk.isascii() and chunk.isalnum():
-        return [chunk]
-    # regex leaves an apostrophe at the vowel that follows it, which the standard's rules do not.
-    words = (word.lstrip("'’") for word in _boundaries()(chunk))
-    return [word for word in words if word[:1].isalnum()]
-
-
-@cache
-def _in_any_language() -> Callable[[str], list[str]]:
-    import regex
-
-    unspaced = rf"[{UNSPACED}ー々]\p{{M}}*+"
-    letter = rf"[\p{{L}}\p{{N}}--[{UNSPACED}]]"
-    # Two characters where nothing stands between words; else letters, figures and what joins them; else a mark.
-    return regex.compile(
-        rf"(?V1)(?:{unspaced}){{1,2}}+|{letter}[\p{{M}}\u200c\u200d]*+(?:[’'_.·-]?{letter}[\p{{M}}\u200c\u200d]*+)*+|\S"
-    ).findall
-
-
 _tables: dict[str, WordTable] = {}
 
 
@@ -369,13 +332,13 @@ def word_table(kind: str = "english") -> WordTable:
     table = _tables.get(kind)
     if table is None or table.full:
         if kind == "english":
-            table = WordTable(_english(), _english().sentence_ends)
+            table = WordTable(english(), english().sentence_ends)
         elif kind == "spaces":
             table = WordTable(lambda chunk: (chunk,))
         elif kind == "unicode":
-            table = WordTable(_between_boundaries)
+            table = WordTable(between_boundaries)
         elif kind == "any":
-            table = WordTable(_in_any_language(), _english().sentence_ends)
+            table = WordTable(in_any_language(), english().sentence_ends)
         else:
             raise KeyError(f"there is no way to cut words called {kind!r}; there are english, spaces, unicode, any")
         _tables[kind] = table
