@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from curate.words import WORDED
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -67,7 +69,7 @@ def facts_of(signals: TextSignals) -> Facts:
     if not words:
         return Facts(0, 0, 0, 0, 0)
     kinds = table.features.facts(table.words)[ids]
-    worded = table.features.worded(ids)
+    worded = (table.features.kinds[ids] & WORDED) != 0
     prose = np.array([(line.rstrip(_CLOSING) or line)[-1] in _SENTENCE_ENDS for line in signals.filled_stripped])
     lines = _lines_of_words(reading.counts, reading.lines)
     told = prose[lines]

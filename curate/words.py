@@ -243,10 +243,6 @@ class _Features:
         self._told = self.size
         return self._facts
 
-    def worded(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """Of each of these words, whether it is more than marks."""
-        return (self.kinds[ids] & WORDED) != 0
-
     @staticmethod
     def shifts(lengths: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
         """The power of the polynomials' base that moves what follows words of these lengths, and its inverse."""

@@ -202,6 +202,21 @@ def test_nothing_set_gives_the_verdicts_of_a_run(tmp_path: Path, dialect: str, s
     assert sum(verdict is None for verdict in ours.values()) == summary["documents"]["kept"]
 
 
+def test_a_cascade_extracts_every_page_and_knows_no_thresholds(tmp_path: Path) -> None:
+    path = tmp_path / "cascade.yaml"
+    steps = "[extract: {engine: cascade}, gopher_quality]"
+    path.write_text(f"name: cascade\ninputs: [{{path: '{INPUTS['sample']}'}}]\nsteps: {steps}\n")
+    loaded, out = load(str(path)), tmp_path / "out"
+    summary = profile_run(loaded, out, 1, 25).execute()
+    write_recipe(loaded, out)
+    write_profile(loaded, out)
+    found = decide(out, ["gopher_quality.min_words=400"])
+    extracted = next(step["documents_out"] for step in summary["steps"] if step["step"] == "extract")
+    assert found.documents == extracted > 20 and found.kept[1] < found.kept[0] and found.changed
+    with pytest.raises(ValueError, match="cannot be decided from stored signals: it makes every text"):
+        decide(out, ["extract.engine=trafilatura"])
+
+
 WORDS = [20, 30, 40, 50, 60, 70, 80, 90, 100, 110]
 
 
