@@ -68,13 +68,13 @@ def seeds_needed(values: Sequence[float], power: float = 0.8, most: int = 1000) 
     """How many seeds would decide that the mean is not 0, were mean and spread as they are; None: over `most`."""
     if len(values) < 2 or statistics.fmean(values) == 0:
         return None
+    import numpy as np
     from scipy.stats import t
 
     effect = abs(statistics.fmean(values)) / (statistics.stdev(values) or 1e-300)
-    for count in range(2, most + 1):
-        if (t.ppf((1 + CONFIDENCE) / 2, count - 1) + t.ppf(power, count - 1)) / math.sqrt(count) <= effect:
-            return count
-    return None
+    counts = np.arange(2, most + 1)
+    found = (t.ppf((1 + CONFIDENCE) / 2, counts - 1) + t.ppf(power, counts - 1)) / np.sqrt(counts) <= effect
+    return int(counts[found.argmax()]) if found.any() else None
 
 
 def p_value(values: Sequence[float]) -> float:

@@ -27,7 +27,7 @@ from curate.run.verify import verify
 from curate.shards.text import read_text_shard
 
 ROOT = Path(__file__).parents[2]
-TOO_MUCH = "needed more than 500 MB of memory"
+TOO_MUCH = "needed more than 300 MB of memory"
 ENDS = {
     "HANG": "took longer than 3 s",
     "SPIN": "took longer than 3 s",
@@ -62,7 +62,7 @@ def kills_of(out: Path) -> list[dict]:
 
 
 def hostile(inputs: Path, out: Path, steps: list, **options) -> CorpusRun:
-    return corpus_run(inputs, out, steps, **{"document_timeout": 3.0, "memory": 500, **options})
+    return corpus_run(inputs, out, steps, **{"document_timeout": 3.0, "memory": 300, **options})
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def test_a_file_whose_name_is_no_text_loses_its_document_like_any_other(tmp_path
 
 def test_memory_that_no_document_takes_ends_the_run_with_the_unit_the_bound_and_the_remedy(tmp_path):
     inputs = write_corpus(tmp_path / "in", files=1)
-    said = r"rounds/.*/reduce-0000\d: its worker needed more than 500 MB.*engine\.worker_memory"
+    said = r"rounds/.*/reduce-0000\d: its worker needed more than 300 MB.*engine\.worker_memory"
     with pytest.raises(RunError, match=said):
         hostile(inputs, tmp_path / "out", [PerilousCorpus("reduce")], buckets=2).execute()
     assert not list((tmp_path / "out").rglob(f"*{TEMPORARY}"))
