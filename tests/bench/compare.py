@@ -23,8 +23,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "train_probe")]
 def main() -> None:
     from probe_world import World
 
-    from recipes.app.compare import difference
     from recipes.app.evidence import arms_of
+    from recipes.app.verdict import difference
     from train_probe.plan import plan_of
     from train_probe.progress import Printer
     from train_probe.train import run_plan
