@@ -64,7 +64,7 @@ _GLUED = re.compile(r"[a-z]{2,}(?=[A-Z])")
 _NUMBER_BEFORE = re.compile(r"(?:\d++[.-])+\d++(?=[A-Za-z])")
 _LOCAL = re.compile(rf"[{_LETTER}_.+'-]{{1,64}}\Z")
 _USERINFO = re.compile(r"://[^\s/]*\Z")
-_SPELLED_AT = re.compile(r" ?[\[({<] ?(?:at|@) ?[\])}>] ?", re.IGNORECASE)
+_SPELLED_AT = re.compile(r"[\[({<] ?(?:at|@) ?[\])}>]", re.IGNORECASE)
 _DOT = r"(?:\.| ?[\[({<] ?(?:dot|\.) ?[\])}>] ?| dot )"
 _SPELLED_DOMAIN = re.compile(rf"{_LABEL}(?:{_DOT}{_LABEL}){{1,8}}", re.IGNORECASE)
 _RESERVED = frozenset(("example.com", "example.net", "example.org", "example.edu"))
@@ -87,7 +87,9 @@ def emails(text: str) -> Iterator[Found]:
             yield found
         place = text.find("@", place + 1)
     for sign in _SPELLED_AT.finditer(text):
-        if found := _email(text, *sign.span(), _SPELLED_DOMAIN):
+        left = sign.start() - (text[sign.start() - 1 : sign.start()] == " ")
+        right = sign.end() + (text[sign.end() : sign.end() + 1] == " ")
+        if found := _email(text, left, right, _SPELLED_DOMAIN):
             yield found
 
 
@@ -129,7 +131,9 @@ def _no_mail(text: str, found: Found) -> bool:
     )
 
 
-_IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w])(?!\.\d)")
+# What is searched for begins with a set of characters, and what may not stand before it is asked after that: only so a
+# first character is looked for in C, three to five times as fast.
+_IPV4 = re.compile(r"\d(?<![\w.]\d)\d{0,2}\.(?:\d{1,3}\.){2}\d{1,3}(?![\w])(?!\.\d)")
 _VERSION = re.compile(
     r"(?:\bv(?:er(?:sions?|\.)?|\.)?|\b(?:releases?|firmware|build|rev(?:ision)?|update|chapter|section|kernel|sect?)\.?|[A-Za-z]/|§|[\w.]-)\s*\Z",
     re.IGNORECASE,
@@ -154,7 +158,7 @@ def ipv4s(text: str) -> Iterator[Found]:
             yield Found(*match.span(), "ipv4", str(address))
 
 
-_IPV6 = re.compile(r"(?<![\w:.])[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:.]{2,41}")
+_IPV6 = re.compile(r"[23](?<![\w:.][23])[0-9A-Fa-f]{3}:[0-9A-Fa-f:.]{2,41}")
 
 
 def ipv6s(text: str) -> Iterator[Found]:
@@ -191,7 +195,7 @@ _IBAN_LENGTHS = {
     }.items()
     for country in countries.split()
 }  # fmt: skip
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?=[ -]?[A-Z0-9])")
+_IBAN = re.compile(r"[A-Z](?<![A-Za-z0-9][A-Z])[A-Z]\d{2}(?=[ -]?[A-Z0-9])")
 
 
 def ibans(text: str) -> Iterator[Found]:
@@ -216,8 +220,8 @@ def _mod97(code: str) -> int:
 
 
 _CARD = re.compile(
-    r"(?<![\w.,$€£/-])(?:\d{13,19}"
-    r"|\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?|\d{4}([ -])\d{6}\2\d{4,5})(?![\w/]|[.,-]\d)"
+    r"\d(?<![\w.,$€£/-]\d)(?:\d{12,18}"
+    r"|\d{3}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?|\d{3}([ -])\d{6}\2\d{4,5})(?![\w/]|[.,-]\d)"
 )
 # Issuers' first digits and lengths (ISO/IEC 7812 numbers in use): Visa, Mastercard, American Express, Discover,
 # UnionPay, JCB, Diners Club, Maestro.

@@ -8,6 +8,7 @@ threshold in words or characters is the English one times that. Made by `tests/p
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,6 +21,8 @@ LANGUAGE = "of which language the text is: words and thresholds are its own; `ow
 """What a rule's parameter `language` says."""
 _TABLE = Path(__file__).with_name("languages.json")
 OWN = "own"
+UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+"""Scripts that put no space between words: their texts are cut into pairs of characters."""
 
 
 class Tongue(NamedTuple):
@@ -80,3 +83,16 @@ def check_language(step: str, language: str) -> None:
         f"{step}: language: {language!r} is no language that is known{hint}; use `own` for the language of each"
         f" document, or one of: {' '.join(sorted(tongues()))}"
     )
+
+
+@cache
+def splitter() -> Callable[[str], list[str]]:
+    """Cuts a chunk without white space into the words and marks of whatever language."""
+    import regex
+
+    unspaced = rf"[{UNSPACED}ー々]\p{{M}}*+"
+    letter = rf"[\p{{L}}\p{{N}}--[{UNSPACED}]]"
+    # Two characters where nothing stands between words; else letters, figures and what joins them; else a mark.
+    return regex.compile(
+        rf"(?V1)(?:{unspaced}){{1,2}}+|{letter}[\p{{M}}\u200c\u200d]*+(?:[’'_.·-]?{letter}[\p{{M}}\u200c\u200d]*+)*+|\S"
+    ).findall

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 
 from curate.identifiers import Found
 
-# Possessive throughout: no run of digits is ever cut in two ways.
+# Possessive throughout: no run of digits is ever cut in two ways. The first character stands before what is asked of
+# the one before it, so that it is searched for in C.
 _MARK = "\u00a0.\\-\u2010-\u2013/"
+_NOT_AFTER = r"(?<![\w$€£#][(\d])(?<!\d[.,][(\d])"
 _RUN = re.compile(
-    r"(?:\+ ?|(?<=[^\W\d_])(?=\()|(?<![\w$€£#])(?<!\d[.,]))\(?+\+?+\d++"
+    rf"[+(\d](?:(?<=\+) ?\(?+\+?+\d++|(?<=\()(?:(?<=[^\W\d_]\()|{_NOT_AFTER})\+?+\d++|(?<=\d){_NOT_AFTER}\d*+)"
     rf"(?:(?: ?[{_MARK}] ?| ?\(|\) ?[{_MARK}]? ?\(?| )\d++){{0,11}}+"
 )
 _DIGITS = re.compile(r"\d+")

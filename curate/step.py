@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -47,33 +47,59 @@ def param(
 
 
 class Check(NamedTuple):
-    """One comparison of one rule: the named value, the threshold, and whether the document fails it."""
+    """One comparison of one rule: the named value, the threshold, and whether the document fails it.
+
+    `limit` names the parameter that holds the threshold and `side` (of `SIDES`) how the two are compared, so that
+    another threshold can be tried on a stored value; `basis` is what is compared where that is not the value itself,
+    `factor` what a limit for English is multiplied by in the text's language (`curate.languages.times`).
+    Without a limit the verdict follows from the text alone.
+    """
 
     rule: str
     value: Any
     threshold: Any
     failed: bool
+    limit: str = ""
+    side: str = ""
+    basis: Any = None
+    factor: float = 1
 
 
-def over(rule: str, value: float, limit: float) -> Check:
-    """A value that may not be greater than its limit."""
-    return Check(rule, value, limit, value > limit)
+SIDES: dict[str, Callable[[Any, Any], bool]] = {
+    "over": lambda value, limit: value > limit,
+    "under": lambda value, limit: value < limit,
+    "not over": lambda value, limit: value <= limit,
+    "over share": lambda counts, limit: counts[0] > limit * counts[1],
+    "outside": lambda value, allowed: value not in allowed,
+    "on": lambda _, on: bool(on),
+    "always": lambda *_: True,
+}
+"""Ways to compare: whether a value fails a limit. `over share` counts a part of a whole without dividing."""
 
 
-def under(rule: str, value: float, limit: float) -> Check:
-    """A value that may not be smaller than its limit."""
-    return Check(rule, value, limit, value < limit)
+def over(rule: str, value: float, threshold: float, limit: str = "", factor: float = 1) -> Check:
+    """A value that may not be greater than its threshold, which is the parameter `limit` (times `factor`)."""
+    return Check(rule, value, threshold, value > threshold, limit, "over", factor=factor)
+
+
+def under(rule: str, value: float, threshold: float, limit: str = "", factor: float = 1) -> Check:
+    """A value that may not be smaller than its threshold, which is the parameter `limit` (times `factor`)."""
+    return Check(rule, value, threshold, value < threshold, limit, "under", factor=factor)
 
 
 @dataclass(slots=True, frozen=True)
 class Verdict:
-    """What a rule says of one text. True when the text is kept; otherwise `rule` says which comparison failed."""
+    """What a rule says of one text. True when the text is kept; otherwise `rule` says which comparison failed.
+
+    `step` names the step that dropped it, where several were asked.
+    """
 
     keep: bool
     rule: str = ""
     value: Any = None
     threshold: Any = None
     text: str | None = None
+    step: str = ""
 
     def __bool__(self) -> bool:
         return self.keep
@@ -90,6 +116,11 @@ class Step:
     version: ClassVar[int] = 1
     libraries: ClassVar[tuple[str, ...]] = ()
     ends_stage: ClassVar[bool] = False
+    # Of a rule or an edit: the parameters that shape what is measured, or the text that is left; all others only
+    # decide, and can be tried on stored values. None: nothing can.
+    shaping: ClassVar[tuple[str, ...] | None] = None
+    # Whether 0 switches a limit off, as None does everywhere.
+    zero_is_off: ClassVar[bool] = False
 
     def open(self) -> None:
         """Load what is heavy (models, word lists). Called once in each process before `apply`; may be called again."""
@@ -150,6 +181,16 @@ class Edit(Step):
     def edit(self, document: Document) -> str | TextSignals | Check:
         """The new text, or its signals where the edit has them, or the failed Check that ends the document."""
         raise NotImplementedError
+
+    def examine(self, document: Document) -> tuple[list[Check], str | TextSignals]:
+        """Every comparison, the one that decides first, and what is left of the text whatever they say.
+
+        Here for edits that tell of a comparison only where it failed: what they would have left nobody knows.
+        """
+        outcome = self.edit(document)
+        if isinstance(outcome, Check):
+            return [Check(outcome.rule, outcome.value, outcome.threshold, True)], document.text
+        return [], outcome
 
     def apply(self, documents: Iterable[Document]) -> Iterator[Document | Drop]:
         for document in documents:
@@ -287,6 +328,7 @@ _REGISTRY: dict[str, str] = {
     "fineweb": "curate.filters.fineweb:FineWeb",
     "url": "curate.filters.url:Url",
     "safety": "curate.filters.safety:Safety",
+    "knowledge_density": "curate.filters.density:KnowledgeDensity",
     "classifier": "curate.filters.classifier:Classifier",
     "redact": "curate.redact:Redact",
     "exact_dedup": "curate.dedup.exact:ExactDedup",

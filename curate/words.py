@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from curate.chunks import BYTE_KINDS, KEY, Chunks, ChunkTable, cut, grown, keys
+from curate.languages import splitter
 from curate.punctuation import SYMBOLS
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ _SYMBOLS = "".join(sorted(SYMBOLS))
 _LETTER = re.compile(r"[A-Za-z]").search
 _WHITES = re.compile(r"\s+")
 _BREAK = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]").search
-UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-"""Scripts that put no space between words: their texts are cut into pairs of characters."""
 _SLICE = 1 << 18
 """Characters of a text that are looked at together, so that a giant text needs no giant arrays."""
 _LONG_WORD = 4096
@@ -209,6 +208,8 @@ class _Features:
         self.kinds: npt.NDArray[np.uint8] = np.zeros(1024, dtype=np.uint8)
         self._hashes: npt.NDArray[np.uint64] = np.zeros(1024, dtype=np.uint64)
         self._hashed = 0
+        self._facts: npt.NDArray[np.uint8] = np.zeros(1024, dtype=np.uint8)
+        self._told = 0
 
     def extend(self, words: list[str], kind: Callable[[str], int]) -> None:
         new = len(words)
@@ -233,6 +234,19 @@ class _Features:
             self._hashes[here] = _polynomials(words[here], self.lengths[here])
         self._hashed = self.size
         return self._hashes
+
+    def facts(self, words: list[str]) -> npt.NDArray[np.uint8]:
+        """What each word can be part of (`curate.density`), by its number: seldom needed."""
+        from curate.density import kind_of
+
+        self._facts = grown(self._facts, self.size)
+        self._facts[self._told : self.size] = list(map(kind_of, words[self._told : self.size]))
+        self._told = self.size
+        return self._facts
+
+    def worded(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        """Of each of these words, whether it is more than marks."""
+        return (self.kinds[ids] & WORDED) != 0
 
     @staticmethod
     def shifts(lengths: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
@@ -333,18 +347,6 @@ def _between_boundaries(chunk: str) -> list[str]:
     return [word for word in words if word[:1].isalnum()]
 
 
-@cache
-def _in_any_language() -> Callable[[str], list[str]]:
-    import regex
-
-    unspaced = rf"[{UNSPACED}ー々]\p{{M}}*+"
-    letter = rf"[\p{{L}}\p{{N}}--[{UNSPACED}]]"
-    # Two characters where nothing stands between words; else letters, figures and what joins them; else a mark.
-    return regex.compile(
-        rf"(?V1)(?:{unspaced}){{1,2}}+|{letter}[\p{{M}}\u200c\u200d]*+(?:[’'_.·-]?{letter}[\p{{M}}\u200c\u200d]*+)*+|\S"
-    ).findall
-
-
 _tables: dict[str, WordTable] = {}
 
 
@@ -360,7 +362,7 @@ def word_table(kind: str = "english") -> WordTable:
         elif kind == "unicode":
             table = WordTable(_between_boundaries)
         elif kind == "any":
-            table = WordTable(_in_any_language(), _english().sentence_ends)
+            table = WordTable(splitter(), _english().sentence_ends)
         else:
             raise KeyError(f"there is no way to cut words called {kind!r}; there are english, spaces, unicode, any")
         _tables[kind] = table

@@ -59,11 +59,13 @@ def write_scoring(
         sets["scoring-held-out-templates"] = (shown, True)
     folder = Path(folder)
     domains = domains or Domains("own", table.domain, table.seed)
+    begun = _values_that_begin_others(table, vocabulary) if table.kind not in RECORDS else set()
     for name, (entities, held_out) in sets.items():
         if table.kind == "compact":
             arrays = _compact(table, vocabulary, entities)
         else:
-            arrays = _told(table, vocabulary, entities, 1 if table.frozen and not held_out else draws, held_out)
+            each = 1 if table.frozen and not held_out else draws
+            arrays = _told(table, vocabulary, entities, each, held_out, begun)
         rows = arrays["row_entity"].astype(np.int64)
         number = (1 << 23) + np.arange(len(rows)) % draws
         arrays |= {
@@ -110,11 +112,17 @@ def _compact(table: FactTable, vocabulary: Vocabulary, entities: np.ndarray) -> 
     }
 
 
-def _told(table: FactTable, vocabulary: Vocabulary, entities: np.ndarray, draws: int, held_out: bool) -> dict[str, Any]:
+def _told(
+    table: FactTable,
+    vocabulary: Vocabulary,
+    entities: np.ndarray,
+    draws: int,
+    held_out: bool,
+    begun: set[tuple[int, str]],
+) -> dict[str, Any]:
     tokens: list[int] = []
     ends: list[int] = []
     spans: list[tuple[int, int, int, int]] = []
-    begun = _values_that_begin_others(table, vocabulary) if table.kind not in RECORDS else set()
     writer = writer_of(table)
     for entity in entities.tolist():
         written = [writer.scored(entity, number, held_out) for number in range(draws)]

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from curate.filters.c4 import C4
     from curate.filters.classifier import Classifier
     from curate.filters.dclm import DclmQuality, DclmRepetition, RefinedWebLines
+    from curate.filters.density import KnowledgeDensity
     from curate.filters.dolma import DolmaC4, DolmaQuality, DolmaRepetition
     from curate.filters.fineweb import FineWeb
     from curate.filters.gopher import GopherQuality, GopherRepetition
@@ -27,6 +28,7 @@ __all__ = [
     "FineWeb",
     "GopherQuality",
     "GopherRepetition",
+    "KnowledgeDensity",
     "Language",
     "RefinedWebLines",
     "Safety",
@@ -44,6 +46,7 @@ _MODULES = {
     "FineWeb": "fineweb",
     "GopherQuality": "gopher",
     "GopherRepetition": "gopher",
+    "KnowledgeDensity": "density",
     "Language": "language",
     "RefinedWebLines": "dclm",
     "Safety": "safety",

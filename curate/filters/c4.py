@@ -15,7 +15,7 @@ from curate.document import Document
 from curate.filters.stamp import Stamp, stamp
 from curate.languages import LANGUAGE, check_language, tongue_of, words_in
 from curate.signals import TextSignals
-from curate.step import Check, Edit, param
+from curate.step import Check, Edit, param, under
 from curate.words import count_sentences, sentences_begun
 
 if TYPE_CHECKING:
@@ -35,6 +35,17 @@ class C4(Edit):
     """Keep lines of prose; drop pages of code, filler text or too few sentences. A limit of None or 0 is off."""
 
     name: ClassVar[str] = "c4"
+    zero_is_off: ClassVar[bool] = True
+    shaping: ClassVar[tuple[str, ...]] = (
+        "require_end_mark",
+        "min_words_per_line",
+        "max_word_length",
+        "remove_citations",
+        "drop_javascript",
+        "drop_policy",
+        "bad_words",
+        "language",
+    )
 
     require_end_mark: bool = param(
         False,
@@ -90,7 +101,7 @@ class C4(Edit):
         if self.min_sentences and tongue_of(document, self.language).end_marks:
             sentences = len(as_they_were) + sentences_begun(table, reading, lines_of_chunks)
             sentences += sum(count_sentences(line, table) for line in rewritten)
-            checks.append(Check("too_few_sentences", sentences, self.min_sentences, sentences < self.min_sentences))
+            checks.append(under("too_few_sentences", sentences, self.min_sentences, "min_sentences"))
         text = "\n".join(kept).strip()
         if self.bad_words is not None:
             found = _bad_words_pattern(stamp(self.bad_words)).search(text.lower())
@@ -150,14 +161,14 @@ class C4(Edit):
                 continue
             if look:
                 lowered = line.lower()
-                if self.drop_lorem_ipsum and "lorem ipsum" in lowered and not lorem_ipsum:
-                    lorem_ipsum = True
-                    checks.append(Check("lorem_ipsum", "lorem ipsum", None, True))
+                if "lorem ipsum" in lowered and not lorem_ipsum:
+                    lorem_ipsum, drops = True, self.drop_lorem_ipsum
+                    checks.append(Check("lorem_ipsum", "lorem ipsum", None, drops, "drop_lorem_ipsum", "on"))
                 if self.drop_javascript and "javascript" in lowered:
                     continue
-                if self.drop_curly_bracket and "{" in line and not curly_bracket:
-                    curly_bracket = True
-                    checks.append(Check("curly_bracket", "{", None, True))
+                if "{" in line and not curly_bracket:
+                    curly_bracket, drops = True, self.drop_curly_bracket
+                    checks.append(Check("curly_bracket", "{", None, drops, "drop_curly_bracket", "on"))
                 if self.drop_policy and any(policy in lowered for policy in _POLICIES):
                     continue
             kept.append(line)

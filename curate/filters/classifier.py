@@ -39,6 +39,7 @@ class Classifier(Rule):
 
     name: ClassVar[str] = "classifier"
     libraries: ClassVar[tuple[str, ...]] = ("fasttext-community",)
+    shaping: ClassVar[tuple[str, ...]] = ("model", "label", "window", "field")
 
     model: str = param(..., "a fastText model, as `goldsand train-classifier` makes them", path=True)
     min_score: float | None = param(
@@ -81,9 +82,9 @@ class Classifier(Rule):
         score = self.score(document.text)
         document.metadata[self.field] = round(score, 4)
         if self.min_score is not None:
-            yield under("score_too_low", score, self.min_score)
+            yield under("score_too_low", score, self.min_score, "min_score")
         if self.max_score is not None:
-            yield over("score_too_high", score, self.max_score)
+            yield over("score_too_high", score, self.max_score, "max_score")
 
     def score(self, text: str) -> float:
         """The probability of the label, 0 to 1; of a text without a word that of an empty one."""

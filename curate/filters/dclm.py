@@ -46,6 +46,7 @@ class DclmQuality(Rule):
     """Gopher's quality rules as DCLM reads them. A limit of None is off."""
 
     name: ClassVar[str] = "gopher_quality_dclm"
+    shaping: ClassVar[tuple[str, ...]] = ("stop_words",)
 
     min_words: int | None = param(50, "fewest words that begin with a letter or digit", source=_YAML, ge=0)
     max_words: int | None = param(100_000, "most words that begin with a letter or digit", source=_YAML, ge=0)
@@ -69,31 +70,40 @@ class DclmQuality(Rule):
         words = len(signals.word_ids)
         counted = count_words(text)
         if self.min_words is not None:
-            yield under("page_length_filter", counted, self.min_words)
+            yield under("page_length_filter", counted, self.min_words, "min_words")
         if self.max_words is not None:
-            yield over("page_length_filter", counted, self.max_words)
+            yield over("page_length_filter", counted, self.max_words, "max_words")
         mean = signals.word_characters / words if words else 0.0
         if self.min_word_length is not None:
-            yield Check("word_length_filter", mean, self.min_word_length, not words or mean < self.min_word_length)
+            yield _unless_empty(words, under("word_length_filter", mean, self.min_word_length, "min_word_length"))
         if self.max_word_length is not None:
-            yield Check("word_length_filter", mean, self.max_word_length, not words or mean > self.max_word_length)
+            yield _unless_empty(words, over("word_length_filter", mean, self.max_word_length, "max_word_length"))
         if self.max_symbol_ratio is not None:
             ratio = sum(map(text.count, _SYMBOLS)) / max(words, 1)
-            yield Check("symbol_ratio_filter", ratio, self.max_symbol_ratio, not words or ratio > self.max_symbol_ratio)
+            yield _unless_empty(words, over("symbol_ratio_filter", ratio, self.max_symbol_ratio, "max_symbol_ratio"))
         lines = _segments(text, "\n")
-        for rule, marked, limit in (
-            ("bullet_count_filter", sum(line.startswith(_BULLETS) for line in lines), self.max_bullet_lines),
-            ("ellipsis_count_filter", sum(line.endswith(_ELLIPSES) for line in lines), self.max_ellipsis_lines),
+        for rule, marked, parameter in (
+            ("bullet_count_filter", sum(line.startswith(_BULLETS) for line in lines), "max_bullet_lines"),
+            ("ellipsis_count_filter", sum(line.endswith(_ELLIPSES) for line in lines), "max_ellipsis_lines"),
         ):
+            limit = getattr(self, parameter)
             if limit is not None:
-                yield Check(rule, marked / max(len(lines), 1), limit, marked > limit * len(lines))
+                share, failed = marked / max(len(lines), 1), marked > limit * len(lines)
+                yield Check(rule, share, limit, failed, parameter, "over share", (marked, len(lines)))
         if self.max_words_without_letter is not None:
             limit = self.max_words_without_letter
             share = (words - signals.word_kinds.alphabetic) / max(words, 1)
-            yield Check("alphabetic_word_ratio_filter", share, limit, not words or share > limit)
+            check = over("alphabetic_word_ratio_filter", share, limit, "max_words_without_letter")
+            yield _unless_empty(words, check)
         if self.min_stop_words is not None:
             found = signals.count_words(self.stop_words, lowered=True)
-            yield under("stop_word_filter", found, max(self.min_stop_words, 1))
+            # At least one, even where none is asked for.
+            yield _unless_empty(found, under("stop_word_filter", found, max(self.min_stop_words, 1), "min_stop_words"))
+
+
+def _unless_empty(count: int, check: Check) -> Check:
+    """A comparison that a text without words (or stop words) fails whatever the limit is."""
+    return check if count else check._replace(failed=True, side="always")
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,7 @@ class DclmRepetition(Rule):
     """
 
     name: ClassVar[str] = "gopher_repetition_dclm"
+    shaping: ClassVar[tuple[str, ...]] = ()
     libraries: ClassVar[tuple[str, ...]] = ("regex",)
 
     dup_line_frac: float | None = param(0.3, "largest share of lines that occur twice", source=_REPETITION, ge=0, le=1)
@@ -134,22 +145,23 @@ class DclmRepetition(Rule):
         if not lines:
             yield Check("empty", 0, 1, True)
             return
-        for rule, pieces, limit in (
-            ("dup_line_frac", lines, self.dup_line_frac),
-            ("dup_para_frac", paragraphs, self.dup_para_frac),
-            ("dup_line_char_frac", lines, self.dup_line_char_frac),
-            ("dup_para_char_frac", paragraphs, self.dup_para_char_frac),
+        for rule, pieces in (
+            ("dup_line_frac", lines),
+            ("dup_para_frac", paragraphs),
+            ("dup_line_char_frac", lines),
+            ("dup_para_char_frac", paragraphs),
         ):
+            limit = getattr(self, rule)
             if limit is not None and len(pieces) > 1:
                 size = len if rule.endswith("char_frac") else lambda piece: 1
                 repeated = sum(size(piece) * count for piece, count in Counter(pieces).items() if count > 1)
-                yield over(rule, repeated / sum(map(size, pieces)), limit)
+                yield over(rule, repeated / sum(map(size, pieces)), limit, rule)
         signals = document.signals.unicode
         for n, name, limit in gram_limits(self):
             if limit is None or len(signals.word_ids) < n:
                 continue
             found = signals.longest_top_gram_characters(n) if n < 5 else signals.characters_in_repeated_grams(n)
-            yield over(name, found / signals.word_characters, limit)
+            yield over(name, found / signals.word_characters, limit, name)
 
 
 @dataclass(frozen=True)
@@ -160,6 +172,14 @@ class RefinedWebLines(Edit):
     """
 
     name: ClassVar[str] = "refinedweb_lines"
+    shaping: ClassVar[tuple[str, ...]] = (
+        "max_uppercase",
+        "max_digits",
+        "drop_counters",
+        "min_words_per_line",
+        "cut_phrases",
+        "cut_up_to",
+    )
 
     max_uppercase: float = param(0.5, "largest share of capitals in a line", source=_YAML, ge=0, le=1)
     max_digits: float = param(0.999999, "largest share of digits in a line", source=_YAML, ge=0, le=1)
@@ -172,6 +192,10 @@ class RefinedWebLines(Edit):
     max_removed_words: float | None = param(0.05, "largest share of words that may go", source=_YAML, ge=0, le=1)
 
     def edit(self, document: Document) -> str | Check:
+        checks, left = self.examine(document)
+        return next((check for check in checks if check.failed), left)
+
+    def examine(self, document: Document) -> tuple[list[Check], str]:
         text = document.text
         for keeps in (self._is_calm, self._is_no_number, self._is_no_counter):
             text = "\n".join(filter(keeps, text.split("\n"))).strip()
@@ -180,13 +204,13 @@ class RefinedWebLines(Edit):
             for phrase in _CUTS:
                 text = "\n".join(self._cut(text.split("\n"), phrase)).strip()
         if not text:
-            return Check("empty", 0, 1, True)
-        if self.max_removed_words is not None:
-            before = count_words(document.text)
-            removed = (before - count_words(text)) / before if before else 1.0
-            if not before or removed > self.max_removed_words:
-                return Check("word_removal_ratio_filter", removed, self.max_removed_words, True)
-        return text
+            return [Check("empty", 0, 1, True)], text
+        if self.max_removed_words is None:
+            return [], text
+        before = count_words(document.text)
+        removed = (before - count_words(text)) / before if before else 1.0
+        check = over("word_removal_ratio_filter", removed, self.max_removed_words, "max_removed_words")
+        return [_unless_empty(before, check)], text
 
     def _is_calm(self, line: str) -> bool:
         return not line or sum(map(str.isupper, line)) / len(line) <= self.max_uppercase

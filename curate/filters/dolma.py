@@ -17,7 +17,6 @@ from typing import ClassVar
 from curate.document import Document
 from curate.filters.gopher import STOP_WORDS, gram_limits
 from curate.filters.stamp import Stamp, stamp
-from curate.signals import TextSignals
 from curate.step import Check, Edit, Rule, over, param, under
 
 _TAGGER = "dolma taggers/gopher.py; threshold: configs/dolma-v1_6/mixing/cc-head.yaml"
@@ -37,6 +36,8 @@ class DolmaQuality(Rule):
     """Gopher's quality rules as dolma reads them. A limit of 0 or None is off."""
 
     name: ClassVar[str] = "gopher_quality_dolma"
+    shaping: ClassVar[tuple[str, ...]] = ("stop_words", "skip_empty_lines")
+    zero_is_off: ClassVar[bool] = True
 
     min_words: int | None = param(50, "fewest white-space words", source=_TAGGER, ge=0)
     max_words: int | None = param(100_000, "most white-space words", source=_TAGGER, ge=0)
@@ -60,28 +61,34 @@ class DolmaQuality(Rule):
         signals = document.signals.spaced
         words = len(signals.word_ids)
         if self.min_words:
-            yield under("word_count", words, self.min_words)
+            yield under("word_count", words, self.min_words, "min_words")
         if self.max_words:
-            yield over("word_count", words, self.max_words)
+            yield over("word_count", words, self.max_words, "max_words")
         median = signals.median_word_length
         if self.min_word_length:
-            yield under("median_word_length", median, self.min_word_length)
+            yield under("median_word_length", median, self.min_word_length, "min_word_length")
         if self.max_word_length:
-            yield over("median_word_length", median, self.max_word_length)
+            yield over("median_word_length", median, self.max_word_length, "max_word_length")
         if self.max_symbol_words:
-            yield over("symbol_to_word_ratio", signals.symbol_words / max(words, 1), self.max_symbol_words)
+            yield over(
+                "symbol_to_word_ratio", signals.symbol_words / max(words, 1), self.max_symbol_words, "max_symbol_words"
+            )
         if self.min_alphabetic_words:
             share = signals.word_kinds.alphabetic / max(words, 1)
-            yield under("fraction_of_words_with_alpha_character", share, self.min_alphabetic_words)
+            yield under(
+                "fraction_of_words_with_alpha_character", share, self.min_alphabetic_words, "min_alphabetic_words"
+            )
         if self.min_stop_words:
-            yield under("required_word_count", signals.count_words(self.stop_words), self.min_stop_words)
+            yield under(
+                "required_word_count", signals.count_words(self.stop_words), self.min_stop_words, "min_stop_words"
+            )
         lines = _lines(document.text, self.skip_empty_lines)
         if self.max_bullet_lines:
             share = sum(line.startswith(("*", "-")) for line in lines) / len(lines)
-            yield over("fraction_of_lines_starting_with_bullet_point", share, self.max_bullet_lines)
+            yield over("fraction_of_lines_starting_with_bullet_point", share, self.max_bullet_lines, "max_bullet_lines")
         if self.max_ellipsis_lines:
             share = sum(line.endswith("…") for line in lines) / len(lines)
-            yield over("fraction_of_lines_ending_with_ellipsis", share, self.max_ellipsis_lines)
+            yield over("fraction_of_lines_ending_with_ellipsis", share, self.max_ellipsis_lines, "max_ellipsis_lines")
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,8 @@ class DolmaRepetition(Rule):
     """Gopher's repetition rules as dolma reads them: lines and n-grams, no paragraphs. A limit of 0 or None is off."""
 
     name: ClassVar[str] = "gopher_repetition_dolma"
+    shaping: ClassVar[tuple[str, ...]] = ("skip_empty_lines",)
+    zero_is_off: ClassVar[bool] = True
 
     dup_line_frac: float | None = param(0.3, "largest share of lines that occur twice", source=_TAGGER, ge=0, le=1)
     dup_line_char_frac: float | None = param(
@@ -114,19 +123,20 @@ class DolmaRepetition(Rule):
         repeated = [(line, count) for line, count in Counter(lines).items() if count > 1]
         if self.dup_line_frac:
             share = sum(count for _, count in repeated) / len(lines)
-            yield over("fraction_of_duplicate_lines", share, self.dup_line_frac)
+            yield over("fraction_of_duplicate_lines", share, self.dup_line_frac, "dup_line_frac")
         if self.dup_line_char_frac:
             share = sum(len(line) * count for line, count in repeated) / characters
-            yield over("fraction_of_characters_in_duplicate_lines", share, self.dup_line_char_frac)
-        for n, _, limit in gram_limits(self):
+            rule = "fraction_of_characters_in_duplicate_lines"
+            yield over(rule, share, self.dup_line_char_frac, "dup_line_char_frac")
+        for n, parameter, limit in gram_limits(self):
             if not limit or len(signals.word_ids) < n:
                 continue
             if n < 5:
                 share = signals.top_gram_characters(n, spaces=False) / characters
-                yield over(f"fraction_of_characters_in_most_common_{n}grams", share, limit)
+                yield over(f"fraction_of_characters_in_most_common_{n}grams", share, limit, parameter)
             else:
                 share = signals.share_of_repeated_grams(n)
-                yield over(f"fraction_of_characters_in_duplicate_{n}grams", share, limit)
+                yield over(f"fraction_of_characters_in_duplicate_{n}grams", share, limit, parameter)
 
 
 @dataclass(frozen=True)
@@ -134,6 +144,12 @@ class DolmaC4(Edit):
     """C4's rules as dolma marks them: a page with a marked phrase goes, and so do marked lines."""
 
     name: ClassVar[str] = "c4_dolma"
+    shaping: ClassVar[tuple[str, ...]] = (
+        "require_end_mark",
+        "min_words_per_line",
+        "javascript_inside_words",
+        "bad_words",
+    )
 
     require_end_mark: bool = param(True, 'delete lines that do not end in . ? ! or "', source=_C4)
     min_words_per_line: int | None = param(3, "delete lines of fewer white-space words; 0 is off", source=_C4, ge=0)
@@ -151,7 +167,14 @@ class DolmaC4(Edit):
                 f"c4_dolma: bad_words: there is no file {self.bad_words}; give a text file with one entry a line"
             )
 
-    def edit(self, document: Document) -> str | TextSignals | Check:
+    def edit(self, document: Document) -> str | Check:
+        failed = next((check for check in self._marks(document) if check.failed), None)
+        return failed or self._left(document.text)
+
+    def examine(self, document: Document) -> tuple[list[Check], str]:
+        return list(self._marks(document)), self._left(document.text)
+
+    def _marks(self, document: Document) -> Iterator[Check]:
         lowered = document.text.lower()
         words = lowered.split()
         if self.bad_words is not None:
@@ -159,14 +182,16 @@ class DolmaC4(Edit):
             found = next((word for word in words if word in listed), None)
             found = found or next((phrase for phrase in phrases if phrase in lowered), None)
             if found:
-                return Check("has_naughty_word", found, None, True)
-        if self.drop_javascript and "javascript" in (lowered if self.javascript_inside_words else words):
-            return Check("has_javascript", "javascript", None, True)
-        if self.drop_lorem_ipsum and "lorem ipsum" in lowered:
-            return Check("has_lorem_ipsum", "lorem ipsum", None, True)
-        if self.drop_curly_bracket and "{" in lowered:
-            return Check("has_curly_brace", "{", None, True)
-        return "".join(filter(self._keeps, _with_ends(document.text)))
+                yield Check("has_naughty_word", found, None, True)
+        if "javascript" in (lowered if self.javascript_inside_words else words):
+            yield Check("has_javascript", "javascript", None, self.drop_javascript, "drop_javascript", "on")
+        if "lorem ipsum" in lowered:
+            yield Check("has_lorem_ipsum", "lorem ipsum", None, self.drop_lorem_ipsum, "drop_lorem_ipsum", "on")
+        if "{" in lowered:
+            yield Check("has_curly_brace", "{", None, self.drop_curly_bracket, "drop_curly_bracket", "on")
+
+    def _left(self, text: str) -> str:
+        return "".join(filter(self._keeps, _with_ends(text)))
 
     def _keeps(self, line: str) -> bool:
         if self.require_end_mark and not line.lower().strip().endswith(_END_MARKS):

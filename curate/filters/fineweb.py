@@ -9,7 +9,7 @@ from typing import ClassVar
 from curate.document import Document
 from curate.languages import LANGUAGE, check_language, times, tongue_of, words_in
 from curate.punctuation import TERMINAL_PUNCTUATION
-from curate.step import Check, Rule, param
+from curate.step import Check, Rule, over, param, under
 
 _SECTION = "FineWeb, section 3.6; datatrove fineweb_quality_filter.py"
 
@@ -19,6 +19,7 @@ class FineWeb(Rule):
     """Are these lines of prose, or a menu? Runs after C4 has rewritten the text. A limit of None is off."""
 
     name: ClassVar[str] = "fineweb"
+    shaping: ClassVar[tuple[str, ...]] = ("short_line", "language")
 
     min_line_punctuation: float | None = param(
         0.12, "smallest share of lines that end in terminal punctuation", source=_SECTION, ge=0, le=1
@@ -44,15 +45,15 @@ class FineWeb(Rule):
             return
         if self.min_line_punctuation is not None and tongue.end_marks:
             share = sum(line[-1] in TERMINAL_PUNCTUATION for line in lines) / len(lines)
-            yield Check("line_punct_ratio", share, self.min_line_punctuation, share < self.min_line_punctuation)
+            yield under("line_punct_ratio", share, self.min_line_punctuation, "min_line_punctuation")
         if self.max_short_lines is not None:
             short = times(self.short_line, tongue.characters) or 0
             share = sum(len(line) <= short for line in lines) / len(lines)
-            yield Check("short_line_ratio", share, self.max_short_lines, share > self.max_short_lines)
+            yield over("short_line_ratio", share, self.max_short_lines, "max_short_lines")
         newlines = text.count("\n")
         if self.max_char_duplicates is not None:
             share = signals.filled_line_copies.characters / (len(text) - newlines)
-            yield Check("char_dup_ratio", share, self.max_char_duplicates, share > self.max_char_duplicates)
+            yield over("char_dup_ratio", share, self.max_char_duplicates, "max_char_duplicates")
         if self.max_newlines is not None:
-            ratio, limit = newlines / len(signals.word_ids), times(self.max_newlines, 1 / tongue.words)
-            yield Check("list_ratio", ratio, limit, ratio > (limit or 0))
+            ratio, factor = newlines / len(signals.word_ids), 1 / tongue.words
+            yield over("list_ratio", ratio, times(self.max_newlines, factor) or 0, "max_newlines", factor)

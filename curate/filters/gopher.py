@@ -37,6 +37,8 @@ class GopherQuality(Rule):
     """Is this prose? Length, word length, symbols, bullets, letters and stop words. A limit of 0 or None is off."""
 
     name: ClassVar[str] = "gopher_quality"
+    shaping: ClassVar[tuple[str, ...]] = ("stop_words", "language")
+    zero_is_off: ClassVar[bool] = True
 
     min_words: int | None = param(50, "fewest words, marks alone not counted", source=_A1_1, ge=0)
     max_words: int | None = param(100_000, "most words, marks alone not counted", source=_A1_1, ge=0)
@@ -66,33 +68,40 @@ class GopherQuality(Rule):
         tongue = tongue_of(document, self.language)
         words, kinds = len(signals.word_ids), signals.word_kinds
         if limit := times(self.min_words, tongue.words):
-            yield under("gopher_short_doc", kinds.worded, limit)
+            yield under("gopher_short_doc", kinds.worded, limit, "min_words", tongue.words)
         if limit := times(self.max_words, tongue.words):
-            yield over("gopher_long_doc", kinds.worded, limit)
+            yield over("gopher_long_doc", kinds.worded, limit, "max_words", tongue.words)
         if kinds.worded:
-            mean = kinds.characters / kinds.worded
-            if limit := times(self.min_word_length, tongue.word_length):
-                yield under("gopher_below_avg_threshold", mean, limit)
-            if limit := times(self.max_word_length, tongue.word_length):
-                yield over("gopher_above_avg_threshold", mean, limit)
+            mean, factor = kinds.characters / kinds.worded, tongue.word_length
+            if limit := times(self.min_word_length, factor):
+                yield under("gopher_below_avg_threshold", mean, limit, "min_word_length", factor)
+            if limit := times(self.max_word_length, factor):
+                yield over("gopher_above_avg_threshold", mean, limit, "max_word_length", factor)
         ellipses = sum(map(text.count, _ELLIPSES))
         if self.max_symbol_ratio and words:
-            yield over("gopher_too_many_hashes", text.count("#") / words, self.max_symbol_ratio)
-            yield over("gopher_too_many_ellipsis", ellipses / words, self.max_symbol_ratio)
+            yield over("gopher_too_many_hashes", text.count("#") / words, self.max_symbol_ratio, "max_symbol_ratio")
+            yield over("gopher_too_many_ellipsis", ellipses / words, self.max_symbol_ratio, "max_symbol_ratio")
         if signals.lines:
             if self.max_bullet_lines:
                 bullets = sum([line[0] in _BULLETS for line in signals.filled_stripped])
-                yield over("gopher_too_many_bullets", bullets / len(signals.lines), self.max_bullet_lines)
+                yield over(
+                    "gopher_too_many_bullets", bullets / len(signals.lines), self.max_bullet_lines, "max_bullet_lines"
+                )
             if self.max_ellipsis_lines:
                 ends = sum(line.endswith(_ELLIPSES) for line in signals.filled_stripped) if ellipses else 0
-                yield over("gopher_too_many_end_ellipsis", ends / len(signals.lines), self.max_ellipsis_lines)
+                yield over(
+                    "gopher_too_many_end_ellipsis",
+                    ends / len(signals.lines),
+                    self.max_ellipsis_lines,
+                    "max_ellipsis_lines",
+                )
         if self.min_alphabetic_words:
             share = kinds.alphabetic / words if words else 0.0
-            yield under("gopher_below_alpha_threshold", share, self.min_alphabetic_words)
-        if self.min_stop_words and self.language == "en":
-            yield under("gopher_enough_stop_words", signals.holds(self.stop_words), self.min_stop_words)
-        elif self.min_stop_words and tongue.stop_words:
-            yield under("gopher_enough_stop_words", tongue.stop_words_in(text, signals), self.min_stop_words)
+            yield under("gopher_below_alpha_threshold", share, self.min_alphabetic_words, "min_alphabetic_words")
+        if self.min_stop_words and (self.language == "en" or tongue.stop_words):
+            english = self.language == "en"
+            found = signals.holds(self.stop_words) if english else tongue.stop_words_in(text, signals)
+            yield under("gopher_enough_stop_words", found, self.min_stop_words, "min_stop_words")
 
     def foretell(self, page: Document) -> Check | None:
         if self.language != "en":
@@ -121,6 +130,8 @@ class GopherRepetition(Rule):
     """
 
     name: ClassVar[str] = "gopher_repetition"
+    shaping: ClassVar[tuple[str, ...]] = ("language",)
+    zero_is_off: ClassVar[bool] = True
 
     dup_para_frac: float | None = param(0.3, "largest share of repeated paragraphs", source=_TABLE_A1, ge=0, le=1)
     dup_para_char_frac: float | None = param(
@@ -151,16 +162,18 @@ class GopherRepetition(Rule):
             yield Check("empty", 0, 1, True)
             return
         if self.dup_para_frac:
-            yield over("dup_para_frac", signals.paragraph_copies.share, self.dup_para_frac)
+            yield over("dup_para_frac", signals.paragraph_copies.share, self.dup_para_frac, "dup_para_frac")
         if self.dup_para_char_frac:
             share = signals.paragraph_copies.characters / characters
-            yield over("dup_para_char_frac", share, self.dup_para_char_frac)
+            yield over("dup_para_char_frac", share, self.dup_para_char_frac, "dup_para_char_frac")
         if self.dup_line_frac:
-            yield over("dup_line_frac", signals.line_copies.share, self.dup_line_frac)
+            yield over("dup_line_frac", signals.line_copies.share, self.dup_line_frac, "dup_line_frac")
         if self.dup_line_char_frac:
-            yield over("dup_line_char_frac", signals.line_copies.characters / characters, self.dup_line_char_frac)
+            share = signals.line_copies.characters / characters
+            yield over("dup_line_char_frac", share, self.dup_line_char_frac, "dup_line_char_frac")
         for n, name, limit in gram_limits(self):
             if limit and n < 5:
-                yield over(name, signals.top_gram_characters(n) / characters, limit)
+                yield over(name, signals.top_gram_characters(n) / characters, limit, name)
             elif limit:
-                yield over(f"duplicated_{n}_n_grams", signals.repeated_gram_characters(n) / characters, limit)
+                share = signals.repeated_gram_characters(n) / characters
+                yield over(f"duplicated_{n}_n_grams", share, limit, name)

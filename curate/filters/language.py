@@ -62,6 +62,7 @@ class Language(Rule):
     name: ClassVar[str] = "language"
     version: ClassVar[int] = 2
     libraries: ClassVar[tuple[str, ...]] = ("py3langid", "fasttext-community", "pycld2")
+    shaping: ClassVar[tuple[str, ...]] = ("model", "identifier", "characters")
 
     keep: list[str] = param(["en"], "codes of the languages to keep", source="FineWeb, section 3.3")
     min_score: float = param(
@@ -105,8 +106,9 @@ class Language(Rule):
         language, score = self._identified(document.text[: self.characters])
         document.metadata["language"] = language
         document.metadata["language_score"] = round(score, 4)
-        yield Check("language", language, list(self.keep), language not in self.keep)
-        yield Check("language_score", score, self.min_score, score <= self.min_score)
+        yield Check("language", language, list(self.keep), language not in self.keep, "keep", "outside")
+        failed = score <= self.min_score
+        yield Check("language_score", score, self.min_score, failed, "min_score", "not over")
 
     def _identified(self, text: str) -> tuple[str, float]:
         return self._identify()(text) if any(map(str.isalpha, text)) else ("und", 0.0)

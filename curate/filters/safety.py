@@ -29,6 +29,8 @@ class Safety(Rule):
 
     name: ClassVar[str] = "safety"
     version: ClassVar[int] = 2
+    shaping: ClassVar[tuple[str, ...]] = ("min_distinct", "words")
+    zero_is_off: ClassVar[bool] = True
 
     max_density: float | None = param(
         0.02, "largest share of words that are listed; 0 or None is off", source="ours, not published", ge=0, le=1
@@ -57,8 +59,9 @@ class Safety(Rule):
         if self.max_density:
             hits, distinct = self._count(document)
             density = hits / len(document.signals.word_ids) if hits else 0.0
-            failed = density > self.max_density and distinct >= self.min_distinct
-            yield Check("unsafe_words", density, self.max_density, failed)
+            counted = density if distinct >= self.min_distinct else 0.0
+            failed = counted > self.max_density
+            yield Check("unsafe_words", density, self.max_density, failed, "max_density", "over", counted)
 
     def _count(self, document: Document) -> tuple[int, int]:
         """Listed words and phrases in the text, and how many different ones."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+_SHOWN, _FEWEST_PASSES, _MOST_PASSES = 120_000, 5, 200
 FEWEST = 20
 """Texts of each kind, once copies are gone: below that neither a model nor a figure of it means anything."""
 
@@ -32,10 +33,13 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """How a model is trained. `letters` are the shortest and longest letter n-grams, (0, 0) is none."""
+    """How a model is trained. `letters` are the shortest and longest letter n-grams, (0, 0) is none.
+
+    Without `epochs`, texts are gone through until 120 000 were shown, 5 to 200 times: 5 passes of 800 teach nothing.
+    """
 
     dimensions: int = 16
-    epochs: int = 5
+    epochs: int | None = None
     rate: float = 0.1
     words: int = 1
     letters: tuple[int, int] = (3, 5)
@@ -84,12 +88,12 @@ def train(
                 f"give more, or hold out less"
             )
     on_progress(f"training on {counts[0]} positive and {counts[1]} negative texts")
-    _fit(shown, counts, model, settings)
+    epochs = _fit(shown, counts, model, settings)
     rule = Classifier(model=str(model), min_score=0.0)
     on_progress(f"scoring {len(kept) + len(unseen)} texts it has not seen")
     report: dict[str, Any] = {
         "model": model.name,
-        "settings": {**vars(settings), "letters": list(settings.letters), "held_out": held_out},
+        "settings": {**vars(settings), "epochs": epochs, "letters": list(settings.letters), "held_out": held_out},
         "texts": {
             "positive": counts[0],
             "negative": counts[1],
@@ -130,10 +134,13 @@ def _distinct(lines: Iterable[_Line], unseen: set[str]) -> tuple[list[_Line], in
     return left, repeated + len(found) - len(left) - len(both), len(both)
 
 
-def _fit(shown: Sequence[_Line], counts: Sequence[int], model: Path, settings: Settings) -> None:
+def _fit(shown: Sequence[_Line], counts: Sequence[int], model: Path, settings: Settings) -> int:
+    """Train and write the model; the number of passes."""
     import fasttext
 
     times = [max(1, round(max(counts) / count)) for count in counts]
+    texts = sum(count * often for count, often in zip(counts, times, strict=True))
+    epochs = settings.epochs or min(_MOST_PASSES, max(_FEWEST_PASSES, -(-_SHOWN // texts)))
     model.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=model.parent, prefix=".train-") as folder:
         path = Path(folder) / "lines.txt"
@@ -147,7 +154,7 @@ def _fit(shown: Sequence[_Line], counts: Sequence[int], model: Path, settings: S
         made = fasttext.train_supervised(
             str(path),
             dim=settings.dimensions,
-            epoch=settings.epochs,
+            epoch=epochs,
             lr=settings.rate,
             wordNgrams=settings.words,
             minn=settings.letters[0],
@@ -160,6 +167,7 @@ def _fit(shown: Sequence[_Line], counts: Sequence[int], model: Path, settings: S
         )
         made.save_model(str(Path(folder) / "model"))
         (Path(folder) / "model").replace(model)
+    return epochs
 
 
 def _escaped(line: str) -> str:

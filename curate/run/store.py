@@ -132,7 +132,7 @@ def local_copy(place: Place) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="goldsand-") as scratch:
         copy = Path(scratch) / place.name
-        sources = [place] if place.is_file() else [one for one in place.rglob("*") if one.is_file()]
+        sources = [place] if place.is_file() else files_below(place)
         for source in sources:
             target = copy if source == place else copy / str(source.relative_to(place))
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -143,6 +143,8 @@ def local_copy(place: Place) -> Iterator[Path]:
 
 def files_below(place: Place) -> list[Place]:
     """Every file below a folder, in order; none when there is no folder."""
-    if not place.is_dir():
-        return []
-    return sorted((one for one in place.rglob("*") if one.is_file()), key=str)
+    if isinstance(place, Path):
+        return sorted((one for one in place.rglob("*") if one.is_file()), key=str) if place.is_dir() else []
+    # One list: asked for one by one, each file would be a request.
+    begin = f"{place.path.rstrip('/')}/"
+    return sorted((place / name[len(begin) :] for name in place.fs.find(begin) if name.startswith(begin)), key=str)

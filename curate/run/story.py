@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from curate.document import Document
 from curate.run.ledger import read_ledger
 from curate.run.store import Place
 from curate.run.tasks import DOCUMENTS, read_documents
@@ -22,12 +23,16 @@ _SHOWN = {
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened to the document `key` in `stage`: edit, drop, unreadable, note, passed or kept."""
+    """One thing that happened to the document `key` in `stage`: edit, drop, unreadable, note, passed or kept.
+
+    `document` is what passed, or was kept, as it left the stage.
+    """
 
     key: str
     stage: str
     what: str
     detail: dict[str, Any]
+    document: Document | None = None
 
 
 def story(out: Place, name: str) -> Iterator[Event]:
@@ -64,7 +69,7 @@ def _of_file(out: Place, unit: str, units: list[str], name: str, last: str) -> I
             if document.key in keys or document.url == name:
                 keys.add(document.key)
                 detail = {"characters": len(document.text), "url": document.url, "domain": document.domain}
-                event = Event(document.key, stage, "kept" if stage == last else "passed", detail)
+                event = Event(document.key, stage, "kept" if stage == last else "passed", detail, document)
                 left.setdefault(stage, []).append(event)
     ledger = out / f"{unit}.parquet"
     # Two narrow columns tell whether the wide ones are worth reading. An edit's row has no URL: its key is known by

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from curate.run.store import Place, is_local, write_atomically
 from curate.sources import Input as SourceInput
 from curate.sources import InputError, Partition, find_inputs
 from curate.sources.address import joined, path_of
-from recipes.app.load import Loaded
+from recipes.app.load import Loaded, resolve_paths
 from recipes.app.schema import Input
 
 
@@ -103,8 +104,25 @@ def _address(item: Input, folder: Path) -> str:
     return item.path if item.format == "hub" and not Path(local).expanduser().is_dir() else local
 
 
+def _in_full(loaded: Loaded) -> dict[str, Any]:
+    """The recipe with the paths of inputs, steps and tokenizer as they are meant."""
+    found = copy.deepcopy(loaded.resolved)
+    for item, model in zip(found.get("inputs", []), loaded.recipe.inputs, strict=True):
+        item["path"] = _address(model, loaded.folder)
+    for number, item in enumerate(found.get("steps", [])):
+        if isinstance(item, dict):
+            found["steps"][number] = {
+                name: given and resolve_paths(name, given, loaded.folder) for name, given in item.items()
+            }
+    file = loaded.recipe.output.tokenizer.file
+    if file is not None:
+        found["output"]["tokenizer"]["file"] = str(loaded.folder / file)
+    return found
+
+
 def write_recipe(loaded: Loaded, out: Place) -> None:
-    """Leave the recipe beside its output as it was run: with every `--set` and `--input` in it."""
+    """Leave the recipe beside its output as it was run: with every `--set` and `--input` in it, and so that it can be
+    run again from there: paths that its folder gave a meaning stand in full."""
     stream = io.BytesIO()
-    YAML(typ="safe", pure=True).dump(loaded.resolved, stream)
+    YAML(typ="safe", pure=True).dump(_in_full(loaded), stream)
     write_atomically(out / "recipe.yaml", stream.getvalue())

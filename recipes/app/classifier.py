@@ -29,7 +29,7 @@ def train_classifier(
         typer.Option(min=0.01, max=1.0, help="recalls of the report; 0.5, 0.8, 0.9, 0.95 unless said"),
     ] = None,
     dimensions: Annotated[int, typer.Option(min=1, max=1000, help="of a word's vector")] = 16,
-    epochs: Annotated[int, typer.Option(min=1, help="passes over the texts")] = 5,
+    epochs: Annotated[int | None, typer.Option(min=1, help="passes; 5 or, of few texts, more unless said")] = None,
     rate: Annotated[float, typer.Option(min=1e-6, max=10.0, help="learning rate at the beginning")] = 0.1,
     words: Annotated[int, typer.Option(min=1, max=5, help="longest word n-gram")] = 1,
     letters: Annotated[str, typer.Option(help="shortest and longest letter n-gram; 0-0: none")] = "3-5",

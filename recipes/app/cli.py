@@ -1,5 +1,5 @@
-"""The command line: goldsand run | plan | status | verify | why | clusters | index | contamination | report | check |
-steps | probe | compare | train-classifier | synth.
+"""The command line: goldsand run | plan | status | verify | why | profile | decide | clusters | index | contamination |
+report | check | steps | probe | compare | train-classifier | synth.
 
 Exit codes: 0 done; 1 a fault of the program; 2 something the user can put right; 3 more was lost than allowed;
 130 interrupted.
@@ -8,7 +8,6 @@ Exit codes: 0 done; 1 a fault of the program; 2 something the user can put right
 from __future__ import annotations
 
 import dataclasses
-import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,7 +19,8 @@ from curate.run.store import Place, place_of
 from recipes.app import dedup
 from recipes.app.classifier import train_classifier
 from recipes.app.cli_compare import compare
-from recipes.app.load import RecipeError, load
+from recipes.app.cli_profile import decide, profile
+from recipes.app.options import Inputs, RecipeName, Sets, inputs_of, read_recipe
 from recipes.app.schema import ProbeModel
 from recipes.app.tables import print_summary
 from recipes.app.terminal import err, fail, friendly, harmless, out, said
@@ -31,14 +31,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Build knowledge-dense pretraining corpora, and measure what a corpus does to knowledge.",
 )
-
-RecipeName = Annotated[str, typer.Argument(help="a recipe file, or the name of a built-in one", metavar="RECIPE")]
-Sets = Annotated[
-    list[str], typer.Option("--set", help="change a value: a.b=c, or STEP.parameter=c", metavar="KEY=VALUE")
-]
-Inputs = Annotated[
-    list[str], typer.Option("--input", help="read this instead of the recipe's inputs", metavar="[NAME=]PATH")
-]
 
 
 @app.command()
@@ -58,7 +50,7 @@ def run(
     from recipes.app.progress import shown
     from recipes.app.report.page import write_report
 
-    loaded = _load(recipe, set, _inputs(input))
+    loaded = read_recipe(recipe, set, inputs_of(input))
     with friendly():
         folder = place_of(output)
         job = corpus_run(loaded, folder, workers=workers, limit=limit)
@@ -87,7 +79,7 @@ def plan(
     from recipes.app.plan import plan as groups_of
     from recipes.app.tables import print_plan
 
-    loaded = _load(recipe, set, _inputs(input))
+    loaded = read_recipe(recipe, set, inputs_of(input))
     with friendly():
         job = corpus_run(loaded, place_of(output), workers=workers, limit=limit)
         groups = groups_of(job)
@@ -107,7 +99,7 @@ def status(folder: Annotated[str, typer.Argument(help="the folder of a run", met
 @app.command()
 def check(recipe: RecipeName, set: Sets = []) -> None:  # noqa: B006
     """Find every mistake in a recipe, with its line."""
-    loaded = _load(recipe, set, [])
+    loaded = read_recipe(recipe, set, [])
     parts = []
     if loaded.steps:
         parts.append(f"{len(loaded.steps)} steps")
@@ -164,7 +156,7 @@ def probe(
     from recipes.app.tables import print_ladder, print_results
 
     sets = [*set, *([f"probe.corpus={corpus}"] if corpus else [])]
-    loaded = _load(recipe, sets, [])
+    loaded = read_recipe(recipe, sets, [])
     with friendly():
         results = run_probe(loaded, output, quick, processes, slots, compile, ray, tensorboard)
     print_results(out, results)
@@ -208,15 +200,12 @@ def why(
     folder: Annotated[str, typer.Argument(help="the folder of a finished run", metavar="OUT")],
     document: Annotated[str, typer.Argument(help="a document's key or URL", metavar="KEY-OR-URL")],
 ) -> None:
-    """Tell what happened to one document: edits, the rule that ended it, or where it stands."""
-    from curate.run.story import story
+    """Tell what happened to one document: what each rule saw beside its threshold, edits, what ended it, or where it
+    stands."""
+    from recipes.app.why import print_story
 
-    found = False
     with friendly():
-        for event in story(place_of(folder), document):
-            found = True
-            detail = ", ".join(f"{key} {value}" for key, value in event.detail.items() if value is not None)
-            out.print(f"{harmless(event.key)}  {event.stage}: [bold]{event.what}[/]  {harmless(detail)}")
+        found = print_story(out, place_of(folder), document)
     if not found:
         fail(f"{folder} knows no document with the key or URL '{document}'")
 
@@ -237,6 +226,8 @@ def contamination(
 
 
 app.command()(compare)
+app.command()(profile)
+app.command()(decide)
 app.command("train-classifier")(train_classifier)
 app.command()(dedup.clusters)
 app.add_typer(dedup.index, name="index")
@@ -301,33 +292,12 @@ def synth_describe(
     """Say what a recipe's facts hold: bits, tokens, tokens per bit, FLOPs for a model, and whether it fits here."""
     from recipes.app.synth import describe
 
-    loaded = _load(recipe, set, [])
+    loaded = read_recipe(recipe, set, [])
     planned = loaded.recipe.probe.model if loaded.recipe.probe else ProbeModel()
     with friendly():
         model = planned.built(layers=layers or planned.layers, width=width or planned.width)
         for what, how_much in describe(loaded, model):
             out.print(f"{escape(what):<30}{escape(how_much)}")
-
-
-def _load(recipe: str, sets: list[str], inputs: list[dict[str, Any]]) -> Any:
-    try:
-        return load(recipe, sets, inputs)
-    except RecipeError as error:
-        count = len(error.problems)
-        err.print(f"[bold red]goldsand:[/] {count} mistake{'s' * (count > 1)} in the recipe")
-        err.print(escape(str(error)))
-        raise typer.Exit(2) from None
-
-
-def _inputs(given: list[str]) -> list[dict[str, Any]]:
-    """`NAME=PATH` or `PATH`; the path is meant from where one stands."""
-    found = []
-    for number, text in enumerate(given):
-        name, equals, path = text.partition("=")
-        if not equals or not re.fullmatch(r"[A-Za-z0-9._-]+", name) or Path(text).exists():
-            name, path = "crawl" if len(given) == 1 else f"input{number + 1}", text
-        found.append({"name": name, "path": path if "://" in path else str(Path(path).absolute())})
-    return found
 
 
 def _judge_losses(summary: dict[str, Any], folder: Place, strict: bool) -> None:

@@ -14,7 +14,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from curate.run.store import Place
-from curate.step import Injection, Step, register, step_class, step_names
+from curate.step import Edit, Injection, Rule, Step, register, step_class, step_names
 from recipes.app.schema import Recipe, build_step, parameters_of
 
 BUILT_IN = Path(__file__).parent.parent
@@ -240,7 +240,7 @@ def _steps(raw: Any, folder: Path, lines: dict[tuple[Any, ...], int], problems: 
         if not isinstance(given, dict):
             problems.append(Problem(_line(lines, where), f"steps: {name}", "parameters are written as a mapping"))
             continue
-        step = _step(name, _resolve_paths(name, given, folder), where, lines, problems)
+        step = _step(name, resolve_paths(name, given, folder), where, lines, problems)
         if step is not None:
             built.append(step)
     return [step.followed_by(built[number + 1 :]) for number, step in enumerate(built)]
@@ -263,10 +263,17 @@ def _step(
         if not path.exists():
             problems.append(Problem(_line(lines, where), name, f"there is no file or folder {path}"))
             return None
+    if step.resources() and type(step).apply in (Rule.apply, Edit.apply):
+        try:
+            # A word list without words, a model that is none: better known now than by a worker.
+            step.open()
+        except (ValueError, OSError) as error:
+            problems.append(Problem(_line(lines, where), name, str(error)))
+            return None
     return step
 
 
-def _resolve_paths(name: str, given: dict[str, Any], folder: Path) -> dict[str, Any]:
+def resolve_paths(name: str, given: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Paths in a recipe are meant from the recipe's own folder."""
     resolved = dict(given)
     for item in fields(step_class(name)):  # type: ignore[arg-type]
@@ -312,7 +319,7 @@ def _cross_check(
         )
     if recipe.probe is not None and recipe.probe.facts is not None:
         where = ("probe", "facts")
-        _step("inject", _resolve_paths("inject", recipe.probe.facts, folder), where, lines, problems)
+        _step("inject", resolve_paths("inject", recipe.probe.facts, folder), where, lines, problems)
 
 
 def _line(lines: dict[tuple[Any, ...], int], where: tuple[Any, ...]) -> int | None:

@@ -33,6 +33,7 @@ steps:
   - gopher_quality: {min_words: 20}
   - c4
   - fineweb
+  - knowledge_density: {min_density: 0.0001}
   - gopher_repetition_dolma: {dup_line_frac: null, dup_line_char_frac: null}
   - gopher_quality_dolma: {min_words: 20}
   - c4_dolma

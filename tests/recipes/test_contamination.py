@@ -26,7 +26,7 @@ def sentence(rng: random.Random, count: int) -> str:
 
 def goldsand(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
-    command = [sys.executable, "-m", "recipes.app.cli", *arguments]
+    command = [sys.executable, "-m", "recipes.app.start", *arguments]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
 
 
@@ -54,9 +54,9 @@ def folder(request, tmp_path_factory):
     return root, questions, request.param
 
 
-def test_hits_by_benchmark_and_by_item(folder):
+def test_hits_by_benchmark_and_by_item(folder, within):
     root, questions, action = folder
-    result = goldsand("contamination", "out", "--json", cwd=root)
+    result = within("contamination", "out", "--json", cwd=root)
     assert result.returncode == 0, result.stderr
     told = json.loads(result.stdout)
     assert told["benchmarks"] == [{"benchmark": "riddles", "items": 4, "undetectable": 1, "found": 2, "documents": 3}]
@@ -70,23 +70,23 @@ def test_hits_by_benchmark_and_by_item(folder):
     assert kept == (37 if action == "drop" else 40)
 
 
-def test_hits_stand_beside_their_items_without_the_page_s_own_control_sequences(folder):
+def test_hits_stand_beside_their_items_without_the_page_s_own_control_sequences(folder, within):
     root, questions, _ = folder
-    result = goldsand("contamination", "out", cwd=root)
+    result = within("contamination", "out", cwd=root)
     assert result.returncode == 0, result.stderr
     assert "\x1b" not in result.stdout
     rows = [line.split("│")[1:3] for line in result.stdout.splitlines() if line.startswith("│")]
     item, document = (" ".join(row[side].strip() for row in rows) for side in (0, 1))
     assert item.split().count(questions[0].split()[0]) == document.split().count(questions[0].split()[0]) == 3
-    one = goldsand("contamination", "out", "--item", "riddles_test.jsonl:3", "--hits", "1", cwd=root)
+    one = within("contamination", "out", "--item", "riddles_test.jsonl:3", "--hits", "1", cwd=root)
     assert one.stdout.count("the document") == 1
 
 
-def test_what_cannot_be_shown_is_said(folder):
+def test_what_cannot_be_shown_is_said(folder, within):
     root, _, _ = folder
-    missing = goldsand("contamination", "out", "--questions", "elsewhere", cwd=root)
+    missing = within("contamination", "out", "--questions", "elsewhere", cwd=root)
     assert missing.returncode == 2 and "elsewhere is not here" in missing.stderr
-    no_run = goldsand("contamination", "in", cwd=root)
+    no_run = within("contamination", "in", cwd=root)
     assert no_run.returncode == 2 and "not the folder of a finished run" in no_run.stderr
 
 

@@ -42,8 +42,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_clusters_are_shown_with_what_differs(folder):
-    result = goldsand("clusters", "first", cwd=folder)
+def test_clusters_are_shown_with_what_differs(folder, within):
+    result = within("clusters", "first", cwd=folder)
     assert result.returncode == 0, result.stderr
     first, *members = result.stdout.splitlines()
     assert "stands for 3 documents" in first
@@ -53,55 +53,55 @@ def test_clusters_are_shown_with_what_differs(folder):
         and "{+\\x1b[mred[/bold]+}" in result.stdout
         and "\x1b[mred" not in result.stdout
     )
-    one = goldsand("clusters", "first", "--document", members[0].split()[0], cwd=folder)
+    one = within("clusters", "first", "--document", members[0].split()[0], cwd=folder)
     assert one.stdout == result.stdout
-    refused(goldsand("clusters", "first", "--document", "crawl/none@1", cwd=folder), "knows no cluster")
+    refused(within("clusters", "first", "--document", "crawl/none@1", cwd=folder), "knows no cluster")
 
 
-def test_every_merge_is_computed_again_and_a_wrong_one_is_told(folder):
-    result = goldsand("clusters", "first", "--check", cwd=folder)
+def test_every_merge_is_computed_again_and_a_wrong_one_is_told(folder, within):
+    result = within("clusters", "first", "--check", cwd=folder)
     assert result.returncode == 0 and "2 merges checked, 0 do not hold" in result.stdout
     recipe = folder / "first" / "recipe.yaml"
     before = recipe.read_text()
     recipe.write_text(before.replace("minhash_dedup: {}", "minhash_dedup: {threshold: 0.99}"))
     assert recipe.read_text() != before
     try:
-        result = goldsand("clusters", "first", "--check", cwd=folder)
+        result = within("clusters", "first", "--check", cwd=folder)
     finally:
         recipe.write_text(before)
     assert result.returncode == 3 and "their similarity is 0.9" in result.stderr
 
 
-def test_a_second_crawl_is_held_against_an_index_of_the_first(folder):
-    refused(goldsand("index", "add", "kept", "first", cwd=folder), "kept is no index", "goldsand index build")
-    refused(goldsand("run", "second.yaml", "-o", "second", cwd=folder), "index")
-    built = goldsand("index", "build", "kept", "first", cwd=folder)
+def test_a_second_crawl_is_held_against_an_index_of_the_first(folder, within):
+    refused(within("index", "add", "kept", "first", cwd=folder), "kept is no index", "goldsand index build")
+    refused(within("run", "second.yaml", "-o", "second", cwd=folder), "index")
+    built = within("index", "build", "kept", "first", cwd=folder)
     assert built.returncode == 0 and "6 documents of 1 corpora" in built.stdout, built.stderr
-    refused(goldsand("index", "build", "kept", "first", cwd=folder), "is an index already")
-    refused(goldsand("index", "add", "kept", "first", cwd=folder), "already")
-    result = goldsand("run", "second.yaml", "-o", "second", cwd=folder)
+    refused(within("index", "build", "kept", "first", cwd=folder), "is an index already")
+    refused(within("index", "add", "kept", "first", cwd=folder), "already")
+    result = within("run", "second.yaml", "-o", "second", cwd=folder)
     assert result.returncode == 0, result.stderr
     summary = json.loads((folder / "second" / "summary.json").read_text())
     assert summary["reasons"] == {"minhash_dedup.near_duplicate": 2}
     # The copy has the same shingles as a document of the index: there is nothing to compare.
     assert summary["steps"][0]["found"]["verified"] == 1
-    checked = goldsand("clusters", "second", "--check", cwd=folder)
+    checked = within("clusters", "second", "--check", cwd=folder)
     assert checked.returncode == 0 and "0 merges checked, 2 against an index not" in checked.stdout
-    shown = goldsand("clusters", "second", cwd=folder)
+    shown = within("clusters", "second", cwd=folder)
     assert shown.stdout.count("index:crawl/first.jsonl@") == 2
-    added = goldsand("index", "add", "kept", "second", cwd=folder)
+    added = within("index", "add", "kept", "second", cwd=folder)
     assert added.returncode == 0 and "7 documents of 2 corpora" in added.stdout, added.stderr
     # The index has changed: what depends on it is done again, and now everything is known.
-    again = goldsand("run", "second.yaml", "-o", "second", cwd=folder)
+    again = within("run", "second.yaml", "-o", "second", cwd=folder)
     assert again.returncode == 0, again.stderr
     summary = json.loads((folder / "second" / "summary.json").read_text())
     assert summary["documents"]["kept"] == 0
-    show = goldsand("index", "show", "kept", cwd=folder)
+    show = within("index", "show", "kept", cwd=folder)
     assert "1 documents from" in show.stdout and "shingle 5" in show.stdout
 
 
-def test_an_index_of_other_parameters_is_a_mistake_in_the_recipe(folder, tmp_path):
+def test_an_index_of_other_parameters_is_a_mistake_in_the_recipe(folder, tmp_path, within):
     index = folder / "other"
-    assert goldsand("index", "build", str(index), "first", cwd=folder).returncode == 0
+    assert within("index", "build", str(index), "first", cwd=folder).returncode == 0
     write(tmp_path, "third", ["some words that nobody wrote before in this order"], f"index: {index}, shingle: 4")
-    refused(goldsand("check", "third.yaml", cwd=tmp_path), "shingle: 5 in the index, 4 here")
+    refused(within("check", "third.yaml", cwd=tmp_path), "shingle: 5 in the index, 4 here")

@@ -1,0 +1,52 @@
+"""The page of a profile: what each threshold keeps, drawn over the values that it could have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from curate.run.store import Place, write_atomically
+from recipes.app.profile import KEPT, callouts
+from recipes.app.report.charts import curves
+from recipes.app.report.page import share, visible
+
+HERE = Path(__file__).parent
+
+
+def write_page(found: dict[str, Any], folder: Place) -> Place:
+    """Write the page of what `recipes.app.profile.write_profile` returns; returns where it is."""
+    path: Place = folder / "report.html"
+    write_atomically(path, profile_page(found).encode())
+    return path
+
+
+def profile_page(found: dict[str, Any]) -> str:
+    """The HTML. Values that came from pages are escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    from recipes.app.cli_profile import short
+
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {
+        "count": lambda number: f"{number:,}",
+        "share": share,
+        "short": lambda value: visible(short(value), 60),
+        "percent": lambda part: f"{part:.1%}",
+    }
+    words = ("documents", found["counted_in"])
+    walls: dict[str, list[tuple[dict[str, Any], str]]] = {}
+    for row in found["curves"]:
+        title = f"share kept by {row['step']}.{row['limit']}, by threshold"
+        picture = Markup(curves(row["points"], title, row["threshold"], words))
+        walls.setdefault(row["step"], []).append((row, picture))
+    return environment.get_template("profile.html").render(
+        style=Markup((HERE / "page.css").read_text()),
+        found=found,
+        walls=walls,
+        callouts=callouts(found),
+        shares=KEPT,
+        keeping={(row["step"], row["rule"], row["limit"]): row["keeping"] for row in found["curves"]},
+    )

@@ -1,0 +1,54 @@
+"""Knowledge density: exact counts on texts whose facts are known, and what it must not be moved by."""
+
+from __future__ import annotations
+
+import pytest
+
+from curate.density import Facts
+from curate.signals import TextSignals
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        # Curie, Warsaw; 7, November and 1867 (a date); was born.
+        ("Marie Curie was born in Warsaw on 7 November 1867 .", Facts(11, 1, 2, 2, 2)),
+        # Nile, Africa; 6650; is a.
+        ("The Nile is a river of Africa, 6650 kilometres long .", Facts(12, 1, 0, 2, 2)),
+        # The first word of a sentence is no name, and a year is a date wherever it stands.
+        ("Nothing happened. Later nothing happened in 1999 either .", Facts(10, 0, 1, 0, 0)),
+        # No sentence: a menu.
+        ("Home | About Paris | 25 Shoes | Contact Us", Facts(10, 0, 0, 0, 0)),
+        ("", Facts(0, 0, 0, 0, 0)),
+        ("one two three", Facts(3, 0, 0, 0, 0)),
+    ],
+)
+def test_facts_are_counted_exactly(text: str, facts: Facts) -> None:
+    assert TextSignals(text).facts == facts
+
+
+def test_a_fact_counts_once_and_lines_of_no_sentence_only_dilute() -> None:
+    line = "They met Ada Lovelace in London in 1833 ."
+    once = TextSignals(line).facts
+    again = TextSignals("\n".join([line] * 10)).facts
+    assert again[1:] == once[1:] and again.density == pytest.approx(once.density / 10)
+    menu = TextSignals(line + "\nHome\nShop\nAbout Us\n" * 5).facts
+    assert menu[1:] == once[1:] and menu.density < once.density
+
+
+def test_nothing_makes_it_fail() -> None:
+    for text in (
+        "\u200b",
+        "\ud800 a.",
+        "....",
+        "\n\n\n",
+        "3",
+        "A",
+        "is",
+        "Is a.",
+        "“Quoted.”",
+        "王 2020 年 .",
+        "x" * 5000 + ".",
+    ):
+        found = TextSignals(text).facts
+        assert 0 <= found.density <= 1 and found.words == len(TextSignals(text).word_ids)
