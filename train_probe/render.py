@@ -245,7 +245,7 @@ class _Sentences:
             last = torch.argsort((values < 0).to(torch.uint8), dim=1, stable=True)
             order, number, values = (one.gather(1, last) for one in (order, number, values))
         which = self._begin[order] + chosen.gather(1, order)
-        found = self._templates.index_select(0, which.flatten()).view(*which.shape, -1)
+        found = self._templates.index_select(0, which.flatten()).view(*which.shape, self._templates.shape[1])
         before, base, after, closed_after, lead, later_lead, name, name_again, subject = found.unbind(2)
         value = base + values
         if self._closes:

@@ -231,12 +231,13 @@ def test_tokenizers_that_mark_the_start_of_a_text_are_told_where_it_is(scheme, t
     assert_equal(table, vocabulary, of(table, vocabulary), *pairs(table))
 
 
-def test_no_text_at_all_is_no_tokens():
-    table = compact_table(10)
-    renderer = of(table, record_vocabulary(table))
+@pytest.mark.parametrize("kind", ["records", "sentences"])
+def test_no_text_at_all_is_no_tokens(kind):
+    table = compact_table(10) if kind == "records" else own_table(missing=0.3)
+    renderer = of(table, record_vocabulary(table) if kind == "records" else text_vocabulary(table, 300))
     none = torch.zeros(0, dtype=torch.int64)
-    found = renderer.render(none, none)
-    assert found.tokens.shape == found.ends.shape == (0,)
+    found = renderer.render(none, none, 0)
+    assert found.tokens.shape == found.ends.shape == renderer.lengths(none, none).shape == (0,)
 
 
 def test_what_stands_in_front_and_the_shapes_that_trainers_want():

@@ -6,6 +6,10 @@ import torch
 from probe_world import END_OF_TEXT, PAGE_TAG, TAG, World
 from torch.nn import functional as F
 
+from curate.shards.rendering import token_set_metadata
+from curate.shards.tokens import TokenShardWriter, save_metadata
+from synth.corpus import facts_corpus, own_vocabulary
+from synth.inject import Inject
 from train_probe.architecture import architecture
 from train_probe.data import Data
 from train_probe.facts import read_inputs
@@ -15,6 +19,7 @@ from train_probe.stack import Stack
 from train_probe.stack_step import StackStep
 from train_probe.train import run_plan
 
+BARE = {"tag": "useful", "bare": 0.5, "tag_loss": False}
 PAGES = {"junk_kind": "shards", "junk_shards": "raw", "junk_ratio": 0.75, "windows": "mixed", "tag": "useful"}
 
 
@@ -136,3 +141,33 @@ def test_what_cannot_be_rendered_is_said(world, changes, said):
 def test_compact_records_of_two_lengths_are_refused(world):
     with pytest.raises(PlanError, match="all of one length"):
         tokens_of(world, front=[5, 6, 7], bare=0.5)
+
+
+def test_steps_that_hold_a_page_alone_or_facts_alone(tmp_path):
+    """Pages far longer than a step, and biographies longer than one: step by step the stream is what it is at once."""
+    inject = Inject(kind="people", people=3, exposures=6, seed=0)
+    vocabulary = own_vocabulary(inject.placed(), 400)
+    facts_corpus(tmp_path, inject, name=None, vocabulary=vocabulary)
+    with TokenShardWriter(tmp_path / "pages", 0) as writer:
+        for page in range(8):
+            writer.add([*range(20 + page, 320 + page), vocabulary.end_of_text], source=0, prefix=0)
+    metadata = token_set_metadata(tmp_path / "pages", "pages", vocabulary, "none", ["test"])
+    save_metadata(tmp_path / "pages", metadata)
+    run = {"arm": "a", "exposures": 6, "junk_kind": "shards", "junk_shards": "pages", "junk_ratio": 0.5}
+    plan = plan_of(
+        {
+            "facts": str(tmp_path / "facts"), "useful": None, "junk_shards": {"pages": str(tmp_path / "pages")},
+            "model": {"layers": 1, "heads": 1, "width": 8}, "training": {"batch": 1, "window": 32},
+            "runs": [run | {"windows": "mixed"} | more for more in ({}, BARE)],
+        }
+    )  # fmt: skip
+    for number in (0, 1):
+        one = Data(plan, read_inputs(plan), torch.device("cpu")).stream(plan.runs[number])
+        ((whole, lengths),) = one.chunk(0, one.steps)
+        alone = 0
+        for step in range(one.steps):
+            ((tokens, held),) = one.chunk(step, step + 1)
+            assert torch.equal(tokens[0], whole[step]) and torch.equal(held[0], lengths[step])
+            words = tokens[0][tokens[0] >= 0]
+            alone += bool((words.diff() == 1).float().mean() > 0.95)
+        assert alone > 5  # steps within one page
