@@ -108,7 +108,11 @@ class _Runs:
         return self._known[where]
 
     def ablated(self, name: str, where: str) -> list[Corpus]:
-        """A recipe's corpus, and those of the same recipe without each of its steps; pages are extracted once."""
+        """A recipe's corpus, and those of the same recipe without each of its steps; pages are extracted once. The folder
+        of a finished run stands for the recipe in it."""
+        path = Path(where)
+        if path.is_dir():
+            name, where = name or path.name, str(path / "recipe.yaml")
         find_recipe(where)
         loaded = load(where)
         name = name or loaded.recipe.name

@@ -27,7 +27,7 @@ def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit:
     recipe = loaded.recipe
     if not loaded.steps:
         raise ValueError(
-            f"recipe '{recipe.name}' has no steps: it builds no corpus (is it meant for `goldsand probe`?)"
+            f"recipe '{recipe.name}' has no steps: it builds no corpus (is it meant for `goldsand probe` or `compare`?)"
         )
     if not recipe.inputs:
         raise ValueError(f"recipe '{recipe.name}' names no inputs: add `inputs:` to it, or give --input PATH")

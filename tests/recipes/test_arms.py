@@ -169,6 +169,8 @@ def test_an_ablation_leaves_each_step_out_in_turn(recipe, tmp_path):
     assert (tmp_path / "runs" / "three-without-exact_dedup" / "recipe.yaml").read_text().count("exact_dedup") == 0
     again = entries([str(recipe)], tmp_path, ablate=True)
     assert [one.corpus for one in again] == [one.corpus for one in found]
+    of_run = entries([str(tmp_path / "runs" / "three")], tmp_path / "more", ablate=True)
+    assert [one.name for one in of_run] == [one.name for one in found]
 
 
 def test_what_a_rule_dropped_is_mixed_back_by_reason(recipe, tmp_path):
