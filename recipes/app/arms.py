@@ -16,7 +16,7 @@ from rich.console import Console
 
 from curate.run.store import place_of
 from recipes.app.corpora import Corpus, Entry, Rendering, mixed_back, open_corpus
-from recipes.app.load import Loaded, find_recipe, load
+from recipes.app.load import Loaded, load
 from recipes.app.schema import ComparedArm
 
 AGAIN, CONTROL = "A/A", "control"
@@ -108,12 +108,13 @@ class _Runs:
         return self._known[where]
 
     def ablated(self, name: str, where: str) -> list[Corpus]:
-        """A recipe's corpus, and those of the same recipe without each of its steps; pages are extracted once. The folder
-        of a finished run stands for the recipe in it."""
+        """A recipe's corpus, and those of the same recipe without each of its steps; pages are extracted once.
+
+        The folder of a finished run stands for the recipe in it.
+        """
         path = Path(where)
         if path.is_dir():
             name, where = name or path.name, str(path / "recipe.yaml")
-        find_recipe(where)
         loaded = load(where)
         name = name or loaded.recipe.name
         whole = self._built(loaded, name)

@@ -62,6 +62,7 @@ def compare(
     from recipes.app.arms import entries_of
     from recipes.app.compare import Comparison
     from recipes.app.comparison import run_comparison
+    from recipes.app.own_facts import read_table
     from recipes.app.tables import print_comparison
 
     with friendly():
@@ -80,6 +81,8 @@ def compare(
             shares = [None] if mix_back == "all" else _numbers("--mix-back", mix_back, float)
             if any(share is not None and share >= 1 for share in shares):
                 raise ValueError(f"--mix-back takes `all`, or shares of the text below 1, not '{mix_back}'")
+        if own_facts not in (None, "found"):
+            read_table(Path(str(own_facts)))  # what is wrong with it is said before anything is curated
         entries = entries_of(corpora, output, err, corpus=corpus, ablate=ablate, mix_back=shares)
         found = run_comparison(entries, output, asked, tokenizer, own_facts)
     print_comparison(out, found)
