@@ -28,7 +28,7 @@ def compare(
     people: Annotated[int, typer.Option(min=1, help="people whose facts are placed in each corpus")] = 48,
     exposures: Annotated[
         str, typer.Option(help="the ladder: how often the first corpus shows each fact", metavar="N,N,...")
-    ] = "80,120,180",
+    ] = "60,90,135",
     share: Annotated[float, typer.Option(min=0.0, max=0.99, help="the corpus's share of the tokens")] = 0.5,
     seeds: Annotated[int, typer.Option(min=1, help="seeds of each arm")] = 3,
     rates: Annotated[

@@ -30,7 +30,7 @@ class Comparison:
 
     protocol: Protocol = "same-compute"
     people: int = 48
-    exposures: tuple[int, ...] = (80, 120, 180)
+    exposures: tuple[int, ...] = (60, 90, 135)
     junk_ratio: float = 0.5
     seeds: tuple[int, ...] = (0, 1, 2)
     rates: tuple[float, ...] = (4e-3, 8e-3, 1.6e-2)
