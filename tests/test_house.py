@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,11 @@ def test_files_stay_readable():
         if (count := len(path.read_text().splitlines())) > 420
     }
     assert not long
+
+
+def test_no_file_of_the_tests_hides_another_module():
+    """Test files share one name space, and folders of theirs are put on the path."""
+    paths = [path for path in (ROOT / "tests").rglob("*.py") if path.name != "__init__.py"]
+    tests = Counter(path.name for path in paths if path.name.startswith("test_"))
+    assert [name for name, count in tests.items() if count > 1] == []
+    assert [path for path in paths if path.stem in sys.stdlib_module_names and path.stem != "sitecustomize"] == []

@@ -1,6 +1,6 @@
 """Labelled sets of toxic texts as JSON Lines, a file for each source and class: what `goldsand train-classifier` reads.
 
-    python tests/bench/safety_sets.py ../shared/data/safety -o /tmp/safety
+    python tests/bench/safety_sets.py ../shared/data/safety -o safety
 
 | source | positive | negative |
 |---|---|---|
