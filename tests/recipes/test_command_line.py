@@ -106,11 +106,13 @@ def test_a_status_tells_a_running_a_finished_and_a_dead_run_apart(folder, within
     while "gopher_quality" not in json.loads(_read(folder / "out" / "status.json") or "{}").get("progress", {}):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
-    running = within("status", "out", cwd=folder).stdout
+    # The first words of a stage may come before its first counts.
+    counts = re.compile(r"gopher_quality +\d+ +12 +[\d,]+ +[\d,]+ +[\d,]+ +(about|working)")
+    while not counts.search(running := within("status", "out", cwd=folder).stdout):
+        assert process.poll() is None and time.monotonic() < deadline, running
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert f"running (process {process.pid} on" in running and "waiting" in running
-    assert re.search(r"gopher_quality +\d+ +12 +[\d,]+ +[\d,]+ +[\d,]+ +(about|working)", running)
     dead = within("status", "out", cwd=folder).stdout
     assert "out: died" in dead and "the same command goes on" in dead
     assert goldsand("run", "slow.yaml", "-o", "out", cwd=folder).returncode == 0
