@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from curate.document import Document, Drop
-from curate.page import stated
+from curate.page import NOT_TEXT, stated
 from curate.step import CorpusStep, Rule, Step, param
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ _LABELS = {
     "ks_c_5601-1987": "cp949",
     "big5": "big5hkscs",
 }
-_NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
 _PLAIN: dict[str, Any] = {"preserve_formatting": True, "alt_texts": False, "links": False}
 """How resiliparse writes text."""
 
@@ -183,7 +182,7 @@ class Extract(Step):
             raise
         except Exception as error:
             return Drop(document, self.name, "failed", f"{type(error).__name__}: {error}"[:300])
-        text = _NOT_TEXT.sub("", text).strip()
+        text = NOT_TEXT.sub("", text).strip()
         if not text:
             return Drop(document, self.name, "empty", len(html))
         document.metadata |= about
@@ -195,10 +194,11 @@ class Extract(Step):
         if not self.favor_precision and ("ld+json" in page or "data-preloaded" in page):
             return None  # then text can come from where no text of the page stands
         whole = self._cheap(document, page, main_content=False)
+        content: Document | None = None
         for step in self.ahead if whole.text else ():
             if check := step.foretell(whole):
                 # What looks like the content must fail too: a menu can be in another language than what it leads to.
-                content = self._cheap(document, page, main_content=True)
+                content = content or self._cheap(document, page, main_content=True)
                 if not content.text or step.foretell(content) is None:
                     continue
                 document.metadata |= whole.metadata
@@ -211,7 +211,7 @@ class Extract(Step):
         from resiliparse.extract.html2text import extract_plain_text
 
         text = extract_plain_text(page, main_content=main_content, noscript=True, **_PLAIN)
-        text = _NOT_TEXT.sub("", text).strip()
+        text = NOT_TEXT.sub("", text).strip()
         return Document(document.key, text, document.url, document.domain, document.source)
 
     def _text(self, page: str, tree: HtmlElement) -> str:

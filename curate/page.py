@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
 
-_NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
+NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
+"""What no text holds: the character zero, and halves of characters."""
 _TITLE = 300
 _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_][A-Za-z0-9]{2,8}){0,3}\s*$")
 _DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
@@ -68,7 +69,7 @@ def stated(tree: HtmlElement, url: str | None, fetched: str) -> dict[str, str]:
 
 
 def _clean(text: str) -> str:
-    return _NOT_TEXT.sub("", " ".join(text.split()))
+    return NOT_TEXT.sub("", " ".join(text.split()))
 
 
 def _title(tree: HtmlElement) -> str:

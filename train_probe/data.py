@@ -90,7 +90,7 @@ class Data:
             self._pages[name] = Ids(pages.tokens, self.device), ends, prefix
         useful = self.texts.measured(run.exposures).longest if self.facts.kind == "compact" else training.window
         width = page_width(junk_per_useful(run.junk_ratio) * training.batch * useful, training.window)
-        return PageWindows(*self._pages[name], width, junk_seed(run), name)
+        return PageWindows(*self._pages[name], width, junk_seed(run), name, not run.tag_loss)
 
 
 def opened(path: Path, device: torch.device) -> Renderer:

@@ -51,10 +51,11 @@ class Junk(Protocol):
     def windows(self, first: int, last: int) -> Tensor:
         """Token ids int64 [last - first, width]."""
 
-    def lengths(self, numbers: Tensor) -> Tensor:
-        """How many tokens the texts of these numbers have, int64 [n]."""
+    def lengths(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
+        """How many tokens the texts of these numbers have, int64 [n]; pages that are `bare` [n] are without their
+        rendered domain, generated junk has its own token all the same."""
 
-    def tokens(self, numbers: Tensor) -> Tensor:
+    def tokens(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
         """These texts one after another, int64 [sum]."""
 
 
@@ -88,10 +89,10 @@ class JunkRecords:
             return self._drawn(torch.arange(first, last, device=self._device))
         return self._population[_in_turn(self._seed, "junk order", len(self._population), first, last, self._device)]
 
-    def lengths(self, numbers: Tensor) -> Tensor:
+    def lengths(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
         return torch.full_like(numbers, self.width)
 
-    def tokens(self, numbers: Tensor) -> Tensor:
+    def tokens(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
         return _rows(self, numbers)
 
     def windows(self, first: int, last: int) -> Tensor:
@@ -148,10 +149,10 @@ class JunkTexts:
         begins = torch.cat([ends.new_zeros(1), ends])[: (last - first) * self._texts : self._texts]
         return tokens[begins[:, None] + torch.arange(self.width, device=tokens.device)]
 
-    def lengths(self, numbers: Tensor) -> Tensor:
+    def lengths(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
         return self._renderer.lengths(*self._people_of(numbers)) + 1
 
-    def tokens(self, numbers: Tensor) -> Tensor:
+    def tokens(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
         return self._renderer.render(*self._people_of(numbers), self._front.of(numbers)).tokens
 
     def _people_of(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
@@ -189,10 +190,10 @@ class JunkChain:
             state = self._next[state, rank[:, column]]
         return torch.stack(found, 1)
 
-    def lengths(self, numbers: Tensor) -> Tensor:
+    def lengths(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
         return torch.full_like(numbers, self.width)
 
-    def tokens(self, numbers: Tensor) -> Tensor:
+    def tokens(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
         return _rows(self, numbers)
 
 
@@ -200,32 +201,32 @@ class PageWindows:
     """Pages packed and cut in windows; each pass over them is another permutation. What fills no window is left out.
 
     Texts are whole pages, each pass another permutation of them. `ends` is where each page ends, `prefix` how many
-    tokens of rendered domain it begins with, int64 [pages].
+    tokens of rendered domain it begins with, int64 [pages]; where domains are `silent`, these tokens of a text come as
+    their bitwise complement.
     """
 
-    def __init__(self, tokens: Ids, ends: Tensor, prefix: Tensor, width: int, seed: int, name: str) -> None:
+    def __init__(
+        self, tokens: Ids, ends: Tensor, prefix: Tensor, width: int, seed: int, name: str, silent: bool
+    ) -> None:
         self.width = width
         self.count = len(tokens) // width
         if not self.count:
             raise PlanError(f"junk shards '{name}' hold {len(tokens)} tokens of pages, less than a window of {width}")
         self._tokens, self._ends, self._prefix, self._seed, self._device = tokens, ends, prefix, seed, ends.device
-        self._lengths = ends.diff(prepend=ends.new_zeros(1))
+        self._lengths, self._silent = ends.diff(prepend=ends.new_zeros(1)), silent
 
     def windows(self, first: int, last: int) -> Tensor:
         chosen = _in_turn(self._seed, "pages", self.count, first, last, self._device)
         return self._tokens[chosen[:, None] * self.width + torch.arange(self.width, device=self._device)]
 
     def lengths(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
-        """As `Junk.lengths`; those that are `bare` [n] are without their rendered domain."""
         return self._body(self._pages(numbers), bare)
 
-    def tokens(self, numbers: Tensor, bare: Tensor | None = None, silent: bool = False) -> Tensor:
-        """As `Junk.tokens`, the `bare` ones without their rendered domain; the tokens of the others' domains come as
-        their bitwise complement where they are `silent`."""
+    def tokens(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
         page = self._pages(numbers)
         length = self._body(page, bare)
         found = self._tokens[stretches(self._ends[page] - length, length)]
-        if not silent:
+        if not self._silent:
             return found
         worn = self._prefix[page] if bare is None else torch.where(bare, 0, self._prefix[page])
         # Where each page begins, and so many tokens on.

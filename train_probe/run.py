@@ -55,9 +55,9 @@ class Scorer:
         self.parameters = self.architecture.parameters(self.facts.used_vocabulary)
         # Rows may be longer than those of training: positions are rotations, and end nowhere.
         inputs = data.inputs
-        scored = [self.facts.rows, *(one.rows for one in inputs.held_out.values())]
-        rows = [row for some in [*scored, *(one.rows for one in inputs.cloze.values())] for row in some]
-        context = max(self.training.window, max(1, len(run.front)) + max(map(len, rows)))
+        scored: list[Facts | Cloze] = [self.facts, *inputs.held_out.values(), *inputs.cloze.values()]
+        longest = max(len(row) for one in scored for row in one.rows)
+        context = max(self.training.window, max(1, len(run.front)) + longest)
         model = Transformer(self.architecture, model_vocabulary(self.facts), context, seed=0)
         self._model = model.to(data.device).eval()
 

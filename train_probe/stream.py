@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from train_probe.facts import Facts
-from train_probe.junk import Junk, PageWindows
+from train_probe.junk import Junk
 from train_probe.plan import PlanError, RunPlan, TrainingPlan
 from train_probe.streams import below, stream_key
 from train_probe.texts import Texts
@@ -52,7 +52,7 @@ class Told:
     complement: they are read, and no loss is taken on them. `front` are its tokens, or none for its one."""
 
     def __init__(self, texts: Texts, run: RunPlan) -> None:
-        self.texts, self._tagged, self.silent = texts, run.tag in ("useful", "both"), not run.tag_loss
+        self.texts, self._tagged, self._silent = texts, run.tag in ("useful", "both"), not run.tag_loss
         front = run.front if self._tagged else ()
         self.more = max(0, len(front) - 1)
         self._front = torch.tensor(front, dtype=torch.int64, device=texts.device)
@@ -64,7 +64,7 @@ class Told:
     def tokens(self, numbers: Tensor, bare: Tensor | None) -> Tensor:
         tagged = self._tagged if bare is None or not self._tagged else ~bare
         found = self.texts.tokens(numbers, tagged)
-        if not self._tagged or not (len(self._front) or self.silent):
+        if not self._tagged or not (len(self._front) or self._silent):
             return found
         length = self.texts.lengths(numbers)
         begins = length.cumsum(0) - length
@@ -77,7 +77,7 @@ class Told:
         place = begins[worn][:, None] + torch.arange(1 + self.more, device=found.device)
         if len(self._front):
             found[place] = self._front
-        if self.silent:
+        if self._silent:
             found[place] = ~found[place]
         return found
 
@@ -96,25 +96,22 @@ class Mixed:
 
     def lengths(self, numbers: Tensor, bare: Tensor | None) -> Tensor:
         is_junk = numbers < 0
-        of_junk, of_useful = (None, None) if bare is None else (bare[is_junk], bare[~is_junk])
-        junk = -1 - numbers[is_junk]
         found = torch.empty_like(numbers)
-        pages = isinstance(self._junk, PageWindows)
-        found[is_junk] = self._junk.lengths(junk, of_junk) if pages else self._junk.lengths(junk)  # type: ignore[call-arg]
-        found[~is_junk] = self._useful.lengths(numbers[~is_junk], of_useful)
+        found[is_junk] = self._junk.lengths(-1 - numbers[is_junk], _of(bare, is_junk))
+        found[~is_junk] = self._useful.lengths(numbers[~is_junk], _of(bare, ~is_junk))
         return found
 
     def tokens(self, numbers: Tensor, bare: Tensor | None) -> Tensor:
         is_junk = numbers < 0
         of_junk = is_junk.repeat_interleave(self.lengths(numbers, bare))
         found = torch.empty(len(of_junk), dtype=torch.int64, device=numbers.device)
-        junk = -1 - numbers[is_junk]
-        if isinstance(self._junk, PageWindows):
-            found[of_junk] = self._junk.tokens(junk, None if bare is None else bare[is_junk], self._useful.silent)
-        else:
-            found[of_junk] = self._junk.tokens(junk)
-        found[~of_junk] = self._useful.tokens(numbers[~is_junk], None if bare is None else bare[~is_junk])
+        found[of_junk] = self._junk.tokens(-1 - numbers[is_junk], _of(bare, is_junk))
+        found[~of_junk] = self._useful.tokens(numbers[~is_junk], _of(bare, ~is_junk))
         return found
+
+
+def _of(bare: Tensor | None, chosen: Tensor) -> Tensor | None:
+    return None if bare is None else bare[chosen]
 
 
 class Stream:

@@ -19,7 +19,6 @@ from curate.run.engine import RunError
 from curate.run.ledger import read_ledger
 from curate.run.stage import labels_of
 from curate.run.store import Place, files_below
-from curate.run.unit import describe_step
 from curate.step import SIDES, Check, CorpusStep, Edit, Rule, Step, param
 
 SIGNALS = "signals"
@@ -100,9 +99,7 @@ class Profile(Step):
 
     name: ClassVar[str] = "profile"
 
-    # Marked as files are: what shapes the output stands in `described`, with versions, and in `resources`.
-    steps: list[Step] = param(..., "the rules and edits, in the recipe's order", path=True)
-    described: list[dict[str, Any]] = param(..., "what a manifest says of each of them")
+    steps: list[Step] = param(..., "the rules and edits, in the recipe's order")
     labels: list[str] = param(..., "what the recipe calls them")
     tokenizer: str | None = param(None, "a tokenizer.json: texts are counted in its tokens too", path=True)
 
@@ -110,15 +107,7 @@ class Profile(Step):
     def of(cls, measured: Sequence[Labelled], tokenizer: Path | None = None) -> Profile:
         """The step that measures these, and counts texts in this tokenizer's tokens."""
         labels, steps = [label for label, _ in measured], [step for _, step in measured]
-        return cls(steps, list(map(describe_step, steps)), labels, str(tokenizer) if tokenizer else None)
-
-    @property
-    def libraries(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(dict.fromkeys(library for step in self.steps for library in step.libraries))
-
-    def resources(self) -> list[Path]:
-        own = [Path(self.tokenizer)] if self.tokenizer else []
-        return own + [path for step in self.steps for path in step.resources()]
+        return cls(steps, labels, str(tokenizer) if tokenizer else None)
 
     def open(self) -> None:
         """Raises ValueError for a tokenizer that is none."""

@@ -84,7 +84,7 @@ def describe_step(step: Step) -> dict[str, Any]:
         # A moved file with the same content is the same parameter: its content stands below.
         if not item.metadata.get("path"):
             value = getattr(step, item.name)
-            steps = isinstance(value, tuple) and any(isinstance(one, Step) for one in value)
+            steps = isinstance(value, (tuple, list)) and any(isinstance(one, Step) for one in value)
             parameters[item.name] = [describe_step(one) for one in value] if steps else value
     return {
         "step": step.name,

@@ -50,7 +50,7 @@ def write_token_shard(
             bodies = _bodies(batch, vocabulary)
             fronts = zip(batch, _prefixes(batch, vocabulary, rendering), bodies, strict=True)
             for document, prefix, body in fronts:
-                if bare and _drawn(document.key) < bare * 2**64:
+                if bare and drawn(document.key, "bare") < bare * 2**64:
                     prefix = []
                 if document.source not in source_numbers:
                     raise ValueError(f"{document.key}: source {document.source!r} is none of {', '.join(sources)}")
@@ -131,8 +131,10 @@ def domain_tokens(
     return vocabulary.encode([f"{url[:LONGEST_URL]}\n" if url else domain_prefix(domain) for domain, url in places])
 
 
-def _drawn(key: str) -> int:
-    return int.from_bytes(hashlib.blake2b(f"bare/{key}".encode(), digest_size=8).digest(), "little")
+def drawn(key: str, stream: str) -> int:
+    """A number below 2^64 for a key, another in every named stream."""
+    text = f"{stream}/{key}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
 
 
 def _fact(document: Document) -> tuple[int, int]:

@@ -47,7 +47,7 @@ def entries_of(
     found: list[Entry] = []
     for one in given:
         name, where, rendering = _parsed(one)
-        if not Path(where).is_dir() and (arms := load(where).recipe.compare) is not None:
+        if not Path(where).is_dir() and (arms := runs.recipe(where).recipe.compare) is not None:
             found += [_of_recipe(arm, corpus, runs) for arm in arms]
             continue
         if ablate:
@@ -82,7 +82,7 @@ def _parsed(one: str) -> tuple[str, str, Rendering]:
 
 
 def _rendering(arm: ComparedArm) -> Rendering:
-    return Rendering(arm.domain, arm.bare, arm.cool_down, arm.tag_loss, arm.tag_at_test)
+    return Rendering(**arm.model_dump(exclude={"arm", "corpus"}))
 
 
 def _of_recipe(arm: ComparedArm, corpus: str | None, runs: _Runs) -> Entry:
@@ -98,13 +98,20 @@ class _Runs:
     def __init__(self, folder: Path, console: Console, keep_dropped: bool) -> None:
         self.folder, self.console, self.keep_dropped = folder, console, keep_dropped
         self._known: dict[str, Corpus] = {}
+        self._recipes: dict[str, Loaded] = {}
+
+    def recipe(self, where: str) -> Loaded:
+        """A recipe, read once."""
+        if where not in self._recipes:
+            self._recipes[where] = load(where)
+        return self._recipes[where]
 
     def corpus(self, name: str, where: str) -> Corpus:
         """The corpus of a folder or of a recipe."""
         if where not in self._known:
             path = Path(where)
             name = name or (path.name if path.is_dir() else path.stem)
-            self._known[where] = open_corpus(name, path if path.is_dir() else self._built(load(where), name))
+            self._known[where] = open_corpus(name, path if path.is_dir() else self._built(self.recipe(where), name))
         return self._known[where]
 
     def ablated(self, name: str, where: str) -> list[Corpus]:
@@ -115,7 +122,7 @@ class _Runs:
         path = Path(where)
         if path.is_dir():
             name, where = name or path.name, str(path / "recipe.yaml")
-        loaded = load(where)
+        loaded = self.recipe(where)
         name = name or loaded.recipe.name
         whole = self._built(loaded, name)
         found = [Corpus(name, whole)]

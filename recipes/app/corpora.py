@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 from curate.document import Document
 from curate.run.ledger import read_ledger
-from curate.shards.rendering import domain_tokens, save_set
+from curate.shards.rendering import domain_tokens, drawn, save_set
 from curate.shards.text import domain_prefix, read_text_shard
 from curate.shards.tokens import TokenShards
 from curate.shards.vocabulary import Vocabulary, build_vocabulary
@@ -38,7 +37,7 @@ class Corpus:
         """The documents to train on, or those that are held out; which is which follows from a document's key."""
         for path in sorted((self.folder / "text").glob("*.jsonl.zst")):
             for row in read_text_shard(path):
-                if row["injected"] or (_word(row["id"], "held out") % HELD_OUT == 0) != held_out:
+                if row["injected"] or (drawn(row["id"], "held out") % HELD_OUT == 0) != held_out:
                     continue
                 domain = row["domain"] or None
                 text = row["text"].removeprefix(domain_prefix(domain)) if domain else row["text"]
@@ -62,12 +61,12 @@ class MixedBack(Corpus):
             keep_back = min(1.0, wanted / self.dropped)
             keep = min(1.0, self.dropped / wanted)
         for document in super().documents(held_out):
-            if _word(document.key, "mixed back") < keep * 2**64:
+            if drawn(document.key, "mixed back") < keep * 2**64:
                 yield document
         if held_out:
             return
         for row in dropped_rows(self.folder):
-            if (row["step"], row["rule"]) == self.reason and _word(row["key"], "mixed back") < keep_back * 2**64:
+            if (row["step"], row["rule"]) == self.reason and drawn(row["key"], "mixed back") < keep_back * 2**64:
                 yield Document(
                     key=row["key"], text=row["text"], url=row["url"] or None, domain=row["domain"] or None,
                     source="corpus",
@@ -253,14 +252,10 @@ def write_set(
 
 def sampled_by(share: float) -> Callable[[Document], bool]:
     """Chooses so large a share of documents, by their keys."""
-    return lambda document: share == 1.0 or _word(document.key, "sample") < share * 2**64
+    return lambda document: share == 1.0 or drawn(document.key, "sample") < share * 2**64
 
 
 def _folder(name: str) -> str:
     """A name as one of a folder."""
     plain = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name)
-    return plain if plain == name else f"{plain}-{_word(name, 'folder') % 16**6:06x}"
-
-
-def _word(key: str, stream: str) -> int:
-    return int.from_bytes(hashlib.blake2b(f"{stream}/{key}".encode(), digest_size=8).digest(), "little")
+    return plain if plain == name else f"{plain}-{drawn(name, 'folder') % 16**6:06x}"

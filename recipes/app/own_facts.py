@@ -59,7 +59,8 @@ class OwnFacts:
         """
         corpora = list({entry.corpus.name: entry.corpus for entry in entries}.values())
         facts = list(_found(corpora)) if asked == "found" else read_table(Path(asked))
-        whole = [fact for fact in facts if _token_span(vocabulary, fact) is not None]
+        spans = [(fact, span) for fact in facts if (span := _token_span(vocabulary, fact)) is not None]
+        whole = [fact for fact, _ in spans]
         stated = {corpus.name: _stated(corpus, whole) for corpus in corpora}
         halves = _halves(whole, stated)
         if len(set(halves.values())) < 2:
@@ -68,16 +69,20 @@ class OwnFacts:
                 f" of their own; {'name more of them' if asked != 'found' else 'take larger corpora'}"
             )
         scored = [number for number in range(len(whole)) if number in halves]
-        _write_cloze(folder / "own-facts.npz", vocabulary, [whole[n] for n in scored], [halves[n] for n in scored])
+        _write_cloze(folder / "own-facts.npz", [spans[n][1] for n in scored], [halves[n] for n in scored])
         without: dict[tuple[str, int], Path] = {}
+        written: dict[tuple[str, str, int], Path] = {}  # arms may share a corpus and a rendering
         for entry in entries:
-            keys = stated[entry.corpus.name]
+            name, domain = entry.corpus.name, entry.rendering.domain
             for half in (0, 1):
-                left_out = {key for number in scored if halves[number] == half for key in keys.get(number, ())}
-                path = folder / "tokens" / f"own-{len(without):03d}"
-                documents = (one for one in entry.corpus.documents(held_out=False) if one.key not in left_out)
-                write_set(documents, vocabulary, path, entry.rendering.domain)
-                without[entry.name, half] = path
+                if (name, domain, half) not in written:
+                    keys = stated[name]
+                    left_out = {key for number in scored if halves[number] == half for key in keys.get(number, ())}
+                    path = folder / "tokens" / f"own-{len(written):03d}"
+                    documents = (one for one in entry.corpus.documents(held_out=False) if one.key not in left_out)
+                    write_set(documents, vocabulary, path, domain)
+                    written[name, domain, half] = path
+                without[entry.name, half] = written[name, domain, half]
         counts = {
             "asked": len(facts),
             "unscorable": len(facts) - len(whole),
@@ -254,7 +259,10 @@ def _halves(facts: Sequence[Fact], stated: dict[str, dict[int, set[str]]]) -> di
     return halves
 
 
-def _token_span(vocabulary: Vocabulary, fact: Fact) -> tuple[list[int], int, int] | None:
+_Span = tuple[list[int], int, int]
+
+
+def _token_span(vocabulary: Vocabulary, fact: Fact) -> _Span | None:
     """The ids of a fact's sentence and the tokens [first, last) of its value; None where they do not meet."""
     ids, offsets = vocabulary.encode_with_offsets(fact.sentence)
     inside = [place for place, (left, right) in enumerate(offsets) if right > fact.start and left < fact.end]
@@ -265,13 +273,10 @@ def _token_span(vocabulary: Vocabulary, fact: Fact) -> tuple[list[int], int, int
     return ids, inside[0], inside[-1] + 1
 
 
-def _write_cloze(path: Path, vocabulary: Vocabulary, facts: Sequence[Fact], halves: Sequence[int]) -> None:
+def _write_cloze(path: Path, facts: Sequence[_Span], halves: Sequence[int]) -> None:
     tokens: list[int] = []
     ends, spans = [], []
-    for number, fact in enumerate(facts):
-        found = _token_span(vocabulary, fact)
-        assert found is not None, "a fact that cannot be scored was kept"
-        ids, first, last = found
+    for number, (ids, first, last) in enumerate(facts):
         tokens += ids
         ends.append(len(tokens))
         spans.append((number, first, last))

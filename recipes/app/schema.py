@@ -83,13 +83,17 @@ class Tokenizer(Strict):
         return self
 
 
+DomainRendering = Literal["none", "prefix", "special", "hashed", "url"]
+"""What token shards can have in front of a document (`curate.shards.rendering.RENDERINGS`)."""
+
+
 class TokenSet(Strict):
     """One rendering of the run as token shards."""
 
     source: Literal["extract", "end"] = Field(
         "end", alias="from", description="extract: every extracted page, before any rule; end: the finished corpus"
     )
-    domain: Literal["none", "prefix", "special", "hashed", "url"] = Field(
+    domain: DomainRendering = Field(
         "none",
         description="what stands before each document: nothing; the domain as text; the domain's own token; the token"
         " of one of `tokenizer.buckets` that it is hashed to; the whole address as text",
@@ -307,7 +311,7 @@ class ComparedArm(Strict):
 
     arm: str = Field(description="its name")
     corpus: str | None = Field(None, description="folder of a finished run, or a recipe; empty: that of --corpus")
-    domain: Literal["none", "prefix", "special", "hashed", "url"] = Field(
+    domain: DomainRendering = Field(
         "none",
         description="nothing; the domain as text; a token of its own, for rare ones a common one; one of 64 tokens that"
         " it is hashed to; the whole address as text",

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from curate.run.store import Place, write_atomically
 from recipes.app.profile import KEPT, callouts
 from recipes.app.report.charts import curves
 from recipes.app.report.page import share, visible
-
-HERE = Path(__file__).parent
+from recipes.app.report.rendering import rendered
 
 
 def write_page(found: dict[str, Any], folder: Place) -> Place:
@@ -22,16 +21,11 @@ def write_page(found: dict[str, Any], folder: Place) -> Place:
 
 def profile_page(found: dict[str, Any]) -> str:
     """The HTML. Values that came from pages are escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     from recipes.app.cli_profile import short
 
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters |= {
-        "count": lambda number: f"{number:,}",
+    filters: dict[str, Callable[..., Any]] = {
         "share": share,
         "short": lambda value: visible(short(value), 60),
         "percent": lambda part: f"{part:.1%}",
@@ -42,8 +36,9 @@ def profile_page(found: dict[str, Any]) -> str:
         title = f"share kept by {row['step']}.{row['limit']}, by threshold"
         picture = Markup(curves(row["points"], title, row["threshold"], words))
         walls.setdefault(row["step"], []).append((row, picture))
-    return environment.get_template("profile.html").render(
-        style=Markup((HERE / "page.css").read_text()),
+    return rendered(
+        "profile.html",
+        filters,
         found=found,
         walls=walls,
         callouts=callouts(found),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
-from curate.decontaminate.items import benchmark_of
+from curate.decontaminate import Decontaminate
 from curate.run.store import Place, files_below
-from recipes.app.contamination import Found, by_item, found_in
+from recipes.app.contamination import by_benchmark, by_item, found_in
 
 ITEMS = 20
 """Test items that the page lists."""
@@ -18,25 +17,14 @@ def whole_corpus(folder: Place, summary: dict[str, Any]) -> dict[str, Any]:
     """For the page: `counted` by step, `mixes` as `mix` reports them, the `benchmarks` and `items` that were found."""
     counted = [(step["step"], list(step["found"].items())) for step in summary["steps"] if step.get("found")]
     mixes = [json.loads(path.read_bytes()) for path in files_below(folder / "mix") if path.suffix == ".json"]
-    found = list(found_in(folder))
+    # The ledger is asked only where a step can have written of items. Their test sets may be elsewhere by now.
+    asked = any(step["step"].startswith(Decontaminate.name) for step in summary["steps"])
+    found = list(found_in(folder)) if asked else []
     return {
         "counted": counted,
         "mixes": mixes,
-        "benchmarks": _benchmarks(found),
+        "benchmarks": by_benchmark(found, ()),
         "items": by_item(found)[:ITEMS],
         "contaminated": len(found),
         "dropped": sum(one.dropped for one in found),
     }
-
-
-def _benchmarks(found: list[Found]) -> list[dict[str, Any]]:
-    """Items and documents by benchmark, from the ledger alone: the test sets may be elsewhere by now."""
-    items: dict[str, set[str]] = {}
-    documents: dict[str, set[str]] = {}
-    for one in found:
-        for name, _, _ in one.evidence["all"]:
-            benchmark = benchmark_of(Path(name.rpartition(":")[0]))
-            items.setdefault(benchmark, set()).add(name)
-            documents.setdefault(benchmark, set()).add(one.key)
-    rows = [{"benchmark": name, "found": len(items[name]), "documents": len(documents[name])} for name in items]
-    return sorted(rows, key=lambda row: (-row["documents"], row["benchmark"]))
