@@ -27,8 +27,13 @@ def compare(
     ] = "same-compute",
     people: Annotated[int, typer.Option(min=1, help="people whose facts are placed in each corpus")] = 48,
     exposures: Annotated[
-        str, typer.Option(help="the ladder: how often the first corpus shows each fact", metavar="N,N,...")
-    ] = "60,90,135",
+        str | None,
+        typer.Option(
+            help="the ladder: how often the first corpus may show each fact; every seed climbs from its middle until it"
+            " has bracketed one half of the facts",
+            metavar="N,N,...",
+        ),
+    ] = None,
     share: Annotated[float, typer.Option(min=0.0, max=0.99, help="the corpus's share of the tokens")] = 0.5,
     seeds: Annotated[int, typer.Option(min=1, help="seeds of each arm")] = 3,
     rates: Annotated[
@@ -62,6 +67,7 @@ def compare(
     from recipes.app.arms import entries_of
     from recipes.app.compare import Comparison
     from recipes.app.comparison import run_comparison
+    from recipes.app.ladder import LADDER
     from recipes.app.own_facts import read_table
     from recipes.app.tables import print_comparison
 
@@ -69,7 +75,7 @@ def compare(
         asked = Comparison(
             protocol=protocol,
             people=people,
-            exposures=tuple(sorted(set(_numbers("--exposures", exposures, int)))),
+            exposures=LADDER if exposures is None else tuple(sorted(set(_numbers("--exposures", exposures, int)))),
             junk_ratio=share,
             seeds=tuple(range(seeds)),
             rates=tuple(_numbers("--rates", rates, float)),

@@ -7,30 +7,39 @@ of the models that were trained; not how much knowledge the corpus itself holds.
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from recipes.app.arms import AGAIN, CONTROL
 from recipes.app.corpora import Entry, Tokenised, shared_vocabulary, tokenised
+from recipes.app.evidence import stored_share
+from recipes.app.ladder import HALF, LADDER, climbed
 
 Protocol = Literal["same-compute", "same-budget", "own-size"]
 MOST_REPEATS = 4.0
 """Times that a corpus may be gone through: more is the known way to look good (arXiv 2404.05405, result 11)."""
 CONTROL_RATIO = 0.875
 TEXTS = 2000  # of the facts, that the tokenizer is trained on
+FLOOR, CEILING = 0.05, 0.95
+"""Shares of the facts stored, below and above which nothing is told apart."""
+
+Train = Callable[[dict[str, Any], Path], list[dict[str, Any]]]
+"""Trains a plan into a folder and returns its results."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is asked. `exposures` is a ladder, for the first corpus; `junk_ratio` the corpus's share of tokens there.
+    """What is asked. `exposures` is a ladder, for the first corpus, which every seed of every arm climbs until it has
+    bracketed one half of the facts; `junk_ratio` the corpus's share of tokens there.
     `window` grows to what the longest text of a fact needs: cut texts are met whole for the first time when scored, at
     positions that no training had, and nothing would seem to be stored."""
 
     protocol: Protocol = "same-compute"
     people: int = 48
-    exposures: tuple[int, ...] = (60, 90, 135)
+    exposures: tuple[int, ...] = LADDER
     junk_ratio: float = 0.5
     seeds: tuple[int, ...] = (0, 1, 2)
     rates: tuple[float, ...] = (4e-3, 8e-3, 1.6e-2)
@@ -61,10 +70,11 @@ def rungs_of(asked: Comparison, corpora: Sequence[Tokenised], facts_tokens: floa
     same-budget: equal corpus tokens, share and steps. own-size: each corpus once, facts fixed. same-compute: equal
     steps; the facts stand in the first corpus as often as the rung says, in the others as often in one pass, so that a
     smaller corpus is passed more often and shows them more often, and what rendered domains take of the steps is lost
-    to both. Raises ValueError where a corpus would repeat too often.
+    to both. Rungs at which a corpus would repeat too often are left out; raises ValueError where that is the middle
+    one, at which every arm begins.
     """
     base = corpora[0]
-    found = []
+    found: list[Rung] = []
     for rung in asked.exposures:
         useful = rung * facts_tokens
         corpus_tokens = useful * asked.junk_ratio / (1 - asked.junk_ratio)
@@ -82,15 +92,15 @@ def rungs_of(asked: Comparison, corpora: Sequence[Tokenised], facts_tokens: floa
                 rest = max(0.0, total - exposures * each)
                 ratio = rest / (rest + exposures * facts_tokens)
             repeats = exposures * facts_tokens * ratio / (1 - ratio) / one.used
+            if repeats > MOST_REPEATS and one.name not in asked.may_repeat:
+                if rung > _middle(asked.exposures):
+                    return [step for step in found if step.rung < rung]
+                raise ValueError(
+                    f"'{one.name}' has {one.used:,} tokens and would be gone through {repeats:.1f} times at rung"
+                    f" {rung}: more than {MOST_REPEATS:.0f} times is the known way to look good; take more text, fewer"
+                    f" people or exposures, or allow it by name with --may-repeat {one.name}"
+                )
             found.append(Rung(one.name, rung, exposures, ratio, repeats))
-    for step in found:
-        if step.repeats > MOST_REPEATS and step.arm not in asked.may_repeat:
-            used = next(corpus.used for corpus in corpora if corpus.name == step.arm)
-            raise ValueError(
-                f"'{step.arm}' has {used:,} tokens and would be gone through {step.repeats:.1f} times at rung"
-                f" {step.rung}: more than {MOST_REPEATS:.0f} times is the known way to look good; take more text, fewer"
-                f" people or exposures, or allow it by name with --may-repeat {step.arm}"
-            )
     return found
 
 
@@ -100,7 +110,7 @@ def compare(
     asked: Comparison,
     tokenizer: Path | None = None,
     own: str | None = None,
-    train: Callable[[dict[str, Any], Path], list[dict[str, Any]]] | None = None,
+    train: Train | None = None,
 ) -> dict[str, Any]:
     """Tokenise, place the facts, train, decide; returns what `compare.json` holds.
 
@@ -128,18 +138,78 @@ def compare(
     facts_corpus(
         folder, dataclasses.replace(inject, exposures=most), name=None, vocabulary=vocabulary, used=vocabulary.size
     )
+    own_facts = None if own is None else OwnFacts.of(own, entries, vocabulary, folder)
     plan = _plan(asked, entries, found, folder)
-    train = train or _train
-    rates = _best_rates(asked, found, rungs, plan, out, train)
-    runs = _runs(asked, found, rungs, rates)
-    own_facts = None
-    if own is not None:
-        own_facts = OwnFacts.of(own, entries, vocabulary, folder)
-        plan = own_facts.planned(plan)
-        runs += own_facts.runs([run for run in runs if run["rung"] == _middle(asked)])
-    results = _rows(runs, train, plan, out / "probe")
-    found_own = None if own_facts is None else own_facts.stored(results)
-    return report(asked, found, rungs, rates, results, vocabulary.hash, found_own)
+    grid = Grid(plan if own_facts is None else own_facts.planned(plan), out / "probe", train or _train)
+    outcome = carried_out(asked, found, rungs, grid)
+    found_own = None
+    if own_facts is not None:
+        begun = [run for run in grid.runs if run["rung"] == outcome.start and run["arm"] in outcome.rates]
+        found_own = own_facts.stored(grid.trained(own_facts.runs(begun)))
+    return report(asked, found, outcome, vocabulary.hash, found_own)
+
+
+@dataclass
+class Grid:
+    """All runs of a comparison so far, trained together, so that what is left on disk holds every one of them."""
+
+    plan: dict[str, Any]
+    out: Path
+    train: Train
+    runs: list[dict[str, Any]] = field(default_factory=list)
+
+    def trained(self, runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The results of these runs, each with its rung; those that are finished are not trained again."""
+        self.runs += [run for run in runs if run not in self.runs]
+        plain = [{key: value for key, value in run.items() if key != "rung"} for run in self.runs]
+        results = self.train(self.plan | {"runs": plain}, self.out)
+        found = [row | {"rung": run["rung"]} for run, row in zip(self.runs, results, strict=True)]
+        asked = [found[self.runs.index(run)] for run in runs]
+        # What failed would be tried again with each round.
+        self.runs = [run for run, row in zip(self.runs, found, strict=True) if not row.get("error")]
+        return asked
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was trained: the rung at which every arm began, the learning rate of each arm, the results of all runs that
+    count, and the rungs that these stand on."""
+
+    start: int
+    rates: dict[str, float]
+    results: list[dict[str, Any]]
+    rungs: list[Rung]
+
+
+def carried_out(asked: Comparison, corpora: Sequence[Tokenised], rungs: Sequence[Rung], grid: Grid) -> Outcome:
+    """Choose rates and a rung by a trial; let every seed of every corpus, and of the first one in another shuffle,
+    climb to half of the facts; train the control where all seeds of the first corpus are above one half."""
+    of = {one.name: one for one in corpora}
+    first = corpora[0].name
+    at = {(one.arm, one.rung): one for one in rungs}
+    ladder = sorted({one.rung for one in rungs})
+    start, rates = _trial(asked, corpora, at, ladder, grid)
+    results: list[dict[str, Any]] = []
+
+    def train(wanted: Sequence[tuple[tuple[str, int], int]]) -> list[float | None]:
+        runs = []
+        for (arm, seed), rung in wanted:
+            corpus = first if arm == AGAIN else arm
+            changes = {"shuffle": 1} if arm == AGAIN else {}
+            runs.append(_run(at[corpus, rung], of[corpus], arm, seed, rates[corpus], **changes))
+        rows = grid.trained(runs)
+        results.extend(rows)
+        return [None if row.get("error") else stored_share(row) for row in rows]
+
+    keys = [(arm, seed) for seed in asked.seeds for arm in (*of, AGAIN)]
+    stored = climbed(ladder, keys, start, train)
+    base = [stored[first, seed] for seed in asked.seeds if stored[first, seed]]
+    highest = max((min((rung for rung in one if one[rung] >= HALF), default=0) for one in base), default=0)
+    if highest:
+        train([((first, seed), highest) for seed in asked.seeds if highest not in stored[first, seed]])
+        results += grid.trained([_control(at[first, highest], seed, rates[first]) for seed in asked.seeds])
+    used = {(row["arm"], row["rung"]) for row in results}
+    return Outcome(start, rates, results, [one for one in rungs if (one.arm, one.rung) in used])
 
 
 def _plan(asked: Comparison, entries: Sequence[Entry], found: Sequence[Tokenised], folder: Path) -> dict[str, Any]:
@@ -163,72 +233,47 @@ def _run(rung: Rung, one: Tokenised, arm: str, seed: int, rate: float, **changes
 
 
 def _control(rung: Rung, seed: int, rate: float) -> dict[str, Any]:
-    """Look-alike junk in place of the corpus, no domain anywhere: it must be found to be worse."""
+    """Look-alike junk in place of the corpus, no domain anywhere: it must be found to be worse. It is four times as
+    long as another run, so it takes the first corpus's learning rate."""
     return {
         "arm": CONTROL, "rung": rung.rung, "exposures": rung.exposures, "seed": seed,
         "training": {"learning_rate": rate}, "junk_kind": "endless", "junk_ratio": CONTROL_RATIO, "windows": "mixed",
     }  # fmt: skip
 
 
-def _middle(asked: Comparison) -> int:
-    return sorted(asked.exposures)[len(asked.exposures) // 2]
+def _middle(ladder: Sequence[int]) -> int:
+    return sorted(ladder)[len(ladder) // 2]
 
 
-def _runs(
-    asked: Comparison, corpora: Sequence[Tokenised], rungs: Sequence[Rung], rates: dict[str, float]
-) -> list[dict[str, Any]]:
-    """Every corpus at every rung and seed; the first one again in another shuffle; the control at the middle rung."""
-    of = {one.name: one for one in corpora}
-    first = corpora[0].name
-    runs = []
-    for seed in asked.seeds:
-        for one in rungs:
-            runs.append(_run(one, of[one.arm], one.arm, seed, rates[one.arm]))
-            if one.arm == first:
-                runs.append(_run(one, of[first], AGAIN, seed, rates[first], shuffle=1))
-            if one.arm == first and one.rung == _middle(asked):
-                runs.append(_control(one, seed, rates[CONTROL]))
-    return runs
-
-
-def _best_rates(
+def _trial(
     asked: Comparison,
     corpora: Sequence[Tokenised],
-    rungs: Sequence[Rung],
-    plan: dict[str, Any],
-    out: Path,
-    train: Callable[[dict[str, Any], Path], list[dict[str, Any]]],
-) -> dict[str, float]:
-    """The best of one list for each corpus, at the middle rung, on a seed that decides nothing."""
+    at: dict[tuple[str, int], Rung],
+    ladder: Sequence[int],
+    grid: Grid,
+) -> tuple[int, dict[str, float]]:
+    """The rung to begin at, and the best of one list of learning rates for each corpus, on a seed that decides nothing:
+    from the middle of the ladder on up while next to nothing is stored, down while nearly everything is."""
+    rung = _middle(asked.exposures)
     if len(asked.rates) == 1:
-        return dict.fromkeys([*(one.arm for one in rungs), CONTROL], asked.rates[0])
-    trial = dataclasses.replace(asked, seeds=(max(asked.seeds) + 1000,))
-    runs = []
-    for rate in asked.rates:
-        everywhere = dict.fromkeys([*(one.arm for one in rungs), CONTROL], rate)
-        middle = [one for one in rungs if one.rung == _middle(asked)]
-        runs += [run for run in _runs(trial, corpora, middle, everywhere) if run["arm"] not in (AGAIN, CONTROL)]
-    rows = _rows(runs, train, plan, out / "probe")
-    best: dict[str, float] = {}
-    for arm in dict.fromkeys(row["arm"] for row in rows):
-        sound = [row for row in rows if row["arm"] == arm and not row.get("error")]
-        if not sound:
-            raise ValueError(f"no learning rate of {asked.rates} trains '{arm}': {rows[0].get('error')}")
-        best[arm] = max(sound, key=lambda row: row["value_bits_per_parameter"])["learning_rate"]
-    # The control is eight times as long as the others: it takes what is best for the first corpus.
-    return best | {CONTROL: best[corpora[0].name]}
-
-
-def _rows(
-    runs: list[dict[str, Any]],
-    train: Callable[[dict[str, Any], Path], list[dict[str, Any]]],
-    plan: dict[str, Any],
-    out: Path,
-) -> list[dict[str, Any]]:
-    """Results with the rung of each run."""
-    plain = [{key: value for key, value in run.items() if key != "rung"} for run in runs]
-    results = train(plan | {"runs": plain}, out)
-    return [row | {"rung": run["rung"]} for run, row in zip(runs, results, strict=True)]
+        return rung, dict.fromkeys((one.name for one in corpora), asked.rates[0])
+    seed, tried = max(asked.seeds) + 1000, set[int]()
+    while True:
+        tried.add(rung)
+        rows = grid.trained(
+            [_run(at[one.name, rung], one, one.name, seed, rate) for rate in asked.rates for one in corpora]
+        )
+        best: dict[str, dict[str, Any]] = {}
+        for one in corpora:
+            sound = [row for row in rows if row["arm"] == one.name and not row.get("error")]
+            if not sound:
+                raise ValueError(f"no learning rate of {asked.rates} trains '{one.name}': {rows[0].get('error')}")
+            best[one.name] = max(sound, key=lambda row: row["value_bits_per_parameter"])
+        share = statistics.fmean(map(stored_share, best.values()))
+        place = ladder.index(rung) + (share < FLOOR) - (share > CEILING)
+        if not 0 <= place < len(ladder) or ladder[place] in tried:
+            return rung, {name: row["learning_rate"] for name, row in best.items()}
+        rung = ladder[place]
 
 
 def _train(plan: dict[str, Any], out: Path) -> list[dict[str, Any]]:

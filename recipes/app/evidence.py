@@ -146,13 +146,19 @@ class Arm:
 
     @property
     def seeds(self) -> list[int]:
-        return sorted(set.intersection(*(set(by_seed) for by_seed in self.stored.values())))
+        return sorted(set().union(*self.stored.values()))
 
     def half(self, seed: int) -> Half:
-        return half_exposures({exposures: by_seed[seed] for exposures, by_seed in self.stored.items()})
+        """Of one seed, over the rungs that it was trained at."""
+        return half_exposures(
+            {exposures: by_seed[seed] for exposures, by_seed in self.stored.items() if seed in by_seed}
+        )
 
     def mean_half(self) -> Half:
-        """Of the mean over seeds of what is stored."""
+        """The geometric mean over seeds; where a seed leaves the ladder, the half of what is stored on average."""
+        halves = [self.half(seed) for seed in self.seeds]
+        if all(one.sense == "=" for one in halves):
+            return Half(statistics.geometric_mean(one.exposures for one in halves))
         return half_exposures({exposures: statistics.fmean(found.values()) for exposures, found in self.stored.items()})
 
 

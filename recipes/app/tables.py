@@ -113,11 +113,13 @@ def print_comparison(console: Console, found: dict[str, Any]) -> None:
 
     first = found["corpora"][0]["name"]
     table = Table(box=None, pad_edge=False)
-    for column in ("corpus", "unique tokens", "trained on", "half of the facts at", f"times {escape(first)}"):
+    bits = f"value bits/parameter at {found['rung']}"
+    for column in ("corpus", "unique tokens", "trained on", "half of the facts at", f"times {escape(first)}", bits):
         table.add_column(column, justify="left" if column == "corpus" else "right")
     for one in found["corpora"]:
-        half = f"rung {one['half']}"
-        row = (f"{one['tokens']:,}", f"{one['used']:,}", half, multiplier_words(one["multiplier"]))
+        half, stored = f"rung {one['half']}", one["value_bits_per_parameter"]
+        row = [f"{one['tokens']:,}", f"{one['used']:,}", half, multiplier_words(one["multiplier"])]
+        row.append("" if stored is None else f"{stored:.4f}")
         table.add_row(escape(one["name"]), *row)
     console.print(table)
     for line in found["verdict"]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from recipes.app.arms import AGAIN, CONTROL
-from recipes.app.compare import Comparison, Rung
+from recipes.app.compare import FLOOR, Comparison, Outcome
 from recipes.app.corpora import Tokenised
 from recipes.app.evidence import (
     Arm,
@@ -24,14 +24,12 @@ from recipes.app.evidence import (
     smallest_effect,
 )
 
-FLOOR, CEILING = 0.05, 0.95
-"""Shares of the facts stored, below and above which a ratio says nothing."""
-
 
 @dataclass(frozen=True)
 class Difference:
-    """An arm against the first: paired over seeds at one rung. `kind` is a ratio (of logarithms) or a difference of
-    shares; `p` is two-sided, corrected by Holm where there are several arms."""
+    """An arm against another, paired over seeds. `kind` is "times": the logarithm of its rung of half of the facts over
+    the other's, where the ladder brackets one half for every seed of both; or "shares": by how much of all facts more
+    it stores at `rung`. `p` is two-sided, corrected by Holm where there are several arms."""
 
     arm: str
     kind: str
@@ -39,51 +37,67 @@ class Difference:
     p: float
     needed: int | None
     smallest: float
+    rung: int | None = None
+
+    @property
+    def better(self) -> bool:
+        return (self.effect.mean < 0) == (self.kind == "times")
+
+    def told(self, unit: str) -> str:
+        """The effect in words; `unit` is what a rung counts."""
+        size, low, high = map(self.size, (self.effect.mean, self.effect.low, self.effect.high))
+        told = f"{size} ({low} to {high})" if math.isfinite(self.effect.half_width) else f"{size} (one seed)"
+        if self.kind == "times":
+            return f"half of the facts at {told} times the {unit}"
+        return f"{told} of all facts stored at rung {self.rung}"
+
+    def size(self, value: float) -> str:
+        """An effect as a person reads it."""
+        return f"{math.exp(min(value, 700)):.2f}" if self.kind == "times" else f"{value:+.2f}"
 
 
-def difference(one: Arm, base: Arm, rung: int) -> Difference:
-    """What an arm stores against `base` at a rung."""
-    seeds = sorted(set(one.stored[rung]) & set(base.stored[rung]))
-    pairs = [(one.stored[rung][seed], base.stored[rung][seed]) for seed in seeds]
-    ratio = all(value > FLOOR for pair in pairs for value in pair)
-    values = [math.log(a / b) if ratio else a - b for a, b in pairs]
-    found = interval(values)
-    return Difference(
-        one.name,
-        "ratio" if ratio else "difference",
-        found,
-        p_value(values),
-        seeds_needed(values),
-        smallest_effect(values),
-    )
+def difference(one: Arm, base: Arm, rung: int, shares: bool = False) -> Difference:
+    """What an arm does against `base`: in exposures to half of the facts, or else, or with `shares`, in what both store
+    at `rung`. Raises ValueError where no seed has both."""
+    seeds = sorted(set(one.seeds) & set(base.seeds))
+    halves = [(one.half(seed), base.half(seed)) for seed in seeds]
+    times = not shares and all(half.sense == "=" for pair in halves for half in pair)
+    if times:
+        values = [math.log(a.exposures / b.exposures) for a, b in halves]
+    else:
+        a, b = one.stored.get(rung, {}), base.stored.get(rung, {})
+        values = [a[seed] - b[seed] for seed in seeds if seed in a and seed in b]
+    if not values:
+        raise ValueError(f"'{one.name}' and '{base.name}' have no seed in common: runs of them failed")
+    kind = "times" if times else "shares"
+    found = interval(values), p_value(values), seeds_needed(values), smallest_effect(values)
+    return Difference(one.name, kind, *found, rung=None if times else rung)
 
 
 def report(
     asked: Comparison,
     corpora: Sequence[Tokenised],
-    rungs: Sequence[Rung],
-    rates: dict[str, float],
-    results: list[dict[str, Any]],
+    outcome: Outcome,
     tokenizer: str,
     own_facts: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The comparison's figures and its decision."""
+    results, rung = outcome.results, outcome.start
     arms = arms_of(results, key="rung")
     first = corpora[0].name
-    lost = [one.name for one in corpora if one.name not in arms]
-    if lost or AGAIN not in arms or CONTROL not in arms:
-        raise ValueError(
-            f"all runs of {', '.join(lost) or 'a control'} failed: {[r.get('error') for r in results][-1]}"
-        )
+    lost = [name for name in (*(one.name for one in corpora), AGAIN) if name not in arms]
+    if lost:
+        raise ValueError(f"all runs of {', '.join(lost)} failed: {[r['error'] for r in results if r.get('error')][-1]}")
     base = arms[first]
-    # Where the facts are half known there is most to see.
-    rung = min(asked.exposures, key=lambda count: abs(_mean([arms[one.name] for one in corpora], count) - 0.5))
     others = [arms[one.name] for one in corpora[1:]]
     differences = [difference(arm, base, rung) for arm in others]
     corrected = holm([one.p for one in differences])
     differences = [dataclasses.replace(one, p=p) for one, p in zip(differences, corrected, strict=True)]
-    again, control = difference(arms[AGAIN], base, rung), difference(arms[CONTROL], base, arms[CONTROL].runs[0]["rung"])
-    verdict = _verdict(asked, base, others, differences, again, control, rung)
+    again = difference(arms[AGAIN], base, rung)
+    control = None
+    if CONTROL in arms:
+        control = difference(arms[CONTROL], base, arms[CONTROL].runs[0]["rung"], shares=True)
+    verdict = _verdict(asked, base, others, differences, again, control)
     return {
         "protocol": asked.protocol,
         "asked": dataclasses.asdict(asked),
@@ -91,17 +105,18 @@ def report(
         "rung": rung,
         "verdict": verdict,
         "corpora": [
-            dataclasses.asdict(one) | {"rate": rates[one.name], "half": str(arms[one.name].mean_half()),
+            dataclasses.asdict(one) | {"rate": outcome.rates[one.name], "half": str(arms[one.name].mean_half()),
+                                       "value_bits_per_parameter": _bits(arms[one.name], rung),
                                        "multiplier": dataclasses.asdict(multiplier(arms[one.name], base))}
             for one in corpora
         ],
-        "rungs": [dataclasses.asdict(one) for one in rungs],
+        "rungs": [dataclasses.asdict(one) for one in outcome.rungs],
         "stored": {name: arm.stored for name, arm in arms.items()},
         "text": {name: _text(arm, rung) for name, arm in arms.items() if rung in arm.stored},
         "differences": [_plain(one) for one in differences],
         "own_facts": own_facts,
         "again": _plain(again),
-        "control": _plain(control),
+        "control": None if control is None else _plain(control),
         "parameters": results[0]["parameters"],
         "tokens": sum(row["tokens"] or 0 for row in results),
         "seconds": sum(row["seconds"] or 0.0 for row in results),
@@ -115,52 +130,67 @@ def _verdict(
     others: Sequence[Arm],
     differences: Sequence[Difference],
     again: Difference,
-    control: Difference,
-    rung: int,
+    control: Difference | None,
 ) -> list[str]:
     """The decision in words, a sentence for each arm; why there is none, where there is none."""
+    unit = "compute" if asked.protocol == "same-compute" else "exposures"
     everything = [base, *others]
-    if all(_mean(everything, count) > CEILING for count in asked.exposures):
-        return ["undecided: nearly all facts are stored in every corpus; ask for fewer exposures or more people"]
-    if all(_mean(everything, count) < FLOOR for count in asked.exposures):
-        most = max(asked.exposures)
+    senses = {arm.mean_half().sense for arm in everything}
+    if senses == {"<"}:
+        fewest = min(min(arm.stored) for arm in everything)
         return [
-            f"undecided: nothing is stored at {most} exposures of {asked.people} people; the probe is too small or too"
-            f" seldom shown: ask for at least {4 * most} exposures, or for half of the people"
+            f"undecided: half of the facts and more are stored in every corpus at {fewest} exposures; ask for fewer"
+            " exposures or more people"
+        ]
+    if senses == {">"}:
+        most = max(max(arm.stored) for arm in everything)
+        share = max(_mean(arm, most) for arm in everything)
+        return [
+            f"undecided: {'nothing' if share < FLOOR else 'less than half of the facts'} is stored at {most} exposures"
+            f" of {asked.people} people; the probe is too small or too seldom shown: ask for at least {4 * most}"
+            " exposures, or for half of the people"
         ]
     if again.effect.decided:
         return [
-            "undecided: the first corpus differs from itself in another shuffle, so differences are not to be trusted"
+            f"undecided: '{base.name}' differs from itself in another shuffle ({again.told(unit)}), so differences are"
+            " not to be trusted"
         ]
+    if control is None:
+        return [f"undecided: '{base.name}' stores less than half of the facts at all {unit} asked; ask for more"]
     if not (control.effect.decided and control.effect.high < 0):
-        return ["undecided: the control (7/8 endless junk) was not found to be worse, so nothing finer can be seen"]
+        return [
+            "undecided: the control (7/8 endless junk) was not found to be worse, so nothing finer can be seen"
+            f" ({control.told(unit)})"
+        ]
     said = []
     for one in differences:
-        better = "more" if one.effect.mean > 0 else "less"
-        size = (
-            f"{math.exp(one.effect.mean):.2f} times as much"
-            if one.kind == "ratio"
-            else f"{one.effect.mean:+.2f} of all"
-        )
+        told = one.told(unit)
         if one.p < 0.05:
-            said.append(f"'{one.arm}' stores {better} than '{base.name}': {size} at rung {rung} (p = {one.p:.2g})")
+            better = "better" if one.better else "worse"
+            said.append(f"'{one.arm}' is {better} than '{base.name}': {told} (p = {one.p:.2g})")
         else:
             seeds = f"about {one.needed - len(asked.seeds)} more seeds" if one.needed else "many more seeds"
             said.append(
-                f"cannot tell '{one.arm}' from '{base.name}' at rung {rung}: {seeds} would decide a difference of this"
-                f" size; so many seeds see {_size(one)}"
+                f"cannot tell '{one.arm}' from '{base.name}': {told}; {seeds} would decide a difference of this size;"
+                f" so many seeds see {_smallest(one)}"
             )
     return said
 
 
-def _size(one: Difference) -> str:
+def _smallest(one: Difference) -> str:
     if not math.isfinite(one.smallest):
         return "none with one seed"
-    return f"{math.exp(one.smallest):.2f} times and more" if one.kind == "ratio" else f"{one.smallest:.2f} and more"
+    return f"{one.size(one.smallest)}{' times' if one.kind == 'times' else ''} and more"
 
 
-def _mean(arms: Sequence[Arm], rung: int) -> float:
-    return statistics.fmean(value for arm in arms for value in arm.stored[rung].values())
+def _mean(arm: Arm, rung: int) -> float:
+    return statistics.fmean(arm.stored.get(rung, {0: 0.0}).values())
+
+
+def _bits(arm: Arm, rung: int) -> float | None:
+    """Mean value bits per parameter of an arm's models at a rung."""
+    rows = [row for row in arm.runs if row["rung"] == rung]
+    return statistics.fmean(row["value_bits_per_parameter"] for row in rows) if rows else None
 
 
 def _text(arm: Arm, rung: int) -> dict[str, float]:

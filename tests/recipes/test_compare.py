@@ -12,7 +12,7 @@ from curate.document import Document
 from curate.shards.text import write_text_shard
 from curate.shards.vocabulary import build_vocabulary
 from recipes.app.arms import AGAIN, CONTROL, entries_of
-from recipes.app.compare import Comparison, Rung, _best_rates, _rows, _runs, compare, rungs_of
+from recipes.app.compare import Comparison, Grid, Rung, carried_out, compare, rungs_of
 from recipes.app.comparison import run_comparison
 from recipes.app.corpora import Entry, Tokenised, open_corpus
 from recipes.app.evidence import holm, p_value
@@ -54,11 +54,15 @@ def test_same_compute_shows_the_facts_of_a_smaller_corpus_more_often():
 
 
 def test_a_corpus_that_would_repeat_often_is_refused_unless_it_is_named():
-    corpora = [tokenised("big", 500_000), tokenised("small", 5_000)]
+    """At the rung where all begin; rungs above it that repeat too often are no part of the ladder."""
+    corpora = [tokenised("big", 500_000), tokenised("small", 4_000)]
     asked = dataclasses.replace(ASKED, protocol="same-budget")
-    with pytest.raises(ValueError, match=r"'small' has 5,000 tokens and would be gone through 8\.0 times at rung 40"):
+    with pytest.raises(ValueError, match=r"'small' has 4,000 tokens and would be gone through 5\.0 times at rung 20"):
         rungs_of(asked, corpora, 1000.0)
-    assert rungs_of(dataclasses.replace(asked, may_repeat=("small",)), corpora, 1000.0)
+    named = rungs_of(dataclasses.replace(asked, may_repeat=("small",)), corpora, 1000.0)
+    assert [(one.arm, one.rung) for one in named] == [(a, b) for b in (10, 20, 40) for a in ("big", "small")]
+    shorter = rungs_of(asked, [corpora[0], tokenised("small", 5_000)], 1000.0)
+    assert [one.rung for one in shorter] == [10, 10, 20, 20]
 
 
 def corpus(folder: Path, documents: int, seed: int) -> Path:
@@ -113,8 +117,7 @@ def decided(train):
     asked = dataclasses.replace(ASKED, protocol="same-budget")
     corpora = [tokenised("one", 90_000), tokenised("two", 90_000)]
     rungs = rungs_of(asked, corpora, 1000.0)
-    rates = _best_rates(asked, corpora, rungs, {}, Path(), train)
-    return report(asked, corpora, rungs, rates, _rows(_runs(asked, corpora, rungs, rates), train, {}, Path()), "")
+    return report(asked, corpora, carried_out(asked, corpora, rungs, Grid({}, Path(), train)), "")
 
 
 MIDDLES = {"one": 20.0, "two": 20.0, AGAIN: 20.0, CONTROL: 80.0}
@@ -126,18 +129,27 @@ def test_a_real_difference_is_decided_with_its_size(folders, tmp_path):
     train = trainer(MIDDLES | {"two": 30.0})
     found = compare(corpora, tmp_path, asked, tokenizer=folders[0].parent / "tokenizer.json", train=train)
     (line,) = found["verdict"]
-    assert line.startswith("'two' stores less than 'one'")
+    assert line.startswith("'two' is worse than 'one': half of the facts at 1.") and "times the exposures" in line
     (first, second) = found["corpora"]
     assert first["rate"] == second["rate"] == 4e-3
     assert second["multiplier"]["value"] == pytest.approx(1.5, rel=0.1)
     assert second["multiplier"]["low"] > 1.3 and second["multiplier"]["high"] < 1.8
     assert found["control"]["high"] < 0 and not found["again"]["decided"]
-    assert set(found["text"]) == {"one", "two", AGAIN, *([CONTROL] if found["rung"] == 20 else [])}
+    assert set(found["text"]) == {"one", "two", AGAIN} and found["rung"] == 20 and found["control"]["rung"] == 40
+    assert {row["learning_rate"] for row in found["results"]} == {4e-3}
+
+
+def test_a_difference_where_an_arm_never_comes_to_half_is_one_of_shares():
+    """A little more than half at the top of the ladder against hardly any: no ratio can be given, but a sign."""
+    found = decided(trainer(MIDDLES | {"two": 300.0}))
+    (line,) = found["verdict"]
+    assert line.startswith("'two' is worse than 'one': -0.") and "of all facts stored at rung 20" in line
+    assert found["differences"][0]["kind"] == "shares" and found["corpora"][1]["half"] == "> 40"
 
 
 def test_no_difference_is_not_decided_and_says_how_many_seeds_would():
     found = decided(trainer(MIDDLES | {"two": 20.4}, noise=0.05))
-    assert found["verdict"][0].startswith("cannot tell 'two' from 'one' at rung")
+    assert found["verdict"][0].startswith("cannot tell 'two' from 'one': half of the facts at 0.99 (0.93 to 1.04)")
     assert "more seeds" in found["verdict"][0] and "see" in found["verdict"][0]
 
 
@@ -146,8 +158,10 @@ def test_no_difference_is_not_decided_and_says_how_many_seeds_would():
     [
         ({AGAIN: 60.0, "two": 60.0}, "differs from itself in another shuffle"),
         ({CONTROL: 10.0}, "the control (7/8 endless junk) was not found to be worse"),
-        (dict.fromkeys(("one", "two", AGAIN, CONTROL), 0.5), "nearly all facts are stored"),
-        (dict.fromkeys(("one", "two", AGAIN, CONTROL), 2000.0), "nothing is stored at 40 exposures of 10 people"),
+        (dict.fromkeys(MIDDLES, 0.5), "half of the facts and more are stored in every corpus at 10 exposures"),
+        (dict.fromkeys(MIDDLES, 2000.0), "nothing is stored at 40 exposures of 10 people"),
+        (dict.fromkeys(MIDDLES, 60.0), "less than half of the facts is stored at 40 exposures of 10 people"),
+        ({"one": 60.0, AGAIN: 60.0}, "'one' stores less than half of the facts"),
     ],
 )
 def test_why_nothing_is_decided(middles, said):
@@ -158,11 +172,11 @@ def test_why_nothing_is_decided(middles, said):
 def test_the_same_corpus_twice_is_decided_about_once_in_twenty():
     corpora = [tokenised("one", 9000), tokenised("two", 9000)]
     rungs = [Rung(one.name, count, count, 0.5, 1.0) for count in ASKED.exposures for one in corpora]
-    rates = dict.fromkeys(MIDDLES, 4e-3)
+    asked = dataclasses.replace(ASKED, rates=(4e-3,))
     decided = 0
     for seed in range(200):
-        results = _rows(_runs(ASKED, corpora, rungs, rates), trainer(MIDDLES, 0.1, seed), {}, Path())
-        decided += report(ASKED, corpora, rungs, rates, results, "")["differences"][0]["decided"]
+        outcome = carried_out(asked, corpora, rungs, Grid({}, Path(), trainer(MIDDLES, 0.1, seed)))
+        decided += report(asked, corpora, outcome, "")["differences"][0]["decided"]
     assert decided <= 19  # 10 expected; more than 19 of 200 happens once in 500 times
 
 
@@ -191,7 +205,7 @@ def test_a_small_comparison_for_real(folders, tmp_path):
     found = run_comparison(entries(folders[:2]), tmp_path, asked)
     assert found["verdict"][0].startswith("undecided: nothing is stored")
     written = json.loads((tmp_path / "compare.json").read_text())
-    assert written["tokenizer"] == found["tokenizer"] and len(written["results"]) == 2 * (2 * 3 + 1)
+    assert written["tokenizer"] == found["tokenizer"] and len(written["results"]) == 2 * 3
     assert {row["parameters"] for row in found["results"]} == {found["parameters"]}
     by_arm = {row["arm"]: row for row in found["results"] if row["seed"] == 0 and row["rung"] == 4}
     assert by_arm["one"]["value_nats"] != by_arm[AGAIN]["value_nats"]

@@ -7,20 +7,23 @@ import statistics
 from typing import Any
 
 from recipes.app.arms import AGAIN, CONTROL
-from recipes.app.evidence import multiplier_words
+from recipes.app.evidence import Arm, multiplier_words
 from recipes.app.report.charts import Bar, bars
 from recipes.app.report.rendering import rendered
+from recipes.app.report.sweep import halves
 
 
 def comparison_page(found: dict[str, Any]) -> str:
     """The HTML of what `recipes.app.compare.report` returns; what came from names of corpora is escaped."""
     from markupsafe import Markup
 
-    charts = [(rung, Markup(_chart(found, rung))) for rung in found["asked"]["exposures"]]
+    rungs = sorted({rung for by_rung in found["stored"].values() for rung in by_rung})
+    charts = [(rung, Markup(_chart(found, rung))) for rung in rungs]
     return rendered(
         "comparison.html",
         {"times": multiplier_words, "domains": domains_in_words},
         found=found,
+        half=Markup(_half(found)),
         charts=charts,
         repeats={one["arm"]: one["repeats"] for one in found["rungs"]},  # of the last rung
         ordered=Markup(_ordered(found)),
@@ -42,21 +45,28 @@ def domains_in_words(one: dict[str, Any]) -> str:
 
 
 def _effects(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """Differences as a person reads them, the largest first."""
+    """Differences as a person reads them, the best arm first."""
     rows = []
-    for one in sorted(found["differences"], key=lambda one: -one["effect"]["mean"]):
-        ratio = one["kind"] == "ratio"
-        told = [
-            math.exp(x) if ratio else x for x in (one["effect"]["mean"], one["low"], one["high"]) if math.isfinite(x)
-        ]
-        words = [f"{x:.2f} times" if ratio else f"{x:+.3f}" for x in told]
+    for one in found["differences"]:
+        times = one["kind"] == "times"
+        mean, *ends = one["effect"]["mean"], one["low"], one["high"]
+        words = [f"{math.exp(x):.2f} times" if times else f"{x:+.3f}" for x in (mean, *ends) if math.isfinite(x)]
         interval = f"{words[1]} to {words[2]}" if len(words) == 3 else "one seed"
-        rows.append({**one, "effect": words[0], "interval": interval})
-    return rows
+        what = "rung of half of the facts" if times else f"share stored at rung {one['rung']}"
+        rows.append((mean if times else -mean, {**one, "what": what, "effect": words[0], "interval": interval}))
+    return [row for _, row in sorted(rows, key=lambda row: row[0])]
+
+
+def _half(found: dict[str, Any]) -> str:
+    """The rung at which each arm stores half of the facts; not the control, which is trained at one rung."""
+    arms = {
+        _label(name, found): Arm(name, stored, {}, ()) for name, stored in found["stored"].items() if name != CONTROL
+    }
+    return halves(arms, "rung at which half of the facts are stored: less is better", "")
 
 
 def _ordered(found: dict[str, Any]) -> str:
-    """What every arm stores at the rung of the decision, the most first, and how much text it keeps."""
+    """What every arm stores at the rung where all began, the most first, and how much text it keeps."""
     base = found["corpora"][0]["tokens"]
     rows = []
     for one in found["corpora"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recipes.app.evidence import Arm, arms_of, multiplier, multiplier_words
@@ -28,7 +28,7 @@ def sweep_page(name: str, results: Sequence[dict[str, Any]]) -> str:
         {},
         name=name,
         rows=rows,
-        half=Markup(_halves(arms) if len(ladder) > 1 else ""),
+        half=Markup(halves(arms, "exposures at which half of the facts are stored") if len(ladder) > 1 else ""),
         charts=[(count, Markup(_stored(arms, count))) for count in ladder],
         purity=Markup(_purity(arms)),
         failed=[row for row in results if row.get("error")],
@@ -37,14 +37,15 @@ def sweep_page(name: str, results: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def _halves(arms: dict[str, Arm]) -> str:
-    """Exposures to half of the facts: of the mean over seeds, and a dot for each seed that the ladder brackets."""
+def halves(arms: Mapping[str, Arm], title: str, unit: str = "exposures") -> str:
+    """Exposures to half of the facts, by what arms are called: the mean over seeds, and a dot for each seed that the
+    ladder brackets."""
     rows = []
-    for arm in arms.values():
+    for name, arm in arms.items():
         half = arm.mean_half()
         dots = [one.exposures for one in map(arm.half, arm.seeds) if one.sense == "="]
-        rows.append(Bar(arm.name, half.exposures, f"{half} exposures", dots=dots, muted=half.sense != "="))
-    return bars(rows, "exposures at which half of the facts are stored")
+        rows.append(Bar(name, half.exposures, f"{half} {unit}", dots=dots, muted=half.sense != "="))
+    return bars(rows, title)
 
 
 def _stored(arms: dict[str, Arm], count: int) -> str:

@@ -1,0 +1,49 @@
+"""Where an arm stores half of the facts, with few runs: each seed steps up or down a ladder of exposures until two
+neighbouring rungs bracket one half (the up-and-down method, Dixon & Mood, J. Am. Stat. Assoc. 43, 1948)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TypeVar
+
+LADDER = (30, 40, 53, 71, 95, 126, 168, 224, 300)
+"""Exposures, each a third more than the one before: closer rungs than seeds differ by gain nothing."""
+
+HALF = 0.5
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+def next_rung(ladder: Sequence[int], stored: Mapping[int, float], start: int) -> int | None:
+    """The rung to train at next, given the shares stored at those trained so far; None where one half is bracketed, or
+    lies beyond the ladder."""
+    if not stored:
+        return start
+    if all(share >= HALF for share in stored.values()):
+        return max((rung for rung in ladder if rung < min(stored)), default=None)
+    if stored[max(stored)] < HALF:
+        return min((rung for rung in ladder if rung > max(stored)), default=None)
+    return None
+
+
+def climbed(
+    ladder: Sequence[int],
+    keys: Sequence[Key],
+    start: int,
+    train: Callable[[Sequence[tuple[Key, int]]], Sequence[float | None]],
+) -> dict[Key, dict[int, float]]:
+    """For every key (an arm and a seed) the shares stored at the rungs that it took to bracket one half.
+
+    `train` trains keys at rungs, all of a round together, and returns the share that each stores; None for a run that
+    failed, which ends its key.
+    """
+    found: dict[Key, dict[int, float]] = {key: {} for key in keys}
+    climbing = list(keys)
+    while climbing:
+        rungs = [(key, rung) for key in climbing if (rung := next_rung(ladder, found[key], start)) is not None]
+        climbing = []
+        for (key, rung), share in zip(rungs, train(rungs) if rungs else (), strict=True):
+            if share is not None:
+                found[key][rung] = share
+                climbing.append(key)
+    return found

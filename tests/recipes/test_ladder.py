@@ -1,0 +1,49 @@
+"""The climb to half of the facts: every key ends with two neighbouring rungs around it, in as few runs as can be."""
+
+import math
+import random
+
+import pytest
+
+from recipes.app.evidence import half_exposures
+from recipes.app.ladder import LADDER, climbed, next_rung
+
+
+def share(middle, rung):
+    return 1 / (1 + (middle / rung) ** 4)
+
+
+@pytest.mark.parametrize("start", LADDER)
+def test_every_seed_brackets_one_half_with_no_run_too_many(start):
+    draw = random.Random(start)
+    middles = {("arm", seed): math.exp(draw.uniform(math.log(31), math.log(299))) for seed in range(40)}
+    rounds = []
+
+    def train(wanted):
+        rounds.append(wanted)
+        return [share(middles[key], rung) for key, rung in wanted]
+
+    found = climbed(LADDER, list(middles), start, train)
+    asked = [pair for one in rounds for pair in one]
+    assert len(set(asked)) == len(asked)
+    for key, middle in middles.items():
+        low, high = max(rung for rung in LADDER if rung < middle), min(rung for rung in LADDER if rung >= middle)
+        half = half_exposures(found[key])
+        assert half.sense == "=" and low <= half.exposures <= high
+        assert half.exposures == pytest.approx(middle, rel=0.03)
+        # Nothing is trained but the way from the start to the farther end of the bracket.
+        way = (start, low) if start >= high else (start, high)
+        assert sorted(found[key]) == [rung for rung in LADDER if min(way) <= rung <= max(way)]
+
+
+def test_who_is_beyond_the_ladder_ends_at_its_end():
+    found = climbed((10, 20, 40), ["early", "late"], 20, lambda wanted: [float(key == "early") for key, _ in wanted])
+    assert found == {"early": {20: 1.0, 10: 1.0}, "late": {20: 0.0, 40: 0.0}}
+    assert next_rung((10, 20, 40), {20: 0.5, 10: 0.49}, 20) is None
+
+
+def test_a_run_that_failed_ends_its_seed_alone():
+    found = climbed(
+        (10, 20), ["sound", "broken"], 10, lambda wanted: [0.1 if key == "sound" else None for key, _ in wanted]
+    )
+    assert found == {"sound": {10: 0.1, 20: 0.1}, "broken": {}}
