@@ -144,7 +144,7 @@ def compare(
     outcome = carried_out(asked, found, rungs, grid)
     found_own = None
     if own_facts is not None:
-        begun = [run for run in grid.runs if run["rung"] == outcome.start and run["arm"] in outcome.rates]
+        begun = [run for run in grid.runs if run["rung"] == outcome.start and run["seed"] in asked.seeds]
         found_own = own_facts.stored(grid.trained(own_facts.runs(begun)))
     return report(asked, found, outcome, vocabulary.hash, found_own)
 
