@@ -9,14 +9,14 @@ from __future__ import annotations
 import dataclasses
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from recipes.app.arms import AGAIN, CONTROL
 from recipes.app.corpora import Entry, Tokenised, shared_vocabulary, tokenised
 from recipes.app.evidence import stored_share
-from recipes.app.ladder import HALF, LADDER, climbed
+from recipes.app.ladder import HALF, LADDER, Grid, climbed, middle
 
 Protocol = Literal["same-compute", "same-budget", "own-size"]
 MOST_REPEATS = 4.0
@@ -93,7 +93,7 @@ def rungs_of(asked: Comparison, corpora: Sequence[Tokenised], facts_tokens: floa
                 ratio = rest / (rest + exposures * facts_tokens)
             repeats = exposures * facts_tokens * ratio / (1 - ratio) / one.used
             if repeats > MOST_REPEATS and one.name not in asked.may_repeat:
-                if rung > _middle(asked.exposures):
+                if rung > middle(asked.exposures):
                     return [step for step in found if step.rung < rung]
                 raise ValueError(
                     f"'{one.name}' has {one.used:,} tokens and would be gone through {repeats:.1f} times at rung"
@@ -140,34 +140,15 @@ def compare(
     )
     own_facts = None if own is None else OwnFacts.of(own, entries, vocabulary, folder)
     plan = _plan(asked, entries, found, folder)
-    grid = Grid(plan if own_facts is None else own_facts.planned(plan), out / "probe", train or _train)
+    grid = Grid(
+        plan if own_facts is None else own_facts.planned(plan), lambda plan: (train or _train)(plan, out / "probe")
+    )
     outcome = carried_out(asked, found, rungs, grid)
     found_own = None
     if own_facts is not None:
         begun = [run for run in grid.runs if run["rung"] == outcome.start and run["seed"] in asked.seeds]
         found_own = own_facts.stored(grid.trained(own_facts.runs(begun)))
     return report(asked, found, outcome, vocabulary.hash, found_own)
-
-
-@dataclass
-class Grid:
-    """All runs of a comparison so far, trained together, so that what is left on disk holds every one of them."""
-
-    plan: dict[str, Any]
-    out: Path
-    train: Train
-    runs: list[dict[str, Any]] = field(default_factory=list)
-
-    def trained(self, runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The results of these runs, each with its rung; those that are finished are not trained again."""
-        self.runs += [run for run in runs if run not in self.runs]
-        plain = [{key: value for key, value in run.items() if key != "rung"} for run in self.runs]
-        results = self.train(self.plan | {"runs": plain}, self.out)
-        found = [row | {"rung": run["rung"]} for run, row in zip(self.runs, results, strict=True)]
-        asked = [found[self.runs.index(run)] for run in runs]
-        # What failed would be tried again with each round.
-        self.runs = [run for run, row in zip(self.runs, found, strict=True) if not row.get("error")]
-        return asked
 
 
 @dataclass(frozen=True)
@@ -241,10 +222,6 @@ def _control(rung: Rung, seed: int, rate: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _middle(ladder: Sequence[int]) -> int:
-    return sorted(ladder)[len(ladder) // 2]
-
-
 def _trial(
     asked: Comparison,
     corpora: Sequence[Tokenised],
@@ -254,7 +231,7 @@ def _trial(
 ) -> tuple[int, dict[str, float]]:
     """The rung to begin at, and the best of one list of learning rates for each corpus, on a seed that decides nothing:
     from the middle of the ladder on up while next to nothing is stored, down while nearly everything is."""
-    rung = _middle(asked.exposures)
+    rung = middle(asked.exposures)
     if len(asked.rates) == 1:
         return rung, dict.fromkeys((one.name for one in corpora), asked.rates[0])
     seed, tried = max(asked.seeds) + 1000, set[int]()

@@ -136,13 +136,12 @@ def stored_share(row: Row) -> float:
 
 @dataclass(frozen=True)
 class Arm:
-    """What the runs of one arm say: the share of the facts stored, by exposures and seed, at the learning rate (by
-    exposures) whose mean over seeds is best."""
+    """What the runs of one arm say, at one learning rate: the share of the facts stored, by exposures and seed."""
 
     name: str
     stored: dict[int, dict[int, float]]
-    rates: dict[int, float]
-    runs: tuple[Row, ...]
+    rate: float | None = None
+    runs: tuple[Row, ...] = ()
 
     @property
     def seeds(self) -> list[int]:
@@ -163,25 +162,29 @@ class Arm:
 
 
 def arms_of(results: Sequence[Row], key: str = "exposures") -> dict[str, Arm]:
-    """Every arm by its name, in the order of the results, its ladder by `key`; failed runs are left out, and arms of
-    which all failed."""
-    groups: dict[str, dict[int, dict[float, dict[int, Row]]]] = {}
+    """Every arm by its name, in the order of the results, its ladder by `key`, at the learning rate that comes to half
+    of the facts first, or else stores most. Failed runs are left out, and arms of which all failed."""
+    by_arm: dict[str, dict[float, list[Row]]] = {}
     for row in results:
         if not row.get("error"):
-            by_rate = groups.setdefault(row["arm"], {}).setdefault(row[key], {})
-            by_rate.setdefault(row["learning_rate"], {})[row["seed"]] = row
+            by_arm.setdefault(row["arm"], {}).setdefault(row["learning_rate"], []).append(row)
     found = {}
-    for name, by_exposures in groups.items():
-        stored: dict[int, dict[int, float]] = {}
-        rates: dict[int, float] = {}
-        runs: list[Row] = []
-        for exposures, by_rate in sorted(by_exposures.items()):
-            best = max(by_rate, key=lambda rate: statistics.fmean(map(stored_share, by_rate[rate].values())))
-            rates[exposures] = best
-            stored[exposures] = {seed: stored_share(row) for seed, row in by_rate[best].items()}
-            runs += by_rate[best].values()
-        found[name] = Arm(name, stored, rates, tuple(runs))
+    for name, by_rate in by_arm.items():
+        arms = []
+        for rate, rows in by_rate.items():
+            stored: dict[int, dict[int, float]] = {}
+            for row in sorted(rows, key=lambda row: row[key]):
+                stored.setdefault(row[key], {})[row["seed"]] = stored_share(row)
+            arms.append(Arm(name, stored, rate, tuple(rows)))
+        found[name] = min(arms, key=_rank)
     return found
+
+
+def _rank(arm: Arm) -> tuple[float, ...]:
+    """Seeds that did not fail, then how soon half of the facts are stored, then how much of them."""
+    half = arm.mean_half()
+    mean = statistics.fmean(share for by_seed in arm.stored.values() for share in by_seed.values())
+    return -len(arm.seeds), half.exposures if half.sense != ">" else math.inf, -mean
 
 
 @dataclass(frozen=True)

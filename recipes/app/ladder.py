@@ -4,7 +4,8 @@ neighbouring rungs bracket one half (the up-and-down method, Dixon & Mood, J. Am
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 LADDER = (30, 40, 53, 71, 95, 126, 168, 224, 300)
 """Exposures, each a third more than the one before: closer rungs than seeds differ by gain nothing."""
@@ -12,6 +13,10 @@ LADDER = (30, 40, 53, 71, 95, 126, 168, 224, 300)
 HALF = 0.5
 
 Key = TypeVar("Key", bound=Hashable)
+
+
+def middle(ladder: Sequence[int]) -> int:
+    return sorted(ladder)[len(ladder) // 2]
 
 
 def next_rung(ladder: Sequence[int], stored: Mapping[int, float], start: int) -> int | None:
@@ -47,3 +52,26 @@ def climbed(
                 found[key][rung] = share
                 climbing.append(key)
     return found
+
+
+@dataclass
+class Grid:
+    """All runs so far of a plan that grows, trained together, so that what is left on disk holds every one of them.
+    `train` trains a plan and returns a result for each of its runs."""
+
+    plan: dict[str, Any]
+    train: Callable[[dict[str, Any]], list[dict[str, Any]]]
+    runs: list[dict[str, Any]] = field(default_factory=list)
+
+    def trained(self, runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The results of these runs, each with the rung that its run names; finished ones are not trained again."""
+        self.runs += [run for run in runs if run not in self.runs]
+        plain = [{key: value for key, value in run.items() if key != "rung"} for run in self.runs]
+        results = self.train(self.plan | {"runs": plain})
+        found = [
+            row | ({"rung": run["rung"]} if "rung" in run else {}) for run, row in zip(self.runs, results, strict=True)
+        ]
+        asked = [found[self.runs.index(run)] for run in runs]
+        # What failed would be tried again with each round.
+        self.runs = [run for run, row in zip(self.runs, found, strict=True) if not row.get("error")]
+        return asked

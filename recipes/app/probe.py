@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from curate.shards.columns import ColumnWriter
 from curate.shards.vocabulary import Vocabulary
 from recipes.app.compare import TEXTS
 from recipes.app.corpora import Corpus, Entry, Rendering, open_corpus, shared_vocabulary, write_set
-from recipes.app.evidence import interval
+from recipes.app.evidence import interval, stored_share
+from recipes.app.ladder import Grid, climbed, middle
 from recipes.app.load import Loaded
 from recipes.app.schema import Probe, build_step
 from recipes.app.terminal import err
@@ -37,8 +39,8 @@ def run_probe(
     ray: str | None = None,
     tensorboard: Path | None = None,
 ) -> list[dict[str, Any]]:
-    """Write `plan.json`, train every run of it that is not done yet, and write `results.json`, `results.parquet`,
-    `summary.json` (means over seeds, with intervals) and `report.html`.
+    """Write `plan.json`, train every run of it that is not done yet (of a climb those that it asks for), and write
+    `results.json`, `results.parquet`, `summary.json` (means over seeds, with intervals) and `report.html`.
 
     Raises ValueError when the recipe has no probe or its corpus is not a finished run.
     """
@@ -62,8 +64,16 @@ def run_probe(
 
     listeners = told(tensorboard)
     out.mkdir(parents=True, exist_ok=True)
-    write_atomically(out / "plan.json", json.dumps(plan, indent=2).encode())
-    results = run_plan(out / "plan.json", out, listeners, ray)
+
+    def train(plan: dict[str, Any]) -> list[dict[str, Any]]:
+        write_atomically(out / "plan.json", json.dumps(plan, indent=2).encode())
+        return run_plan(out / "plan.json", out, listeners, ray)
+
+    if probe.climb:
+        results = _climbed(probe, plan, train)
+        write_atomically(out / "results.json", json.dumps(results, indent=2).encode())
+    else:
+        results = train(plan)
     write_atomically(out / "results.parquet", parquet(results))
     write_atomically(out / "summary.json", json.dumps(summary(results), indent=1).encode())
     write_atomically(out / "report.html", sweep_page(loaded.recipe.name, results).encode())
@@ -120,6 +130,27 @@ def parquet(results: list[dict[str, Any]]) -> bytes:
         writer.write({key: _cell(value, kinds[key]) for key, value in row.items()})
     writer.close()
     return stream.getvalue()
+
+
+def _climbed(
+    probe: Probe, plan: dict[str, Any], train: Callable[[dict[str, Any]], list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """The results of those runs of a plan that it takes to bracket half of the facts."""
+    grid = Grid(plan, train)
+    runs = {(_but_exposures(run), run["exposures"]): run for run in plan["runs"]}
+    results: dict[tuple[str, int], dict[str, Any]] = {}
+
+    def trained(wanted: Sequence[tuple[str, int]]) -> list[float | None]:
+        results.update(zip(wanted, grid.trained([runs[one] for one in wanted]), strict=True))
+        return [None if results[one].get("error") else stored_share(results[one]) for one in wanted]
+
+    keys = dict.fromkeys(key for key, _ in runs)
+    climbed(sorted(probe.exposures), list(keys), middle(probe.exposures), trained)
+    return [results[one] for one in runs if one in results]
+
+
+def _but_exposures(run: dict[str, Any]) -> str:
+    return json.dumps({key: value for key, value in run.items() if key != "exposures"}, sort_keys=True)
 
 
 def _cell(value: Any, kind: type) -> Any:

@@ -233,6 +233,11 @@ class Probe(Strict):
     exposures: list[Annotated[int, Field(ge=1)]] = Field(
         [], description="exposures of each fact; empty: as many as were injected"
     )
+    climb: bool = Field(
+        False,
+        description="each seed of each arm, at each learning rate, climbs `exposures` from their middle until two of"
+        " them bracket half of the facts, and is trained at no others",
+    )
     learning_rates: list[Annotated[float, Field(gt=0)]] = Field([2e-3], min_length=1)
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
     grid: dict[str, list[Any]] = Field(
@@ -265,6 +270,12 @@ class Probe(Strict):
             raise ValueError(
                 f"grid: with one of its values {where or 'the whole'} does not fit: {first['msg']}"
             ) from None
+        return self
+
+    @model_validator(mode="after")
+    def _climbs_a_ladder(self) -> Probe:
+        if self.climb and len(self.exposures) < 2:
+            raise ValueError("climb: there is no ladder to climb; name at least two `exposures`")
         return self
 
     @model_validator(mode="after")

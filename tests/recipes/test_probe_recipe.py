@@ -8,6 +8,7 @@ import pytest
 from curate.document import Document
 from curate.shards.text import write_text_shard
 from curate.shards.tokens import TokenShards
+from recipes.app.evidence import arms_of, multiplier
 from recipes.app.load import RecipeError, load
 from recipes.app.probe import make_plan, parquet, run_probe, summary
 
@@ -112,6 +113,46 @@ def test_facts_may_be_drawn_where_models_train(tmp_path):
     results = run_probe(loaded, tmp_path / "out", processes=1)
     assert all(row["value_bits"] is not None for row in results)
     assert not list((tmp_path / "out" / "corpus" / "tokens").glob("*/*.ds"))
+
+
+CLIMB = """\
+name: tiny
+probe:
+  facts: {kind: compact, people: 10, exposures: 512, name_parts: [8, 8], attributes: 2, values: 4}
+  drawn: true
+  model: {layers: 1, heads: 1, width: 16}
+  training: {batch: 4}
+  exposures: [4, 8, 16, 32, 64, 128, 256, 512]
+  climb: true
+  learning_rates: [1.0e-2]
+  seeds: [0, 1]
+  arms:
+    - {arm: facts}
+    - {arm: junk, junk: endless, junk_ratio: 0.5}
+"""
+
+
+def test_a_climb_trains_no_more_than_brackets_half_of_the_facts(tmp_path):
+    results = run_probe(load(str(recipe(tmp_path, CLIMB))), tmp_path / "out", processes=1)
+    assert json.loads((tmp_path / "out" / "results.json").read_text()) == results
+    facts, junk = arms_of(results).values()
+    for arm in (facts, junk):
+        for seed in (0, 1):
+            trained = sorted(rung for rung, found in arm.stored.items() if seed in found)
+            low, high = trained[-2:] if arm.stored[64][seed] < 0.5 else trained[:2]
+            assert high == 2 * low and arm.stored[low][seed] < 0.5 <= arm.stored[high][seed]
+            assert 64 in trained  # the middle, where all begin
+    assert len(results) < 2 * 2 * 8 / 2
+    assert multiplier(junk, facts).value > 1.5
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Exposures to half of the facts" in page and "64 exposures" in page and "4 exposures</h3>" in page
+    assert run_probe(load(str(recipe(tmp_path, CLIMB))), tmp_path / "out", processes=1) == results
+
+
+def test_a_climb_wants_a_ladder(tmp_path):
+    wrong = CLIMB.replace("[4, 8, 16, 32, 64, 128, 256, 512]", "[4]")
+    with pytest.raises(RecipeError, match="climb: there is no ladder to climb"):
+        load(str(recipe(tmp_path, wrong)))
 
 
 WITH_PAGES = """\

@@ -10,21 +10,30 @@ from recipes.app.arms import AGAIN, CONTROL
 from recipes.app.evidence import Arm, multiplier_words
 from recipes.app.report.charts import Bar, bars
 from recipes.app.report.rendering import rendered
-from recipes.app.report.sweep import halves
+from recipes.app.report.sweep import halves, shares
 
 
 def comparison_page(found: dict[str, Any]) -> str:
     """The HTML of what `recipes.app.compare.report` returns; what came from names of corpora is escaped."""
     from markupsafe import Markup
 
-    rungs = sorted({rung for by_rung in found["stored"].values() for rung in by_rung})
-    charts = [(rung, Markup(_chart(found, rung))) for rung in rungs]
+    arms = {name: Arm(_label(name, found), stored) for name, stored in found["stored"].items()}
+    rungs = sorted({rung for arm in arms.values() for rung in arm.stored})
     return rendered(
         "comparison.html",
         {"times": multiplier_words, "domains": domains_in_words},
         found=found,
-        half=Markup(_half(found)),
-        charts=charts,
+        # The control is trained at one rung.
+        half=Markup(
+            halves(
+                {arm.name: arm for name, arm in arms.items() if name != CONTROL},
+                "rung at which half of the facts are stored: less is better",
+                "",
+            )
+        ),
+        chart=Markup(_chart(found, found["rung"])),
+        ladder=rungs,
+        shares=shares({arm.name: arm for arm in arms.values()}),
         repeats={one["arm"]: one["repeats"] for one in found["rungs"]},  # of the last rung
         ordered=Markup(_ordered(found)),
         effects=_effects(found),
@@ -55,14 +64,6 @@ def _effects(found: dict[str, Any]) -> list[dict[str, Any]]:
         what = "rung of half of the facts" if times else f"share stored at rung {one['rung']}"
         rows.append((mean if times else -mean, {**one, "what": what, "effect": words[0], "interval": interval}))
     return [row for _, row in sorted(rows, key=lambda row: row[0])]
-
-
-def _half(found: dict[str, Any]) -> str:
-    """The rung at which each arm stores half of the facts; not the control, which is trained at one rung."""
-    arms = {
-        _label(name, found): Arm(name, stored, {}, ()) for name, stored in found["stored"].items() if name != CONTROL
-    }
-    return halves(arms, "rung at which half of the facts are stored: less is better", "")
 
 
 def _ordered(found: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ def sweep_page(name: str, results: Sequence[dict[str, Any]]) -> str:
     first = next(iter(arms.values()), None)
     rows = [
         {"arm": arm.name, "half": str(arm.mean_half()), "times": multiplier_words(multiplier(arm, first)),
-         "rates": sorted(set(arm.rates.values())), "seeds": len(arm.seeds)}
+         "rate": arm.rate, "seeds": len(arm.seeds)}
         for arm in arms.values() if first is not None
     ]  # fmt: skip
     return rendered(
@@ -29,7 +29,13 @@ def sweep_page(name: str, results: Sequence[dict[str, Any]]) -> str:
         name=name,
         rows=rows,
         half=Markup(halves(arms, "exposures at which half of the facts are stored") if len(ladder) > 1 else ""),
-        charts=[(count, Markup(_stored(arms, count))) for count in ladder],
+        charts=[
+            (count, Markup(_stored(arms, count)))
+            for count in ladder
+            if all(count in arm.stored for arm in arms.values())
+        ],
+        ladder=ladder,
+        shares=shares(arms),
         purity=Markup(_purity(arms)),
         failed=[row for row in results if row.get("error")],
         parameters=sorted({row["parameters"] for row in results if row.get("parameters")}),
@@ -46,6 +52,14 @@ def halves(arms: Mapping[str, Arm], title: str, unit: str = "exposures") -> str:
         dots = [one.exposures for one in map(arm.half, arm.seeds) if one.sense == "="]
         rows.append(Bar(name, half.exposures, f"{half} {unit}", dots=dots, muted=half.sense != "="))
     return bars(rows, title)
+
+
+def shares(arms: Mapping[str, Arm]) -> list[tuple[str, dict[int, float]]]:
+    """The mean share of the facts that each arm stores, by rung."""
+    return [
+        (name, {rung: statistics.fmean(found.values()) for rung, found in arm.stored.items()})
+        for name, arm in arms.items()
+    ]
 
 
 def _stored(arms: dict[str, Arm], count: int) -> str:
