@@ -7,7 +7,6 @@ of the models that were trained; not how much knowledge the corpus itself holds.
 from __future__ import annotations
 
 import dataclasses
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -229,28 +228,38 @@ def _trial(
     ladder: Sequence[int],
     grid: Grid,
 ) -> tuple[int, dict[str, float]]:
-    """The rung to begin at, and the best of one list of learning rates for each corpus, on a seed that decides nothing:
-    from the middle of the ladder on up while next to nothing is stored, down while nearly everything is."""
-    rung = middle(asked.exposures)
+    """The rung to begin at, and the best of one list of learning rates for each corpus, on a seed that decides nothing.
+
+    Rates are told apart where something is stored, and not all: each corpus goes from the middle of the ladder up while
+    next to nothing is stored at any rate, or down while nearly everything is. All begin where the last of them ended.
+    """
     if len(asked.rates) == 1:
-        return rung, dict.fromkeys((one.name for one in corpora), asked.rates[0])
-    seed, tried = max(asked.seeds) + 1000, set[int]()
-    while True:
-        tried.add(rung)
-        rows = grid.trained(
-            [_run(at[one.name, rung], one, one.name, seed, rate) for rate in asked.rates for one in corpora]
-        )
-        best: dict[str, dict[str, Any]] = {}
-        for one in corpora:
-            sound = [row for row in rows if row["arm"] == one.name and not row.get("error")]
+        return middle(asked.exposures), dict.fromkeys((one.name for one in corpora), asked.rates[0])
+    seed = max(asked.seeds) + 1000
+    rungs = {one.name: [middle(asked.exposures)] for one in corpora}
+    best: dict[str, dict[str, Any]] = {}
+    looking = list(corpora)
+    while looking:
+        runs = [
+            _run(at[one.name, rungs[one.name][-1]], one, one.name, seed, rate)
+            for one in looking
+            for rate in asked.rates
+        ]
+        rows = grid.trained(runs)
+        moving = []
+        for one in looking:
+            found = [row for row in rows if row["arm"] == one.name]
+            sound = [row for row in found if not row.get("error")]
             if not sound:
-                raise ValueError(f"no learning rate of {asked.rates} trains '{one.name}': {rows[0].get('error')}")
+                raise ValueError(f"no learning rate of {asked.rates} trains '{one.name}': {found[0].get('error')}")
             best[one.name] = max(sound, key=lambda row: row["value_bits_per_parameter"])
-        share = statistics.fmean(map(stored_share, best.values()))
-        place = ladder.index(rung) + (share < FLOOR) - (share > CEILING)
-        if not 0 <= place < len(ladder) or ladder[place] in tried:
-            return rung, {name: row["learning_rate"] for name, row in best.items()}
-        rung = ladder[place]
+            share = stored_share(best[one.name])
+            place = ladder.index(rungs[one.name][-1]) + (share < FLOOR) - (share > CEILING)
+            if 0 <= place < len(ladder) and ladder[place] not in rungs[one.name]:
+                rungs[one.name].append(ladder[place])
+                moving.append(one)
+        looking = moving
+    return max(tried[-1] for tried in rungs.values()), {name: row["learning_rate"] for name, row in best.items()}
 
 
 def _train(plan: dict[str, Any], out: Path) -> list[dict[str, Any]]:

@@ -147,7 +147,7 @@ def test_a_difference_where_an_arm_never_comes_to_half_is_one_of_shares():
     """A little more than half at the top of the ladder against hardly any: no ratio can be given, but a sign."""
     found = decided(trainer(MIDDLES | {"two": 300.0}))
     (line,) = found["verdict"]
-    assert line.startswith("'two' is worse than 'one': -0.") and "of all facts stored at rung 20" in line
+    assert line.startswith("'two' is worse than 'one': -0.") and "of all facts stored at rung 40" in line
     assert found["differences"][0]["kind"] == "shares" and found["corpora"][1]["half"] == "> 40"
 
 
