@@ -116,14 +116,15 @@ def test_no_later_run_meets_a_document_that_ended_a_process(survived):
 @pytest.mark.parametrize("at", ["emit", "decide"])
 def test_a_document_may_hang_or_crash_in_a_round_and_when_a_step_decides(tmp_path, at):
     inputs = write_perils(tmp_path / "in", ["HANG", "CRASH"])
-    summary = hostile(inputs, tmp_path / "out", [Trim(), PerilousCorpus(at, str(tmp_path / "diary"))]).execute()
+    steps = [Trim(), PerilousCorpus(at, str(tmp_path / "diary"))]
+    summary = hostile(inputs, tmp_path / "out", steps, document_timeout=1.0).execute()
     assert sorted(texts_of(tmp_path / "out")) == ["neighbour 0 0", "neighbour 1 0"]
     assert summary["documents"]["unreadable"] == 4 and summary["documents"]["dropped"] == 0
     assert {kill["round"] for kill in kills_of(tmp_path / "out")} == {0 if at == "emit" else None}
     assert list(verify(tmp_path / "out")) == []
     met = (tmp_path / "diary").read_text()
     assert sorted(line.split()[0] for line in met.splitlines()) == ["CRASH"] * 4 + ["HANG"] * 4
-    again = hostile(inputs, tmp_path / "out", [Trim(), PerilousCorpus(at, str(tmp_path / "diary"))]).execute()
+    again = hostile(inputs, tmp_path / "out", steps).execute()
     assert again["units"]["done"] == 0 and (tmp_path / "diary").read_text() == met
 
 
