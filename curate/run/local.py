@@ -233,7 +233,7 @@ class LocalEngine:
         self._on_progress = on_progress or (lambda progress: None)
         # Never forked from this process: a worker inherits no threads, locks or state of a library. A server that has
         # loaded the engine and nothing else forks them, and serves later runs of this process too: a worker, or one in
-        # the place of a dead one, starts in a hundredth of a second. Only Linux promises that this is sound.
+        # the place of a dead one, starts in a ninth of the time. Only Linux promises that this is sound.
         self._context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
         self._context.set_forkserver_preload(PRELOADED)
         self._pool: list[_Worker] = []
