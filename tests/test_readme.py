@@ -29,7 +29,7 @@ def test_the_commands_of_the_readme_run_as_they_stand(tmp_path):
     commands = "set -euo pipefail\n" + "\n".join(blocks("bash"))
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     result = subprocess.run(
-        ["bash", "-c", commands], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+        ["bash", "-c", commands], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900
     )
     assert result.returncode == 0, result.stderr
     assert "facts alone" in result.stdout and "open report.html" in result.stdout

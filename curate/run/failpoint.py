@@ -6,6 +6,7 @@ POINT is reached, once: FILE is created first, and a point whose FILE is there d
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from pathlib import Path
@@ -20,18 +21,18 @@ POINTS = (
 )
 VICTIMS = ("worker", "parent")
 
-_wanted = os.environ.get("GOLDSAND_FAILPOINT", "")
-
 
 def reached(point: str) -> None:
     """Does nothing, unless a test asked for a death here."""
-    if not _wanted:
-        return
-    wanted, victim, once = _wanted.split(":", 2)
+    wanted, _, rest = os.environ.get("GOLDSAND_FAILPOINT", "").partition(":")
     if wanted != point:
         return
+    victim, _, once = rest.partition(":")
     try:
         Path(once).touch(exist_ok=False)
     except FileExistsError:
         return
-    os.kill(os.getppid() if victim == "parent" else os.getpid(), signal.SIGKILL)
+    # The parent is the run, whichever process started this worker.
+    process = multiprocessing.parent_process() if victim == "parent" else multiprocessing.current_process()
+    assert process is not None and process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)

@@ -111,8 +111,8 @@ class Outputs:
     @contextlib.contextmanager
     def open(self, path: Place) -> Iterator[BinaryIO]:
         make_folder(path.parent)
-        if not is_local(self.root):
-            # What stood here until now must not be taken for what is being written.
+        if not is_local(self.root) and not self._checksums:
+            # What stood here until now must not be taken for what is being written: gone before the first output.
             self.manifest.unlink(missing_ok=True)
         place = path.with_name(path.name + TEMPORARY) if is_local(path) else path
         with place.open("wb") as raw:

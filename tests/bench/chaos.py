@@ -35,6 +35,7 @@ steps:
   - inject: {kind: compact, people: 20, exposures: 5}
 output: {tokenizer: {kind: joint, size: 300}, tokens: {bare: {}, tagged: {domain: special}}}
 max_loss: 1
+engine: {buckets: 2}
 """
 WORDS = ["the", "of", "and", "that", "have", "with", "river", "hill", "stone", "water", "light", "house"]
 BAD_INPUTS = 4 + 4 + 1 + 1 + 1

@@ -57,7 +57,9 @@ def main() -> None:
         "pages_per_s": summary["pages_per_second"],
         "workers": given.workers,
         "extract_share": round(summary["steps"][0]["seconds"] / sum(step["seconds"] for step in summary["steps"]), 3),
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024),
+        "peak_memory_mb": max(
+            summary["worker_memory_mb"], round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
+        ),
         "python": platform.python_version(),
     }
     if given.peer_python and given.peer_script:

@@ -64,14 +64,17 @@ def units(inputs: Path, out: Path, workers: int) -> dict[str, object]:
     steps = [step_class(name)() for name in STEPS]
     partitions = find_inputs([Input("crawl", str(inputs))])
     summary = CorpusRun("bench", steps, partitions, out, workers=workers, max_loss=1.0).execute()
-    return {"documents": summary["documents"]["input"], "digest": digest(sorted((out / "text").iterdir()))}
+    return {
+        "documents": summary["documents"]["input"],
+        "digest": digest(sorted((out / "text").iterdir())),
+        "worker_mb": summary["worker_memory_mb"],
+    }
 
 
 def side(name: str, inputs: Path, folder: Path) -> None:
-    """One side in a process of its own; prints what it did and how much memory it and its children took at most."""
+    """One side in a process of its own; prints what it did and how much memory it took at most."""
     result = bare(inputs, folder / "out") if name == "bare" else units(inputs, folder / "out", int(name))
-    for who, what in (("own", resource.RUSAGE_SELF), ("children", resource.RUSAGE_CHILDREN)):
-        result[f"{who}_mb"] = round(resource.getrusage(what).ru_maxrss / 1024)
+    result["own_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     print(json.dumps(result))
 
 
@@ -116,7 +119,7 @@ def main() -> None:
         "overhead": round(best["1"]["seconds"] / best["bare"]["seconds"] - 1, 4),
         "bare_peak_mb": best["bare"]["own_mb"],
         "parent_peak_mb": max(best[one]["own_mb"] for one in ("1", "2")),
-        "worker_peak_mb": max(best[one]["children_mb"] for one in ("1", "2")),
+        "worker_peak_mb": max(best[one]["worker_mb"] for one in ("1", "2")),
         "python": platform.python_version(),
     }
     print(json.dumps(line))

@@ -1,6 +1,7 @@
 """A run killed with SIGKILL anywhere is finished by the same command, to the same bytes."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,10 @@ from curate.run.failpoint import POINTS, VICTIMS
 BENCH = Path(__file__).parents[1] / "bench" / "chaos.py"
 
 
-def test_no_kill_costs_a_document_or_changes_a_byte():
-    result = subprocess.run([sys.executable, str(BENCH), "--kills", "3"], capture_output=True, text=True, timeout=300)
+def test_no_kill_costs_a_document_or_changes_a_byte(tmp_path):
+    command = [sys.executable, str(BENCH), "--kills", "3"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=900)
     assert result.returncode == 0, result.stderr
     line = json.loads(result.stdout)
     # A small disk can be mounted by root alone; elsewhere that part says 0.

@@ -6,9 +6,8 @@ import itertools
 import json
 import random
 import struct
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -285,25 +284,18 @@ def write_texts(path: Path, rows: list[Text]) -> Path:
     return path
 
 
-def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "recipes.app.start", "train-classifier", *map(str, arguments)],
-        capture_output=True, text=True, check=False, env={"COLUMNS": "160", "PATH": "", "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-
-
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_command_writes_model_and_report_and_a_recipe_uses_it(tmp_path: Path) -> None:
+def test_the_command_writes_model_and_report_and_a_recipe_uses_it(tmp_path: Path, within: Any) -> None:
     from recipes.app.load import RecipeError
     from recipes.app.load import load as load_recipe
 
     good = write_texts(tmp_path / "good.jsonl", texts(SUNNY, 90, "x", 1))
     bad = write_texts(tmp_path / "bad.jsonl", texts(GLOOMY, 90, "x", 2))
-    done = command(
-        "--positive", f"sun={good}", "--negative", bad, "--held-out", 0.3, "--recall", 0.9, "--letters", "0-0",
-        "--buckets", 500, "--rate", 0.5, "-o", tmp_path / "m.bin",
+    done = within(
+        "train-classifier", "--positive", f"sun={good}", "--negative", bad, "--held-out", 0.3, "--recall", 0.9,
+        "--letters", "0-0", "--buckets", 500, "--rate", 0.5, "-o", tmp_path / "m.bin", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "m.bin.report.json").read_text())
@@ -333,12 +325,12 @@ def test_the_command_writes_model_and_report_and_a_recipe_uses_it(tmp_path: Path
         ({"--negative": "none.jsonl"}, "there is no text"),
     ],
 )
-def test_what_the_command_cannot_use_is_told(change: dict[str, str], message: str, tmp_path: Path) -> None:
+def test_what_the_command_cannot_use_is_told(change: dict[str, str], message: str, tmp_path: Path, within: Any) -> None:
     write_texts(tmp_path / "good.jsonl", texts(SUNNY, 30, "x", 1))
     (tmp_path / "broken.jsonl").write_text('{"text": \n')
     (tmp_path / "none.jsonl").write_text("")
     given = {"--positive": "good.jsonl", "--negative": "good.jsonl", "-o": "m.bin", **change}
     arguments = [part for key, value in given.items() for part in (key, value)]
     arguments = [str(tmp_path / part) if part.endswith((".jsonl", ".bin", ".")) else part for part in arguments]
-    done = command(*arguments)
+    done = within("train-classifier", *arguments, cwd=tmp_path)
     assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr

@@ -109,7 +109,7 @@ def run(folder: Path, out: Path, workers: int = 2, split: int = 0, later: bool =
         (folder / "shuffled.yaml").write_text(recipe)
         script.write_text(code.replace("recipe.yaml", "shuffled.yaml"))
     result = subprocess.run(
-        [sys.executable, str(script)], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+        [sys.executable, str(script)], cwd=folder, env=environment, capture_output=True, text=True, timeout=900
     )
     assert result.returncode == 0, result.stderr
     return json.loads((out / "summary.json").read_text())

@@ -216,13 +216,15 @@ def test_a_run_killed_in_the_middle_is_finished_by_the_same_command(finished, tm
     script.write_text(code)
     paths = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    for moment in ("stages/00-trim/00000.jsonl.zst", "stages/01-exact_dedup/00000.jsonl.zst"):
+    for stage in ("00-trim", "01-exact_dedup"):
         process = subprocess.Popen([sys.executable, str(script)], env=environment, start_new_session=True)
         deadline = time.monotonic() + 60
-        while not (tmp_path / "out" / moment).exists() and process.poll() is None and time.monotonic() < deadline:
+        while not list((tmp_path / "out" / "stages" / stage).glob("*.jsonl.zst")):
+            assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        assert process.wait() == -signal.SIGKILL
+    assert not (tmp_path / "out" / "summary.json").exists()
     corpus_run(inputs, tmp_path / "out", STEPS, publication=published()).execute()
     assert tree(tmp_path / "out") == tree(out)
 

@@ -1,6 +1,7 @@
 """Whatever a document does to its process, it costs that document alone; and a run can be interrupted at any time."""
 
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -116,14 +117,15 @@ def test_no_later_run_meets_a_document_that_ended_a_process(survived):
 @pytest.mark.parametrize("at", ["emit", "decide"])
 def test_a_document_may_hang_or_crash_in_a_round_and_when_a_step_decides(tmp_path, at):
     inputs = write_perils(tmp_path / "in", ["HANG", "CRASH"])
-    summary = hostile(inputs, tmp_path / "out", [Trim(), PerilousCorpus(at, str(tmp_path / "diary"))]).execute()
+    steps = [Trim(), PerilousCorpus(at, str(tmp_path / "diary"))]
+    summary = hostile(inputs, tmp_path / "out", steps, document_timeout=1.0).execute()
     assert sorted(texts_of(tmp_path / "out")) == ["neighbour 0 0", "neighbour 1 0"]
     assert summary["documents"]["unreadable"] == 4 and summary["documents"]["dropped"] == 0
     assert {kill["round"] for kill in kills_of(tmp_path / "out")} == {0 if at == "emit" else None}
     assert list(verify(tmp_path / "out")) == []
     met = (tmp_path / "diary").read_text()
     assert sorted(line.split()[0] for line in met.splitlines()) == ["CRASH"] * 4 + ["HANG"] * 4
-    again = hostile(inputs, tmp_path / "out", [Trim(), PerilousCorpus(at, str(tmp_path / "diary"))]).execute()
+    again = hostile(inputs, tmp_path / "out", steps).execute()
     assert again["units"]["done"] == 0 and (tmp_path / "diary").read_text() == met
 
 
@@ -231,12 +233,15 @@ def started(folder: Path) -> subprocess.Popen[str]:
     )
 
 
-def alive(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
+def alive(session: int) -> list[str]:
+    """Every process of a run that was started in a session of its own: workers, and what helps to start them."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            command, _, fields = path.read_text().rpartition(")")
+            state, _, _, of, *_ = fields.split()
+            found += [command] if int(of) == session and state != "Z" else []
+    return found
 
 
 @pytest.mark.parametrize(
@@ -251,16 +256,17 @@ def alive(process: int) -> bool:
 )
 def test_an_interrupted_run_leaves_no_process_and_no_half_file_and_can_be_finished(tmp_path, whom, sent, code):
     run = started(tmp_path)
-    workers = [int(process) for _, process in lines_of(tmp_path / "diary", 2)]
+    lines_of(tmp_path / "diary", 2)
+    assert len(alive(run.pid)) >= 3
     began = time.monotonic()
     (os.killpg if whom == "group" else os.kill)(run.pid, sent)
     _, said = run.communicate(timeout=30)
     lasted = time.monotonic() - began
     assert run.returncode == code and lasted < 3
     deadline = time.monotonic() + 3
-    while any(map(alive, workers)) and time.monotonic() < deadline:
+    while alive(run.pid) and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert not any(map(alive, workers))
+    assert not alive(run.pid)
     if code == 130:
         assert "the same command goes on from here" in said and "Traceback" not in said
         assert not list((tmp_path / "out").rglob(f"*{TEMPORARY}"))

@@ -9,6 +9,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from curate import words
@@ -95,7 +96,7 @@ def test_a_full_table_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_giant_text_is_read_in_pieces_as_it_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     draw = random.Random(7)
     spaces = [" ", " ", " ", "  ", "\n", "\r\n", "\t", "\u2028", "\xa0", "\x1f", " \n ", "\x85"]
-    texts = list(edge_texts())[-200:]
+    *texts, giant = list(edge_texts())[-200:]
     texts += ["".join(draw.choice("ab.é日") + draw.choice(spaces) for _ in range(400)) for _ in range(50)]
     table = words.word_table()
     whole = [table.read(text) for text in texts]
@@ -104,6 +105,12 @@ def test_a_giant_text_is_read_in_pieces_as_it_is_read_whole(monkeypatch: pytest.
         for text, expected in zip(texts, whole, strict=True):
             found = table.read(text)
             assert [part.tolist() for part in found] == [part.tolist() for part in expected]
+    # The giant text is some 40 of the slices in use.
+    monkeypatch.undo()
+    found = table.read(giant)
+    assert len(giant) > 30 * words._SLICE
+    monkeypatch.setattr(words, "_SLICE", len(giant))
+    assert all(np.array_equal(*both) for both in zip(found, table.read(giant), strict=True))
 
 
 def test_chunks_and_lines_are_those_of_python() -> None:

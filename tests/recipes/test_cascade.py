@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from test_command_line import goldsand
 
 RECIPE = """\
 name: cascade
@@ -29,30 +28,30 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, engine: str, *options: str) -> dict:
+def run(within, folder: Path, engine: str, *options: str) -> dict:
     (folder / f"{engine}.yaml").write_text(RECIPE % engine)
-    done = goldsand("run", f"{engine}.yaml", "-o", engine, "--workers", "1", *options, cwd=folder)
+    done = within("run", f"{engine}.yaml", "-o", engine, "--workers", "1", *options, cwd=folder)
     assert done.returncode == 0, done.stderr
     return json.loads((folder / engine / "summary.json").read_text())
 
 
-def why(folder: Path, key: str) -> str:
-    done = goldsand("why", "cascade", key, cwd=folder)
+def why(within, folder: Path, key: str) -> str:
+    done = within("why", "cascade", key, cwd=folder)
     assert done.returncode == 0, done.stderr
     return " ".join(done.stdout.split())
 
 
-def test_the_same_pages_are_kept_and_the_others_have_their_reason(folder):
-    plain, cascade = run(folder, "trafilatura"), run(folder, "cascade")
+def test_the_same_pages_are_kept_and_the_others_have_their_reason(folder, within):
+    plain, cascade = run(within, folder, "trafilatura"), run(within, folder, "cascade")
     assert plain["documents"] == cascade["documents"]
     assert cascade["documents"]["input"] == 4 and cascade["documents"]["kept"] == 1
     reasons = {reason: count["documents"] for reason, count in cascade["steps"][0]["reasons"].items()}
     assert reasons == {"language: language": 1, "gopher_quality: gopher_short_doc": 1, "empty": 1}
     assert [step["documents_dropped"] for step in plain["steps"]] == [1, 1, 1]
-    assert "language: language" in why(folder, "crawl/german.html@0")
+    assert "language: language" in why(within, folder, "crawl/german.html@0")
 
 
-def test_a_changed_threshold_behind_a_cascade_is_seen_by_it(folder):
-    run(folder, "cascade")
-    assert run(folder, "cascade", "--set", "language.keep=[en, de]")["documents"]["kept"] == 1
-    assert "gopher_quality: gopher_enough_stop_words" in why(folder, "crawl/german.html@0")
+def test_a_changed_threshold_behind_a_cascade_is_seen_by_it(folder, within):
+    run(within, folder, "cascade")
+    assert run(within, folder, "cascade", "--set", "language.keep=[en, de]")["documents"]["kept"] == 1
+    assert "gopher_quality: gopher_enough_stop_words" in why(within, folder, "crawl/german.html@0")

@@ -95,7 +95,7 @@ def test_a_status_tells_a_running_a_finished_and_a_dead_run_apart(folder, within
     (folder / "slow.yaml").write_text(RECIPE.replace("in/*", "in/big/*"))
     (folder / "in" / "big").mkdir()
     rows = "".join(
-        json.dumps({"text": f"page {number} of the river and the hill " * 200}) + "\n" for number in range(1200)
+        json.dumps({"text": f"page {number} of the river and the hill " * 200}) + "\n" for number in range(500)
     )
     (folder / "in" / "big" / "0.jsonl").write_text(rows)
     for number in range(1, 12):
@@ -191,7 +191,7 @@ def test_every_malformed_file_is_survived_and_named(folder, within):
 
 def test_ctrl_c_leaves_a_folder_that_the_same_command_finishes(folder):
     rows = [
-        {"text": " ".join(f"word{number * place % 997} the of and" for place in range(400))} for number in range(600)
+        {"text": " ".join(f"word{number * place % 997} the of and" for place in range(400))} for number in range(300)
     ]
     for name in "bcd":
         (folder / "in" / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -1,15 +1,10 @@
 """`goldsand contamination`: a run's hits by benchmark, by item, and side by side with the item."""
 
 import json
-import os
 import random
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
 RECIPE = """\
 name: small
 inputs: [{path: in/*.jsonl}]
@@ -24,14 +19,8 @@ def sentence(rng: random.Random, count: int) -> str:
     return " ".join(rng.choice(WORDS) + rng.choice(WORDS) for _ in range(count))
 
 
-def goldsand(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
-    command = [sys.executable, "-m", "recipes.app.start", *arguments]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
-
-
 @pytest.fixture(scope="module", params=["drop", "report"])
-def folder(request, tmp_path_factory):
+def folder(request, tmp_path_factory, within):
     """Forty pages, three of which hold one question, and one of them another as well, with a word changed."""
     root = tmp_path_factory.mktemp("contamination")
     rng = random.Random(1)
@@ -49,7 +38,7 @@ def folder(request, tmp_path_factory):
     (root / "in").mkdir()
     (root / "in" / "a.jsonl").write_text("".join(json.dumps({"text": page}) + "\n" for page in pages))
     (root / "small.yaml").write_text(RECIPE.replace("ACTION", request.param))
-    result = goldsand("run", "small.yaml", "-o", "out", cwd=root)
+    result = within("run", "small.yaml", "-o", "out", cwd=root)
     assert result.returncode == 0, result.stderr
     return root, questions, request.param
 
@@ -90,9 +79,9 @@ def test_what_cannot_be_shown_is_said(folder, within):
     assert no_run.returncode == 2 and "not the folder of a finished run" in no_run.stderr
 
 
-def test_the_page_of_the_run_counts_them(folder):
+def test_the_page_of_the_run_counts_them(folder, within):
     root, _, action = folder
-    assert goldsand("report", "out", cwd=root).returncode == 0
+    assert within("report", "out", cwd=root).returncode == 0
     page = (root / "out" / "report.html").read_text()
     section = page.partition("<h3>Test items in documents</h3>")[2]
     assert f"3 documents with test items, {3 if action == 'drop' else 0} of them dropped" in section

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_command_line import goldsand, refused
+from test_command_line import refused
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "curate"))
 
@@ -26,7 +26,7 @@ def write(folder: Path, name: str, texts: list[str], parameters: str = "") -> No
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, within) -> Path:
     root = tmp_path_factory.mktemp("near")
     rng = random.Random(1)
     base = prose(rng, 200)
@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(root, "first", [*others, *copies])
     write(root, "second", [" ".join(edited(rng, base, 2)), others[0], " ".join(prose(rng, 200))], "index: kept")
     for name in ("first",):
-        result = goldsand("run", f"{name}.yaml", "-o", name, cwd=root)
+        result = within("run", f"{name}.yaml", "-o", name, cwd=root)
         assert result.returncode == 0, result.stderr
     return root
 

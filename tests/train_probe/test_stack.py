@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 
 import pytest
 
@@ -89,6 +90,7 @@ def rate_share(step: int, steps: int, warmup: float) -> float:
     return (step + 1) / rising if step < rising else 0.1 + 0.45 * (1 + math.cos(math.pi * along))
 
 
+@cache
 def alone(one: Architecture, run: Run) -> tuple[Tensor, list[float]]:
     """Parameters [P] and losses of a model trained as everybody trains one."""
     model = model_of(one, run.seed)
