@@ -221,16 +221,19 @@ class Extract(Step):
             return extract_plain_text(page, main_content=True, comments=self.include_comments, **_PLAIN)
         from trafilatura import extract
 
+        from curate import shortcut
+
         # No `deduplicate`: its cache outlives the page, and the text would depend on the pages before. No metadata:
         # they take a third of the time, and htmldate's answers depend on today's date.
-        text = extract(
-            tree,
-            favor_precision=self.favor_precision,
-            include_comments=self.include_comments,
-            include_tables=self.include_tables,
-            deduplicate=False,
-            with_metadata=False,
-        )
+        with shortcut.page(tree):
+            text = extract(
+                tree,
+                favor_precision=self.favor_precision,
+                include_comments=self.include_comments,
+                include_tables=self.include_tables,
+                deduplicate=False,
+                with_metadata=False,
+            )
         if self.min_share:
             from resiliparse.extract.html2text import extract_plain_text
 
