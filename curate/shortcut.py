@@ -168,30 +168,33 @@ def page(tree: _Element) -> Iterator[None]:
 
 
 @cache
-def install() -> None:
-    """Put both in their places in this process."""
+def install() -> bool:
+    """Put all in their places in this process; False where trafilatura is not as it is expected to be."""
     from trafilatura import xpaths
 
     for name in _ASKED:
         expressions = getattr(xpaths, name, [])
         expressions[:] = [understood(one) or one for one in expressions]
-    _classes_looked_up_fast()
-    _without_second_opinion()
+    asked = any(isinstance(one, Expression) for one in getattr(xpaths, _ASKED[0], []))
+    return all([asked, _classes_looked_up_fast(), _without_second_opinion()])
 
 
-def _classes_looked_up_fast() -> None:
+def _classes_looked_up_fast() -> bool:
     """lxml asks Python for the class of every element that is looked at, though only five names have their own."""
     from lxml import etree, html
     from trafilatura import utils
 
     own = getattr(html.HtmlElementClassLookup, "_default_element_classes", None)
-    if own and isinstance(getattr(utils, "HTML_PARSER", None), html.HTMLParser):
-        others = etree.ElementDefaultClassLookup(
-            html.HtmlElement, html.HtmlComment, html.HtmlProcessingInstruction, html.HtmlEntity
-        )
-        lookup = etree.ElementNamespaceClassLookup(others)
-        lookup.get_namespace(None).update(own)
-        utils.HTML_PARSER.set_element_class_lookup(lookup)
+    parser = getattr(utils, "HTML_PARSER", None)
+    if not own or not isinstance(parser, html.HTMLParser):
+        return False
+    others = etree.ElementDefaultClassLookup(
+        html.HtmlElement, html.HtmlComment, html.HtmlProcessingInstruction, html.HtmlEntity
+    )
+    lookup = etree.ElementNamespaceClassLookup(others)
+    lookup.get_namespace(None).update(own)
+    parser.set_element_class_lookup(lookup)
+    return True
 
 
 def _without_second_opinion() -> bool:
