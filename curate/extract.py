@@ -56,6 +56,10 @@ _SPAN = 100
 _CROWDED = 5000
 """Attributes that one element may have."""
 
+_SMALL = 3000
+"""Elements, at most, of a page that a cascade looks at before it is bounded: the cheap extractor is quadratic in how
+deep they are nested, 0.2 s for so many."""
+
 _ATTRIBUTE = r"[\s/]*+(?:=[^\s/>=]*+|[^\s/>=]++)(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s>]++)?+)?+"
 _ATTRIBUTES = re.compile(_ATTRIBUTE)
 # Possessive, and each match goes on where the last one ended: linear in the page.
@@ -164,6 +168,9 @@ class Extract(Step):
             crowd = _most_attributes(page)
             if crowd > _CROWDED:
                 return Drop(document, self.name, "crowded_element", crowd, _CROWDED)
+            small = page.count("<") <= _SMALL
+            if self.ahead and small and (drop := self._foretold(document, page)):
+                return drop
             tree = _parsed(page)
             if tree is None:
                 return Drop(document, self.name, "empty", len(html))
@@ -175,7 +182,7 @@ class Extract(Step):
                 return Drop(document, self.name, "too_many_attributes", attributes, self.max_attributes)
             if _deeper_than(tree, self.max_depth):
                 return Drop(document, self.name, "too_deep", f"more than {self.max_depth}", self.max_depth)
-            if self.ahead and (drop := self._foretold(document, page)):
+            if self.ahead and not small and (drop := self._foretold(document, page)):
                 return drop
             about = stated(tree, document.url, document.metadata.get("date", "")) if self.metadata else {}
             text = self._text(page, tree)

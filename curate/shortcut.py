@@ -91,12 +91,14 @@ class Expression:
             return self.original(tree)
         asked = [(names[0], values) for names, values in holds.items() if len(names) == 1]
         either = [(names, values) for names, values in holds.items() if len(names) > 1]
-        return [
-            element
-            for element in tree.iterdescendants(*self.tags)
-            if any(element.get(name) in values for name, values in asked)
-            or any(_first(element, names) in values for names, values in either)
-        ]
+
+        def fulfils(element: _Element) -> bool:
+            for name, values in asked:
+                if element.get(name) in values:
+                    return True
+            return any(_first(element, names) in values for names, values in either) if either else False
+
+        return list(filter(fulfils, tree.iterdescendants(*self.tags)))
 
     def __str__(self) -> str:
         return str(self.original)
