@@ -1,4 +1,4 @@
-"""trafilatura with the same answers, in little more than half of the time.
+"""trafilatura with the same answers, in about two thirds of the time.
 
 Half of trafilatura's time goes into a dozen XPaths that ask the classes, ids and styles of each element for tell-tale
 words (`sidebar`, `share-`, `article-body`), and nearly all of them find nothing. Here the attributes of a page are
