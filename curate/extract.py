@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from curate.document import Document, Drop
@@ -55,6 +56,10 @@ _SPAN = 100
 _CROWDED = 5000
 """Attributes that one element may have."""
 
+_SMALL = 3000
+"""Elements, at most, of a page that a cascade looks at before it is bounded: the cheap extractor is quadratic in how
+deep they are nested, 0.2 s for so many."""
+
 _ATTRIBUTE = r"[\s/]*+(?:=[^\s/>=]*+|[^\s/>=]++)(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s>]++)?+)?+"
 _ATTRIBUTES = re.compile(_ATTRIBUTE)
 # Possessive, and each match goes on where the last one ended: linear in the page.
@@ -75,13 +80,13 @@ class Extract(Step):
     page says of itself (title, stated language, day of publication, type) stays in the metadata. A page that the
     extractor fails on is dropped alone, with the error as the value.
 
-    In a cascade the text of the whole page is looked at first: what the rules that follow in the recipe would drop of
-    any extract of it (another language, too few words, a listed host) ends here, with `step: rule` as the reason, and
-    with the text of the whole page. A page without any text goes to the good extractor.
+    In a cascade a cheap text is looked at first: what the rules that follow in the recipe would drop anyway (another
+    language, too few words, a listed host) ends here, with `step: rule` as the reason, and with the cheap text. A page
+    whose cheap text is empty goes to the good extractor.
     """
 
     name: ClassVar[str] = "extract"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     libraries: ClassVar[tuple[str, ...]] = (
         *("trafilatura", "resiliparse", "lxml", "lxml_html_clean", "justext", "htmldate"),
     )
@@ -163,7 +168,8 @@ class Extract(Step):
             crowd = _most_attributes(page)
             if crowd > _CROWDED:
                 return Drop(document, self.name, "crowded_element", crowd, _CROWDED)
-            if self.ahead and (drop := self._foretold(document, page)):
+            small = page.count("<") <= _SMALL
+            if self.ahead and small and (drop := self._foretold(document, page)):
                 return drop
             tree = _parsed(page)
             if tree is None:
@@ -176,6 +182,8 @@ class Extract(Step):
                 return Drop(document, self.name, "too_many_attributes", attributes, self.max_attributes)
             if _deeper_than(tree, self.max_depth):
                 return Drop(document, self.name, "too_deep", f"more than {self.max_depth}", self.max_depth)
+            if self.ahead and not small and (drop := self._foretold(document, page)):
+                return drop
             about = stated(tree, document.url, document.metadata.get("date", "")) if self.metadata else {}
             text = self._text(page, tree)
         except MemoryError:
@@ -189,30 +197,17 @@ class Extract(Step):
         document.rewrite(text)
         return document
 
-    def _foretold(self, document: Document, page: str) -> Drop | None:
-        """The verdict of the first rule to come that says of the whole page what it will say of any extract."""
-        if not self.favor_precision and ("ld+json" in page or "data-preloaded" in page):
+    def _foretold(self, document: Document, html: str) -> Drop | None:
+        """The verdict of the first rule to come that can tell from a cheap look at the page."""
+        if not self.favor_precision and ("ld+json" in html or "data-preloaded" in html):
             return None  # then text can come from where no text of the page stands
-        whole = self._cheap(document, page, main_content=False)
-        content: Document | None = None
-        for step in self.ahead if whole.text else ():
-            if check := step.foretell(whole):
-                # What looks like the content must fail too: a menu can be in another language than what it leads to.
-                content = content or self._cheap(document, page, main_content=True)
-                if not content.text or step.foretell(content) is None:
-                    continue
-                document.metadata |= whole.metadata
-                document.rewrite(whole.text)
+        page = Preview(document, html)
+        for step in self.ahead:
+            if check := step.foretell(page):
+                document.metadata |= page.metadata
+                document.rewrite(page.seen)
                 return Drop(document, self.name, f"{step.name}: {check.rule}", check.value, check.threshold)
         return None
-
-    def _cheap(self, document: Document, page: str, main_content: bool) -> Document:
-        """A page as the cheap extractor sees it."""
-        from resiliparse.extract.html2text import extract_plain_text
-
-        text = extract_plain_text(page, main_content=main_content, noscript=True, **_PLAIN)
-        text = NOT_TEXT.sub("", text).strip()
-        return Document(document.key, text, document.url, document.domain, document.source)
 
     def _text(self, page: str, tree: HtmlElement) -> str:
         if self.engine == "resiliparse":
@@ -221,16 +216,19 @@ class Extract(Step):
             return extract_plain_text(page, main_content=True, comments=self.include_comments, **_PLAIN)
         from trafilatura import extract
 
+        from curate import shortcut
+
         # No `deduplicate`: its cache outlives the page, and the text would depend on the pages before. No metadata:
         # they take a third of the time, and htmldate's answers depend on today's date.
-        text = extract(
-            tree,
-            favor_precision=self.favor_precision,
-            include_comments=self.include_comments,
-            include_tables=self.include_tables,
-            deduplicate=False,
-            with_metadata=False,
-        )
+        with shortcut.page(tree):
+            text = extract(
+                tree,
+                favor_precision=self.favor_precision,
+                include_comments=self.include_comments,
+                include_tables=self.include_tables,
+                deduplicate=False,
+                with_metadata=False,
+            )
         if self.min_share:
             from resiliparse.extract.html2text import extract_plain_text
 
@@ -238,6 +236,36 @@ class Extract(Step):
             if len(text or "") < self.min_share * len(whole):
                 return extract_plain_text(page, main_content=True, comments=True, **_PLAIN)
         return text or ""
+
+
+class Preview:
+    """A page as the cheap extractor sees it: `address` has no text, `content` what looks like the content, `whole` all
+    text, menus and all. Each text is made when it is first asked for, and what a rule writes into `metadata` stays."""
+
+    def __init__(self, document: Document, html: str) -> None:
+        self.address = document
+        self.metadata: dict[str, Any] = {}
+        self._html = html
+
+    @cached_property
+    def content(self) -> Document:
+        return self._of(main_content=True)
+
+    @cached_property
+    def whole(self) -> Document:
+        return self._of(main_content=False)
+
+    @property
+    def seen(self) -> str:
+        """The longest text that was made."""
+        return next((self.__dict__[name].text for name in ("whole", "content") if name in self.__dict__), "")
+
+    def _of(self, main_content: bool) -> Document:
+        from resiliparse.extract.html2text import extract_plain_text
+
+        text = extract_plain_text(self._html, main_content=main_content, noscript=True, **_PLAIN)
+        text, of = NOT_TEXT.sub("", text).strip(), self.address
+        return Document(of.key, text, of.url, of.domain, of.source)
 
 
 def decode_html(html: bytes, content_type: str = "") -> str:
@@ -304,8 +332,10 @@ def _spanned(tree: HtmlElement) -> int:
     has."""
     added = 0
     width: Counter[HtmlElement] = Counter()
-    for cell in tree.xpath("//*[@colspan or @rowspan]"):
+    for cell in tree.iter("td", "th"):
         columns, rows = _span(cell.get("colspan", "")), _span(cell.get("rowspan", ""))
+        if columns == rows == 1:
+            continue
         added += columns * rows - 1
         width[cell.getparent()] += columns
     widest: dict[HtmlElement, int] = {}

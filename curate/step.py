@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from curate.document import Document, Drop
 
 if TYPE_CHECKING:
+    from curate.extract import Preview
     from curate.signals import TextSignals
 
 Record = tuple[bytes, bytes]
@@ -151,9 +152,10 @@ class Rule(Step):
         """Every comparison of this rule in its published order, lazily: the first failed one decides."""
         raise NotImplementedError
 
-    def foretell(self, page: Document) -> Check | None:
-        """A failed check of a page's whole text, menus and all, that any extract of the page must fail too, if there is
-        one. Cheap: a cascade (`extract: {engine: cascade}`) asks it of every page, to drop some without extracting."""
+    def foretell(self, page: Preview) -> Check | None:
+        """A failed check that the good extract of a page will almost surely fail too, told from its cheap text.
+
+        A cascade (`extract: {engine: cascade}`) asks it of every page, to drop some without extracting them."""
         return None
 
     def apply(self, documents: Iterable[Document]) -> Iterator[Document | Drop]:

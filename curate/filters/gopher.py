@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from curate.document import Document
 from curate.languages import LANGUAGE, check_language, times, tongue_of, words_in
 from curate.step import Check, Rule, over, param, under
 
+if TYPE_CHECKING:
+    from curate.extract import Preview
+
 _A1_1 = "Gopher, section A.1.1"
 _TABLE_A1 = "Gopher, table A1"
 _BULLETS = ("•", "-")
 _ELLIPSES = ("...", "…")
-_HOPELESS = 0.75
-"""Times the threshold: the share of words with a letter of a whole page below which no extract of it was kept."""
+_HOPELESS = 0.88
+"""Times the threshold: the share of words with a letter in what looks like the content, below which the good extract of
+hardly a page had enough of them (`docs/results/extraction.md`)."""
 _LETTERS_AND_SPACE = bytes(byte for byte in range(256) if byte >= 128 or chr(byte).isalpha() or chr(byte).isspace())
 STOP_WORDS = ["the", "be", "to", "of", "and", "that", "have", "with"]
 
@@ -103,23 +107,28 @@ class GopherQuality(Rule):
             found = signals.holds(self.stop_words) if english else tongue.stop_words_in(text, signals)
             yield under("gopher_enough_stop_words", found, self.min_stop_words, "min_stop_words")
 
-    def foretell(self, page: Document) -> Check | None:
-        if self.language != "en":
+    def foretell(self, page: Preview) -> Check | None:
+        """Too few words, stop words or letters in what looks like the content, and in the whole page."""
+        content = page.content.text
+        if self.language != "en" or not content:
             return None
-        # What the page does not hold no extract of it does; and no menu is as poor in letters as that.
-        words = page.text.split()
-        others = len(page.text.encode("utf-8", "replace").translate(None, _LETTERS_AND_SPACE))
+        words = content.split()
+        # A word without a letter has at least one of these.
+        others = len(content.encode("utf-8", "replace").translate(None, _LETTERS_AND_SPACE))
         if (
             len(words) - others >= 2 * (self.min_words or 0)
             and len(set(self.stop_words).intersection(words)) >= (self.min_stop_words or 0)
             and others <= (1 - _HOPELESS * (self.min_alphabetic_words or 0)) * len(words)
         ):
-            return None  # a word without a letter has at least one of the other characters
-        for check in self.checks(page):
-            hopeless = check.rule == "gopher_below_alpha_threshold" and check.value < _HOPELESS * check.threshold
-            if check.failed and (hopeless or check.rule in ("gopher_short_doc", "gopher_enough_stop_words")):
-                return check
-        return None
+            return None
+        poor = {check.rule for check in self.checks(page.content) if check.failed and _is_hopeless(check)}
+        return next((check for check in self.checks(page.whole) if check.failed and check.rule in poor), None)
+
+
+def _is_hopeless(check: Check) -> bool:
+    if check.rule == "gopher_below_alpha_threshold":
+        return bool(check.value < _HOPELESS * check.threshold)
+    return check.rule in ("gopher_short_doc", "gopher_enough_stop_words")
 
 
 @dataclass(frozen=True)

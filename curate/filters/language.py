@@ -14,15 +14,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from curate.document import Document
 from curate.filters import fasttext_model
 from curate.filters.stamp import Stamp, stamp
 from curate.step import Check, Rule, param
 
-_TELLING, _PIECE, _SURE = 200, 500, 0.9
-"""A cascade asks of pages of so many characters, pieces of so many, and takes answers with more than such a score."""
+if TYPE_CHECKING:
+    from curate.extract import Preview
+
+_TELLING, _SURE = 200, 0.6
+"""A cascade asks of so many characters at least, and takes answers with more than such a score."""
 
 Identify = Callable[[str], tuple[str, float]]
 
@@ -113,22 +116,18 @@ class Language(Rule):
     def _identified(self, text: str) -> tuple[str, float]:
         return self._identify()(text) if any(map(str.isalpha, text)) else ("und", 0.0)
 
-    def foretell(self, page: Document) -> Check | None:
-        """Where two at least of the page's beginning, middle and end are surely in other languages."""
-        text = page.text
-        if len(text) < _TELLING:
+    def foretell(self, page: Preview) -> Check | None:
+        """Its own verdict on what looks like the content, where a much faster identifier does not object."""
+        from resiliparse.parse.lang import detect_fast
+
+        text = page.content.text[: self.characters]
+        if len(text) < _TELLING or detect_fast(text)[0] in self.keep:
             return None
-        others: list[tuple[str, float]] = []
-        for asked, start in enumerate((0, max(0, (len(text) - _PIECE) // 2), max(0, len(text) - _PIECE))):
-            language, score = self._identified(text[start : start + _PIECE])
-            if language not in self.keep and language != "und" and score > _SURE:
-                others.append((language, score))
-            if len(others) == 2:
-                page.metadata["language"], page.metadata["language_score"] = others[0][0], round(others[0][1], 4)
-                return Check("language", others[0][0], list(self.keep), True)
-            if asked - len(others) == 1:
-                return None
-        return None
+        language, score = self._identified(text)
+        if language in self.keep or language == "und" or score <= _SURE:
+            return None
+        page.metadata = {"language": language, "language_score": round(score, 4)}
+        return Check("language", language, list(self.keep), True)
 
 
 def _require_known(wanted: list[str], known: tuple[str, ...], whose: str) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from curate.extract import Preview
+
 _LONGEST_HOST = 253
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 _FILES = ("domains", "urls")
@@ -132,9 +134,9 @@ class Url(Rule):
             part = min((word for word in self._words("subwords") if word in letters), default=None)
             yield Check("blacklisted_subword", part, None, part is not None)
 
-    def foretell(self, page: Document) -> Check | None:
+    def foretell(self, page: Preview) -> Check | None:
         """The address is known before the text is."""
-        return next((check for check in self.checks(page) if check.failed), None)
+        return next((check for check in self.checks(page.address) if check.failed), None)
 
 
 def host_of(url: str) -> str:

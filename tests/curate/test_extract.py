@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import trafilatura
-from trafilatura import core, external
+from lxml import etree
+from trafilatura import core, external, main_extractor, xpaths
 
 from curate import shortcut
 from curate.document import Document, Drop
-from curate.extract import Extract, decode_html
+from curate.extract import Extract, _parsed, decode_html
 from curate.filters import C4, GopherQuality, GopherRepetition, Language, Url
 from curate.run.unit import describe_step
 from curate.sources import open_source
@@ -54,6 +55,12 @@ def test_the_text_is_that_of_trafilatura_called_as_its_manual_says(pages, precis
     assert len(saved) < len(pages)  # the shortcut was taken
     monkeypatch.undo()
     monkeypatch.setattr(core, "compare_extraction", external.compare_extraction)
+    for name in shortcut._ASKED:
+        plain = [getattr(one, "original", one) for one in getattr(xpaths, name)]
+        monkeypatch.setitem(vars(xpaths), name, plain)  # lists are shared by name: put the plain ones in their places
+        for module in (core, external, main_extractor):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, plain)
     for page, got in zip(pages, outcomes, strict=True):
         expected = trafilatura.extract(
             decode_html(page.html, page.metadata.get("content_type", "")),
@@ -61,6 +68,59 @@ def test_the_text_is_that_of_trafilatura_called_as_its_manual_says(pages, precis
             include_comments=False,
         )
         assert got == (expected or "").strip()
+
+
+def test_what_no_attribute_fulfils_is_not_looked_for_and_all_else_is_found_as_by_xpath():
+    shortcut.install()
+    values = [
+        "share-x",
+        "Sharepoint",
+        "sidebar",
+        " ad ",
+        "x ad y",
+        "nav",
+        "subnav",
+        "comment-list",
+        "commentary",
+        "post",
+    ]
+    values += ["entry", "an entry", "reply-1", "x reply-", "hidden", "cookie", "bottom", "x bottom", "bottoms", "link"]
+    values += [
+        "permalink",
+        "true",
+        "display: none",
+        "border:0",
+        "Main-Content",
+        "PAGE-content",
+        "fullText",
+        "",
+        "teaser",
+    ]
+    body = "".join(
+        f'<{tag} {one}="{value}" {two}="{other}">text</{tag}>'
+        for tag in ("div", "p", "span", "section", "article", "ul", "a")
+        for value, other in zip(values, values[3:] + values[:3], strict=True)
+        for one, two in (("class", "id"), ("id", "class"), ("style", "role"), ("aria-hidden", "style"))
+    )
+    tree = _parsed(f"<html><body>{body}<div data-lp-replacement-content>x</div></body></html>")
+    lists = [getattr(xpaths, name) for name in shortcut._ASKED]
+    asked = [one for expressions in lists for one in expressions if isinstance(one, shortcut.Expression)]
+    assert len(asked) >= 15 and sum(bool(one.original(tree)) for one in asked) >= 12
+    with shortcut.page(tree):
+        for one in asked:
+            assert one(tree) == one.original(tree), str(one)
+    empty = _parsed(f"<html><body>{PROSE}</body></html>")
+    with shortcut.page(empty):
+        assert all(one(empty) == one.original(empty) == [] for one in asked)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [".//*[re:test(@id, 'a?')]", ".//*[not(@id)]", "//div[@id='a']", ".//*[@id='a'] | .//p", ".//*[@id='a' and @b]"],
+)
+def test_an_xpath_of_another_shape_stays_as_it_is(path):
+    namespaces = {"re": "http://exslt.org/regular-expressions"}
+    assert shortcut.understood(etree.XPath(path, namespaces=namespaces)) is None
 
 
 @needs_pages
@@ -206,9 +266,29 @@ def test_a_cascade_drops_by_the_rules_to_come_and_says_which():
     assert "Hafen" in other.document.text and other.document.metadata["language"] == "de"
     few = cascade("<p>Just a few words of the page and that is all.")
     assert isinstance(few, Drop) and few.rule == "gopher_quality: gopher_short_doc" and 10 <= few.value < 50
+    signs = cascade("<p>" + "12 34 56 78 90 -- 11 and the 22 rows of it 33 44 55 -- 66 77 to 88 %% 99 be " * 9)
+    assert isinstance(signs, Drop) and signs.rule == "gopher_quality: gopher_below_alpha_threshold"
+    assert signs.value < 0.88 * signs.threshold == 0.88 * GopherQuality().min_alphabetic_words
     listed = cascade(PROSE, url="https://www.casino.example/a")
     assert isinstance(listed, Drop) and listed.rule == "url: domain"
     assert isinstance(cascade(PROSE, url="https://www.harbour.example/a"), Document)
+
+
+def test_a_menu_in_another_language_ends_no_page():
+    menu = f"<nav><ul>{'<li><a href=/a>Der Hafen lag an diesem Morgen still</a></li>' * 40}</ul></nav>"
+    assert isinstance(cascade(f"</article>{menu}<article>{PROSE * 2}"), Document)
+
+
+def test_a_cascade_follows_the_thresholds_of_its_recipe():
+    page = Document(key="k", html=f"<html><body><article>{GERMAN}</article></body></html>".encode())
+    for keep, kept in ((["en", "de"], True), (["de"], True), (["fr"], False)):
+        step = Extract(engine="cascade").followed_by([Language(keep=keep)])
+        step.open()
+        assert [isinstance(outcome, Document) for outcome in step.apply([copy(page)])] == [kept]
+    short = "<p>Just a few words of the page, and that is all there is to be read."
+    step = Extract(engine="cascade").followed_by([GopherQuality(min_words=5)])
+    step.open()
+    assert isinstance(next(step.apply([Document(key="k", html=f"<html><body>{short}".encode())])), Document)
 
 
 def test_what_a_cascade_keeps_is_what_trafilatura_alone_gives():
