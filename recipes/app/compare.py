@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from recipes.app.arms import AGAIN, CONTROL
 from recipes.app.corpora import Entry, Tokenised, shared_vocabulary, tokenised
-from recipes.app.evidence import stored_share
-from recipes.app.ladder import HALF, LADDER, Grid, climbed, middle
+from recipes.app.evidence import arms_of, stored_share
+from recipes.app.ladder import LADDER, Grid, climbed, middle
 
 Protocol = Literal["same-compute", "same-budget", "own-size"]
 MOST_REPEATS = 4.0
@@ -163,7 +163,7 @@ class Outcome:
 
 def carried_out(asked: Comparison, corpora: Sequence[Tokenised], rungs: Sequence[Rung], grid: Grid) -> Outcome:
     """Choose rates and a rung by a trial; let every seed of every corpus, and of the first one in another shuffle,
-    climb to half of the facts; train the control where all seeds of the first corpus are above one half."""
+    climb to half of the facts; train the control at the first rung where the first corpus stores half on average."""
     of = {one.name: one for one in corpora}
     first = corpora[0].name
     at = {(one.arm, one.rung): one for one in rungs}
@@ -183,11 +183,12 @@ def carried_out(asked: Comparison, corpora: Sequence[Tokenised], rungs: Sequence
 
     keys = [(arm, seed) for seed in asked.seeds for arm in (*of, AGAIN)]
     stored = climbed(ladder, keys, start, train)
-    base = [stored[first, seed] for seed in asked.seeds if stored[first, seed]]
-    highest = max((min((rung for rung in one if one[rung] >= HALF), default=0) for one in base), default=0)
-    if highest:
-        train([((first, seed), highest) for seed in asked.seeds if highest not in stored[first, seed]])
-        results += grid.trained([_control(at[first, highest], seed, rates[first]) for seed in asked.seeds])
+    base = arms_of(results, key="rung").get(first)
+    half = base.mean_half() if base is not None else None
+    if half is not None and half.sense != ">":
+        rung = next(one for one in ladder if one >= half.exposures)
+        train([((first, seed), rung) for seed in asked.seeds if rung not in stored[first, seed]])
+        results += grid.trained([_control(at[first, rung], seed, rates[first]) for seed in asked.seeds])
     used = {(row["arm"], row["rung"]) for row in results}
     return Outcome(start, rates, results, [one for one in rungs if (one.arm, one.rung) in used])
 

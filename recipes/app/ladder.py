@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-LADDER = (30, 40, 53, 71, 95, 126, 168, 224, 300)
+LADDER = (30, 40, 53, 71, 95, 126, 168, 224, 300, 400)
 """Exposures, each a third more than the one before: closer rungs than seeds differ by gain nothing."""
 
 HALF = 0.5
