@@ -325,6 +325,7 @@ _REGISTRY: dict[str, str] = {
     "refinedweb_lines": "curate.filters.dclm:RefinedWebLines",
     "c4": "curate.filters.c4:C4",
     "c4_dolma": "curate.filters.dolma:DolmaC4",
+    "c4_dclm": "curate.filters.dclm:DclmC4",
     "fineweb": "curate.filters.fineweb:FineWeb",
     "url": "curate.filters.url:Url",
     "safety": "curate.filters.safety:Safety",
