@@ -269,6 +269,7 @@ class DclmC4(Edit):
         "bad_words",
         "punkt",
     )
+    needs: ClassVar[dict[str, str]] = {"min_sentences": "punkt"}
 
     max_characters: int | None = param(190_000, "most characters of a page", source=_C4_YAML, ge=0)
     max_word_length: int | None = param(1000, "most characters of a white-space word of a line", source=_C4_YAML, ge=0)
