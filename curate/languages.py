@@ -20,6 +20,11 @@ LANGUAGE = "of which language the text is: words and thresholds are its own; `ow
 """What a rule's parameter `language` says."""
 _TABLE = Path(__file__).with_name("languages.json")
 OWN = "own"
+_OTHERS = """
+als an arz ast av az azb ba bar bcl bpy bxr cbk ce ceb ckb co cv diq dsb dty dv eml fil frr gn gom hif hsb ia ie ilo
+io jbo kv krc ku kw lez lmo lrc mai mhr min mrj mwl myv mzn nah nap nds new os pam pfl pms pnb rm rue sah sc scn sco
+su tlh tyv vep vls vo war xal xmf yi
+"""
 
 
 class Tongue(NamedTuple):
@@ -60,14 +65,27 @@ def tongues() -> dict[str, Tongue]:
     return {code: Tongue(**{**row, "stop_words": tuple(row["stop_words"])}) for code, row in rows.items()}
 
 
+def language_of(document: Document, language: str) -> str:
+    """The code of the document's own language (as the step `language` found it, or its source or page says), "" where
+    nobody said; or the one named."""
+    if language != OWN:
+        return language
+    return str(document.metadata.get("language") or document.metadata.get("stated_language") or "")
+
+
 def tongue_of(document: Document, language: str) -> Tongue:
-    """The document's own language (as the step `language` found it, or its source or page says), or the one named. Of a
-    language that is not known nothing is asked that takes knowing it."""
+    """What is known of the language of a document. Of one that is not known nothing is asked that takes knowing it."""
     if language == "en":
         return ENGLISH
-    if language == OWN:
-        language = str(document.metadata.get("language") or document.metadata.get("stated_language") or "")
-    return tongues().get(language) or ENGLISH
+    return tongues().get(language_of(document, language)) or ENGLISH
+
+
+@cache
+def known_codes() -> frozenset[str]:
+    """Every code that a language identifier may give (`_OTHERS`: fastText's lid.176 alone), or a rule or list knows."""
+    from curate.filters.language import PY3LANGID_CODES, PYCLD2_CODES
+
+    return frozenset((*tongues(), *PY3LANGID_CODES, *PYCLD2_CODES, *_OTHERS.split()))
 
 
 def check_language(step: str, language: str) -> None:

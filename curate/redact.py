@@ -18,7 +18,7 @@ from curate.document import Document
 from curate.filters.stamp import Stamp, stamp
 from curate.identifiers import KINDS, Found, find, luhn
 from curate.phones import regions_of
-from curate.step import Check, Edit, param
+from curate.step import Check, Edit, over, param
 
 _SHORTEST_KEY = 16
 
@@ -32,6 +32,7 @@ class Redact(Edit):
 
     name: ClassVar[str] = "redact"
     libraries: ClassVar[tuple[str, ...]] = ("phonenumberslite", "phonenumbers", "tldextract")
+    shaping: ClassVar[tuple[str, ...]] = ("kinds", "action", "key_file", "regions")
 
     kinds: list[str] = param(list(KINDS), f"what is looked for: {', '.join(KINDS)}")
     action: str = param(
@@ -84,11 +85,21 @@ class Redact(Edit):
 
     def edit(self, document: Document) -> str | Check:
         found = self.found(document)
-        if not found:
-            return document.text
-        limit = 0 if self.action == "drop" else self.max_found
-        if limit is not None and len(found) > limit:
-            return Check("too_many_identifiers", len(found), limit, True)
+        return next((check for check in self._checks(found) if check.failed), None) or self._left(document, found)
+
+    def examine(self, document: Document) -> tuple[list[Check], str]:
+        found = self.found(document)
+        return self._checks(found), self._left(document, found)
+
+    def _checks(self, found: list[Found]) -> list[Check]:
+        if self.action == "drop":
+            return [Check("too_many_identifiers", len(found), 0, bool(found))]
+        if self.max_found is None:
+            return []
+        return [over("too_many_identifiers", len(found), self.max_found, "max_found")]
+
+    def _left(self, document: Document, found: list[Found]) -> str:
+        """The text with something instead of what was found in it, which is counted in the document's notes."""
         counts: dict[str, int] = {}
         for one in found:
             counts[one.kind] = counts.get(one.kind, 0) + 1

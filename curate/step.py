@@ -70,12 +70,14 @@ SIDES: dict[str, Callable[[Any, Any], bool]] = {
     "over": lambda value, limit: value > limit,
     "under": lambda value, limit: value < limit,
     "not over": lambda value, limit: value <= limit,
+    "reaches": lambda value, limit: value >= limit,
     "over share": lambda counts, limit: counts[0] > limit * counts[1],
     "outside": lambda value, allowed: value not in allowed,
     "on": lambda _, on: bool(on),
     "always": lambda *_: True,
 }
-"""Ways to compare: whether a value fails a limit. `over share` counts a part of a whole without dividing."""
+"""Ways to compare: whether a value fails a limit. `over share` counts a part of a whole without dividing,
+`reaches` is of counts."""
 
 
 def over(rule: str, value: float, threshold: float, limit: str = "", factor: float = 1) -> Check:
@@ -122,6 +124,8 @@ class Step:
     shaping: ClassVar[tuple[str, ...] | None] = None
     # Whether 0 switches a limit off, as None does everywhere.
     zero_is_off: ClassVar[bool] = False
+    # Limits that are off while another parameter is None: the file with which their value is measured.
+    needs: ClassVar[dict[str, str]] = {}
 
     def open(self) -> None:
         """Load what is heavy (models, word lists). Called once in each process before `apply`; may be called again."""
@@ -327,6 +331,7 @@ _REGISTRY: dict[str, str] = {
     "refinedweb_lines": "curate.filters.dclm:RefinedWebLines",
     "c4": "curate.filters.c4:C4",
     "c4_dolma": "curate.filters.dolma:DolmaC4",
+    "c4_dclm": "curate.filters.dclm:DclmC4",
     "fineweb": "curate.filters.fineweb:FineWeb",
     "url": "curate.filters.url:Url",
     "safety": "curate.filters.safety:Safety",

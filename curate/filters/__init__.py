@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from curate.filters.c4 import C4
     from curate.filters.classifier import Classifier
-    from curate.filters.dclm import DclmQuality, DclmRepetition, RefinedWebLines
+    from curate.filters.dclm import DclmC4, DclmQuality, DclmRepetition, RefinedWebLines
     from curate.filters.density import KnowledgeDensity
     from curate.filters.dolma import DolmaC4, DolmaQuality, DolmaRepetition
     from curate.filters.fineweb import FineWeb
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "C4",
     "Classifier",
+    "DclmC4",
     "DclmQuality",
     "DclmRepetition",
     "DolmaC4",
@@ -38,6 +39,7 @@ __all__ = [
 _MODULES = {
     "C4": "c4",
     "Classifier": "classifier",
+    "DclmC4": "dclm",
     "DclmQuality": "dclm",
     "DclmRepetition": "dclm",
     "DolmaC4": "dolma",

@@ -1,7 +1,8 @@
-"""The rules of Gopher and RefinedWeb in the dialect of DCLM (Li et al. 2024, arXiv:2406.11794; its baselines/mappers).
+"""The rules of Gopher, RefinedWeb and C4 as DCLM reads them (Li et al. 2024, arXiv:2406.11794; its baselines/mappers).
 
 Steps and thresholds are those of baselines_configs/dclm_baseline_refinedweb.yaml; a reason is the name of the function
-there that drops the page. Repetition counts the first copy of a line or n-gram with the others.
+there that drops the page. Repetition counts the first copy of a line or n-gram with the others. C4's are those of
+baselines_configs/c4.yaml, with the reasons of step `c4`.
 """
 
 from __future__ import annotations
@@ -10,14 +11,19 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import ClassVar
 
 from curate.document import Document
 from curate.filters.gopher import STOP_WORDS, gram_limits
+from curate.filters.stamp import Stamp, stamp
+from curate.punkt import read_punkt
 from curate.step import Check, Edit, Rule, over, param, under
 
 _YAML = "DCLM dclm_baseline_refinedweb.yaml"
 _REPETITION = "DCLM content_filters.py, massive_web_repetition_filters"
+_C4_YAML = "DCLM baselines_configs/c4.yaml"
 _SYMBOLS = ("#", "...", ". . .", "…")
 _ELLIPSES = ("...", ". . .", "…")
 _BULLETS = ("●", "•", "*", "-")
@@ -30,6 +36,13 @@ _CUTS = (
     re.compile(r"^sign-in\s?", re.IGNORECASE),
 )
 """In this order. The full stops of the second stand for any character, as they do in DCLM."""
+_CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
+_JAVASCRIPT = re.compile("javascript", re.IGNORECASE)
+_END_MARKS = (".", "?", "!", '"', "…")
+_GET_PUNKT = "`python -m nltk.downloader punkt_tab` fetches it to ~/nltk_data/tokenizers/punkt_tab/english"
+_POLICIES = re.compile(
+    "terms of use|privacy policy|cookie policy|uses cookies|use of cookies|use cookies", re.IGNORECASE
+)
 
 
 def count_words(text: str) -> int:
@@ -232,3 +245,158 @@ class RefinedWebLines(Edit):
                     continue
                 line = shorter
             yield line
+
+
+@dataclass(frozen=True)
+class DclmC4(Edit):
+    """C4's cleaning as DCLM has it, on one page: lines of prose stay; pages of code, filler or few sentences go.
+
+    What DCLM does between these rules and beside them are steps of their own here: repeated addresses and paragraphs
+    across pages (`exact_dedup`, `line_dedup`) and the language (`language`). A limit of None or 0 is off.
+    """
+
+    name: ClassVar[str] = "c4_dclm"
+    zero_is_off: ClassVar[bool] = True
+    shaping: ClassVar[tuple[str, ...]] = (
+        "max_word_length",
+        "remove_citations",
+        "require_end_mark",
+        "drop_ellipsis_lines",
+        "min_words_per_line",
+        "drop_javascript",
+        "drop_policy",
+        "drop_repeated_lines",
+        "bad_words",
+        "punkt",
+    )
+    needs: ClassVar[dict[str, str]] = {"min_sentences": "punkt"}
+
+    max_characters: int | None = param(190_000, "most characters of a page", source=_C4_YAML, ge=0)
+    max_word_length: int | None = param(1000, "most characters of a white-space word of a line", source=_C4_YAML, ge=0)
+    remove_citations: bool = param(True, "delete [1], [edit] and [citation needed]", source=_C4_YAML)
+    require_end_mark: bool = param(True, 'drop lines that do not end in . ? ! " or …', source=_C4_YAML)
+    drop_ellipsis_lines: bool = param(
+        True, "drop lines that end in an ellipsis, where marks are asked for", source=_C4_YAML
+    )
+    min_words_per_line: int | None = param(5, "fewest white-space words of a line", source=_C4_YAML, ge=0)
+    drop_lorem_ipsum: bool = param(True, "drop pages with `lorem ipsum`", source=_C4_YAML)
+    drop_javascript: bool = param(True, "drop lines with `javascript`", source=_C4_YAML)
+    drop_curly_bracket: bool = param(True, "drop pages with `{`", source=_C4_YAML)
+    drop_policy: bool = param(True, "drop lines about cookies, privacy policy, terms of use", source=_C4_YAML)
+    min_sentences: int | None = param(
+        3, "fewest sentences, before and after repeated lines are dropped", source=_C4_YAML, ge=0
+    )
+    drop_repeated_lines: bool = param(True, "of equal lines of a page keep the first", source=_C4_YAML)
+    bad_words: str | None = param(
+        None, "file of bad words or phrases, one a line; a page with one of them is dropped", source=_C4_YAML, path=True
+    )
+    punkt: str | None = param(
+        None,
+        "folder of the English Punkt model that tells sentences: `punkt_tab/english` of nltk's data",
+        source="DCLM core_utils.py, split_sentences",
+        path=True,
+    )
+
+    def __post_init__(self) -> None:
+        if self.bad_words is not None and not Path(self.bad_words).is_file():
+            raise ValueError(
+                f"c4_dclm: bad_words: there is no file {self.bad_words}; give a text file with one entry a line"
+            )
+        if self.punkt is not None:
+            try:
+                read_punkt(self.punkt)
+            except ValueError as error:
+                raise ValueError(f"c4_dclm: punkt: {error}; {_GET_PUNKT}") from None
+        elif self.min_sentences:
+            raise ValueError(
+                f"c4_dclm: punkt: sentences are counted with nltk's English Punkt model; {_GET_PUNKT},"
+                " or set `min_sentences: 0`"
+            )
+
+    def open(self) -> None:
+        if self.punkt is not None:
+            read_punkt(self.punkt)
+        if self.bad_words is not None:
+            _bad_words_pattern(stamp(self.bad_words))
+
+    def edit(self, document: Document) -> str | Check:
+        return next(found for found in self._read(document.text) if isinstance(found, str) or found.failed)
+
+    def examine(self, document: Document) -> tuple[list[Check], str]:
+        *checks, left = self._read(document.text)
+        return checks, left  # type: ignore[return-value]
+
+    def _read(self, text: str) -> Iterator[Check | str]:
+        """Every comparison in DCLM's order, then the text that is left."""
+        if self.max_characters:
+            yield over("page_length", len(text), self.max_characters, "max_characters")
+        text = self._lines_of_prose(text)
+        if "lorem ipsum" in text.lower():
+            yield Check("lorem_ipsum", "lorem ipsum", None, self.drop_lorem_ipsum, "drop_lorem_ipsum", "on")
+        if self.drop_javascript:
+            text = _without(_JAVASCRIPT, text)
+        if "{" in text:
+            yield Check("curly_bracket", "{", None, self.drop_curly_bracket, "drop_curly_bracket", "on")
+        if self.drop_policy:
+            text = _without(_POLICIES, text)
+        if not text:
+            yield Check("empty", 0, 1, True)
+        yield from self._sentences(text)
+        if self.drop_repeated_lines:
+            once = _without_repeats(text)
+            if once != text:
+                text = once
+                yield from self._sentences(text)
+        if self.bad_words is not None:
+            found = _bad_words_pattern(stamp(self.bad_words)).search(text.lower())
+            yield Check("document_removed_with_badwords", found and found.group(), None, found is not None)
+        yield text
+
+    def _lines_of_prose(self, text: str) -> str:
+        longest, fewest = self.max_word_length, self.min_words_per_line
+        if longest and len(text) > longest:
+            lines = text.split("\n")
+            text = "\n".join(x for x in lines if len(x) <= longest or max(map(len, x.split()), default=0) <= longest)
+        if self.remove_citations:
+            text = _CITATION.sub("", text)
+        lines = text.split("\n")
+        if self.require_end_mark:
+            lines = [line for line in lines if not line or self._is_ended(line.rstrip())]
+        if fewest:
+            lines = [line for line in lines if not line or len(line.split()) >= fewest]
+        return "\n".join(lines)
+
+    def _is_ended(self, line: str) -> bool:
+        return line.endswith(_END_MARKS) and not (self.drop_ellipsis_lines and line.endswith(("...", "…")))
+
+    def _sentences(self, text: str) -> Iterator[Check]:
+        if self.min_sentences and self.punkt is not None:
+            sentences = read_punkt(self.punkt).count(text)
+            yield under("too_few_sentences", sentences, self.min_sentences, "min_sentences")
+
+
+def _without(phrases: re.Pattern[str], text: str) -> str:
+    """The text without the lines that hold one of some phrases."""
+    if phrases.search(text):
+        text = "\n".join(line for line in text.split("\n") if not phrases.search(line))
+    return text.strip()
+
+
+def _without_repeats(text: str) -> str:
+    seen: set[str] = set()
+    lines = []
+    for line in text.split("\n"):
+        plain = line.strip().lower()
+        if not plain or plain not in seen:
+            lines.append(line)
+            seen.add(plain)
+    return "\n".join(lines)
+
+
+@lru_cache(maxsize=4)
+def _bad_words_pattern(file: Stamp) -> re.Pattern[str]:
+    """Any of the file's entries between word boundaries. Raises ValueError for an empty file."""
+    entries = [line.lower() for line in Path(file.path).read_text(encoding="utf-8").splitlines() if line.strip()]
+    if not entries:
+        raise ValueError(f"c4_dclm: bad_words: {file.path} holds no word; give a text file with one entry a line")
+    return re.compile(r"\b(?:{})\b".format("|".join(map(re.escape, entries))))

@@ -2,10 +2,15 @@
 
 The density of a list is a coarse reading: it ends pages that consist of such words, and lets a page that speaks about
 them pass. Nothing here was published; compare C4's rule (one listed word is enough), which `c4: bad_words` follows.
+
+Where spaces stand between words an entry is compared with whole words; in Chinese, Japanese, Thai and other scripts
+without them it is looked for anywhere, since nothing tells where a word begins.
 """
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,9 +19,12 @@ from typing import ClassVar
 
 from curate.document import Document
 from curate.filters.stamp import Stamp, stamp
+from curate.languages import LANGUAGE, OWN, check_language, known_codes, language_of, tongues, words_in
+from curate.signals import TextSignals
 from curate.step import Check, Rule, param
-from curate.words import split_words
 
+_FILE_NAME = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]+)*")
+_SAME = {"fil": "tl", "nb": "no", "nn": "no", "iw": "he", "jw": "jv"}
 _BUILT_IN = Path(__file__).with_name("safety_words.txt")
 
 Phrases = dict[str, list[tuple[str, ...]]]
@@ -29,7 +37,7 @@ class Safety(Rule):
 
     name: ClassVar[str] = "safety"
     version: ClassVar[int] = 2
-    shaping: ClassVar[tuple[str, ...]] = ("min_distinct", "words")
+    shaping: ClassVar[tuple[str, ...]] = ("min_distinct", "words", "language")
     zero_is_off: ClassVar[bool] = True
 
     max_density: float | None = param(
@@ -40,53 +48,147 @@ class Safety(Rule):
     )
     words: str | None = param(
         None,
-        "file of words or phrases, one a line, `#` begins a comment; a short English list when not given",
+        "file of words or phrases, one a line, `#` begins a comment; or a folder with such a file for each language, "
+        "named by its code, as LDNOOBW publishes them; a short English list when not given",
         path=True,
     )
+    language: str = param("en", LANGUAGE, source="ours: curate/languages.py")
 
     def __post_init__(self) -> None:
-        if self.words is not None and not Path(self.words).is_file():
-            raise ValueError(f"safety: words: there is no file {self.words}; give a text file with one entry a line")
-        self._phrases()
+        check_language(self.name, self.language)
+        if self.words is None and self.language not in ("en", OWN):
+            raise ValueError(
+                f"safety: words: the built-in list is English; name a list for language {self.language!r}, or a folder"
+            )
+        if self.words is not None and not Path(self.words).exists():
+            raise ValueError(
+                f"safety: words: there is no file or folder {self.words}; give a text file with one entry a line, or a"
+                " folder with one for each language, named en, de, zh"
+            )
+        self.open()
+        lists = self._lists()
+        if lists is not None and _plain(self.language) not in (OWN, *lists):
+            raise ValueError(
+                f"safety: words: {self.words} has no list for language {self.language!r};"
+                f" it has: {' '.join(sorted(lists))}"
+            )
 
     def open(self) -> None:
-        self._phrases()
+        # While a run lasts its lists are what they were when it began.
+        _lists_in.cache_clear()
+        lists = self._lists()
+        for code in lists or ("en" if self.language == OWN else _plain(self.language),):
+            self._listed(code)
 
-    def _phrases(self) -> Phrases:
-        return _read_phrases(stamp(self.words or _BUILT_IN))
+    def _lists(self) -> dict[str, tuple[Stamp, ...]] | None:
+        """The files by language, None where one list is for all."""
+        return _lists_in(self.words) if self.words is not None and Path(self.words).is_dir() else None
+
+    def _listed(self, language: str) -> Phrases | re.Pattern[str] | None:
+        """What is listed for a language; None where nothing is. The built-in list is for English alone."""
+        lists = self._lists()
+        if lists is not None:
+            files = lists.get(language)
+        elif self.words is not None:
+            files = (stamp(self.words),)
+        else:
+            files = (stamp(_BUILT_IN),) if language == "en" else None
+        return files and _read_list(files, language)  # type: ignore[return-value]
 
     def checks(self, document: Document) -> Iterator[Check]:
-        if self.max_density:
-            hits, distinct = self._count(document)
-            density = hits / len(document.signals.word_ids) if hits else 0.0
+        if not self.max_density:
+            return
+        language = _plain(language_of(document, self.language))
+        listed = self._listed(language)
+        if listed is not None:
+            signals = words_in(document, language)
+            hits, distinct = self._count(signals, listed)
+            density = hits / len(signals.word_ids) if hits else 0.0
             counted = density if distinct >= self.min_distinct else 0.0
             failed = counted > self.max_density
             yield Check("unsafe_words", density, self.max_density, failed, "max_density", "over", counted)
 
-    def _count(self, document: Document) -> tuple[int, int]:
-        """Listed words and phrases in the text, and how many different ones."""
-        phrases = self._phrases()
-        if not any(word.lower() in phrases for word in document.signals.vocabulary):
+    @staticmethod
+    def _count(signals: TextSignals, listed: Phrases | re.Pattern[str]) -> tuple[int, int]:
+        """Listed words and phrases in the text, in words, and how many different ones."""
+        if isinstance(listed, re.Pattern):
+            found = listed.findall(signals.text.lower())
+            return sum(len(TextSignals(entry).in_any_language.word_ids) for entry in found), len(set(found))
+        if not any(word.lower() in listed for word in signals.vocabulary):
             return 0, 0
-        words = [word.lower() for word in document.signals.words]
+        words = [word.lower() for word in signals.words]
         hits = 0
         distinct = set()
         for place, word in enumerate(words):
-            for phrase in phrases.get(word, ()):
+            for phrase in listed.get(word, ()):
                 if len(phrase) == 1 or tuple(words[place : place + len(phrase)]) == phrase:
                     hits += len(phrase)
                     distinct.add(phrase)
         return hits, len(distinct)
 
 
+def _plain(language: str) -> str:
+    """A language's code without script and region, one of those that mean the same."""
+    code = language.partition("-")[0]
+    return _SAME.get(code, code)
+
+
 @lru_cache(maxsize=4)
-def _read_phrases(file: Stamp) -> Phrases:
-    """Raises ValueError when the file holds no word."""
+def _lists_in(folder: str) -> dict[str, tuple[Stamp, ...]]:
+    """The files of a folder by the language that their names begin with (`fr` and `fr-CA` are both French).
+
+    Names with a dot, and those in capitals, are other things that such folders hold: README.md, LICENSE. Raises
+    ValueError for a name that is no language, and where there is no list.
+    """
+    lists: dict[str, tuple[Stamp, ...]] = {}
+    for path in sorted(Path(folder).iterdir()):
+        if not path.is_file() or "." in path.name or path.name.isupper():
+            continue
+        code = _plain(path.name)
+        if not _FILE_NAME.fullmatch(path.name) or code not in known_codes():
+            near = difflib.get_close_matches(code.lower(), known_codes(), n=1, cutoff=0.5)
+            hint = f"; did you mean '{near[0]}'" if near else ""
+            raise ValueError(
+                f"safety: words: {path} is named by no language code{hint}; a list is named as en, de or zh,"
+                " and anything else in the folder has a dot in its name"
+            )
+        lists[code] = (*lists.get(code, ()), stamp(path))
+    if not lists:
+        raise ValueError(
+            f"safety: words: {folder} holds no list; give a folder of text files named by language: en, de, zh"
+        )
+    return lists
+
+
+@lru_cache(maxsize=256)
+def _read_list(files: tuple[Stamp, ...], language: str) -> Phrases | re.Pattern[str]:
+    """The entries of a language's files: by first word, or, in a script without spaces, as one pattern.
+
+    Raises ValueError when a file is no text or holds no word.
+    """
+    entries = [entry for file in files for entry in _entries(file.path)]
+    if language in tongues() and not tongues()[language].spaced:
+        # Latin words stand in such texts too, and are whole words there.
+        whole = [
+            f"{r'(?<![a-z0-9])' if re.match('[a-z0-9]', entry) else ''}{re.escape(entry)}"
+            f"{r'(?![a-z0-9])' if re.search('[a-z0-9]$', entry) else ''}"
+            for entry in sorted(set(entries), key=lambda entry: (-len(entry), entry))
+        ]
+        return re.compile("|".join(whole))
     phrases: Phrases = {}
-    for line in Path(file.path).read_text(encoding="utf-8").splitlines():
-        entry = tuple(split_words(line.partition("#")[0].lower()))
-        if entry and entry not in phrases.setdefault(entry[0], []):
-            phrases[entry[0]].append(entry)
-    if not phrases:
-        raise ValueError(f"safety: words: {file.path} holds no word; give a text file with one word or phrase a line")
+    for entry in entries:
+        phrase = tuple(words_in(Document("", entry), language).words)
+        if phrase not in phrases.setdefault(phrase[0], []):
+            phrases[phrase[0]].append(phrase)
     return phrases
+
+
+def _entries(path: str) -> list[str]:
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"safety: words: {path} is no text in UTF-8; give one word or phrase a line") from None
+    found = [entry for line in text.splitlines() if (entry := line.partition("#")[0].strip().lower())]
+    if not found:
+        raise ValueError(f"safety: words: {path} holds no word; give a text file with one word or phrase a line")
+    return found

@@ -44,6 +44,17 @@ class Url(Rule):
 
     name: ClassVar[str] = "url"
     libraries: ClassVar[tuple[str, ...]] = ("tldextract",)
+    shaping: ClassVar[tuple[str, ...]] = (
+        "tlds",
+        "domains",
+        "domains_file",
+        "lists",
+        "categories",
+        "hard_words",
+        "soft_words",
+        "subwords",
+    )
+    needs: ClassVar[dict[str, str]] = {"min_soft_words": "soft_words"}
 
     tlds: list[str] = param([], "endings of hosts to drop, such as xxx or co.uk", source="ours")
     domains: list[str] = param([], "domains to drop, with all below them")
@@ -128,7 +139,8 @@ class Url(Rule):
             yield Check("hard_blacklisted", hard, None, hard is not None)
         if self.soft_words is not None:
             count = len(words & self._words("soft_words"))
-            yield Check("soft_blacklisted", count, self.min_soft_words, count >= self.min_soft_words)
+            failed = count >= self.min_soft_words
+            yield Check("soft_blacklisted", count, self.min_soft_words, failed, "min_soft_words", "reaches")
         if self.subwords is not None:
             letters = _NO_WORD.sub("", lowered)
             part = min((word for word in self._words("subwords") if word in letters), default=None)

@@ -64,13 +64,17 @@ def switched_on(step: Step) -> Step:
     least = 1 if step.zero_is_off else 0  # of a lower limit, which is not to be over an upper one
     changes: dict[str, Any] = {}
     for item in dataclasses.fields(step) if step.shaping is not None else ():  # type: ignore[arg-type]
-        if item.name not in (step.shaping or ()) and "None" in str(item.type) and is_off(step, item.name):
+        measurable = item.name not in step.needs or getattr(step, step.needs[item.name]) is not None
+        decides = item.name not in (step.shaping or ()) and "None" in str(item.type)
+        if decides and measurable and is_off(step, item.name):
             changes[item.name] = item.default or (least if item.name.startswith("min_") else 1)
     return dataclasses.replace(step, **changes) if changes else step  # type: ignore[type-var]
 
 
 def is_off(step: Step, limit: str) -> bool:
-    """Whether a step's limit is off: None, or 0 where that means the same."""
+    """Whether a step's limit is off: None, or 0 where that means the same, or without what it is measured with."""
+    if limit in step.needs and getattr(step, step.needs[limit]) is None:
+        return True
     value = getattr(step, limit)
     return value is None or (step.zero_is_off and not isinstance(value, bool) and value == 0)
 

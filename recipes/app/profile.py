@@ -30,7 +30,7 @@ NEARLY_ALL = 0.95
 Key = tuple[str, str, str]
 """Step, rule and parameter of a comparison."""
 
-_NUMERIC = ("over", "under", "not over", "over share")
+_NUMERIC = ("over", "under", "not over", "over share", "reaches")
 
 
 def profile_run(loaded: Loaded, out: Place, workers: int | None, limit: int | None) -> CorpusRun:
@@ -196,8 +196,9 @@ class _Keeps:
     ) -> None:
         order = np.argsort(values, kind="stable")
         self.values, self.under = values[order], side in ("under", "not over")
-        # Equal to a threshold: dropped where the value must be over it, else kept.
-        self.right = side != "under"
+        # Equal to a threshold: of which side it is.
+        self.right = side not in ("under", "reaches")
+        self.above = int(side == "reaches")
         self.before = np.concatenate(([0.0], np.cumsum(sizes[order])))
         self.always, self.documents, self.size = (len(always), float(always.sum())), documents, size
 
@@ -209,9 +210,9 @@ class _Keeps:
         return kept / max(self.documents, 1), (self.size - self.always[1] - size) / max(self.size, 1.0)
 
     def threshold(self, share: float) -> float:
-        """The strictest of the values that keeps at least this share of the documents compared."""
+        """The strictest of the values (of counts: one more) that keeps at least this share of those compared."""
         most = int(round((1 - share) * len(self.values), 6))
-        return float(self.values[most] if self.under else self.values[len(self.values) - 1 - most])
+        return float(self.values[most] if self.under else self.values[len(self.values) - 1 - most] + self.above)
 
     def thresholds(self, count: int, now: float | None) -> list[float]:
         """Values at equal numbers of documents, and of different values, so that a thin tail is seen; and `now`."""
@@ -328,8 +329,6 @@ def _refuse_other_values(old: Loaded, new: Loaded) -> None:
             if field in before.shaping:
                 what = "the text that every later rule reads" if hasattr(before, "edit") else "the values themselves"
                 raise ValueError(f"{name} cannot be decided from stored signals, because it shapes {what}: {again}")
-            if hasattr(before, "edit") and is_off(before, field):
-                raise ValueError(f"{name} is off in the profile, so nothing is stored of it: {again}")
     others = {key for key in old.resolved if key != "steps" and old.resolved[key] != new.resolved.get(key)}
     others |= {key for key in new.resolved if key not in old.resolved}
     if others:

@@ -21,6 +21,7 @@ SAID = {
     "over": "at most",
     "over share": "at most",
     "not over": "more than",
+    "reaches": "fewer than",
     "outside": "one of",
     "always": "limit",
 }

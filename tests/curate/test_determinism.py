@@ -40,6 +40,7 @@ steps:
   - gopher_repetition_dclm
   - gopher_quality_dclm: {min_words: 20}
   - refinedweb_lines: {max_removed_words: 1}
+  - c4_dclm: {punkt: punkt}
   - exact_dedup
   - minhash_dedup
   - line_dedup: {documents: 3}
@@ -71,6 +72,7 @@ def write_inputs(folder: Path) -> None:
         assert len(pages) > 2
         (folder / "in" / partition.path.name).write_bytes(partition.path.read_bytes()[: pages[1].end])
     shutil.copy(SAMPLE / "questions.jsonl", folder / "questions.jsonl")
+    shutil.copytree(ROOT / "tests" / "parity" / "punkt", folder / "punkt")
     (folder / "pii.key").write_bytes(bytes(range(32)))
     kinds = [[Text(f"{word} {number}", "a") for number in range(30)] for word in ("river stone", "casino bonus")]
     train(*kinds, folder / "model.bin", held_out=0.1, settings=Settings(dimensions=2, buckets=100))

@@ -1,18 +1,20 @@
 """What dolma and DCLM decide on our edge texts and on given pages: run with an interpreter that holds the peer.
 
 usage: make_dialect_decisions.py texts.jsonl dolma            (pip install "dolma==1.2.1")
-       make_dialect_decisions.py texts.jsonl dclm CHECKOUT    (pip install uniseg nltk fasttext-wheel)
+       make_dialect_decisions.py texts.jsonl dclm CHECKOUT    (pip install uniseg nltk==3.8.1 fasttext-wheel)
 
 Writes tests/parity/decisions-dolma.tsv or decisions-dclm.tsv, one text a line, keyed by a hash of the text: keep, the
 reason, or `error` where the peer raises. Where a text is edited a hash of what is left follows. dolma's taggers measure
 and its mixer decides: the thresholds below are those of configs/dolma-v1_6/mixing/cc-head.yaml, with the attributes'
 names as the tagger writes them (three are misspelt there, so that these rules never fired). DCLM's code is on no
-registry: CHECKOUT is a clone of its repository.
+registry: CHECKOUT is a clone of its repository, and NLTK_DATA a folder with `tokenizers/punkt/PY3/english.pickle`, the
+model of its C4 rules, which column `c4_english` is about. Column `c4` is about the model in tests/parity/punkt.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,10 +22,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 from edge_texts import edge_texts
 from make_decisions import digest
+from make_sentences import own_punkt
 
 TARGETS = {name: Path(__file__).with_name(f"decisions-{name}.tsv") for name in ("dolma", "dclm")}
-COLUMNS = ("text", "quality", "repetition", "edit")
-Row = tuple[str, str, str]
+COLUMNS = {
+    "dolma": ("text", "quality", "repetition", "edit"),
+    "dclm": ("text", "quality", "repetition", "edit", "c4", "c4_english"),
+}
+BAD_WORDS = ("winter signal", "o'clock", "casino", "x+y")
+Row = tuple[str, ...]
 
 
 def guarded(call: Callable[[], str]) -> str:
@@ -81,7 +88,7 @@ def dolma_rows() -> Callable[[str], Row]:
 
 def dclm_rows(checkout: str) -> Callable[[str], Row]:
     sys.path.insert(0, checkout)
-    from baselines.mappers import modifiers
+    from baselines.mappers import core_utils, modifiers
     from baselines.mappers.core_utils import split_words
     from baselines.mappers.filters import content_filters as filters
 
@@ -117,6 +124,42 @@ def dclm_rows(checkout: str) -> Callable[[str], Row]:
         modifiers.substring_line_modifier("Sign-in", location="prefix", **short),
     ]
 
+    policies = ["terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies"]
+    sentences = {"length_type": "sentence", "min_length": 3, "tokenizer": "nltk", "tokenizer_lang": "english"}
+    c4: list[tuple[str, Callable]] = [
+        ("page_length", lambda page: filters.page_length_filter(page, length_type="char", max_length=190_000)),
+        ("empty", lambda page: modifiers.word_length_modifier(page, max_length=1000, model="split")),
+        ("empty", modifiers.citation_removal_modifier()),
+        ("empty", modifiers.punctuation_line_modifier(remove_ellipses=True)),
+        ("empty", lambda page: modifiers.line_length_modifier(page, min_length=5)),
+        ("lorem_ipsum", filters.substring_filter(["lorem ipsum"])),
+        ("empty", modifiers.substring_line_modifier(["javascript"])),
+        ("curly_bracket", filters.substring_filter(["{"])),
+        ("empty", modifiers.substring_line_modifier(policies)),
+        ("too_few_sentences", lambda page: filters.page_length_filter(page, **sentences)),
+        ("empty", lambda page: modifiers.split_lines_modifier(page)),
+        ("empty", lambda page: modifiers.join_lines_modifier(page)),
+        ("empty", lambda page: modifiers.within_page_dedup(page, granularity="line", normalize=True)),
+        ("too_few_sentences", lambda page: filters.page_length_filter(page, **sentences)),
+        (
+            "document_removed_with_badwords",
+            filters.substring_filter([*map(re.escape, BAD_WORDS)], exact_word=True),
+        ),
+    ]
+    core_utils._prep_nltk_tokenizer("english")
+    models = {"own": own_punkt(), "english": core_utils.sent_tokenizer}
+    assert None not in models.values()
+
+    def cleaned(text: str, model: str) -> str:
+        core_utils.sent_tokenizer = models[model]
+        page = {key: text}
+        if not text:
+            return "empty" if not c4[0][1](page) else "keep"
+        for name, step in c4:
+            if not step(page):
+                return name
+        return f"keep {digest(page[key])}"
+
     def judge(text: str) -> str:
         return next((step.__name__ for step, options in quality if not step({key: text}, **options)), "keep")
 
@@ -142,6 +185,8 @@ def dclm_rows(checkout: str) -> Callable[[str], Row]:
         guarded(lambda: judge(text)),
         guarded(lambda: repeats(text)),
         guarded(lambda: left(text)),
+        guarded(lambda: cleaned(text, "own")),
+        guarded(lambda: cleaned(text, "english")),
     )
 
 
@@ -156,7 +201,7 @@ def main(path: Path, peer: str, *arguments: str) -> None:
     with path.open(encoding="utf-8") as lines:
         pages = [json.loads(line)["text"] for line in lines]
     found = rows([*edge_texts(), *pages], peer, list(arguments))
-    TARGETS[peer].write_text("".join("\t".join(row) + "\n" for row in [COLUMNS, *found]), encoding="utf-8")
+    TARGETS[peer].write_text("".join("\t".join(row) + "\n" for row in [COLUMNS[peer], *found]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import sys
 from collections import Counter
 from functools import cache
@@ -10,8 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from curate.filters import DclmQuality, DclmRepetition, DolmaC4, DolmaQuality, DolmaRepetition, RefinedWebLines
-from curate.step import Verdict
+from curate.filters import (
+    DclmC4,
+    DclmQuality,
+    DclmRepetition,
+    DolmaC4,
+    DolmaQuality,
+    DolmaRepetition,
+    RefinedWebLines,
+)
+from curate.punkt import read_punkt
+from curate.step import Step, Verdict
 
 HERE = Path(__file__).parent
 SHARED_CRAWL = Path(__file__).parents[3] / "shared" / "data" / "crawl"
@@ -19,12 +29,34 @@ sys.path.insert(0, str(HERE))
 
 from edge_texts import edge_texts  # noqa: E402
 from make_decisions import digest  # noqa: E402
+from make_dialect_decisions import BAD_WORDS  # noqa: E402
+from make_sentences import OWN, hashed, own_punkt, sentence_texts  # noqa: E402
 from page_texts import page_texts  # noqa: E402
 
-STEPS = {
+STEPS: dict[str, dict[str, Step]] = {
     "dolma": {"quality": DolmaQuality(), "repetition": DolmaRepetition(), "edit": DolmaC4()},
     "dclm": {"quality": DclmQuality(), "repetition": DclmRepetition(), "edit": RefinedWebLines()},
 }
+
+
+def english_punkt() -> Path | None:
+    """nltk's English model, where nltk itself would look for it."""
+    homes = [
+        *os.environ.get("NLTK_DATA", "").split(os.pathsep),
+        str(Path.home() / "nltk_data"),
+        f"{sys.prefix}/nltk_data",
+    ]
+    folders = [Path(home) / "tokenizers" / "punkt_tab" / "english" for home in homes if home]
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def c4_of_dclm(tmp_path_factory: pytest.TempPathFactory) -> None:
+    words = tmp_path_factory.mktemp("words") / "bad.txt"
+    words.write_text("\n".join(BAD_WORDS))
+    STEPS["dclm"]["c4"] = DclmC4(punkt=str(OWN), bad_words=str(words))
+    if english_punkt() is not None:
+        STEPS["dclm"]["c4_english"] = DclmC4(punkt=str(english_punkt()), bad_words=str(words))
 
 
 @cache
@@ -81,6 +113,30 @@ def test_the_stored_decisions_hold_drops_and_keeps_of_each_step(peer: str) -> No
         assert counts["keep"] >= 100
         assert len(counts) >= 3, counts
         assert counts["error"] <= 20
+
+
+@pytest.mark.parametrize("model", ["own", "english"])
+def test_sentences_end_where_nltk_ends_them(model: str) -> None:
+    folder = OWN if model == "own" else english_punkt()
+    if folder is None:
+        pytest.skip("nltk's English Punkt model is not here: `python -m nltk.downloader punkt_tab`")
+    with (HERE / "sentences.tsv").open(encoding="utf-8") as lines:
+        theirs = {row["text"]: row[model] for row in csv.DictReader(lines, delimiter="\t")}
+    punkt = read_punkt(folder)
+    texts = sentence_texts()
+    assert len(texts) > 1000
+    different = [text[:60] for text in texts if hashed(text, punkt.sentences(text)) != theirs[digest(text)]]
+    assert different == []
+    assert sum(int(row.split()[0]) for row in theirs.values()) == sum(map(punkt.count, texts)) > 10_000
+
+
+def test_nltk_itself_ends_sentences_there_where_it_is_installed() -> None:
+    nltk = pytest.importorskip("nltk", reason="nltk is not installed; stored sentences stand in for it")
+    if nltk.__version__ != "3.8.1":
+        pytest.skip("another nltk than the one of the stored sentences: from 3.10 on curly quotes end words too")
+    peer, punkt = own_punkt(), read_punkt(OWN)
+    for text in sentence_texts():
+        assert hashed(text, punkt.sentences(text)) == hashed(text, peer.span_tokenize(text))
 
 
 def test_dolma_itself_says_the_same_where_it_is_installed() -> None:

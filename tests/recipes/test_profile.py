@@ -11,19 +11,21 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 from test_command_line import goldsand, refused
 
 from curate.document import Document, Drop
-from curate.filters import FineWeb, GopherQuality
+from curate.filters import C4, FineWeb, GopherQuality, Url
+from curate.redact import Redact
 from curate.run.ledger import read_ledger
 from curate.run.profile import SIGNALS, Profile, Seen, is_off, read_profile, split, switched_on
 from curate.run.verify import verify
 from curate.step import Edit, Rule, Step, step_class, step_names
 from recipes.app.build import corpus_run, write_recipe
 from recipes.app.load import load
-from recipes.app.profile import callouts, decide, profile_run, write_profile
+from recipes.app.profile import _Keeps, callouts, decide, profile_run, write_profile
 
 ROOT = Path(__file__).parents[2]
 SHARED_CRAWL = ROOT.parent / "shared" / "data" / "crawl"
@@ -35,12 +37,21 @@ from page_texts import page_texts  # noqa: E402
 DIALECTS = {
     "fineweb": ["language", "safety", "gopher_repetition", "gopher_quality", "c4", "fineweb"],
     "dolma": ["gopher_quality_dolma", "gopher_repetition_dolma", "c4_dolma"],
-    "dclm": ["gopher_quality_dclm", "gopher_repetition_dclm", "refinedweb_lines"],
+    "dclm": ["gopher_quality_dclm", "gopher_repetition_dclm", "refinedweb_lines", "c4_dclm"],
+}
+GIVEN: dict[str, dict[str, Any]] = {
+    "c4_dclm": {"punkt": str(ROOT / "tests" / "parity" / "punkt")},
+    "redact": {"max_found": 5},
 }
 INPUTS = {
     "sample": str(ROOT / "recipes" / "sample" / "*.warc.gz"),
     "shared": str(SHARED_CRAWL / "pages-*.warc.gz"),
 }
+
+
+def made(name: str) -> Step:
+    """A step with its defaults, and the files without which there is none."""
+    return step_class(name)(**GIVEN.get(name, {}))
 
 
 @cache
@@ -93,7 +104,7 @@ def other_thresholds(steps: list[Step], rng: random.Random) -> list[Step]:
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_any_thresholds_decide_from_stored_values_as_a_run_does_from_texts(dialect: str) -> None:
-    steps = [step_class(name)() for name in DIALECTS[dialect]]
+    steps = [made(name) for name in DIALECTS[dialect]]
     rng = random.Random(7)
     changed, ended = 0, set()
     for text in texts():
@@ -108,13 +119,19 @@ def test_any_thresholds_decide_from_stored_values_as_a_run_does_from_texts(diale
 
 
 def test_limits_that_are_off_are_measured_and_can_be_switched_on() -> None:
-    off = [GopherQuality(min_words=None, max_symbol_ratio=0), FineWeb(max_newlines=None)]
+    sentences = dataclasses.replace(made("c4_dclm"), min_sentences=None)  # type: ignore[type-var]
+    off = [
+        GopherQuality(min_words=None, max_symbol_ratio=0),
+        FineWeb(max_newlines=None),
+        C4(min_sentences=0),
+        sentences,
+    ]
     assert [is_off(off[0], "min_words"), is_off(off[0], "max_symbol_ratio"), is_off(off[1], "max_newlines")] == [
         True
     ] * 3
     assert switched_on(off[0]) == GopherQuality() and switched_on(off[1]) == FineWeb()
     for text in texts():
-        on = [GopherQuality(), FineWeb()]
+        on = [GopherQuality(), FineWeb(), C4(), made("c4_dclm")]
         found = noted(off, text).verdict({step.name: step for step in on})
         assert (found and (found[0], found[1].rule, found[1].value)) == run_with(on, text)
 
@@ -122,9 +139,9 @@ def test_limits_that_are_off_are_measured_and_can_be_switched_on() -> None:
 @pytest.mark.parametrize("name", step_names())
 def test_every_parameter_that_only_decides_is_named_by_a_comparison(name: str) -> None:
     cls = step_class(name)
-    if cls.shaping is None or name == "classifier":  # that one needs a model: see below
+    if cls.shaping is None or name in ("classifier", "url"):  # these need a model and lists of words: see below
         return
-    step: Step = cls()  # all of them have defaults
+    step = made(name)
     named = set()
     phrases = "Lorem ipsum { javascript } is the text, and that is all there is to be had with it. " * 3
     for text in [*texts()[:60], phrases]:
@@ -133,6 +150,48 @@ def test_every_parameter_that_only_decides_is_named_by_a_comparison(name: str) -
         named |= {check.limit for check in checks} - {""}
     decides = {item.name for item in dataclasses.fields(step)} - set(cls.shaping)  # type: ignore[arg-type]
     assert named == decides
+
+
+def test_addresses_are_decided_again_by_their_soft_words(tmp_path: Path) -> None:
+    (tmp_path / "soft.txt").write_text("one\ntwo\nthree\n")
+    urls = [
+        "http://a.example/",
+        "http://a.example/one",
+        "http://a.example/one-two",
+        "http://a.example/One_TWO.three",
+        None,
+    ]
+    ended = []
+    for url in urls:
+        for fewest in (1, 2, 3, 4):
+            profile = Profile.of([("url", Url(soft_words=str(tmp_path / "soft.txt"), min_soft_words=2))])
+            (document,) = profile.apply([Document(key="k", text="text", url=url)])
+            assert isinstance(document, Document)
+            seen = Seen("k", url, None, orjson.loads(orjson.dumps(document.notes[0][2])))
+            other = Url(soft_words=str(tmp_path / "soft.txt"), min_soft_words=fewest)
+            found, run = seen.verdict({"url": other}), other("text", url=url)
+            expected = None if run else (run.rule, run.value, run.threshold)
+            assert (found and (found[1].rule, found[1].value, found[1].threshold)) == expected
+            ended.append(expected is not None)
+    assert sum(ended) == 1 + 2 + 3
+    assert is_off(Url(), "min_soft_words") and not is_off(other, "min_soft_words")
+
+
+def test_pages_of_many_identifiers_are_decided_again() -> None:
+    texts = [" and ".join(f"person{number}@site.org" for number in range(count)) for count in range(5)]
+    for limit in (None, 0, 1, 2, 4):
+        for text in texts:
+            found = noted([Redact()], text).verdict({"redact": Redact(max_found=limit)})
+            assert (found and (found[0], found[1].rule, found[1].value)) == run_with([Redact(max_found=limit)], text)
+    checks, left = Redact(max_found=1).examine(Document("", texts[3]))
+    assert [check.failed for check in checks] == [True] and left == Redact()(texts[3]).text
+    assert Redact(action="drop").examine(Document("", texts[1]))[0][0].side == ""
+
+
+def test_a_limit_on_counts_keeps_what_stays_below_it() -> None:
+    keeps = _Keeps("reaches", np.array([0.0, 0, 0, 1, 3]), np.ones(5), np.array([]), 5, 5.0)
+    assert [keeps.at(limit)[0] for limit in (0, 1, 2, 3, 4)] == [0.0, 0.6, 0.8, 0.8, 1.0]
+    assert [keeps.threshold(share) for share in (0.6, 0.8, 1.0)] == [1.0, 2.0, 4.0]
 
 
 def test_a_classifier_decides_again_from_its_scores(tmp_path: Path) -> None:
@@ -164,7 +223,10 @@ def test_other_languages_have_their_own_thresholds_again() -> None:
 
 
 def recipe(folder: Path, dialect: str, source: str, more: str = "") -> Path:
-    steps = ["extract: {engine: resiliparse}", *DIALECTS[dialect]]
+    steps = [
+        "extract: {engine: resiliparse}",
+        *(f"{name}: {json.dumps(GIVEN.get(name))}" for name in DIALECTS[dialect]),
+    ]
     path = folder / f"{dialect}.yaml"
     lines = "\n".join(f"  - {step}" for step in steps)
     path.write_text(f"name: {dialect}\ninputs: [{{path: '{INPUTS[source]}'}}]\nsteps:\n{lines}\n{more}")
@@ -296,7 +358,6 @@ def test_decide_lists_exactly_what_changes(counted: Path, within: Callable[..., 
     ("setting", "said"),
     [
         ("c4.min_words_per_line=5", "it shapes the text that every later rule reads"),
-        ("c4.min_sentences=3", "c4.min_sentences is off in the profile"),
         ("gopher_quality.stop_words=[a]", "it shapes the values themselves"),
         ("exact_dedup.by=url", "it decides by the whole corpus"),
         ("fineweb.max_newlines=0.1", "it reads what line_dedup may rewrite"),
