@@ -25,7 +25,7 @@ def compare(
         Literal["same-compute", "same-budget", "own-size"],
         typer.Option(help="what is held equal: training steps; corpus tokens and their share; or one pass of each"),
     ] = "same-compute",
-    people: Annotated[int, typer.Option(min=1, help="people whose facts are placed in each corpus")] = 24,
+    people: Annotated[int, typer.Option(min=1, help="people whose facts are placed in each corpus")] = 16,
     exposures: Annotated[
         str | None,
         typer.Option(

@@ -37,7 +37,7 @@ class Comparison:
     positions that no training had, and nothing would seem to be stored."""
 
     protocol: Protocol = "same-compute"
-    people: int = 24
+    people: int = 16
     exposures: tuple[int, ...] = LADDER
     junk_ratio: float = 0.5
     seeds: tuple[int, ...] = (0, 1, 2, 3)
