@@ -188,7 +188,7 @@ def carried_out(asked: Comparison, corpora: Sequence[Tokenised], rungs: Sequence
     if half is not None and half.sense != ">":
         rung = next(one for one in ladder if one >= half.exposures)
         train([((first, seed), rung) for seed in asked.seeds if rung not in stored[first, seed]])
-        results += grid.trained([_control(at[first, rung], seed, rates[first]) for seed in asked.seeds])
+        results += grid.trained([_control(asked, at[first, rung], seed, rates[first]) for seed in asked.seeds])
     used = {(row["arm"], row["rung"]) for row in results}
     return Outcome(start, rates, results, [one for one in rungs if (one.arm, one.rung) in used])
 
@@ -213,12 +213,15 @@ def _run(rung: Rung, one: Tokenised, arm: str, seed: int, rate: float, **changes
     }  # fmt: skip
 
 
-def _control(rung: Rung, seed: int, rate: float) -> dict[str, Any]:
-    """Look-alike junk in place of the corpus, no domain anywhere: it must be found to be worse. It is four times as
-    long as another run, so it takes the first corpus's learning rate."""
+def _control(asked: Comparison, rung: Rung, seed: int, rate: float) -> dict[str, Any]:
+    """Look-alike junk in place of the first corpus, at its rate, no domain anywhere: it must be found to be worse. It
+    keeps to the protocol: in the same compute so much junk leaves room for a part of the exposures only."""
+    exposures = rung.exposures
+    if asked.protocol == "same-compute":
+        exposures = max(1, round(exposures * min(1.0, (1 - CONTROL_RATIO) / (1 - rung.junk_ratio))))
     return {
-        "arm": CONTROL, "rung": rung.rung, "exposures": rung.exposures, "seed": seed,
-        "training": {"learning_rate": rate}, "junk_kind": "endless", "junk_ratio": CONTROL_RATIO, "windows": "mixed",
+        "arm": CONTROL, "rung": rung.rung, "exposures": exposures, "seed": seed, "training": {"learning_rate": rate},
+        "junk_kind": "endless", "junk_ratio": CONTROL_RATIO, "windows": "mixed",
     }  # fmt: skip
 
 

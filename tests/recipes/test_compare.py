@@ -144,6 +144,18 @@ def test_a_real_difference_is_decided_with_its_size(folders, tmp_path):
     assert {row["learning_rate"] for row in found["results"]} == {4e-3}
 
 
+def test_the_control_keeps_to_the_protocol():
+    """7/8 junk: in the same compute an eighth of the tokens are facts, where one half were; else as many exposures."""
+    corpora = [tokenised("one", 90_000), tokenised("two", 90_000)]
+    for protocol, share in (("same-compute", 0.25), ("same-budget", 1.0)):
+        asked = dataclasses.replace(ASKED, protocol=protocol, rates=(4e-3,))
+        grid = Grid({}, functools.partial(trainer(MIDDLES), out=Path()))
+        outcome = carried_out(asked, corpora, rungs_of(asked, corpora, 1000.0), grid)
+        controls = [row for row in outcome.results if row["arm"] == CONTROL]
+        assert len(controls) == 3
+        assert all(row["exposures"] == share * row["rung"] for row in controls)
+
+
 def test_a_difference_where_an_arm_never_comes_to_half_is_one_of_shares():
     """A little more than half at the top of the ladder against hardly any: no ratio can be given, but a sign."""
     found = decided(trainer(MIDDLES | {"two": 300.0}))
