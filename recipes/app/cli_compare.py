@@ -25,7 +25,7 @@ def compare(
         Literal["same-compute", "same-budget", "own-size"],
         typer.Option(help="what is held equal: training steps; corpus tokens and their share; or one pass of each"),
     ] = "same-compute",
-    people: Annotated[int, typer.Option(min=1, help="people whose facts are placed in each corpus")] = 16,
+    people: Annotated[int, typer.Option(min=1, help="people whose facts are placed in each corpus")] = 24,
     exposures: Annotated[
         str | None,
         typer.Option(
@@ -35,7 +35,7 @@ def compare(
         ),
     ] = None,
     share: Annotated[float, typer.Option(min=0.0, max=0.99, help="the corpus's share of the tokens")] = 0.5,
-    seeds: Annotated[int, typer.Option(min=1, help="seeds of each arm")] = 4,
+    seeds: Annotated[int, typer.Option(min=1, help="seeds of each arm")] = 3,
     rates: Annotated[
         str, typer.Option(help="learning rates; for each arm the best is taken", metavar="X,X,...")
     ] = "0.004,0.008,0.016",

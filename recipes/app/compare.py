@@ -37,10 +37,10 @@ class Comparison:
     positions that no training had, and nothing would seem to be stored."""
 
     protocol: Protocol = "same-compute"
-    people: int = 16
+    people: int = 24
     exposures: tuple[int, ...] = LADDER
     junk_ratio: float = 0.5
-    seeds: tuple[int, ...] = (0, 1, 2, 3)
+    seeds: tuple[int, ...] = (0, 1, 2)
     rates: tuple[float, ...] = (4e-3, 8e-3, 1.6e-2)
     frozen: bool = True
     layers: int = 2
