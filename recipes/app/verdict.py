@@ -188,9 +188,9 @@ def _mean(arm: Arm, rung: int) -> float:
 
 
 def _bits(arm: Arm, rung: int) -> float | None:
-    """Mean value bits per parameter of an arm's models at a rung."""
+    """Mean value bits per parameter of an arm's models at a rung; a model that guesses worse than chance holds none."""
     rows = [row for row in arm.runs if row["rung"] == rung]
-    return statistics.fmean(row["value_bits_per_parameter"] for row in rows) if rows else None
+    return statistics.fmean(max(0.0, row["value_bits_per_parameter"]) for row in rows) if rows else None
 
 
 def _text(arm: Arm, rung: int) -> dict[str, float]:
