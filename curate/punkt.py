@@ -2,8 +2,8 @@
 
 The parameters and what they are asked are those of nltk 3.8.1, with which DCLM was made: a mark that white space or
 punctuation follows ends a sentence unless the word before it is a known abbreviation, an initial or a number, and what
-follows does not look like a beginning. tests/parity and tests/bench/sentences.py hold them to nltk's sentences. No model
-is part of this package: nltk's are of unclear licence.
+follows does not look like a beginning. tests/parity and tests/bench/sentences.py hold them to nltk's sentences. No
+model is part of this package: nltk's are of unclear licence.
 """
 
 from __future__ import annotations
