@@ -4,6 +4,7 @@ import gzip
 import json
 import subprocess
 import sys
+import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -145,12 +146,12 @@ def test_a_line_without_end_is_one_loss_in_little_memory(tmp_path, ending, megab
 
 
 def test_a_plain_line_of_a_gigabyte_passes_a_worker_that_may_take_half_of_one(tmp_path):
-    """The file is mapped: its pages are the system's, and no reason to take the worker for one that grows."""
-    folder = tmp_path / "in"
-    folder.mkdir()
-    write_long_line(folder / "a.jsonl", 1 << 30)
-    run = corpus_run(folder, tmp_path / "out", [Extract()], memory=500, split=0, workers=1)
-    summary = run.execute()
+    """The file is mapped: its pages are the system's, and no reason to take the worker for one that grows. (Pages of a
+    file that lies in memory, as `tmp_path` may, are the worker's like any it shares.)"""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as disk:
+        write_long_line(Path(disk) / "a.jsonl", 1 << 30)
+        run = corpus_run(Path(disk), tmp_path / "out", [Extract()], memory=500, split=0, workers=1)
+        summary = run.execute()
     assert (summary["documents"]["kept"], summary["documents"]["unreadable"]) == (2, 1)
     assert "a line of more than" in summary["unreadable"][0]["error"]
     assert not (tmp_path / "out" / "kills.jsonl").exists()

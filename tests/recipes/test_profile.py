@@ -58,7 +58,7 @@ def made(name: str) -> Step:
 def texts() -> list[str]:
     """Real pages and edge texts; of the longest edge texts one is enough here."""
     found = [*page_texts(ROOT / "recipes" / "sample"), *(text for text in edge_texts() if len(text) < 100_000)]
-    return found[::7]
+    return found[::4]
 
 
 def run_with(steps: list[Step], text: str) -> tuple[str, str, Any] | None:
@@ -235,7 +235,7 @@ def recipe(folder: Path, dialect: str, source: str, more: str = "") -> Path:
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("source", INPUTS)
-@pytest.mark.parametrize("limit", [60, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("limit", [120, pytest.param(None, marks=pytest.mark.slow)])
 def test_nothing_set_gives_the_verdicts_of_a_run(tmp_path: Path, dialect: str, source: str, limit: int | None) -> None:
     """Every document: step, rule, value and threshold; and the run finds the profile's extraction done."""
     if source == "shared" and not SHARED_CRAWL.is_dir():
