@@ -57,6 +57,7 @@ class Printer:
 
     def begin(self, runs: Sequence[RunPlan], skipped: int, cost: Cost) -> None:
         self._runs, self._cost = runs, cost
+        self._share, self._ended = {}, 0  # of these runs: a probe that climbs begins again and again
         self._started = self._printed = time.monotonic()
         known = f" ({skipped} finished before)" if skipped else ""
         where = cost.device if cost.processes == 1 else f"{cost.device}, {cost.processes} processes"

@@ -11,6 +11,7 @@ from train_probe.architecture import architecture, training_flops
 from train_probe.estimate import MOST_SLOTS, Machine, slot_bytes
 from train_probe.model import Transformer
 from train_probe.plan import PlanError, plan_of
+from train_probe.pool import Advanced, Failed
 from train_probe.progress import Board, Cost, Printer, duration
 from train_probe.train import run_plan
 
@@ -82,6 +83,19 @@ def test_a_grid_of_days_is_said_before_it_starts():
     assert first == "training 1 runs (2 finished before) on cpu, 2 processes: 10,000,000,000 tokens, about 3.9 days"
     assert second.startswith("this is long: 1.0e+16 operations")
     assert [duration(seconds) for seconds in (5, 100, 6000, 9e5)] == ["5 s", "1.7 min", "1.7 h", "10 days"]
+
+
+def test_a_second_grid_is_counted_from_its_own_beginning():
+    """A probe that climbs trains again and again; what went before is no part of what is left."""
+    told = io.StringIO()
+    runs = plan_of({"facts": "f", "useful": "u", "runs": [{"arm": "a", "exposures": n} for n in (1, 2, 3)]}).runs
+    printer = Printer(told)
+    printer.begin(runs, 0, Cost("cpu", 1, [1e9] * 3, [100] * 3, 1e11, 1.0))
+    printer.event(Failed(2, "Diverged"))
+    printer.begin(runs[:1], 3, Cost("cpu", 1, [1e9], [100], 1e11, 1.0))
+    printer._printed = float("-inf")  # a line is due
+    printer.event(Advanced(0, 1, 2, 50, 3.0))
+    assert "0 of 1 runs done" in told.getvalue().splitlines()[-1]
 
 
 def test_tensorboard_reads_losses_and_figures(tmp_path):
