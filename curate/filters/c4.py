@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 _SECTION = "C4, section 2.2"
 _CODE = "C4's code, as in datatrove c4_filters.py"
-_CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
+CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
 _END_MARKS = (".", "?", "!", '"', "'")
 _PHRASES = (b"lorem ipsum", b"javascript", b"{", b"terms of use", b"privacy policy", b"cookie")
-_POLICIES = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
+POLICIES = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class C4(Edit):
                 continue
             look, whole = look_inside, True
             if self.remove_citations and "[" in line:
-                shorter = _CITATION.sub("", line)
+                shorter = CITATION.sub("", line)
                 if shorter != line:
                     # A phrase can come about by what was cut out.
                     line, look, whole = shorter, True, False
@@ -169,7 +169,7 @@ class C4(Edit):
                 if "{" in line and not curly_bracket:
                     curly_bracket, drops = True, self.drop_curly_bracket
                     checks.append(Check("curly_bracket", "{", None, drops, "drop_curly_bracket", "on"))
-                if self.drop_policy and any(policy in lowered for policy in _POLICIES):
+                if self.drop_policy and any(policy in lowered for policy in POLICIES):
                     continue
             kept.append(line)
             if not whole:

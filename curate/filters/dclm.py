@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from curate.document import Document
+from curate.filters.c4 import CITATION, POLICIES
 from curate.filters.gopher import STOP_WORDS, gram_limits
 from curate.filters.stamp import Stamp, stamp
 from curate.punkt import read_punkt
@@ -36,13 +37,10 @@ _CUTS = (
     re.compile(r"^sign-in\s?", re.IGNORECASE),
 )
 """In this order. The full stops of the second stand for any character, as they do in DCLM."""
-_CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
 _JAVASCRIPT = re.compile("javascript", re.IGNORECASE)
 _END_MARKS = (".", "?", "!", '"', "…")
 _GET_PUNKT = "`python -m nltk.downloader punkt_tab` fetches it to ~/nltk_data/tokenizers/punkt_tab/english"
-_POLICIES = re.compile(
-    "terms of use|privacy policy|cookie policy|uses cookies|use of cookies|use cookies", re.IGNORECASE
-)
+_POLICIES = re.compile("|".join(POLICIES), re.IGNORECASE)
 
 
 def count_words(text: str) -> int:
@@ -358,7 +356,7 @@ class DclmC4(Edit):
             lines = text.split("\n")
             text = "\n".join(x for x in lines if len(x) <= longest or max(map(len, x.split()), default=0) <= longest)
         if self.remove_citations:
-            text = _CITATION.sub("", text)
+            text = CITATION.sub("", text)
         lines = text.split("\n")
         if self.require_end_mark:
             lines = [line for line in lines if not line or self._is_ended(line.rstrip())]

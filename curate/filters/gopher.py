@@ -122,6 +122,8 @@ class GopherQuality(Rule):
         ):
             return None
         poor = {check.rule for check in self.checks(page.content) if check.failed and _is_hopeless(check)}
+        if not poor:
+            return None  # the whole page need not be looked at
         return next((check for check in self.checks(page.whole) if check.failed and check.rule in poor), None)
 
 

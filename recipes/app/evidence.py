@@ -202,15 +202,22 @@ class Multiplier:
     bound: str = ""
 
 
+def log_times(arm: Arm, base: Arm) -> list[float]:
+    """The logarithms of an arm's exposures to half of the facts over those of `base`, for each seed that both have;
+    none where the ladder does not bracket one half for every one of them."""
+    halves = [(arm.half(seed), base.half(seed)) for seed in sorted(set(arm.seeds) & set(base.seeds))]
+    if any(half.sense != "=" for pair in halves for half in pair):
+        return []
+    return [math.log(one.exposures / other.exposures) for one, other in halves]
+
+
 def multiplier(arm: Arm, base: Arm) -> Multiplier:
     """The exposures to half of an arm against those of `base`, paired by seed."""
-    seeds = sorted(set(arm.seeds) & set(base.seeds))
-    pairs = [(arm.half(seed), base.half(seed)) for seed in seeds]
-    whole = [math.log(one.exposures / other.exposures) for one, other in pairs if one.sense == other.sense == "="]
-    if len(whole) == len(pairs) and whole:
-        found = interval(whole)
+    seeds = set(arm.seeds) & set(base.seeds)
+    if times := log_times(arm, base):
+        found = interval(times)
         value, low, high = (math.exp(min(bound, 700)) for bound in (found.mean, found.low, found.high))
-        return Multiplier(value, low, high, len(whole))
+        return Multiplier(value, low, high, len(times))
     one, other = arm.mean_half(), base.mean_half()
     if one.sense == "<" and other.sense == "<":
         return Multiplier(None, None, None, len(seeds), "both store half at the fewest exposures: the ceiling")

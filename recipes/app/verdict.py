@@ -18,6 +18,7 @@ from recipes.app.evidence import (
     arms_of,
     holm,
     interval,
+    log_times,
     multiplier,
     p_value,
     seeds_needed,
@@ -59,14 +60,9 @@ class Difference:
 def difference(one: Arm, base: Arm, rung: int, shares: bool = False) -> Difference:
     """What an arm does against `base`: in exposures to half of the facts, or else, or with `shares`, in what both store
     at `rung`. Raises ValueError where no seed has both."""
-    seeds = sorted(set(one.seeds) & set(base.seeds))
-    halves = [(one.half(seed), base.half(seed)) for seed in seeds]
-    times = not shares and all(half.sense == "=" for pair in halves for half in pair)
-    if times:
-        values = [math.log(a.exposures / b.exposures) for a, b in halves]
-    else:
-        a, b = one.stored.get(rung, {}), base.stored.get(rung, {})
-        values = [a[seed] - b[seed] for seed in seeds if seed in a and seed in b]
+    times = [] if shares else log_times(one, base)
+    stored, by_base = one.stored.get(rung, {}), base.stored.get(rung, {})
+    values = times or [stored[seed] - by_base[seed] for seed in sorted(stored.keys() & by_base.keys())]
     if not values:
         raise ValueError(f"'{one.name}' and '{base.name}' have no seed in common: runs of them failed")
     kind = "times" if times else "shares"

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,7 +23,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "parity")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "parity"), str(ROOT / "tests" / "bench")]
+
+from beside import beside  # noqa: E402
 
 PEER = """
 import json, sys, time
@@ -107,17 +108,7 @@ def main() -> None:
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
     }
     if options.peer_python:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "texts.jsonl"
-            path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
-            output = subprocess.run(
-                [options.peer_python, "-c", PEER, str(path)], capture_output=True, text=True, check=True
-            ).stdout
-        peer = json.loads(output.splitlines()[-1])
-        result["peer_docs_per_s"] = round(len(texts) / peer["seconds"], 1)
-        result["ratio"] = round(result["docs_per_s"] / result["peer_docs_per_s"], 2)
-        equal = sum(mine == theirs for mine, theirs in zip(outcomes, peer["outcomes"], strict=True))
-        result["agreement"] = round(equal / len(texts), 5)
+        beside(result, texts, outcomes, options.peer_python, PEER)
     print(json.dumps(result))
 
 

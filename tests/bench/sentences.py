@@ -12,15 +12,14 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "parity"), str(ROOT / "tests" / "bench")]
 
+from beside import beside  # noqa: E402
 from filters import read_texts  # noqa: E402
 from make_sentences import OWN, hashed  # noqa: E402
 
@@ -67,18 +66,9 @@ def main() -> None:
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
     }
     if options.peer_python:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "texts.jsonl"
-            path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
-            arguments = [str(path), str(options.punkt.resolve()), str(ROOT / "tests" / "parity")]
-            command = [options.peer_python, "-c", PEER, *arguments]
-            output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        peer = json.loads(output.splitlines()[-1])
-        result["peer_docs_per_s"] = round(len(texts) / peer["seconds"], 1)
-        result["ratio"] = round(result["docs_per_s"] / result["peer_docs_per_s"], 2)
         ours = [hashed(text, iter(found)) for text, found in zip(texts, spans, strict=True)]
-        equal = sum(mine == theirs for mine, theirs in zip(ours, peer["outcomes"], strict=True))
-        result["agreement"] = round(equal / len(texts), 5)
+        arguments = str(options.punkt.resolve()), str(ROOT / "tests" / "parity")
+        beside(result, texts, ours, options.peer_python, PEER, *arguments)
     print(json.dumps(result))
 
 
