@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from curate.signals import TextSignals
+    from curate.text.signals import TextSignals
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class Document:
     def signals(self) -> TextSignals:
         """What the rules need to know of this revision of the text, computed once and shared."""
         if self._signals is None:
-            from curate.signals import TextSignals
+            from curate.text.signals import TextSignals
 
             self._signals = TextSignals(self.text)
         return self._signals

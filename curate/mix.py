@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 import orjson
 
-from curate.counting import token_counter
 from curate.document import Document, Drop
+from curate.shards.counting import token_counter
 from curate.shuffle import drawn
 from curate.step import CorpusStep, Record, Round, param, partition_key
 

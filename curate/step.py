@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from curate.document import Document, Drop
 
 if TYPE_CHECKING:
-    from curate.extract import Preview
-    from curate.signals import TextSignals
+    from curate.extract.step import Preview
+    from curate.text.signals import TextSignals
 
 Record = tuple[bytes, bytes]
 """A keyed record of a round: both halves are bytes, so that sorting and hashing are the same on every machine."""
@@ -52,7 +52,7 @@ class Check(NamedTuple):
 
     `limit` names the parameter that holds the threshold and `side` (of `SIDES`) how the two are compared, so that
     another threshold can be tried on a stored value; `basis` is what is compared where that is not the value itself,
-    `factor` what a limit for English is multiplied by in the text's language (`curate.languages.times`).
+    `factor` what a limit for English is multiplied by in the text's language (`curate.text.languages.times`).
     Without a limit the verdict follows from the text alone.
     """
 
@@ -320,7 +320,7 @@ def partition_key(partition: int) -> bytes:
 
 
 _REGISTRY: dict[str, str] = {
-    "extract": "curate.extract:Extract",
+    "extract": "curate.extract.step:Extract",
     "language": "curate.filters.language:Language",
     "gopher_quality": "curate.filters.gopher:GopherQuality",
     "gopher_repetition": "curate.filters.gopher:GopherRepetition",
@@ -337,12 +337,12 @@ _REGISTRY: dict[str, str] = {
     "safety": "curate.filters.safety:Safety",
     "knowledge_density": "curate.filters.density:KnowledgeDensity",
     "classifier": "curate.filters.classifier:Classifier",
-    "redact": "curate.redact:Redact",
+    "redact": "curate.redact.step:Redact",
     "exact_dedup": "curate.dedup.exact:ExactDedup",
     "minhash_dedup": "curate.dedup.minhash:MinHashDedup",
     "line_dedup": "curate.dedup.repeats:LineDedup",
     "passage_dedup": "curate.dedup.repeats:PassageDedup",
-    "decontaminate": "curate.decontaminate:Decontaminate",
+    "decontaminate": "curate.decontaminate.rule:Decontaminate",
     "mix": "curate.mix:Mix",
     "shuffle": "curate.shuffle:Shuffle",
 }
@@ -365,3 +365,17 @@ def step_class(name: str) -> type[Step]:
         raise KeyError(f"there is no step '{name}'{hint}")
     module, _, attribute = _REGISTRY[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def steps_in(room: str) -> Callable[[str], Any]:
+    """The `__getattr__` of a package of steps: finds the registered classes of its modules, each imported when it is
+    first asked for."""
+
+    def find(name: str) -> Any:
+        for target in _REGISTRY.values():
+            module, _, attribute = target.partition(":")
+            if attribute == name and module.startswith(f"{room}."):
+                return getattr(importlib.import_module(module), name)
+        raise AttributeError(f"module {room!r} has no attribute {name!r}")
+
+    return find

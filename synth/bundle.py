@@ -33,10 +33,10 @@ import numpy as np
 
 from curate.shards.vocabulary import Vocabulary, domain_word
 from synth.codes import RECORDS
+from synth.draws import below, distinct, stream
 from synth.facts import FactsError, FactTable
 from synth.pieces import EMPTY, Meetings, Pieces, Prefix
 from synth.sentences import Sentences, draw_stride
-from synth.streams import below, distinct, stream
 
 FORMAT = 1
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from synth.draws import distinct, stream, words
 from synth.facts import Attribute, FactsError, FactTable, draw
 from synth.sentences import BATCH, NAME, Span, draw_stride, text_stream
-from synth.streams import distinct, stream, words
 
 RECORDS = ("compact", "biod")
 """Kinds of tables whose texts are reserved words."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from synth.streams import stream, words
+from synth.draws import stream, words
 
 DOMAINS = ("own", "corpus", "shuffled")
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from synth.draws import permutation, stream, words
 from synth.facts import FactsError, chunks
-from synth.streams import permutation, stream, words
 
 PLACEMENTS = ("even", "clustered", "curriculum")
 

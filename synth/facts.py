@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from synth.streams import below, distinct, stream
+from synth.draws import below, distinct, stream
 
 CHUNK = 1 << 18
 """Entities that are drawn at once: a table of any size is made in the memory of its own columns."""

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 import numpy as np
 import orjson
 
-from curate.counting import token_counter
 from curate.document import Document
+from curate.shards.counting import token_counter
 from curate.shards.vocabulary import OTHER
 from curate.step import Drop, Injection, Record, Round, param, partition_key
 from synth.codes import RECORDS, biod_table, compact_table, reserved_words
@@ -23,10 +23,10 @@ from synth.domains import DOMAINS, Domains
 from synth.exposures import PLACEMENTS, Schedule, exposure_counts
 from synth.facts import FactsError, FactTable
 from synth.kinds import writer_of
+from synth.own.table import ENTROPIES, OwnTable, read_once
 from synth.people import NAME_PARTS, people_table, read_pools
 from synth.relations import EMPLOYERS, relations_table
 from synth.share import SHARES, share_counts
-from synth.tables import ENTROPIES, OwnTable, read_once
 
 SOURCE = "inject"
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import orjson
 
+from synth.draws import scaled, stream, words
 from synth.facts import FactTable
-from synth.streams import scaled, stream, words
 
 SPLITS = ("train", "test")
 

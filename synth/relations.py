@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from synth.draws import below, distinct, stream
 from synth.facts import Attribute, FactsError, FactTable
 from synth.people import NAME_PARTS, read_pools
-from synth.streams import below, distinct, stream
 
 ENTITY = "entity"
 

@@ -19,10 +19,10 @@ import numpy as np
 from curate.shards.vocabulary import Vocabulary, domain_word
 from synth.codes import RECORDS, numbered, record_word_numbers, reserved_words
 from synth.domains import Domains
+from synth.draws import distinct, stream
 from synth.facts import FactsError, FactTable
 from synth.kinds import writer_of
 from synth.sentences import NAME, Span
-from synth.streams import distinct, stream
 
 DRAWS = 4
 """Texts of each entity that are scored, their losses to be averaged."""

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from synth.draws import scaled, stream, words
 from synth.facts import FactsError, FactTable
-from synth.streams import scaled, stream, words
 
 NAME = -1
 """The attribute number of a span that holds a name."""

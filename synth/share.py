@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from synth.draws import permutation, stream
 from synth.facts import FactsError
-from synth.streams import permutation, stream
 
 SHARES = {"document_share", "token_share"}
 

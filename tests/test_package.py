@@ -61,7 +61,7 @@ def test_a_built_in_recipe_runs_from_the_wheel_by_its_name(built, tmp_path):
     arguments = ["goldsand", "run", "quickstart", "-o", "out", "--limit", "8"]
     code = (
         f"import runpy, sys; sys.path.insert(0, {str(site)!r}); sys.argv = {arguments!r};"
-        "runpy.run_module('recipes.app.cli', run_name='__main__')"
+        "runpy.run_module('recipes.app.start', run_name='__main__')"
     )
     command = [sys.executable, "-I", "-c", code]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)

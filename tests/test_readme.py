@@ -17,7 +17,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_recipe_of_the_readme_has_no_mistakes(tmp_path):
-    from recipes.app.load import load
+    from recipes.app.recipe.load import load
 
     (recipe,) = blocks("yaml")
     (tmp_path / "my-corpus.yaml").write_text(recipe)

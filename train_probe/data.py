@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from train_probe.facts import Facts, Inputs
+from train_probe.draws import stream_key
+from train_probe.inputs import Facts, Inputs
 from train_probe.junk import Front, Junk, JunkChain, JunkRecords, JunkTexts, PageWindows
 from train_probe.plan import Plan, PlanError, RunPlan
 from train_probe.render import BundleError, Renderer
 from train_probe.stream import Stream, junk_per_useful, page_width
-from train_probe.streams import stream_key
 from train_probe.texts import DrawnTexts, Ids, ShardTexts, Texts
 
 _ALIGNED = 64

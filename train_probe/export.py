@@ -26,12 +26,12 @@ import torch
 from torch import Tensor, nn
 
 from train_probe.architecture import Architecture
-from train_probe.facts import Facts, read_facts
+from train_probe.inputs import Facts, read_facts
 from train_probe.model import Transformer
 from train_probe.plan import PlanError
 from train_probe.records import read_checkpoint
-from train_probe.run import learned
 from train_probe.score import Losses, score
+from train_probe.scorer import learned
 
 END_OF_TEXT = "<|endoftext|>"
 TOLERANCE = 1e-4

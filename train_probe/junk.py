@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train_probe.facts import Facts
+from train_probe.draws import below, permutation, stream_key
+from train_probe.inputs import Facts
 from train_probe.plan import PlanError
 from train_probe.render import Renderer
-from train_probe.streams import below, permutation, stream_key
 from train_probe.texts import Ids, stretches
 
 _MEASURED = 1024  # texts whose mean length says how many fill a window

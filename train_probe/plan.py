@@ -211,7 +211,7 @@ class Plan:
 
     `useful` are the token shards that hold the facts; None: texts are drawn on the device from `facts`/bundle.npz.
     `held_out_text` are token shards of pages that no run trains on, on which every model's loss is measured; `cloze`
-    are files of sentences with the spans to score in them, in groups (`train_probe.facts.Cloze`).
+    are files of sentences with the spans to score in them, in groups (`train_probe.inputs.Cloze`).
     How the runs are carried out changes no figure: `processes` (None: one a core), `slots` models side by side in each
     (None: as many as pay and fit), whether steps are compiled (`compile`; auto: where the grid repays it), `save` for
     the trained weights of every run.

@@ -1,6 +1,6 @@
 """Texts drawn from a bundle of facts, on the device: token for token what `synth` writes and a tokenizer encodes.
 
-Every draw is a word of a named stream at a counter that follows from entity and exposure (`train_probe/streams.py`).
+Every draw is a word of a named stream at a counter that follows from entity and exposure (`train_probe/draws.py`).
 The layout of `bundle.npz` is told in `synth/bundle.py`, which writes it.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train_probe.streams import Streams, order_of, scaled, words
+from train_probe.draws import Streams, order_of, scaled, words
 
 FORMAT = 1
 """The bundles that this code reads."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from train_probe.facts import Facts, Ids
+from train_probe.inputs import Facts, Ids
 
 _LOGITS = 1 << 23  # logits held at once
 

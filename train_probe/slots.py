@@ -18,15 +18,15 @@ from torch import Tensor
 
 from train_probe.architecture import Architecture
 from train_probe.data import Data, model_vocabulary
-from train_probe.optimizer import Settings, StackAdamW
+from train_probe.draws import stream_key
 from train_probe.plan import RunPlan
 from train_probe.pool import Advanced, Ask, Failed, Finished, Message, failed
 from train_probe.records import Record
-from train_probe.run import Diverged, Scorer
-from train_probe.stack import Stack
-from train_probe.stack_step import Block, StackStep
+from train_probe.scorer import Diverged, Scorer
+from train_probe.stack.adamw import Settings, StackAdamW
+from train_probe.stack.models import Stack
+from train_probe.stack.step import Block, StackStep
 from train_probe.stream import Shape, Stream
-from train_probe.streams import stream_key
 
 _TOKENS = {"cpu": 1 << 17, "cuda": 1 << 22}  # of all slots that are made at once
 _STEPS = (4, 256)  # fewest and most steps that are

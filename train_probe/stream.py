@@ -13,10 +13,10 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from train_probe.facts import Facts
+from train_probe.draws import below, stream_key
+from train_probe.inputs import Facts
 from train_probe.junk import Junk
 from train_probe.plan import PlanError, RunPlan, TrainingPlan
-from train_probe.streams import below, stream_key
 from train_probe.texts import Texts
 
 _MEASURED = 1 << 16  # texts of junk that are measured at once

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train_probe.facts import Documents
+from train_probe.draws import permutation, stream_key
+from train_probe.inputs import Documents
 from train_probe.plan import PlanError
 from train_probe.render import Renderer
-from train_probe.streams import permutation, stream_key
 
 _COUNTED = 1 << 18  # texts of a bundle that are measured at once
 

@@ -17,14 +17,14 @@ import torch
 
 from train_probe.data import Data, model_vocabulary
 from train_probe.estimate import Machine, cores, slot_bytes, step_flops, this_machine
-from train_probe.facts import Inputs, Pages, read_inputs
+from train_probe.inputs import Inputs, Pages, read_inputs
 from train_probe.plan import Plan, PlanError, RunPlan, read_plan
 from train_probe.pool import Ask, Event, Failed, Finished, Opening, Queue, Worker, alone, failed, pooled
 from train_probe.progress import Cost, Listener
 from train_probe.records import Record, write
-from train_probe.run import device_of
+from train_probe.scorer import device_of
 from train_probe.slots import Group, Slots
-from train_probe.stack_step import keep_compiled, keep_memory, worth_compiling
+from train_probe.stack.step import keep_compiled, keep_memory, worth_compiling
 
 NUMERICS = 2
 """Raised whenever the same plan and data would give other figures: runs of an older one are trained again."""

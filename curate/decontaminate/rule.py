@@ -20,7 +20,7 @@ from curate.decontaminate.items import (
     read_items,
 )
 from curate.document import Document, Drop
-from curate.filters.stamp import Stamp, stamp
+from curate.places.stamp import Stamp, stamp
 from curate.step import Check, Rule, Verdict, param
 
 ACTIONS = ("drop", "cut", "tag", "report")

@@ -18,8 +18,8 @@ import orjson
 
 from curate.dedup.sketch import NORMALISER
 from curate.document import Document
-from curate.run.records import SectionWriter, read_section
-from curate.run.store import TEMPORARY, checksum, write_atomically
+from curate.places.store import TEMPORARY, checksum, write_atomically
+from curate.shards.records import SectionWriter, read_section
 
 if TYPE_CHECKING:
     from curate.dedup.candidates import Layouts

@@ -22,8 +22,8 @@ import numpy.typing as npt
 import xxhash
 
 from curate.dedup.shingles import Hashes, character_hashes, distinct, fold, numbers, shingle_set, word_hashes
-from curate.punctuation import PUNCTUATION
-from curate.words import split_words
+from curate.text.punctuation import PUNCTUATION
+from curate.text.words import split_words
 
 NORMALISER = 2
 """Raised when the same text would give other shingles or other figures: an index says which it was made with."""

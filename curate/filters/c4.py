@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from curate.document import Document
-from curate.filters.stamp import Stamp, stamp
-from curate.languages import LANGUAGE, check_language, tongue_of, words_in
-from curate.signals import TextSignals
+from curate.places.stamp import Stamp, stamp
 from curate.step import Check, Edit, param, under
-from curate.words import count_sentences, sentences_begun
+from curate.text.languages import LANGUAGE, check_language, tongue_of, words_in
+from curate.text.signals import TextSignals
+from curate.text.words import count_sentences, sentences_begun
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,7 +66,7 @@ class C4(Edit):
         None, "file of bad words or phrases, one a line; a page with one of them is dropped", source=_SECTION, path=True
     )
 
-    language: str = param("en", LANGUAGE, source="ours: curate/languages.py")
+    language: str = param("en", LANGUAGE, source="ours: curate/text/languages.py")
 
     def __post_init__(self) -> None:
         check_language(self.name, self.language)

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from curate.document import Document
 from curate.filters import fasttext_model
-from curate.filters.stamp import stamp
+from curate.places.stamp import stamp
 from curate.step import Check, Rule, over, param, under
 
 POSITIVE, NEGATIVE = "positive@words", "negative@words"

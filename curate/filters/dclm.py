@@ -18,9 +18,9 @@ from typing import ClassVar
 from curate.document import Document
 from curate.filters.c4 import CITATION, POLICIES
 from curate.filters.gopher import STOP_WORDS, gram_limits
-from curate.filters.stamp import Stamp, stamp
-from curate.punkt import read_punkt
+from curate.places.stamp import Stamp, stamp
 from curate.step import Check, Edit, Rule, over, param, under
+from curate.text.punkt import read_punkt
 
 _YAML = "DCLM dclm_baseline_refinedweb.yaml"
 _REPETITION = "DCLM content_filters.py, massive_web_repetition_filters"

@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from curate.document import Document
 from curate.filters.gopher import STOP_WORDS, gram_limits
-from curate.filters.stamp import Stamp, stamp
+from curate.places.stamp import Stamp, stamp
 from curate.step import Check, Edit, Rule, over, param, under
 
 _TAGGER = "dolma taggers/gopher.py; threshold: configs/dolma-v1_6/mixing/cc-head.yaml"

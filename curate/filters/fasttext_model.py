@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from curate.filters.stamp import Stamp
+from curate.places.stamp import Stamp
 
 PREFIX = "__label__"
 _MAGIC = 793712314

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from curate.document import Document
-from curate.languages import LANGUAGE, check_language, times, tongue_of, words_in
-from curate.punctuation import TERMINAL_PUNCTUATION
 from curate.step import Check, Rule, over, param, under
+from curate.text.languages import LANGUAGE, check_language, times, tongue_of, words_in
+from curate.text.punctuation import TERMINAL_PUNCTUATION
 
 _SECTION = "FineWeb, section 3.6; datatrove fineweb_quality_filter.py"
 
@@ -31,7 +31,7 @@ class FineWeb(Rule):
     )
     max_newlines: float | None = param(0.3, "most newlines for each word", source=_SECTION, ge=0)
 
-    language: str = param("en", LANGUAGE, source="ours: curate/languages.py")
+    language: str = param("en", LANGUAGE, source="ours: curate/text/languages.py")
 
     def __post_init__(self) -> None:
         check_language(self.name, self.language)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from curate.document import Document
-from curate.languages import LANGUAGE, check_language, times, tongue_of, words_in
 from curate.step import Check, Rule, over, param, under
+from curate.text.languages import LANGUAGE, check_language, times, tongue_of, words_in
 
 if TYPE_CHECKING:
-    from curate.extract import Preview
+    from curate.extract.step import Preview
 
 _A1_1 = "Gopher, section A.1.1"
 _TABLE_A1 = "Gopher, table A1"
@@ -62,7 +62,7 @@ class GopherQuality(Rule):
     )
     min_stop_words: int | None = param(2, "fewest distinct stop words, case-sensitive", source=_A1_1, ge=0)
     stop_words: list[str] = param(STOP_WORDS, "the stop words of English", source=_A1_1)
-    language: str = param("en", LANGUAGE, source="ours: curate/languages.py")
+    language: str = param("en", LANGUAGE, source="ours: curate/text/languages.py")
 
     def __post_init__(self) -> None:
         check_language(self.name, self.language)
@@ -162,7 +162,7 @@ class GopherRepetition(Rule):
     duplicated_9_grams: float | None = param(0.11, "largest share in repeated 9-grams", source=_TABLE_A1, ge=0, le=1)
     duplicated_10_grams: float | None = param(0.10, "largest share in repeated 10-grams", source=_TABLE_A1, ge=0, le=1)
 
-    language: str = param("en", LANGUAGE, source="ours: curate/languages.py")
+    language: str = param("en", LANGUAGE, source="ours: curate/text/languages.py")
 
     def __post_init__(self) -> None:
         check_language(self.name, self.language)

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from curate.document import Document
 from curate.filters import fasttext_model
-from curate.filters.stamp import Stamp, stamp
+from curate.places.stamp import Stamp, stamp
 from curate.step import Check, Rule, param
 
 if TYPE_CHECKING:
-    from curate.extract import Preview
+    from curate.extract.step import Preview
 
 _TELLING, _SURE = 200, 0.6
 """A cascade asks of so many characters at least, and takes answers with more than such a score."""

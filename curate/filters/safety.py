@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from curate.document import Document
-from curate.filters.stamp import Stamp, stamp
-from curate.languages import LANGUAGE, OWN, check_language, known_codes, language_of, tongues, words_in
-from curate.signals import TextSignals
+from curate.places.stamp import Stamp, stamp
 from curate.step import Check, Rule, param
+from curate.text.languages import LANGUAGE, OWN, check_language, known_codes, language_of, tongues, words_in
+from curate.text.signals import TextSignals
 
 _FILE_NAME = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]+)*")
 _SAME = {"fil": "tl", "nb": "no", "nn": "no", "iw": "he", "jw": "jv"}
@@ -52,7 +52,7 @@ class Safety(Rule):
         "named by its code, as LDNOOBW publishes them; a short English list when not given",
         path=True,
     )
-    language: str = param("en", LANGUAGE, source="ours: curate/languages.py")
+    language: str = param("en", LANGUAGE, source="ours: curate/text/languages.py")
 
     def __post_init__(self) -> None:
         check_language(self.name, self.language)

@@ -13,16 +13,16 @@ import orjson
 import xxhash
 
 from curate.document import Document
+from curate.places.store import Place, is_private, write_atomically
 from curate.run.engine import Engine, Progress, RunError, all_cores, interruptible
-from curate.run.finished import Finished, publish
 from curate.run.folder import Kill, OutputFolder
 from curate.run.local import LocalEngine
+from curate.run.publication import Finished, publish
 from curate.run.publish import Publication
 from curate.run.rounds import EmitTask, ReduceTask
 from curate.run.serial import SerialEngine
 from curate.run.stage import Stage, cut
 from curate.run.status import StatusFile
-from curate.run.store import Place, is_private, write_atomically
 from curate.run.summary import summarise
 from curate.run.tasks import DOCUMENTS, CutTask, MapTask, Part, readable
 from curate.run.unit import Unit, content_of

@@ -17,7 +17,7 @@ import xxhash
 import zstandard
 
 from curate.document import Document, Drop, Unreadable
-from curate.run.store import Place
+from curate.places.store import Place
 from curate.shards.columns import ColumnWriter, read_columns
 from curate.shards.text import plain, read_lines
 

@@ -12,8 +12,8 @@ from typing import IO, Any
 
 import orjson
 
+from curate.places.store import Place, is_local, write_atomically
 from curate.run.engine import RunError
-from curate.run.store import Place, is_local, write_atomically
 
 RENEWED = 20.0
 """Seconds after which a lock in a store is written anew."""

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from curate.document import Document, Drop
-from curate.languages import times
+from curate.places.store import Place, files_below
 from curate.run.engine import RunError
 from curate.run.ledger import read_ledger
 from curate.run.stage import labels_of
-from curate.run.store import Place, files_below
 from curate.step import SIDES, Check, CorpusStep, Edit, Rule, Step, param
+from curate.text.languages import times
 
 SIGNALS = "signals"
 """The rule under which the ledger holds a profile's notes."""
@@ -97,8 +97,9 @@ class Profile(Step):
 
     The note is `{"characters", "words", "tokens", "density", "steps": {label: [[rule, value, limit, side, basis,
     factor]]}}`, of which basis and factor stand there only where there are some:
-    `tokens` with a tokenizer alone, `density` as `curate.density` has it, both of the text as it came. Of a comparison
-    without a limit `side` says how it ended, failed or passed. Protected documents get none: no rule is asked.
+    `tokens` with a tokenizer alone, `density` as `curate.text.density` has it, both of the text as it came. Of a
+    comparison without a limit `side` says how it ended, failed or passed. Protected documents get none: no rule is
+    asked.
     """
 
     name: ClassVar[str] = "profile"

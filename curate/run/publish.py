@@ -16,11 +16,11 @@ import orjson
 import xxhash
 
 from curate.document import Document
+from curate.places.store import Place, checksum, local_copy
 from curate.run.ledger import read_rows, write_ledger
-from curate.run.records import read_section
-from curate.run.store import Place, checksum, local_copy
 from curate.run.tasks import EVENTS, read_documents
 from curate.run.unit import Outputs, Pulse, Unit, describe_step, library_version
+from curate.shards.records import read_section
 from curate.step import CorpusStep, Injection
 
 SAMPLE = 20_000_000

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from curate.document import Document
-from curate.run.failpoint import reached
-from curate.run.records import BUDGET, SectionWriter, bucket_of, by_key, in_order, read_section
-from curate.run.store import Place, working_folder
+from curate.places.failpoint import reached
+from curate.places.store import Place, working_folder
 from curate.run.tasks import read_documents
 from curate.run.unit import READING, Outputs, Pulse, Unit, describe_step
+from curate.shards.records import BUDGET, SectionWriter, bucket_of, by_key, in_order, read_section
 from curate.step import CorpusStep, Record, Round
 
 

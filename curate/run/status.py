@@ -11,10 +11,10 @@ from typing import Any
 
 import orjson
 
+from curate.places.store import Place, is_local, write_atomically
 from curate.run.engine import Progress, RunError
 from curate.run.folder import check_format
 from curate.run.lock import holder_of
-from curate.run.store import Place, is_local, write_atomically
 
 EVERY = 1.0
 """Seconds between two writings; in a store, where each one costs a request, `EVERY_STORED`."""

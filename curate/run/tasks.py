@@ -15,15 +15,15 @@ from typing import Any
 import zstandard
 
 from curate.document import Document, Drop, Skipped, Unreadable
+from curate.places.address import reason_of
+from curate.places.store import Place
 from curate.run.account import Account
 from curate.run.ledger import DroppedTexts, drop_row, edit_rows, encode_row, lost_row
-from curate.run.records import read_section
 from curate.run.stage import Stage
-from curate.run.store import Place
 from curate.run.unit import READING, Outputs, Pulse, Unit, describe_step
+from curate.shards.records import read_section
 from curate.shards.text import document_from_json, document_to_json, read_lines
 from curate.sources import WHOLE, InputError, Partition, Piece, read_partition
-from curate.sources.address import reason_of
 from curate.step import CorpusStep
 
 LEVEL = 3

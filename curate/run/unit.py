@@ -19,8 +19,8 @@ from typing import Any, BinaryIO, cast
 
 import orjson
 
-from curate.run.failpoint import reached
-from curate.run.store import (
+from curate.places.failpoint import reached
+from curate.places.store import (
     TEMPORARY,
     Hashed,
     Place,

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from curate.document import Document, Skipped, Unreadable
-from curate.sources.address import InputError, path_of
+from curate.places.address import InputError, path_of
+from curate.sources.compressed import Meter, mapped
 from curate.sources.find import find_inputs
 from curate.sources.partition import WHOLE, Input, Partition, Piece
-from curate.sources.streams import Meter, mapped
 
 __all__ = [
     "WHOLE",

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.document import Document, Unreadable
-from curate.sources.address import need, reason_of
+from curate.places.address import need, reason_of
+from curate.sources.compressed import KEPT, Data, Reached, mapped
 from curate.sources.jsonl import MAX_FIELDS, MAX_LINE, row_document
 from curate.sources.partition import Partition
-from curate.sources.streams import KEPT, Data, Reached, mapped
 
 if TYPE_CHECKING:
     import pyarrow

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curate.sources.address import InputError, need, path_of
+from curate.places.address import InputError, need, path_of
+from curate.sources.compressed import compression, mapped, runs
 from curate.sources.partition import Input, Partition
-from curate.sources.streams import compression, mapped, runs
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -84,7 +84,7 @@ def _files(item: Input) -> tuple[Sequence[tuple[Path | UPath, str]], bool]:
     """The files with their paths below the input's root, and whether the user named the file itself."""
     path = path_of(item.path)
     if not isinstance(path, Path):
-        from curate.sources.remote import remote_files
+        from curate.places.remote import remote_files
 
         return remote_files(item.name, path)
     root, files, named = _local_files(item, path)

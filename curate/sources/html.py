@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curate.document import Document, Skipped, Unreadable
+from curate.sources.compressed import KEPT, Reached, mapped, runs
 from curate.sources.http import MAX_BODY
-from curate.sources.streams import KEPT, Reached, mapped, runs
 
 if TYPE_CHECKING:
     from upath import UPath

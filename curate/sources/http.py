@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from curate.sources.streams import GZIP, INFLATED, ZSTD, ZSTD_FEED, ZSTD_WINDOW
+from curate.sources.compressed import GZIP, INFLATED, ZSTD, ZSTD_FEED, ZSTD_WINDOW
 
 MAX_BODY = 20 << 20
 """Bytes that a decoded body may have."""

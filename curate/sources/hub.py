@@ -11,7 +11,7 @@ import orjson
 import xxhash
 
 from curate.document import Document, Unreadable
-from curate.sources.address import InputError, need, reason_of
+from curate.places.address import InputError, need, reason_of
 from curate.sources.arrow import columns_of
 from curate.sources.jsonl import row_document
 from curate.sources.partition import HubSet, Input, Partition

@@ -11,8 +11,8 @@ import orjson
 
 from curate.document import Document, Skipped, Unreadable
 from curate.domains import registered_domain
+from curate.sources.compressed import KEPT, Reached, mapped, runs
 from curate.sources.partition import WHOLE, Piece
-from curate.sources.streams import KEPT, Reached, mapped, runs
 
 if TYPE_CHECKING:
     from upath import UPath

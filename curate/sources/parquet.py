@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curate.document import Document, Unreadable
-from curate.sources.address import need, reason_of
+from curate.places.address import need, reason_of
 from curate.sources.arrow import ROWS, Stream, batch_items, columns_of, no_text
+from curate.sources.compressed import KEPT, Data, Reached, mapped
 from curate.sources.partition import WHOLE, Partition, Piece
-from curate.sources.streams import KEPT, Data, Reached, mapped
 
 if TYPE_CHECKING:
     from pyarrow.parquet import FileMetaData, ParquetFile

@@ -126,7 +126,7 @@ class Partition:
 def _size(path: Path | UPath) -> int:
     if isinstance(path, Path):
         return path.stat().st_size
-    from curate.sources.remote import size_of
+    from curate.places.remote import size_of
 
     return size_of(path)
 
@@ -145,7 +145,7 @@ def _content(path: Path | UPath) -> str:
             while block := stream.read(BLOCK):
                 digest.update(block)
         return digest.hexdigest()
-    from curate.sources.remote import RemoteFile, identity, properties
+    from curate.places.remote import RemoteFile, identity, properties
 
     if mark := identity(properties(path)):
         return mark

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from curate.sources.compressed import Damage, Data, Start, chunks_of, compression, mapped
 from curate.sources.parquet import row_group_starts
 from curate.sources.partition import WHOLE, Partition, Piece
-from curate.sources.streams import Damage, Data, Start, chunks_of, compression, mapped
 from curate.sources.warc import Record, read_records
 
 _Boundary = tuple[int, int]

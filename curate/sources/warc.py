@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from curate.document import Document, Skipped, Unreadable
 from curate.domains import registered_domain
+from curate.sources.compressed import KEPT, Damage, Reached, Run, mapped, runs
 from curate.sources.http import HTML_TYPES, BadBody, decoded_body, is_html, parse_headers, parse_response
 from curate.sources.partition import WHOLE, Piece
-from curate.sources.streams import KEPT, Damage, Reached, Run, mapped, runs
 
 if TYPE_CHECKING:
     from upath import UPath

@@ -1,0 +1,1 @@
+"""The application: from YAML and the command line to runs, measurements and pages."""

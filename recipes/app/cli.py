@@ -15,15 +15,15 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.markup import escape
 
-from curate.run.store import Place, place_of
-from recipes.app import dedup
-from recipes.app.classifier import train_classifier
-from recipes.app.cli_compare import compare
-from recipes.app.cli_profile import decide, profile
-from recipes.app.options import Inputs, RecipeName, Sets, inputs_of, read_recipe
-from recipes.app.schema import ProbeModel
-from recipes.app.tables import print_summary
-from recipes.app.terminal import err, fail, friendly, harmless, out, said
+from curate.places.store import Place, place_of
+from recipes.app.commands import dedup
+from recipes.app.commands.classifier import train_classifier
+from recipes.app.commands.compare import compare
+from recipes.app.commands.options import Inputs, RecipeName, Sets, inputs_of, read_recipe
+from recipes.app.commands.profile import decide, profile
+from recipes.app.recipe.schema import ProbeModel
+from recipes.app.terminal.console import err, fail, friendly, harmless, out, said
+from recipes.app.terminal.tables import print_summary
 
 app = typer.Typer(
     add_completion=False,
@@ -46,9 +46,9 @@ def run(
     strict: Annotated[bool, typer.Option("--strict", help="any unreadable record makes the exit code 3")] = False,
 ) -> None:
     """Build a corpus."""
-    from recipes.app.build import corpus_run, write_recipe
-    from recipes.app.progress import shown
+    from recipes.app.recipe.build import corpus_run, write_recipe
     from recipes.app.report.page import write_report
+    from recipes.app.terminal.progress import shown
 
     loaded = read_recipe(recipe, set, inputs_of(input))
     with friendly():
@@ -74,10 +74,10 @@ def plan(
     sample: Annotated[int, typer.Option(min=0, help="documents to rehearse with; 0: no estimates")] = 60,
 ) -> None:
     """Say what a run would do, what of it is done, and what time, memory and disk the rest will take."""
-    from recipes.app.build import corpus_run
-    from recipes.app.plan import estimate
-    from recipes.app.plan import plan as groups_of
-    from recipes.app.tables import print_plan
+    from recipes.app.recipe.build import corpus_run
+    from recipes.app.recipe.rehearsal import estimate
+    from recipes.app.recipe.rehearsal import plan as groups_of
+    from recipes.app.terminal.tables import print_plan
 
     loaded = read_recipe(recipe, set, inputs_of(input))
     with friendly():
@@ -90,7 +90,7 @@ def plan(
 def status(folder: Annotated[str, typer.Argument(help="the folder of a run", metavar="OUT")]) -> None:
     """Say how far a run is: from another terminal, while it works or afterwards."""
     from curate.run.status import read_status
-    from recipes.app.tables import print_status
+    from recipes.app.terminal.tables import print_status
 
     with friendly():
         print_status(out, folder, read_status(place_of(folder)))
@@ -152,8 +152,8 @@ def probe(
     tensorboard: Annotated[Path | None, typer.Option(help="write losses for TensorBoard there", metavar="DIR")] = None,
 ) -> None:
     """Train small models for every combination in the recipe and say how many bits of the facts they hold."""
-    from recipes.app.probe import run_probe
-    from recipes.app.tables import print_ladder, print_results
+    from recipes.app.measure.probe import run_probe
+    from recipes.app.terminal.tables import print_ladder, print_results
 
     sets = [*set, *([f"probe.corpus={corpus}"] if corpus else [])]
     loaded = read_recipe(recipe, sets, [])
@@ -184,7 +184,7 @@ def report(
 @app.command()
 def verify(folder: Annotated[str, typer.Argument(help="the folder of a finished run", metavar="OUT")]) -> None:
     """Check a corpus: every checksum, and that every document and character is accounted for."""
-    from curate.run.verify import verify as faults_of
+    from curate.audit.verify import verify as faults_of
 
     with friendly():
         faults = list(faults_of(place_of(folder)))
@@ -202,7 +202,7 @@ def why(
 ) -> None:
     """Tell what happened to one document: what each rule saw beside its threshold, edits, what ended it, or where it
     stands."""
-    from recipes.app.why import print_story
+    from recipes.app.commands.why import print_story
 
     with friendly():
         found = print_story(out, place_of(folder), document)
@@ -219,7 +219,7 @@ def contamination(
     as_json: Annotated[bool, typer.Option("--json", help="everything, for programs")] = False,
 ) -> None:
     """Show the test items that were found: by benchmark, by item, and each beside the passage it was found in."""
-    from recipes.app.contamination import show
+    from recipes.app.commands.contamination import show
 
     with friendly():
         show(out, place_of(folder), questions, hits, item, as_json)
@@ -249,7 +249,7 @@ def synth_people(
     size: Annotated[int, typer.Option(min=257, help="tokens of that BPE")] = 1024,
 ) -> None:
     """Write biographies of people (bioS) as text and tokens, with what is true and what to score."""
-    from recipes.app.synth import write_people
+    from recipes.app.commands.synth import write_people
 
     parameters: dict[str, Any] = {
         "people": count,
@@ -276,7 +276,7 @@ def synth_rewrite(
     temperature: Annotated[float, typer.Option(min=0.0, help="0: the likeliest words")] = 0.7,
 ) -> None:
     """Have a language model rewrite facts (bioR), and keep what states every one of them."""
-    from recipes.app.synth import rewrite_facts
+    from recipes.app.commands.synth import rewrite_facts
 
     with friendly():
         out.print(escape(rewrite_facts(folder, model, output, style, people, tokens, temperature)))
@@ -290,7 +290,7 @@ def synth_describe(
     width: Annotated[int | None, typer.Option(min=8, help="of the model")] = None,
 ) -> None:
     """Say what a recipe's facts hold: bits, tokens, tokens per bit, FLOPs for a model, and whether it fits here."""
-    from recipes.app.synth import describe
+    from recipes.app.commands.synth import describe
 
     loaded = read_recipe(recipe, set, [])
     planned = loaded.recipe.probe.model if loaded.recipe.probe else ProbeModel()
@@ -326,9 +326,3 @@ def main() -> None:
     except OSError as error:
         err.print(f"[bold red]goldsand:[/] the output cannot be written: {error.strerror or error}")
         sys.exit(2)
-
-
-if __name__ == "__main__":
-    from recipes.app.start import main as start
-
-    start()

@@ -11,7 +11,7 @@ from typing import Any
 
 
 def beside(result: dict[str, Any], texts: Sequence[str], ours: Sequence[Any], python: str, *script: str) -> None:
-    """Adds the peer's texts a second, our ratio to them and the share of equal outcomes to a line that has `docs_per_s`.
+    """Adds the peer's texts a second, our ratio to them and the share of equal outcomes to a line with `docs_per_s`.
 
     `script` is the peer's program and its arguments behind the first, which is a JSONL file of the texts; it prints
     `seconds` and `outcomes` as its last line.

@@ -175,7 +175,7 @@ def full_and_read_only(folder: Path, needed: int) -> int:
 
 def main() -> None:
     sys.path.insert(0, str(ROOT))
-    from curate.run.failpoint import POINTS, VICTIMS
+    from curate.places.failpoint import POINTS, VICTIMS
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=12)

@@ -23,9 +23,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "train_probe")]
 def main() -> None:
     from probe_world import World
 
-    from recipes.app.evidence import arms_of, stored_share
-    from recipes.app.ladder import climbed
-    from recipes.app.verdict import difference
+    from recipes.app.measure.evidence import arms_of, stored_share
+    from recipes.app.measure.ladder import climbed
+    from recipes.app.measure.verdict import difference
     from train_probe.plan import plan_of
     from train_probe.progress import Printer
     from train_probe.train import run_plan

@@ -37,8 +37,8 @@ from curate.run.corpus import CorpusRun
 from curate.run.engine import Progress
 from curate.run.folder import OutputFolder
 from curate.run.local import LocalEngine
-from curate.run.records import read_section
 from curate.run.stage import Stage
+from curate.shards.records import read_section
 from curate.step import Record, Round, param
 
 SHINGLES = 48

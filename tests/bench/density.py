@@ -33,7 +33,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "parity")]
 from page_texts import page_texts  # noqa: E402
 
 from curate.adapters import Rules  # noqa: E402
-from curate.signals import TextSignals  # noqa: E402
+from curate.text.signals import TextSignals  # noqa: E402
 
 WORDS = 100
 _MARKS = re.compile(r"[^\w]+|_")

@@ -49,7 +49,7 @@ with open(sys.argv[2], "w", encoding="utf-8") as out:
 
 def steps(engine: str) -> list[Any]:
     """The chain of the recipe, its first step knowing what follows."""
-    from curate.extract import Extract
+    from curate.extract.step import Extract
     from curate.filters import C4, FineWeb, GopherQuality, GopherRepetition, Language, Safety
 
     rules = [Language(), Safety(), GopherRepetition(), GopherQuality(), C4(), FineWeb()]
@@ -130,7 +130,7 @@ def main() -> None:
 
     from itertools import islice
 
-    from curate.extract import decode_html
+    from curate.extract.step import decode_html
 
     chain = steps(options.engine)
     warm = ["<html><body><article><p>" + "the warm up of that and this " * 40 + "</p></article></body></html>"]

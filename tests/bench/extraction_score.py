@@ -117,7 +117,7 @@ def scores(folder: Path, extract: Extractor) -> dict[str, Any]:
 def engine(name: str, **parameters: Any) -> Extractor:
     """A page's text as the step `extract` has it; empty where it drops the page."""
     from curate.document import Document
-    from curate.extract import Extract
+    from curate.extract.step import Extract
 
     step = Extract(engine=name, **parameters)
     step.open()
@@ -133,7 +133,7 @@ def choice(folder: Path) -> dict[str, Any]:
     """F1 by page type, the share chosen on other pages than it is scored on, beside that of trafilatura alone."""
     import random
 
-    from curate.extract import decode_html
+    from curate.extract.step import decode_html
 
     alone, other = engine("trafilatura", favor_precision=False), engine("resiliparse", include_comments=True)
     rows = []

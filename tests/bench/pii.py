@@ -239,7 +239,7 @@ def labelled_set(seed: int, each: int = 400) -> list[dict[str, Any]]:
 
 
 def ours(rows: list[dict[str, Any]]) -> tuple[list[list[tuple[int, int, str]]], float]:
-    from curate.identifiers import find
+    from curate.redact.identifiers import find
 
     find("someone@site.org (212) 555-0100")
     started = time.process_time()
@@ -294,7 +294,7 @@ def main() -> None:
 
     import tempfile
 
-    from curate.identifiers import KINDS
+    from curate.redact.identifiers import KINDS
 
     with tempfile.TemporaryDirectory() as folder:
         path = options.out or Path(folder) / "set.jsonl"

@@ -42,11 +42,11 @@ def loop(content: dict[str, Any], pipe: Connection) -> None:
     import torch
 
     from train_probe.data import Data, model_vocabulary
-    from train_probe.facts import read_inputs
+    from train_probe.inputs import read_inputs
     from train_probe.model import Transformer
-    from train_probe.optimizer import FINAL_SHARE
     from train_probe.plan import plan_of
-    from train_probe.run import Scorer
+    from train_probe.scorer import Scorer
+    from train_probe.stack.adamw import FINAL_SHARE
 
     plan = plan_of(content)
     data = Data(plan, read_inputs(plan), torch.device("cpu"))

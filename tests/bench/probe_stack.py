@@ -86,9 +86,9 @@ def stacked(case: Case, slots: int, device: str = "cpu", compiled: bool = False)
     import torch
 
     from train_probe.architecture import architecture
-    from train_probe.optimizer import Settings, StackAdamW
-    from train_probe.stack import Stack
-    from train_probe.stack_step import StackStep
+    from train_probe.stack.adamw import Settings, StackAdamW
+    from train_probe.stack.models import Stack
+    from train_probe.stack.step import StackStep
 
     cuda = device == "cuda"
     one = architecture("gpt2", case.layers, case.heads, case.width)
@@ -119,7 +119,7 @@ def worker(side: str, case: Case, models: int, threads: int, orders: Connection)
     elif side in ("loop", "processes"):
         steps = [single(case, seed) for seed in range(models)]
     else:
-        from train_probe.stack_step import keep_memory
+        from train_probe.stack.step import keep_memory
 
         keep_memory()
         steps = [stacked(case, models, compiled=side == "compiled")]

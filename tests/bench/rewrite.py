@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from synth.people import MONTHS, people_table
-from synth.rewrite import FactGate, RewriteError, Statement, TransformersModel, rewrite_file, styles
+from synth.rewrite.rewriter import FactGate, RewriteError, Statement, TransformersModel, rewrite_file, styles
 from synth.sentences import Sentences
 
 

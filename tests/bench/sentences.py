@@ -23,7 +23,7 @@ from beside import beside  # noqa: E402
 from filters import read_texts  # noqa: E402
 from make_sentences import OWN, hashed  # noqa: E402
 
-from curate.punkt import read_punkt  # noqa: E402
+from curate.text.punkt import read_punkt  # noqa: E402
 
 PEER = """
 import json, sys, time

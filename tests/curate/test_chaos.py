@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from curate.run.failpoint import POINTS, VICTIMS
+from curate.places.failpoint import POINTS, VICTIMS
 
 BENCH = Path(__file__).parents[1] / "bench" / "chaos.py"
 

@@ -16,8 +16,8 @@ from curate.document import Document
 from curate.filters import Classifier
 from curate.filters.classifier import NEGATIVE, POSITIVE, _pieces, in_words
 from curate.filters.fasttext_model import check, load
-from curate.filters.stamp import stamp
 from curate.filters.training import Settings, Text, auc, measure, threshold_at, train
+from curate.places.stamp import stamp
 
 fasttext = pytest.importorskip("fasttext")
 
@@ -288,8 +288,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_command_writes_model_and_report_and_a_recipe_uses_it(tmp_path: Path, within: Any) -> None:
-    from recipes.app.load import RecipeError
-    from recipes.app.load import load as load_recipe
+    from recipes.app.recipe.load import RecipeError
+    from recipes.app.recipe.load import load as load_recipe
 
     good = write_texts(tmp_path / "good.jsonl", texts(SUNNY, 90, "x", 1))
     bad = write_texts(tmp_path / "bad.jsonl", texts(GLOOMY, 90, "x", 2))

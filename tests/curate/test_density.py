@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from curate.density import Facts
-from curate.signals import TextSignals
+from curate.text.density import Facts
+from curate.text.signals import TextSignals
 
 
 @pytest.mark.parametrize(

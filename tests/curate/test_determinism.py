@@ -93,7 +93,8 @@ def write_inputs(folder: Path) -> None:
 def run(folder: Path, out: Path, workers: int = 2, split: int = 0, later: bool = False, shuffled: bool = False) -> dict:
     """The recipe in a process of its own; `split` in bytes, which the recipe counts in megabytes."""
     code = (
-        "from pathlib import Path; from recipes.app.build import corpus_run; from recipes.app.load import load\n"
+        "from pathlib import Path\n"
+        "from recipes.app.recipe.build import corpus_run; from recipes.app.recipe.load import load\n"
         "if __name__ == '__main__':\n"
         f" job = corpus_run(load('recipe.yaml'), Path({str(out)!r}), workers={workers})\n"
         f" job.split = {split}\n"

@@ -9,9 +9,9 @@ import trafilatura
 from lxml import etree
 from trafilatura import core, external, main_extractor, xpaths
 
-from curate import shortcut
 from curate.document import Document, Drop
-from curate.extract import Extract, _parsed, decode_html
+from curate.extract import shortcut
+from curate.extract.step import Extract, _parsed, decode_html
 from curate.filters import C4, GopherQuality, GopherRepetition, Language, Url
 from curate.run.unit import describe_step
 from curate.sources import open_source

@@ -12,7 +12,7 @@ import pytest
 
 from curate.filters import C4, FineWeb, GopherQuality, GopherRepetition
 from curate.step import Verdict
-from curate.words import split_words
+from curate.text.words import split_words
 
 PARITY = Path(__file__).parents[1] / "parity"
 SHARED_CRAWL = Path(__file__).parents[3] / "shared" / "data" / "crawl"

@@ -12,9 +12,9 @@ import pytest
 
 from curate.document import Document, Drop
 from curate.filters import C4, FineWeb, GopherQuality, GopherRepetition
-from curate.signals import TextSignals
 from curate.step import Rule, Step
-from curate.words import word_table
+from curate.text.signals import TextSignals
+from curate.text.words import word_table
 
 RULES: list[Step] = [GopherRepetition(), GopherQuality(), C4(), C4(require_end_mark=True), FineWeb()]
 PROSE = " ".join(
@@ -223,7 +223,8 @@ def test_nothing_divides_by_zero_when_all_minimums_are_off(text: str) -> None:
 
 def test_importing_the_filters_is_light() -> None:
     code = (
-        "import sys; import curate.filters, curate.signals; from curate.filters import GopherQuality, Language, Safety;"
+        "import sys; import curate.filters, curate.text.signals;"
+        "from curate.filters import GopherQuality, Language, Safety;"
         "print([m for m in ('numpy', 'fasttext', 'py3langid', 'spacy') if m in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

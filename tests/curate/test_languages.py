@@ -8,8 +8,8 @@ import pytest
 
 from curate.document import Document, Drop
 from curate.filters import C4, FineWeb, GopherQuality, GopherRepetition
-from curate.languages import ENGLISH, tongue_of, tongues
-from curate.words import word_table
+from curate.text.languages import ENGLISH, tongue_of, tongues
+from curate.text.words import word_table
 
 ROOT = Path(__file__).parents[2]
 CHINESE = (

@@ -17,14 +17,14 @@ import pytest
 from engine_steps import PUBLISHED, Trim, corpus_run, tree, write_corpus
 from hostile_steps import PERILS, Mark, Peril, PerilousCorpus
 
+from curate.audit.verify import verify
 from curate.dedup import ExactDedup
+from curate.places.store import TEMPORARY
 from curate.run.corpus import CorpusRun
 from curate.run.engine import Progress, RunError, TaskError
 from curate.run.folder import Kill, OutputFolder
 from curate.run.ledger import read_rows
 from curate.run.serial import SerialEngine
-from curate.run.store import TEMPORARY
-from curate.run.verify import verify
 from curate.shards.text import read_text_shard
 
 ROOT = Path(__file__).parents[2]

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from engine_steps import PUBLISHED, tree
 
+from curate.audit.verify import verify
 from curate.document import Document
 from curate.mix import Mix
 from curate.run.corpus import CorpusRun
 from curate.run.engine import RunError
-from curate.run.verify import verify
 from curate.shards.text import read_text_shard
 from curate.shuffle import Shuffle
 from curate.sources import Input, find_inputs
 from curate.step import CorpusStep
-from recipes.app.plan import estimate, plan
+from recipes.app.recipe.rehearsal import estimate, plan
 from synth.inject import Inject
 
 SOURCES = {"web": 2000, "books": 300, "wiki": 700}

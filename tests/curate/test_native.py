@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curate import signals, words
-from curate.signals import TextSignals
-from curate.words import count_sentences, sentences_begun
+from curate.text import signals, words
+from curate.text.signals import TextSignals
+from curate.text.words import count_sentences, sentences_begun
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "parity"))
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from curate.document import Document, Drop
-from curate.identifiers import KINDS, _mod97, find, luhn
-from curate.redact import Redact, stand_in
+from curate.redact.identifiers import KINDS, _mod97, find, luhn
+from curate.redact.step import Redact, stand_in
 
 KEY = b"sixteen bytes and more"
 
@@ -230,8 +230,8 @@ def test_what_was_changed_is_accounted_for(key_file: str) -> None:
 
 
 def test_a_run_balances_and_its_ledger_names_no_address(tmp_path: Path, key_file: str) -> None:
+    from curate.audit.verify import verify
     from curate.run.corpus import CorpusRun
-    from curate.run.verify import verify
     from curate.sources import Input, find_inputs
 
     rows = [

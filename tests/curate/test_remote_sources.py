@@ -12,9 +12,9 @@ import pytest
 from store_server import s3_store
 
 from curate.document import Document, Unreadable
+from curate.places import remote as remote_module
+from curate.places.remote import RemoteFile
 from curate.sources import Input, InputError, find_inputs, path_of, read_partition
-from curate.sources import remote as remote_module
-from curate.sources.remote import RemoteFile
 from curate.sources.split import cut
 
 PAGE = b"<html><body><p>%d</p></body></html>"

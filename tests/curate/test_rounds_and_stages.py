@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from curate.run.records import SectionWriter, bucket_of, by_key, in_order, read_section
 from curate.run.stage import cut, labels_of
+from curate.shards.records import SectionWriter, bucket_of, by_key, in_order, read_section
 from curate.step import CorpusStep, Record, Rule, Step
 
 

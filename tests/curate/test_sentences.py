@@ -12,7 +12,7 @@ from test_filters import PROSE
 
 from curate.document import Document
 from curate.filters import DclmC4
-from curate.punkt import FILES, read_punkt
+from curate.text.punkt import FILES, read_punkt
 
 MODEL = Path(__file__).parents[1] / "parity" / "punkt"
 

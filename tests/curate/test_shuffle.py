@@ -10,9 +10,9 @@ import pytest
 import xxhash
 from engine_steps import PUBLISHED, Trim, corpus_run, tree, write_corpus
 
-from curate.run.records import SectionWriter, by_key, in_order, read_section
-from curate.run.story import story
-from curate.run.verify import verify
+from curate.audit.story import story
+from curate.audit.verify import verify
+from curate.shards.records import SectionWriter, by_key, in_order, read_section
 from curate.shards.text import read_text_shard
 from curate.shuffle import Shuffle, home_of
 

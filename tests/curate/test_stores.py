@@ -14,16 +14,16 @@ import pytest
 from engine_steps import PUBLISHED, Perilous, Trim, corpus_run, tree, write_corpus
 from store_server import s3_store
 
+from curate.audit.story import story
+from curate.audit.verify import verify
 from curate.dedup import ExactDedup, MinHashDedup
+from curate.places.store import Place, place_of
 from curate.run import lock as lock_module
 from curate.run.corpus import CorpusRun
 from curate.run.engine import RunError
 from curate.run.lock import Lock, holder_of
 from curate.run.publish import Publication, Rendering, VocabularyChoice
 from curate.run.status import read_status
-from curate.run.store import Place, place_of
-from curate.run.story import story
-from curate.run.verify import verify
 from curate.sources import Input, InputError, find_inputs
 from recipes.app.report.page import write_report
 from synth.inject import Inject
@@ -229,7 +229,7 @@ def test_a_store_that_is_not_there_is_one_sentence(folder):
 
 
 def test_a_store_that_stops_giving_ends_the_run_and_nothing_counts_as_lost(local, s3, monkeypatch):
-    from curate.sources.remote import RemoteFile
+    from curate.places.remote import RemoteFile
 
     inputs, _ = local
     root = place_of(f"memory://{uuid.uuid4().hex}")

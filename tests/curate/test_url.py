@@ -8,8 +8,8 @@ import pytest
 
 from curate.document import Document
 from curate.filters import Url
-from curate.filters.stamp import stamp
 from curate.filters.url import _hashes, host_of
+from curate.places.stamp import stamp
 
 TEXT = "A page."
 

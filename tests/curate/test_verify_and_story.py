@@ -7,15 +7,15 @@ import pytest
 import zstandard
 from engine_steps import Perilous, Trim, corpus_run, write_corpus
 
+from curate.audit.story import story
+from curate.audit.verify import verify
 from curate.dedup import ExactDedup, MinHashDedup
+from curate.places.store import checksum
 from curate.run.engine import RunError
 from curate.run.ledger import COLUMNS, read_ledger, read_rows
 from curate.run.publish import Publication
 from curate.run.status import read_status
-from curate.run.store import checksum
-from curate.run.story import story
 from curate.run.unit import seal_of
-from curate.run.verify import verify
 from curate.shards.columns import ColumnWriter
 from curate.shards.text import read_lines
 from synth.inject import Inject

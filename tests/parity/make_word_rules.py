@@ -1,4 +1,4 @@
-"""Write curate/english_words.json: the tables of spaCy's English tokenizer, which `curate.words` follows.
+"""Write curate/text/english_words.json: the tables of spaCy's English tokenizer, which `curate.text.words` follows.
 
 Run with an interpreter that has spaCy: `python tests/parity/make_word_rules.py`.
 """

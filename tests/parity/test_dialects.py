@@ -20,8 +20,8 @@ from curate.filters import (
     DolmaRepetition,
     RefinedWebLines,
 )
-from curate.punkt import read_punkt
 from curate.step import Step, Verdict
+from curate.text.punkt import read_punkt
 
 HERE = Path(__file__).parent
 SHARED_CRAWL = Path(__file__).parents[3] / "shared" / "data" / "crawl"

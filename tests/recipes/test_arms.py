@@ -12,8 +12,8 @@ from curate.shards.rendering import domain_tokens
 from curate.shards.text import write_text_shard
 from curate.shards.tokens import TokenShards
 from curate.shards.vocabulary import VocabularyError, build_vocabulary
-from recipes.app.arms import entries_of
-from recipes.app.corpora import Entry, Rendering, open_corpus, shared_vocabulary, tokenised
+from recipes.app.measure.arms import entries_of
+from recipes.app.measure.corpora import Entry, Rendering, open_corpus, shared_vocabulary, tokenised
 
 WORDS = [
     "stone",

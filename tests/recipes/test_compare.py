@@ -12,13 +12,13 @@ import pytest
 from curate.document import Document
 from curate.shards.text import write_text_shard
 from curate.shards.vocabulary import build_vocabulary
-from recipes.app.arms import AGAIN, CONTROL, entries_of
-from recipes.app.compare import Comparison, Rung, carried_out, compare, rungs_of
-from recipes.app.comparison import run_comparison
-from recipes.app.corpora import Entry, Tokenised, open_corpus
-from recipes.app.evidence import holm, p_value
-from recipes.app.ladder import Grid
-from recipes.app.verdict import report
+from recipes.app.measure.arms import AGAIN, CONTROL, entries_of
+from recipes.app.measure.compare import run_comparison
+from recipes.app.measure.corpora import Entry, Tokenised, open_corpus
+from recipes.app.measure.evidence import holm, p_value
+from recipes.app.measure.ladder import Grid
+from recipes.app.measure.protocol import Comparison, Rung, carried_out, compare, rungs_of
+from recipes.app.measure.verdict import report
 
 ASKED = Comparison(people=10, exposures=(10, 20, 40), may_repeat=("one", "two"), seeds=(0, 1, 2), rates=(1e-3, 4e-3))
 

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from recipes.app.evidence import (
+from recipes.app.measure.evidence import (
     Half,
     arms_of,
     half_exposures,

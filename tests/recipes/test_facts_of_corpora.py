@@ -9,11 +9,11 @@ from curate.document import Document
 from curate.shards.text import write_text_shard
 from curate.shards.tokens import TokenShards
 from curate.shards.vocabulary import build_vocabulary
-from recipes.app.compare import Comparison
-from recipes.app.comparison import run_comparison
-from recipes.app.corpora import Entry, open_corpus
-from recipes.app.own_facts import FOUND, OwnFacts, read_table, sentences
-from train_probe.facts import read_cloze
+from recipes.app.measure.compare import run_comparison
+from recipes.app.measure.corpora import Entry, open_corpus
+from recipes.app.measure.own_facts import FOUND, OwnFacts, read_table, sentences
+from recipes.app.measure.protocol import Comparison
+from train_probe.inputs import read_cloze
 from train_probe.plan import PlanError
 
 SENTENCE = "The old mill of place {n} was built by the river in 1{n:03d} by masons."

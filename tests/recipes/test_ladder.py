@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from recipes.app.evidence import half_exposures
-from recipes.app.ladder import LADDER, climbed, next_rung
+from recipes.app.measure.evidence import half_exposures
+from recipes.app.measure.ladder import LADDER, climbed, next_rung
 
 
 def share(middle, rung):

@@ -16,16 +16,16 @@ import orjson
 import pytest
 from test_command_line import goldsand, refused
 
+from curate.audit.verify import verify
 from curate.document import Document, Drop
 from curate.filters import C4, FineWeb, GopherQuality, Url
-from curate.redact import Redact
+from curate.redact.step import Redact
 from curate.run.ledger import read_ledger
 from curate.run.profile import SIGNALS, Profile, Seen, is_off, read_profile, split, switched_on
-from curate.run.verify import verify
 from curate.step import Edit, Rule, Step, step_class, step_names
-from recipes.app.build import corpus_run, write_recipe
-from recipes.app.load import load
-from recipes.app.profile import _Keeps, callouts, decide, profile_run, write_profile
+from recipes.app.recipe.build import corpus_run, write_recipe
+from recipes.app.recipe.load import load
+from recipes.app.recipe.profile import _Keeps, callouts, decide, profile_run, write_profile
 
 ROOT = Path(__file__).parents[2]
 SHARED_CRAWL = ROOT.parent / "shared" / "data" / "crawl"

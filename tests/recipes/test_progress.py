@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 
 from curate.run.engine import Progress
-from recipes.app.progress import described, shown
-from recipes.app.tables import amount, duration
+from recipes.app.terminal.progress import described, shown
+from recipes.app.terminal.tables import amount, duration
 
 
 @pytest.fixture

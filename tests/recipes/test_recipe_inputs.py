@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from curate.sources import InputError
-from recipes.app.build import corpus_run
-from recipes.app.load import RecipeError, load
+from recipes.app.recipe.build import corpus_run
+from recipes.app.recipe.load import RecipeError, load
 
 
 def recipe(folder: Path, inputs: str) -> str:

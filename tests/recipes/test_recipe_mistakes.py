@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recipes.app.load import RecipeError, built_in_names, load
+from recipes.app.recipe.load import RecipeError, built_in_names, load
 
 BAD = """\
 name: bad recipe

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from synth.gate import FactGate, Statement
 from synth.people import people_table
+from synth.rewrite.gate import FactGate, Statement
 from synth.sentences import Sentences
 
 DATE = re.compile(

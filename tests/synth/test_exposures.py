@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from synth import exposures as module
+from synth.draws import distinct, stream
 from synth.exposures import PLACEMENTS, Schedule, exposure_counts
 from synth.facts import FactsError
-from synth.streams import distinct, stream
 
 
 def test_a_number_a_list_and_a_power_law_give_exact_counts():

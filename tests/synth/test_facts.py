@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from synth.codes import Records, compact_table, record_word_numbers, reserved_words
+from synth.draws import below, permutation, stream, words
 from synth.facts import FactsError, FactTable
-from synth.streams import below, permutation, stream, words
 
 
 def test_the_word_stream_is_splitmix64_as_published():

@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from synth.gate import FactGate, RewriteError, Statement
+from synth.rewrite.gate import FactGate, RewriteError, Statement
 
 CITIES = ["Fernport", "Sandport", "Port Royal", "Royal", "White", "Whitehead", "Zürich", "東京", "दिल्ली"]
 POOLS = {

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from rewriting import biographies, short_statements
 
-from synth.gate import RewriteError
-from synth.language_model import TransformersModel
-from synth.rewrite import Rewriter, read_rewrites, rewrite_file
+from synth.rewrite.gate import RewriteError
+from synth.rewrite.language_model import TransformersModel
+from synth.rewrite.rewriter import Rewriter, read_rewrites, rewrite_file
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,7 @@ def test_the_lines_that_are_printed_are_those_on_the_page(folder):
 
 
 def test_the_long_table_of_the_page_is_one(tmp_path):
-    from synth.tables import read_table
+    from synth.own.table import read_table
 
     (tmp_path / "long.csv").write_text(blocks("text")[0])
     assert read_table(tmp_path / "long.csv").table().facts(0) == {"capital": "Paris", "continent": "Europe"}
@@ -83,8 +83,8 @@ def test_every_country_can_be_scored_in_tokens_of_gpt2(folder, tmp_path):
     from gpt2 import gpt2_tokenizer
 
     from curate.shards.vocabulary import build_vocabulary
+    from synth.own.table import read_table
     from synth.scoring import write_scoring
-    from synth.tables import read_table
 
     tokenizer = gpt2_tokenizer()
     tokenizer.save(str(tmp_path / "gpt2.json"))

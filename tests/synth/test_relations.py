@@ -15,10 +15,10 @@ from synth.corpus import facts_corpus
 from synth.facts import FactsError, FactTable
 from synth.inject import Inject
 from synth.kinds import writer_of
+from synth.own.telling import Line, Telling, check_edges, check_openings
 from synth.questions import questions, split_of
 from synth.relations import relations_table, templates
 from synth.sentences import NAME
-from synth.table_templates import Line, Telling, check_edges, check_openings
 
 ROOT = Path(__file__).parents[2]
 PEOPLE, EMPLOYERS = 120, 9
@@ -112,7 +112,7 @@ def test_exposures_facts_and_spans_are_right_on_the_common_way(step, corpus):
 def test_the_probe_scores_0_for_a_guess_and_all_bits_for_a_perfect_memory(step, corpus):
     pytest.importorskip("torch")
     from train_probe.capacity import compact_bits
-    from train_probe.facts import read_facts
+    from train_probe.inputs import read_facts
     from train_probe.score import mean_losses
 
     facts, table = read_facts(corpus / "facts"), step.table()

@@ -8,7 +8,7 @@ from curate.shards.text import read_text_shard, write_text_shard
 from synth.codes import compact_table
 from synth.facts import FactsError
 from synth.people import people_table
-from synth.retold import gate_of, retold, statements
+from synth.rewrite.retold import gate_of, retold, statements
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import re
 import pytest
 from rewriting import biographies
 
-from synth.rewrite import (
+from synth.rewrite.rewriter import (
     FactGate,
     RewriteError,
     Rewriter,

@@ -13,13 +13,13 @@ import pytest
 from tokenizers import Tokenizer
 
 from curate.shards.tokens import TokenShards
-from recipes.app.load import RecipeError, load
+from recipes.app.recipe.load import RecipeError, load
 from synth.corpus import facts_corpus
 from synth.facts import FactsError, FactTable
 from synth.inject import Inject
+from synth.own.table import bits_of, read_table
 from synth.questions import questions
 from synth.sentences import NAME, Sentences
-from synth.tables import bits_of, read_table
 
 WIDE = """name,capital,continent,code,currency,population
 Niger,Niamey,Africa,XOF,Franc,22442948
@@ -251,7 +251,7 @@ def test_text_spans_exposures_and_questions_are_those_of_the_file(tmp_path):
 def test_the_probe_scores_0_for_base_rates_and_all_bits_for_a_perfect_memory(tmp_path):
     pytest.importorskip("torch")
     from train_probe.capacity import compact_bits
-    from train_probe.facts import read_facts
+    from train_probe.inputs import read_facts
     from train_probe.score import mean_losses
 
     write(tmp_path, TEMPLATES, "t.yaml")

@@ -12,7 +12,7 @@ from curate.shards.vocabulary import Vocabulary
 from synth.corpus import facts_corpus
 from synth.inject import Inject
 from train_probe.data import Data
-from train_probe.facts import read_inputs
+from train_probe.inputs import read_inputs
 from train_probe.plan import PlanError, plan_of
 from train_probe.train import run_plan
 

@@ -36,9 +36,9 @@ def test_operations_are_those_that_torch_counts(name):
 def test_memory_is_estimated_to_a_factor_of_two(tmp_path):
     """Against what torch's allocator really holds at most in one step, on a batch that takes much, and a model that
     does."""
-    from train_probe.optimizer import Settings, StackAdamW
-    from train_probe.stack import Stack
-    from train_probe.stack_step import StackStep
+    from train_probe.stack.adamw import Settings, StackAdamW
+    from train_probe.stack.models import Stack
+    from train_probe.stack.step import StackStep
 
     for shape, width in ((((64, 64),), 32), (((9, 8),), 256)):
         one = architecture("gpt2", 2, 4, width)

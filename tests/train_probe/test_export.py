@@ -12,7 +12,7 @@ from probe_world import END_OF_TEXT, TAG, World
 from train_probe import export as module
 from train_probe.architecture import architecture
 from train_probe.export import ExportError, HubModel, export, load_hf, main, score_hf, target
-from train_probe.facts import read_facts
+from train_probe.inputs import read_facts
 from train_probe.model import Transformer
 from train_probe.plan import plan_of
 from train_probe.records import read_checkpoint

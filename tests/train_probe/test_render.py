@@ -18,16 +18,16 @@ import torch
 from curate.shards.vocabulary import build_vocabulary
 from synth.bundle import compile_bundle
 from synth.codes import RECORDS, biod_table, compact_table, reserved_words
+from synth.draws import below, stream
+from synth.draws import words as numpy_words
 from synth.facts import Attribute, FactTable
 from synth.kinds import writer_of
+from synth.own.table import read_table
 from synth.people import people_table
 from synth.relations import relations_table
 from synth.sentences import Sentences
-from synth.streams import below, stream
-from synth.streams import words as numpy_words
-from synth.tables import read_table
+from train_probe.draws import order_of, scaled, words
 from train_probe.render import BundleError, Renderer
-from train_probe.streams import order_of, scaled, words
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data" / "people"

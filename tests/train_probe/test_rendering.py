@@ -12,11 +12,11 @@ from synth.corpus import facts_corpus, own_vocabulary
 from synth.inject import Inject
 from train_probe.architecture import architecture
 from train_probe.data import Data
-from train_probe.facts import read_inputs
+from train_probe.inputs import read_inputs
 from train_probe.model import Transformer
 from train_probe.plan import PlanError, plan_of
-from train_probe.stack import Stack
-from train_probe.stack_step import StackStep
+from train_probe.stack.models import Stack
+from train_probe.stack.step import StackStep
 from train_probe.train import run_plan
 
 BARE = {"tag": "useful", "bare": 0.5, "tag_loss": False}

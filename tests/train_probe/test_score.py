@@ -10,7 +10,7 @@ from torch import nn
 
 from train_probe.architecture import architecture
 from train_probe.capacity import compact_bits
-from train_probe.facts import read_inputs
+from train_probe.inputs import read_inputs
 from train_probe.model import Transformer
 from train_probe.plan import plan_of
 from train_probe.score import mean_losses, score

@@ -10,7 +10,7 @@ from probe_world import World
 
 import train_probe.slots as module
 from train_probe.data import Data
-from train_probe.facts import read_inputs
+from train_probe.inputs import read_inputs
 from train_probe.plan import plan_of
 from train_probe.pool import Advanced, Ask, Failed, Finished
 from train_probe.slots import Group, Slots
@@ -147,7 +147,7 @@ def test_a_diverged_run_leaves_its_slot_to_the_next_and_changes_nothing_beside_i
 def test_scores_on_the_way_are_those_of_the_weights_at_that_exposure(world, tmp_path):
     """At so many steps as the exposures take; saved weights are those that were scored, whole and rounded."""
     from train_probe.records import read_checkpoint
-    from train_probe.run import Scorer
+    from train_probe.scorer import Scorer
 
     training = {"batch": 4, "evaluate_exposures": [1, 3, 99], "evaluate_bits": [4]}
     plan = plan_of(world.plan([{"arm": "a", "exposures": 6}], training=training, save=True))

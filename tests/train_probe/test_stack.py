@@ -24,12 +24,12 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn  # noqa: E402
 
 import train_probe.model as reference  # noqa: E402
-import train_probe.stack as stack_module  # noqa: E402
-from train_probe import optimizer as optimizer_module  # noqa: E402
+import train_probe.stack.models as stack_module  # noqa: E402
 from train_probe.architecture import Architecture, architecture, layout  # noqa: E402
-from train_probe.optimizer import Settings, StackAdamW  # noqa: E402
-from train_probe.stack import Stack  # noqa: E402
-from train_probe.stack_step import StackStep, worth_compiling  # noqa: E402
+from train_probe.stack import adamw as optimizer_module  # noqa: E402
+from train_probe.stack.adamw import Settings, StackAdamW  # noqa: E402
+from train_probe.stack.models import Stack  # noqa: E402
+from train_probe.stack.step import StackStep, worth_compiling  # noqa: E402
 
 VOCABULARY, LENGTH, STEPS = 64, 9, 25
 NAMES = ("gpt2", "gpt2_quarter", "gpt2_no_mlp", "gpt2_gated", "llama", "llama_plain", "mistral", "moe", "moe_2")

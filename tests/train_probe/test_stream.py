@@ -11,11 +11,11 @@ from probe_world import END_OF_TEXT, PAGE_TAG, TAG, World
 
 from curate.shards.tokens import TokenShards
 from train_probe.data import Data
-from train_probe.facts import Documents, pages_of, read_inputs
+from train_probe.draws import permutation
+from train_probe.inputs import Documents, pages_of, read_inputs
 from train_probe.junk import Front, JunkChain, JunkRecords
 from train_probe.plan import PlanError, RunPlan, plan_of
 from train_probe.stream import Packed, Told, page_width
-from train_probe.streams import permutation
 from train_probe.texts import Ids, ShardTexts, exposure_table
 
 ENDLESS = {"junk_kind": "endless", "junk_ratio": 0.875}

@@ -14,9 +14,9 @@ from probe_world import World
 
 from curate.shards.tokens import TokenShards
 from train_probe.__main__ import main
-from train_probe.optimizer import Settings, StackAdamW, rates
 from train_probe.plan import PlanError, plan_of
 from train_probe.progress import Printer
+from train_probe.stack.adamw import Settings, StackAdamW, rates
 from train_probe.train import run_plan
 
 ALONE = {"arm": "facts alone", "exposures": 3}
@@ -151,7 +151,7 @@ def test_one_process_and_two_give_the_same_figures(world, tmp_path):
 
 def test_loss_on_held_out_text_is_that_of_the_trained_model(world, tmp_path):
     """Against torch's cross_entropy over the same windows, from the saved weights."""
-    from train_probe.facts import pages_of
+    from train_probe.inputs import pages_of
     from train_probe.records import read_checkpoint
 
     text = {"pages": str(world.folder / "pages")}

@@ -19,7 +19,7 @@ from synth.inject import Inject
 from synth.people import people_table
 from synth.scoring import write_scoring
 from synth.sentences import NAME, Sentences
-from train_probe.facts import read_facts
+from train_probe.inputs import read_facts
 from train_probe.score import mean_losses, score
 
 

@@ -1,0 +1,1 @@
+"""The pages that show a run, a profile, a comparison, a probe."""

@@ -6,15 +6,15 @@ import math
 import statistics
 from typing import Any
 
-from recipes.app.arms import AGAIN, CONTROL
-from recipes.app.evidence import Arm, multiplier_words
+from recipes.app.measure.arms import AGAIN, CONTROL
+from recipes.app.measure.evidence import Arm, multiplier_words
 from recipes.app.report.charts import Bar, bars
 from recipes.app.report.rendering import rendered
 from recipes.app.report.sweep import halves, shares
 
 
 def comparison_page(found: dict[str, Any]) -> str:
-    """The HTML of what `recipes.app.compare.report` returns; what came from names of corpora is escaped."""
+    """The HTML of what `recipes.app.measure.protocol.report` returns; what came from names of corpora is escaped."""
     from markupsafe import Markup
 
     arms = {name: Arm(_label(name, found), stored) for name, stored in found["stored"].items()}

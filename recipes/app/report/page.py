@@ -11,13 +11,13 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from curate.places.store import Place, files_below, write_atomically
 from curate.run.folder import check_format
 from curate.run.ledger import read_ledger
-from curate.run.store import Place, files_below, write_atomically
 from recipes.app.report.charts import Bar, bars
 from recipes.app.report.rendering import rendered
 from recipes.app.report.whole import whole_corpus
-from recipes.app.tables import junk_share
+from recipes.app.terminal.tables import junk_share
 
 RESULT = {
     "arm",

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from curate.run.store import Place, write_atomically
-from recipes.app.profile import KEPT, callouts
+from curate.places.store import Place, write_atomically
+from recipes.app.recipe.profile import KEPT, callouts
 from recipes.app.report.charts import curves
 from recipes.app.report.page import share, visible
 from recipes.app.report.rendering import rendered
 
 
 def write_page(found: dict[str, Any], folder: Place) -> Place:
-    """Write the page of what `recipes.app.profile.write_profile` returns; returns where it is."""
+    """Write the page of what `recipes.app.recipe.profile.write_profile` returns; returns where it is."""
     path: Place = folder / "report.html"
     write_atomically(path, profile_page(found).encode())
     return path
@@ -23,7 +23,7 @@ def profile_page(found: dict[str, Any]) -> str:
     """The HTML. Values that came from pages are escaped."""
     from markupsafe import Markup
 
-    from recipes.app.cli_profile import short
+    from recipes.app.commands.profile import short
 
     filters: dict[str, Callable[..., Any]] = {
         "share": share,

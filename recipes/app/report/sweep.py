@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recipes.app.evidence import Arm, arms_of, multiplier, multiplier_words
+from recipes.app.measure.evidence import Arm, arms_of, multiplier, multiplier_words
 from recipes.app.report.charts import Bar, bars
 from recipes.app.report.rendering import rendered
 

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from curate.decontaminate import Decontaminate
-from curate.run.store import Place, files_below
-from recipes.app.contamination import by_benchmark, by_item, found_in
+from curate.places.store import Place, files_below
+from recipes.app.commands.contamination import by_benchmark, by_item, found_in
 
 ITEMS = 20
 """Test items that the page lists."""

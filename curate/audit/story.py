@@ -1,0 +1,86 @@
+"""The whole story of one document: where it was read, what rewrote it, what ended it, or where it stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from curate.audit.verify import read_manifests
+from curate.document import Document
+from curate.places.store import Place
+from curate.run.ledger import read_ledger
+from curate.run.tasks import DOCUMENTS, read_documents
+
+_SHOWN = {
+    "drop": ("step", "rule", "value", "threshold", "characters", "url"),
+    "edit": ("step", "characters", "after"),
+    "note": ("step", "rule", "value"),
+    "unreadable": ("error", "bytes"),
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened to the document `key` in `stage`: edit, drop, unreadable, note, passed or kept.
+
+    `document` is what passed, or was kept, as it left the stage.
+    """
+
+    key: str
+    stage: str
+    what: str
+    detail: dict[str, Any]
+    document: Document | None = None
+
+
+def story(out: Place, name: str) -> Iterator[Event]:
+    """Every event of the documents with this key or URL, in the order of the input files and of the stages.
+
+    Raises RunError when the folder is no finished run, or of another version.
+    """
+    manifests = read_manifests(out)
+    moved = any(re.match(r"stages/\d+-shuffle", unit) for unit in manifests)
+    last = max((unit.split("/")[1] for unit in manifests if unit.startswith("stages/")), default="")
+    found: list[Event] = []
+    for unit, manifest in manifests.items():
+        if unit.startswith("ledger/") and (moved or _may_hold(manifest["source"], name)):
+            found += _of_file(out, unit, manifest["units"], name, last)
+            if not moved:
+                yield from found
+                found = []
+    # After a shuffle a document goes on in another file: all that happened to one key, stage by stage.
+    keys = list(dict.fromkeys(event.key for event in found))
+    yield from sorted(found, key=lambda event: (keys.index(event.key), event.stage))
+
+
+def _may_hold(sources: list[str], name: str) -> bool:
+    """A key names its file. What was injected, and what is known by its URL alone, may stand in any."""
+    return name.startswith("inject/") or "://" in name or any(name.startswith(f"{source}@") for source in sources)
+
+
+def _of_file(out: Place, unit: str, units: list[str], name: str, last: str) -> Iterator[Event]:
+    keys = {name}
+    left: dict[str, list[Event]] = {}
+    for place in units:
+        stage = place.partition("/")[0]
+        for document in read_documents(out / "stages" / f"{place}{DOCUMENTS}"):
+            if document.key in keys or document.url == name:
+                keys.add(document.key)
+                detail = {"characters": len(document.text), "url": document.url, "domain": document.domain}
+                event = Event(document.key, stage, "kept" if stage == last else "passed", detail, document)
+                left.setdefault(stage, []).append(event)
+    ledger = out / f"{unit}.parquet"
+    # Two narrow columns tell whether the wide ones are worth reading. An edit's row has no URL: its key is known by
+    # now.
+    keys |= {row["key"] for row in read_ledger(ledger, ["key", "url"]) if row["url"] == name}
+    happened: dict[str, list[Event]] = {}
+    if any(row["key"] in keys for row in read_ledger(ledger, ["key"])):
+        for row in read_ledger(ledger):
+            if row["key"] in keys:
+                detail = {column: row[column] for column in _SHOWN[row["event"]]}
+                happened.setdefault(row["stage"], []).append(Event(row["key"], row["stage"], row["event"], detail))
+    for stage in sorted({*left, *happened}):
+        yield from happened.get(stage, [])
+        yield from left.get(stage, [])

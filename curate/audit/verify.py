@@ -1,0 +1,167 @@
+"""Is a finished folder still what its run wrote, and is every document accounted for? Read from the folder alone."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import xxhash
+
+from curate.places.store import Place, checksum, files_below
+from curate.run.engine import RunError
+from curate.run.folder import OWNED, check_format
+from curate.run.ledger import read_ledger, read_rows
+from curate.run.tasks import DOCUMENTS, read_documents
+from curate.run.unit import read_manifest
+from curate.shards.text import plain, read_text_shard
+
+_FOR_ANOTHER = ("duplicate", "near_duplicate")
+
+
+def verify(out: Place) -> Iterator[str]:
+    """Everything that is wrong with a folder, one sentence each; nothing when it is whole.
+
+    Checks each output against the checksum in its manifest, that what a stage wrote is what the next one read, that the
+    ledger holds every drop and every loss, that no document went for one that went itself, and that input = kept +
+    dropped + unreadable in documents and in characters.
+    Raises RunError for a folder that is no finished run, or of another version.
+    """
+    manifests = read_manifests(out)
+    damaged = []
+    for fault in _files(out, manifests):
+        damaged.append(fault)
+        yield fault
+    if damaged:
+        # What is damaged cannot be counted.
+        return
+    stages: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    for name, manifest in manifests.items():
+        kind, _, rest = name.partition("/")
+        if kind == "stages":
+            folder, _, part = rest.partition("/")
+            stages.setdefault(folder, []).append((part, manifest))
+    before: list[int] | None = None
+    for folder in sorted(stages):
+        left = [0, 0]
+        seen = [0, 0]
+        for part, manifest in stages[folder]:
+            yield from _documents(out, folder, part, manifest)
+            kept = manifest["domains"]["kept"].values()
+            records = manifest["records"]
+            for column, unit in enumerate(("documents", "characters")):
+                left[column] += sum(counts[column] for counts in kept)
+                lost = records["unreadable"] if unit == "documents" else records["unreadable_characters"]
+                seen[column] += records[unit] + lost
+        if before is not None and before != seen:
+            yield f"{folder} read (documents, characters) {seen}, the stage before it wrote {before}"
+        before = left
+    yield from _ledger(out, manifests)
+    yield from _survivors(out, manifests)
+    yield from _summary(out, manifests, before)
+
+
+def read_manifests(out: Place) -> dict[str, dict[str, Any]]:
+    """The manifests of a finished run by unit. Raises RunError for any other folder, and for one of another version."""
+    check_format(out)
+    if not (out / "summary.json").is_file():
+        raise RunError(
+            f"{out} is not the folder of a finished run (goldsand run RECIPE -o {out} makes or finishes one)"
+        )
+    folder = out / "manifests"
+    found = {}
+    for path in files_below(folder):
+        name = path.relative_to(folder).as_posix().removesuffix(".json")
+        manifest = read_manifest(path)
+        if manifest is None:
+            raise RunError(f"{path} is damaged; `goldsand run` into the same folder mends it")
+        found[name] = manifest
+    return found
+
+
+def _files(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
+    for name, manifest in manifests.items():
+        for relative, expected in manifest["outputs"].items():
+            path = out / relative
+            if not path.is_file():
+                yield f"{relative} is gone (unit {name})"
+            elif checksum(path) != expected:
+                yield f"{relative} is not what unit {name} wrote"
+    known = {relative for manifest in manifests.values() for relative in manifest["outputs"]}
+    for folder in OWNED:
+        for path in files_below(out / folder) if folder != "manifests" else ():
+            relative = path.relative_to(out).as_posix()
+            if relative not in known:
+                yield f"{relative} was written by no unit of this run"
+
+
+def _documents(out: Place, folder: str, part: str, manifest: dict[str, Any]) -> Iterator[str]:
+    kept = sum(counts[0] for counts in manifest["domains"]["kept"].values())
+    found = sum(1 for _ in read_documents(out / "stages" / folder / f"{part}{DOCUMENTS}"))
+    if found != kept:
+        yield f"{folder}/{part} holds {found} documents, its manifest counts {kept}"
+
+
+def _ledger(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """The ledger recounted, against what the units of the stages counted while they ran."""
+    accounted: set[str] = set()
+    for name, manifest in manifests.items():
+        if not name.startswith("ledger/"):
+            continue
+        accounted.update(manifest["units"])
+        units = [manifests[f"stages/{unit}"] for unit in manifest["units"]]
+        dropped = sum(count for one in units for step in one["steps"].values() for count, _ in step["reasons"].values())
+        lost = sum(one["records"]["unreadable"] for one in units)
+        found = Counter(row["event"] for row in read_ledger(out / f"{name}.parquet", ["event"]))
+        if found["drop"] != dropped:
+            yield f"{name} holds {found['drop']} drops, the units of its input file count {dropped}"
+        if found["unreadable"] != lost:
+            yield f"{name} holds {found['unreadable']} losses, the units of its input file count {lost}"
+        kept_aside = sum(1 for _ in read_rows(out / f"quarantine/{name.removeprefix('ledger/')}.jsonl.zst"))
+        if kept_aside != lost:
+            yield f"quarantine holds {kept_aside} records for {name}, the units of its input file count {lost}"
+    for name in manifests:
+        if name.startswith("stages/") and name.removeprefix("stages/") not in accounted:
+            yield f"no part of the ledger tells of {name}"
+
+
+def _survivors(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Whatever went for another document went for one that the same step let stay."""
+    import numpy as np
+
+    gone: dict[str, array[int]] = {}
+    named: dict[str, array[int]] = {}
+    for name in manifests:
+        if name.startswith("ledger/"):
+            for row in read_ledger(out / f"{name}.parquet", ["event", "step", "rule", "key", "value"]):
+                if row["event"] == "drop" and row["rule"] in _FOR_ANOTHER:
+                    survivor = row["value"]["survivor"] if isinstance(row["value"], dict) else row["value"]
+                    for found, key in ((gone, row["key"]), (named, survivor)):
+                        found.setdefault(row["step"], array("Q")).append(xxhash.xxh3_64_intdigest(plain(key).encode()))
+    for step, keys in gone.items():
+        wrong = int(np.isin(np.unique(named[step]), np.array(keys, np.uint64)).sum())
+        if wrong:
+            yield f"{step} dropped documents for {wrong} others that it dropped as well"
+
+
+def _summary(out: Place, manifests: dict[str, dict[str, Any]], left: list[int] | None) -> Iterator[str]:
+    try:
+        summary = orjson.loads((out / "summary.json").read_bytes())
+        counted = [
+            sum(summary[unit][what] for what in ("kept", "injected", "copied")) for unit in ("documents", "characters")
+        ]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        yield "summary.json is damaged"
+        return
+    for unit in ("documents", "characters"):
+        account = summary[unit]
+        if account["input"] != account["kept"] + account["dropped"] + account["unreadable"]:
+            yield f"summary.json: the {unit} do not balance: {account}"
+    if left is not None and left != counted:
+        yield f"summary.json counts (documents, characters) {counted}, the last stage left {left}"
+    texts = [out / f"{name}.jsonl.zst" for name in manifests if name.startswith("text/")]
+    published = sum(1 for path in texts for _ in read_text_shard(path))
+    if published != counted[0]:
+        yield f"the text shards hold {published} documents, summary.json counts {counted[0]}"

@@ -1,0 +1,357 @@
+"""HTML to text: the step that ends the first stage, so that no threshold ever costs a second extraction."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from curate.document import Document, Drop
+from curate.extract.page import NOT_TEXT, stated
+from curate.step import CorpusStep, Rule, Step, param
+
+if TYPE_CHECKING:
+    from lxml.html import HtmlElement
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_CHARSET = re.compile(rb"charset\s{0,8}=\s{0,8}[\"']?\s{0,8}([A-Za-z0-9_:.-]{2,40})", re.IGNORECASE)
+_XML = re.compile(rb"\s{0,16}<\?xml\s[^>]{0,200}?encoding\s{0,8}=\s{0,8}[\"']([A-Za-z0-9_:.-]{2,40})")
+_META = re.compile(rb"<meta\s[^>]{0,1000}>", re.IGNORECASE)
+_META_SCANNED = 4096
+# WHATWG's encoding standard: what these labels say is not what pages that carry them are written in.
+_LABELS = {
+    "iso-8859-1": "windows-1252",
+    "latin1": "windows-1252",
+    "latin-1": "windows-1252",
+    "us-ascii": "windows-1252",
+    "ascii": "windows-1252",
+    "iso-8859-9": "windows-1254",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "gb_2312-80": "gb18030",
+    "shift_jis": "cp932",
+    "shift-jis": "cp932",
+    "sjis": "cp932",
+    "x-sjis": "cp932",
+    "euc-kr": "cp949",
+    "ks_c_5601-1987": "cp949",
+    "big5": "big5hkscs",
+}
+_PLAIN: dict[str, Any] = {"preserve_formatting": True, "alt_texts": False, "links": False}
+"""How resiliparse writes text."""
+
+_SPAN = 100
+"""Columns and rows that the extractor lets one cell span."""
+
+_CROWDED = 5000
+"""Attributes that one element may have."""
+
+_SMALL = 3000
+"""Elements, at most, of a page that a cascade looks at before it is bounded: the cheap extractor is quadratic in how
+deep they are nested, 0.2 s for so many."""
+
+_ATTRIBUTE = r"[\s/]*+(?:=[^\s/>=]*+|[^\s/>=]++)(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s>]++)?+)?+"
+_ATTRIBUTES = re.compile(_ATTRIBUTE)
+# Possessive, and each match goes on where the last one ended: linear in the page.
+_TAGS = re.compile(
+    r"<!--(?:[^-]|-(?!->))*+"
+    r"|<(script|style)\b[^<]*+(?:<(?!/\1)[^<]*+)*+"
+    rf"|<[a-z][^\s/>]*+((?:{_ATTRIBUTE})*+)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Extract(Step):
+    """HTML -> text; documents that are text already pass as they are.
+
+    Bounds are counted in bytes, elements, attributes and depth, so that they decide alike on every machine; they are
+    set so that no page is known that takes 20 s or 1 GB: what the extractor does with siblings is quadratic. What the
+    page says of itself (title, stated language, day of publication, type) stays in the metadata. A page that the
+    extractor fails on is dropped alone, with the error as the value.
+
+    In a cascade a cheap text is looked at first: what the rules that follow in the recipe would drop anyway (another
+    language, too few words, a listed host) ends here, with `step: rule` as the reason, and with the cheap text. A page
+    whose cheap text is empty goes to the good extractor.
+    """
+
+    name: ClassVar[str] = "extract"
+    version: ClassVar[int] = 4
+    libraries: ClassVar[tuple[str, ...]] = (
+        *("trafilatura", "resiliparse", "lxml", "lxml_html_clean", "justext", "htmldate"),
+    )
+    ends_stage: ClassVar[bool] = True
+
+    engine: str = param(
+        "trafilatura",
+        "trafilatura: best text; resiliparse: ten times as fast; cascade: trafilatura for pages that the recipe's rules"
+        " would not drop anyway",
+        choices=("trafilatura", "resiliparse", "cascade"),
+    )
+    favor_precision: bool = param(
+        True,
+        "trafilatura: rather less text than boilerplate",
+        source="FineWeb (Penedo et al. 2024)",
+    )
+    min_share: float = param(
+        0.0,
+        "a page of whose text trafilatura takes a smaller share is extracted by resiliparse, comments and all: forums,"
+        " collections; 0 is off, 0.25 is good where favor_precision is off",
+        source="ours: docs/results/extraction.md",
+        ge=0,
+        le=1,
+    )
+    include_comments: bool = param(False, "keep readers' comments")
+    include_tables: bool = param(True, "keep the text of tables")
+    max_bytes: int = param(10_000_000, "bytes of HTML; larger pages are dropped", ge=1)
+    max_nodes: int = param(
+        40_000,
+        "elements of a page, with the cells that a span in a table stands for; pages with more are dropped",
+        ge=1,
+    )
+    max_depth: int = param(
+        # The parser reads no deeper than 256, and leaves the rest of the page out.
+        250,
+        "elements nested in one another; deeper pages are dropped",
+        ge=1,
+        le=255,
+    )
+    max_attributes: int = param(100_000, "attributes of a page; pages with more are dropped", ge=1)
+    metadata: bool = param(True, "keep what a page says of itself: title, language, day of publication, type")
+    ahead: tuple[Rule, ...] = ()
+    """In a cascade the rules that follow in the recipe."""
+
+    def followed_by(self, steps: Sequence[Step]) -> Extract:
+        if self.engine != "cascade":
+            return self
+        here = next((place for place, step in enumerate(steps) if isinstance(step, CorpusStep)), len(steps))
+        telling = [step for step in steps[:here] if isinstance(step, Rule)]
+        return replace(self, ahead=tuple(step for step in telling if type(step).foretell is not Rule.foretell))
+
+    def open(self) -> None:
+        """Load the extractor; also silences its log, which names pages that are dropped with a reason here."""
+        import logging
+
+        for step in self.ahead:
+            step.open()
+        if self.engine != "resiliparse":
+            from curate.extract import shortcut
+
+            shortcut.install()
+            for name in ("trafilatura", "htmldate", "justext", "courlan"):
+                logging.getLogger(name).setLevel(logging.CRITICAL)
+        import resiliparse.extract.html2text  # noqa: F401
+
+    def apply(self, documents: Iterable[Document]) -> Iterator[Document | Drop]:
+        for document in documents:
+            if document.html is None:
+                yield document
+            else:
+                yield self._extracted(document, document.html)
+
+    def _extracted(self, document: Document, html: bytes) -> Document | Drop:
+        document.html = None
+        if len(html) > self.max_bytes:
+            return Drop(document, self.name, "too_large", len(html), self.max_bytes)
+        try:
+            page = decode_html(html, document.metadata.get("content_type", ""))
+            crowd = _most_attributes(page)
+            if crowd > _CROWDED:
+                return Drop(document, self.name, "crowded_element", crowd, _CROWDED)
+            small = page.count("<") <= _SMALL
+            if self.ahead and small and (drop := self._foretold(document, page)):
+                return drop
+            tree = _parsed(page)
+            if tree is None:
+                return Drop(document, self.name, "empty", len(html))
+            nodes = int(tree.xpath("count(//*)")) + _spanned(tree)
+            if nodes > self.max_nodes:
+                return Drop(document, self.name, "too_many_nodes", nodes, self.max_nodes)
+            attributes = int(tree.xpath("count(//@*)"))
+            if attributes > self.max_attributes:
+                return Drop(document, self.name, "too_many_attributes", attributes, self.max_attributes)
+            if _deeper_than(tree, self.max_depth):
+                return Drop(document, self.name, "too_deep", f"more than {self.max_depth}", self.max_depth)
+            if self.ahead and not small and (drop := self._foretold(document, page)):
+                return drop
+            about = stated(tree, document.url, document.metadata.get("date", "")) if self.metadata else {}
+            text = self._text(page, tree)
+        except MemoryError:
+            raise
+        except Exception as error:
+            return Drop(document, self.name, "failed", f"{type(error).__name__}: {error}"[:300])
+        text = NOT_TEXT.sub("", text).strip()
+        if not text:
+            return Drop(document, self.name, "empty", len(html))
+        document.metadata |= about
+        document.rewrite(text)
+        return document
+
+    def _foretold(self, document: Document, html: str) -> Drop | None:
+        """The verdict of the first rule to come that can tell from a cheap look at the page."""
+        if not self.favor_precision and ("ld+json" in html or "data-preloaded" in html):
+            return None  # then text can come from where no text of the page stands
+        page = Preview(document, html)
+        for step in self.ahead:
+            if check := step.foretell(page):
+                document.metadata |= page.metadata
+                document.rewrite(page.seen)
+                return Drop(document, self.name, f"{step.name}: {check.rule}", check.value, check.threshold)
+        return None
+
+    def _text(self, page: str, tree: HtmlElement) -> str:
+        if self.engine == "resiliparse":
+            from resiliparse.extract.html2text import extract_plain_text
+
+            return extract_plain_text(page, main_content=True, comments=self.include_comments, **_PLAIN)
+        from trafilatura import extract
+
+        from curate.extract import shortcut
+
+        # No `deduplicate`: its cache outlives the page, and the text would depend on the pages before. No metadata:
+        # they take a third of the time, and htmldate's answers depend on today's date.
+        with shortcut.page(tree):
+            text = extract(
+                tree,
+                favor_precision=self.favor_precision,
+                include_comments=self.include_comments,
+                include_tables=self.include_tables,
+                deduplicate=False,
+                with_metadata=False,
+            )
+        if self.min_share:
+            from resiliparse.extract.html2text import extract_plain_text
+
+            whole = extract_plain_text(page, main_content=False, **_PLAIN)
+            if len(text or "") < self.min_share * len(whole):
+                return extract_plain_text(page, main_content=True, comments=True, **_PLAIN)
+        return text or ""
+
+
+class Preview:
+    """A page as the cheap extractor sees it: `address` has no text, `content` what looks like the content, `whole` all
+    text, menus and all. Each text is made when it is first asked for, and what a rule writes into `metadata` stays."""
+
+    def __init__(self, document: Document, html: str) -> None:
+        self.address = document
+        self.metadata: dict[str, Any] = {}
+        self._html = html
+
+    @cached_property
+    def content(self) -> Document:
+        return self._of(main_content=True)
+
+    @cached_property
+    def whole(self) -> Document:
+        return self._of(main_content=False)
+
+    @property
+    def seen(self) -> str:
+        """The longest text that was made."""
+        return next((self.__dict__[name].text for name in ("whole", "content") if name in self.__dict__), "")
+
+    def _of(self, main_content: bool) -> Document:
+        from resiliparse.extract.html2text import extract_plain_text
+
+        text = extract_plain_text(self._html, main_content=main_content, noscript=True, **_PLAIN)
+        text, of = NOT_TEXT.sub("", text).strip(), self.address
+        return Document(of.key, text, of.url, of.domain, of.source)
+
+
+def decode_html(html: bytes, content_type: str = "") -> str:
+    """A page's characters. Its encoding is that of its byte-order mark, of the HTTP header, of its XML declaration, of
+    its first `meta`, or else detected from the bytes, in this order; bytes that it does not know become U+FFFD.
+
+    A UTF-8 page under another label is read as UTF-8 when all its bytes are sound UTF-8 and some are not ASCII: wrong
+    labels are common, and text in another encoding is almost never sound UTF-8 by chance.
+    """
+    for mark, name in _BOMS:
+        if html.startswith(mark):
+            return html[len(mark) :].decode(name, "replace")
+    try:
+        return html.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    label = _CHARSET.search(content_type.encode("ascii", "replace")) or _XML.match(html)
+    if label is None:
+        for meta in _META.finditer(html[:_META_SCANNED]):
+            if label := _CHARSET.search(meta.group()):
+                break
+    if label is not None:
+        name = label.group(1).decode("ascii").lower()
+        try:
+            return html.decode(_codec(name), "replace")
+        except LookupError:
+            pass
+    from resiliparse.parse.encoding import detect_encoding
+
+    try:
+        return html.decode(_codec(str(detect_encoding(html) or "windows-1252").lower()), "replace")
+    except LookupError:
+        return html.decode("windows-1252", "replace")
+
+
+def _codec(label: str) -> str:
+    """The codec behind a label. Raises LookupError for none, and for codecs that are not of text."""
+    info = codecs.lookup(_LABELS.get(label, label))
+    if not getattr(info, "_is_text_encoding", True) or info.name in ("utf-7", "idna", "punycode", "unicode_escape"):
+        raise LookupError(label)
+    if info.name in ("raw-unicode-escape", "raw_unicode_escape", "unicode-escape", "mbcs", "undefined"):
+        raise LookupError(label)
+    return info.name
+
+
+def _parsed(page: str) -> HtmlElement | None:
+    from trafilatura.utils import load_html
+
+    return load_html(page)
+
+
+def _most_attributes(page: str) -> int:
+    """The most attributes of one element, where they can be too many; else 0. The parser's time is quadratic in them,
+    so they are counted before it."""
+    if sum(map(page.count, " \n\t\r\f/\"'")) <= _CROWDED:
+        return 0
+    # An attribute has two characters at least, one of them between it and the one before.
+    long = (found.group(2) for found in _TAGS.finditer(page) if len(found.group(2) or "") > 2 * _CROWDED)
+    return max((sum(1 for _ in _ATTRIBUTES.finditer(text)) for text in long), default=0)
+
+
+def _spanned(tree: HtmlElement) -> int:
+    """How many cells the extractor adds to tables, at most: each cell of a span, and in every row as many as the widest
+    has."""
+    added = 0
+    width: Counter[HtmlElement] = Counter()
+    for cell in tree.iter("td", "th"):
+        columns, rows = _span(cell.get("colspan", "")), _span(cell.get("rowspan", ""))
+        if columns == rows == 1:
+            continue
+        added += columns * rows - 1
+        width[cell.getparent()] += columns
+    widest: dict[HtmlElement, int] = {}
+    for row, columns in width.items():
+        table = next(row.iterancestors("table"), None) if row is not None else None
+        if table is not None:
+            widest[table] = min(_SPAN, max(widest.get(table, 0), columns))
+    return added + sum(columns * int(table.xpath("count(.//tr)")) for table, columns in widest.items())
+
+
+def _span(stated: str) -> int:
+    if not stated.isdecimal():
+        return 1
+    return _SPAN if len(stated) > 9 else min(_SPAN, max(1, int(stated)))
+
+
+def _deeper_than(tree: HtmlElement, depth: int) -> bool:
+    """One path step for each level: libxml2 goes through the tree level by level, in linear time."""
+    return bool(tree.getroottree().xpath(f"boolean({'/*' * (depth + 1)})"))

@@ -1,0 +1,169 @@
+"""Files in a store that fsspec knows: found, named and read in ranges, without a copy on this machine."""
+
+from __future__ import annotations
+
+import errno
+import fnmatch
+import posixpath
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+from curate.places.address import InputError, reason_of, scheme_of
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+BLOCK = 4 << 20
+BLOCKS_HELD = 3
+"""Bytes of one range request, and how many of them an open file keeps: what it holds of the store's file at most."""
+
+_MARKS = ("md5", "md5Hash", "content_md5", "blob_id", "ETag", "etag", "generation")
+_WILD = "*?["
+
+
+@contextmanager
+def store_errors(path: UPath) -> Iterator[None]:
+    """Turn what a store's client raises into OSError with a reason: clients have exceptions of their own."""
+    try:
+        yield
+    except OSError as error:
+        if error.strerror:
+            raise
+        code = {FileNotFoundError: errno.ENOENT, PermissionError: errno.EACCES}.get(type(error), errno.EIO)
+        raise OSError(code, reason_of(error), str(path)) from None
+    except Exception as error:
+        reason = reason_of(error)
+        if scheme_of(path) in ("s3", "s3a") and "credentials" in reason.lower():
+            reason += " (FSSPEC_S3_ANON=true reads a public bucket without any)"
+        raise OSError(errno.EIO, reason, str(path)) from None
+
+
+def properties(path: UPath) -> dict[str, Any]:
+    """What a store says of one object now: `size`, `type`, an ETag ... Raises OSError."""
+    with store_errors(path):
+        # A client remembers listings; what it remembers may have been replaced.
+        path.fs.invalidate_cache()
+        return path.fs.info(path.path)
+
+
+def identity(found: dict[str, Any]) -> str | None:
+    """The store's own name for an object's content (MD5, ETag, generation) with its size; None where it has none."""
+    mark = next((str(found[name]).strip('"') for name in _MARKS if found.get(name)), None)
+    return f"{mark}:{found.get('size')}" if mark else None
+
+
+def size_of(path: UPath) -> int:
+    """Bytes of an object. Raises OSError, also for a store that does not say."""
+    size = properties(path).get("size")
+    if size is None:
+        raise OSError(errno.EIO, "the store does not say how large it is", str(path))
+    return int(size)
+
+
+class RemoteFile:
+    """A store's file as if it were bytes: length, slices and `find`, fetched by ranges of BLOCK bytes.
+
+    Every failure is an OSError with a reason.
+    """
+
+    def __init__(self, path: UPath) -> None:
+        self._path = path
+        self._size = size_of(path)
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, where: slice) -> bytes:
+        start, stop, _ = where.indices(self._size)
+        parts = []
+        while start < stop:
+            number, offset = divmod(start, BLOCK)
+            part = self._block(number)[offset : offset + stop - start]
+            parts.append(part)
+            start += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def find(self, sought: bytes, start: SupportsIndex = 0) -> int:
+        """Where `sought` stands first, at `start` or after it; -1 when it does not."""
+        place = start.__index__()
+        while place < self._size:
+            # To the end of its block, and as far beyond as a match may reach.
+            end = (place // BLOCK + 1) * BLOCK
+            found = self[place : end + len(sought) - 1].find(sought)
+            if found >= 0:
+                return place + found
+            place = end
+        return -1
+
+    def _block(self, number: int) -> bytes:
+        if number in self._blocks:
+            self._blocks.move_to_end(number)
+            return self._blocks[number]
+        start, end = number * BLOCK, min(self._size, (number + 1) * BLOCK)
+        with store_errors(self._path):
+            block = self._path.fs.cat_file(self._path.path, start=start, end=end)
+        if len(block) != end - start:
+            reason = f"the store gave {len(block)} bytes for a range of {end - start}: does it serve ranges?"
+            raise OSError(errno.EIO, reason, str(self._path))
+        while len(self._blocks) >= BLOCKS_HELD:
+            self._blocks.popitem(last=False)
+        self._blocks[number] = block
+        return block
+
+
+def remote_files(name: str, path: UPath) -> tuple[list[tuple[UPath, str]], bool]:
+    """The files of a remote input with their paths below its root, and whether the user named the file itself.
+
+    Same rules as for local ones. Raises InputError.
+    """
+    try:
+        kind = properties(path)["type"]
+    except FileNotFoundError:
+        kind = "missing"
+    except OSError as error:
+        raise InputError(f"input '{name}': '{path}' cannot be read: {error.strerror}") from None
+    if kind == "file":
+        return [(path, posixpath.basename(path.path))], True
+    if kind == "directory":
+        found = _below(name, path, path.path, [])
+        if not found:
+            raise InputError(f"input '{name}': the folder '{path}' holds no files")
+        return found, False
+    parts = path.path.split("/")
+    first = next((place for place, part in enumerate(parts) if any(sign in part for sign in _WILD)), None)
+    if first is None or scheme_of(path) in ("http", "https"):
+        raise InputError(f"input '{name}': there is no file or folder '{path}'")
+    found = _below(name, path, "/".join(parts[:first]), parts[first:] + (["*"] if parts[-1] == "**" else []))
+    if not found:
+        raise InputError(f"input '{name}': no file matches '{path}'")
+    return found, False
+
+
+def _below(name: str, path: UPath, root: str, pattern: list[str]) -> list[tuple[UPath, str]]:
+    """All files below a root that are not hidden and fit the pattern (any, when it is empty), sorted."""
+    from upath import UPath
+
+    try:
+        with store_errors(path):
+            listed = [one for one in path.fs.find(root) if not one.endswith("/")]
+    except OSError as error:
+        raise InputError(f"input '{name}': '{path}' cannot be listed: {error.strerror}") from None
+    found = []
+    for one in sorted(listed):
+        relative = one[len(root.rstrip("/")) + 1 :]
+        parts = relative.split("/")
+        if not any(part.startswith(".") for part in parts) and (not pattern or _fits(parts, pattern)):
+            found.append((UPath(path.fs.unstrip_protocol(one), **path.storage_options), relative))
+    return found
+
+
+def _fits(parts: list[str], pattern: list[str]) -> bool:
+    """Whether a path fits a glob: `**` is any number of folders, everything else one part."""
+    if not pattern or not parts:
+        return not pattern and not parts
+    if pattern[0] == "**":
+        return _fits(parts, pattern[1:]) or _fits(parts[1:], pattern)
+    return fnmatch.fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])

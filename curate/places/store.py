@@ -1,0 +1,150 @@
+"""Where a run writes: a folder of this machine, or an address in a store that fsspec knows.
+
+A local file is written under a temporary name, synced and renamed. A store has no rename, but an object appears whole
+when its writing ends: there a unit's old manifest goes first, then come the data, then the new manifest, so that no
+manifest ever stands beside data that it does not describe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias, cast
+
+import xxhash
+
+from curate.places.address import path_of
+
+Place: TypeAlias = Path
+"""A Path, or a UPath of a store, which answers to the same methods."""
+
+TEMPORARY = ".writing"
+
+_WITHOUT_FOLDERS = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "memory")
+
+
+def is_local(place: Place) -> bool:
+    return isinstance(place, Path)
+
+
+def place_of(address: str | Path) -> Place:
+    """The place behind an address. Raises InputError for one that cannot be used (see `path_of`)."""
+    place: Any = path_of(address)
+    # Several processes write there: a listing that one of them remembers is old at once.
+    return place if is_local(place) else type(place)(place, use_listings_cache=False)
+
+
+@contextlib.contextmanager
+def store_errors(place: Place) -> Iterator[None]:
+    """What a store's client raises becomes OSError with a reason; local errors are that already."""
+    if is_local(place):
+        yield
+        return
+    from curate.places import remote
+
+    with remote.store_errors(cast(Any, place)):
+        yield
+
+
+def is_private(place: Any) -> bool:
+    """Whether no other process can see this place: `memory://` lives and dies with its process."""
+    return getattr(place, "protocol", "") == "memory"
+
+
+def checksum(place: Place) -> str:
+    """XXH3-128 of a file's content, as hex."""
+    digest = xxhash.xxh3_128()
+    with place.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def mark(place: Place) -> str | None:
+    """The store's own name for an object's content (an ETag, an MD5), or None: local files and some stores have none.
+
+    Raises OSError when the object is not there.
+    """
+    if is_local(place):
+        return None
+    from curate.places.remote import identity, properties
+
+    return identity(properties(cast(Any, place)))
+
+
+class Hashed:
+    """A stream that knows the checksum of what went through it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._digest = xxhash.xxh3_128()
+
+    def write(self, data: bytes) -> int:
+        self._digest.update(data)
+        return self._stream.write(data)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def checksum(self) -> str:
+        return self._digest.hexdigest()
+
+
+def make_folder(place: Place) -> None:
+    """Make a folder and those above it, where there is such a thing: an object store has none, and `mkdir` in it would
+    make a bucket of a name that was misspelt."""
+    if is_local(place) or getattr(place, "protocol", "") not in _WITHOUT_FOLDERS:
+        place.mkdir(parents=True, exist_ok=True)
+
+
+def write_atomically(place: Place, data: bytes) -> None:
+    """Write a small file so that it is there whole or not at all."""
+    make_folder(place.parent)
+    if not is_local(place):
+        with place.open("wb") as stream:
+            stream.write(data)
+        return
+    temporary = place.with_name(place.name + TEMPORARY)
+    with temporary.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.rename(place)
+
+
+@contextlib.contextmanager
+def working_folder(root: Place) -> Iterator[Path]:
+    """A folder of this machine that is gone afterwards; beside the output where that is local, so that it has room."""
+    beside = root if isinstance(root, Path) else None
+    with tempfile.TemporaryDirectory(prefix=".scratch-", suffix=TEMPORARY, dir=beside) as folder:
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def local_copy(place: Place) -> Iterator[Path]:
+    """A file or folder as one of this machine, for libraries that know paths only: itself, or a copy for the while."""
+    if isinstance(place, Path):
+        yield place
+        return
+    with tempfile.TemporaryDirectory(prefix="goldsand-") as scratch:
+        copy = Path(scratch) / place.name
+        sources = [place] if place.is_file() else files_below(place)
+        for source in sources:
+            target = copy if source == place else copy / str(source.relative_to(place))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with source.open("rb") as incoming, target.open("wb") as outgoing:
+                shutil.copyfileobj(incoming, outgoing, 1 << 20)
+        yield copy
+
+
+def files_below(place: Place) -> list[Place]:
+    """Every file below a folder, in order; none when there is no folder."""
+    if isinstance(place, Path):
+        return sorted((one for one in place.rglob("*") if one.is_file()), key=str) if place.is_dir() else []
+    # One list: asked for one by one, each file would be a request.
+    begin = f"{place.path.rstrip('/')}/"
+    return sorted((place / name[len(begin) :] for name in place.fs.find(begin) if name.startswith(begin)), key=str)

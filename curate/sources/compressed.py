@@ -1,0 +1,365 @@
+"""Plain, gzip and zstd files as runs of sound bytes; what is broken between them is named, never skipped in silence."""
+
+from __future__ import annotations
+
+import mmap
+import re
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from curate.sources.partition import WHOLE, Piece
+
+if TYPE_CHECKING:
+    import zstandard
+    from upath import UPath
+
+    from curate.places.remote import RemoteFile
+
+FEED = 1 << 16
+INFLATED = 1 << 20
+"""Largest piece that is inflated at once: a decompression bomb arrives in pieces, and whoever reads may stop."""
+
+ZSTD_FEED = 1 << 10
+"""Compressed bytes given to zstd at once. Its blocks are at most 128 KiB for 4 bytes, so a piece is at most 32 MiB."""
+
+ZSTD_WINDOW = 1 << 27
+KEPT = 1 << 20
+"""Raw bytes kept of what could not be read."""
+
+METER_STEP = 1 << 18
+GZIP = b"\x1f\x8b"
+ZSTD = b"\x28\xb5\x2f\xfd"
+SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
+DICTIONARY = b"\x5d\x2a\x4d\x18"
+
+
+@dataclass(slots=True, frozen=True)
+class Start:
+    """A compressed member (gzip) or frame (zstd) begins at this byte of the file."""
+
+    offset: int
+
+
+@dataclass(slots=True, frozen=True)
+class Damage:
+    """The compressed stream is broken here; `raw` is the beginning of what could not be read."""
+
+    offset: int
+    error: str
+    raw: bytes = b""
+
+
+Data: TypeAlias = "mmap.mmap | bytes | RemoteFile"
+"""A file as its readers see it: length, slices, `find`."""
+
+Chunk = bytes | Start | Damage
+Reached = Callable[[int], None]
+"""Told, now and then, the byte of the file that reading has come to; at times again one that lies further back."""
+
+
+def compression(head: bytes) -> str:
+    """`gzip`, `zstd` or `plain`, by the first bytes of a file."""
+    if head.startswith(GZIP):
+        return "gzip"
+    if head.startswith(ZSTD) or SKIPPABLE.match(head):
+        return "zstd"
+    return "plain"
+
+
+class Run:
+    """Contiguous sound bytes of a file, decompressed, with the place in the file of each.
+
+    After the last byte, `damage` says what ended the run, or is None at the end of the file.
+    """
+
+    def __init__(self, chunks: Iterator[Chunk], plain: bool, position: int) -> None:
+        self._chunks = chunks
+        self._plain = plain
+        self._buffer = bytearray()
+        self._starts: deque[tuple[int, int]] = deque()
+        self._ended = False
+        self.position = position
+        self.last = False
+        self.damage: Damage | None = None
+
+    def _fill(self, size: int) -> None:
+        while len(self._buffer) < size and not self._ended:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                self._ended = self.last = True
+            elif isinstance(chunk, Damage):
+                self._ended, self.damage = True, chunk
+            elif isinstance(chunk, Start):
+                self._starts.append((self.position + len(self._buffer), chunk.offset))
+            else:
+                self._buffer += chunk
+
+    def place(self) -> str:
+        """Where the next byte stands: its offset, or `member` or `member+offset within` in a compressed file."""
+        member, within = self._stands()
+        return str(member) if self._plain or (self._starts and not within) else f"{member}+{within}"
+
+    def begins_from(self, end: int | None) -> bool:
+        """Whether there is a next byte, and it (in a compressed file: its member) stands at byte `end` or later."""
+        if end is None:
+            return False
+        self._fill(1)
+        if not self._buffer or (self._starts and self._starts[-1][1] < end):
+            return False
+        return self._stands()[0] >= end
+
+    def _stands(self) -> tuple[int, int]:
+        """The byte of the file at which the next byte's member begins, and its offset within."""
+        self._fill(1)
+        if self._plain:
+            return self.position, 0
+        while len(self._starts) > 1 and self._starts[1][0] <= self.position:
+            self._starts.popleft()
+        if not self._starts:
+            return 0, self.position
+        start, member = self._starts[0]
+        return member, self.position - start
+
+    def peek(self, size: int) -> bytes:
+        self._fill(size)
+        return bytes(self._buffer[:size])
+
+    def read(self, size: int) -> bytes:
+        """The next `size` bytes, fewer at the end of the run."""
+        self._fill(size)
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        self.position += len(taken)
+        return taken
+
+    def ahead(self, distance: int, size: int) -> bytes | None:
+        """Up to `size` bytes that stand `distance` bytes further on; None when fewer than `distance` are left."""
+        self._fill(distance + size)
+        return bytes(self._buffer[distance : distance + size]) if len(self._buffer) >= distance else None
+
+    @property
+    def left(self) -> int:
+        """Bytes in hand; all that are left when `ahead` found too few."""
+        return len(self._buffer)
+
+    def line(self, limit: int) -> bytes:
+        """The next line with its end; at most `limit` bytes of it."""
+        seen = 0
+        while True:
+            end = self._buffer.find(b"\n", seen)
+            if end >= 0 or len(self._buffer) >= limit or self._ended:
+                break
+            seen = len(self._buffer)
+            self._fill(seen + 1)
+        return self.read(min(end + 1, limit) if end >= 0 else min(limit, len(self._buffer)))
+
+    def skip_to(self, start: re.Pattern[bytes]) -> tuple[bytes, int]:
+        """Go to the next line that `start` matches, or to the end: the beginning of what was passed, and its size.
+
+        The line in hand is passed in any case. Linear in the bytes passed.
+        """
+        kept, size = bytearray(), 0
+        while True:
+            line = self.line(FEED)
+            if not line:
+                break
+            whole = line.endswith(b"\n")
+            size += len(line)
+            kept += line[: max(0, KEPT - len(kept))]
+            if whole and start.match(self.peek(1024)):
+                break
+        return bytes(kept), size
+
+
+class Meter:
+    """Tells how many more bytes of a file were read, in steps that are worth a call, and each byte once."""
+
+    def __init__(self, start: int, end: int, on_bytes: Callable[[int], None]) -> None:
+        self._told = start
+        self._end = end
+        self._on_bytes = on_bytes
+
+    def reached(self, place: int) -> None:
+        place = min(place, self._end)
+        if place - self._told >= METER_STEP:
+            self._on_bytes(place - self._told)
+            self._told = place
+
+    def finish(self) -> None:
+        """Tell the rest: the piece has been read to its end."""
+        if self._end > self._told:
+            self._on_bytes(self._end - self._told)
+            self._told = self._end
+
+
+@contextmanager
+def mapped(path: Path | UPath) -> Iterator[Data]:
+    """A file's bytes without reading them all; an empty file is empty bytes. Raises OSError."""
+    if not isinstance(path, Path):
+        from curate.places.remote import RemoteFile
+
+        yield RemoteFile(path)
+        return
+    with path.open("rb") as stream:
+        if not path.stat().st_size:
+            yield b""
+            return
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            yield data
+
+
+def runs(data: Data, piece: Piece = WHOLE, reached: Reached | None = None) -> Iterator[Run]:
+    """The sound runs of a file in order. Each must be read to its end before the next is asked for.
+
+    They go from the beginning of a piece to the end of the file: whoever reads stops where the piece ends.
+    """
+    plain = compression(bytes(data[:4])) == "plain"
+    chunks = chunks_of(data, piece.start, reached)
+    position = piece.position
+    while True:
+        run = Run(chunks, plain, position)
+        yield run
+        if run.last:
+            return
+        position = run.position
+
+
+def chunks_of(data: Data, start: int = 0, reached: Reached | None = None) -> Iterator[Chunk]:
+    """A file's bytes, decompressed, from a byte on at which a member begins (any byte of a plain file)."""
+    decode = {"plain": _plain, "gzip": _gzip, "zstd": _zstd}[compression(bytes(data[:4]))]
+    return decode(data, start, reached or (lambda place: None))
+
+
+def _plain(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
+    for place in range(start, len(data), INFLATED):
+        reached(place)
+        yield bytes(data[place : place + INFLATED])
+
+
+def _gzip(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
+    member = start
+    while member < len(data):
+        if data[member : member + 2] != GZIP:
+            following = _next_gzip(data, member)
+            if bytes(data[member : min(following, member + KEPT)]).strip(b"\0"):
+                raw = bytes(data[member : min(following, member + KEPT)])
+                yield Damage(member, f"{following - member} bytes that are no gzip member", raw)
+            member = following
+            continue
+        yield Start(member)
+        place = member
+        inflate = zlib.decompressobj(31)
+        error = "the gzip member is cut off by the end of the file"
+        try:
+            while place < len(data) and not inflate.eof:
+                reached(place)
+                fed = bytes(data[place : place + FEED])
+                before = inflate.copy()
+                try:
+                    chunk = inflate.decompress(fed, INFLATED)
+                except zlib.error:
+                    yield from _up_to_error(before, fed)
+                    raise
+                # At the end what is left stands in `unused_data`, and at times in `unconsumed_tail` too.
+                place += len(fed) - len(inflate.unused_data if inflate.eof else inflate.unconsumed_tail)
+                if chunk:
+                    yield chunk
+            # What zlib still holds after the last byte was fed.
+            while not inflate.eof and (chunk := inflate.decompress(inflate.unconsumed_tail, INFLATED)):
+                yield chunk
+        except zlib.error as reason:
+            error = f"the gzip member is broken: {reason}"
+        if inflate.eof:
+            member = place
+            continue
+        following = _next_gzip(data, member + 2)
+        yield Damage(member, error, bytes(data[member : min(following, member + KEPT)]))
+        member = following
+
+
+def _up_to_error(inflate: zlib._Decompress, fed: bytes) -> Iterator[bytes]:
+    """What comes out before the byte that zlib refuses: of a call that fails it keeps everything to itself."""
+    for place in range(len(fed)):
+        try:
+            chunk = inflate.decompress(fed[place : place + 1])
+        except zlib.error:
+            return
+        if chunk:
+            yield chunk
+
+
+def _next_gzip(data: Data, place: int) -> int:
+    """Where the next gzip member begins that can be inflated, or the end."""
+    while (place := data.find(b"\x1f\x8b\x08", place)) >= 0:
+        try:
+            if zlib.decompressobj(31).decompress(bytes(data[place : place + 512]), 64):
+                return place
+        except zlib.error:
+            pass
+        place += 1
+    return len(data)
+
+
+def _zstd(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
+    import zstandard
+
+    place, dictionary, damage = _zstd_dictionary(data)
+    if damage is not None and start == 0:
+        yield damage
+    place = max(place, start)
+    while place < len(data):
+        head = bytes(data[place : place + 8])
+        if SKIPPABLE.match(head):
+            place += 8 + int.from_bytes(head[4:8], "little")
+            continue
+        frame = place
+        if not head.startswith(ZSTD):
+            error = "bytes that are no zstd frame"
+        else:
+            yield Start(frame)
+            error = "the zstd frame is cut off by the end of the file"
+            inflate = zstandard.ZstdDecompressor(dict_data=dictionary, max_window_size=ZSTD_WINDOW).decompressobj()
+            try:
+                while place < len(data) and not inflate.eof:
+                    reached(place)
+                    fed = bytes(data[place : place + ZSTD_FEED])
+                    chunk = inflate.decompress(fed)
+                    place += len(fed) - len(inflate.unused_data)
+                    if chunk:
+                        yield chunk
+            except zstandard.ZstdError as reason:
+                error = f"the zstd frame is broken: {reason}"
+            if inflate.eof:
+                continue
+        following = data.find(ZSTD, frame + 1)
+        following = len(data) if following < 0 else following
+        yield Damage(frame, error, bytes(data[frame : min(following, frame + KEPT)]))
+        place = following
+
+
+def _zstd_dictionary(
+    data: Data,
+) -> tuple[int, zstandard.ZstdCompressionDict | None, Damage | None]:
+    """Where the frames begin, and the dictionary that WARC files may carry in a first skippable frame (IIPC,
+    "Zstandard for WARC"), or why it cannot be used."""
+    import zstandard
+
+    size = int.from_bytes(data[4:8], "little")
+    if data[:4] != DICTIONARY or size > ZSTD_WINDOW:
+        return 0, None, None
+    content = bytes(data[8 : 8 + size])
+    try:
+        if content.startswith(ZSTD):
+            # A frame may state any size, and it would be reserved before it is inflated.
+            if zstandard.frame_content_size(content) > ZSTD_WINDOW:
+                raise ValueError(f"it states more than {ZSTD_WINDOW} bytes")
+            content = zstandard.ZstdDecompressor().decompress(content, max_output_size=ZSTD_WINDOW)
+        return 8 + size, zstandard.ZstdCompressionDict(content), None
+    except (zstandard.ZstdError, ValueError) as reason:
+        error = f"the zstd dictionary is broken: {reason}"
+        return 8 + size, None, Damage(0, error, bytes(data[:KEPT]))

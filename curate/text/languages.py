@@ -1,0 +1,100 @@
+"""What a rule made for English has to know of another language: its stop words, and how long its words and texts are.
+
+The figures are those of one text that nearly every language has, the Universal Declaration of Human Rights: how long
+its words are in the language, and how many words and characters it has, each over the same of the English text. A
+threshold in words or characters is the English one times that. Made by `tests/parity/make_languages.py`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from curate.document import Document
+    from curate.text.signals import TextSignals
+
+LANGUAGE = "of which language the text is: words and thresholds are its own; `own`: as the step `language` found"
+"""What a rule's parameter `language` says."""
+_TABLE = Path(__file__).with_name("languages.json")
+OWN = "own"
+_OTHERS = """
+als an arz ast av az azb ba bar bcl bpy bxr cbk ce ceb ckb co cv diq dsb dty dv eml fil frr gn gom hif hsb ia ie ilo
+io jbo kv krc ku kw lez lmo lrc mai mhr min mrj mwl myv mzn nah nap nds new os pam pfl pms pnb rm rue sah sc scn sco
+su tlh tyv vep vls vo war xal xmf yi
+"""
+
+
+class Tongue(NamedTuple):
+    """`word_length`, `words`, `characters`: over those of English. `spaced`: spaces stand between words, so that stop
+    words are words; else they are looked for anywhere. `end_marks`: sentences end in a mark."""
+
+    stop_words: tuple[str, ...] = ()
+    word_length: float = 1.0
+    words: float = 1.0
+    characters: float = 1.0
+    spaced: bool = True
+    end_marks: bool = True
+
+    def stop_words_in(self, text: str, signals: TextSignals) -> int:
+        """How many of the stop words stand in a text."""
+        return signals.holds(list(self.stop_words)) if self.spaced else sum(word in text for word in self.stop_words)
+
+
+ENGLISH = Tongue()
+
+
+def times(limit: float | None, ratio: float) -> float | None:
+    """An English threshold in another language; as it is where there is no difference."""
+    return limit if ratio == 1 or not limit else round(limit * ratio, 3)
+
+
+def words_in(document: Document, language: str) -> TextSignals:
+    """The document's words: English ones as the dialects cut them, others as any language's can be cut."""
+    return document.signals if language == "en" else document.signals.in_any_language
+
+
+@cache
+def tongues() -> dict[str, Tongue]:
+    """Every language known, by its code (ISO 639-1 where it has one, else 639-3)."""
+    import orjson
+
+    rows = orjson.loads(_TABLE.read_bytes())
+    return {code: Tongue(**{**row, "stop_words": tuple(row["stop_words"])}) for code, row in rows.items()}
+
+
+def language_of(document: Document, language: str) -> str:
+    """The code of the document's own language (as the step `language` found it, or its source or page says), "" where
+    nobody said; or the one named."""
+    if language != OWN:
+        return language
+    return str(document.metadata.get("language") or document.metadata.get("stated_language") or "")
+
+
+def tongue_of(document: Document, language: str) -> Tongue:
+    """What is known of the language of a document. Of one that is not known nothing is asked that takes knowing it."""
+    if language == "en":
+        return ENGLISH
+    return tongues().get(language_of(document, language)) or ENGLISH
+
+
+@cache
+def known_codes() -> frozenset[str]:
+    """Every code that a language identifier may give (`_OTHERS`: fastText's lid.176 alone), or a rule or list knows."""
+    from curate.filters.language import PY3LANGID_CODES, PYCLD2_CODES
+
+    return frozenset((*tongues(), *PY3LANGID_CODES, *PYCLD2_CODES, *_OTHERS.split()))
+
+
+def check_language(step: str, language: str) -> None:
+    """Raises ValueError for a code that is no known language."""
+    if language in (OWN, "en") or language in tongues():
+        return
+    near = difflib.get_close_matches(language.lower(), [OWN, *tongues()], n=1, cutoff=0.5)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    raise ValueError(
+        f"{step}: language: {language!r} is no language that is known{hint}; use `own` for the language of each"
+        f" document, or one of: {' '.join(sorted(tongues()))}"
+    )

@@ -1,0 +1,383 @@
+"""Words as numbers: a bounded table white-space chunk -> its words, shared by all texts of a process.
+
+A chunk is cut once, when it is first met; from then on all chunks of a text are looked up at once, as arrays: where its
+bytes begin and end, its first sixteen bytes as two integers, a hash table of those. What the rules ask of a word
+(length, letters, marks, hash) stands in arrays beside the table, so that they ask it of all words of a text at once.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from importlib.util import find_spec
+from itertools import chain, islice
+from types import ModuleType
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from curate.text.chunks import BYTE_KINDS, KEY, Chunks, ChunkTable, cut, grown, keys
+from curate.text.cutters import between_boundaries, english, in_any_language
+from curate.text.punctuation import SYMBOLS
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from curate.text.chunks import Keys, Places
+
+_SYMBOLS = "".join(sorted(SYMBOLS))
+_LETTER = re.compile(r"[A-Za-z]").search
+_WHITES = re.compile(r"\s+")
+_BREAK = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]").search
+_SLICE = 1 << 18
+"""Characters of a text that are looked at together, so that a giant text needs no giant arrays."""
+_LONG_WORD = 4096
+_BASE = 0x9E3779B97F4A7C15
+_INVERSE = pow(_BASE, -1, 1 << 64)
+_TOGETHER = 1024
+
+LETTERED, WORDED, ENDS, MARKS, SYMBOLIC = 1, 2, 4, 8, 16
+"""What a word is, as bits: it has a letter; it is not made of symbols alone (`punctuation.py`); it ends a sentence;
+all of its characters are punctuation by their Unicode category; it holds `#` or an ellipsis."""
+
+
+class Reading(NamedTuple):
+    """The words of a text and where they stand.
+
+    `ids`: the number of each word. Of each white-space chunk: `counts`, its words; `wide`, whether more than one space
+    follows it before the next chunk of its line. Of each line that is not blank: `lines`, the number of its first
+    chunk, and at the end the number of all chunks.
+    """
+
+    ids: npt.NDArray[np.int32]
+    counts: npt.NDArray[np.int32]
+    wide: npt.NDArray[np.bool_]
+    lines: Places
+
+
+class WordTable:
+    """Chunk -> the numbers of its words. `words` are the words by number.
+
+    A table only grows; a full one is replaced between two texts, and lives on while something counts by its numbers.
+    """
+
+    CHUNKS: ClassVar[int] = 200_000
+    BYTES: ClassVar[int] = 16_000_000
+
+    def __init__(self, split: Callable[[str], Sequence[str]], sentence_ends: frozenset[str] = frozenset()) -> None:
+        self._split = split
+        self._ends = sentence_ends
+        self._lock = threading.RLock()
+        self.words: list[str] = []
+        self._numbers: dict[str, int] = {}
+        self._long: dict[bytes, int] = {}
+        self._chunks = ChunkTable()
+        self._features = _Features()
+        self._bytes = 0
+
+    def number(self, word: str) -> int | None:
+        """The number of a word that some text has held, else None."""
+        return self._numbers.get(word)
+
+    @property
+    def full(self) -> bool:
+        return self._chunks.size >= self.CHUNKS or self._bytes >= self.BYTES
+
+    @property
+    def features(self) -> _Features:
+        """What is known of each word, by its number."""
+        if self._features.size < len(self.words):
+            with self._lock:
+                self._features.extend(self.words, self._kind)
+        return self._features
+
+    def read(self, text: str) -> Reading:
+        """Cut a text into words."""
+        import numpy as np
+
+        if len(text) <= _SLICE:
+            return self._read(text)
+        parts, joints = [], []
+        for piece, gap in _pieces(text):
+            parts.append(self._read(piece))
+            joints.append(gap)
+        if not parts:
+            return self._read("")
+        for part, gap in zip(parts[:-1], joints, strict=False):
+            part.wide[-1:] = gap != " "
+        offsets = np.cumsum([0] + [len(part.counts) for part in parts])
+        borders = [
+            part.lines[:-1] + offset if place == 0 or _BREAK(joints[place - 1]) else part.lines[1:-1] + offset
+            for place, (part, offset) in enumerate(zip(parts, offsets, strict=False))
+        ]
+        return Reading(
+            np.concatenate([part.ids for part in parts]),
+            np.concatenate([part.counts for part in parts]),
+            np.concatenate([part.wide for part in parts]),
+            np.concatenate([*borders, offsets[-1:]]),
+        )
+
+    def _read(self, text: str) -> Reading:
+        import numpy as np
+
+        fast, table = native(), self._chunks
+        known = table.size
+        if fast:
+            data = b" " + text.encode("utf-8", "surrogatepass") + b" " + bytes(KEY + 1)
+            raw = np.frombuffer(data, dtype=np.uint8)
+            starts, lengths, wide, lines, low, high, entries, missing = fast.scan(
+                raw, len(raw) - KEY - 1, _byte_kinds(), table.slots, table.rows, table.bits
+            )
+            chunks = Chunks(data, starts, lengths, wide, lines)
+        else:
+            chunks = cut(text)
+            low, high = keys(chunks)
+            entries = table.find(low, high)
+            missing = int(np.count_nonzero(entries < 0))
+        if missing:
+            with self._lock:
+                if known != table.size:  # another thread may have added some of them by now
+                    entries = table.find(low, high)
+                self._add(chunks, low, high, entries, np.flatnonzero(entries < 0))
+        if fast:
+            ids, counts = fast.spread(entries, table.rows, table.words)
+            return Reading(ids, counts, chunks.wide, chunks.lines)
+        firsts, counts = table.words_of(entries)
+        if not (counts == 1).all():
+            before = np.cumsum(counts, dtype=np.int64) - counts
+            firsts = np.repeat(firsts - before, counts) + np.arange(int(before[-1] + counts[-1]))
+        return Reading(table.words[firsts], counts, chunks.wide, chunks.lines)
+
+    def _add(self, chunks: Chunks, low: Keys, high: Keys, entries: npt.NDArray[np.int32], missing: Places) -> None:
+        """Cut the missing chunks into words, add them to the table, and put their entries where they are missing."""
+        import numpy as np
+
+        data, starts, lengths = chunks.data, chunks.starts[missing].tolist(), chunks.lengths[missing].tolist()
+        fresh, numbers, held = self._chunks.size, self._numbers, len(self._numbers)
+        known: dict[bytes, int] = {}
+        places: list[int] = []
+        added: list[str] = []
+        found: list[int] = []
+        for place, start, length in zip(missing.tolist(), starts, lengths, strict=True):
+            chunk = data[start : start + length]
+            table = known if length <= KEY else self._long
+            entry = table.get(chunk)
+            if entry is None:
+                entry = table[chunk] = fresh + len(places)
+                added.append(chunk.decode("utf-8", "surrogatepass"))
+                places.append(place)
+                if length > KEY:
+                    self._bytes += 2 * length
+            found.append(entry)
+        cut_up = list(map(self._split, added))
+        words = [numbers.setdefault(word, len(numbers)) for word in chain.from_iterable(cut_up)]
+        self.words += reversed(list(islice(reversed(numbers), len(numbers) - held)))
+        new = np.array(places, dtype=np.int64)
+        self._chunks.add(low[new], high[new], list(map(len, cut_up)), words, native())
+        entries[missing] = found
+
+    def _kind(self, word: str) -> int:
+        if word.isalpha():
+            return LETTERED | WORDED
+        if word.isascii() and (word[0].isalnum() or word[-1].isalnum()):
+            return WORDED | (LETTERED if _LETTER(word) else 0) | (SYMBOLIC if "#" in word else 0)
+        kind = WORDED if word.strip(_SYMBOLS) else 0
+        if any(map(str.isalpha, word)):
+            kind |= LETTERED
+        if "#" in word or "…" in word:
+            kind |= SYMBOLIC
+        if word in self._ends:
+            kind |= ENDS
+        elif all(unicodedata.category(character)[0] == "P" for character in word):
+            kind |= MARKS
+        return kind
+
+
+class _Features:
+    """Arrays by the number of a word: `lengths` in characters, `sizes` in bytes of UTF-8, and `kinds`."""
+
+    def __init__(self) -> None:
+        import numpy as np
+
+        self.size = 0
+        self.lengths: npt.NDArray[np.int32] = np.zeros(1024, dtype=np.int32)
+        self.sizes: npt.NDArray[np.int32] = np.zeros(1024, dtype=np.int32)
+        self.kinds: npt.NDArray[np.uint8] = np.zeros(1024, dtype=np.uint8)
+        self._hashes: npt.NDArray[np.uint64] = np.zeros(1024, dtype=np.uint64)
+        self._hashed = 0
+        self._facts: npt.NDArray[np.uint8] = np.zeros(1024, dtype=np.uint8)
+        self._told = 0
+
+    def extend(self, words: list[str], kind: Callable[[str], int]) -> None:
+        new = len(words)
+        for name in ("lengths", "sizes", "kinds"):
+            setattr(self, name, grown(getattr(self, name), new))
+        for start in range(self.size, new, _TOGETHER):
+            added = words[start : start + _TOGETHER]
+            here = slice(start, start + len(added))
+            self.lengths[here] = list(map(len, added))
+            self.sizes[here] = self.lengths[here]
+            for place, word in enumerate(added, start):
+                if not word.isascii():
+                    self.sizes[place] = len(word.encode("utf-8", "surrogatepass"))
+            self.kinds[here] = list(map(kind, added))
+        self.size = new
+
+    def hashes(self, words: list[str]) -> npt.NDArray[np.uint64]:
+        """Of each word, by its number, a polynomial of its characters modulo 2^64: seldom needed."""
+        self._hashes = grown(self._hashes, self.size)
+        for start in range(self._hashed, self.size, _TOGETHER):
+            here = slice(start, min(start + _TOGETHER, self.size))
+            self._hashes[here] = _polynomials(words[here], self.lengths[here])
+        self._hashed = self.size
+        return self._hashes
+
+    def facts(self, words: list[str]) -> npt.NDArray[np.uint8]:
+        """What each word can be part of (`curate.text.density`), by its number: seldom needed."""
+        from curate.text.density import kind_of
+
+        self._facts = grown(self._facts, self.size)
+        self._facts[self._told : self.size] = list(map(kind_of, words[self._told : self.size]))
+        self._told = self.size
+        return self._facts
+
+    @staticmethod
+    def shifts(lengths: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+        """The power of the polynomials' base that moves what follows words of these lengths, and its inverse."""
+        import numpy as np
+
+        short = np.minimum(lengths, _LONG_WORD)
+        moves, returns = _powers(_BASE)[short], _powers(_INVERSE)[short]
+        for place in np.flatnonzero(lengths > _LONG_WORD).tolist():
+            moves[place] = pow(_BASE, int(lengths[place]), 1 << 64)
+            returns[place] = pow(_INVERSE, int(lengths[place]), 1 << 64)
+        return moves, returns
+
+
+@cache
+def _powers(base: int) -> npt.NDArray[np.uint64]:
+    import numpy as np
+
+    powers = np.full(_LONG_WORD + 1, base, dtype=np.uint64)
+    powers[0] = 1
+    return np.multiply.accumulate(powers)
+
+
+def _polynomials(words: list[str], lengths: npt.NDArray[np.int32]) -> npt.NDArray[np.uint64]:
+    import numpy as np
+
+    if int(lengths.max()) > _LONG_WORD:
+        return np.array([_long_polynomial(word) for word in words], dtype=np.uint64)
+    starts = np.cumsum(lengths, dtype=np.int64) - lengths
+    characters = np.frombuffer("".join(words).encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
+    characters += np.uint64(1)
+    characters *= _powers(_BASE)[np.arange(len(characters)) - np.repeat(starts, lengths)]
+    return np.add.reduceat(characters, starts)
+
+
+def _long_polynomial(word: str) -> int:
+    import numpy as np
+
+    total = 0
+    move = pow(_BASE, _LONG_WORD, 1 << 64)
+    for start in reversed(range(0, len(word), _LONG_WORD)):
+        block = word[start : start + _LONG_WORD]
+        hashes = _polynomials([block], np.array([len(block)], dtype=np.int32))
+        total = (int(hashes[0]) + total * move) % (1 << 64)
+    return total
+
+
+@cache
+def native() -> ModuleType | None:
+    """The loops as machine code, where numba is installed; the same results without."""
+    if find_spec("numba") is None:
+        return None
+    from curate.text import native as loops
+
+    return loops
+
+
+@cache
+def _byte_kinds() -> npt.NDArray[np.uint8]:
+    import numpy as np
+
+    return np.frombuffer(BYTE_KINDS, dtype=np.uint8)
+
+
+def _pieces(text: str) -> Iterator[tuple[str, str]]:
+    """Parts of a long text, cut at white space, each with the white space that follows it."""
+    start = 0
+    while start < len(text):
+        border = _WHITES.search(text, start + _SLICE)
+        piece = text[start : border.start() if border else len(text)]
+        end = border.end() if border else len(text)
+        bare = piece.rstrip()
+        if bare:
+            yield bare, text[start + len(bare) : end]
+        start = end
+
+
+_tables: dict[str, WordTable] = {}
+
+
+def word_table(kind: str = "english") -> WordTable:
+    """The table in use: `english` cuts as spaCy does (dialect `fineweb`), `spaces` at white space (`dolma`), `unicode`
+    at Unicode's word boundaries (`dclm`), `any` as any language's words can be cut, marks included."""
+    table = _tables.get(kind)
+    if table is None or table.full:
+        if kind == "english":
+            table = WordTable(english(), english().sentence_ends)
+        elif kind == "spaces":
+            table = WordTable(lambda chunk: (chunk,))
+        elif kind == "unicode":
+            table = WordTable(between_boundaries)
+        elif kind == "any":
+            table = WordTable(in_any_language(), english().sentence_ends)
+        else:
+            raise KeyError(f"there is no way to cut words called {kind!r}; there are english, spaces, unicode, any")
+        _tables[kind] = table
+    return table
+
+
+def split_words(text: str) -> list[str]:
+    """The words of a text, marks included, white space not."""
+    table = word_table()
+    return list(map(table.words.__getitem__, table.read(text).ids.tolist()))
+
+
+def count_sentences(text: str, table: WordTable | None = None) -> int:
+    """How many sentences spaCy's rule-based sentencizer finds.
+
+    A sentence ends at a closing mark and begins with the next word that is no mark. White space that is more than one
+    space is a token for spaCy, and begins a sentence too.
+    """
+    import numpy as np
+
+    if not text:
+        return 0
+    if text[len(text.rstrip()) :] not in ("", " "):
+        text += "x"  # white space at the end is a token too, and a word behind it begins no sentence more
+    table = table or word_table()
+    reading = table.read(text)
+    return 1 + sentences_begun(table, reading, np.zeros(len(reading.counts), dtype=np.int64))
+
+
+def sentences_begun(table: WordTable, reading: Reading, lines: npt.NDArray[np.int64]) -> int:
+    """Sentences that begin after another in the same line; `lines`: the line of each chunk, -1 for those left out."""
+    import numpy as np
+
+    fast = native()
+    if fast:
+        kinds = table.features.kinds
+        return int(fast.sentences(kinds, reading.ids, reading.counts, reading.wide, lines, ENDS, MARKS))
+    kinds = table.features.kinds[reading.ids]
+    lines_of_words = np.repeat(lines, reading.counts)
+    gaps = np.flatnonzero(reading.wide[:-1] & (lines[1:] == lines[:-1]))
+    if len(gaps):
+        after = np.cumsum(reading.counts)[gaps]
+        kinds, lines_of_words = np.insert(kinds, after, 0), np.insert(lines_of_words, after, lines[gaps])
+    telling = np.flatnonzero((kinds & MARKS == 0) & (lines_of_words >= 0))
+    ends, lines_of_words = (kinds[telling] & ENDS) != 0, lines_of_words[telling]
+    return int(np.count_nonzero(ends[:-1] & ~ends[1:] & (lines_of_words[1:] == lines_of_words[:-1])))

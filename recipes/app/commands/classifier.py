@@ -1,0 +1,166 @@
+"""The command `goldsand train-classifier`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from curate.document import Document, Drop
+    from curate.filters.training import Text
+
+_PATHS = "texts or pages of any format of an input; NAME=PATH names the set; may be given several times"
+
+
+def train_classifier(
+    output: Annotated[Path, typer.Option("--output", "-o", help="the model's file", metavar="MODEL")],
+    positive: Annotated[list[str], typer.Option(help=_PATHS, metavar="[NAME=]PATH")],
+    negative: Annotated[list[str], typer.Option(help="the same for what is to be told from it", metavar="[NAME=]PATH")],
+    unseen_positive: Annotated[
+        list[str] | None, typer.Option(help="sets that are only tested on, never trained on", metavar="[NAME=]PATH")
+    ] = None,
+    unseen_negative: Annotated[list[str] | None, typer.Option(help="the same", metavar="[NAME=]PATH")] = None,
+    held_out: Annotated[float, typer.Option(min=0.0, max=0.9, help="share of the texts that is tested on")] = 0.2,
+    recall: Annotated[
+        list[float] | None,
+        typer.Option(min=0.01, max=1.0, help="recalls of the report; 0.5, 0.8, 0.9, 0.95 unless said"),
+    ] = None,
+    dimensions: Annotated[int, typer.Option(min=1, max=1000, help="of a word's vector")] = 16,
+    epochs: Annotated[int | None, typer.Option(min=1, help="passes; 5 or, of few texts, more unless said")] = None,
+    rate: Annotated[float, typer.Option(min=1e-6, max=10.0, help="learning rate at the beginning")] = 0.1,
+    words: Annotated[int, typer.Option(min=1, max=5, help="longest word n-gram")] = 1,
+    letters: Annotated[str, typer.Option(help="shortest and longest letter n-gram; 0-0: none")] = "3-5",
+    buckets: Annotated[int, typer.Option(min=1, help="rows of the table of n-grams")] = 1 << 18,
+    seed: Annotated[int, typer.Option(min=0, help="another number: other texts are held out")] = 0,
+) -> None:
+    """Train a classifier on two kinds of texts, and say how well it tells texts apart that it has not seen.
+
+    Texts may be JSON Lines, Parquet, WARC, HTML or the text shards of a run. MODEL is for a step `classifier`;
+    MODEL.report.json beside it holds the report.
+    """
+    from rich.markup import escape
+
+    from curate.filters.training import Settings, train
+    from curate.places.store import write_atomically
+    from recipes.app.terminal.console import err, friendly, out
+
+    with friendly():
+        shortest, longest = _range(letters)
+        settings = Settings(
+            dimensions=dimensions,
+            epochs=epochs,
+            rate=rate,
+            words=words,
+            letters=(shortest, longest),
+            buckets=buckets,
+            seed=seed,
+        )
+        if held_out == 0 and not (unseen_positive or unseen_negative):
+            raise ValueError(
+                "--held-out 0 leaves nothing to test on: name sets with --unseen-positive, --unseen-negative"
+            )
+        if output.is_dir():
+            raise ValueError(f"--output: {output} is a folder; name the model's file in it")
+        report = train(
+            _texts(positive, "--positive"),
+            _texts(negative, "--negative"),
+            output,
+            unseen_positive=_texts(unseen_positive or [], "--unseen-positive"),
+            unseen_negative=_texts(unseen_negative or [], "--unseen-negative"),
+            held_out=held_out,
+            recalls=sorted(set(recall or (0.5, 0.8, 0.9, 0.95))),
+            settings=settings,
+            on_progress=lambda message: err.print(escape(message)),
+        )
+        import orjson
+
+        beside = output.with_name(output.name + ".report.json")
+        write_atomically(beside, orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    print_report(out, report)
+    out.print(f"wrote {escape(str(output))} and {escape(str(beside))}")
+
+
+def _range(text: str) -> tuple[int, int]:
+    shortest, dash, longest = text.partition("-")
+    if dash and shortest.isdigit() and longest.isdigit():
+        found = int(shortest), int(longest)
+        if found == (0, 0) or 1 <= found[0] <= found[1] <= 10:
+            return found
+    raise ValueError(f"--letters takes two lengths up to 10, such as 3-5, or 0-0 for none, not '{text}'")
+
+
+def _texts(given: list[str], option: str) -> Iterator[Text]:
+    """Every text of the sets, pages extracted. Raises ValueError for a set without any."""
+    from curate.document import Document, Unreadable
+    from curate.extract.step import Extract
+    from curate.filters.training import Text
+    from curate.sources import Input, find_inputs, read_partition
+
+    extract = Extract()
+    for one in given:
+        name, path = _named(one)
+        count, faults = 0, []
+        for partition in find_inputs([Input(name=name, path=path)]):
+            for item in read_partition(partition):
+                if isinstance(item, Unreadable):
+                    faults.append(item)
+                if not isinstance(item, Document):
+                    continue
+                pages: Iterable[Document | Drop] = [item]
+                if item.html is not None:
+                    extract.open()
+                    pages = extract.apply([item])
+                for page in pages:
+                    if isinstance(page, Document):
+                        count += 1
+                        yield Text(page.text, name)
+        if faults:
+            raise ValueError(
+                f"{option} {one}: {len(faults)} records cannot be read; {faults[0].key}: {faults[0].error}"
+            )
+        if not count:
+            raise ValueError(f"{option} {one}: there is no text in it")
+
+
+def _named(given: str) -> tuple[str, str]:
+    """`NAME=PATH`, or a path, whose set is named like its file or folder up to the first point."""
+    name, equals, path = given.partition("=")
+    if not equals or "/" in name or Path(given).exists():
+        name, path = Path(given.rstrip("/")).name.partition(".")[0] or "texts", given
+    return name, path
+
+
+def print_report(out: Any, report: dict[str, Any]) -> None:
+    """The figures of a report as a table: how well kinds are told apart, in all and within each source."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    for part, title in (
+        ("held_out", "held-out texts: precision at recall"),
+        ("unseen", "sets it never saw: precision at recall"),
+    ):
+        if part not in report:
+            continue
+        rows = {"all": report[part]["all"], **report[part]["by_source"]}
+        table = Table(title=title, title_justify="left")
+        for heading in ("set", "positive", "negative", "AUC"):
+            table.add_column(heading, justify="left" if heading == "set" else "right")
+        for row in report[part]["all"]["at_recall"]:
+            table.add_column(f"at {row['recall_asked']:g}", justify="right")
+        for name, found in rows.items():
+            precisions = [_shown(row["precision"]) for row in found["at_recall"]]
+            cells = [str(found["positive"]), str(found["negative"]), _shown(found["auc"], 4), *precisions]
+            table.add_row(escape(name), *cells)
+        out.print(table)
+        for row in report[part]["all"]["at_recall"]:
+            out.print(
+                f"  threshold {row['threshold']:.4f}: recall {_shown(row['recall'])}, false positives"
+                f" {_shown(row['false_positive_rate'])}"
+            )
+
+
+def _shown(value: float | None, places: int = 3) -> str:
+    return "-" if value is None else f"{value:.{places}f}"

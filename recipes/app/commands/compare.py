@@ -1,0 +1,105 @@
+"""The command `goldsand compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.markup import escape
+
+from recipes.app.terminal.console import err, friendly, out
+
+
+def compare(
+    corpora: Annotated[
+        list[str],
+        typer.Argument(
+            help="folders of finished runs, or recipes: [NAME=]FOLDER[,domain=special,bare=0.1,...]; or a recipe with a"
+            " `compare:` part",
+            metavar="A B ...",
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="the folder of the comparison", metavar="DIR")],
+    protocol: Annotated[
+        Literal["same-compute", "same-budget", "own-size"],
+        typer.Option(help="what is held equal: training steps; corpus tokens and their share; or one pass of each"),
+    ] = "same-compute",
+    people: Annotated[int, typer.Option(min=1, help="people whose facts are placed in each corpus")] = 24,
+    exposures: Annotated[
+        str | None,
+        typer.Option(
+            help="the ladder: how often the first corpus may show each fact; every seed climbs from its middle until it"
+            " has bracketed one half of the facts",
+            metavar="N,N,...",
+        ),
+    ] = None,
+    share: Annotated[float, typer.Option(min=0.0, max=0.99, help="the corpus's share of the tokens")] = 0.5,
+    seeds: Annotated[int, typer.Option(min=1, help="seeds of each arm")] = 3,
+    rates: Annotated[
+        str, typer.Option(help="learning rates; for each arm the best is taken", metavar="X,X,...")
+    ] = "0.004,0.008,0.016",
+    corpus: Annotated[
+        str | None, typer.Option(help="of arms that name none: a finished run, or a recipe", metavar="OUT")
+    ] = None,
+    ablate: Annotated[bool, typer.Option("--ablate", help="a recipe against itself without each of its steps")] = False,
+    mix_back: Annotated[
+        str | None,
+        typer.Option(
+            help="a corpus against itself with what each rule dropped mixed back: all of it, or as these shares",
+            metavar="all|X,X,...",
+        ),
+    ] = None,
+    own_facts: Annotated[
+        str | None,
+        typer.Option(
+            help="also: bits stored of facts of the corpora: `found` by pattern, or a table with value and sentence",
+            metavar="found|TABLE",
+        ),
+    ] = None,
+    tokenizer: Annotated[Path | None, typer.Option(help="a tokenizer.json for all; else one is trained on all")] = None,
+    may_repeat: Annotated[list[str] | None, typer.Option(help="a corpus that may be gone through over 4 times")] = None,
+    new_sentences: Annotated[
+        bool, typer.Option("--new-sentences", help="facts in new words at each exposure: needs many more exposures")
+    ] = False,
+) -> None:
+    """Say which corpus lets a model store more facts: the same facts in each, the same models, a decision."""
+    from recipes.app.measure.arms import entries_of
+    from recipes.app.measure.compare import run_comparison
+    from recipes.app.measure.ladder import LADDER
+    from recipes.app.measure.own_facts import read_table
+    from recipes.app.measure.protocol import Comparison
+    from recipes.app.terminal.tables import print_comparison
+
+    with friendly():
+        asked = Comparison(
+            protocol=protocol,
+            people=people,
+            exposures=LADDER if exposures is None else tuple(sorted(set(_numbers("--exposures", exposures, int)))),
+            junk_ratio=share,
+            seeds=tuple(range(seeds)),
+            rates=tuple(_numbers("--rates", rates, float)),
+            frozen=not new_sentences,
+            may_repeat=tuple(may_repeat or ()),
+        )
+        shares: list[float | None] = []
+        if mix_back is not None:
+            shares = [None] if mix_back == "all" else _numbers("--mix-back", mix_back, float)
+            if any(share is not None and share >= 1 for share in shares):
+                raise ValueError(f"--mix-back takes `all`, or shares of the text below 1, not '{mix_back}'")
+        if own_facts not in (None, "found"):
+            read_table(Path(str(own_facts)))  # what is wrong with it is said before anything is curated
+        entries = entries_of(corpora, output, err, corpus=corpus, ablate=ablate, mix_back=shares)
+        found = run_comparison(entries, output, asked, tokenizer, own_facts)
+    print_comparison(out, found)
+    out.print(f"open {escape(str(output / 'report.html'))}")
+
+
+def _numbers(option: str, text: str, kind: type) -> list[Any]:
+    try:
+        found = [kind(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or min(found) <= 0:
+        raise ValueError(f"{option} takes numbers above 0 with commas between them, not '{text}'")
+    return found

@@ -1,0 +1,186 @@
+"""Arms of a comparison from a command line or a recipe: corpora, renderings of one, a recipe without each of its steps,
+a corpus with what a rule dropped mixed back in."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pydantic
+from rich.console import Console
+
+from curate.places.store import place_of
+from recipes.app.measure.corpora import Corpus, Entry, Rendering, mixed_back, open_corpus
+from recipes.app.recipe.load import Loaded, load
+from recipes.app.recipe.schema import ComparedArm
+
+AGAIN, CONTROL = "A/A", "control"
+"""Names of the arms that every comparison has besides."""
+
+_OPTION = re.compile(r"(domain|bare|cool[-_]down|tag[-_]loss|tag[-_]at[-_]test)=")
+_STAYS = ("extract", "inject", "mix", "shuffle")
+"""Steps that an ablation leaves in: without them there is no text, or the same text in another order."""
+
+
+def entries_of(
+    given: Sequence[str],
+    out: Path,
+    console: Console,
+    *,
+    corpus: str | None = None,
+    ablate: bool = False,
+    mix_back: Sequence[float | None] = (),
+) -> list[Entry]:
+    """The arms that a command line names.
+
+    Each is [NAME=]WHERE[,option=value ...]: a folder of a finished run, a recipe, which is run into `out`/runs/NAME
+    first, or a recipe with a `compare:` part, whose arms stand for it and are of `corpus` where they name none. With
+    `ablate` a recipe stands for itself and for itself without each of its steps; with `mix_back` a corpus stands for
+    itself and for itself with what each reason dropped mixed back at these shares. Raises ValueError for what is none.
+    """
+    runs = _Runs(out / "runs", console, keep_dropped=bool(mix_back))
+    found: list[Entry] = []
+    for one in given:
+        name, where, rendering = _parsed(one)
+        if not Path(where).is_dir() and (arms := runs.recipe(where).recipe.compare) is not None:
+            found += [_of_recipe(arm, corpus, runs) for arm in arms]
+            continue
+        if ablate:
+            found += [Entry(built.name, built, rendering) for built in runs.ablated(name, where)]
+            continue
+        base = runs.corpus(name, where)
+        found.append(Entry(name or base.name, base, rendering))
+        found += [Entry(back.name, back, rendering) for back in (mixed_back(base, mix_back) if mix_back else ())]
+    names = [entry.name for entry in found]
+    for name in names:
+        if name in (AGAIN, CONTROL) or names.count(name) > 1:
+            raise ValueError(f"'{name}' names two arms; give each a name of its own: NAME=FOLDER")
+    return found
+
+
+def _parsed(one: str) -> tuple[str, str, Rendering]:
+    """Name (or none), place and rendering of an arm as it is typed."""
+    head, *options = one.split(",")
+    while options and not _OPTION.match(options[0]):  # a comma in a path
+        head += "," + options.pop(0)
+    name, _, where = head.rpartition("=")
+    given = dict(option.partition("=")[::2] for option in options)
+    given = {key.replace("-", "_"): {"on": "true", "off": "false"}.get(value, value) for key, value in given.items()}
+    try:
+        rendering = _rendering(ComparedArm.model_validate({"arm": "a", **given}))
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"'{one}': {'.'.join(map(str, first['loc'])) or 'options'}: {first['msg']}") from None
+    if rendering != Rendering() and not name:
+        name = f"{Path(where).name}, " + ", ".join(options)
+    return name, where, rendering
+
+
+def _rendering(arm: ComparedArm) -> Rendering:
+    return Rendering(**arm.model_dump(exclude={"arm", "corpus"}))
+
+
+def _of_recipe(arm: ComparedArm, corpus: str | None, runs: _Runs) -> Entry:
+    where = arm.corpus or corpus
+    if where is None:
+        raise ValueError(f"arm '{arm.arm}' names no corpus: give one for all with --corpus OUT")
+    return Entry(arm.arm, runs.corpus("", where), _rendering(arm))
+
+
+class _Runs:
+    """Finished runs: those that are there, and those that recipes are carried out for, each once."""
+
+    def __init__(self, folder: Path, console: Console, keep_dropped: bool) -> None:
+        self.folder, self.console, self.keep_dropped = folder, console, keep_dropped
+        self._known: dict[str, Corpus] = {}
+        self._recipes: dict[str, Loaded] = {}
+
+    def recipe(self, where: str) -> Loaded:
+        """A recipe, read once."""
+        if where not in self._recipes:
+            self._recipes[where] = load(where)
+        return self._recipes[where]
+
+    def corpus(self, name: str, where: str) -> Corpus:
+        """The corpus of a folder or of a recipe."""
+        if where not in self._known:
+            path = Path(where)
+            name = name or (path.name if path.is_dir() else path.stem)
+            self._known[where] = open_corpus(name, path if path.is_dir() else self._built(self.recipe(where), name))
+        return self._known[where]
+
+    def ablated(self, name: str, where: str) -> list[Corpus]:
+        """A recipe's corpus, and those of the same recipe without each of its steps; pages are extracted once.
+
+        The folder of a finished run stands for the recipe in it.
+        """
+        path = Path(where)
+        if path.is_dir():
+            name, where = name or path.name, str(path / "recipe.yaml")
+        loaded = self.recipe(where)
+        name = name or loaded.recipe.name
+        whole = self._built(loaded, name)
+        found = [Corpus(name, whole)]
+        words = [next(iter(one)) if isinstance(one, dict) else str(one) for one in loaded.recipe.steps]
+        for place, word in enumerate(words):
+            if word in _STAYS:
+                continue
+            label = f"without {word}" + (f" {place + 1}" if words.count(word) > 1 else "")
+            found.append(
+                Corpus(label, self._built(_without(loaded, place), f"{name}-{label.replace(' ', '-')}", whole))
+            )
+        if len(found) == 1:
+            raise ValueError(f"recipe '{loaded.recipe.name}' has no step to leave out: nothing to ablate")
+        return found
+
+    def _built(self, loaded: Loaded, name: str, like: Path | None = None) -> Path:
+        """The folder of a recipe's run, carried out, or finished; what a run `like` it extracted is taken over."""
+        from recipes.app.recipe.build import corpus_run, write_recipe
+        from recipes.app.terminal.progress import shown
+
+        folder = self.folder / name
+        output: dict[str, Any] = {"tokens": {}}
+        if self.keep_dropped:
+            output["keep_dropped"] = "all"
+        recipe = loaded.recipe.model_copy(update={"output": loaded.recipe.output.model_copy(update=output)})
+        job = corpus_run(dataclasses.replace(loaded, recipe=recipe), place_of(str(folder)))
+        if like is not None and not folder.exists():
+            _take_over(like, folder)
+        with shown(self.console) as on_progress:
+            job.on_progress = on_progress
+            job.execute()
+        write_recipe(loaded, place_of(str(folder)))
+        return folder
+
+
+def _without(loaded: Loaded, place: int) -> Loaded:
+    """The same recipe without one of its steps."""
+    rest = [step for number, step in enumerate(loaded.recipe.steps) if number != place]
+    return dataclasses.replace(
+        loaded,
+        recipe=loaded.recipe.model_copy(update={"steps": rest}),
+        steps=[step for number, step in enumerate(loaded.steps) if number != place],
+        resolved=loaded.resolved | {"steps": rest},
+    )
+
+
+def _take_over(done: Path, folder: Path) -> None:
+    """Give a new run the first stage of one that is done, as links: its units are found there and skipped. Manifests
+    say what they are of, so a stage that is another is done again."""
+    folder.mkdir(parents=True)
+    shutil.copy2(done / "goldsand.json", folder)
+    for part in ("inputs", "manifests/inputs", "stages/00-extract", "manifests/stages/00-extract"):
+        if (done / part).is_dir():
+            shutil.copytree(done / part, folder / part, copy_function=_linked)
+
+
+def _linked(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)

@@ -1,0 +1,243 @@
+"""From a checked recipe to the plan of a probe, and the plan carried out."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from curate.places.store import write_atomically
+from curate.shards.columns import ColumnWriter
+from curate.shards.vocabulary import Vocabulary
+from recipes.app.measure.corpora import Corpus, Entry, Rendering, open_corpus, shared_vocabulary, write_set
+from recipes.app.measure.evidence import interval, stored_share
+from recipes.app.measure.ladder import Grid, climbed, middle
+from recipes.app.measure.protocol import TEXTS
+from recipes.app.recipe.load import Loaded
+from recipes.app.recipe.schema import Probe, build_step
+from recipes.app.terminal.console import err
+from synth.inject import Inject
+
+GENERATED = ("none", "endless", "repetitive", "learnable")
+PAGES = {"pages": "none", "tagged-pages": "special"}
+"""Junk of a recipe that has facts of its own: the text of the finished run that --corpus names, and how its domains are
+rendered."""
+SIZE = 1024
+"""Tokens of the vocabulary of such text."""
+
+
+def run_probe(
+    loaded: Loaded,
+    out: Path,
+    quick: bool = False,
+    processes: int | None = None,
+    slots: int | None = None,
+    compile: str = "auto",
+    ray: str | None = None,
+    tensorboard: Path | None = None,
+) -> list[dict[str, Any]]:
+    """Write `plan.json`, train every run of it that is not done yet (of a climb those that it asks for), and write
+    `results.json`, `results.parquet`, `summary.json` (means over seeds, with intervals) and `report.html`.
+
+    Raises ValueError when the recipe has no probe or its corpus is not a finished run.
+    """
+    probe = loaded.recipe.probe
+    if probe is not None and probe.facts is not None and probe.corpus is None:
+        probe, left_out = probe.without_junk(set(PAGES))
+        if left_out:
+            err.print(
+                f"left out: {', '.join(left_out)}; their junk is the text of a finished run: name it with --corpus"
+            )
+    if probe is None:
+        raise ValueError(f"recipe '{loaded.recipe.name}' has no `probe:` part: there is nothing to train")
+    if quick:
+        probe = probe.quickly()
+    plan = make_plan(probe, out)
+    plan |= {"processes": processes, "slots": slots, "compile": compile}
+    # After the plan: what is wrong with it can be said where torch is not installed.
+    from recipes.app.report.sweep import sweep_page
+    from train_probe.progress import told
+    from train_probe.train import run_plan
+
+    listeners = told(tensorboard)
+    out.mkdir(parents=True, exist_ok=True)
+
+    def train(plan: dict[str, Any]) -> list[dict[str, Any]]:
+        write_atomically(out / "plan.json", json.dumps(plan, indent=2).encode())
+        return run_plan(out / "plan.json", out, listeners, ray)
+
+    if probe.climb:
+        results = _climbed(probe, plan, train)
+        write_atomically(out / "results.json", json.dumps(results, indent=2).encode())
+    else:
+        results = train(plan)
+    write_atomically(out / "results.parquet", parquet(results))
+    write_atomically(out / "summary.json", json.dumps(summary(results), indent=1).encode())
+    write_atomically(out / "report.html", sweep_page(loaded.recipe.name, results).encode())
+    return results
+
+
+VARIED = (
+    "arm", "architecture", "parameters", "people", "exposures", "junk_kind", "junk_ratio", "windows", "shuffle", "tag",
+    "tag_leak", "tag_at_test", "learning_rate", "batch",
+)  # fmt: skip
+"""What tells one row of the summary from another: all but the seed."""
+
+MEASURED = ("value_bits_per_parameter", "bits_per_parameter", "value_bits", "name_bits")
+
+
+def summary(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For each setting the mean over its seeds of what was measured, and the half-width of a 95 % interval by Student's
+    t; None for one seed. Failed runs are counted apart."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in results:
+        # A failed run has no architecture: it goes with its arm.
+        groups.setdefault(tuple(row[key] for key in VARIED if key not in ("architecture", "parameters")), []).append(
+            row
+        )
+    found = []
+    for rows in groups.values():
+        sound = [row for row in rows if not row.get("error")]
+        line = {key: (sound or rows)[0][key] for key in VARIED} | {
+            "seeds": len(sound),
+            "failed": len(rows) - len(sound),
+        }
+        for key in MEASURED:
+            values = [row[key] for row in sound]
+            one = interval(values) if values else None
+            line[key] = one.mean if one else None
+            line[f"{key}_half_width"] = one.half_width if one and one.count > 1 else None
+        found.append(line)
+    return found
+
+
+def parquet(results: list[dict[str, Any]]) -> bytes:
+    """The results as a Parquet file: a column for each figure, JSON text where one is a list or a group."""
+    kinds: dict[str, type] = {}
+    for row in results:
+        for key, value in row.items():
+            kind = type(value) if isinstance(value, bool | int | float | str) else str
+            if value is not None:
+                # A whole number among fractions is one of them.
+                kinds[key] = kind if kinds.get(key, kind) is kind else float
+    kinds = {key: kinds.get(key, str) for row in results for key in row}
+    stream = io.BytesIO()
+    writer = ColumnWriter(stream, kinds)
+    for row in results:
+        writer.write({key: _cell(value, kinds[key]) for key, value in row.items()})
+    writer.close()
+    return stream.getvalue()
+
+
+def _climbed(
+    probe: Probe, plan: dict[str, Any], train: Callable[[dict[str, Any]], list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """The results of those runs of a plan that it takes to bracket half of the facts."""
+    grid = Grid(plan, train)
+    runs = {(_but_exposures(run), run["exposures"]): run for run in plan["runs"]}
+    results: dict[tuple[str, int], dict[str, Any]] = {}
+
+    def trained(wanted: Sequence[tuple[str, int]]) -> list[float | None]:
+        results.update(zip(wanted, grid.trained([runs[one] for one in wanted]), strict=True))
+        return [None if results[one].get("error") else stored_share(results[one]) for one in wanted]
+
+    keys = dict.fromkeys(key for key, _ in runs)
+    climbed(sorted(probe.exposures), list(keys), middle(probe.exposures), trained)
+    return [results[one] for one in runs if one in results]
+
+
+def _but_exposures(run: dict[str, Any]) -> str:
+    return json.dumps({key: value for key, value in run.items() if key != "exposures"}, sort_keys=True)
+
+
+def _cell(value: Any, kind: type) -> Any:
+    if value is None or isinstance(value, kind):
+        return value
+    return float(value) if kind is float else json.dumps(value)
+
+
+def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
+    """The plan of a recipe: every arm at every number of exposures, learning rate and seed."""
+    corpus = _corpus(probe, out)
+    facts = json.loads((corpus / "facts" / "facts.json").read_text())
+    asked = max(probe.exposures, default=0)
+    if asked > facts["exposures"]:
+        raise ValueError(
+            f"{corpus} holds {facts['exposures']} exposures of each fact, and the recipe asks for {asked}:"
+            " inject more (`--set inject.exposures=...`) or ask for fewer"
+        )
+    variants = probe.variants()
+    named = sorted({arm.junk for _, _, arm, _ in variants if arm.junk not in GENERATED})
+    for name in [*([] if probe.drawn else [probe.useful]), *named]:
+        if not (corpus / "tokens" / name / "metadata.json").is_file():
+            there = sorted(path.parent.name for path in corpus.glob("tokens/*/metadata.json"))
+            raise ValueError(f"{corpus} has no token set '{name}'; it has: {', '.join(there) or 'none'}")
+    runs = [
+        {
+            **arm.model_dump(exclude={"arm", "junk"}),
+            "arm": f"{arm.arm}, " + ", ".join(f"{key} {value}" for key, value in chosen.items()) if chosen else arm.arm,
+            "exposures": exposures,
+            "junk_kind": arm.junk if arm.junk in GENERATED else "shards",
+            "junk_shards": None if arm.junk in GENERATED else arm.junk,
+            "seed": seed,
+            "model": model.model_dump(),
+            "training": training.model_dump() | {"learning_rate": learning_rate},
+        }
+        for exposures, learning_rate, seed, (model, training, arm, chosen) in itertools.product(
+            probe.exposures or [facts["exposures"]], probe.learning_rates, probe.seeds, variants
+        )
+    ]
+    return {
+        "facts": str(corpus / "facts"),
+        "useful": None if probe.drawn else str(corpus / "tokens" / probe.useful),
+        "save": probe.save,
+        "junk_shards": {name: str(corpus / "tokens" / name) for name in named},
+        "model": probe.model.model_dump(),
+        "training": probe.training.model_dump(),
+        "runs": runs,
+    }
+
+
+def _with_pages(inject: Inject, corpus: Corpus, folder: Path) -> Vocabulary:
+    """Write a run's text as token sets; returns their vocabulary, which also holds the words of the facts."""
+    placed = inject.placed()
+    facts = (document.text for document in placed.documents(0, min(TEXTS, placed.total)))
+    entries = [Entry(name, corpus, Rendering(domain)) for name, domain in PAGES.items()]
+    reserved = inject.reserved_tokens()
+    vocabulary = shared_vocabulary(entries, facts, inject.domain, None, SIZE, reserved)
+    for name, domain in PAGES.items():
+        write_set(corpus.documents(held_out=False), vocabulary, folder / name, domain)
+    return vocabulary
+
+
+def _corpus(probe: Probe, out: Path) -> Path:
+    """The folder with facts and token sets: a finished run, or one made of facts alone."""
+    if probe.facts is not None:
+        from synth.corpus import facts_corpus
+
+        folder = out / "corpus"
+        inject = build_step("inject", probe.facts)
+        assert isinstance(inject, Inject)
+        name = None if probe.drawn else probe.useful
+        if probe.corpus is None:
+            facts_corpus(folder, inject, name=name)
+        else:
+            vocabulary = _with_pages(inject, open_corpus("pages", Path(probe.corpus)), folder / "tokens")
+            facts_corpus(folder, inject, name=name, vocabulary=vocabulary, used=vocabulary.size)
+        return folder.resolve()
+    if probe.corpus is None:
+        raise ValueError(
+            "the probe needs facts: name a finished run with --corpus OUT, or write `facts:` in the recipe"
+        )
+    corpus = Path(probe.corpus).resolve()
+    if not corpus.is_dir():
+        raise ValueError(f"there is no folder {corpus}; name a finished run with --corpus OUT")
+    if not (corpus / "facts" / "scoring.npz").is_file():
+        raise ValueError(
+            f"{corpus} holds no facts to score: it must be the folder of a finished run whose recipe has `inject` and"
+            " token sets (for example: goldsand run quickstart -o demo/corpus)"
+        )
+    return corpus

@@ -1,0 +1,1 @@
+"""From YAML to a run: the schema, reading, building, rehearsing, profiling."""

@@ -1,0 +1,128 @@
+"""From a checked recipe to the run that carries it out."""
+
+from __future__ import annotations
+
+import copy
+import io
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from curate.places.address import joined, path_of
+from curate.places.store import Place, is_local, write_atomically
+from curate.run.corpus import CorpusRun
+from curate.run.publish import Publication, Rendering, VocabularyChoice
+from curate.sources import Input as SourceInput
+from curate.sources import InputError, Partition, find_inputs
+from recipes.app.recipe.load import Loaded, resolve_paths
+from recipes.app.recipe.schema import Input
+
+
+def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit: int | None = None) -> CorpusRun:
+    """The run of a recipe into a folder.
+
+    Raises InputError for a missing file or an empty glob, ValueError for a recipe without steps or inputs.
+    """
+    recipe = loaded.recipe
+    if not loaded.steps:
+        raise ValueError(
+            f"recipe '{recipe.name}' has no steps: it builds no corpus (is it meant for `goldsand probe` or `compare`?)"
+        )
+    if not recipe.inputs:
+        raise ValueError(f"recipe '{recipe.name}' names no inputs: add `inputs:` to it, or give --input PATH")
+    inputs = [
+        SourceInput(
+            name=item.name,
+            path=_address(item, loaded.folder),
+            format=item.format,
+            text_field=item.text_field,
+            id_field=item.id_field,
+            subset=item.subset,
+            split=item.split,
+            streaming=item.streaming,
+            revision=item.revision,
+        )
+        for item in recipe.inputs
+    ]
+    tokenizer = recipe.output.tokenizer
+    publication = Publication(
+        text_domain=recipe.output.text.domain,
+        keep_dropped=recipe.output.keep_dropped,
+        vocabulary=VocabularyChoice(
+            kind=tokenizer.kind,
+            size=tokenizer.size,
+            file=loaded.folder / tokenizer.file if tokenizer.file else None,
+            domains=tokenizer.domains,
+            buckets=tokenizer.buckets,
+        ),
+        renderings=[
+            Rendering(name=name, source=item.source, domain=item.domain, bare=item.bare)
+            for name, item in recipe.output.tokens.items()
+        ],
+    )
+    partitions = find_inputs(inputs)
+    _refuse_own_output(inputs, partitions, out)
+    return CorpusRun(
+        name=recipe.name,
+        steps=loaded.steps,
+        partitions=partitions,
+        out=out,
+        publication=publication,
+        buckets=recipe.engine.buckets,
+        split=recipe.engine.split << 20,
+        limit=limit,
+        max_loss=recipe.max_loss,
+        workers=workers,
+        memory=recipe.engine.worker_memory,
+        document_timeout=recipe.engine.document_timeout,
+    )
+
+
+def _refuse_own_output(inputs: list[SourceInput], partitions: list[Partition], out: Place) -> None:
+    """Raises InputError where a run would read what a run writes: the second run would take the first one's output for
+    documents, and remove what lies among it."""
+    root = _resolved(out)
+    around = [item.path for item in inputs if item.format != "hub" and _is_below(root, _resolved(path_of(item.path)))]
+    read = (path for one in partitions for path in [path for path, _ in one.files] or [one.path])
+    within = [str(path) for path in read if _is_below(_resolved(path), root)]
+    for path in [*around, *within][:1]:
+        raise InputError(f"the output {out} and the input {path} lie one in the other: name an output folder apart")
+
+
+def _resolved(place: Any) -> str:
+    return str(place.expanduser().resolve()) if is_local(place) else str(place).rstrip("/")
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _address(item: Input, folder: Path) -> str:
+    """A path as the recipe's folder sees it; an id of the hub, where no such folder is there, as it stands."""
+    local = joined(folder, item.path)
+    return item.path if item.format == "hub" and not Path(local).expanduser().is_dir() else local
+
+
+def _in_full(loaded: Loaded) -> dict[str, Any]:
+    """The recipe with the paths of inputs, steps and tokenizer as they are meant."""
+    found = copy.deepcopy(loaded.resolved)
+    for item, model in zip(found.get("inputs", []), loaded.recipe.inputs, strict=True):
+        item["path"] = _address(model, loaded.folder)
+    for number, item in enumerate(found.get("steps", [])):
+        if isinstance(item, dict):
+            found["steps"][number] = {
+                name: given and resolve_paths(name, given, loaded.folder) for name, given in item.items()
+            }
+    file = loaded.recipe.output.tokenizer.file
+    if file is not None:
+        found["output"]["tokenizer"]["file"] = str(loaded.folder / file)
+    return found
+
+
+def write_recipe(loaded: Loaded, out: Place) -> None:
+    """Leave the recipe beside its output as it was run: with every `--set` and `--input` in it, and so that it can be
+    run again from there: paths that its folder gave a meaning stand in full."""
+    stream = io.BytesIO()
+    YAML(typ="safe", pure=True).dump(_in_full(loaded), stream)
+    write_atomically(out / "recipe.yaml", stream.getvalue())

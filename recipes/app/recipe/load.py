@@ -1,0 +1,379 @@
+"""Reads a recipe and finds every mistake in it at once, each with its line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pydantic
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from curate.places.store import Place
+from curate.step import Edit, Injection, Rule, Step, register, step_class, step_names
+from recipes.app.recipe.schema import Recipe, build_step, parameters_of
+
+BUILT_IN = Path(__file__).parents[2]
+
+# `curate` does not know `synth`; the application, which knows both, makes its step known.
+register("inject", "synth.inject:Inject")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake: where it stands, and what would be right."""
+
+    line: int | None
+    where: str
+    message: str
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be used, with all its problems."""
+
+    def __init__(self, recipe: str, problems: Sequence[Problem]) -> None:
+        self.recipe = recipe
+        self.problems = sorted(problems, key=lambda problem: problem.line or 0)
+        lines = []
+        for problem in self.problems:
+            line = f":{problem.line}" if problem.line else ""
+            where = f"{problem.where}: " if problem.where else ""
+            lines.append(f"{recipe}{line}: {where}{problem.message}")
+        super().__init__("\n".join(lines))
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A recipe without mistakes: its models, its steps built, and the text it came from."""
+
+    recipe: Recipe
+    steps: list[Step]
+    folder: Path
+    resolved: dict[str, Any]
+
+
+def built_in_names() -> list[str]:
+    return sorted(path.stem for path in BUILT_IN.glob("*.yaml"))
+
+
+def find_recipe(name: str) -> Path:
+    """The file of a recipe given as a path or as the name of a built-in one."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    built_in = BUILT_IN / f"{name}.yaml"
+    if built_in.is_file():
+        return built_in
+    if path.is_dir():
+        raise RecipeError(name, [Problem(None, "", "is a folder; name the recipe file in it")])
+    hint = _nearest(name, built_in_names())
+    message = f"no such file, and no built-in recipe of that name{hint}. Built in: {', '.join(built_in_names())}"
+    raise RecipeError(name, [Problem(None, "", message)])
+
+
+def load(name: str, sets: Sequence[str] = (), inputs: Sequence[dict[str, Any]] = ()) -> Loaded:
+    """Read, change by `--set` and `--input`, and check. Raises RecipeError with every mistake at once."""
+    path = find_recipe(name)
+    problems: list[Problem] = []
+    tree = _parse(path)
+    if not isinstance(tree, CommentedMap):
+        raise RecipeError(str(path), [Problem(1, "", "a recipe is a mapping: `name: ...`, `steps: ...`")])
+    if inputs:
+        tree["inputs"] = [CommentedMap(item) for item in inputs]
+    for assignment in sets:
+        _assign(tree, assignment, problems)
+    lines = dict(_lines(tree))
+    plain = _plain(tree)
+    recipe: Recipe | None = None
+    try:
+        recipe = Recipe.model_validate(plain)
+    except pydantic.ValidationError as error:
+        problems += [_problem(item, Recipe, lines) for item in error.errors()]
+    steps = _steps(plain.get("steps"), path.parent, lines, problems)
+    if recipe is not None:
+        _cross_check(recipe, steps, path.parent, lines, problems)
+    if problems or recipe is None:
+        raise RecipeError(str(path), problems)
+    return Loaded(recipe, steps, path.parent.resolve(), plain)
+
+
+def steps_of_run(out: Place) -> list[tuple[str, dict[str, Any]]]:
+    """The steps of the recipe that made a run, in order: name and given parameters. Raises ValueError where OUT's
+    recipe cannot be read."""
+    path = out / "recipe.yaml"
+    try:
+        given = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))["steps"]
+    except (OSError, YAMLError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} cannot be read, which says how {out} was made: {error}") from None
+    pairs = [next(iter(item.items())) if isinstance(item, dict) else (item, None) for item in given]
+    return [(name, parameters or {}) for name, parameters in pairs]
+
+
+def _parse(path: Path) -> Any:
+    try:
+        return YAML(typ="rt").load(path.read_text(encoding="utf-8"))
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise RecipeError(str(path), [Problem(line, "", f"not valid YAML: {error.problem or error}")]) from None
+    except YAMLError as error:
+        raise RecipeError(str(path), [Problem(None, "", f"not valid YAML: {error}")]) from None
+    except UnicodeDecodeError as error:
+        raise RecipeError(str(path), [Problem(None, "", f"not UTF-8 text: {error}")]) from None
+    except OSError as error:
+        raise RecipeError(str(path), [Problem(None, "", f"cannot be read: {error.strerror}")]) from None
+
+
+def _lines(node: Any, where: tuple[Any, ...] = ()) -> Iterable[tuple[tuple[Any, ...], int]]:
+    """Every place in the YAML and its line, counted from 1."""
+    if isinstance(node, CommentedMap):
+        for key, value in node.items():
+            if key in (node.lc.data or {}):
+                yield (*where, key), node.lc.key(key)[0] + 1
+            yield from _lines(value, (*where, key))
+    elif isinstance(node, CommentedSeq):
+        for number, value in enumerate(node):
+            if number in (node.lc.data or {}):
+                yield (*where, number), node.lc.item(number)[0] + 1
+            yield from _lines(value, (*where, number))
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {str(key): _plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(value) for value in node]
+    # ruamel keeps the spelling of numbers and strings in subclasses; pydantic and JSON want the plain ones.
+    for kind in (bool, int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
+    return node
+
+
+def _assign(tree: CommentedMap, assignment: str, problems: list[Problem]) -> None:
+    """Carry out one `--set a.b=c`. `STEP.parameter=...` reaches into the step of that name."""
+    target, equals, text = assignment.partition("=")
+    keys = target.split(".")
+    if not equals or not all(keys):
+        problems.append(Problem(None, f"--set {assignment}", "write it as key.key=value"))
+        return
+    value = YAML(typ="safe").load(text) if text else ""
+    # A path typed at the prompt is meant from where one stands, not from the recipe's folder.
+    if isinstance(value, str) and value and Path(value).exists():
+        value = str(Path(value).resolve())
+    if keys[0] not in Recipe.model_fields and keys[0] in _used_steps(tree):
+        keys = ["steps", *keys]
+    node: Any = tree
+    for depth, key in enumerate(keys[:-1]):
+        if keys[0] == "steps" and depth == 1 and not key.isdigit():
+            key = str(_used_steps(tree).get(key, key))
+        node = _descend(node, key)
+        if node is None:
+            problems.append(Problem(None, f"--set {assignment}", f"there is no `{'.'.join(keys[: depth + 1])}` in it"))
+            return
+    _put(node, keys[-1], value)
+
+
+def _used_steps(tree: CommentedMap) -> dict[str, int]:
+    """Step name -> its number in the list, the first use of each."""
+    found: dict[str, int] = {}
+    steps = tree.get("steps")
+    for number, item in enumerate(steps if isinstance(steps, list) else []):
+        name = item if isinstance(item, str) else next(iter(item), None) if isinstance(item, dict) else None
+        if isinstance(name, str):
+            found.setdefault(name, number)
+    return found
+
+
+def _descend(node: Any, key: str) -> Any:
+    if isinstance(node, list):
+        if not key.isdigit() or int(key) >= len(node):
+            return None
+        item = node[int(key)]
+        if isinstance(item, str) and item in step_names():
+            node[int(key)] = item = CommentedMap({item: CommentedMap()})
+        # A step is a mapping of one key: its parameters are what is meant.
+        if isinstance(item, dict) and len(item) == 1 and next(iter(item)) in step_names():
+            name = next(iter(item))
+            if item[name] is None:
+                item[name] = CommentedMap()
+            return item[name]
+        return item
+    if isinstance(node, dict):
+        if node.get(key) is None:
+            node[key] = CommentedMap()
+        return node[key]
+    return None
+
+
+def _put(node: Any, key: str, value: Any) -> None:
+    if isinstance(node, list) and key.isdigit() and int(key) < len(node):
+        node[int(key)] = value
+    elif isinstance(node, dict):
+        node[key] = value
+
+
+def _steps(raw: Any, folder: Path, lines: dict[tuple[Any, ...], int], problems: list[Problem]) -> list[Step]:
+    """Build each step; note every mistake instead of stopping at the first."""
+    built: list[Step] = []
+    for number, item in enumerate(raw if isinstance(raw, list) else []):
+        where: tuple[Any, ...] = ("steps", number)
+        given: Any = None
+        if isinstance(item, str):
+            name = item
+        elif isinstance(item, dict) and len(item) == 1:
+            name, given = next(iter(item.items()))
+            where = (*where, name)
+        else:
+            problems.append(
+                Problem(_line(lines, where), f"steps[{number}]", "a step is a name, or `name: {parameters}`")
+            )
+            continue
+        if name not in step_names():
+            message = f"there is no such step{_nearest(name, step_names())}. Steps: {', '.join(step_names())}"
+            problems.append(Problem(_line(lines, where), f"steps: {name}", message))
+            continue
+        given = {} if given is None else given
+        if not isinstance(given, dict):
+            problems.append(Problem(_line(lines, where), f"steps: {name}", "parameters are written as a mapping"))
+            continue
+        step = _step(name, resolve_paths(name, given, folder), where, lines, problems)
+        if step is not None:
+            built.append(step)
+    return [step.followed_by(built[number + 1 :]) for number, step in enumerate(built)]
+
+
+def _step(
+    name: str, given: dict[str, Any], where: tuple[Any, ...], lines: dict[tuple[Any, ...], int], problems: list[Problem]
+) -> Step | None:
+    try:
+        step = build_step(name, given)
+    except pydantic.ValidationError as error:
+        for item in error.errors():
+            item["loc"] = (*where, *item["loc"])
+            problems.append(_problem(item, parameters_of(name), lines, depth=len(where)))
+        return None
+    except ValueError as error:
+        problems.append(Problem(_line(lines, where), name, str(error)))
+        return None
+    for path in step.resources():
+        if not path.exists():
+            problems.append(Problem(_line(lines, where), name, f"there is no file or folder {path}"))
+            return None
+    if step.resources() and type(step).apply in (Rule.apply, Edit.apply):
+        try:
+            # A word list without words, a model that is none: better known now than by a worker.
+            step.open()
+        except (ValueError, OSError) as error:
+            problems.append(Problem(_line(lines, where), name, str(error)))
+            return None
+    return step
+
+
+def resolve_paths(name: str, given: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Paths in a recipe are meant from the recipe's own folder."""
+    resolved = dict(given)
+    for item in fields(step_class(name)):  # type: ignore[arg-type]
+        value = given.get(item.name)
+        if item.metadata.get("path") and value is not None:
+            if isinstance(value, list):
+                resolved[item.name] = [str(folder / one) if isinstance(one, str) else one for one in value]
+            elif isinstance(value, str):
+                resolved[item.name] = str(folder / value)
+    return resolved
+
+
+def _cross_check(
+    recipe: Recipe,
+    steps: Sequence[Step],
+    folder: Path,
+    lines: dict[tuple[Any, ...], int],
+    problems: list[Problem],
+) -> None:
+    names = [item if isinstance(item, str) else str(next(iter(item), "")) for item in recipe.steps if item]
+    for name, tokens in recipe.output.tokens.items():
+        if tokens.source == "extract" and "extract" not in names:
+            where: tuple[str, ...] = ("output", "tokens", name)
+            problems.append(Problem(_line(lines, where), ".".join(where), "`from: extract` needs a step `extract`"))
+    if recipe.output.tokenizer.kind in ("joint", "compact") and recipe.output.tokens and "inject" not in names:
+        message = f"a {recipe.output.tokenizer.kind} vocabulary holds compact records: add a step `inject`"
+        problems.append(Problem(_line(lines, ("output", "tokenizer")), "output.tokenizer", message))
+    if recipe.output.tokenizer.kind == "compact" and recipe.output.tokens and len(names) > 1:
+        message = "a compact vocabulary holds no text: use `kind: joint` where pages and records meet"
+        problems.append(Problem(_line(lines, ("output", "tokenizer")), "output.tokenizer", message))
+    reserved = any(isinstance(step, Injection) and step.reserved_tokens() for step in steps)
+    if recipe.output.tokenizer.kind == "bpe" and recipe.output.tokens and reserved:
+        message = "a bpe vocabulary has no tokens for the words of records: use `kind: joint`"
+        problems.append(Problem(_line(lines, ("output",)), "output.tokenizer", message))
+    if "inject" in names and (taken := [number for number, one in enumerate(recipe.inputs) if one.name == "inject"]):
+        message = "an input cannot be named `inject`: keys of injected documents begin so"
+        problems.append(Problem(_line(lines, ("inputs", taken[0])), f"inputs[{taken[0]}]", message))
+    if names.count("inject") > 1:
+        problems.append(Problem(_line(lines, ("steps",)), "steps", "`inject` may stand in a recipe once"))
+    if "extract" in names and names[0] != "extract":
+        problems.append(
+            Problem(_line(lines, ("steps",)), "steps", "`extract` must be the first step: the others read text")
+        )
+    if recipe.probe is not None and recipe.probe.facts is not None:
+        where = ("probe", "facts")
+        _step("inject", resolve_paths("inject", recipe.probe.facts, folder), where, lines, problems)
+
+
+def _line(lines: dict[tuple[Any, ...], int], where: tuple[Any, ...]) -> int | None:
+    """The line of a place, or of the nearest place around it."""
+    for end in range(len(where), 0, -1):
+        if where[:end] in lines:
+            return lines[where[:end]]
+    return None
+
+
+def _nearest(word: str, allowed: Iterable[str]) -> str:
+    near = difflib.get_close_matches(str(word), list(allowed), n=1)
+    return f" (did you mean '{near[0]}'?)" if near else ""
+
+
+def _problem(error: Any, model: type[pydantic.BaseModel], lines: dict[tuple[Any, ...], int], depth: int = 0) -> Problem:
+    """One pydantic error in a person's words."""
+    where = tuple(error["loc"])
+    shown = ".".join(str(part) for part in where)
+    if error["type"] == "extra_forbidden":
+        allowed = _allowed(model, where[depth:-1])
+        message = f"unknown key{_nearest(str(where[-1]), allowed)}. Allowed: {', '.join(allowed)}"
+    elif error["type"] == "missing":
+        message = "is missing"
+    else:
+        message = error["msg"].removeprefix("Value error, ")
+        if error["type"] == "string_pattern_mismatch":
+            message = "use letters, digits, '.', '_' and '-' only"
+        if not isinstance(error["input"], (dict, list)):
+            message += f" (it says {'null' if error['input'] is None else repr(error['input'])})"
+            if error["type"] == "list_type" and error["input"] is not None:
+                message += f": write [{error['input']}]"
+            expected = error.get("ctx", {}).get("expected")
+            if expected and isinstance(error["input"], str):
+                message += _nearest(
+                    error["input"], [word.strip(" '") for word in expected.replace(" or ", ",").split(",")]
+                )
+    return Problem(_line(lines, where), shown, message)
+
+
+def _allowed(model: type[pydantic.BaseModel], where: tuple[Any, ...]) -> list[str]:
+    """The keys that may stand at a place of the recipe."""
+    for part in where:
+        if isinstance(part, int):
+            continue
+        item = model.model_fields.get(part) or next((f for f in model.model_fields.values() if f.alias == part), None)
+        if item is None:
+            continue
+        model = next((kind for kind in _models_in(item.annotation)), model)
+    return [item.alias or name for name, item in model.model_fields.items()]
+
+
+def _models_in(annotation: Any) -> Iterable[type[pydantic.BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+        yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from _models_in(argument)

@@ -1,0 +1,346 @@
+"""Profiles: what each threshold of a recipe would keep, nothing dropped; and other verdicts from the same values."""
+
+from __future__ import annotations
+
+import dataclasses
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+
+from curate.places.store import Place, write_atomically
+from curate.run.corpus import CorpusRun
+from curate.run.engine import RunError
+from curate.run.profile import Profile, Seen, is_off, parts_of, read_profile, split
+from curate.run.stage import labels_of
+from curate.step import Step
+from recipes.app.recipe.build import corpus_run
+from recipes.app.recipe.load import Loaded, load
+
+POINTS = 41
+KEPT = (0.99, 0.95, 0.9, 0.75, 0.5)
+"""Shares of documents for which a table names the threshold."""
+
+NEARLY_ALL = 0.95
+"""A rule that fires on more is called out."""
+
+Key = tuple[str, str, str]
+"""Step, rule and parameter of a comparison."""
+
+_NUMERIC = ("over", "under", "not over", "over share", "reaches")
+
+
+def profile_run(loaded: Loaded, out: Place, workers: int | None, limit: int | None) -> CorpusRun:
+    """The run that measures a recipe's rules and edits. Raises ValueError where there is nothing to measure, and where
+    the folder holds something else."""
+    if not _is_free(out):
+        raise ValueError(f"{out} holds a finished run, whose place a profile would take: name another folder")
+    part = split(loaded.steps)
+    if not part.measured:
+        raise ValueError(f"recipe '{loaded.recipe.name}' has no rule or edit that a profile could measure")
+    tokenizer = loaded.recipe.output.tokenizer
+    file = loaded.folder / tokenizer.file if tokenizer.kind == "file" and tokenizer.file else None
+    profile = Profile.of(part.measured, file)
+    profile.open()
+    run = corpus_run(loaded, out, workers=workers, limit=limit)
+    return dataclasses.replace(
+        run,
+        steps=[*part.before, profile],
+        publication=dataclasses.replace(run.publication, renderings=[]),
+    )
+
+
+def _is_free(out: Place) -> bool:
+    """Whether the folder holds a profile, or no finished run."""
+    try:
+        steps = orjson.loads((out / "summary.json").read_bytes())["steps"]
+    except (OSError, ValueError, KeyError):
+        return True
+    return any(step["step"] == Profile.name for step in steps)
+
+
+def write_profile(loaded: Loaded, out: Place) -> dict[str, Any]:
+    """Read the signals of a finished profile, and leave what they say as `profile.json`; returns it."""
+    part = split(loaded.steps)
+    steps = dict(part.measured)
+    found = {
+        "recipe": loaded.recipe.name,
+        "counted_in": "tokens" if loaded.recipe.output.tokenizer.kind == "file" else "words",
+        "left_out": part.left_out,
+        **_Tally(steps).read(out),
+    }
+    write_atomically(out / "profile.json", orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY))
+    return found
+
+
+@dataclasses.dataclass
+class _Compared:
+    """Of one limit: how values are compared, who fails it whatever it is, all values and whose they are."""
+
+    side: str = "over"
+    always: array[int] = dataclasses.field(default_factory=lambda: array("q"))
+    values: array[float] = dataclasses.field(default_factory=lambda: array("d"))
+    holders: array[int] = dataclasses.field(default_factory=lambda: array("q"))
+
+
+class _Tally:
+    """What the documents of a profile have in common: counts of each rule, and every value that has a threshold."""
+
+    def __init__(self, steps: dict[str, Step]) -> None:
+        self.steps = steps
+        self.sizes = array("q")
+        self.density = array("d")
+        self.kept: list[bool] = []
+        self.fires: dict[Key, array[int]] = {}
+        self.ends: Counter[Key] = Counter()
+        self.compared: dict[Key, _Compared] = {}
+
+    def read(self, out: Place) -> dict[str, Any]:
+        for number, seen in enumerate(read_profile(out)):
+            self._add(number, seen)
+        self._name_silent()
+        sizes, kept = np.array(self.sizes), np.array(self.kept, dtype=np.bool_)
+        return {
+            "documents": len(sizes),
+            "size": int(sizes.sum()),
+            "kept": int(kept.sum()),
+            "kept_size": int(sizes[kept].sum()),
+            "density_kept": _median(np.array(self.density)[kept]),
+            "density_dropped": _median(np.array(self.density)[~kept]),
+            "rules": [self._rule(key) for key in sorted(self.fires, key=self._order)],
+            "curves": [self._curve(key) for key in sorted(self.compared, key=self._order)],
+        }
+
+    def _order(self, key: Key) -> int:
+        return list(self.steps).index(key[0])
+
+    def _name_silent(self) -> None:
+        """Limits that no document came near, such as a word that stands in none: they have fired on nothing."""
+        known = {(label, limit) for label, _, limit in self.fires}
+        for label, step in self.steps.items():
+            for item in dataclasses.fields(step) if step.shaping is not None else ():  # type: ignore[arg-type]
+                idle = is_off(step, item.name) or getattr(step, item.name) is False
+                if item.name not in (step.shaping or ()) and not idle and (label, item.name) not in known:
+                    self.fires[label, "", item.name] = array("q")
+
+    def _add(self, number: int, seen: Seen) -> None:
+        self.sizes.append(seen.size)
+        self.density.append(seen.note["density"])
+        first = None
+        for label, check in seen.checks(self.steps):
+            key = (label, check.rule, check.limit)
+            fired = self.fires.setdefault(key, array("q"))
+            if check.failed:
+                fired.append(number)
+                first = first or key
+        self.kept.append(first is None)
+        if first:
+            self.ends[first] += 1
+        for label, rows in seen.note["steps"].items():
+            for rule, value, limit, side, basis, factor in map(parts_of, rows):
+                if side not in (*_NUMERIC, "always"):
+                    continue
+                compared = self.compared.setdefault((label, rule, limit), _Compared())
+                if side == "always":
+                    compared.always.append(number)
+                else:
+                    compared.side = side
+                    # What decides: where that is not the value shown, a number of its own.
+                    compared.values.append((value if basis is None or side == "over share" else basis) / factor)
+                    compared.holders.append(number)
+
+    def _rule(self, key: Key) -> dict[str, Any]:
+        label, rule, limit = key
+        fired = np.array(self.fires[key], dtype=np.int64)
+        sizes = np.array(self.sizes)
+        return {
+            "step": label,
+            "rule": rule,
+            "limit": limit,
+            "threshold": getattr(self.steps[label], limit) if limit else None,
+            "fires": len(fired),
+            "fires_size": int(sizes[fired].sum()),
+            "ends": self.ends[key],
+            "density": _median(np.array(self.density)[fired]),
+        }
+
+    def _curve(self, key: Key) -> dict[str, Any]:
+        """What a limit alone would keep, at thresholds that stand where the values do."""
+        label, rule, limit = key
+        side, always, values, holders = dataclasses.astuple(self.compared[key])
+        step = self.steps[label]
+        now = None if is_off(step, limit) else getattr(step, limit)
+        sizes = np.array(self.sizes, dtype=np.float64)
+        always, holders = np.array(always, dtype=np.int64), np.array(holders, dtype=np.int64)
+        keeps = _Keeps(side, np.array(values, dtype=np.float64), sizes[holders], sizes[always], len(sizes), sizes.sum())
+        return {
+            "step": label,
+            "rule": rule,
+            "limit": limit,
+            "side": side,
+            "threshold": now,
+            "now": keeps.at(now) if now is not None else None,
+            "points": [[t, *keeps.at(t)] for t in keeps.thresholds(POINTS, now)],
+            "keeping": [[share, (t := keeps.threshold(share)), *keeps.at(t)] for share in KEPT] if values else [],
+        }
+
+
+class _Keeps:
+    """Of one limit: the shares of documents and of their tokens (or words) that a threshold keeps."""
+
+    def __init__(
+        self, side: str, values: np.ndarray, sizes: np.ndarray, always: np.ndarray, documents: int, size: float
+    ) -> None:
+        order = np.argsort(values, kind="stable")
+        self.values, self.under = values[order], side in ("under", "not over")
+        # Equal to a threshold: of which side it is.
+        self.right = side not in ("under", "reaches")
+        self.above = int(side == "reaches")
+        self.before = np.concatenate(([0.0], np.cumsum(sizes[order])))
+        self.always, self.documents, self.size = (len(always), float(always.sum())), documents, size
+
+    def at(self, threshold: float) -> tuple[float, float]:
+        place = int(np.searchsorted(self.values, threshold, "right" if self.right else "left"))
+        count = place if self.under else len(self.values) - place
+        size = float(self.before[place] if self.under else self.before[-1] - self.before[place])
+        kept = self.documents - self.always[0] - count
+        return kept / max(self.documents, 1), (self.size - self.always[1] - size) / max(self.size, 1.0)
+
+    def threshold(self, share: float) -> float:
+        """The strictest of the values (of counts: one more) that keeps at least this share of those compared."""
+        most = int(round((1 - share) * len(self.values), 6))
+        return float(self.values[most] if self.under else self.values[len(self.values) - 1 - most] + self.above)
+
+    def thresholds(self, count: int, now: float | None) -> list[float]:
+        """Values at equal numbers of documents, and of different values, so that a thin tail is seen; and `now`."""
+        if not len(self.values):
+            return []
+        chosen = [np.array([] if now is None else [now])]
+        for ordered in (self.values, np.unique(self.values)):
+            chosen.append(ordered[np.linspace(0, len(ordered) - 1, count).round().astype(np.int64)])
+        return np.unique(np.concatenate(chosen)).tolist()
+
+
+def _median(values: np.ndarray) -> float | None:
+    return float(np.median(values)) if len(values) else None
+
+
+def callouts(profile: dict[str, Any]) -> list[str]:
+    """Rules that a person should look at: never, or nearly always, fired."""
+    found = []
+    for row in profile["rules"]:
+        name = name_of(row)
+        if not row["fires"]:
+            found.append(f"{name} fired on no document (threshold {row['threshold']}): is it set as you meant?")
+        elif row["fires"] > NEARLY_ALL * profile["documents"]:
+            share = row["fires"] / profile["documents"]
+            found.append(f"{name} fired on {share:.1%} of the documents (threshold {row['threshold']})")
+    return found
+
+
+def name_of(row: dict[str, Any]) -> str:
+    """A rule as `--set` and a person know it: step and parameter, then the reason it gives."""
+    name = f"{row['step']}.{row['limit']}" if row["limit"] else row["step"]
+    return f"{name} ({row['rule']})" if row["rule"] not in ("", row["limit"]) else name
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """What other thresholds make of the documents of a profile."""
+
+    before: Counter[str]
+    after: Counter[str]
+    documents: int
+    size: int
+    kept: tuple[int, int]
+    kept_size: tuple[int, int]
+    counted_in: str
+    changed: list[dict[str, Any]]
+
+
+def decide(out: Place, sets: Sequence[str]) -> Decision:
+    """The verdicts of a profile's documents with other thresholds, beside those of its recipe.
+
+    Raises RunError for a folder without signals, RecipeError for a mistake in `sets`, ValueError for a change that the
+    stored signals cannot answer, with the reason.
+    """
+    try:
+        profile = orjson.loads((out / "profile.json").read_bytes())
+    except FileNotFoundError:
+        raise RunError(f"{out} holds no profile: `goldsand profile RECIPE -o {out}` makes one") from None
+    recipe = str(out / "recipe.yaml")
+    old, new = load(recipe), load(recipe, sets)
+    _refuse_other_values(old, new)
+    steps, others = dict(split(old.steps).measured), dict(split(new.steps).measured)
+    before: Counter[str] = Counter()
+    after: Counter[str] = Counter()
+    changed = []
+    size = documents = 0
+    kept, kept_size = [0, 0], [0, 0]
+    for seen in read_profile(out):
+        verdicts = [_told(seen, one) for one in (steps, others)]
+        documents, size = documents + 1, size + seen.size
+        for place, (counter, verdict) in enumerate(zip((before, after), verdicts, strict=True)):
+            if verdict is None:
+                kept[place] += 1
+                kept_size[place] += seen.size
+            else:
+                counter[f"{verdict['step']}.{verdict['rule']}"] += 1
+        if _name(verdicts[0]) != _name(verdicts[1]):
+            row = {"key": seen.key, "url": seen.url, profile["counted_in"]: seen.size}
+            changed.append({**row, "before": verdicts[0], "after": verdicts[1]})
+    totals = ((kept[0], kept[1]), (kept_size[0], kept_size[1]), profile["counted_in"])
+    return Decision(before, after, documents, size, *totals, changed)
+
+
+def _told(seen: Seen, steps: dict[str, Step]) -> dict[str, Any] | None:
+    found = seen.verdict(steps)
+    if found is None:
+        return None
+    label, check = found
+    return {"step": label, "rule": check.rule, "value": check.value, "threshold": check.threshold}
+
+
+def _name(verdict: dict[str, Any] | None) -> tuple[str, str] | None:
+    return (verdict["step"], verdict["rule"]) if verdict else None
+
+
+def _refuse_other_values(old: Loaded, new: Loaded) -> None:
+    """Raises ValueError for the first change that is more than another threshold on a stored value."""
+    again = "run `goldsand profile` with it into the same folder: pages are not extracted again"
+    part = split(old.steps)
+    left_out, measured = dict(part.left_out), dict(part.measured)
+    if len(old.steps) != len(new.steps) or [s.name for s in old.steps] != [s.name for s in new.steps]:
+        raise ValueError(f"the steps are others, and nothing is stored of them: {again}")
+    for label, before, after in _pairs(old, new):
+        for field in _changed(before, after):
+            name = f"{label}.{field}"
+            if label in left_out:
+                raise ValueError(f"{name} cannot be decided from stored signals: {left_out[label]}")
+            if label not in measured:
+                raise ValueError(f"{name} cannot be decided from stored signals: it makes every text")
+            if before.shaping is None:
+                raise ValueError(
+                    f"{name} cannot be decided from stored signals: {label} stores verdicts alone: {again}"
+                )
+            if field in before.shaping:
+                what = "the text that every later rule reads" if hasattr(before, "edit") else "the values themselves"
+                raise ValueError(f"{name} cannot be decided from stored signals, because it shapes {what}: {again}")
+    others = {key for key in old.resolved if key != "steps" and old.resolved[key] != new.resolved.get(key)}
+    others |= {key for key in new.resolved if key not in old.resolved}
+    if others:
+        raise ValueError(f"{', '.join(sorted(others))}: only parameters of steps can be decided again: {again}")
+
+
+def _pairs(old: Loaded, new: Loaded) -> Iterator[tuple[str, Step, Step]]:
+    for label, before, after in zip(labels_of(old.steps), old.steps, new.steps, strict=True):
+        # What a step knows of those after it is no parameter.
+        yield label, before.followed_by(()), after.followed_by(())
+
+
+def _changed(before: Step, after: Step) -> list[str]:
+    fields = dataclasses.fields(before)  # type: ignore[arg-type]
+    return [one.name for one in fields if getattr(before, one.name) != getattr(after, one.name)]

@@ -1,0 +1,262 @@
+"""What a run would do, what of it is done already, and what the rest will cost, by rehearsal on a few documents."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from curate.document import Document
+from curate.places.store import files_below
+from curate.run.corpus import CorpusRun
+from curate.run.engine import Engine, all_cores
+from curate.run.folder import OutputFolder, check_format
+from curate.run.local import LocalEngine
+from curate.run.tasks import Part, readable
+from curate.run.unit import Pulse, Unit, manifest_path
+from curate.sources import Partition
+from curate.step import CorpusStep, Injection
+
+FILES = 4
+"""Input files from which a rehearsal takes its documents, spread evenly over all of them."""
+
+COUNTING = 2.0
+"""Seconds for which documents are counted."""
+
+WORKER = 100 << 20
+"""Bytes that a worker and its libraries take, where a rehearsal was too short to see it."""
+
+INJECTED = 2000
+"""Documents that the rehearsal of an injection adds."""
+
+
+@dataclass
+class Group:
+    """Units that are done together: how many there are, and how many of them are done already."""
+
+    label: str
+    units: int = 0
+    done: int = 0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the rest of a run will take. `documents` is exact when all were counted; `counted` says so."""
+
+    documents: int
+    counted: bool
+    rehearsed: int
+    seconds: float
+    disk: int
+    worker_memory: int
+
+
+class _Looking:
+    """An engine that runs nothing: it says which units are done, and what their manifests would be if they are not."""
+
+    workers = 0
+
+    def __init__(self) -> None:
+        self.groups: dict[str, Group] = {}
+
+    def map(self, label: str, tasks: Sequence[Unit], on_kill: Any = None) -> list[dict[str, Any]]:
+        group = self.groups.setdefault(label, Group(label))
+        manifests = []
+        for unit in tasks:
+            # Without a manifest there is nothing to compare: the input need not be read.
+            found = unit.found() if manifest_path(unit.root, unit.name).is_file() else None
+            group.units += 1
+            group.done += found is not None
+            manifests.append(found or unit.expected())
+        return manifests
+
+
+class _Seen(OutputFolder):
+    """An output folder that is looked at, not taken: nothing in it is written or removed."""
+
+    def __enter__(self) -> _Seen:
+        check_format(self.path)
+        self.kills = self._read_kills()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        return None
+
+    def remove_strangers(self, below: str | None = None, pattern: str = "*") -> None:
+        return None
+
+
+def plan(job: CorpusRun) -> list[Group]:
+    """All groups of units of a run in order. Raises RunError for a folder of another version."""
+    engine = _Looking()
+    with _Seen(job.out) as folder:
+        job.work(folder, engine)
+    return list(engine.groups.values())
+
+
+class _Timed:
+    """An engine that notes how long each group takes."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.workers = engine.workers
+        self.seconds: dict[str, float] = {}
+
+    def map(self, label: str, tasks: Sequence[Unit], on_kill: Any = None) -> list[dict[str, Any]]:
+        began = time.perf_counter()
+        try:
+            return self._engine.map(label, tasks, on_kill)
+        finally:
+            self.seconds[label] = self.seconds.get(label, 0.0) + time.perf_counter() - began
+
+
+@dataclass
+class _Rehearsal(CorpusRun):
+    """A run over the first `each` documents of every input file, on one worker."""
+
+    each: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    documents: int = 0
+    size: int = 0
+    peak: int = 0
+    characters: int = 0
+
+    def _quotas(self, parts: Sequence[Part]) -> list[int | None]:
+        return [self.each] * len(parts)
+
+    def rehearse(self) -> _Rehearsal:
+        with OutputFolder(self.out) as folder, LocalEngine(1, self.document_timeout, None, self.memory) as engine:
+            timed = _Timed(engine)
+            finished, _ = self.work(folder, timed)
+            self.peak = engine.peak_memory
+        self.seconds = timed.seconds
+        self.documents = sum(manifest["records"]["documents"] for manifest in finished.manifests[0])
+        kept = (counts for one in finished.manifests[0] for counts in one["domains"]["kept"].values())
+        self.characters = sum(characters for _, characters in kept)
+        self.size = sum(path.stat().st_size for path in files_below(self.out))
+        return self
+
+
+def estimate(job: CorpusRun, groups: Sequence[Group], sample: int) -> Estimate | None:
+    """Time, memory and disk of what is left, from two rehearsals of different length (and one with injection).
+
+    None when there is nothing to rehearse with: no document in the input.
+    """
+    documents, counted = _count(job.partitions)
+    wanted = documents if job.limit is None else min(documents, job.limit)
+    chosen = _spread(job.partitions)
+    many = max(2, sample // len(chosen))
+    with tempfile.TemporaryDirectory(prefix="goldsand-plan-") as name:
+        folders = (Path(name) / str(number) for number in range(3))
+        bare = [step for step in job.steps if not isinstance(step, Injection)]
+        short = _rehearsal(job, bare, chosen, next(folders), max(1, many // 4)).rehearse()
+        long = _rehearsal(job, bare, chosen, next(folders), many).rehearse()
+        if long.documents <= short.documents:
+            if not long.documents:
+                return None
+            # So few documents that the rehearsal was the whole run.
+            short = replace(long, seconds={}, documents=0, size=0)
+        extra, injected = None, 0
+        if len(bare) < len(job.steps):
+            steps, added, injected = _few_injected(job)
+            extra = _rehearsal(job, steps, chosen, next(folders), max(1, many // 4)).rehearse()
+    seconds = 0.0
+    workers = job.workers or all_cores()
+    for group in groups:
+        slope = (long.seconds.get(group.label, 0.0) - short.seconds.get(group.label, 0.0)) / (
+            long.documents - short.documents
+        )
+        spent = short.seconds.get(group.label, 0.0) + max(0.0, slope) * (wanted - short.documents)
+        if extra is not None:
+            more = extra.seconds.get(group.label, 0.0) - short.seconds.get(group.label, 0.0)
+            spent += max(0.0, more) * injected / added
+        todo = (group.units - group.done) / group.units if group.units else 0.0
+        seconds += max(0.0, spent) * todo / max(1, min(workers, group.units - group.done))
+    slope = (long.size - short.size) / (long.documents - short.documents)
+    disk = short.size + slope * (wanted - short.documents)
+    if extra is not None:
+        disk += max(0, extra.size - short.size) * injected / added
+    peak = max(long.peak, extra.peak if extra is not None else 0)
+    # A rehearsal is too short to show what grows with the corpus.
+    characters = round(long.characters / long.documents * wanted)
+    grows = max((step.memory(wanted, characters) for step in job.steps if isinstance(step, CorpusStep)), default=0)
+    return Estimate(documents, counted, long.documents, seconds, int(max(0.0, disk)), max(peak, WORKER) + grows)
+
+
+def _rehearsal(
+    job: CorpusRun, steps: Sequence[Any], partitions: Sequence[Partition], out: Path, each: int
+) -> _Rehearsal:
+    publication = job.publication
+    if not any(isinstance(step, Injection) for step in steps) and publication.vocabulary.kind != "file":
+        # A vocabulary of compact records needs the records; one of pages takes as long.
+        publication = replace(publication, vocabulary=replace(publication.vocabulary, kind="bpe"))
+    return _Rehearsal(
+        job.name,
+        [step.rehearsed() if isinstance(step, CorpusStep) else step for step in steps],
+        partitions,
+        out,
+        publication,
+        buckets=job.buckets,
+        split=0,
+        memory=job.memory,
+        document_timeout=job.document_timeout,
+        each=each,
+    )
+
+
+def _few_injected(job: CorpusRun) -> tuple[list[Any], int, int]:
+    """The steps with an injection of few documents; how many these are, and how many the recipe asks for."""
+    steps = []
+    added = injected = 1
+    for step in job.steps:
+        if isinstance(step, Injection):
+            step, added, injected = cast(Any, step).few(INJECTED)
+        steps.append(step)
+    return steps, added, injected
+
+
+def _spread(partitions: Sequence[Partition]) -> list[Partition]:
+    """Up to FILES of the input files, evenly spaced."""
+    if len(partitions) <= FILES:
+        return list(partitions)
+    return [partitions[place * len(partitions) // FILES] for place in range(FILES)]
+
+
+class _Meter(Pulse):
+    """Bytes that were read."""
+
+    size = 0
+
+    def count(self, *, size: int = 0, documents: int = 0, kept: int = 0) -> None:
+        self.size += size
+
+
+def _count(partitions: Sequence[Partition]) -> tuple[int, bool]:
+    """How many documents the input holds: all counted, or as many as fit COUNTING seconds, and the rest by size."""
+    deadline = time.monotonic() + COUNTING
+    meter = _Meter()
+    documents = 0
+    for partition in _interleaved(partitions):
+        for item in readable(partition, pulse=meter):
+            documents += isinstance(item, Document)
+            if time.monotonic() > deadline:
+                total = sum(_size(one) for one in partitions)
+                return round(documents * total / max(1, meter.size)), False
+    return documents, True
+
+
+def _interleaved(partitions: Sequence[Partition]) -> Iterator[Partition]:
+    """Every input file once, far apart ones first, so that a count that ends early has seen all kinds."""
+    step = max(1, len(partitions) // FILES)
+    for begin in range(step):
+        yield from partitions[begin::step]
+
+
+def _size(partition: Partition) -> int:
+    with contextlib.suppress(OSError):
+        return partition.size()
+    return 0

@@ -1,0 +1,228 @@
+"""Tables of results for a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from curate.run.engine import all_cores
+
+if TYPE_CHECKING:
+    from curate.places.store import Place
+    from curate.run.corpus import CorpusRun
+    from recipes.app.recipe.rehearsal import Estimate, Group
+
+
+def junk_share(ratio: float) -> str:
+    """A junk ratio as people say it: 0, 7/8."""
+    return str(Fraction(ratio).limit_denominator(64))
+
+
+def print_results(console: Console, results: Sequence[dict[str, Any]]) -> None:
+    """One row for each run: arm, junk, tag and the value bits that each parameter holds."""
+    several = {key for key in ("exposures", "seed", "learning_rate") if len({row.get(key) for row in results}) > 1}
+    table = Table(box=None, pad_edge=False)
+    for column in ("arm", "junk", "tag", *sorted(several), "value bits / parameter"):
+        table.add_column(column, justify="left" if column == "arm" else "right")
+    for row in results:
+        bits = row.get("value_bits_per_parameter")
+        table.add_row(
+            escape(row["arm"]),
+            junk_share(row["junk_ratio"]),
+            row["tag"],
+            *(str(row.get(key)) for key in sorted(several)),
+            f"failed: {escape(row['error'])}" if row.get("error") else f"{bits:.4f}",
+        )
+    console.print(table)
+
+
+def print_summary(console: Console, summary: dict[str, Any], folder: Place) -> None:
+    """How a run ended: its steps, its accounts, its tokens, and what to open."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("step", "documents", "dropped", "characters", "seconds"):
+        table.add_column(column, justify="left" if column == "step" else "right")
+    for step in summary["steps"]:
+        table.add_row(
+            step["step"],
+            f"{step['documents_out']:,}",
+            f"{step['documents_dropped']:,}",
+            f"{step['characters_out']:,}",
+            f"{step['seconds']:.1f}",
+        )
+    console.print(table)
+    for unit in ("documents", "characters"):
+        account = summary[unit]
+        console.print(
+            f"{unit}: {account['input']:,} in = {account['kept']:,} kept + {account['dropped']:,} dropped"
+            f" + {account['unreadable']:,} unreadable"
+            + (f"; {account['injected']:,} injected" if account["injected"] else "")
+            + (f"; {account['copied']:,} copies of kept ones" if account["copied"] else "")
+        )
+    for name, tokens in summary["tokens"].items():
+        console.print(f"tokens/{escape(name)}: {tokens:,} tokens")
+    for line in [*mix_lines(folder), *purity_lines(folder)]:
+        console.print(escape(line))
+    found = summary["units"]["found_done"]
+    console.print(
+        f"{summary['seconds']:.1f} s, {summary['pages_per_second']:.1f} documents/s, {summary['workers']} workers,"
+        f" at most {summary['worker_memory_mb']:,} MB a worker"
+        + (f", {found} units were already done" if found else "")
+    )
+    console.print(f"open {escape(str(folder / 'report.html'))}")
+
+
+def mix_lines(folder: Place) -> list[str]:
+    """For each `mix` of a recipe: the shares it made of those it was asked for, the largest first."""
+    lines = []
+    for path in sorted((folder / "mix").glob("*.json")) if (folder / "mix").is_dir() else []:
+        found = orjson.loads(path.read_bytes())
+        told = [
+            f"{row['group'] or 'none'} {row['share_realised']:.2%} (asked {row['share_asked']:.2%})"
+            for row in found["groups"][:5]
+        ]
+        more = f" and {len(found['groups']) - 5} more" if len(found["groups"]) > 5 else ""
+        lines.append(f"{path.stem}: {found['realised']:,} {found['unit']} by {found['by']}: {', '.join(told)}{more}")
+    return lines
+
+
+def print_ladder(console: Console, results: Sequence[dict[str, Any]]) -> None:
+    """Where there is a ladder of exposures: at how many each arm stores half of the facts."""
+    from recipes.app.measure.evidence import arms_of, multiplier, multiplier_words
+
+    arms = list(arms_of(results).values())
+    if len(arms) < 2 or min(len(arm.stored) for arm in arms) < 2:
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("arm", "half of the facts at", f"times {escape(arms[0].name)}"):
+        table.add_column(column, justify="left" if column == "arm" else "right")
+    for arm in arms:
+        table.add_row(escape(arm.name), f"{arm.mean_half()} exposures", multiplier_words(multiplier(arm, arms[0])))
+    console.print(table)
+
+
+def print_comparison(console: Console, found: dict[str, Any]) -> None:
+    """The decision, and a row for each corpus."""
+    from recipes.app.measure.evidence import multiplier_words
+
+    first = found["corpora"][0]["name"]
+    table = Table(box=None, pad_edge=False)
+    bits = f"value bits/parameter at {found['rung']}"
+    for column in ("corpus", "unique tokens", "trained on", "half of the facts at", f"times {escape(first)}", bits):
+        table.add_column(column, justify="left" if column == "corpus" else "right")
+    for one in found["corpora"]:
+        half, stored = f"rung {one['half']}", one["value_bits_per_parameter"]
+        row = [f"{one['tokens']:,}", f"{one['used']:,}", half, multiplier_words(one["multiplier"])]
+        row.append("" if stored is None else f"{stored:.4f}")
+        table.add_row(escape(one["name"]), *row)
+    console.print(table)
+    for line in found["verdict"]:
+        console.print(escape(line))
+    own = found["own_facts"]
+    for name, one in own["arms"].items() if own else ():
+        interval = f"{one['low']:.1f} to {one['high']:.1f}" if one["seeds"] > 1 else "one seed"
+        console.print(
+            f"{escape(name)}: {one['bits']:.1f} bits ({interval}) of {own['counts']['scored']} facts of the corpora"
+            " themselves"
+        )
+    console.print(
+        f"measured on models of {found['parameters']:,} parameters, {len(found['asked']['seeds'])} seeds, protocol"
+        f" {found['protocol']}; there is no evidence above this scale"
+    )
+
+
+def purity_lines(folder: Place) -> list[str]:
+    """For each token set with facts: how pure the domains are that carry them."""
+    path = folder / "facts" / "purity.json"
+    if not path.is_file():
+        return []
+    lines = []
+    for name, domains in orjson.loads(path.read_bytes()).items():
+        told = ", ".join(f"{one['domain'] or 'no domain'} {one['purity']:.1%}" for one in domains[:3])
+        more = f" and {len(domains) - 3} more" if len(domains) > 3 else ""
+        oracle = "; a domain of facts alone is an oracle" if any(one["purity"] == 1 for one in domains) else ""
+        if domains:
+            lines.append(f"tokens/{name}: facts are so much of their domains: {told}{more}{oracle}")
+    return lines
+
+
+def print_plan(console: Console, job: CorpusRun, groups: Sequence[Group], cost: Estimate | None) -> None:
+    """What a run would do, group by group, and what the rest will cost."""
+    files = len(job.partitions)
+    console.print(f"{job.name}: {files:,} input file{'s' * (files != 1)}, {len(job.stages)} stages")
+    table = Table(box=None, pad_edge=False)
+    for column in ("units of", "units", "done", "steps"):
+        table.add_column(column, justify="right" if column in ("units", "done") else "left")
+    steps = {stage.folder[3:]: " -> ".join(stage.labels) or "read" for stage in job.stages}
+    for group in groups:
+        table.add_row(group.label, f"{group.units:,}", f"{group.done:,}", escape(steps.get(group.label, "")))
+    console.print(table)
+    if cost is None:
+        return
+    workers = job.workers or all_cores()
+    about = "" if cost.counted else "about "
+    console.print(
+        f"documents: {about}{cost.documents:,} in the input"
+        + (f", of which the first {job.limit:,}" if job.limit is not None else "")
+    )
+    console.print(f"time left: about {duration(cost.seconds)} on {workers} worker{'s' * (workers != 1)}")
+    console.print(
+        f"memory: about {cost.worker_memory >> 20:,} MB a worker; a worker that takes more than"
+        f" {job.memory:,} MB is stopped"
+    )
+    console.print(f"disk: about {amount(cost.disk)} for the whole folder")
+    console.print(
+        f"(rehearsed on {cost.rehearsed:,} documents; the figures grow in proportion, so take them as a rough guide)"
+    )
+
+
+def print_status(console: Console, folder: str, status: dict[str, Any]) -> None:
+    """How far a run is."""
+    who = f"process {status['process']} on {status['host']}"
+    ago = duration(max(0.0, time.time() - status["written"]))
+    if status["alive"]:
+        console.print(f"{escape(folder)}: running ({escape(who)}), last heard of {ago} ago")
+    elif status["state"] == "finished":
+        console.print(f"{escape(folder)}: finished {ago} ago")
+    else:
+        word = {"stopped": "interrupted", "failed": "ended with an error"}.get(status["state"], "died")
+        console.print(f"{escape(folder)}: {word} {ago} ago; the same command goes on from there")
+    table = Table(box=None, pad_edge=False)
+    for column in ("units of", "finished", "units", "documents", "kept", "documents/s", "left"):
+        table.add_column(column, justify="left" if column == "units of" else "right")
+    for label in status["groups"]:
+        row = status["progress"].get(label)
+        if row is None:
+            table.add_row(label, "", "", "", "", "", "waiting")
+            continue
+        working = status["alive"] and label == status["at"] and row["finished"] < row["units"]
+        left = "" if row["finished"] == row["units"] else "not finished"
+        if working:
+            left = f"about {duration(row['left'])}" if row["left"] is not None else "working"
+        shown = (f"{row['documents']:,}", f"{row['kept']:,}") if row["documents"] else ("", "")
+        rate = f"{row['rate']:,.0f}" if row["documents"] and row["rate"] else ""
+        table.add_row(label, f"{row['finished']:,}", f"{row['units']:,}", *shown, rate, left)
+    console.print(table)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 40 s, 12 min, 3 h 05 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def amount(size: float) -> str:
+    """Bytes as a person says them: 640 kB, 12 MB, 3.1 GB."""
+    for unit, limit in (("kB", 1e6), ("MB", 1e9), ("GB", 1e12)):
+        if size < limit:
+            figure = size / (limit / 1e3)
+            return f"{figure:.1f} {unit}" if figure < 10 and unit != "kB" else f"{figure:.0f} {unit}"
+    return f"{size / 1e12:.1f} TB"

@@ -1,0 +1,1 @@
+"""Facts rewritten by a language model, and the gate that keeps what states every one of them."""

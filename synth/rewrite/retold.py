@@ -1,0 +1,63 @@
+"""bioR in a corpus: the facts of a table as statements to rewrite, and accepted rewrites as documents."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from curate.document import Document
+from synth.codes import RECORDS
+from synth.facts import FactsError, FactTable
+from synth.inject import SOURCE
+from synth.kinds import writer_of
+from synth.rewrite.gate import FactGate, Statement
+
+LARGEST_POOL = 20_000
+"""Words of a pool that a gate looks for one by one; a larger one of several parts is a pattern of its parts."""
+
+
+def statements(table: FactTable, most: int | None = None) -> Iterator[Statement]:
+    """The first text of each entity that appears (of the first `most`), with the facts that a rewrite must state.
+
+    Raises FactsError for records, which are no sentences.
+    """
+    if table.kind in RECORDS:
+        raise FactsError(f"facts of kind {table.kind} are records of reserved words: there is nothing to rewrite")
+    shown = np.flatnonzero(table.exposure_counts > 0)[:most]
+    texts = writer_of(table).texts(shown, np.zeros(len(shown), np.int64))
+    for entity, name, text in zip(shown.tolist(), table.names(shown), texts, strict=True):
+        facts = {key: value for key, value in table.facts(entity).items() if key in table.templates}
+        yield Statement(f"{SOURCE}/{entity}@0", text, name, facts)
+
+
+def gate_of(table: FactTable) -> FactGate:
+    """The gate that knows every value of the table's pools."""
+    pools: dict[str, Any] = {}
+    for number, one in enumerate(table.attributes):
+        if one.name not in table.templates:
+            continue
+        parts = [table.pools[name] for name in one.pool.split(" ")]
+        if one.size <= LARGEST_POOL or len(parts) == 1:
+            pools[one.name] = table.words(number)
+        else:
+            choices = ["(?:" + "|".join(map(re.escape, part)) + ")" for part in parts]
+            literals = [re.escape(text) for text in one.form.split("{}")]
+            pools[one.name] = re.compile("".join(a + b for a, b in zip(literals, [*choices, ""], strict=True)))
+    return FactGate(pools)
+
+
+def retold(table: FactTable, rewrites: Iterable[dict[str, Any]]) -> Iterator[Document]:
+    """The accepted lines of a file of rewrites as documents, each a further exposure of its entity."""
+    seen: dict[int, int] = {}
+    for line in rewrites:
+        if "text" not in line:
+            continue
+        entity = int(line["id"].partition("/")[2].partition("@")[0])
+        exposure = seen.get(entity, 0)
+        seen[entity] = exposure + 1
+        metadata = {"kind": "rewrite", "entity": entity, "exposure": exposure, "style": line["style"], "language": "en"}
+        key = f"{SOURCE}/{entity}@{exposure}"
+        yield Document(key, line["text"], domain=table.domain, source=SOURCE, metadata=metadata, protected=True)

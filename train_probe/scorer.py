@@ -1,0 +1,134 @@
+"""What a trained model has learnt: its losses as bits, and the figures of one run."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from train_probe.capacity import Bits, biod_bits, compact_bits
+from train_probe.data import Data, model_vocabulary
+from train_probe.inputs import Cloze, Facts, Pages
+from train_probe.model import Transformer
+from train_probe.plan import RunPlan
+from train_probe.quantize import quantized
+from train_probe.score import Losses, score, span_nats
+
+TEXT_WINDOWS = 256
+"""Windows of held-out text that are scored at most."""
+
+
+class Diverged(RuntimeError):
+    """The loss is no longer a number."""
+
+
+def learned(facts: Facts, losses: Losses) -> Bits:
+    """The bits that a model's losses stand for."""
+    one = facts.strings
+    if one is None:
+        return compact_bits(facts.people, facts.name_pool_bits, facts.value_pool_bits, losses.name, losses.value)
+    return biod_bits(
+        facts.people,
+        math.prod(facts.name_parts),
+        one.attributes,
+        one.chunks,
+        one.strings,
+        one.length,
+        one.alphabet,
+        losses.name,
+        # bioD counts by attribute, not by person.
+        losses.value / one.attributes,
+        losses.first_chunk,
+    )
+
+
+class Scorer:
+    """Scores the weights of one run."""
+
+    def __init__(self, data: Data, run: RunPlan) -> None:
+        self.data, self.run = data, run
+        self.facts, self.training = data.facts, data.plan.training_of(run)
+        self.architecture = data.plan.model_of(run).built()
+        self.parameters = self.architecture.parameters(self.facts.used_vocabulary)
+        # Rows may be longer than those of training: positions are rotations, and end nowhere.
+        inputs = data.inputs
+        scored: list[Facts | Cloze] = [self.facts, *inputs.held_out.values(), *inputs.cloze.values()]
+        longest = max(len(row) for one in scored for row in one.rows)
+        context = max(self.training.window, max(1, len(run.front)) + longest)
+        model = Transformer(self.architecture, model_vocabulary(self.facts), context, seed=0)
+        self._model = model.to(data.device).eval()
+
+    def bits(self, state: dict[str, Tensor]) -> dict[str, Any]:
+        """What the weights know, whole and rounded: bits, losses in nats, and the same of what was held out.
+
+        Raises Diverged where the losses are no numbers.
+        """
+        self._model.load_state_dict(state)
+        losses = self._losses(self.facts)
+        if not (math.isfinite(losses.name) and math.isfinite(losses.value)):
+            raise Diverged("the trained model's losses are not finite")
+        bits = learned(self.facts, losses)
+        inputs = self.data.inputs
+        text = {name: self._text(pages) for name, pages in inputs.text.items()}
+        cloze = {name: self._cloze(one) for name, one in inputs.cloze.items()}
+        held_out = {name: self._losses(facts) for name, facts in inputs.held_out.items()}
+        return {
+            **self._per_parameter(bits),
+            "clipped": self._per_parameter(bits.clipped()),
+            "name_nats": losses.name,
+            "value_nats": losses.value,
+            "quantized": {str(width): self._at(state, width) for width in self.training.evaluate_bits},
+            "text": text,
+            "cloze": cloze,
+            "held_out": {name: {"name_nats": one.name, "value_nats": one.value} for name, one in held_out.items()},
+        }
+
+    def most(self) -> Bits:
+        """What a model knows that knows everything."""
+        return learned(self.facts, Losses(math.log(self.facts.people), 0.0))
+
+    def _at(self, state: dict[str, Tensor], width: int) -> dict[str, float]:
+        training = self.training
+        self._model.load_state_dict(quantized(state, width, training.evaluate_group, training.evaluate_embeddings))
+        return self._per_parameter(learned(self.facts, self._losses(self.facts)))
+
+    def _cloze(self, cloze: Cloze) -> list[dict[str, float]]:
+        """The summed loss in nats of each group's spans, sentences standing alone behind an end of text."""
+        begin = np.full((len(cloze.rows), 1), self.facts.end_of_text)
+        nats = span_nats(self._model, cloze.rows, begin, cloze.spans, self.facts.vocabulary)
+        groups = range(int(cloze.group.max()) + 1)
+        return [
+            {"facts": int((cloze.group == one).sum()), "nats": float(nats[cloze.group == one].sum())} for one in groups
+        ]
+
+    def _text(self, pages: Pages) -> dict[str, float]:
+        """Mean loss in nats of a token of pages, in windows as long as those of training."""
+        window = min(self.training.window, len(pages.tokens))
+        count = min(TEXT_WINDOWS, len(pages.tokens) // window) if window > 1 else 0
+        if not count:
+            return {"nats_per_token": math.nan, "tokens": 0}
+        starts = np.linspace(0, len(pages.tokens) - window, count).astype(np.int64)
+        rows = torch.from_numpy(pages.tokens[starts[:, None] + np.arange(window)].astype(np.int64))
+        with torch.no_grad():
+            nats = sum(float(self._model.loss(part.to(self.data.device))) for part in rows.split(8))
+        return {"nats_per_token": nats / (count * (window - 1)), "tokens": count * window}
+
+    def _losses(self, facts: Facts) -> Losses:
+        return score(self._model, facts, facts.begins(self.run.scored_tagged, self.run.front))
+
+    def _per_parameter(self, bits: Bits) -> dict[str, float]:
+        return {
+            "name_bits": bits.name,
+            "value_bits": bits.value,
+            "diversity_bits": bits.diversity,
+            "bits_per_parameter": bits.total / self.parameters,
+            "value_bits_per_parameter": bits.value / self.parameters,
+        }
+
+
+def device_of() -> torch.device:
+    """CUDA where there is a device of it, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
