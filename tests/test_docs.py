@@ -1,4 +1,4 @@
-"""The documentation: no conflict is left in any text, every link leads somewhere, every code block runs as it stands."""
+"""The documentation: no text holds the marks of a conflict, links lead somewhere, code blocks run as they stand."""
 
 from __future__ import annotations
 

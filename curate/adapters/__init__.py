@@ -142,14 +142,23 @@ def _column(batch: Any, name: str) -> list[Any]:
 
 
 def _with(batch: Any, columns: dict[str, Sequence[Any]]) -> Any:
-    """The batch with these columns, in place of those of the same name."""
+    """The batch with these columns, in place of those of the same name, whose type they keep: of no rows at all no
+    library could tell it."""
     kind = _library(batch)
     if kind == "pandas":
-        return batch.assign(**columns)
+        import pandas
+
+        typed = {
+            name: pandas.Series(values, index=batch.index, dtype=batch[name].dtype if name in batch else None)
+            for name, values in columns.items()
+        }
+        return batch.assign(**typed)
     if kind == "polars":
         import polars
 
-        return batch.with_columns([polars.Series(name, values) for name, values in columns.items()])
+        return batch.with_columns(
+            [polars.Series(name, values, dtype=batch.schema.get(name)) for name, values in columns.items()]
+        )
     if kind == "pyarrow":
         import pyarrow
 
@@ -160,7 +169,16 @@ def _with(batch: Any, columns: dict[str, Sequence[Any]]) -> Any:
             else:
                 batch = batch.append_column(name, pyarrow.array(values))
         return batch
-    return {**batch, **columns}
+    return {**batch, **{name: _like(batch.get(name), values) for name, values in columns.items()}}
+
+
+def _like(old: Any, values: Sequence[Any]) -> Any:
+    """Values as the column that they replace: in an array where that is one."""
+    if not hasattr(old, "dtype"):
+        return values
+    import numpy as np
+
+    return np.array(values, dtype=object if old.dtype.kind == "O" else str)
 
 
 def _chosen(batch: Any, kept: list[bool]) -> Any:

@@ -137,6 +137,20 @@ def test_polars() -> None:
     assert lazy["text"].to_list() == kept()
 
 
+def test_a_batch_of_which_nothing_is_left_keeps_the_types_of_its_columns() -> None:
+    numpy, pandas = pytest.importorskip("numpy"), pytest.importorskip("pandas")
+    polars, pyarrow = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
+    rules, given = Rules(GopherQuality()), {"text": ["too short", "too short as well"]}
+    frame = polars.DataFrame(given)
+    assert rules.clean(frame).schema == frame.schema
+    assert frame.lazy().map_batches(rules.clean).collect().height == 0
+    assert rules.clean(pandas.DataFrame(given)).dtypes.equals(pandas.DataFrame(given).dtypes)
+    assert rules.clean(pyarrow.table(given)).schema == pyarrow.table(given).schema
+    for kind in (object, str):
+        cleaned = rules.clean({"text": numpy.array(given["text"], dtype=kind)})["text"]
+        assert cleaned.shape == (0,) and cleaned.dtype.kind == numpy.dtype(kind).kind
+
+
 def test_arrow_tables() -> None:
     pyarrow = pytest.importorskip("pyarrow")
     rules = Rules(*NAMES, text="body", prefix="")
