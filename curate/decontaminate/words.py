@@ -15,7 +15,7 @@ from importlib.resources import files
 import numpy as np
 import numpy.typing as npt
 
-from curate.dedup.shingles import fold
+from curate.text.folding import WORD_BYTES, fold
 
 SEED = 12
 """Bytes of a seed: about three English words, so that a change of one word in ten leaves seeds between the changes."""
@@ -23,13 +23,9 @@ SEED = 12
 RARE = 12
 """Bits of a word that is in no table: fewer than one passage in four thousand holds it."""
 
-Bytes = npt.NDArray[np.uint8]
 Hashes = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
 
-_WORD_BYTES = bytes(
-    c + 32 if 65 <= c <= 90 else c if 48 <= c <= 57 or 97 <= c <= 122 or c >= 128 else 32 for c in range(256)
-)
 _NUMBER = re.compile(rb"[0-9]+(?:[.,][0-9]+)*")
 # White space ends a chunk; a script without it is taken a few characters at a time.
 _CHUNK = re.compile(r"\S{1,64}")
@@ -109,7 +105,7 @@ def _folded(text: str, numbers: bool) -> bytes:
 
 def _words(folded: bytes) -> tuple[Words, Ints]:
     """Words, and where they begin in the folded text."""
-    spaced = folded.translate(_WORD_BYTES)
+    spaced = folded.translate(WORD_BYTES)
     inside = np.frombuffer(b" " + spaced + b" ", np.uint8) != 32
     edges = np.flatnonzero(inside[1:] != inside[:-1])
     begins = edges[::2]
@@ -127,7 +123,7 @@ class Places:
         for chunk in _CHUNK.finditer(text):
             begins.append(chunk.start())
             ends.append(chunk.end())
-            sizes.append(len(_folded(chunk.group(), numbers).translate(_WORD_BYTES).translate(None, b" ")))
+            sizes.append(len(_folded(chunk.group(), numbers).translate(WORD_BYTES).translate(None, b" ")))
         self._begins, self._ends, self._sums = begins, ends, np.cumsum(sizes)
 
     def between(self, begin: int, end: int) -> tuple[int, int]:

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 import xxhash
 
-from curate.dedup.shingles import fold
 from curate.dedup.survivors import Policy, text_hash
 from curate.document import Document, Drop
 from curate.step import CorpusStep, Record, Round, param, partition_key
+from curate.text.folding import fold
 
 _PLACE_BYTES = 8
 _HASH_BYTES = 8

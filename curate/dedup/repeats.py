@@ -20,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from curate.dedup.shingles import Hashes, fold, ngram_hashes, prefix_sums
+from curate.dedup.shingles import Hashes, ngram_hashes, prefix_sums
 from curate.dedup.tables import NAME, Layout, Table, begins, joined, leading, range_of, shared
 from curate.document import Document, Drop
 from curate.step import CorpusStep, Record, Round, param, partition_key
+from curate.text.folding import fold
 
 PIECES = Layout(b"x", (("name", NAME), ("owner", "<u8"), ("place", "<u8"), ("position", "<u4")))
 """Where a piece stands: its hash, the hash of its document's key, the document's place, the place in the document."""

@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from curate.dedup.shingles import Hashes, character_hashes, distinct, fold, numbers, shingle_set, word_hashes
+from curate.dedup.shingles import Hashes, character_hashes, distinct, numbers, shingle_set, word_hashes
+from curate.text.folding import fold
 from curate.text.punctuation import PUNCTUATION
 from curate.text.words import split_words
 
