@@ -5,19 +5,36 @@ The bands and their sizes are FineWeb's (Penedo et al. 2024, section 3.4).
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from curate.dedup.candidates import TEXT_HASH, VERDICTS, Band, Layouts
+from curate.dedup.candidates import BandRound
 from curate.dedup.index import Index, index_file
-from curate.dedup.merges import Cluster, Gather, Verdict, Verify
-from curate.dedup.sketch import DIALECTS, Sketcher
+from curate.dedup.layouts import VERDICTS
+from curate.dedup.merges import ClusterRound, GatherRound, VerdictRound, VerifyRound
+from curate.dedup.search import Search
+from curate.dedup.sketch import DIALECTS, NORMALISER, Sketcher
 from curate.dedup.survivors import Policy
 from curate.document import Document, Drop
 from curate.step import CorpusStep, Round, param
+
+_INDEXED = (
+    "unit",
+    "shingle",
+    "bands",
+    "rows",
+    "seed",
+    "numbers",
+    "min_words",
+    "dialect",
+    "survivor",
+    "sources",
+    "ranges",
+)
 
 
 @dataclass(frozen=True)
@@ -95,13 +112,22 @@ class MinHashDedup(CorpusStep):
         return Policy(tuple(self.survivor), tuple(self.sources))
 
     @cached_property
-    def layouts(self) -> Layouts:
-        return Layouts(1 + self.policy.width + TEXT_HASH)
+    def search(self) -> Search:
+        """What the rounds use of this step. Raises IndexMismatch as `opened_index` does."""
+        return Search(self.sketcher, self.policy, self.threshold, self.measure, self.ranges, self.opened_index)
 
     @cached_property
     def opened_index(self) -> Index | None:
-        """The index, if there is one. Raises IndexMismatch when it was made with other parameters."""
-        return None if self.index is None else Index(Path(self.index)).matching(self)
+        """The index, if the step has one. Raises IndexMismatch when it was made with other parameters."""
+        return None if self.index is None else Index(Path(self.index)).matching(self.index_parameters())
+
+    def index_parameters(self) -> dict[str, Any]:
+        """The parameters and versions that an index must share. A threshold and a measure may differ."""
+        return {name: getattr(self, name) for name in _INDEXED} | {
+            "normaliser": NORMALISER,
+            "step version": self.version,
+            "rensa": importlib.metadata.version("rensa"),
+        }
 
     def open(self) -> None:
         _ = self.opened_index
@@ -112,13 +138,14 @@ class MinHashDedup(CorpusStep):
 
     def memory(self, documents: int, characters: int) -> int:
         # Three copies of a range's rows while they are sorted; six characters a word; at worst all are clustered.
-        order = 1 + self.policy.width + TEXT_HASH
+        order = self.search.order
         bands = 3 * documents * self.bands * (24 + order) // self.ranges
         classes = 3 * (documents * (120 + order) + 8 * characters // (6 if self.unit == "words" else 1)) // self.ranges
         return max(bands, classes, documents * (order + 8 + 8))
 
     def rounds(self) -> list[Round]:
-        return [Band(self), Gather(self), Verify(self), Cluster(self), Verdict(self)]
+        kinds = (BandRound, GatherRound, VerifyRound, ClusterRound, VerdictRound)
+        return [kind(self.search) for kind in kinds]
 
     def decide(
         self, documents: Iterable[tuple[int, Document]], values: list[bytes], partition: int

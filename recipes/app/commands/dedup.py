@@ -57,7 +57,7 @@ def show(folder: Folder) -> None:
 
 def _add(folder: Path, run: str) -> None:
     from curate.audit.verify import read_manifests
-    from curate.dedup.index import add_to_index
+    from curate.dedup.add import add_to_index
     from curate.places.store import place_of
     from curate.run.tasks import DOCUMENTS, read_documents
 
