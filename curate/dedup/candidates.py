@@ -4,18 +4,18 @@ Texts that share a *set* of shingles (and, under the guard, their figures) are o
 a comparison holds of all, so candidates are pairs of classes, and identical pages by the thousand cost one comparison.
 Records are tables (layouts.py), keyed by a range of hashes: of a band's (b), or of a class's name (c, v, m).
 
-    round    reduces, by key             and emits, by key
+    round    reads, by key               and emits, by key
     band     documents                   bands (b); members, shingles of their classes (c)
-             b: bands                    candidates to the later class, its name to the earlier one (c)
+             b: bands                    candidates to the later class, the name of the earlier class (c)
              c                           as it came
-    gather   c: candidates, earlier,     members of classes with copies or candidates (m); for each candidate pair both
+    gather   c: candidates, earlier,     members of classes with copies or candidates (m); of each candidate pair both
                 members, shingles        sets of shingles to the earlier class: survivors, duplicates (v)
-    verify   v: survivors, duplicates    verified pairs, by true similarity: all to one key (p), and to the later class
-                                         with its survivor's document key (m)
+    verify   v: survivors, duplicates    pairs, by true similarity, all to one key (p); verified: each pair to the later
+                                         class, with its survivor's document key (m)
              m                           as it came
-    cluster  p: pairs                    the outcome of each class with a pair: its survivor, or itself (m)
+    cluster  p: pairs                    outcomes: of each class with a pair, its survivor or itself (m)
              m                           as it came
-    verdict  m: members, verified,       verdicts, to the partition of each document that goes, and of each survivor
+    verdict  m: members, verified,       verdicts, to the partition of each duplicate and of each survivor
                 outcomes
 """
 
@@ -54,7 +54,7 @@ class TableRound(Round):
     takes_documents = False
     takes_records = True
     passes = b""
-    """What keys begin with whose records the round hands on as they came; `meet` reduces all others."""
+    """What keys begin with whose records the round hands on as they came; `reduce_tables` reduces all others."""
 
     def __init__(self, search: Search) -> None:
         self.search = search
@@ -70,9 +70,9 @@ class TableRound(Round):
     def reduce(self, key: bytes, values: Any) -> Iterator[Record]:
         if self.passes and key.startswith(self.passes):
             return ((key, value) for value in values)
-        return self.meet(key, values)
+        return self.reduce_tables(key, values)
 
-    def meet(self, key: bytes, values: Any) -> Iterator[Record]:
+    def reduce_tables(self, key: bytes, values: Any) -> Iterator[Record]:
         raise NotImplementedError
 
     def send(self, stage: bytes, table: Table, hashes: npt.NDArray[np.uint64]) -> Iterator[Record]:
@@ -139,7 +139,7 @@ class BandRound(TableRound):
         )
         yield from self.send(b"b", bands, bands["band"])
 
-    def meet(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
+    def reduce_tables(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
         index = self.search.index
         indexed = index.bands(int.from_bytes(key[1:], "big"), self.layouts.bands) if index else []
         candidates = self.candidates(self.layouts.bands.gather(values, indexed))

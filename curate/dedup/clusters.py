@@ -101,12 +101,12 @@ def _distinct_keys(scratch: Path, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     keys = np.empty(0, dtype)
     for part in range(PARTS):
         path = scratch / f"keys-{part:02d}"
-        found = np.unique(np.fromfile(path, dtype))
+        some = np.unique(np.fromfile(path, dtype))
         path.unlink()
         filled = len(keys)
         # In place, so that memory never holds two copies.
-        keys.resize(filled + len(found), refcheck=False)
-        keys[filled:] = found
+        keys.resize(filled + len(some), refcheck=False)
+        keys[filled:] = some
     keys.sort()
     return keys
 

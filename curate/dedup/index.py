@@ -63,11 +63,11 @@ class Index:
                 yield value
 
     def bands(self, number: int, layout: Layout) -> list[Table]:
-        """The bands of one range."""
+        """The bands of one range of hashes."""
         return [layout.unpack(value) for value in self._values("bands", number)]
 
     def classes(self, number: int, layouts: Layouts, wanted: npt.NDArray[Any]) -> tuple[Table, Table]:
-        """Members and shingles of the wanted classes (sorted names) of one range."""
+        """Members and shingles of those classes of one range whose names are in `wanted` (sorted)."""
         members: list[Table] = []
         shingles: list[Table] = []
         for value in self._values("classes", number):

@@ -28,7 +28,7 @@ class GatherRound(TableRound):
 
     name = "gather"
 
-    def meet(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
+    def reduce_tables(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
         candidates = self.layouts.candidates.gather(values)
         pairs = np.unique(joined(candidates["later"], candidates["earlier"])).view([("later", NAME), ("earlier", NAME)])
         self.counts["candidates"] += len(pairs)
@@ -138,7 +138,7 @@ class VerifyRound(TableRound):
     streams = True
     passes = b"m"
 
-    def meet(self, key: bytes, values: Iterable[bytes]) -> Iterator[Record]:
+    def reduce_tables(self, key: bytes, values: Iterable[bytes]) -> Iterator[Record]:
         layouts = self.layouts
         survivors, documents = layouts.survivors.empty(), layouts.survivor_documents.empty()
         waiting: list[bytes] = []
@@ -207,7 +207,7 @@ class ClusterRound(TableRound):
     streams = True
     passes = b"m"
 
-    def meet(self, key: bytes, values: Iterable[bytes]) -> Iterator[Record]:
+    def reduce_tables(self, key: bytes, values: Iterable[bytes]) -> Iterator[Record]:
         layouts = self.layouts
         pairs = (layouts.pairs.unpack(value).rows for value in values)
         for some in cluster(pairs, self.scratch):
@@ -231,7 +231,7 @@ class VerdictRound(TableRound):
 
     name = "verdict"
 
-    def meet(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
+    def reduce_tables(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
         layouts = self.layouts
         members, starts, counts, _, keys = in_classes(layouts.members.gather(values))
         verified, outcomes = layouts.verified.gather(values), layouts.outcomes.gather(values)

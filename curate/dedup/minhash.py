@@ -39,24 +39,24 @@ _INDEXED = (
 
 @dataclass(frozen=True)
 class MinHashDedup(CorpusStep):
-    """Keep one document of each group of near-duplicates, by a stated policy: the longest, unless said.
+    """Keep one document of each cluster of near-duplicates, by policy: the longest by default.
 
     Candidates share a band of their MinHash signatures; a document is dropped only when its true similarity with the
     survivor named beside it reaches `threshold` and, under the guard, both hold the same numbers as often. The
     ledger's value is `{"similarity", "survivor", "cluster"}`; a survivor's `metadata` has `cluster` and
-    `cluster_size`, which counts it and those it stands for. Texts of fewer words than `min_words` are kept. Ties of
-    the policy go to the smallest hash of the text, then to the smallest document key.
+    `cluster_size`, which counts the survivor and its duplicates. Texts of fewer words than `min_words` are kept. Ties
+    of the policy go to the smallest hash of the text, then to the smallest document key.
     """
 
     name: ClassVar[str] = "minhash_dedup"
     version: ClassVar[int] = 2
     libraries: ClassVar[tuple[str, ...]] = ("rensa", "xxhash", "numpy")
 
-    threshold: float = param(0.8, "smallest similarity of two sets of shingles that merges", ge=0.0, le=1.0)
+    threshold: float = param(0.8, "smallest similarity of two sets of shingles that merges their texts", ge=0.0, le=1.0)
     measure: str = param(
         "jaccard",
-        "jaccard: shared shingles over all; containment: over those of the document that goes (candidates are found"
-        " by Jaccard all the same)",
+        "jaccard: shared shingles over all; containment: over those of the duplicate (candidates are found by Jaccard"
+        " in both cases)",
         choices=("jaccard", "containment"),
     )
     unit: str = param("words", "what a shingle is made of", choices=("words", "characters"))
@@ -66,7 +66,7 @@ class MinHashDedup(CorpusStep):
     seed: int = param(1, "seed of the signatures", ge=0)
     numbers: str = param(
         "guard",
-        "guard: texts whose numbers differ are never merged; ignore: a figure is a word like any other",
+        "guard: texts whose numbers differ are never duplicates; ignore: a number is a word like any other",
         choices=("guard", "ignore"),
     )
     min_words: int = param(5, "texts of fewer words are kept", source="FineWeb (datatrove)", ge=1)
@@ -81,10 +81,13 @@ class MinHashDedup(CorpusStep):
     )
     sources: list[str] = param([], "names of inputs, the best first, for `survivor: [source]`")
     index: str | None = param(
-        None, "a folder that `goldsand index build` made: what is near a document in it goes", path=True
+        None, "a folder that `goldsand index build` made: near-duplicates of its documents are dropped", path=True
     )
     ranges: int = param(
-        256, "into how many parts the work is cut: memory goes down with it, nothing else changes", ge=1, le=65536
+        256,
+        "number of parts into which the work is cut: more take less memory, and change nothing else",
+        ge=1,
+        le=65536,
     )
 
     def __post_init__(self) -> None:
@@ -159,12 +162,12 @@ class MinHashDedup(CorpusStep):
                 yield document
                 continue
             verdict = table.rows[row]
-            group = f"{int(verdict['cluster']):016x}"
+            cluster = f"{int(verdict['cluster']):016x}"
             if verdict["kept"]:
-                document.metadata["cluster"] = group
+                document.metadata["cluster"] = cluster
                 document.metadata["cluster_size"] = int(verdict["count"])
                 yield document
             else:
                 survivor = table.items(row, ends).tobytes().decode("utf-8", "surrogatepass")
-                found = {"similarity": float(verdict["similarity"]), "survivor": survivor, "cluster": group}
-                yield Drop(document, self.name, "near_duplicate", found, self.threshold)
+                value = {"similarity": float(verdict["similarity"]), "survivor": survivor, "cluster": cluster}
+                yield Drop(document, self.name, "near_duplicate", value, self.threshold)

@@ -1,4 +1,4 @@
-"""Words and word n-grams of a text as 64-bit hashes: what near-duplicate search and decontamination both look at.
+"""Words, word n-grams (shingles) and numbers of a folded text as 64-bit hashes, and similarities of their sets.
 
 Everything here is a pure function of the text: no salt, no state that could show in a result.
 """
@@ -27,7 +27,7 @@ _HALF = np.uint64(32)
 
 
 class _WordHashes(dict[bytes, int]):
-    """xxh3 of each word met, bounded in size: a corpus repeats few words very often."""
+    """A bounded cache of the xxh3 of words: a corpus repeats few words very often."""
 
     def __missing__(self, word: bytes) -> int:
         value = xxhash.xxh3_64_intdigest(word)
@@ -57,12 +57,12 @@ def character_hashes(folded: bytes) -> Hashes:
 
 def numbers(folded: bytes) -> bytes:
     """The multiset of numbers in a text in one canonical form, signs and decimal points included."""
-    found = []
+    tokens = []
     for token in folded.translate(_NUMBER_BYTES).split():
         token = token.strip(b".,:/").rstrip(b"-")
         if any(48 <= byte <= 57 for byte in token):
-            found.append(token)
-    return b" ".join(sorted(found))
+            tokens.append(token)
+    return b" ".join(sorted(tokens))
 
 
 _powers = (np.ones(1, np.uint64), np.ones(1, np.uint64))
@@ -116,9 +116,9 @@ def common(sets: Hashes, ends: npt.NDArray[np.int64], other: Hashes) -> npt.NDAr
         return np.zeros(len(ends) - 1, np.int64)
     places = np.searchsorted(other, sets)
     places[places == len(other)] = 0
-    found = np.zeros(len(sets) + 1, np.int64)
-    np.cumsum(other[places] == sets, out=found[1:])
-    return found[ends[1:]] - found[ends[:-1]]
+    shared = np.zeros(len(sets) + 1, np.int64)
+    np.cumsum(other[places] == sets, out=shared[1:])
+    return shared[ends[1:]] - shared[ends[:-1]]
 
 
 def jaccard(a: Hashes, b: Hashes) -> float:
