@@ -241,9 +241,8 @@ class VerdictRound(TableRound):
         at = find(keys, outcomes["key"])
         paired = np.flatnonzero(at >= 0)
         decided = outcomes.rows[at[paired]]
-        survivor[paired], similarity[paired], size[paired] = (
-            decided[name] for name in ("survivor", "similarity", "count")
-        )
+        survivor[paired] = decided["survivor"]
+        similarity[paired], size[paired] = decided["similarity"], decided["count"]
         duplicate = survivor != keys
         cluster_of = leading(halves(survivor))
         class_of = np.repeat(np.arange(len(starts)), counts)

@@ -35,6 +35,7 @@ _INDEXED = (
     "sources",
     "ranges",
 )
+"""Parameters that shape signatures and survivor orders: an index must have the same."""
 
 
 @dataclass(frozen=True)
