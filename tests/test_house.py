@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections import Counter
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,15 @@ def test_no_file_of_the_tests_hides_another_module():
     tests = Counter(path.name for path in paths if path.name.startswith("test_"))
     assert [name for name, count in tests.items() if count > 1] == []
     assert [path for path in paths if path.stem in sys.stdlib_module_names and path.stem != "sitecustomize"] == []
+
+
+def test_deduplication_has_no_circle_of_imports_and_does_not_know_the_engine():
+    graph = {}
+    for path in modules("curate/dedup"):
+        known = imports(path)
+        assert not [name for name in known if name.startswith("curate.run")], path
+        graph[f"curate.dedup.{path.stem}"] = {name for name in known if name.startswith("curate.dedup.")}
+    order = list(TopologicalSorter(graph).static_order())
+    assert (
+        order.index("curate.dedup.candidates") < order.index("curate.dedup.minhash") < order.index("curate.dedup.add")
+    )

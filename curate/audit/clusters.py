@@ -1,6 +1,6 @@
-"""The clusters of a finished run: who stands for whom, what differs, and whether every merge holds.
+"""The clusters of a finished run: which survivor replaces which duplicates, how they differ, whether every merge holds.
 
-Read from the folder alone: the ledger names each dropped document's survivor, and the stage before kept the texts.
+Read from the folder alone: the ledger names each duplicate's survivor, and the stage before has the texts.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _LONGEST = 3000
 
 @dataclass
 class Cluster:
-    """A survivor, how many documents it stands for (itself among them), and some of those that went."""
+    """A survivor, the number of documents in its cluster (itself among them), and some of the duplicates."""
 
     survivor: str
     size: int
@@ -42,7 +42,7 @@ class Cluster:
 
 
 def drops(out: Place, step: str | None = None) -> Iterator[dict[str, Any]]:
-    """The ledger's rows of documents that were dropped for another one. Raises RunError for no finished run."""
+    """The ledger's rows of near-duplicates that were dropped. Raises RunError when `out` has no finished run."""
     for name in read_manifests(out):
         if name.startswith("ledger/"):
             for row in read_ledger(out / f"{name}.parquet", _COLUMNS):
@@ -51,7 +51,7 @@ def drops(out: Place, step: str | None = None) -> Iterator[dict[str, Any]]:
 
 
 def largest(out: Place, count: int, members: int, survivor: str | None = None) -> list[Cluster]:
-    """The largest clusters (or the survivor's own), each with the members that are least like it."""
+    """The largest clusters (or that of one document), each with the duplicates least similar to its survivor."""
     sizes: Counter[str] = Counter()
     for row in drops(out):
         sizes[row["value"]["survivor"]] += 1
@@ -90,7 +90,7 @@ def before(out: Place, stage: str) -> Iterator[Document]:
 
 
 def texts(out: Place, keys: Iterable[str]) -> dict[str, str]:
-    """The texts of documents as the (first) step that drops near-duplicates saw them."""
+    """The texts of documents as the (first) step that dropped near-duplicates read them."""
     wanted = set(keys)
     found: dict[str, str] = {}
     stage = next((row["stage"] for row in drops(out)), None)
@@ -104,7 +104,7 @@ def texts(out: Place, keys: Iterable[str]) -> dict[str, str]:
 
 
 def differences(one: str, other: str, around: int = 4) -> Iterator[tuple[str, str]]:
-    """How the second text differs from the first, by words: ("same" | "gone" | "new" | "skipped", words).
+    """The differences of the second text from the first, by words: ("same" | "gone" | "new" | "skipped", words).
 
     Of each text the first 3 000 words are compared.
     """
@@ -125,10 +125,10 @@ def differences(one: str, other: str, around: int = 4) -> Iterator[tuple[str, st
 
 
 def check(out: Place, step: MinHashDedup, label: str) -> Iterator[str]:
-    """Every merge of one step that does not hold, one sentence each; the last item says how many were looked at.
+    """A sentence for each merge of one step that does not hold; the last item is the number of merges checked.
 
-    From the texts alone: the similarity of each dropped document with its own survivor reaches the threshold and is
-    the one in the ledger, under the guard both have the same figures, and the survivor was not dropped itself.
+    From the texts alone: the similarity of each duplicate with its own survivor reaches the threshold and equals the
+    ledger's, under the guard both have the same figures, and the survivor was not dropped itself.
     """
     rows = [(row["key"], row["value"]["survivor"], row["value"]["similarity"]) for row in drops(out, label)]
     gone = {key for key, _, _ in rows}
@@ -155,10 +155,10 @@ def check(out: Place, step: MinHashDedup, label: str) -> Iterator[str]:
             elif one[1] != other[1]:
                 yield f"{key} was dropped for {survivor}, whose figures differ"
             else:
-                found = jaccard(one[0], other[0])
+                true = jaccard(one[0], other[0])
                 if step.measure == "containment":
-                    shared = found * (len(one[0]) + len(other[0])) / (1 + found)
-                    found = round(shared) / len(one[0])
-                if found < step.threshold or abs(found - similarity) > 1e-12:
-                    yield f"{key} was dropped for {survivor} at {similarity}; their similarity is {found}"
+                    shared = true * (len(one[0]) + len(other[0])) / (1 + true)
+                    true = round(shared) / len(one[0])
+                if true < step.threshold or abs(true - similarity) > 1e-12:
+                    yield f"{key} was dropped for {survivor} at {similarity}; their similarity is {true}"
     yield f"{len(rows) - indexed} merges checked" + (f", {indexed} against an index not" if indexed else "")

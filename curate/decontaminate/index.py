@@ -1,8 +1,8 @@
-"""Finds test items in a text: rare seeds lead to candidates, whole words decide.
+"""Search for test items in a text: rare seeds give candidates, whole words decide.
 
-A seed that a page shares with a form of an item (its question, an answer, its passage) makes that form a candidate.
-Around the seeds the match is grown, byte by byte and then word by word past small edits; the *score* of a form is the
-share of its words found there, each weighed by its inverse document frequency.
+A *form* is one text of an item: its question, an answer, its passage. A seed that a page shares with a form makes the
+form a candidate. The match is extended around its seeds, byte by byte and then word by word past small edits; the
+*score* of a form is the share of its words found there, each weighted by its inverse document frequency.
 """
 
 from __future__ import annotations
@@ -21,29 +21,30 @@ QUESTION, ANSWER, PASSAGE = "question", "answer", "passage"
 PARTS = (QUESTION, ANSWER, PASSAGE)
 
 SHORTEST = 8
-"""Questions of fewer words cannot be told from ordinary language: alone they are undetectable, and listed as such."""
+"""Questions of fewer words look like ordinary language: alone they are undetectable, and listed as such."""
 
 SHORTEST_ANSWER = 20
-"""An answer alone says less than a question: shorter ones are looked for behind their question only."""
+"""An answer alone is weaker evidence than a question: a shorter one is searched for only behind its question."""
 
-# Forms that share a seed: beyond so many it leads nowhere, unless it is one of the rarest three that a form has.
+# A seed of more forms than this makes candidates only of the forms of which it is one of the rarest three.
 _CROWDED = 8
 _KEPT_OF_EACH = 3
-# What is promising: a share of what the seeds of a form span; of a form of so many words at most, words near a seed.
+# A form is worth verifying when its shared seeds span this share of the bits that all its seeds span; for a form of at
+# most `_SHORT` words, the last share of all its bits will do where enough words near the seeds match.
 _SHORT = 24
 _SHARE_OF_SHORT = 0.7
 _SHARE_OF_LONG = 0.3
 _SHARE_OF_OPEN = 0.2
-# The nearest place counts: 0, then one word to either side, then two.
+# Offsets in words, the nearest first.
 _SLACKS = (0, -1, 1, -2, 2)
 _OFFSETS = 16
 _WHOLE = 0.95
-# A rare name that stands in a short question is not the question: of all its words, common ones too, so many count.
+# A rare name of a short question is not the question: this share of all its words, common ones too, must be there.
 _SHARE_OF_WORDS = 0.75
 _TOP = np.uint64(48)
 _BITS = np.array([1 << place for place in range(8)], np.uint8)
 _TAIL = 12
-# After the question alone: other ways to ask it, and, where it is too short, forms with what stands around it.
+# Ranks of a question's forms after the question alone: other wordings; and, if too short, with text around it.
 _OTHER, _LONGER = 1, 2
 _LETTERS = "ABCDEFGH"
 
@@ -52,9 +53,9 @@ Bits = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A test item found in a text: which part of it, how much of it, and where (characters of the text).
+    """A test item found in a text: the part of it, its score, and the span (characters of the text).
 
-    `score` is the share of the part's words found, by inverse document frequency; `bits` their information.
+    `score` is the share of the part's words found, by inverse document frequency; `bits` is their information.
     """
 
     item: str
@@ -76,7 +77,7 @@ class ItemIndex:
     """The seeds and words of test items.
 
     `items` are their names; `undetectable` those too short to be found in any form, `undetectable_alone` those whose
-    question is too short to be found without its answer, choices or passage. `parts` are looked for, no others.
+    question is too short to be found without its answer, choices or passage. Only `parts` are searched for.
     """
 
     def __init__(self, items: Iterable[Item], numbers: bool = True, parts: Collection[str] = PARTS) -> None:
@@ -94,27 +95,27 @@ class ItemIndex:
         self._seed()
 
     def _candidates(self, items: Iterable[Item]) -> tuple[list[str], list[tuple[int, str, int]]]:
-        """Every text that may become a form, with its item, part and rank; of one item the question alone is first."""
+        """Every text that may become a form, with its item, part and rank; the question alone is an item's first."""
         texts: list[str] = []
         owners: list[tuple[int, str, int]] = []
         for number, item in enumerate(items):
             self.items.append(item.name)
             self.benchmarks.append(item.benchmark)
-            found = [(QUESTION, min(place, _OTHER), text) for place, text in enumerate(item.questions)]
-            found += [(ANSWER, 0, text) for text in item.answers]
+            forms = [(QUESTION, min(place, _OTHER), text) for place, text in enumerate(item.questions)]
+            forms += [(ANSWER, 0, text) for text in item.answers]
             if item.passage:
-                found.append((PASSAGE, 0, item.passage))
+                forms.append((PASSAGE, 0, item.passage))
             if len(item.question.split()) < 2 * SHORTEST:
-                found += [(QUESTION, _LONGER, text) for text in _longer_forms(item)]
-            for part, rank, text in found:
+                forms += [(QUESTION, _LONGER, text) for text in _longer_forms(item)]
+            for part, rank, text in forms:
                 owners.append((number, part, rank))
                 texts.append(text)
         return texts, owners
 
     def _chosen(self, owners: list[tuple[int, str, int]], lengths: Ints) -> list[int]:
-        """The texts that become forms: what is long enough; longer forms only where a question is too short alone."""
+        """The texts that become forms: long enough ones, and longer forms only where a question is too short alone."""
         alone = [False] * len(self.items)
-        found = [False] * len(self.items)
+        detectable = [False] * len(self.items)
         chosen = []
         for place, ((item, part, rank), length) in enumerate(zip(owners, lengths.tolist(), strict=True)):
             if length < (SHORTEST_ANSWER if part == ANSWER else SHORTEST):
@@ -122,19 +123,19 @@ class ItemIndex:
             if rank == _LONGER and alone[item]:
                 continue
             alone[item] |= part == QUESTION and not rank
-            found[item] |= part != PASSAGE
+            detectable[item] |= part != PASSAGE
             if part in self._parts:
                 chosen.append(place)
-        self.undetectable = [name for name, one in zip(self.items, found, strict=True) if not one]
+        self.undetectable = [name for name, one in zip(self.items, detectable, strict=True) if not one]
         self.undetectable_alone = [name for name, one in zip(self.items, alone, strict=True) if not one]
         return chosen
 
     def _keep(self, words: Words, ends: Ints, owners: list[tuple[int, str, int]], chosen: list[int]) -> None:
-        """Lay the chosen texts one after another, each once; `_same` tells which items a form stands for."""
+        """Store the chosen texts one after another, each once; `_items_of` lists the items of each form."""
         hashes, numeric = words.hashes, words.numeric()
         known: dict[tuple[str, bytes], int] = {}
         self._forms: list[_Form] = []
-        self._same: list[list[int]] = []
+        self._items_of: list[list[int]] = []
         streams: list[bytes] = []
         rows: list[Ints] = []
         for place in chosen:
@@ -142,11 +143,11 @@ class ItemIndex:
             begin, end = int(ends[place]), int(ends[place + 1])
             stream = words.stream[int(words.starts[begin]) : int(words.starts[end - 1] + words.lengths[end - 1])]
             if (part, stream) in known:
-                self._same[known[part, stream]].append(item)
+                self._items_of[known[part, stream]].append(item)
                 continue
             known[part, stream] = len(self._forms)
             self._forms.append(_Form(part, item))
-            self._same.append([item])
+            self._items_of.append([item])
             streams.append(stream)
             rows.append(np.arange(begin, end))
         every = np.concatenate(rows) if rows else np.empty(0, np.int64)
@@ -175,7 +176,7 @@ class ItemIndex:
         self._asked = (0.0, 0.0)
 
     def _seed(self) -> None:
-        """Postings of every seed; crowded ones are left out, but of each form the rarest stay."""
+        """Postings of every seed but the crowded ones, of which each form keeps its rarest."""
         seeds = self._words.seeds()
         words = np.arange(len(seeds))
         # A seed lies within its form.
@@ -194,11 +195,11 @@ class ItemIndex:
         self._posted_word, self._posted_form = words[order], forms[order]
         self._seeds, first = np.unique(seeds[order], return_index=True)
         self._posted = np.concatenate((first, [len(order)])).astype(np.int64)
-        # Words that begin in the seed of each word: what a shared seed says is there.
+        # For each word, the number of words that begin in its seed: those a shared seed covers.
         begins = np.arange(len(self._starts))
         self._reach = np.searchsorted(self._starts, self._starts + SEED) - begins
         self._seeded = np.maximum(np.bincount(forms, self._spanned(words), len(self._forms)), 1.0)
-        # Nearly all seeds of a page are in no item: a table of bits, small enough for a cache, answers those.
+        # Nearly all seeds of a page are in no item: a table of bits that fits a cache rejects them.
         size = max(16, (16 * len(self._seeds)).bit_length())
         self._shift = np.uint64(64 - size)
         self._occupied = np.zeros(1 << (size - 3), np.uint8)
@@ -206,11 +207,11 @@ class ItemIndex:
         np.bitwise_or.at(self._occupied, places >> 3, _BITS[places & 7])
 
     def search(self, text: str, min_score: float, evidence: float) -> list[Hit]:
-        """The items that a text holds, the best first.
+        """The hits in a text, the best first.
 
-        A form is found when its score is at least `min_score` and the words found tell at least `evidence` bits; a
-        form that has no more bits than that in all must be there whole but for a twentieth. With numbers on, every
-        number of a question or answer must be there.
+        A form is a hit when its score is at least `min_score` and the words found have at least `evidence` bits; of a
+        form with fewer bits in all, 95 % must be there. Under the number guard, every number of a question or answer
+        must be there.
         """
         page = words_of(text, self._numbers)
         theirs, ours = self._shared(page.seeds())
@@ -229,14 +230,14 @@ class ItemIndex:
             where = where or Places(text, self._numbers)
             first, last = where.between(begin, end)
             score = min(1.0, bits / float(self._totals[form]))
-            for item in self._same[form]:
+            for item in self._items_of[form]:
                 hit = Hit(self.items[item], self.benchmarks[item], part, score, bits, first, last)
                 if (item, part) not in hits or hits[item, part].score < score:
                     hits[item, part] = hit
         return sorted(hits.values(), key=lambda hit: (PARTS.index(hit.part), -hit.score, -hit.bits, hit.item))
 
     def _shared(self, seeds: Hashes) -> tuple[Ints, Ints]:
-        """Words of forms, and words of a page, where the same seed begins."""
+        """Words of forms, and words of the page, at which the same seed begins."""
         # As signed numbers: numpy looks unsigned ones up by a slower way.
         places = (seeds >> self._shift).view(np.int64)
         places = np.flatnonzero(self._occupied[places >> 3] & _BITS[places & 7])
@@ -251,7 +252,7 @@ class ItemIndex:
         return self._posted_word[posted], np.repeat(places, counts)
 
     def _needed(self, min_score: float, evidence: float) -> Bits:
-        """The bits that make a hit, for each form."""
+        """The bits that a hit needs, for each form."""
         if self._asked != (min_score, evidence):
             self._asked = (min_score, evidence)
             bits = np.maximum(min_score * self._totals, evidence)
@@ -259,7 +260,7 @@ class ItemIndex:
         return self._bits_needed
 
     def _promising(self, page: Words, forms: Ints, theirs: Ints, ours: Ints, needed: Bits) -> list[int]:
-        """The forms worth a close look: enough of a long one's seeds, or enough words around a seed of a short one."""
+        """The candidates to verify: enough seeds of a long form, or enough words around the seeds of a short one."""
         words = np.sort(theirs)
         words = words[begins(words)]
         owners = self._form_of_word[words]
@@ -269,10 +270,10 @@ class ItemIndex:
         share = spanned / self._seeded[named]
         sizes = self._form_word[named + 1] - self._form_word[named]
         sure = share >= np.where(sizes > _SHORT, _SHARE_OF_LONG, _SHARE_OF_SHORT)
-        found = named[sure].tolist()
+        promising = named[sure].tolist()
         open_ = named[~sure & (sizes <= _SHORT) & (spanned >= _SHARE_OF_OPEN * self._totals[named])]
         if len(open_):
-            # First what no order could mend: words that are nowhere in the page.
+            # First without regard to order: forms of which too many words are nowhere in the page.
             there = np.zeros(1 << 16, np.bool_)
             hashes = page.hashes
             there[(hashes >> _TOP).view(np.int64)] = True
@@ -286,11 +287,11 @@ class ItemIndex:
             flat, ends, sizes = self._flat(owners)
             near = _near(hashes, flat + np.repeat(offsets, sizes), self._hashes[flat]) >= 0
             bits = np.add.reduceat(self._weights[flat] * near, ends - sizes)
-            found += np.unique(owners[bits >= needed[owners]]).tolist()
-        return sorted(found)
+            promising += np.unique(owners[bits >= needed[owners]]).tolist()
+        return sorted(promising)
 
     def _spanned(self, words: Ints) -> Bits:
-        """The bits of what the seeds at some words, in order, span; what two of them span counts for the first."""
+        """The bits of the words that the seeds at some words, in order, span; each word counts for the first seed."""
         if not len(words):
             return np.empty(0)
         ends = np.maximum.accumulate(words + self._reach[words])
@@ -298,17 +299,17 @@ class ItemIndex:
         return self._sums[ends] - self._sums[begins]
 
     def _flat(self, forms: Ints) -> tuple[Ints, Ints, Ints]:
-        """The words of several forms one after another, where each one's end, and how many each has."""
+        """The words of several forms one after another, where each form ends, and how many words it has."""
         sizes = self._form_word[forms + 1] - self._form_word[forms]
         ends = np.cumsum(sizes)
         return np.arange(ends[-1]) + np.repeat(self._form_word[forms] - ends + sizes, sizes), ends, sizes
 
     def _found(self, page: Words, form: int, theirs: Ints, ours: Ints) -> tuple[float, int, int]:
-        """The bits of a form's words that stand in one place of a page, and where that is in the page's stream."""
+        """The bits of a form's words found in one place of a page, and the span of that place in the page's stream."""
         base, top = int(self._form_byte[form]), int(self._form_byte[form + 1])
         first, last = int(self._form_word[form]), int(self._form_word[form + 1])
         p, q = page.starts[ours], self._starts[theirs] - base
-        # Edits shift what follows them a little; a second copy of the item stands far away.
+        # Edits shift the words after them a little; a second copy of the item is far away.
         order = np.argsort(p - q, kind="stable")
         shift = (p - q)[order]
         ends = np.searchsorted(shift, shift + max(2 * SEED, (top - base) // 6), "right")
@@ -334,7 +335,7 @@ class ItemIndex:
         for offset in np.unique(ours[together] - theirs[together])[:_OFFSETS].tolist():
             missing = np.flatnonzero(~there)
             at = _near(hashes, missing + (first + offset), self._hashes[first:last][missing], used)
-            # A word of the page stands for one word of the item.
+            # A word of the page matches one word of the item.
             at, which = np.unique(at, return_index=True)
             fresh = at >= 0
             there[missing[which[fresh]]] = used[at[fresh]] = True
@@ -346,18 +347,18 @@ class ItemIndex:
 
 
 def _longer_forms(item: Item) -> list[str]:
-    """A short question with what stands around it: an answer, all choices, or the end of its passage."""
+    """A short question with text around it: an answer, all choices, or the end of its passage."""
     question = item.question
     choices = item.choices or item.answers
-    found = [f"{question} {choice}" for choice in dict.fromkeys(item.answers + item.choices)]
+    forms = [f"{question} {choice}" for choice in dict.fromkeys(item.answers + item.choices)]
     if len(choices) > 1:
-        found.append(f"{question} {' '.join(choices)}")
+        forms.append(f"{question} {' '.join(choices)}")
         lettered = " ".join(f"{letter}. {choice}" for letter, choice in zip(_LETTERS, choices, strict=False))
-        found.append(f"{question} {lettered}")
+        forms.append(f"{question} {lettered}")
     if item.passage:
         tail = " ".join(item.passage.split()[-_TAIL:])
-        found += [f"{tail} {question}", f"{tail} question {question}"]
-    return found
+        forms += [f"{tail} {question}", f"{tail} question {question}"]
+    return forms
 
 
 def _eight(data: bytes) -> Hashes:
@@ -365,7 +366,7 @@ def _eight(data: bytes) -> Hashes:
 
 
 def _near(page: Hashes, places: Ints, wanted: Hashes, used: npt.NDArray[np.bool_] | None = None) -> Ints:
-    """Where wanted words stand in a page, within two words of their places and not in a used one; -1: not there."""
+    """The positions of wanted words in a page, within two words of `places` and not a used one; -1: not there."""
     found = np.full(len(wanted), -1, np.int64)
     for slack in _SLACKS:
         at = places + slack
@@ -378,7 +379,7 @@ def _near(page: Hashes, places: Ints, wanted: Hashes, used: npt.NDArray[np.bool_
 
 
 def _alike(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> int:
-    """How many bytes two arrays have in common from their beginning."""
+    """The length of the common prefix of two arrays."""
     size = min(len(a), len(b))
     differ = np.flatnonzero(a[:size] != b[:size])
     return int(differ[0]) if len(differ) else size

@@ -1,4 +1,4 @@
-"""Test sets as people have them: JSON Lines or Parquet of questions, answers, choices and passages."""
+"""Test sets as they are published: JSON Lines or Parquet of questions, answers, choices and passages."""
 
 from __future__ import annotations
 
@@ -35,15 +35,14 @@ _PART = re.compile(r"(?:[-_.](?:test|validation|valid|val|dev|train|part|\d+))+$
 
 
 class ItemsError(ValueError):
-    """A test set that cannot be used, with file and line."""
+    """An invalid test set, with file and line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One test item: the ways in which its question may stand, the right answers, all choices, and the passage.
+    """One test item: the wordings of its question, the right answers, all choices, and the passage.
 
-    The first of `questions` is the question alone. `answers` are texts; which of `choices` are right is known from
-    them.
+    The first of `questions` is the question alone. `answers` are texts, the right ones of `choices`.
     """
 
     name: str
@@ -60,7 +59,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Which fields of a row hold what; None: the first known name that is there."""
+    """The fields of a row; None: the first known name that the row has."""
 
     question: str | None = None
     answer: str | None = None
@@ -70,13 +69,13 @@ class Fields:
 
 def item_files(paths: Iterable[Path]) -> list[Path]:
     """The files themselves; of a folder, the JSON Lines and Parquet files in it by name."""
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted(one for one in path.iterdir() if one.name.endswith(SUFFIXES) and one.is_file())
+            files += sorted(one for one in path.iterdir() if one.name.endswith(SUFFIXES) and one.is_file())
         else:
-            found.append(path)
-    return found
+            files.append(path)
+    return files
 
 
 def benchmark_of(path: Path) -> str:
@@ -91,7 +90,7 @@ def read_items(path: Path, fields: Fields = Fields()) -> Iterator[Item]:
     """The test items of a JSONL (plain, .gz or .zst) or Parquet file, named `file:line` or `file:id`.
 
     Rows with the same question are one item: some sets have a row for each answer. Raises ItemsError with file and
-    line when there is no such file, a line is no JSON object, or no field that may hold a question is a text.
+    line when the file is missing, a line is not a JSON object, or none of the fields for a question is a text.
     """
     if not path.is_file():
         raise ItemsError(f"{path}: there is no such file; `questions` names JSONL (plain, .gz, .zst) or Parquet files")
@@ -227,7 +226,7 @@ def _continued(row: dict[str, Any]) -> tuple[str, tuple[str, ...]] | None:
 
 
 def _parts(question: str) -> tuple[str, str, list[str]]:
-    """The question bare of what was put around it for a model; the passage before it; the choices listed after it."""
+    """The question without the labels of a prompt; the passage before it; the choices listed after it."""
     label = _QUESTION_LABEL.search(question)
     bare = question[label.end() :] if label else question
     ending = (_SHORT_ENDING if label and label[1] else _ENDING_LABEL).search(bare)

@@ -1,4 +1,4 @@
-"""The step `decontaminate`: what happens to a document in which a test item was found."""
+"""The step `decontaminate`: drops, cuts, tags or reports documents with hits of test items."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from curate.step import Check, Rule, Verdict, param
 ACTIONS = ("drop", "cut", "tag", "report")
 CONTAMINATED = "contaminated"
 LISTED = 20
-"""Hits of one document that its evidence names; it counts all."""
+"""Hits of one document that its evidence lists; all are counted."""
 
 SHOWN = 400
 """Characters of the passage in the evidence."""
@@ -40,12 +40,12 @@ def _index_of(files: tuple[Stamp, ...], fields: Fields, numbers: bool, parts: tu
 
 @dataclass(frozen=True)
 class Decontaminate(Rule):
-    """Find test items in documents, and drop these, cut the items out, tag the documents or only report them.
+    """Find test items in documents, and drop the documents, cut the items out, tag the documents or only report them.
 
-    A question is found wherever in a document it stands, without its answer, in other case, spacing and punctuation,
-    and with a few words changed. What is found of it is scored by inverse document frequency. Questions too short to be
-    told from ordinary language are looked for together with an answer, with all choices, or with the end of their
-    passage. The evidence, in the ledger, is `{"item", "benchmark", "part", "score", "bits", "passage", "hits", "all"}`.
+    A question is found anywhere in a document, without its answer, in other case, spacing and punctuation, and with a
+    few words changed. The words found are scored by inverse document frequency. Questions so short that they look like
+    ordinary language are searched for together with an answer, with all choices, or with the end of their passage. The
+    evidence, in the ledger, is `{"item", "benchmark", "part", "score", "bits", "passage", "hits", "all"}`.
     """
 
     name: ClassVar[str] = "decontaminate"
@@ -61,19 +61,19 @@ class Decontaminate(Rule):
         "ledger only",
         choices=ACTIONS,
     )
-    parts: list[str] = param(["question", "answer"], "which parts of an item count: question, answer, passage")
-    min_score: float = param(0.6, "share of a part's words that must be there, by their bits", ge=0.1, le=1.0)
+    parts: list[str] = param(["question", "answer"], "parts of an item to search for: question, answer, passage")
+    min_score: float = param(0.6, "share of a part's words that must be found, by their bits", ge=0.1, le=1.0)
     evidence: float = param(
-        32.0, "bits that the words found must tell; a part that has fewer in all must be there whole", ge=0.0
+        32.0, "bits that the words found must have; a part with fewer in all must be there whole", ge=0.0
     )
     numbers: str = param(
         "guard",
         "guard: a question whose numbers differ is another question; ignore: all numbers are alike",
         choices=("guard", "ignore"),
     )
-    margin: int = param(200, "cut: characters that go on either side", source="GPT-3 (Brown et al. 2020)", ge=0)
-    min_piece: int = param(200, "cut: shorter pieces that are left go as well", source="GPT-3", ge=0)
-    max_cuts: int = param(10, "cut: a document with more goes whole", source="GPT-3", ge=1)
+    margin: int = param(200, "cut: characters that are cut on either side", source="GPT-3 (Brown et al. 2020)", ge=0)
+    min_piece: int = param(200, "cut: shorter pieces of what is left are cut too", source="GPT-3", ge=0)
+    max_cuts: int = param(10, "cut: a document with more is dropped", source="GPT-3", ge=1)
     question_field: str | None = param(
         None, "field of the question; by default the first of " + ", ".join(QUESTION_FIELDS)
     )
@@ -97,7 +97,7 @@ class Decontaminate(Rule):
 
     def open(self) -> None:
         if not hasattr(self, "_index"):
-            # Of a file that is missing, its reader complains.
+            # A missing file is refused by its reader.
             files = tuple(stamp(path) if path.is_file() else Stamp(str(path), 0, 0) for path in self.resources())
             if not files:
                 raise ItemsError(f"{self.questions}: no test sets in it; name JSONL or Parquet files, or their folder")
@@ -115,7 +115,7 @@ class Decontaminate(Rule):
 
     @property
     def undetectable(self) -> list[str]:
-        """Items that are too short to be told from ordinary language, even with their answers."""
+        """Items so short that they look like ordinary language, even with their answers."""
         return self.index.undetectable
 
     @property
@@ -156,7 +156,7 @@ class Decontaminate(Rule):
         return document
 
     def _cut(self, text: str, hits: list[Hit]) -> tuple[str, int]:
-        """What is left of a text when every copy of every item is cut out of it, and how many cuts that took."""
+        """The text with every copy of every item cut out, and the number of cuts."""
         cuts = 0
         while hits and cuts <= self.max_cuts:
             pieces, place = [], 0
@@ -172,19 +172,19 @@ class Decontaminate(Rule):
 
 def _united(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Overlapping spans as one, in order."""
-    found: list[tuple[int, int]] = []
+    united: list[tuple[int, int]] = []
     for begin, end in sorted(spans):
-        if found and begin <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], end))
+        if united and begin <= united[-1][1]:
+            united[-1] = (united[-1][0], max(united[-1][1], end))
         else:
-            found.append((begin, end))
-    return found
+            united.append((begin, end))
+    return united
 
 
 def evidence_of(text: str, hits: list[Hit]) -> dict[str, Any] | None:
-    """What the ledger says of a document: the best hit with the passage it was found in, and the other items by name.
+    """The evidence of a document for the ledger: the best hit with its passage, and the other items by name.
 
-    `passage` is the text around the hit, at most `SHOWN` characters; `all` lists item, part and score of the hits.
+    `passage` is the text of the hit, at most `SHOWN` characters; `all` lists item, part and score of the hits.
     """
     if not hits:
         return None

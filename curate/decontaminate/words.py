@@ -1,4 +1,4 @@
-"""A text as decontamination sees it: its letters and digits alone, where its words begin, and seeds to look up.
+"""The words of a text for decontamination: its letters and digits alone, where words begin, and seeds to look up.
 
 Case, spacing and punctuation are gone, so a page matches however it was reformatted: `well-known`, `well known` and
 `wellknown` are the same nine letters. A *seed* is the `SEED` bytes that follow the beginning of a word. Everything is
@@ -15,21 +15,17 @@ from importlib.resources import files
 import numpy as np
 import numpy.typing as npt
 
-from curate.dedup.shingles import fold
+from curate.text.folding import WORD_BYTES, fold
 
 SEED = 12
 """Bytes of a seed: about three English words, so that a change of one word in ten leaves seeds between the changes."""
 
 RARE = 12
-"""Bits of a word that is in no table: fewer than one passage in four thousand holds it."""
+"""Bits of a word that is not in the table: fewer than one passage in four thousand has it."""
 
-Bytes = npt.NDArray[np.uint8]
 Hashes = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
 
-_WORD_BYTES = bytes(
-    c + 32 if 65 <= c <= 90 else c if 48 <= c <= 57 or 97 <= c <= 122 or c >= 128 else 32 for c in range(256)
-)
 _NUMBER = re.compile(rb"[0-9]+(?:[.,][0-9]+)*")
 # White space ends a chunk; a script without it is taken a few characters at a time.
 _CHUNK = re.compile(r"\S{1,64}")
@@ -42,7 +38,7 @@ _MASKS = np.array([(1 << (8 * size)) - 1 for size in range(9)], np.uint64)
 
 @dataclass(frozen=True)
 class Words:
-    """The words of a text: `stream`, their bytes without anything between; `starts` and `lengths` in it; one hash each.
+    """The words of a text: `stream`, their bytes without separators; `starts` and `lengths` in it; a hash of each.
 
     `at` reads eight bytes from any place of the stream as one number.
     """
@@ -61,34 +57,34 @@ class Words:
         return len(self.stream) - len(_PADDING)
 
     def seeds(self) -> Hashes:
-        """A hash for each word but the last ones, after which less than a seed is left."""
+        """The hash of the seed at each word, but for the last words, where less than a seed is left."""
         count = int(np.searchsorted(self.starts, self.size - SEED, "right"))
         starts = self.starts[:count]
-        found = self.at[starts] * _A
-        found ^= found >> _SHIFT
-        found += (self.at[starts + 4] ^ _C) * _B
-        found ^= found >> _SHIFT
-        found *= _C
-        return found
+        hashes = self.at[starts] * _A
+        hashes ^= hashes >> _SHIFT
+        hashes += (self.at[starts + 4] ^ _C) * _B
+        hashes ^= hashes >> _SHIFT
+        hashes *= _C
+        return hashes
 
     @cached_property
     def hashes(self) -> Hashes:
-        """A hash of each whole word; of a word beyond sixteen bytes, of its ends and its length."""
+        """A hash of each whole word; of a word of more than sixteen bytes, of its ends and its length."""
         first = self.at[self.starts] & _MASKS[np.minimum(self.lengths, 8)]
         last = np.where(self.lengths > 8, self.at[np.maximum(self.starts + self.lengths - 8, 0)], 0).astype(np.uint64)
-        found = first * _A
-        found ^= found >> _SHIFT
-        found += (last + self.lengths.astype(np.uint64)) * _B
-        found ^= found >> _SHIFT
-        found *= _C
-        return found
+        mixed = first * _A
+        mixed ^= mixed >> _SHIFT
+        mixed += (last + self.lengths.astype(np.uint64)) * _B
+        mixed ^= mixed >> _SHIFT
+        mixed *= _C
+        return mixed
 
     def numeric(self) -> npt.NDArray[np.bool_]:
-        """Which words hold a digit."""
+        """A mask of the words with a digit."""
         stream = np.frombuffer(self.stream, np.uint8)
-        found = np.zeros(len(self), np.bool_)
-        found[np.searchsorted(self.starts, np.flatnonzero((stream >= 48) & (stream <= 57)), "right") - 1] = True
-        return found
+        mask = np.zeros(len(self), np.bool_)
+        mask[np.searchsorted(self.starts, np.flatnonzero((stream >= 48) & (stream <= 57)), "right") - 1] = True
+        return mask
 
 
 def words_of(text: str, numbers: bool = True) -> Words:
@@ -97,10 +93,10 @@ def words_of(text: str, numbers: bool = True) -> Words:
 
 
 def words_of_all(texts: list[str], numbers: bool = True) -> tuple[Words, Ints]:
-    """The words of many texts in one stream, and the number of each one's text."""
+    """The words of many texts in one stream, and for each word the number of its text."""
     folded = b"\0".join(_folded(text.replace("\0", " "), numbers) for text in texts)
-    found, begins = _words(folded)
-    return found, np.searchsorted(np.flatnonzero(np.frombuffer(folded, np.uint8) == 0), begins)
+    words, begins = _words(folded)
+    return words, np.searchsorted(np.flatnonzero(np.frombuffer(folded, np.uint8) == 0), begins)
 
 
 def _folded(text: str, numbers: bool) -> bytes:
@@ -108,8 +104,8 @@ def _folded(text: str, numbers: bool) -> bytes:
 
 
 def _words(folded: bytes) -> tuple[Words, Ints]:
-    """Words, and where they begin in the folded text."""
-    spaced = folded.translate(_WORD_BYTES)
+    """Words, and the offset of each in the folded text."""
+    spaced = folded.translate(WORD_BYTES)
     inside = np.frombuffer(b" " + spaced + b" ", np.uint8) != 32
     edges = np.flatnonzero(inside[1:] != inside[:-1])
     begins = edges[::2]
@@ -120,18 +116,18 @@ def _words(folded: bytes) -> tuple[Words, Ints]:
 
 
 class Places:
-    """Where bytes of a text's stream stand in the text, in characters: to the next white space on either side."""
+    """Maps bytes of a text's stream to characters of the text, out to the next white space on either side."""
 
     def __init__(self, text: str, numbers: bool = True) -> None:
         begins, ends, sizes = [0], [0], [0]
         for chunk in _CHUNK.finditer(text):
             begins.append(chunk.start())
             ends.append(chunk.end())
-            sizes.append(len(_folded(chunk.group(), numbers).translate(_WORD_BYTES).translate(None, b" ")))
+            sizes.append(len(_folded(chunk.group(), numbers).translate(WORD_BYTES).translate(None, b" ")))
         self._begins, self._ends, self._sums = begins, ends, np.cumsum(sizes)
 
     def between(self, begin: int, end: int) -> tuple[int, int]:
-        """The characters of the stream's bytes from `begin` to `end`."""
+        """The span, in characters, of the stream's bytes from `begin` to `end`."""
         first = int(np.searchsorted(self._sums, begin, "right"))
         last = int(np.searchsorted(self._sums, end))
         return self._begins[min(first, len(self._begins) - 1)], self._ends[min(last, len(self._ends) - 1)]
@@ -140,18 +136,19 @@ class Places:
 @lru_cache(maxsize=1)
 def _common() -> dict[bytes, int]:
     lines = files("curate.decontaminate").joinpath("common_words.txt").read_text("utf-8").splitlines()
-    found: dict[bytes, int] = {}
+    bits_of: dict[bytes, int] = {}
     for line in lines:
         if not line.startswith("#"):
             bits, _, words = line.partition(" ")
-            found |= dict.fromkeys(words.encode().split(), int(bits))
-    return found
+            bits_of |= dict.fromkeys(words.encode().split(), int(bits))
+    return bits_of
 
 
 def weight(word: bytes) -> float:
-    """Bits that a word tells: the inverse document frequency over passages of prose, log2; of a number, by its length.
+    """Bits of information of a word: log2 of the inverse document frequency over passages of prose; of a number, by its
+    length.
 
-    From a table of our own, not from the test sets at hand: what one item scores does not depend on the others.
+    From a fixed table, not from the given test sets, so that the score of one item does not depend on the others.
     """
     if word.isdigit():
         return min(2.0 + 2 * len(word), RARE)

@@ -1,93 +1,64 @@
-"""Candidates: classes of texts whose signatures share a band, and the tables in which all rounds of MinHash write.
+"""Near-duplicates in five rounds; of these here the first, which pairs classes whose signatures share a band.
 
 Texts that share a *set* of shingles (and, under the guard, their figures) are one *class*: what holds of one member in
-a comparison holds of all, so candidates and pairs are pairs of classes, and identical pages by the thousand cost one
-comparison. A class has a *name*, the hash of its shingles and figures; its *order* says who survives, and is that of
-its best member; its *key*, the order and half the name, identifies it where pairs are decided.
+a comparison holds of all, so candidates are pairs of classes, and identical pages by the thousand cost one comparison.
+Records are tables (layouts.py), keyed by a range of hashes: of a band's (b), or of a class's name (c, v, m).
+
+    round    reads, by key               and emits, by key
+    band     documents                   bands (b); members, shingles of their classes (c)
+             b: bands                    candidates to the later class, the name of the earlier class (c)
+             c                           as it came
+    gather   c: candidates, earlier,     members of classes with copies or candidates (m); of each candidate pair both
+                members, shingles        sets of shingles to the earlier class: survivors, duplicates (v)
+    verify   v: survivors, duplicates    pairs, by true similarity, all to one key (p); verified: each pair to the later
+                                         class, with its survivor's document key (m)
+             m                           as it came
+    cluster  p: pairs                    outcomes: of each class with a pair, its survivor or itself (m)
+             m                           as it came
+    verdict  m: members, verified,       verdicts, to the partition of each duplicate and of each survivor
+                outcomes
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from curate.dedup.layouts import TEXT_HASH
+from curate.dedup.search import Search
 from curate.dedup.shingles import Hashes
 from curate.dedup.survivors import text_hash
-from curate.dedup.tables import NAME, Layout, Table, begins, leading, range_of, shared
+from curate.dedup.tables import NAME, Table, begins, leading, range_of, shared
 from curate.document import Document
 from curate.step import Record, Round
 
-if TYPE_CHECKING:
-    from curate.dedup.minhash import MinHashDedup
-
 ALL_PAIRS = 16
-"""Classes of a bucket that are all compared with one another; in a larger one, each with the first few (who survive)
-and with the few before it (texts of like length)."""
+"""Classes of a bucket that are all compared with one another. In a larger bucket each is compared with the first
+`FIRST` in survivor order and with the `NEIGHBOURS` before it, texts of like length."""
 
-CENTRES = 8
+FIRST = 8
 NEIGHBOURS = 8
 
-NOWHERE = (1 << 64) - 1
-"""The place of a document that is in an index, not in the corpus."""
-
-TEXT_HASH = 4
-"""Bytes of the text's hash that follow the policy in a document's order."""
-
-_WAITING_SHINGLES = 1 << 22
-_WAITING_DOCUMENTS = 1 << 15
-
-
-class Layouts:
-    """The tables that travel between the rounds; widths follow from the survivor policy."""
-
-    def __init__(self, order: int) -> None:
-        self.order = f"S{order}"
-        self.key = f"S{order + 8}"
-        self.bands = Layout(b"b", (("band", "<u8"), ("name", NAME), ("order", self.order)))
-        self.members = Layout(b"m", (("name", NAME), ("order", self.order), ("place", "<u8"), ("size", "<u4")), "u1")
-        self.shingles = Layout(b"s", (("name", NAME), ("figures", "<u8"), ("size", "<u4")), "<u8")
-        self.needs = Layout(b"n", (("later", NAME), ("earlier", NAME)))
-        self.centres = Layout(b"c", (("name", NAME),))
-        # Capitals sort first: centres are there before those that are compared with them.
-        known = (("name", NAME), ("key", self.key), ("figures", "<u8"), ("count", "<u4"), ("size", "<u4"))
-        self.known = Layout(b"K", known, "<u8")
-        self.asking = Layout(b"a", (("centre", NAME), *known), "<u8")
-        self.representatives = Layout(b"R", (("name", NAME), ("size", "<u4")), "u1")
-        pair = (("later", self.key), ("earlier", self.key), ("similarity", "<f8"))
-        self.pairs = Layout(b"p", (*pair, ("later_count", "<u4"), ("earlier_count", "<u4")))
-        self.homes = Layout(b"h", (("key", self.key), ("home", self.key), ("size", "<u4")), "u1")
-        outcome = (("key", self.key), ("home", self.key), ("similarity", "<f8"), ("count", "<u4"))
-        self.outcomes = Layout(b"o", outcome)
-
-
-_VERDICT = (
-    ("place", "<u8"),
-    ("kept", "u1"),
-    ("similarity", "<f8"),
-    ("count", "<u4"),
-    ("cluster", "<u8"),
-    ("size", "<u4"),
-)
-VERDICTS = Layout(b"v", _VERDICT, "u1")
-"""What a partition learns of its documents; beside each that goes, the document key of its survivor."""
+_BATCH_SHINGLES = 1 << 22
+_BATCH_DOCUMENTS = 1 << 15
 
 
 class TableRound(Round):
-    """What the rounds share: how records are keyed, a count of what happened, and records that only pass through."""
+    """A round whose records are tables: how they are keyed, counts for the summary, and keys that only pass through."""
 
     takes_documents = False
     takes_records = True
     passes = b""
-    """What the keys begin with whose records the round hands on; the others `meet`."""
+    """What keys begin with whose records the round hands on as they came; `reduce_tables` reduces all others."""
 
-    def __init__(self, step: MinHashDedup) -> None:
-        self.step = step
-        self.layouts = step.layouts
+    def __init__(self, search: Search) -> None:
+        self.search = search
+        self.layouts = search.layouts
         self.counts: Counter[str] = Counter()
 
     def notes(self) -> dict[str, int]:
@@ -99,21 +70,21 @@ class TableRound(Round):
     def reduce(self, key: bytes, values: Any) -> Iterator[Record]:
         if self.passes and key.startswith(self.passes):
             return ((key, value) for value in values)
-        return self.meet(key, values)
+        return self.reduce_tables(key, values)
 
-    def meet(self, key: bytes, values: Any) -> Iterator[Record]:
+    def reduce_tables(self, key: bytes, values: Any) -> Iterator[Record]:
         raise NotImplementedError
 
-    def send(self, stage: bytes, table: Table, names: npt.NDArray[Any]) -> Iterator[Record]:
-        """The rows of a table to the ranges that their names fall into."""
-        for number, part in table.cut(range_of(leading(names), self.step.ranges)):
+    def send(self, stage: bytes, table: Table, hashes: npt.NDArray[np.uint64]) -> Iterator[Record]:
+        """The rows of a table, each to the range of its hash."""
+        for number, part in table.cut(range_of(hashes, self.search.ranges)):
             yield stage + number.to_bytes(2, "big"), part.pack()
 
 
-class Band(TableRound):
-    """Classes that share a band of their signatures become candidates; members and shingles pass through.
+class BandRound(TableRound):
+    """Pairs the classes that share a band of their signatures: candidates. Members and shingles pass through.
 
-    Under the guard the figures of a text are part of every band's key: texts whose figures differ never meet.
+    Under the guard a text's figures are part of every band's key, so texts whose figures differ share none.
     """
 
     name = "band"
@@ -124,65 +95,63 @@ class Band(TableRound):
     def emit_documents(self, documents: Iterable[tuple[int, Document]], partition: int) -> Iterator[Record]:
         yield from self.sketches(documents, b"\x01")
 
-    def sketches(self, documents: Iterable[tuple[int, Document]], standing: bytes) -> Iterator[Record]:
-        """The bands, members and shingles of documents; `standing` comes first in the order of who survives."""
-        sketcher, policy = self.step.sketcher, self.step.policy
-        waiting = _Waiting()
+    def sketches(self, documents: Iterable[tuple[int, Document]], rank: bytes) -> Iterator[Record]:
+        """The bands, members and shingles of documents; `rank`, one byte, comes first in their survivor order."""
+        sketcher, policy = self.search.sketcher, self.search.policy
+        batch = Batch()
         for place, document in documents:
             if document.protected:
                 continue
-            found = sketcher.sketch(document.text)
-            if found is None:
+            sketch = sketcher.sketch(document.text)
+            if sketch is None:
                 continue
-            order = standing + policy(document) + text_hash(document.text)[:TEXT_HASH]
-            waiting.add(*found, order, place, document.key.encode("utf-8", "surrogatepass"))
-            if waiting.shingles > _WAITING_SHINGLES or len(waiting.keys) > _WAITING_DOCUMENTS:
-                yield from self.flush(waiting)
-                waiting = _Waiting()
-        yield from self.flush(waiting)
+            order = rank + policy(document) + text_hash(document.text)[:TEXT_HASH]
+            batch.add(*sketch, order, place, document.key.encode("utf-8", "surrogatepass"))
+            if batch.shingles > _BATCH_SHINGLES or len(batch.keys) > _BATCH_DOCUMENTS:
+                yield from self.flush(batch)
+                batch = Batch()
+        yield from self.flush(batch)
 
-    def flush(self, waiting: _Waiting) -> Iterator[Record]:
-        if not waiting.keys:
+    def flush(self, batch: Batch) -> Iterator[Record]:
+        if not batch.keys:
             return
-        layouts, step = self.layouts, self.step
-        names = np.frombuffer(b"".join(waiting.names), NAME)
-        orders = np.frombuffer(b"".join(waiting.orders), layouts.order)
+        layouts, sketcher = self.layouts, self.search.sketcher
+        names = np.frombuffer(b"".join(batch.names), NAME)
         members = layouts.members.build(
-            np.frombuffer(b"".join(waiting.keys), "u1"),
+            np.frombuffer(b"".join(batch.keys), "u1"),
             name=names,
-            order=orders,
-            place=np.array(waiting.places, np.uint64),
-            size=[len(key) for key in waiting.keys],
+            order=np.frombuffer(b"".join(batch.orders), layouts.order),
+            place=np.array(batch.places, np.uint64),
+            size=[len(key) for key in batch.keys],
         )
-        yield from self.send(b"c", members, names)
-        first = np.array(waiting.classes)
+        yield from self.send(b"c", members, leading(names))
+        first = np.array(batch.first)
         names = names[first]
-        figures = np.array([waiting.figures[place] for place in first], np.uint64)
+        figures = np.array([batch.figures[row] for row in first], np.uint64)
         sets = layouts.shingles.build(
-            np.concatenate(waiting.sets), name=names, figures=figures, size=[len(one) for one in waiting.sets]
+            np.concatenate(batch.sets), name=names, figures=figures, size=[len(one) for one in batch.sets]
         )
-        yield from self.send(b"c", sets, names)
-        keys = step.sketcher.band_keys(step.sketcher.signatures(waiting.sets), figures)
-        best = np.frombuffer(b"".join(waiting.best.values()), layouts.order)
+        yield from self.send(b"c", sets, leading(names))
+        keys = sketcher.band_keys(sketcher.signatures(batch.sets), figures)
+        best = np.frombuffer(b"".join(batch.best.values()), layouts.order)
         bands = layouts.bands.build(
-            band=keys.reshape(-1), name=np.repeat(names, step.bands), order=np.repeat(best, step.bands)
+            band=keys.reshape(-1), name=np.repeat(names, sketcher.bands), order=np.repeat(best, sketcher.bands)
         )
-        for number, part in bands.cut(range_of(bands["band"], step.ranges)):
-            yield b"b" + number.to_bytes(2, "big"), part.pack()
+        yield from self.send(b"b", bands, bands["band"])
 
-    def meet(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
-        index = self.step.opened_index
-        more = index.bands(int.from_bytes(key[1:], "big"), self.layouts.bands) if index else []
-        needs = self.candidates(self.layouts.bands.gather(values, more))
-        yield from self.send(b"c", needs, needs["later"])
-        names = np.unique(needs["earlier"])
-        yield from self.send(b"c", self.layouts.centres.build(name=names), names)
+    def reduce_tables(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
+        index = self.search.index
+        indexed = index.bands(int.from_bytes(key[1:], "big"), self.layouts.bands) if index else []
+        candidates = self.candidates(self.layouts.bands.gather(values, indexed))
+        yield from self.send(b"c", candidates, leading(candidates["later"]))
+        earlier = np.unique(candidates["earlier"])
+        yield from self.send(b"c", self.layouts.earlier.build(name=earlier), leading(earlier))
 
     def candidates(self, bands: Table) -> Table:
         """Pairs of classes within the buckets of one range: linear in the size of a bucket, however large it is."""
         order = np.argsort(bands["band"])
         rows = bands.take(order[shared(bands["band"][order])])
-        # A class comes once from each batch of documents; its best member speaks for it.
+        # Each batch of documents has a row for a class: the one of the best member counts.
         order = np.lexsort((rows["order"], rows["name"], rows["band"]))
         order = order[begins(rows["band"][order], rows["name"][order])]
         hashes, names, orders = rows["band"][order], rows["name"][order], rows["order"][order]
@@ -190,23 +159,22 @@ class Band(TableRound):
         hashes, names, orders = hashes[order], names[order], orders[order]
         starts = np.flatnonzero(begins(hashes))
         sizes = np.diff(np.append(starts, len(hashes)))
-        begin, size = np.repeat(starts, sizes), np.repeat(sizes, sizes)
-        place = np.arange(len(hashes)) - begin
+        # Of each class: its bucket's first row and size, and its place in the bucket, in survivor order.
+        start, size = np.repeat(starts, sizes), np.repeat(sizes, sizes)
+        place = np.arange(len(hashes)) - start
         later, earlier = [], []
         for distance in range(1, ALL_PAIRS):
-            meets = (place >= distance) & ((size <= ALL_PAIRS) | (distance <= NEIGHBOURS))
-            found = np.flatnonzero(meets)
-            later.append(found)
-            earlier.append(found - distance)
-        for centre in range(CENTRES):
-            found = np.flatnonzero((size > ALL_PAIRS) & (place - centre > NEIGHBOURS))
-            later.append(found)
-            earlier.append(begin[found] + centre)
+            rows_with_one = (place >= distance) & ((size <= ALL_PAIRS) | (distance <= NEIGHBOURS))
+            later.append(np.flatnonzero(rows_with_one))
+            earlier.append(later[-1] - distance)
+        for first in range(FIRST):
+            later.append(np.flatnonzero((size > ALL_PAIRS) & (place - first > NEIGHBOURS)))
+            earlier.append(start[later[-1]] + first)
         a, b = np.concatenate(later), np.concatenate(earlier)
         # An index was deduplicated when it was made: its documents are only compared with new ones.
         new = orders.view("u1").reshape(len(orders), -1)[a, 0] > 0 if len(a) else np.empty(0, bool)
         self.count(sizes, len(a))
-        return self.layouts.needs.build(later=names[a[new]], earlier=names[b[new]])
+        return self.layouts.candidates.build(later=names[a[new]], earlier=names[b[new]])
 
     def count(self, sizes: npt.NDArray[Any], compared: int) -> None:
         large = sizes[sizes > ALL_PAIRS]
@@ -217,8 +185,12 @@ class Band(TableRound):
         self.counts["largest_bucket"] = max(self.counts["largest_bucket"], int(sizes.max(initial=0)))
 
 
-class _Waiting:
-    """Sketches of some documents, until there are enough for arrays; copies among them share one."""
+class Batch:
+    """Sketches of some documents, as many as arrays pay for; documents of one class share its set of shingles.
+
+    For each document: `names` (of its class), `orders`, `places`, `keys`, `figures`. For each class, in order of its
+    first document: the number of that document (`first`), its set of shingles, and the best of its orders.
+    """
 
     def __init__(self) -> None:
         self.names: list[bytes] = []
@@ -226,19 +198,19 @@ class _Waiting:
         self.places: list[int] = []
         self.keys: list[bytes] = []
         self.figures: list[int] = []
-        self.best: dict[bytes, bytes] = {}
-        self.classes: list[int] = []
+        self.first: list[int] = []
         self.sets: list[Hashes] = []
+        self.best: dict[bytes, bytes] = {}
         self.shingles = 0
 
     def add(self, shingles: Hashes, figures: bytes, order: bytes, place: int, key: bytes) -> None:
         name = xxhash.xxh3_128_digest(shingles.astype("<u8", copy=False).tobytes() + figures)
-        known = self.best.get(name)
-        if known is None:
-            self.classes.append(len(self.names))
+        best = self.best.get(name)
+        if best is None:
+            self.first.append(len(self.names))
             self.sets.append(shingles)
             self.shingles += len(shingles)
-        if known is None or order < known:
+        if best is None or order < best:
             self.best[name] = order
         self.names.append(name)
         self.orders.append(order)

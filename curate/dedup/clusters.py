@@ -1,8 +1,8 @@
 """Survivors among millions of verified pairs, in memory for a few numbers of each clustered document.
 
-Greedily in survivor order: a document goes only if it has a verified pair with one that stays. So there is no
-transitive closure, and each dropped document was itself compared with the survivor that stands for it. Pairs lie on
-disk; memory holds, for each document with a pair, its key, its survivor's rank and a count: key width + 8 bytes.
+Greedily in survivor order: a document is a duplicate only if it has a verified pair with a survivor. So there is no
+transitive closure, and each duplicate was itself compared with the survivor that replaces it. Pairs lie on disk;
+memory holds, for each document with a pair, its key, its survivor's rank and a count: key width + 8 bytes.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ _RANKED = np.dtype([("later", "<u4"), ("earlier", "<u4"), ("similarity", "<f8")]
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of some documents: each one's `key`, its survivor's (`home`, its own if it stays), the similarity of
-    the two (1.0 for itself), and, for those that stay, how many documents they stand for (else 0)."""
+class Decisions:
+    """For some documents: each one's `key`, its survivor's key (its own if it survives), their similarity (1.0 with
+    itself), and the number of documents in a survivor's cluster, itself among them (0 for a duplicate)."""
 
     key: npt.NDArray[Any]
-    home: npt.NDArray[Any]
+    survivor: npt.NDArray[Any]
     similarity: npt.NDArray[np.float64]
-    size: npt.NDArray[np.uint32]
+    count: npt.NDArray[np.uint32]
 
 
-def cluster(pairs: Iterable[npt.NDArray[Any]], scratch: Path) -> Iterator[Outcome]:
-    """Decide over all verified pairs, which come in arrays with the fields `later`, `earlier` (keys of one width that
-    sort in survivor order and end in a hash), `similarity`, and `later_count`, `earlier_count`: copies of each.
+def cluster(pairs: Iterable[npt.NDArray[Any]], scratch: Path) -> Iterator[Decisions]:
+    """Decide over all verified pairs, which come in arrays with the fields of `Layouts.pairs`: `later` and `earlier`
+    (keys of one width that sort in survivor order and end in a hash), `similarity`, and the documents that each has.
 
-    Each key has exactly one outcome. The order of the pairs, and how they are cut into arrays, changes nothing.
+    Each key is decided exactly once. The order of the pairs, and how they are cut into arrays, changes nothing.
     """
     raw = scratch / "pairs"
     dtype = _split(pairs, raw, scratch)
@@ -52,21 +52,21 @@ def cluster(pairs: Iterable[npt.NDArray[Any]], scratch: Path) -> Iterator[Outcom
         raise ValueError("more than 2^32 documents have near-duplicates: deduplicate in increments, with an index")
     sizes = np.ones(len(keys), np.uint32)
     parts = _rank(raw, dtype, keys, sizes, scratch)
-    homes = np.arange(len(keys), dtype=np.uint32)
+    survivors = np.arange(len(keys), dtype=np.uint32)
     for path in parts:
         ranked = np.fromfile(path, _RANKED)
         path.unlink()
         # The best survivor first: the most similar one, of those the first.
         order = np.lexsort((ranked["earlier"], -ranked["similarity"], ranked["later"]))
         ranked = ranked[order]
-        dropped = ranked[_greedy(ranked, homes)]
-        yield Outcome(
+        dropped = ranked[_greedy(ranked, survivors)]
+        yield Decisions(
             keys[dropped["later"]],
             keys[dropped["earlier"]],
             dropped["similarity"],
             np.zeros(len(dropped), np.uint32),
         )
-    yield from _survivors(keys, homes, sizes)
+    yield from _survivors(keys, survivors, sizes)
 
 
 def _split(pairs: Iterable[npt.NDArray[Any]], raw: Path, scratch: Path) -> np.dtype[Any] | None:
@@ -101,12 +101,12 @@ def _distinct_keys(scratch: Path, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     keys = np.empty(0, dtype)
     for part in range(PARTS):
         path = scratch / f"keys-{part:02d}"
-        found = np.unique(np.fromfile(path, dtype))
+        some = np.unique(np.fromfile(path, dtype))
         path.unlink()
         filled = len(keys)
-        # In place, so that two copies never stand side by side.
-        keys.resize(filled + len(found), refcheck=False)
-        keys[filled:] = found
+        # In place, so that memory never holds two copies.
+        keys.resize(filled + len(some), refcheck=False)
+        keys[filled:] = some
     keys.sort()
     return keys
 
@@ -114,7 +114,7 @@ def _distinct_keys(scratch: Path, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
 def _rank(
     raw: Path, dtype: np.dtype[Any], keys: npt.NDArray[Any], sizes: npt.NDArray[np.uint32], scratch: Path
 ) -> list[Path]:
-    """The pairs with ranks for keys, in files by the later one's rank, in order; `sizes` learns the counts."""
+    """The pairs with ranks for keys, in files by the later one's rank, in order; `sizes` is filled with the counts."""
     stretch = max(RANKS, len(keys) // FILES + 1)
     paths = [scratch / f"ranked-{part:05d}" for part in range((len(keys) - 1) // stretch + 1)]
     files = [path.open("wb") for path in paths]
@@ -137,9 +137,9 @@ def _rank(
     return paths
 
 
-def _greedy(ranked: npt.NDArray[Any], homes: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
-    """Give each later document the first survivor among its pairs; returns the places of the pairs that did it."""
-    home = memoryview(homes)  # type: ignore[arg-type]
+def _greedy(ranked: npt.NDArray[Any], survivors: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+    """Give each later document the first survivor among its pairs; returns the rows of the pairs that decided."""
+    survivor = memoryview(survivors)  # type: ignore[arg-type]
     taken = []
     last = -1
     for start in range(0, len(ranked), CHUNK):
@@ -147,24 +147,24 @@ def _greedy(ranked: npt.NDArray[Any], homes: npt.NDArray[np.uint32]) -> npt.NDAr
         pairs = zip(some["later"].tolist(), some["earlier"].tolist(), strict=True)
         for place, (later, earlier) in enumerate(pairs, start):
             # All earlier ones are decided by now: pairs come by the rank of the later one.
-            if later != last and home[earlier] == earlier:
-                home[later] = earlier
+            if later != last and survivor[earlier] == earlier:
+                survivor[later] = earlier
                 taken.append(place)
                 last = later
     return np.array(taken, np.int64)
 
 
 def _survivors(
-    keys: npt.NDArray[Any], homes: npt.NDArray[np.uint32], sizes: npt.NDArray[np.uint32]
-) -> Iterator[Outcome]:
+    keys: npt.NDArray[Any], survivors: npt.NDArray[np.uint32], sizes: npt.NDArray[np.uint32]
+) -> Iterator[Decisions]:
     for start in range(0, len(keys), CHUNK):
-        some = homes[start : start + CHUNK]
+        some = survivors[start : start + CHUNK]
         own = np.arange(start, start + len(some), dtype=np.uint32)
-        gone = np.flatnonzero(some != own)
-        # What goes adds its copies to the survivor's, wherever that one stands.
-        np.add.at(sizes, some[gone], sizes[own[gone]])
+        duplicates = np.flatnonzero(some != own)
+        # A duplicate adds its copies to its survivor's.
+        np.add.at(sizes, some[duplicates], sizes[own[duplicates]])
     for start in range(0, len(keys), CHUNK):
-        some = homes[start : start + CHUNK]
+        some = survivors[start : start + CHUNK]
         own = np.arange(start, start + len(some), dtype=np.uint32)
-        stays = own[some == own]
-        yield Outcome(keys[stays], keys[stays], np.ones(len(stays)), sizes[stays])
+        alive = own[some == own]
+        yield Decisions(keys[alive], keys[alive], np.ones(len(alive)), sizes[alive])

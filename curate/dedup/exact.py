@@ -1,4 +1,4 @@
-"""Documents whose text is the same, byte for byte or in its words, or whose URL is."""
+"""Exact duplicates: documents with the same text, byte for byte or by its words, or with the same URL."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 import xxhash
 
-from curate.dedup.shingles import fold
 from curate.dedup.survivors import Policy, text_hash
 from curate.document import Document, Drop
 from curate.step import CorpusStep, Record, Round, param, partition_key
+from curate.text.folding import fold
 
 _PLACE_BYTES = 8
 _HASH_BYTES = 8
@@ -23,7 +23,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def same_text(text: str, normalise: str) -> str:
-    """The part of a text that counts."""
+    """The part of a text that is compared."""
     if normalise == "whitespace-and-case":
         return " ".join(text.lower().split())
     if normalise == "words":
@@ -32,8 +32,8 @@ def same_text(text: str, normalise: str) -> str:
 
 
 def same_url(url: str, normalise: str) -> str:
-    """The part of an address that counts. Unless nothing is ignored: not the scheme, `www.`, the case of the host, a
-    default port, the fragment, nor a slash at the end; the query counts."""
+    """The part of a URL that is compared. With `normalise: none` all of it; else without scheme, `www.`, case of the
+    host, default port, fragment and a slash at the end, but with the query."""
     if normalise == "none":
         return url
     try:
@@ -45,8 +45,8 @@ def same_url(url: str, normalise: str) -> str:
     return f"{host}{port}{parts.path.rstrip('/')}" + (f"?{parts.query}" if parts.query else "")
 
 
-class _Same(Round):
-    """Records of equal documents meet; all but the first in survivor order get a verdict."""
+class _ExactRound(Round):
+    """Groups documents by a hash of text or URL; sends all but the first in survivor order its document key."""
 
     name = "text"
     streams = True
@@ -65,7 +65,7 @@ class _Same(Round):
                 content = same_text(document.text, step.normalise)
             digest = xxhash.xxh3_128_digest(content.encode("utf-8", "surrogatepass"))
             key = document.key.encode("utf-8", "surrogatepass")
-            # Values come sorted: the first one survives, however many follow.
+            # Values come sorted in survivor order: the first document survives.
             order = step.policy(document) + text_hash(document.text)
             yield digest, order + key + place.to_bytes(_PLACE_BYTES, "big")
 
@@ -81,20 +81,20 @@ class _Same(Round):
 
 @dataclass(frozen=True)
 class ExactDedup(CorpusStep):
-    """Keep one document of each text, or of each URL: by a stated policy, then by hash of the text, then by key.
+    """Keep one document of each text, or of each URL: by policy, then by hash of the text, then by document key.
 
-    The ledger's value is the survivor's document key. Documents meet by a 128-bit hash (xxh3), never side by side.
-    Without a URL a document is not deduplicated by it.
+    The ledger's value is the survivor's document key. Texts are compared by a 128-bit hash (xxh3). With `by: url`,
+    documents without a URL are kept.
     """
 
     name: ClassVar[str] = "exact_dedup"
     version: ClassVar[int] = 2
     libraries: ClassVar[tuple[str, ...]] = ("xxhash",)
 
-    by: str = param("text", "what must be the same", choices=("text", "url"))
+    by: str = param("text", "what duplicates share", choices=("text", "url"))
     normalise: str = param(
         "none",
-        "what is ignored: nothing; runs of white space and upper case; all but words. Of a URL: nothing, or else"
+        "ignored in a text: nothing; runs of white space and upper case; all but words. In a URL: nothing, or else"
         " scheme, www., case of the host, default port, fragment and a slash at the end",
         choices=("none", "whitespace-and-case", "words"),
     )
@@ -111,7 +111,7 @@ class ExactDedup(CorpusStep):
         return Policy(tuple(self.survivor), tuple(self.sources))
 
     def rounds(self) -> list[Round]:
-        return [_Same(self)]
+        return [_ExactRound(self)]
 
     def decide(
         self, documents: Iterable[tuple[int, Document]], values: list[bytes], partition: int

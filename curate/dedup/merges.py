@@ -1,4 +1,4 @@
-"""Verified merges: shingles meet where they are compared, pairs where they are decided, verdicts where they act."""
+"""Verified merges, the last four rounds: pairs gathered and verified, clusters decided, verdicts sent."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from curate.dedup.candidates import NOWHERE, VERDICTS, TableRound
+from curate.dedup.candidates import TableRound
 from curate.dedup.clusters import cluster
+from curate.dedup.layouts import NOWHERE, VERDICTS
 from curate.dedup.shingles import common
-from curate.dedup.tables import NAME, Table, begins, find, joined, leading
+from curate.dedup.tables import NAME, Layout, Table, begins, find, joined, leading
 from curate.step import Record, partition_key
 
 _HALF_NAME = "S8"
@@ -19,65 +20,65 @@ _PORTION = 1 << 22
 """Shingles that are sent together; a longer text alone."""
 
 
-class Gather(TableRound):
-    """Shingles go where they are needed: of each pair, the later class's travel to the earlier one's range.
+class GatherRound(TableRound):
+    """Sends both sets of shingles of each candidate pair to one place: the range of the earlier class.
 
-    A class without candidates and without copies ends here.
+    A class without candidates and without copies ends here: its document survives.
     """
 
     name = "gather"
 
-    def meet(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
-        layouts = self.layouts
-        needs, centres = layouts.needs.gather(values), layouts.centres.gather(values)
-        members, shingles = layouts.members.gather(values), layouts.shingles.gather(values)
-        wanted = np.unique(centres["name"])
-        index = self.step.opened_index
-        if index:
-            more = np.union1d(wanted, members["name"])
-            more_members, more_shingles = index.classes(int.from_bytes(key[1:], "big"), layouts, more)
-            members = layouts.members.gather([], [members, more_members])
-            shingles = layouts.shingles.gather([], [shingles, more_shingles])
-        members, starts, counts, names, keys = in_classes(members)
-        pairs = np.unique(joined(needs["later"], needs["earlier"])).view([("later", NAME), ("earlier", NAME)])
-        later, earlier = np.ascontiguousarray(pairs["later"]), np.ascontiguousarray(pairs["earlier"])
+    def reduce_tables(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
+        candidates = self.layouts.candidates.gather(values)
+        pairs = np.unique(joined(candidates["later"], candidates["earlier"])).view([("later", NAME), ("earlier", NAME)])
         self.counts["candidates"] += len(pairs)
-        hot = (counts > 1) | np.isin(names, later) | np.isin(names, wanted)
-        staying = members.take(np.repeat(hot, counts))
-        if len(staying):
-            yield b"m" + key[1:], staying.pack()
-        # One set of shingles for each class, whichever batch it came in.
-        _, once = np.unique(shingles["name"], return_index=True)
-        sets = shingles.take(once)
-        at = find(wanted, names)
-        sets_at = find(wanted, sets["name"])
-        known = sets.take(sets_at)
-        table = layouts.known.build(
-            known.payload,
-            name=wanted,
-            key=keys[at],
-            figures=known["figures"],
-            count=counts[at],
-            size=known["size"],
-        )
-        if len(table):
-            yield b"v" + key[1:], table.pack()
-            first = members.take(starts[at])
-            spoken = layouts.representatives.build(first.payload, name=wanted, size=first["size"])
-            yield b"v" + key[1:], spoken.pack()
-        at, sets_at = find(later, names), find(later, sets["name"])
-        for some in _portions(sets["size"][sets_at]):
-            known = sets.take(sets_at[some])
-            asking = layouts.asking.build(
-                known.payload,
-                centre=earlier[some],
-                name=later[some],
-                key=keys[at[some]],
-                figures=known["figures"],
-                count=counts[at[some]],
-                size=known["size"],
-            )
-            yield from self.send(b"v", asking, earlier[some])
+        earlier = np.unique(self.layouts.earlier.gather(values)["name"])
+        classes, shingles = self.classes(key, values, earlier)
+        yield from self.members(key, classes, pairs, earlier)
+        yield from self.survivors(key, classes, shingles, earlier)
+        yield from self.duplicates(classes, shingles, pairs)
+
+    def classes(self, key: bytes, values: list[bytes], earlier: npt.NDArray[Any]) -> tuple[Classes, Table]:
+        """All classes of this range, and one set of shingles for each, by name.
+
+        Of an index, those that are in the corpus too or are the earlier one of a candidate pair.
+        """
+        members, shingles = self.layouts.members.gather(values), self.layouts.shingles.gather(values)
+        index = self.search.index
+        if index:
+            wanted = np.union1d(earlier, members["name"])
+            indexed_members, indexed = index.classes(int.from_bytes(key[1:], "big"), self.layouts, wanted)
+            members = self.layouts.members.gather([], [members, indexed_members])
+            shingles = self.layouts.shingles.gather([], [shingles, indexed])
+        # A class has a set of shingles from each batch of documents it is in, all the same.
+        _, first = np.unique(shingles["name"], return_index=True)
+        return in_classes(members), shingles.take(first)
+
+    def members(
+        self, key: bytes, classes: Classes, pairs: npt.NDArray[Any], earlier: npt.NDArray[Any]
+    ) -> Iterator[Record]:
+        """Members of classes with several documents or with candidates, for the verdicts; they stay in their range."""
+        later = np.ascontiguousarray(pairs["later"])
+        clustered = (classes.counts > 1) | np.isin(classes.names, later) | np.isin(classes.names, earlier)
+        members = classes.members.take(np.repeat(clustered, classes.counts))
+        if len(members):
+            yield b"m" + key[1:], members.pack()
+
+    def survivors(self, key: bytes, classes: Classes, shingles: Table, earlier: npt.NDArray[Any]) -> Iterator[Record]:
+        """The earlier class of each candidate pair, and its best member's document key; both stay in their range."""
+        if not len(earlier):
+            return
+        yield b"v" + key[1:], classes.compared(self.layouts.survivors, earlier, shingles).pack()
+        best = classes.members.take(classes.starts[find(earlier, classes.names)])
+        documents = self.layouts.survivor_documents.build(best.payload, name=earlier, size=best["size"])
+        yield b"v" + key[1:], documents.pack()
+
+    def duplicates(self, classes: Classes, shingles: Table, pairs: npt.NDArray[Any]) -> Iterator[Record]:
+        """The later class of each candidate pair, sent to the earlier one, in portions that fit memory."""
+        later, earlier = np.ascontiguousarray(pairs["later"]), np.ascontiguousarray(pairs["earlier"])
+        for some in _portions(shingles["size"][find(later, shingles["name"])]):
+            duplicates = classes.compared(self.layouts.duplicates, later[some], shingles, survivor=earlier[some])
+            yield from self.send(b"v", duplicates, leading(earlier[some]))
 
 
 def _portions(sizes: npt.NDArray[Any]) -> Iterator[slice]:
@@ -92,14 +93,21 @@ def _portions(sizes: npt.NDArray[Any]) -> Iterator[slice]:
 
 
 class Classes(NamedTuple):
-    """Members by class, the best of each first (by order, then by document key); of each class: where it begins, how
-    many members it has, its name and its key."""
+    """Members by class, the best of each class first (by order, then by document key). Of each class: the row of that
+    member, the number of members, the name and the key; sorted by name."""
 
     members: Table
     starts: npt.NDArray[np.int64]
     counts: npt.NDArray[np.int64]
     names: npt.NDArray[Any]
     keys: npt.NDArray[Any]
+
+    def compared(self, layout: Layout, names: npt.NDArray[Any], shingles: Table, **columns: Any) -> Table:
+        """A table of what a comparison needs of the classes with these names, and more columns."""
+        at = find(names, self.names)
+        sets = shingles.take(find(names, shingles["name"]))
+        columns |= {"name": names, "key": self.keys[at], "count": self.counts[at]}
+        return layout.build(sets.payload, figures=sets["figures"], size=sets["size"], **columns)
 
 
 def in_classes(members: Table) -> Classes:
@@ -118,96 +126,97 @@ def in_classes(members: Table) -> Classes:
         if tied > start + 1:
             best = min(range(start, tied), key=lambda row: members.items(row, ends).tobytes())
             swaps[start], swaps[best] = best, start
-    # What was swapped has one order: the key of a class is that of either.
+    # Members that were swapped have the same order, so the key of a class is that of either.
     keys = joined(orders[starts], np.ascontiguousarray(names[starts]).view(_HALF_NAME)[::2])
     return Classes(members.take(swaps), starts, counts, names[starts], keys)
 
 
-class Verify(TableRound):
-    """Both sets of shingles of a pair meet: it is verified, or it ends here."""
+class VerifyRound(TableRound):
+    """Compares both sets of shingles of each candidate pair; a pair that is not similar enough ends here."""
 
     name = "verify"
     streams = True
     passes = b"m"
 
-    def meet(self, key: bytes, values: Iterable[bytes]) -> Iterator[Record]:
+    def reduce_tables(self, key: bytes, values: Iterable[bytes]) -> Iterator[Record]:
         layouts = self.layouts
-        centres, spoken = layouts.known.empty(), layouts.representatives.empty()
+        survivors, documents = layouts.survivors.empty(), layouts.survivor_documents.empty()
         waiting: list[bytes] = []
         size = 0
         for value in values:
-            # One table of centres, and one of what speaks for them, in the same order; they sort first.
-            if value[:1] == layouts.known.kind:
-                centres = layouts.known.unpack(value)
-            elif value[:1] == layouts.representatives.kind:
-                spoken = layouts.representatives.unpack(value)
+            # One table of survivors and one of their document keys, in the same order, sort before all duplicates.
+            if value[:1] == layouts.survivors.kind:
+                survivors = layouts.survivors.unpack(value)
+            elif value[:1] == layouts.survivor_documents.kind:
+                documents = layouts.survivor_documents.unpack(value)
             else:
-                # They come in small tables, one from each range: many at once, as far as memory allows.
+                # Duplicates come in small tables, one from each range: many at once, as far as memory allows.
                 waiting.append(value)
                 size += len(value)
                 if size > 8 * _PORTION:
-                    yield from self.verified(centres, spoken, layouts.asking.gather(waiting))
+                    yield from self.verified(survivors, documents, layouts.duplicates.gather(waiting))
                     waiting, size = [], 0
         if waiting:
-            yield from self.verified(centres, spoken, layouts.asking.gather(waiting))
+            yield from self.verified(survivors, documents, layouts.duplicates.gather(waiting))
 
-    def verified(self, centres: Table, spoken: Table, asking: Table) -> Iterator[Record]:
+    def verified(self, survivors: Table, documents: Table, duplicates: Table) -> Iterator[Record]:
         layouts = self.layouts
-        at = find(asking["centre"], centres["name"])
+        at = find(duplicates["survivor"], survivors["name"])
         order = np.argsort(at, kind="stable")
-        asking, at = asking.take(order), at[order]
-        similar = self.similarity(centres, asking, at)
-        good = (similar >= self.step.threshold) & (asking["figures"] == centres["figures"][at])
-        self.counts["verified"] += int(good.sum())
-        self.counts["refused"] += len(good) - int(good.sum())
-        asking, at, similar = asking.take(good), at[good], similar[good]
+        duplicates, at = duplicates.take(order), at[order]
+        similarity = self.similarity(survivors, duplicates, at)
+        merges = (similarity >= self.search.threshold) & (duplicates["figures"] == survivors["figures"][at])
+        self.counts["verified"] += int(merges.sum())
+        self.counts["refused"] += len(merges) - int(merges.sum())
+        duplicates, at, similarity = duplicates.take(merges), at[merges], similarity[merges]
         pairs = layouts.pairs.build(
-            later=asking["key"],
-            earlier=centres["key"][at],
-            similarity=similar,
-            later_count=asking["count"],
-            earlier_count=centres["count"][at],
+            later=duplicates["key"],
+            earlier=survivors["key"][at],
+            similarity=similarity,
+            later_count=duplicates["count"],
+            earlier_count=survivors["count"][at],
         )
         if len(pairs):
             yield b"p", pairs.pack()
-        who = spoken.take(at)
-        homes = layouts.homes.build(who.payload, key=asking["key"], home=centres["key"][at], size=who["size"])
-        yield from self.send(b"m", homes, asking["name"])
+        best = documents.take(at)
+        verified = layouts.verified.build(
+            best.payload, key=duplicates["key"], survivor=survivors["key"][at], size=best["size"]
+        )
+        yield from self.send(b"m", verified, leading(duplicates["name"]))
 
-    def similarity(self, centres: Table, asking: Table, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """Of each asking class and its centre; rows come grouped by centre."""
-        assert centres.payload is not None and asking.payload is not None
-        shared = np.zeros(len(asking), np.int64)
-        ends, centre_ends = asking.ends(), centres.ends()
+    def similarity(self, survivors: Table, duplicates: Table, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Of each duplicate and the survivor at that row; duplicates come grouped by survivor."""
+        assert survivors.payload is not None and duplicates.payload is not None
+        shared = np.zeros(len(duplicates), np.int64)
+        ends, survivor_ends = duplicates.ends(), survivors.ends()
         starts = np.flatnonzero(begins(at))
         for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(at)], strict=False):
             own = ends[start : stop + 1]
-            one = centres.items(at[start], centre_ends)
-            shared[start:stop] = common(asking.payload[own[0] : own[-1]], own - own[0], one)
-        sizes = asking["size"].astype(np.int64)
-        if self.step.measure == "containment":
+            one = survivors.items(at[start], survivor_ends)
+            shared[start:stop] = common(duplicates.payload[own[0] : own[-1]], own - own[0], one)
+        sizes = duplicates["size"].astype(np.int64)
+        if self.search.measure == "containment":
             return shared / sizes
-        return shared / (sizes + centres["size"][at] - shared)
+        return shared / (sizes + survivors["size"][at] - shared)
 
 
-class Cluster(TableRound):
-    """All verified pairs, as a stream: who stays, and who stands for whom."""
+class ClusterRound(TableRound):
+    """Decides over all verified pairs, as a stream, which class survives and which survivor replaces each other one."""
 
     name = "cluster"
     streams = True
     passes = b"m"
 
-    def meet(self, key: bytes, values: Iterable[bytes]) -> Iterator[Record]:
+    def reduce_tables(self, key: bytes, values: Iterable[bytes]) -> Iterator[Record]:
         layouts = self.layouts
         pairs = (layouts.pairs.unpack(value).rows for value in values)
-        for outcome in cluster(pairs, self.scratch):
+        for some in cluster(pairs, self.scratch):
             table = layouts.outcomes.build(
-                key=outcome.key, home=outcome.home, similarity=outcome.similarity, count=outcome.size
+                key=some.key, survivor=some.survivor, similarity=some.similarity, count=some.count
             )
-            stays = outcome.size > 0
-            self.counts["clusters"] += int(stays.sum())
-            self.counts["largest_cluster"] = max(self.counts["largest_cluster"], int(outcome.size.max(initial=0)))
-            yield from self.send(b"m", table, halves(table["key"]))
+            self.counts["clusters"] += int((some.count > 0).sum())
+            self.counts["largest_cluster"] = max(self.counts["largest_cluster"], int(some.count.max(initial=0)))
+            yield from self.send(b"m", table, leading(halves(table["key"])))
 
 
 def halves(keys: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -217,42 +226,43 @@ def halves(keys: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.ascontiguousarray(whole[:, width - 8 :]).reshape(-1).view(_HALF_NAME)
 
 
-class Verdict(TableRound):
-    """Each member of a class learns what became of the class, and the document key of its survivor."""
+class VerdictRound(TableRound):
+    """Sends each document of a cluster its verdict: a survivor the size of its cluster, a duplicate its survivor."""
 
     name = "verdict"
 
-    def meet(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
+    def reduce_tables(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
         layouts = self.layouts
         members, starts, counts, _, keys = in_classes(layouts.members.gather(values))
-        homes, outcomes = layouts.homes.gather(values), layouts.outcomes.gather(values)
-        # A class without a verified pair stays, and stands for its copies.
-        home, similar, size = keys.copy(), np.ones(len(keys)), counts.copy()
+        verified, outcomes = layouts.verified.gather(values), layouts.outcomes.gather(values)
+        # A class without a verified pair survives, and its best member replaces its copies.
+        survivor, similarity, size = keys.copy(), np.ones(len(keys)), counts.copy()
         outcomes = outcomes.take(np.argsort(outcomes["key"]))
         at = find(keys, outcomes["key"])
-        decided = np.flatnonzero(at >= 0)
-        fates = outcomes.rows[at[decided]]
-        home[decided], similar[decided], size[decided] = fates["home"], fates["similarity"], fates["count"]
-        goes = home != keys
-        group = leading(halves(home))
-        of_class = np.repeat(np.arange(len(starts)), counts)
+        paired = np.flatnonzero(at >= 0)
+        decided = outcomes.rows[at[paired]]
+        survivor[paired] = decided["survivor"]
+        similarity[paired], size[paired] = decided["similarity"], decided["count"]
+        duplicate = survivor != keys
+        cluster_of = leading(halves(survivor))
+        class_of = np.repeat(np.arange(len(starts)), counts)
 
-        # A class that goes: the pair that was verified brought its survivor's document key.
-        homes = homes.take(np.argsort(joined(homes["key"], homes["home"])))
-        rows = np.flatnonzero(goes[of_class])
-        own = of_class[rows]
-        who = homes.take(find(joined(keys[own], home[own]), joined(homes["key"], homes["home"])))
-        yield from tell(members["place"][rows], who, similarity=similar[own], cluster=group[own])
-        # Copies in a class that stays have the same shingles as its best member.
+        # Duplicates in another class than their survivor: its document key came with the verified pair.
+        verified = verified.take(np.argsort(joined(verified["key"], verified["survivor"])))
+        rows = np.flatnonzero(duplicate[class_of])
+        own = class_of[rows]
+        survivors = verified.take(find(joined(keys[own], survivor[own]), joined(verified["key"], verified["survivor"])))
+        yield from verdicts(members["place"][rows], survivors, similarity=similarity[own], cluster=cluster_of[own])
+        # Duplicates in the class of their survivor: the same shingles as its best member.
         rows = np.delete(np.arange(len(members)), starts)
-        rows = rows[~goes[of_class[rows]]]
-        own = of_class[rows]
-        yield from tell(members["place"][rows], members.take(starts[own]), similarity=1.0, cluster=group[own])
-        stays = np.flatnonzero(~goes & (size > 1))
-        yield from tell(members["place"][starts[stays]], None, kept=1, count=size[stays], cluster=group[stays])
+        rows = rows[~duplicate[class_of[rows]]]
+        own = class_of[rows]
+        yield from verdicts(members["place"][rows], members.take(starts[own]), similarity=1.0, cluster=cluster_of[own])
+        kept = np.flatnonzero(~duplicate & (size > 1))
+        yield from verdicts(members["place"][starts[kept]], None, kept=1, count=size[kept], cluster=cluster_of[kept])
 
 
-def tell(
+def verdicts(
     places: npt.NDArray[Any],
     survivors: Table | None,
     *,
@@ -261,7 +271,7 @@ def tell(
     similarity: Any = 1.0,
     count: Any = 0,
 ) -> Iterator[Record]:
-    """Verdicts to the partitions of these places; an index has no partition."""
+    """Verdicts to the partitions of the documents at these places; those in an index have no partition."""
     columns = {"kept": kept, "similarity": similarity, "count": count, "cluster": cluster}
     payload = np.empty(0, "u1") if survivors is None else survivors.payload
     table = VERDICTS.build(payload, place=places, size=0 if survivors is None else survivors["size"], **columns)

@@ -5,41 +5,59 @@ The bands and their sizes are FineWeb's (Penedo et al. 2024, section 3.4).
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from curate.dedup.candidates import TEXT_HASH, VERDICTS, Band, Layouts
+from curate.dedup.candidates import BandRound
 from curate.dedup.index import Index, index_file
-from curate.dedup.merges import Cluster, Gather, Verdict, Verify
-from curate.dedup.sketch import DIALECTS, Sketcher
+from curate.dedup.layouts import VERDICTS
+from curate.dedup.merges import ClusterRound, GatherRound, VerdictRound, VerifyRound
+from curate.dedup.search import Search
+from curate.dedup.sketch import DIALECTS, NORMALISER, Sketcher
 from curate.dedup.survivors import Policy
 from curate.document import Document, Drop
 from curate.step import CorpusStep, Round, param
 
+_INDEXED = (
+    "unit",
+    "shingle",
+    "bands",
+    "rows",
+    "seed",
+    "numbers",
+    "min_words",
+    "dialect",
+    "survivor",
+    "sources",
+    "ranges",
+)
+"""Parameters that shape signatures and survivor orders: an index must have the same."""
+
 
 @dataclass(frozen=True)
 class MinHashDedup(CorpusStep):
-    """Keep one document of each group of near-duplicates, by a stated policy: the longest, unless said.
+    """Keep one document of each cluster of near-duplicates, by policy: the longest by default.
 
     Candidates share a band of their MinHash signatures; a document is dropped only when its true similarity with the
     survivor named beside it reaches `threshold` and, under the guard, both hold the same numbers as often. The
     ledger's value is `{"similarity", "survivor", "cluster"}`; a survivor's `metadata` has `cluster` and
-    `cluster_size`, which counts it and those it stands for. Texts of fewer words than `min_words` are kept. Ties of
-    the policy go to the smallest hash of the text, then to the smallest document key.
+    `cluster_size`, which counts the survivor and its duplicates. Texts of fewer words than `min_words` are kept. Ties
+    of the policy go to the smallest hash of the text, then to the smallest document key.
     """
 
     name: ClassVar[str] = "minhash_dedup"
     version: ClassVar[int] = 2
     libraries: ClassVar[tuple[str, ...]] = ("rensa", "xxhash", "numpy")
 
-    threshold: float = param(0.8, "smallest similarity of two sets of shingles that merges", ge=0.0, le=1.0)
+    threshold: float = param(0.8, "smallest similarity of two sets of shingles that merges their texts", ge=0.0, le=1.0)
     measure: str = param(
         "jaccard",
-        "jaccard: shared shingles over all; containment: over those of the document that goes (candidates are found"
-        " by Jaccard all the same)",
+        "jaccard: shared shingles over all; containment: over those of the duplicate (candidates are found by Jaccard"
+        " in both cases)",
         choices=("jaccard", "containment"),
     )
     unit: str = param("words", "what a shingle is made of", choices=("words", "characters"))
@@ -49,7 +67,7 @@ class MinHashDedup(CorpusStep):
     seed: int = param(1, "seed of the signatures", ge=0)
     numbers: str = param(
         "guard",
-        "guard: texts whose numbers differ are never merged; ignore: a figure is a word like any other",
+        "guard: texts whose numbers differ are never duplicates; ignore: a number is a word like any other",
         choices=("guard", "ignore"),
     )
     min_words: int = param(5, "texts of fewer words are kept", source="FineWeb (datatrove)", ge=1)
@@ -64,10 +82,13 @@ class MinHashDedup(CorpusStep):
     )
     sources: list[str] = param([], "names of inputs, the best first, for `survivor: [source]`")
     index: str | None = param(
-        None, "a folder that `goldsand index build` made: what is near a document in it goes", path=True
+        None, "a folder that `goldsand index build` made: near-duplicates of its documents are dropped", path=True
     )
     ranges: int = param(
-        256, "into how many parts the work is cut: memory goes down with it, nothing else changes", ge=1, le=65536
+        256,
+        "number of parts into which the work is cut: more take less memory, and change nothing else",
+        ge=1,
+        le=65536,
     )
 
     def __post_init__(self) -> None:
@@ -95,13 +116,22 @@ class MinHashDedup(CorpusStep):
         return Policy(tuple(self.survivor), tuple(self.sources))
 
     @cached_property
-    def layouts(self) -> Layouts:
-        return Layouts(1 + self.policy.width + TEXT_HASH)
+    def search(self) -> Search:
+        """What the rounds use of this step. Raises IndexMismatch as `opened_index` does."""
+        return Search(self.sketcher, self.policy, self.threshold, self.measure, self.ranges, self.opened_index)
 
     @cached_property
     def opened_index(self) -> Index | None:
-        """The index, if there is one. Raises IndexMismatch when it was made with other parameters."""
-        return None if self.index is None else Index(Path(self.index)).matching(self)
+        """The index, if the step has one. Raises IndexMismatch when it was made with other parameters."""
+        return None if self.index is None else Index(Path(self.index)).matching(self.index_parameters())
+
+    def index_parameters(self) -> dict[str, Any]:
+        """The parameters and versions that an index must share. A threshold and a measure may differ."""
+        return {name: getattr(self, name) for name in _INDEXED} | {
+            "normaliser": NORMALISER,
+            "step version": self.version,
+            "rensa": importlib.metadata.version("rensa"),
+        }
 
     def open(self) -> None:
         _ = self.opened_index
@@ -112,13 +142,14 @@ class MinHashDedup(CorpusStep):
 
     def memory(self, documents: int, characters: int) -> int:
         # Three copies of a range's rows while they are sorted; six characters a word; at worst all are clustered.
-        order = 1 + self.policy.width + TEXT_HASH
+        order = self.search.order
         bands = 3 * documents * self.bands * (24 + order) // self.ranges
         classes = 3 * (documents * (120 + order) + 8 * characters // (6 if self.unit == "words" else 1)) // self.ranges
         return max(bands, classes, documents * (order + 8 + 8))
 
     def rounds(self) -> list[Round]:
-        return [Band(self), Gather(self), Verify(self), Cluster(self), Verdict(self)]
+        kinds = (BandRound, GatherRound, VerifyRound, ClusterRound, VerdictRound)
+        return [kind(self.search) for kind in kinds]
 
     def decide(
         self, documents: Iterable[tuple[int, Document]], values: list[bytes], partition: int
@@ -132,12 +163,12 @@ class MinHashDedup(CorpusStep):
                 yield document
                 continue
             verdict = table.rows[row]
-            group = f"{int(verdict['cluster']):016x}"
+            cluster = f"{int(verdict['cluster']):016x}"
             if verdict["kept"]:
-                document.metadata["cluster"] = group
+                document.metadata["cluster"] = cluster
                 document.metadata["cluster_size"] = int(verdict["count"])
                 yield document
             else:
                 survivor = table.items(row, ends).tobytes().decode("utf-8", "surrogatepass")
-                found = {"similarity": float(verdict["similarity"]), "survivor": survivor, "cluster": group}
-                yield Drop(document, self.name, "near_duplicate", found, self.threshold)
+                value = {"similarity": float(verdict["similarity"]), "survivor": survivor, "cluster": cluster}
+                yield Drop(document, self.name, "near_duplicate", value, self.threshold)

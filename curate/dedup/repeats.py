@@ -1,7 +1,7 @@
 """Pieces of text that a corpus repeats: lines, paragraphs, and passages of many words.
 
-Every piece is a hash of 128 bits with the place it stands at; one round brings equal ones together, and each partition
-learns which of its places go. Nothing is sampled: every repeat is found. Disk for the round: 36 bytes for each line or
+Every piece is a hash of 128 bits with its position; one round groups equal pieces, and sends each partition the
+positions to cut. Nothing is sampled: every repeat is found. Disk for the round: 36 bytes for each line or
 paragraph, and for passages 36 bytes for each *word* of the corpus (before compression); a reduce holds the
 records of one of `ranges` parts. Lines as CCNet removes them (Wenzek et al. 2020, section 3.1: paragraphs seen
 before), passages as Lee et al. 2022 ("Deduplicating training data makes language models better", 50 tokens) without
@@ -20,16 +20,17 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from curate.dedup.shingles import Hashes, fold, ngram_hashes, prefix_sums
+from curate.dedup.shingles import Hashes, ngram_hashes, prefix_sums
 from curate.dedup.tables import NAME, Layout, Table, begins, joined, leading, range_of, shared
 from curate.document import Document, Drop
 from curate.step import CorpusStep, Record, Round, param, partition_key
+from curate.text.folding import fold
 
 PIECES = Layout(b"x", (("name", NAME), ("owner", "<u8"), ("place", "<u8"), ("position", "<u4")))
-"""Where a piece stands: its hash, the hash of its document's key, the document's place, the place in the document."""
+"""A piece: its hash, the hash of its document's key, the document's place, the position in the document."""
 
-GONE = Layout(b"g", (("place", "<u8"), ("position", "<u4"), ("first", "<u4")))
-"""A piece that goes; `first` is the first position of it that may be cut (see `Passages`)."""
+CUTS = Layout(b"g", (("place", "<u8"), ("position", "<u4"), ("first", "<u4")))
+"""A piece to cut; `first` is its first position that may be cut, where it overlaps the copy that stays."""
 
 _WAITING = 1 << 20
 _LINES = re.compile(r"[^\n]+")
@@ -39,7 +40,7 @@ _OTHER = np.uint64(0x9FB21C651E98DF25)
 
 
 class _Repeats(Round):
-    """Equal pieces meet; those that go are told to their partitions."""
+    """Groups equal pieces; sends the position of each that is cut to its partition."""
 
     name = "repeats"
 
@@ -77,7 +78,7 @@ class _Repeats(Round):
         table = PIECES.gather(values)
         order = np.argsort(table["name"], kind="stable")
         rows = table.take(order[shared(table["name"][order])]).rows
-        # Of each piece, the copy that stays comes first: in the document with the smallest hash, at its first place.
+        # Of each piece, the copy that stays comes first: in the document with the smallest hash, at its first position.
         rows = rows[np.lexsort((rows["position"], rows["place"], rows["owner"], rows["name"]))]
         if not len(rows):
             return
@@ -88,20 +89,20 @@ class _Repeats(Round):
         documents = np.add.reduceat(elsewhere.astype(np.int64), starts)
         many = np.repeat(self.step.repeated(documents, sizes), sizes)
         kept = rows[np.repeat(starts, sizes)]
-        goes = many & ~(first_copy & self.step.keeps_first)
-        # A copy that overlaps the one that stays is cut behind that one's end only.
+        cut = many & ~(first_copy & self.step.keeps_first)
+        # A copy that overlaps the one that stays is cut only behind the end of that one.
         overlaps = (rows["place"] == kept["place"]) & self.step.keeps_first
         first = np.where(overlaps, kept["position"] + self.step.length, 0)
         self.counts["pieces_repeated"] += int(self.step.repeated(documents, sizes).sum())
-        self.counts["pieces_cut"] += int(goes.sum())
-        gone = GONE.build(place=rows["place"][goes], position=rows["position"][goes], first=first[goes])
-        for partition, part in gone.cut((gone["place"] >> np.uint64(32)).astype(np.int64)):
+        self.counts["pieces_cut"] += int(cut.sum())
+        cuts = CUTS.build(place=rows["place"][cut], position=rows["position"][cut], first=first[cut])
+        for partition, part in cuts.cut((cuts["place"] >> np.uint64(32)).astype(np.int64)):
             yield partition_key(partition), part.pack()
 
 
 @dataclass(frozen=True)
 class _RepeatsStep(CorpusStep):
-    """What lines and passages share; not a step of its own."""
+    """The part that lines and passages share; not a step of its own."""
 
     edits: ClassVar[bool] = True
     length: ClassVar[int] = 1
@@ -110,11 +111,11 @@ class _RepeatsStep(CorpusStep):
     ranges: ClassVar[int] = 256
 
     def pieces(self, text: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """Names of all pieces of a text that count, and their positions."""
+        """Hashes of all pieces of a text that are compared, and their positions."""
         raise NotImplementedError
 
     def repeated(self, documents: npt.NDArray[np.int64], copies: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Which pieces stand in too many documents, or too often."""
+        """A mask of the pieces to cut, by the documents and the copies of each."""
         raise NotImplementedError
 
     def without(self, text: str, positions: npt.NDArray[Any], first: npt.NDArray[Any]) -> str:
@@ -135,16 +136,16 @@ class _RepeatsStep(CorpusStep):
     def decide(
         self, documents: Iterable[tuple[int, Document]], values: list[bytes], partition: int
     ) -> Iterator[Document | Drop]:
-        gone = GONE.gather(values)
-        gone = gone.take(np.lexsort((gone["position"], gone["place"])))
-        places = gone["place"]
+        cuts = CUTS.gather(values)
+        cuts = cuts.take(np.lexsort((cuts["position"], cuts["place"])))
+        places = cuts["place"]
         for place, document in documents:
             start, stop = np.searchsorted(places, np.array([place, place + 1], np.uint64)).tolist()
             if start == stop:
                 yield document
                 continue
             before = len(document.text)
-            text = self.without(document.text, gone["position"][start:stop], gone["first"][start:stop])
+            text = self.without(document.text, cuts["position"][start:stop], cuts["first"][start:stop])
             if len(text.strip()) < max(1, self.least()):
                 yield Drop(document, self.name, "little_left", len(text.strip()), max(1, self.least()))
                 continue
@@ -156,19 +157,19 @@ class _RepeatsStep(CorpusStep):
 
 @dataclass(frozen=True)
 class LineDedup(_RepeatsStep):
-    """Remove lines (or paragraphs) that stand in many documents of the corpus: menus, notices, boilerplate.
+    """Remove lines (or paragraphs) that many documents of the corpus share: menus, notices, boilerplate.
 
-    Lines are the same when their words are, whatever case, space and marks; figures count. A line that stands in
-    `documents` documents or more goes from all of them, or from all but one (`keep: first`: the one whose key has the
-    smallest hash). A text of which less than `min_left` characters are left is dropped as `little_left`.
+    Lines are the same when their words and figures are, whatever case, space and marks. A line in `documents`
+    documents or more is removed from all of them, or from all but one (`keep: first`: the one whose key has the
+    smallest hash). A text with fewer than `min_left` characters left is dropped as `little_left`.
     """
 
     name: ClassVar[str] = "line_dedup"
     libraries: ClassVar[tuple[str, ...]] = ("xxhash", "numpy")
 
     unit: str = param("line", "line, or paragraph: lines up to an empty one", choices=("line", "paragraph"))
-    documents: int = param(10, "a line in so many documents or more goes", ge=2)
-    keep: str = param("first", "first: one copy stays; none: all go", choices=("first", "none"))
+    documents: int = param(10, "a line in this many documents or more is removed", ge=2)
+    keep: str = param("first", "first: one copy stays; none: all are removed", choices=("first", "none"))
     min_words: int = param(3, "lines of fewer words stay", ge=1)
     min_left: int = param(1, "characters that must be left of a text", ge=0)
 
@@ -207,10 +208,10 @@ class LineDedup(_RepeatsStep):
 
 @dataclass(frozen=True)
 class PassageDedup(_RepeatsStep):
-    """Remove passages of at least `length` words that stood in the corpus before, within a document or in another one.
+    """Remove passages of at least `length` words that the corpus repeats, within a document or across documents.
 
-    Words are compared whatever case, space and marks; figures count. One copy of each passage stays: in the document
-    whose key has the smallest hash. Disk is taken for every word of the corpus: see the how-to page.
+    Words and figures are compared, whatever case, space and marks. One copy of each passage stays: in the document
+    whose key has the smallest hash. Takes disk for every word of the corpus: see the how-to page.
     """
 
     name: ClassVar[str] = "passage_dedup"
@@ -247,7 +248,7 @@ class PassageDedup(_RepeatsStep):
         for start, stop in edges.reshape(-1, 2).tolist():
             kept.append(text[place : spans[start][0]])
             place = spans[stop][0] if stop < len(spans) else len(text)
-            # Marks that closed the passage go with it; the line it ended still ends.
+            # Marks that closed the passage are cut with it; its line still ends.
             line_end = text.find("\n", spans[stop - 1][1], place)
             kept.append(text[line_end:place] if line_end >= 0 else "")
         kept.append(text[place:])
@@ -255,7 +256,7 @@ class PassageDedup(_RepeatsStep):
 
 
 def _passage_words(text: str) -> Hashes:
-    """One hash for each run of letters, digits and underscores of the text itself, so that positions are its own."""
+    """One hash for each run of letters, digits and underscores, in the order of the text."""
     if text.isascii():
         words = _WORDS.findall(text.lower())
         return np.fromiter(map(_known_words.__getitem__, words), np.uint64, len(words))
@@ -264,7 +265,7 @@ def _passage_words(text: str) -> Hashes:
 
 
 class _KnownWords(dict[str, int]):
-    """xxh3 of each word met, bounded in number: a corpus repeats few words very often."""
+    """A bounded cache of the xxh3 of words: a corpus repeats few words very often."""
 
     def __missing__(self, word: str) -> int:
         value = xxhash.xxh3_64_intdigest(word.encode())

@@ -1,4 +1,4 @@
-"""Words and word n-grams of a text as 64-bit hashes: what near-duplicate search and decontamination both look at.
+"""Words, word n-grams (shingles) and numbers of a folded text as 64-bit hashes, and similarities of their sets.
 
 Everything here is a pure function of the text: no salt, no state that could show in a result.
 """
@@ -6,31 +6,16 @@ Everything here is a pure function of the text: no salt, no state that could sho
 from __future__ import annotations
 
 import re
-import unicodedata
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 import xxhash
 
 from curate.dedup.tables import begins
+from curate.text.folding import WORD_BYTES
 
 Hashes = npt.NDArray[np.uint64]
 
-# Scripts written without spaces between words: each character counts as a word, or a sentence would be one.
-_UNSPACED = (
-    (0x0E00, 0x0EFF),
-    (0x1000, 0x109F),
-    (0x1780, 0x17FF),
-    (0x3040, 0x30FF),
-    (0x3400, 0x9FFF),
-    (0x20000, 0x3FFFF),
-)
-_ASCII = bytes(range(128))
-_FEW_REPLACEMENTS = 32
-_WORD_BYTES = bytes(
-    c + 32 if 65 <= c <= 90 else c if 48 <= c <= 57 or 97 <= c <= 122 or c >= 128 else 32 for c in range(256)
-)
 _NUMBER_BYTES = bytes(c if 48 <= c <= 57 or c in b".,:/-" else 32 for c in range(256))
 _CACHED_WORDS = 1 << 19
 _CACHED_WORD_BYTES = 64
@@ -41,66 +26,8 @@ _MIX = np.uint64(0xD6E8FEB86659FD93)
 _HALF = np.uint64(32)
 
 
-def fold(text: str) -> bytes:
-    """The text without what reformatting changes, in UTF-8: lower case, one form of each letter and digit.
-
-    Letters of every script, combining marks and ASCII punctuation stay; other symbols become spaces, invisible
-    characters go. Lone surrogates, which hostile JSON can hold, become spaces as well.
-    """
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", _stream_safe(text))
-        changes: dict[str, str] = {}
-        for character in _beyond_ascii(text):
-            folded = _folded(character)
-            if folded != character:
-                changes[character] = folded
-        if len(changes) <= _FEW_REPLACEMENTS:
-            for character, folded in sorted(changes.items()):
-                text = text.replace(character, folded)
-        else:
-            text = text.translate({ord(character): folded for character, folded in changes.items()})
-    return text.encode("utf-8").lower()
-
-
-def _beyond_ascii(text: str) -> set[str]:
-    """The characters of a text that are not ASCII."""
-    return set(text.encode("utf-8", "surrogatepass").translate(None, _ASCII).decode("utf-8", "surrogatepass"))
-
-
-def _stream_safe(text: str) -> str:
-    """Cut runs of combining marks at 30 (UAX 15, stream-safe text): normalising takes their square in time."""
-    marks = "".join(sorted(character for character in _beyond_ascii(text) if _is_mark(character)))
-    return re.sub(f"([{marks}]{{30}})[{marks}]+", r"\1", text) if marks else text
-
-
-@lru_cache(maxsize=1 << 16)
-def _is_mark(character: str) -> bool:
-    return unicodedata.combining(unicodedata.normalize("NFD", character)[0]) != 0
-
-
-@lru_cache(maxsize=1 << 16)
-def _folded(character: str) -> str:
-    """What one non-ASCII character becomes, in lower case; never another character that would change again."""
-    code = ord(character)
-    if any(first <= code <= last for first, last in _UNSPACED):
-        return f" {character} "
-    category = unicodedata.category(character)
-    if category == "Nd":
-        return str(unicodedata.decimal(character))
-    if category == "Cf":
-        return ""
-    if category[0] == "M":
-        return character
-    if character.isalnum():
-        plain = unicodedata.normalize("NFKC", character)
-        plain = plain if plain.isalnum() and plain.isascii() else character
-        # A sigma at the end of a word has a form of its own in lower case only.
-        return plain.lower().replace("\u03c2", "\u03c3")
-    return {"\u2212": "-", "\u2044": "/"}.get(character, " ")
-
-
 class _WordHashes(dict[bytes, int]):
-    """xxh3 of each word met, bounded in size: a corpus repeats few words very often."""
+    """A bounded cache of the xxh3 of words: a corpus repeats few words very often."""
 
     def __missing__(self, word: bytes) -> int:
         value = xxhash.xxh3_64_intdigest(word)
@@ -116,7 +43,7 @@ _word_hashes = _WordHashes()
 
 def word_hashes(folded: bytes) -> Hashes:
     """One 64-bit hash a word, in order. A word is a run of letters and digits."""
-    words = folded.translate(_WORD_BYTES).split()
+    words = folded.translate(WORD_BYTES).split()
     return np.fromiter(map(_word_hashes.__getitem__, words), np.uint64, len(words))
 
 
@@ -130,12 +57,12 @@ def character_hashes(folded: bytes) -> Hashes:
 
 def numbers(folded: bytes) -> bytes:
     """The multiset of numbers in a text in one canonical form, signs and decimal points included."""
-    found = []
+    tokens = []
     for token in folded.translate(_NUMBER_BYTES).split():
         token = token.strip(b".,:/").rstrip(b"-")
         if any(48 <= byte <= 57 for byte in token):
-            found.append(token)
-    return b" ".join(sorted(found))
+            tokens.append(token)
+    return b" ".join(sorted(tokens))
 
 
 _powers = (np.ones(1, np.uint64), np.ones(1, np.uint64))
@@ -189,9 +116,9 @@ def common(sets: Hashes, ends: npt.NDArray[np.int64], other: Hashes) -> npt.NDAr
         return np.zeros(len(ends) - 1, np.int64)
     places = np.searchsorted(other, sets)
     places[places == len(other)] = 0
-    found = np.zeros(len(sets) + 1, np.int64)
-    np.cumsum(other[places] == sets, out=found[1:])
-    return found[ends[1:]] - found[ends[:-1]]
+    shared = np.zeros(len(sets) + 1, np.int64)
+    np.cumsum(other[places] == sets, out=shared[1:])
+    return shared[ends[1:]] - shared[ends[:-1]]
 
 
 def jaccard(a: Hashes, b: Hashes) -> float:

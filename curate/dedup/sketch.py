@@ -1,4 +1,4 @@
-"""What near-duplicate search keeps of a text: its set of shingles, its figures, and the bands of its signature.
+"""The sketch of a text for near-duplicate search: its set of shingles, its figures, the bands of its signature.
 
 Broder 1997 ("On the resemblance and containment of documents") for shingles and min-wise hashing. Signatures of the
 `goldsand` dialect are R-MinHash (rensa), which is Fast Similarity Sketching (Dahlgaard, Knudsen, Thorup 2017): two sets
@@ -21,12 +21,13 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from curate.dedup.shingles import Hashes, character_hashes, distinct, fold, numbers, shingle_set, word_hashes
+from curate.dedup.shingles import Hashes, character_hashes, distinct, numbers, shingle_set, word_hashes
+from curate.text.folding import fold
 from curate.text.punctuation import PUNCTUATION
 from curate.text.words import split_words
 
 NORMALISER = 2
-"""Raised when the same text would give other shingles or other figures: an index says which it was made with."""
+"""Version of shingles and figures, raised when the same text would give others; an index records its own."""
 
 DIALECTS = ("goldsand", "fineweb", "datatrove")
 
@@ -53,7 +54,7 @@ class Sketcher:
     min_words: int = 5
 
     def sketch(self, text: str) -> tuple[Hashes, bytes] | None:
-        """The sorted set of a text's shingles, and its figures where they are guarded; None: too short to tell."""
+        """The sorted set of a text's shingles, and its figures under the guard; None: the text is too short."""
         folded = fold(text) if self.dialect == "goldsand" or self.numbers == "guard" else b""
         if self.dialect == "goldsand":
             pieces = word_hashes(folded)
@@ -75,10 +76,10 @@ class Sketcher:
         """One row of values for each set of shingles: shape (sets, bands * rows)."""
         values = self.bands * self.rows
         if self.dialect == "goldsand":
-            found = [self._digest(sets[start : start + _BATCH]) for start in range(0, len(sets), _BATCH)]
+            matrices = [self._digest(sets[start : start + _BATCH]) for start in range(0, len(sets), _BATCH)]
         else:
-            found = [peer_signature(one, values, self.seed)[None] for one in sets]
-        return np.concatenate(found) if found else np.empty((0, values), np.uint64)
+            matrices = [peer_signature(one, values, self.seed)[None] for one in sets]
+        return np.concatenate(matrices) if matrices else np.empty((0, values), np.uint64)
 
     def _digest(self, sets: Sequence[Hashes]) -> Hashes:
         from rensa import RMinHash
@@ -93,7 +94,7 @@ class Sketcher:
     def band_keys(self, signatures: Hashes, figures: Hashes) -> Hashes:
         """A 64-bit hash for each band of each signature, its number and the text's figures: shape (sets, bands).
 
-        Equal bands have equal keys. Others may, once in 2^64: a candidate more, which verification refuses.
+        Equal bands have equal keys. Different bands collide once in 2^64: such a candidate fails verification.
         """
         values = signatures.reshape(len(signatures), self.bands, self.rows)
         keys = figures[:, None] + _mixed(np.arange(1, self.bands + 1, dtype=np.uint64))[None, :]
@@ -143,7 +144,7 @@ def _permutations(count: int, seed: int) -> tuple[Hashes, Hashes]:
 
 
 def peer_signature(shingles: Hashes, count: int, seed: int) -> npt.NDArray[np.uint64]:
-    """The smallest value of each permutation: shape (count,). In pieces, so that no long text takes memory for all."""
+    """The smallest value of each permutation: shape (count,). Cut into pieces, so that memory stays bounded."""
     a, b = _permutations(count, seed)
     step = max(1, _CELLS // count)
     smallest = [

@@ -1,4 +1,4 @@
-"""Who survives among documents that are taken for one: a stated policy, in bytes that sort like it."""
+"""Survivor policies: which of a group of duplicates stays, as bytes that sort in survivor order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LAST = b"\xff"
 
 
 class PolicyError(ValueError):
-    """A survivor policy that cannot be followed; the message says what can."""
+    """An invalid survivor policy; the message lists the valid criteria."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Policy:
 
     `source`: as `sources` lists them, others after these. `longest`, `shortest`: by characters. `newest`, `oldest`: by
     `metadata["date"]`, ISO 8601. `most:NAME`, `least:NAME`: by the number `metadata[NAME]`, or else the signal of that
-    name. What lacks the date or the number comes last. Raises PolicyError.
+    name. Documents without the date or the number come last. Raises PolicyError.
     """
 
     criteria: tuple[str, ...]
@@ -71,7 +71,7 @@ class Policy:
 
 
 def text_hash(text: str) -> bytes:
-    """What breaks ties of every policy before document keys do, so that survivors do not depend on file names."""
+    """Breaks ties of every policy before document keys do, so that survivors do not depend on file names."""
     return xxhash.xxh3_64_digest(text.encode("utf-8", "surrogatepass"))
 
 
@@ -80,24 +80,24 @@ def _place(sources: Sequence[str], source: str) -> int:
 
 
 def _seconds(date: Any) -> int | None:
-    """Seconds since the year 1 of a date in ISO 8601; of a time without a zone as if in UTC."""
+    """Seconds since the year 1 of a date in ISO 8601; a time without a zone is in UTC. None: no valid date."""
     if not isinstance(date, str):
         return None
     try:
-        found = datetime.datetime.fromisoformat(date)
+        parsed = datetime.datetime.fromisoformat(date)
     except ValueError:
         return None
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=datetime.UTC)
+    if parsed.tzinfo is None:
+        parsed = parsed.replace(tzinfo=datetime.UTC)
     start = datetime.datetime(1, 1, 1, tzinfo=datetime.UTC)
     try:
-        return min(max(0, int((found - start).total_seconds())), _LONGEST - 2)
+        return min(max(0, int((parsed - start).total_seconds())), _LONGEST - 2)
     except OverflowError:
         return None
 
 
 def measured(document: Document, name: str) -> float | None:
-    """A number that is known of a document: in its metadata, or else a signal of its text; None: there is none."""
+    """A number in a document's metadata, or else a signal of its text; None: neither has it."""
     value = document.metadata.get(name)
     if value is None:
         value = getattr(document.signals, name, None)

@@ -1,4 +1,4 @@
-"""Many records in one: tables of fixed rows, cut into ranges of what they are keyed by.
+"""Many records in one: tables of fixed rows, cut into ranges of their hashes.
 
 A round's record costs microseconds; a row of an array costs nanoseconds. So deduplication keys its records by a *range*
 (names are hashes, and a range is an equal share of all of them), and a value is a table: every row of one batch that
@@ -22,8 +22,8 @@ _HEAD = 5
 
 @dataclass(frozen=True)
 class Layout:
-    """What the rows of a table are: one byte that tells it from others, fields, and, with a field `size`, the type of
-    the `size` items that each row has beside them."""
+    """A kind of table: one byte that identifies it, the fields of its rows, and, where there is a field `size`, the
+    type of the `size` items that belong to each row."""
 
     kind: bytes
     fields: tuple[tuple[str, str], ...]
@@ -45,11 +45,11 @@ class Layout:
 
     def gather(self, values: Iterable[bytes], more: Iterable[Table] = ()) -> Table:
         """All rows of this kind among the values of a key, in one table."""
-        found = [self.unpack(value) for value in values if value[:1] == self.kind] + list(more)
-        if len(found) < 2:
-            return found[0] if found else self.empty()
-        rows = np.concatenate([one.rows for one in found])
-        payloads = [one.payload for one in found if one.payload is not None]
+        tables = [self.unpack(value) for value in values if value[:1] == self.kind] + list(more)
+        if len(tables) < 2:
+            return tables[0] if tables else self.empty()
+        rows = np.concatenate([one.rows for one in tables])
+        payloads = [one.payload for one in tables if one.payload is not None]
         return Table(self, rows, np.concatenate(payloads) if payloads else None)
 
     def build(self, payload: npt.NDArray[Any] | None = None, **columns: Any) -> Table:
@@ -62,7 +62,7 @@ class Layout:
 
 @dataclass
 class Table:
-    """Rows, and behind one another the items that belong to each."""
+    """Rows, and in `payload` the items of each row, one row after another."""
 
     layout: Layout
     rows: npt.NDArray[Any]
@@ -75,7 +75,7 @@ class Table:
         return np.ascontiguousarray(self.rows[name])
 
     def ends(self) -> npt.NDArray[np.int64]:
-        """Where each row's items begin and end: shape (rows + 1,)."""
+        """Offsets at which each row's items begin and end: shape (rows + 1,)."""
         ends = np.zeros(len(self.rows) + 1, np.int64)
         np.cumsum(self.rows["size"], out=ends[1:])
         return ends
@@ -119,16 +119,16 @@ class Table:
 
 
 def begins(*columns: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Rows that differ from the one before in some column, and the first row: a mask."""
-    found = np.ones(len(columns[0]), bool)
-    found[1:] = columns[0][1:] != columns[0][:-1]
+    """A mask of the rows that differ from the one before in some column, and of the first row."""
+    mask = np.ones(len(columns[0]), bool)
+    mask[1:] = columns[0][1:] != columns[0][:-1]
     for column in columns[1:]:
-        found[1:] |= column[1:] != column[:-1]
-    return found
+        mask[1:] |= column[1:] != column[:-1]
+    return mask
 
 
 def shared(ordered: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Rows of a sorted column whose value some other row has too: a mask."""
+    """A mask of the rows of a sorted column whose value some other row has too."""
     first = begins(ordered)
     return ~(first & np.append(first[1:], True)) if len(first) else first
 
@@ -141,7 +141,7 @@ def leading(names: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
 
 
 def range_of(hashes: npt.NDArray[np.uint64], ranges: int) -> npt.NDArray[np.int64]:
-    """Which of so many equal shares of all 64-bit hashes each of these falls into."""
+    """The number of the range of each hash: all 64-bit hashes are cut into `ranges` equal ones."""
     return (((hashes >> np.uint64(32)) * np.uint64(ranges)) >> np.uint64(32)).astype(np.int64)
 
 
@@ -158,7 +158,7 @@ def joined(*columns: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def find(wanted: npt.NDArray[Any], ordered: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Where each of `wanted` stands among sorted distinct values; -1: nowhere."""
+    """The position of each of `wanted` among sorted distinct values; -1: not among them."""
     if not len(ordered):
         return np.full(len(wanted), -1, np.int64)
     places = np.searchsorted(ordered, wanted)

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
+from curate.text.unspaced import SCRIPTS
+
 if TYPE_CHECKING:
     from curate.text.english import EnglishSplitter
-
-UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-"""Scripts that put no space between words: their texts are cut into pairs of characters."""
 
 
 @cache
@@ -42,8 +41,8 @@ def in_any_language() -> Callable[[str], list[str]]:
     """Words where spaces stand between them, pairs of characters elsewhere; marks are words of their own."""
     import regex
 
-    unspaced = rf"[{UNSPACED}ー々]\p{{M}}*+"
-    letter = rf"[\p{{L}}\p{{N}}--[{UNSPACED}]]"
+    unspaced = rf"[{SCRIPTS}ー々]\p{{M}}*+"
+    letter = rf"[\p{{L}}\p{{N}}--[{SCRIPTS}]]"
     # Two characters where nothing stands between words; else letters, figures and what joins them; else a mark.
     return regex.compile(
         rf"(?V1)(?:{unspaced}){{1,2}}+|{letter}[\p{{M}}\u200c\u200d]*+(?:[’'_.·-]?{letter}[\p{{M}}\u200c\u200d]*+)*+|\S"

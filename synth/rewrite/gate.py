@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
+from curate.text.unspaced import BLOCKS, COMPATIBILITY_IDEOGRAPHS
 from synth.facts import FactsError
 
 KEPT, LOST, CHANGED, ADDED, LISTED, COPIED = "kept", "lost", "changed", "added", "listed", "copied"
@@ -28,10 +29,8 @@ NAME, TEXT = "name", "text"
 
 _SENTENCE_END = re.compile(r"(?<=[.!?\u2026])\s+|(?<=[\u3002\uff01\uff1f])")
 
-# Scripts written without spaces: each of their characters is a word of its own, or no value would end at a boundary.
-_UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-)
+# Each of these characters is a word of its own, or no value would end at a boundary.
+_UNSPACED = "".join(f"{chr(first)}-{chr(last)}" for first, last in (*BLOCKS, COMPATIBILITY_IDEOGRAPHS))
 
 Words = tuple[str, ...]
 

@@ -29,8 +29,10 @@ from unittest import mock
 import numpy as np
 
 from curate.dedup import MinHashDedup
-from curate.dedup.candidates import VERDICTS, Band, _Waiting
+from curate.dedup.candidates import BandRound, Batch
 from curate.dedup.clusters import cluster
+from curate.dedup.layouts import VERDICTS
+from curate.dedup.search import Search
 from curate.document import Document
 from curate.run import corpus
 from curate.run.corpus import CorpusRun
@@ -88,24 +90,28 @@ def shingles(numbers: np.ndarray, total: int) -> np.ndarray:
     return sets
 
 
-class GeneratedBand(Band):
+class GeneratedBand(BandRound):
     """The first round without texts: the documents of a partition are drawn."""
 
+    def __init__(self, search: Search, documents: int) -> None:
+        super().__init__(search)
+        self.documents = documents
+
     def emit_documents(self, documents: Iterable[tuple[int, Document]], partition: int) -> Iterator[Record]:
-        total = self.step.documents
+        total = self.documents
         first = partition * PARTITION
         for start in range(first, min(first + PARTITION, total), BATCH):
             index = np.arange(start, min(start + BATCH, first + PARTITION, total))
             # A permutation of all documents: 2 147 483 647 is prime, and no total here is a multiple of it.
             numbers = index * 2_147_483_647 % total
-            waiting = _Waiting()
+            batch = Batch()
             orders = mixed(numbers.astype(np.uint64)).astype(">u8").tobytes()
             for row, (one, number) in enumerate(zip(shingles(numbers, total), numbers.tolist(), strict=True)):
                 place = partition << 32 | start - first + row
-                waiting.add(
+                batch.add(
                     one, b"", b"\x01" + orders[8 * row : 8 * row + 8] + b"\x00", place, b"generated/%012d" % number
                 )
-            yield from self.flush(waiting)
+            yield from self.flush(batch)
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ class GeneratedDedup(MinHashDedup):
     documents: int = param(0, "how many")
 
     def rounds(self) -> list[Round]:
-        return [GeneratedBand(self), *super().rounds()[1:]]
+        return [GeneratedBand(self.search, self.documents), *super().rounds()[1:]]
 
 
 @dataclass
@@ -206,7 +212,7 @@ def halves(groups: list[Progress]) -> Iterator[tuple[Progress, str]]:
 def memory(count: int, folder: Path) -> dict[str, Any]:
     """What `cluster` takes for `count` documents in pairs and chains, over what the process had before."""
     folder.mkdir(parents=True, exist_ok=True)
-    fields = MinHashDedup().layouts.pairs.dtype
+    fields = MinHashDedup().search.layouts.pairs.dtype
 
     width = fields["later"].itemsize
 
@@ -230,7 +236,7 @@ def memory(count: int, folder: Path) -> dict[str, Any]:
         pass
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
-    decided = sum(len(outcome.key) for outcome in cluster(pairs(), folder))
+    decided = sum(len(some.key) for some in cluster(pairs(), folder))
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
     return {
         "clustered_documents": decided,

@@ -12,9 +12,10 @@ from datasketch import MinHash
 from generated_corpus import biography, edited, prose, run_step, slow_jaccard
 
 from curate.dedup import ExactDedup, MinHashDedup
-from curate.dedup.shingles import fold, jaccard, numbers, shingle_set, word_hashes
+from curate.dedup.shingles import jaccard, numbers, shingle_set, word_hashes
 from curate.dedup.sketch import Sketcher
 from curate.document import Document
+from curate.text.folding import fold
 
 
 def families(seed: int, count: int, copies: int = 3, length: int = 120) -> list[Document]:

@@ -9,12 +9,12 @@ import pytest
 from generated_corpus import edited, prose, run_step, slow_shingles
 
 from curate.dedup import ExactDedup, MinHashDedup, clusters, merges
-from curate.dedup.candidates import ALL_PAIRS, Band
+from curate.dedup.candidates import ALL_PAIRS, BandRound
 from curate.dedup.exact import same_url
 from curate.dedup.survivors import PolicyError
 from curate.document import Document
 
-PAIR = MinHashDedup().layouts.pairs.dtype
+PAIR = MinHashDedup().search.layouts.pairs.dtype
 
 
 def naive(pairs: dict[tuple[bytes, bytes], float], counts: dict[bytes, int]) -> dict[bytes, tuple[bytes, float, int]]:
@@ -45,9 +45,9 @@ def test_clusters_are_those_of_the_rule_written_down(seed, tmp_path, monkeypatch
     table = np.array(rows, PAIR)
     cuts = [table[start : start + 11] for start in range(0, len(table), 11)]
     found = {}
-    for outcome in clusters.cluster(iter(cuts), tmp_path):
+    for some in clusters.cluster(iter(cuts), tmp_path):
         for key, home, similarity, size in zip(
-            outcome.key.tolist(), outcome.home.tolist(), outcome.similarity.tolist(), outcome.size.tolist(), strict=True
+            some.key.tolist(), some.survivor.tolist(), some.similarity.tolist(), some.count.tolist(), strict=True
         ):
             assert key not in found
             found[key] = (home, similarity, size)
@@ -136,12 +136,12 @@ def test_large_buckets_are_bounded_and_reported():
     words = prose(rng, 400)
     documents = [Document(key=f"s/{i}", text=" ".join([*words, *prose(rng, 1 + i % 3)])) for i in range(200)]
     step = MinHashDedup(ranges=1)
-    band = Band(step)
+    band = BandRound(step.search)
     emitted = list(band.emit_documents(((n, d) for n, d in enumerate(documents)), 0))
     (bucket,) = {key for key, _ in emitted if key[:1] == b"b"}
     list(band.reduce(bucket, [value for key, value in emitted if key == bucket]))
     notes = band.notes()
-    rows = step.layouts.bands.gather([value for key, value in emitted if key == bucket]).rows
+    rows = step.search.layouts.bands.gather([value for key, value in emitted if key == bucket]).rows
     sizes = np.unique(rows["band"], return_counts=True)[1]
     assert notes["buckets"] == (sizes > 1).sum() and notes["largest_bucket"] == sizes.max() > 10 * ALL_PAIRS
     assert notes["large_buckets"] == (sizes > ALL_PAIRS).sum() > 0

@@ -9,7 +9,8 @@ from generated_corpus import edited, prose, run_step
 from test_dedup import families
 
 from curate.dedup import MinHashDedup
-from curate.dedup.index import Index, IndexMismatch, add_to_index
+from curate.dedup.add import add_to_index
+from curate.dedup.index import Index, IndexMismatch
 from curate.document import Document
 
 SHORT = {"ranges": 16}
@@ -98,7 +99,7 @@ def test_an_older_normaliser_is_refused_and_so_is_what_is_no_index(tmp_path, mon
     add_to_index(tmp_path / "i", MinHashDedup(), corpus(15, "s", 2), "s")
     with pytest.raises(IndexMismatch, match="holds s already"):
         add_to_index(tmp_path / "i", MinHashDedup(), [], "s")
-    monkeypatch.setattr("curate.dedup.index.NORMALISER", 99)
+    monkeypatch.setattr("curate.dedup.minhash.NORMALISER", 99)
     with pytest.raises(IndexMismatch, match="normaliser: 2 in the index, 99 here"):
         MinHashDedup(index=str(tmp_path / "i"))
     (tmp_path / "j").mkdir()

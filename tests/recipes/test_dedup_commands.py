@@ -46,7 +46,7 @@ def test_clusters_are_shown_with_what_differs(folder, within):
     result = within("clusters", "first", cwd=folder)
     assert result.returncode == 0, result.stderr
     first, *members = result.stdout.splitlines()
-    assert "stands for 3 documents" in first
+    assert "survivor of 3 documents" in first
     assert len([line for line in members if line.startswith("    crawl/first.jsonl@")]) == 2
     assert (
         "[-longer than both-]" in result.stdout
@@ -55,7 +55,7 @@ def test_clusters_are_shown_with_what_differs(folder, within):
     )
     one = within("clusters", "first", "--document", members[0].split()[0], cwd=folder)
     assert one.stdout == result.stdout
-    refused(within("clusters", "first", "--document", "crawl/none@1", cwd=folder), "knows no cluster")
+    refused(within("clusters", "first", "--document", "crawl/none@1", cwd=folder), "has no cluster")
 
 
 def test_every_merge_is_computed_again_and_a_wrong_one_is_told(folder, within):

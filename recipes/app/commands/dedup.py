@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from curate.dedup.minhash import MinHashDedup
     from curate.places.store import Place
 
-index = typer.Typer(
-    no_args_is_help=True, help="Signatures of corpora that are kept, for new crawls to be held against."
-)
+index = typer.Typer(no_args_is_help=True, help="Signatures of earlier corpora, to deduplicate new crawls against.")
 
 Folder = Annotated[Path, typer.Argument(help="the folder of the index", metavar="INDEX")]
 Run = Annotated[str, typer.Argument(help="the folder of a finished run", metavar="OUT")]
@@ -45,7 +43,7 @@ def add(folder: Folder, run: Run) -> None:
 
 @index.command("show")
 def show(folder: Folder) -> None:
-    """Say what an index holds, and with which parameters it was made."""
+    """Show the corpora in an index, and the parameters it was made with."""
     from curate.dedup.index import Index
 
     with friendly():
@@ -57,7 +55,7 @@ def show(folder: Folder) -> None:
 
 def _add(folder: Path, run: str) -> None:
     from curate.audit.verify import read_manifests
-    from curate.dedup.index import add_to_index
+    from curate.dedup.add import add_to_index
     from curate.places.store import place_of
     from curate.run.tasks import DOCUMENTS, read_documents
 
@@ -80,7 +78,7 @@ def _add(folder: Path, run: str) -> None:
 
 
 def minhash_steps(out: Place) -> dict[str, MinHashDedup]:
-    """The steps of a run that drop near-duplicates, by label. Raises ValueError where its recipe is not there."""
+    """The steps of a run that drop near-duplicates, by label. Raises ValueError when its recipe is missing."""
     from curate.dedup.minhash import MinHashDedup
     from curate.run.stage import labels_of
     from recipes.app.recipe.schema import build_step
@@ -97,11 +95,11 @@ def minhash_steps(out: Place) -> dict[str, MinHashDedup]:
 def clusters(
     folder: Run,
     document: Annotated[str | None, typer.Option(help="only the cluster of this document, by key")] = None,
-    largest: Annotated[int, typer.Option(min=1, help="so many clusters, the largest first")] = 10,
-    members: Annotated[int, typer.Option(min=0, help="of each, those least like the survivor")] = 3,
+    largest: Annotated[int, typer.Option(min=1, help="number of clusters, the largest first")] = 10,
+    members: Annotated[int, typer.Option(min=0, help="number of duplicates of each, the least similar first")] = 3,
     check: Annotated[bool, typer.Option("--check", help="compute every merge again from the texts")] = False,
 ) -> None:
-    """Show clusters of near-duplicates: who stands for how many, and what differs."""
+    """Show clusters of near-duplicates: each survivor, its duplicates, and how they differ."""
     from curate.audit import clusters as review
     from curate.places.store import place_of
 
@@ -110,11 +108,11 @@ def clusters(
         faults = 0
         with friendly():
             for label, step in minhash_steps(place).items():
-                *wrong, looked = review.check(place, step, label)
+                *wrong, checked = review.check(place, step, label)
                 faults += len(wrong)
                 for fault in wrong:
                     err.print(harmless(fault))
-                out.print(f"{label}: {looked}, {len(wrong)} do not hold")
+                out.print(f"{label}: {checked}, {len(wrong)} do not hold")
         if faults:
             fail(f"{faults} merges do not hold", 3)
         return
@@ -122,11 +120,11 @@ def clusters(
         found = review.largest(place, largest, members, document)
         if not found:
             if document is not None:
-                fail(f"{folder} knows no cluster with the document '{document}'")
+                fail(f"{folder} has no cluster with the document '{document}'")
             out.print(f"{escape(folder)}: no near-duplicates were dropped")
         texts = review.texts(place, {key for one in found for key in [one.survivor, *(key for key, _ in one.members)]})
     for one in found:
-        out.print(f"[bold]{harmless(one.survivor)}[/]  stands for {one.size:,} documents")
+        out.print(f"[bold]{harmless(one.survivor)}[/]  survivor of {one.size:,} documents")
         for key, similarity in one.members:
             out.print(f"    {harmless(key)}  {similarity:.4f}")
             if one.survivor in texts and key in texts:

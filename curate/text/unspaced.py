@@ -1,0 +1,28 @@
+"""Scripts written without spaces between words, for all that cuts texts into words.
+
+Two forms, which are not the same set: a splitter that works by letters asks for the scripts, wherever Unicode has put
+their letters; hashes and word boundaries that must not change with a newer Unicode ask for the blocks, whole, with the
+marks and unassigned code points in them.
+"""
+
+from __future__ import annotations
+
+SCRIPTS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+"""By letter: the inside of a character class for the library `regex`."""
+
+BLOCKS = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Myanmar
+    (0x1780, 0x17FF),  # Khmer
+    (0x3040, 0x30FF),  # Hiragana, Katakana
+    (0x3400, 0x4DBF),  # CJK extension A
+    (0x4E00, 0x9FFF),  # CJK unified ideographs
+    (0x20000, 0x3FFFF),  # CJK extensions B and later
+)
+"""By block: first and last code point of each."""
+
+HEXAGRAMS = (0x4DC0, 0x4DFF)
+"""Symbols between two blocks of ideographs. Signatures of deduplication have always counted each as a word."""
+
+COMPATIBILITY_IDEOGRAPHS = (0xF900, 0xFAFF)
+"""Ideographs of which normalisation (NFC) leaves a dozen: word boundaries mind them, signatures never have."""
