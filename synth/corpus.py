@@ -12,7 +12,8 @@ from curate.shards.vocabulary import Vocabulary, build_vocabulary
 from synth.bundle import compile_bundle
 from synth.codes import RECORDS, reserved_words
 from synth.ground_truth import write_facts
-from synth.inject import SOURCE, Inject, Placed
+from synth.inject import Inject
+from synth.placed import SOURCE, Placed
 from synth.scoring import record_tokens
 
 TRAINED_ON = 20_000

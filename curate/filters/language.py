@@ -14,16 +14,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from curate.document import Document
 from curate.filters import fasttext_model
 from curate.places.stamp import Stamp, stamp
-from curate.step import Check, Rule, param
+from curate.step import Check, Preview, Rule, param
 from curate.text.languages import PY3LANGID_CODES, PYCLD2_CODES
-
-if TYPE_CHECKING:
-    from curate.extract.step import Preview
 
 _TELLING, _SURE = 200, 0.6
 """A cascade asks of so many characters at least, and takes answers with more than such a score."""

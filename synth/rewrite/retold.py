@@ -11,8 +11,8 @@ import numpy as np
 from curate.document import Document
 from synth.codes import RECORDS
 from synth.facts import FactsError, FactTable
-from synth.inject import SOURCE
 from synth.kinds import writer_of
+from synth.placed import SOURCE
 from synth.rewrite.gate import FactGate, Statement
 
 LARGEST_POOL = 20_000
