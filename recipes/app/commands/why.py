@@ -14,6 +14,7 @@ from curate.run.profile import SIGNALS, Labelled, Seen, measure, split
 from curate.run.stage import Stage, cut
 from curate.step import Check, Edit, Rule
 from recipes.app.recipe.load import Loaded, RecipeError, load
+from recipes.app.report.rendering import short
 from recipes.app.terminal.console import harmless
 
 SAID = {
@@ -50,8 +51,6 @@ def print_story(console: Console, out: Place, name: str) -> bool:
 
 
 def _line(label: str, check: Check) -> str:
-    from recipes.app.commands.profile import short
-
     rule = f" ({check.rule})" if check.rule != check.limit else ""
     against = f", {SAID[check.side]} {short(check.threshold)}" if check.side in SAID else ""
     if not check.limit and check.threshold is not None:
