@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from curate.errors import Refused
 from curate.places.store import write_atomically
 from recipes.app.measure.asked import Comparison
 from recipes.app.measure.corpora import TEXTS, Entry, Tokenised, shared_vocabulary, tokenised
@@ -48,10 +49,10 @@ def compare(
     """Tokenise, place the facts, train, decide; returns what `compare.json` holds.
 
     `own` asks for facts of the corpora themselves: "found", or a table of them (`own_facts.py`). `train`
-    trains a plan into a folder (the probe, unless said). Raises ValueError where the comparison would be unfit.
+    trains a plan into a folder (the probe, unless said). Raises Refused where the comparison would be unfit.
     """
     if len({entry.name for entry in entries}) < len(entries) or len(entries) < 2:
-        raise ValueError("a comparison is of at least two corpora of different names; name them NAME=FOLDER")
+        raise Refused("a comparison is of at least two corpora of different names; name them NAME=FOLDER")
     inject = Inject(kind="people", people=asked.people, exposures=1, frozen=asked.frozen, seed=0)
     placed = inject.placed()
     texts = [document.text for document in placed.documents(0, placed.total)]
