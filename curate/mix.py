@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 
 from curate.document import Document, Drop
-from curate.shards.counting import token_counter
+from curate.shards.vocabulary import token_counter
 from curate.shuffle import drawn
 from curate.step import CorpusStep, Record, Round, param, partition_key
 

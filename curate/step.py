@@ -12,12 +12,11 @@ import importlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from curate.document import Document, Drop
 
 if TYPE_CHECKING:
-    from curate.extract.step import Preview
     from curate.text.signals import TextSignals
 
 Record = tuple[bytes, bytes]
@@ -147,6 +146,22 @@ class Step:
 
     def apply(self, documents: Iterable[Document]) -> Iterator[Document | Drop]:
         raise NotImplementedError
+
+
+class Preview(Protocol):
+    """A page before its text is extracted: `address` has no text, `content` what looks like the content, `whole` all
+    text, menus included. What a rule writes into `metadata` stays with a page that it drops."""
+
+    metadata: dict[str, Any]
+
+    @property
+    def address(self) -> Document: ...
+
+    @property
+    def content(self) -> Document: ...
+
+    @property
+    def whole(self) -> Document: ...
 
 
 class Rule(Step):

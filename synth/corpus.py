@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 
 from curate.shards.rendering import save_set, token_set_metadata
+from curate.shards.text import write_text_shard
 from curate.shards.tokens import DOCUMENT, TokenShards, TokenShardWriter, dtype_for, save_metadata
 from curate.shards.vocabulary import Vocabulary, build_vocabulary
 from synth.bundle import compile_bundle
 from synth.codes import RECORDS, reserved_words
+from synth.facts import FactTable
 from synth.ground_truth import write_facts
-from synth.inject import SOURCE, Inject, Placed
+from synth.inject import Inject
+from synth.kinds import writer_of
+from synth.placed import SOURCE, Placed
 from synth.scoring import record_tokens
 
 TRAINED_ON = 20_000
 """Texts on which the vocabulary of a corpus of sentences is trained at most."""
+
+SAMPLED = 2000
+"""Texts on which tokens are counted."""
+
+SHARD = 250_000
+"""Documents of one text shard."""
 
 _ROWS = 1 << 16
 
@@ -64,6 +75,26 @@ def facts_corpus(
     return write_facts(facts, placed, tokens.parent / "tokenizer.json", used, {name: tokens})
 
 
+def new_corpus(out: Path, inject: Inject, vocabulary: Vocabulary) -> str | None:
+    """Write what `facts_corpus` writes, and the same documents as `text/`, into a folder that is new.
+
+    All of it is written beside `out` and moved there at the end. Returns why there is no bundle; raises OSError where
+    `out` holds something.
+    """
+    placed = inject.placed()
+    part = out.with_name(f"{out.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    (part / "text").mkdir(parents=True)
+    for number, begin in enumerate(range(0, placed.total, SHARD)):
+        with (part / "text" / f"{number:05d}.jsonl.zst").open("wb") as stream:
+            write_text_shard(stream, placed.documents(begin, min(begin + SHARD, placed.total)))
+    lacking = facts_corpus(part, inject, vocabulary=vocabulary)
+    if out.exists():
+        out.rmdir()
+    part.rename(out)
+    return lacking
+
+
 def own_vocabulary(placed: Placed, size: int = 1024) -> Vocabulary:
     """The vocabulary of a corpus that is facts alone."""
     table = placed.table
@@ -71,6 +102,27 @@ def own_vocabulary(placed: Placed, size: int = 1024) -> Vocabulary:
         return build_vocabulary(kind="compact", domains=[table.domain], reserved=reserved_words(table))
     texts = (document.text for document in placed.documents(0, min(TRAINED_ON, placed.total)))
     return build_vocabulary(kind="bpe", texts=texts, size=size, domains=[table.domain])
+
+
+def text_tokens(table: FactTable, kind: str, size: int, file: Path | None) -> tuple[float, int, int]:
+    """Tokens of a text (the mean, the end of text included), of the vocabulary, and the texts that were counted.
+
+    `kind`, `size` and `file` are those of `build_vocabulary`: of a `file` only tokens that occur are counted, a BPE is
+    trained on the texts. Records have a token a word.
+    """
+    shown = np.arange(min(SAMPLED, len(table)))
+    texts = list(writer_of(table).texts(shown, np.zeros(len(shown), np.int64)))
+    if table.kind in RECORDS:
+        words = len(reserved_words(table))
+        vocabulary_size = size + words if kind == "joint" else words
+        return 1 + sum(text.count(" ") + 1 for text in texts) / len(texts), vocabulary_size + 3, len(texts)
+    if file is not None:
+        vocabulary = build_vocabulary(kind="file", file=file, domains=[table.domain])
+    else:
+        vocabulary = build_vocabulary(kind="bpe", texts=texts, size=size, domains=[table.domain])
+    ids = vocabulary.encode(texts)
+    used = len({one for text in ids for one in text}) if file is not None else vocabulary.size
+    return 1 + sum(map(len, ids)) / len(ids), used, len(texts)
 
 
 def _write_records(folder: Path, placed: Placed, vocabulary: Vocabulary) -> None:

@@ -13,7 +13,7 @@ from synth.facts import FactsError
 
 if TYPE_CHECKING:
     from synth.bundle import Bundle
-    from synth.inject import Placed
+    from synth.placed import Placed
 
 
 def write_facts(

@@ -15,8 +15,7 @@ import numpy as np
 import orjson
 
 from curate.document import Document
-from curate.shards.counting import token_counter
-from curate.shards.vocabulary import OTHER
+from curate.shards.vocabulary import OTHER, token_counter
 from curate.step import Drop, Injection, Record, Round, param, partition_key
 from synth.codes import RECORDS, biod_table, compact_table, reserved_words
 from synth.domains import DOMAINS, Domains
@@ -25,10 +24,9 @@ from synth.facts import FactsError, FactTable
 from synth.kinds import writer_of
 from synth.own.table import ENTROPIES, OwnTable, read_once
 from synth.people import NAME_PARTS, people_table, read_pools
+from synth.placed import Placed
 from synth.relations import EMPLOYERS, relations_table
 from synth.share import SHARES, share_counts
-
-SOURCE = "inject"
 
 _TOLD = {"frozen", "held_out_templates"}
 
@@ -328,43 +326,6 @@ class Inject(Injection):
         from synth.ground_truth import write_facts
 
         write_facts(folder, self.placed(values), tokenizer, used, token_sets or {})
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A table, the order in which its entities appear, and the domains that their documents carry."""
-
-    table: FactTable
-    schedule: Schedule
-    domains: Domains
-
-    @property
-    def total(self) -> int:
-        """Documents in all."""
-        return self.schedule.total
-
-    def documents(self, begin: int, end: int) -> Iterator[Document]:
-        """Injected documents `begin` to `end` of all, in their order."""
-        writer = writer_of(self.table)
-        step = 1 << 14
-        for first in range(begin, end, step):
-            entities, exposures = self.schedule.between(first, min(first + step, end))
-            domains = self.domains.of(entities, exposures)
-            texts = writer.texts(entities, exposures)
-            for entity, exposure, domain, text in zip(
-                entities.tolist(), exposures.tolist(), domains, texts, strict=True
-            ):
-                metadata = {"kind": self.table.kind, "entity": entity, "exposure": exposure}
-                if self.table.kind not in RECORDS:
-                    metadata["language"] = "en"
-                yield Document(
-                    key=f"{SOURCE}/{entity}@{exposure}",
-                    text=text,
-                    domain=domain,
-                    source=SOURCE,
-                    metadata=metadata,
-                    protected=True,
-                )
 
 
 class _Same:

@@ -4,7 +4,7 @@ import ast
 import subprocess
 import sys
 from collections import Counter
-from graphlib import TopologicalSorter
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -17,36 +17,155 @@ ALLOWED = {
     "train_probe": {"curate"},
     "recipes": {"curate", "synth", "train_probe"},
 }
+ENGINE = ("curate.run", "curate.audit")
+"""Who carries out a run, and who reads its folder: they know steps and shards, none of which knows them."""
+SCREEN = ("rich", "typer", "recipes.app.terminal", "recipes.app.commands", "recipes.app.cli")
+ROOMS = ("places", "text", "sources", "shards", "filters", "dedup", "redact", "extract", "decontaminate")
+NEVER = {
+    **{f"curate.{room}": ENGINE for room in ROOMS},
+    "curate.run": ("curate.audit",),
+    "recipes.app.measure": (*SCREEN, "recipes.app.report"),
+    "recipes.app.report": SCREEN,
+    "recipes.app.recipe": (*SCREEN, "recipes.app.report", "recipes.app.measure"),
+}
+"""What no file of a room imports, wherever in the file."""
+KNOWN = {
+    "curate.places": ("curate.errors",),
+    # A text's words rest on nothing; a file that a user names is known by its stamp.
+    "curate.text": ("curate.errors", "curate.document", "curate.places.stamp"),
+    "synth": (
+        *("curate.errors", "curate.document", "curate.step"),
+        *(f"curate.shards.{name}" for name in ("vocabulary", "rendering", "text", "tokens")),
+        "curate.text.unspaced",
+    ),
+    "train_probe": ("curate.errors", "curate.shards.tokens"),
+}
+"""All that the files of a room import of the house, beside the room itself."""
 HEAVY = ("torch", "pyarrow", "ray", "datasets", "transformers", "trafilatura", "tokenizers", "tldextract", "fasttext")
 
 
-def modules(package: str) -> list[Path]:
-    return sorted((ROOT / package).rglob("*.py"))
+def modules(place: str) -> dict[str, Path]:
+    """The files of a package or of a room in it, by the names under which they are imported."""
+    paths = sorted((ROOT / place.replace(".", "/")).rglob("*.py"))
+    assert paths, f"there is no room {place}"
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
 
 
 def imports(path: Path) -> set[str]:
+    """What a file imports, at its top, in functions and for types alone: modules, and names as `module.name`."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module and not node.level, f"{path}: imports name their module whole"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def is_of(name: str, rooms: tuple[str, ...]) -> bool:
+    return any(name == room or name.startswith(f"{room}.") for room in rooms)
+
+
+def arrows(files: Mapping[str, Path]) -> dict[str, set[str]]:
+    """Which of these modules imports which."""
+    return {
+        module: {name if name in files else name.rpartition(".")[0] for name in imports(path)} & files.keys() - {module}
+        for module, path in files.items()
+    }
+
+
+def circles(arrows: Mapping[str, set[str]]) -> list[list[str]]:
+    """Groups of modules of which each imports each in the end: strongly connected components (Tarjan 1972)."""
+    numbers: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    waiting: list[str] = []
+    found = []
+
+    def visit(module: str) -> None:
+        numbers[module] = lowest[module] = len(numbers)
+        waiting.append(module)
+        for other in sorted(arrows[module]):
+            if other not in numbers:
+                visit(other)
+                lowest[module] = min(lowest[module], lowest[other])
+            elif other in waiting:
+                lowest[module] = min(lowest[module], numbers[other])
+        if lowest[module] == numbers[module]:
+            place = waiting.index(module)
+            if len(waiting) - place > 1:
+                found.append(sorted(waiting[place:]))
+            del waiting[place:]
+
+    for module in sorted(arrows):
+        if module not in numbers:
+            visit(module)
     return found
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_arrows_go_one_way(package):
-    for path in modules(package):
+    for path in modules(package).values():
         for name in imports(path):
             root = name.split(".")[0]
             if root in PACKAGES and root != package:
                 assert root in ALLOWED[package], f"{path} imports {name}"
 
 
-def test_the_probe_knows_token_shards_and_nothing_else_of_the_house():
-    for path in modules("train_probe"):
-        known = {name for name in imports(path) if name.split(".")[0] == "curate"}
-        assert all(name.startswith("curate.shards") and "text" not in name for name in known), path
+def test_no_modules_import_each_other_in_a_circle():
+    """So every file can be read after those it rests on: imports in functions and for types alone are counted too."""
+    house = arrows({name: path for package in PACKAGES for name, path in modules(package).items()})
+    drawn = [
+        "\n".join(f"    {module} -> {', '.join(sorted(house[module] & set(circle)))}" for module in circle)
+        for circle in circles(house)
+    ]
+    assert not drawn, "modules import each other in a circle:\n" + "\n\n".join(drawn)
+
+
+def test_circles_are_found_through_every_kind_of_import(tmp_path):
+    texts = {
+        "room.top": "import room.middle",
+        "room.middle": "def lazily():\n    from room import ground",
+        "room.ground": "if TYPE_CHECKING:\n    from room.top import Thing",
+        "room.user": "from room.top import Thing\nimport room.ground",
+        "room": "from room.user import Thing",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    found = arrows({name: tmp_path / name for name in texts})
+    assert found["room.user"] == {"room.top", "room.ground"} and found["room"] == {"room.user"}
+    assert circles(found) == [["room.ground", "room.middle", "room.top"]]
+    found["room.ground"].clear()
+    assert circles(found) == []
+
+
+@pytest.mark.parametrize("room", NEVER)
+def test_a_room_does_not_know_what_stands_above_it(room):
+    for path in modules(room).values():
+        assert not {name for name in imports(path) if is_of(name, NEVER[room])}, path
+
+
+@pytest.mark.parametrize("room", KNOWN)
+def test_a_room_on_the_ground_knows_no_more_of_the_house_than_it_says(room):
+    for path in modules(room).values():
+        of_the_house = {name for name in imports(path) if is_of(name, PACKAGES) and not is_of(name, (room,))}
+        assert not {name for name in of_the_house if not is_of(name, KNOWN[room])}, path
+
+
+def test_only_the_command_line_knows_commands():
+    for module, path in modules("recipes").items():
+        if module != "recipes.app.cli" and not is_of(module, ("recipes.app.commands",)):
+            assert not {name for name in imports(path) if is_of(name, ("recipes.app.commands",))}, module
+
+
+def test_measuring_needs_no_terminal():
+    code = (
+        "import importlib, sys\n"
+        f"for name in {list(modules('recipes.app.measure'))!r}: importlib.import_module(name)\n"
+        "print(sorted({'rich', 'typer', 'jinja2', 'torch'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("package", ["curate", "curate.filters", "synth"])
@@ -71,7 +190,7 @@ def test_files_stay_readable():
     long = {
         str(path.relative_to(ROOT)): count
         for package in PACKAGES
-        for path in modules(package)
+        for path in modules(package).values()
         if (count := len(path.read_text().splitlines())) > 420
     }
     assert not long
@@ -83,15 +202,3 @@ def test_no_file_of_the_tests_hides_another_module():
     tests = Counter(path.name for path in paths if path.name.startswith("test_"))
     assert [name for name, count in tests.items() if count > 1] == []
     assert [path for path in paths if path.stem in sys.stdlib_module_names and path.stem != "sitecustomize"] == []
-
-
-def test_deduplication_has_no_circle_of_imports_and_does_not_know_the_engine():
-    graph = {}
-    for path in modules("curate/dedup"):
-        known = imports(path)
-        assert not [name for name in known if name.startswith("curate.run")], path
-        graph[f"curate.dedup.{path.stem}"] = {name for name in known if name.startswith("curate.dedup.")}
-    order = list(TopologicalSorter(graph).static_order())
-    assert (
-        order.index("curate.dedup.candidates") < order.index("curate.dedup.minhash") < order.index("curate.dedup.add")
-    )

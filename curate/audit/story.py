@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,11 @@ from curate.audit.verify import read_manifests
 from curate.document import Document
 from curate.places.store import Place
 from curate.run.ledger import read_ledger
-from curate.run.tasks import DOCUMENTS, read_documents
+from curate.run.profile import SIGNALS, Labelled, Seen, measure, split
+from curate.run.stage import Stage, cut
+from curate.run.tasks import DOCUMENTS, read_documents, readable
+from curate.sources import Partition
+from curate.step import Check, Edit, Rule, Step
 
 _SHOWN = {
     "drop": ("step", "rule", "value", "threshold", "characters", "url"),
@@ -33,6 +37,11 @@ class Event:
     what: str
     detail: dict[str, Any]
     document: Document | None = None
+
+    @property
+    def of_profile(self) -> bool:
+        """Whether it is the note of a profile, which holds what all rules saw."""
+        return self.what == "note" and self.detail["rule"] == SIGNALS
 
 
 def story(out: Place, name: str) -> Iterator[Event]:
@@ -84,3 +93,68 @@ def _of_file(out: Place, unit: str, units: list[str], name: str, last: str) -> I
     for stage in sorted({*left, *happened}):
         yield from happened.get(stage, [])
         yield from left.get(stage, [])
+
+
+def comparisons(
+    event: Event, events: Sequence[Event], steps: Sequence[Step], partitions: Callable[[], Sequence[Partition]]
+) -> Iterator[tuple[str, Check]]:
+    """What the rules of the event's stage saw, by the label of their step, up to the one that ended the document.
+
+    From a profile's note; else measured again on the text that entered the stage, which the run kept or the source
+    still has. Nothing where a corpus step of the stage rewrote the text, or was what ended it. `steps` are the
+    recipe's; `partitions` is called where a source must be read again.
+    """
+    if event.of_profile:
+        yield from Seen(event.key, None, None, event.detail["value"]).checks(dict(split(steps).measured))
+    elif event.what in ("drop", "passed", "kept"):
+        yield from _measured_again(event, events, cut(steps), partitions)
+
+
+def _measured_again(
+    event: Event, events: Sequence[Event], stages: Sequence[Stage], partitions: Callable[[], Sequence[Partition]]
+) -> Iterator[tuple[str, Check]]:
+    number = next((stage.number for stage in stages if stage.folder == event.stage), None)
+    if number is None:
+        return
+    stage = stages[number]
+    ended_by = event.detail["step"] if event.what == "drop" else None
+    if stage.corpus and (stage.corpus.edits or ended_by == stage.labels[0]):
+        return
+    steps: list[Labelled] = []
+    for label, step in zip(stage.labels[1:] if stage.corpus else stage.labels, stage.steps, strict=True):
+        if type(step).apply not in (Rule.apply, Edit.apply):
+            break
+        steps.append((label, step))
+    document = _entering(event, events, stages, number, partitions) if steps else None
+    if document is None or document.protected:
+        return
+    for _, step in steps:
+        step.open()
+    for label, checks in measure(steps, document):
+        for check in checks:
+            yield label, check
+            if check.failed:
+                return
+
+
+def _entering(
+    event: Event,
+    events: Sequence[Event],
+    stages: Sequence[Stage],
+    number: int,
+    partitions: Callable[[], Sequence[Partition]],
+) -> Document | None:
+    """The document as it came into a stage."""
+    if number:
+        before = stages[number - 1].folder
+        return next(
+            (one.document for one in events if one.key == event.key and one.stage == before and one.document), None
+        )
+    return None if stages[0].steps and stages[0].steps[0].ends_stage else _read_again(event.key, partitions())
+
+
+def _read_again(key: str, partitions: Sequence[Partition]) -> Document | None:
+    for partition in partitions:
+        if partition.holds(key):
+            return next((one for one in readable(partition) if isinstance(one, Document) and one.key == key), None)
+    return None

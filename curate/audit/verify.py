@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import xxhash
 
+from curate.document import Document
 from curate.places.store import Place, checksum, files_below
 from curate.run.engine import RunError
 from curate.run.folder import OWNED, check_format
@@ -79,6 +80,18 @@ def read_manifests(out: Place) -> dict[str, dict[str, Any]]:
             raise RunError(f"{path} is damaged; `goldsand run` into the same folder mends it")
         found[name] = manifest
     return found
+
+
+def kept_documents(out: Place) -> Iterator[Document]:
+    """The documents that a finished run kept, as its last stage left them. Raises RunError for any other folder."""
+    manifests = read_manifests(out)
+    last = max((name.split("/")[1] for name in manifests if name.startswith("stages/")), default="")
+    return (
+        document
+        for name in manifests
+        if name.startswith(f"stages/{last}/")
+        for document in read_documents(out / f"{name}{DOCUMENTS}")
+    )
 
 
 def _files(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:

@@ -2,53 +2,20 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from curate.document import Document, Drop
+from curate.extract.encoding import decode_html
 from curate.extract.page import NOT_TEXT, stated
+from curate.extract.preview import PLAIN, CheapText
 from curate.step import CorpusStep, Rule, Step, param
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
-
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-_CHARSET = re.compile(rb"charset\s{0,8}=\s{0,8}[\"']?\s{0,8}([A-Za-z0-9_:.-]{2,40})", re.IGNORECASE)
-_XML = re.compile(rb"\s{0,16}<\?xml\s[^>]{0,200}?encoding\s{0,8}=\s{0,8}[\"']([A-Za-z0-9_:.-]{2,40})")
-_META = re.compile(rb"<meta\s[^>]{0,1000}>", re.IGNORECASE)
-_META_SCANNED = 4096
-# WHATWG's encoding standard: what these labels say is not what pages that carry them are written in.
-_LABELS = {
-    "iso-8859-1": "windows-1252",
-    "latin1": "windows-1252",
-    "latin-1": "windows-1252",
-    "us-ascii": "windows-1252",
-    "ascii": "windows-1252",
-    "iso-8859-9": "windows-1254",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "gb_2312-80": "gb18030",
-    "shift_jis": "cp932",
-    "shift-jis": "cp932",
-    "sjis": "cp932",
-    "x-sjis": "cp932",
-    "euc-kr": "cp949",
-    "ks_c_5601-1987": "cp949",
-    "big5": "big5hkscs",
-}
-_PLAIN: dict[str, Any] = {"preserve_formatting": True, "alt_texts": False, "links": False}
-"""How resiliparse writes text."""
 
 _SPAN = 100
 """Columns and rows that the extractor lets one cell span."""
@@ -201,7 +168,7 @@ class Extract(Step):
         """The verdict of the first rule to come that can tell from a cheap look at the page."""
         if not self.favor_precision and ("ld+json" in html or "data-preloaded" in html):
             return None  # then text can come from where no text of the page stands
-        page = Preview(document, html)
+        page = CheapText(document, html)
         for step in self.ahead:
             if check := step.foretell(page):
                 document.metadata |= page.metadata
@@ -213,7 +180,7 @@ class Extract(Step):
         if self.engine == "resiliparse":
             from resiliparse.extract.html2text import extract_plain_text
 
-            return extract_plain_text(page, main_content=True, comments=self.include_comments, **_PLAIN)
+            return extract_plain_text(page, main_content=True, comments=self.include_comments, **PLAIN)
         from trafilatura import extract
 
         from curate.extract import shortcut
@@ -232,83 +199,10 @@ class Extract(Step):
         if self.min_share:
             from resiliparse.extract.html2text import extract_plain_text
 
-            whole = extract_plain_text(page, main_content=False, **_PLAIN)
+            whole = extract_plain_text(page, main_content=False, **PLAIN)
             if len(text or "") < self.min_share * len(whole):
-                return extract_plain_text(page, main_content=True, comments=True, **_PLAIN)
+                return extract_plain_text(page, main_content=True, comments=True, **PLAIN)
         return text or ""
-
-
-class Preview:
-    """A page as the cheap extractor sees it: `address` has no text, `content` what looks like the content, `whole` all
-    text, menus and all. Each text is made when it is first asked for, and what a rule writes into `metadata` stays."""
-
-    def __init__(self, document: Document, html: str) -> None:
-        self.address = document
-        self.metadata: dict[str, Any] = {}
-        self._html = html
-
-    @cached_property
-    def content(self) -> Document:
-        return self._of(main_content=True)
-
-    @cached_property
-    def whole(self) -> Document:
-        return self._of(main_content=False)
-
-    @property
-    def seen(self) -> str:
-        """The longest text that was made."""
-        return next((self.__dict__[name].text for name in ("whole", "content") if name in self.__dict__), "")
-
-    def _of(self, main_content: bool) -> Document:
-        from resiliparse.extract.html2text import extract_plain_text
-
-        text = extract_plain_text(self._html, main_content=main_content, noscript=True, **_PLAIN)
-        text, of = NOT_TEXT.sub("", text).strip(), self.address
-        return Document(of.key, text, of.url, of.domain, of.source)
-
-
-def decode_html(html: bytes, content_type: str = "") -> str:
-    """A page's characters. Its encoding is that of its byte-order mark, of the HTTP header, of its XML declaration, of
-    its first `meta`, or else detected from the bytes, in this order; bytes that it does not know become U+FFFD.
-
-    A UTF-8 page under another label is read as UTF-8 when all its bytes are sound UTF-8 and some are not ASCII: wrong
-    labels are common, and text in another encoding is almost never sound UTF-8 by chance.
-    """
-    for mark, name in _BOMS:
-        if html.startswith(mark):
-            return html[len(mark) :].decode(name, "replace")
-    try:
-        return html.decode("utf-8")
-    except UnicodeDecodeError:
-        pass
-    label = _CHARSET.search(content_type.encode("ascii", "replace")) or _XML.match(html)
-    if label is None:
-        for meta in _META.finditer(html[:_META_SCANNED]):
-            if label := _CHARSET.search(meta.group()):
-                break
-    if label is not None:
-        name = label.group(1).decode("ascii").lower()
-        try:
-            return html.decode(_codec(name), "replace")
-        except LookupError:
-            pass
-    from resiliparse.parse.encoding import detect_encoding
-
-    try:
-        return html.decode(_codec(str(detect_encoding(html) or "windows-1252").lower()), "replace")
-    except LookupError:
-        return html.decode("windows-1252", "replace")
-
-
-def _codec(label: str) -> str:
-    """The codec behind a label. Raises LookupError for none, and for codecs that are not of text."""
-    info = codecs.lookup(_LABELS.get(label, label))
-    if not getattr(info, "_is_text_encoding", True) or info.name in ("utf-7", "idna", "punycode", "unicode_escape"):
-        raise LookupError(label)
-    if info.name in ("raw-unicode-escape", "raw_unicode_escape", "unicode-escape", "mbcs", "undefined"):
-        raise LookupError(label)
-    return info.name
 
 
 def _parsed(page: str) -> HtmlElement | None:

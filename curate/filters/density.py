@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from curate.document import Document
 from curate.step import Check, Rule, param, under
+from curate.text.density import facts_of
 
 
 @dataclass(frozen=True)
@@ -27,4 +28,4 @@ class KnowledgeDensity(Rule):
 
     def checks(self, document: Document) -> Iterator[Check]:
         if self.min_density:
-            yield under("too_few_facts", document.signals.facts.density, self.min_density, "min_density")
+            yield under("too_few_facts", facts_of(document.signals).density, self.min_density, "min_density")

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from curate.document import Document
-from curate.step import Check, Rule, over, param, under
+from curate.step import Check, Preview, Rule, over, param, under
 from curate.text.languages import LANGUAGE, check_language, times, tongue_of, words_in
-
-if TYPE_CHECKING:
-    from curate.extract.step import Preview
 
 _A1_1 = "Gopher, section A.1.1"
 _TABLE_A1 = "Gopher, table A1"

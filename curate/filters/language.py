@@ -14,45 +14,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from curate.document import Document
 from curate.filters import fasttext_model
 from curate.places.stamp import Stamp, stamp
-from curate.step import Check, Rule, param
-
-if TYPE_CHECKING:
-    from curate.extract.step import Preview
+from curate.step import Check, Preview, Rule, param
+from curate.text.languages import PY3LANGID_CODES, PYCLD2_CODES
 
 _TELLING, _SURE = 200, 0.6
 """A cascade asks of so many characters at least, and takes answers with more than such a score."""
 
 Identify = Callable[[str], tuple[str, float]]
 
-_PY3LANGID = """
-ace af am an ar ary arz as az ba bcl be bg bn br bs ca crh cs cy da de dz el en eo es et eu ext fa fi fo fr
-fuv fy ga gcf gcr gd gl gom grc gu gug guw ha hbo he hi hr ht hu hy id ig is it ja jv ka kab kik kk km kn ko
-ku ky la lb lg lij ln lo lt ltg lv mg mk ml mn mr ms mt my ne nl nn no nso oc om or pa pcm pl ps pt qu ro ru
-rw sa sdh se si sk sl sn so sq sr st sv sw ta te tg th tk tl tr tt ug uk ur uz uzs vec vi vo wa wuu xh yo yue
-zh zu zxx
-"""
-_PYCLD2 = """
-aa ab af ak am ar as ay az ba be bg bh bi bn bo br bs ca ceb chr co crs cs cy da de dv dz el en eo es et eu fa fi
-fj fo fr fy ga gd gl gn gu gv ha haw hi hmn hr ht hu hy ia id ie ig ik is it iu iw ja jw ka kha kk kl km kn ko ks
-ku ky la lb lg lif ln lo lt lv mfe mg mi mk ml mn mr ms mt my na ne nl nn no nr nso ny oc om or pa pl ps pt qu rm
-rn ro ru rw sa sco sd sg si sk sl sm sn so sq sr ss st su sv sw syr ta te tg th ti tk tl tlh tn to tr ts tt ug uk
-ur uz ve vi vo war wo xh xx-Bugi xx-Goth yi yo za zh zh-Hant zu zzp
-"""
 # What CLD2 takes for invalid: controls, surrogates, and code points that are no characters.
 _NOT_FOR_CLD2 = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
     + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
     + "]"
 )
-PY3LANGID_CODES = tuple(_PY3LANGID.split())
-"""The codes py3langid 0.4 can answer (a test compares them with its model); `zxx` is no language at all."""
-PYCLD2_CODES = tuple(_PYCLD2.split())
-"""The codes pycld2 0.42 can answer, old ones among them (`iw` is Hebrew, `jw` Javanese)."""
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ same texts, in whatever order and files, give the same model to the byte.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from curate.errors import Refused
 from curate.filters.classifier import NEGATIVE, POSITIVE, Classifier, in_words
 from curate.filters.fasttext_model import PREFIX
 
@@ -53,6 +54,34 @@ class _Line(NamedTuple):
     line: str
     source: str
     positive: bool
+
+
+def read_texts(name: str, path: str) -> Iterator[Text]:
+    """Every text of the set `name`, which is a file, folder or glob of any format of an input; pages are extracted.
+
+    Raises Refused at the end of a set without any text, or with records that cannot be read.
+    """
+    from curate.document import Document, Unreadable
+    from curate.extract import Extract
+    from curate.sources import open_source
+
+    extract = Extract()
+    count, faults = 0, []
+    for item in open_source(path, name):
+        if isinstance(item, Unreadable):
+            faults.append(item)
+        if not isinstance(item, Document):
+            continue
+        if item.html is not None:
+            extract.open()
+        for page in extract.apply([item]):
+            if isinstance(page, Document):
+                count += 1
+                yield Text(page.text, name)
+    if faults:
+        raise Refused(f"{len(faults)} records cannot be read; {faults[0].key}: {faults[0].error}")
+    if not count:
+        raise Refused("there is no text in it")
 
 
 def train(

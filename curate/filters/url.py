@@ -20,13 +20,12 @@ from urllib.parse import urlsplit
 from curate.document import Document
 from curate.domains import registered_domain
 from curate.places.stamp import Stamp, stamp
-from curate.step import Check, Rule, param
+from curate.step import Check, Preview, Rule, param
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from curate.extract.step import Preview
 
 _LONGEST_HOST = 253
 _NO_WORD = re.compile(r"[^a-z0-9]+")

@@ -12,19 +12,12 @@ import functools
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+
+from curate.redact.found import Found
+from curate.redact.phones import phones
 
 KINDS = ("email", "iban", "card", "ipv6", "ipv4", "phone")
 """In this order a place is given to the first kind that claims it."""
-
-
-class Found(NamedTuple):
-    """Characters `start` to `end` of a text; `canonical` is the same for every way to write the same thing."""
-
-    start: int
-    end: int
-    kind: str
-    canonical: str
 
 
 def find(text: str, kinds: Iterable[str] = KINDS, regions: Iterable[str] = ("US",)) -> list[Found]:
@@ -32,8 +25,6 @@ def find(text: str, kinds: Iterable[str] = KINDS, regions: Iterable[str] = ("US"
 
     `regions` are the countries (ISO 3166 codes) whose telephone numbers are known without a country code.
     """
-    from curate.redact.phones import phones
-
     wanted = set(kinds)
     found: list[Found] = []
     for kind in KINDS:

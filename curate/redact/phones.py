@@ -6,7 +6,7 @@ import functools
 import re
 from collections.abc import Iterator
 
-from curate.redact.identifiers import Found
+from curate.redact.found import Found
 
 # Possessive throughout: no run of digits is ever cut in two ways. The first character stands before what is asked of
 # the one before it, so that it is searched for in C.

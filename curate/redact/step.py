@@ -16,7 +16,8 @@ from typing import ClassVar
 
 from curate.document import Document
 from curate.places.stamp import Stamp, stamp
-from curate.redact.identifiers import KINDS, Found, find, luhn
+from curate.redact.found import Found
+from curate.redact.identifiers import KINDS, find, luhn
 from curate.redact.phones import regions_of
 from curate.step import Check, Edit, over, param
 

@@ -19,6 +19,7 @@ from curate.run.engine import RunError
 from curate.run.ledger import read_ledger
 from curate.run.stage import labels_of
 from curate.step import SIDES, Check, CorpusStep, Edit, Rule, Step, param
+from curate.text.density import facts_of
 from curate.text.languages import times
 
 SIGNALS = "signals"
@@ -145,7 +146,7 @@ def _note(steps: list[Labelled], document: Document, count: Any) -> dict[str, An
     found: dict[str, Any] = {
         "characters": len(text),
         "words": len(document.signals.word_ids),
-        "density": document.signals.facts.density,
+        "density": facts_of(document.signals).density,
         "steps": {},
     }
     if count is not None:

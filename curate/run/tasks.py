@@ -24,6 +24,7 @@ from curate.run.unit import READING, Outputs, Pulse, Unit, describe_step
 from curate.shards.records import read_section
 from curate.shards.text import document_from_json, document_to_json, read_lines
 from curate.sources import WHOLE, InputError, Partition, Piece, read_partition
+from curate.sources.content import content_of, size_of
 from curate.step import CorpusStep
 
 LEVEL = 3
@@ -69,7 +70,7 @@ class CutTask(Unit):
 
     def size(self) -> int:
         with contextlib.suppress(OSError):
-            return self.partition.size()
+            return size_of(self.partition)
         return 0
 
     def configuration(self) -> dict[str, Any]:
@@ -77,7 +78,7 @@ class CutTask(Unit):
 
     def _content(self) -> str:
         try:
-            return self.partition.content()
+            return content_of(self.partition)
         except OSError as error:
             return f"unreadable: {error.strerror or error}"
 
@@ -146,7 +147,7 @@ class MapTask(Unit):
             piece = self.part.piece
             if piece.end is not None:
                 return piece.end - piece.start
-            return self.part.partition.size() - piece.start
+            return size_of(self.part.partition) - piece.start
         return 0
 
     def configuration(self) -> dict[str, Any]:

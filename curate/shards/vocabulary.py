@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ BUCKET = "#"
 """Begins the name of a token that domains are hashed to; no domain begins so."""
 
 _DOMAIN = "<|domain:"
+_PIECE = re.compile(r"\w+|[^\w\s]")
 
 
 class VocabularyError(ValueError):
@@ -121,6 +123,14 @@ class Vocabulary:
         """The ids that `encode` gives, and for each the characters [start, end) of the text that it covers."""
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         return encoding.ids, encoding.offsets
+
+
+def token_counter(tokenizer: Path | str | None) -> Callable[[str], int]:
+    """How many tokens a text has: by a tokenizer.json, or else its words and marks (a record: its words)."""
+    if tokenizer is None:
+        return lambda text: text.count(" ") + 1 if text.startswith("<") else sum(1 for _ in _PIECE.finditer(text))
+    vocabulary = Vocabulary.load(tokenizer)
+    return lambda text: len(vocabulary.encode([text])[0])
 
 
 def build_vocabulary(

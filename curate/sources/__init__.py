@@ -13,6 +13,7 @@ from pathlib import Path
 from curate.document import Document, Skipped, Unreadable
 from curate.places.address import InputError, path_of
 from curate.sources.compressed import Meter, mapped
+from curate.sources.content import size_of
 from curate.sources.find import find_inputs
 from curate.sources.partition import WHOLE, Input, Partition, Piece
 
@@ -44,7 +45,7 @@ def read_partition(
     prefix = f"{partition.source}/{partition.relative}"
     meter = None
     if on_bytes is not None:
-        meter = Meter(piece.start, partition.size() if piece.end is None else piece.end, on_bytes)
+        meter = Meter(piece.start, size_of(partition) if piece.end is None else piece.end, on_bytes)
     reached = meter.reached if meter else None
     if partition.format in ("warc", "wet"):
         yield from read_warc(partition.path, prefix, partition.source, piece, reached)

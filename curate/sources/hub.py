@@ -12,6 +12,7 @@ import xxhash
 
 from curate.document import Document, Unreadable
 from curate.places.address import InputError, need, reason_of
+from curate.places.store import checksum
 from curate.sources.arrow import columns_of
 from curate.sources.jsonl import row_document
 from curate.sources.partition import HubSet, Input, Partition
@@ -85,8 +86,7 @@ def hub_content(wanted: HubSet) -> str:
     if folder.is_dir():
         digest = xxhash.xxh3_128()
         for path in sorted(one for one in folder.rglob("*") if one.is_file()):
-            content = Partition("", path, "", "").content()
-            digest.update(f"{path.relative_to(folder).as_posix()}\0{content}\n".encode("utf-8", "surrogatepass"))
+            digest.update(f"{path.relative_to(folder).as_posix()}\0{checksum(path)}\n".encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
     if wanted.revision and _COMMIT.match(wanted.revision):
         return f"commit:{wanted.revision}"

@@ -6,12 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import xxhash
-
 if TYPE_CHECKING:
     from upath import UPath
-
-BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -87,69 +83,7 @@ class Partition:
             "files": [relative for _, relative in self.files],
         }
 
-    def size(self) -> int:
-        """Bytes of the file, or of all pages that are there; 0 for a data set of the hub, whose size is not known.
-
-        Raises OSError when a file cannot be asked.
-        """
-        if self.dataset is not None:
-            return 0
-        return sum(_page_size(path) for path, _ in self.files) if self.files else _size(self.path)
-
-    def content(self) -> str:
-        """Identity of the content: what the store calls it (MD5, ETag, generation) for a remote file, else XXH3-128 of
-        the bytes. In an HTML partition all pages count; of a data set of the hub see `hub_content`.
-
-        Raises OSError when the file cannot be read; a page that cannot be read counts with its reason.
-        """
-        if self.dataset is not None:
-            from curate.sources.hub import hub_content
-
-            return hub_content(self.dataset)
-        if not self.files:
-            return _content(self.path)
-        digest = xxhash.xxh3_128()
-        for path, _ in self.files:
-            try:
-                content = _content(path)
-            except OSError as error:
-                content = f"unreadable: {error.strerror or error}"
-            digest.update(f"{content}\n".encode())
-        return digest.hexdigest()
-
     def holds(self, key: str) -> bool:
         """Whether a document's key is of this partition."""
         names = [relative for _, relative in self.files] or [self.relative]
         return any(key.startswith(f"{self.source}/{name}@") for name in names)
-
-
-def _size(path: Path | UPath) -> int:
-    if isinstance(path, Path):
-        return path.stat().st_size
-    from curate.places.remote import size_of
-
-    return size_of(path)
-
-
-def _page_size(path: Path | UPath) -> int:
-    try:
-        return _size(path)
-    except OSError:
-        return 0
-
-
-def _content(path: Path | UPath) -> str:
-    digest = xxhash.xxh3_128()
-    if isinstance(path, Path):
-        with path.open("rb") as stream:
-            while block := stream.read(BLOCK):
-                digest.update(block)
-        return digest.hexdigest()
-    from curate.places.remote import RemoteFile, identity, properties
-
-    if mark := identity(properties(path)):
-        return mark
-    data = RemoteFile(path)
-    for place in range(0, len(data), BLOCK):
-        digest.update(data[place : place + BLOCK])
-    return digest.hexdigest()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from curate.sources.compressed import Damage, Data, Start, chunks_of, compression, mapped
+from curate.sources.content import size_of
 from curate.sources.parquet import row_group_starts
 from curate.sources.partition import WHOLE, Partition, Piece
 from curate.sources.warc import Record, read_records
@@ -24,7 +25,7 @@ def cut(partition: Partition, size: int) -> list[Piece]:
 
     Compressed files and WARC are read through once for it (framing and decompression only). Raises OSError.
     """
-    total = partition.size()
+    total = size_of(partition)
     if size < 1 or total < 2 * size:
         return [WHOLE]
     if partition.format in ("warc", "wet"):

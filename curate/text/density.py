@@ -68,7 +68,7 @@ def facts_of(signals: TextSignals) -> Facts:
     ids, words = reading.ids, len(reading.ids)
     if not words:
         return Facts(0, 0, 0, 0, 0)
-    kinds = table.features.facts(table.words)[ids]
+    kinds = table.features.column(kind_of, table.words)[ids]
     worded = (table.features.kinds[ids] & WORDED) != 0
     prose = np.array([(line.rstrip(_CLOSING) or line)[-1] in _SENTENCE_ENDS for line in signals.filled_stripped])
     lines = _lines_of_words(reading.counts, reading.lines)

@@ -26,6 +26,25 @@ io jbo kv krc ku kw lez lmo lrc mai mhr min mrj mwl myv mzn nah nap nds new os p
 su tlh tyv vep vls vo war xal xmf yi
 """
 
+_PY3LANGID = """
+ace af am an ar ary arz as az ba bcl be bg bn br bs ca crh cs cy da de dz el en eo es et eu ext fa fi fo fr
+fuv fy ga gcf gcr gd gl gom grc gu gug guw ha hbo he hi hr ht hu hy id ig is it ja jv ka kab kik kk km kn ko
+ku ky la lb lg lij ln lo lt ltg lv mg mk ml mn mr ms mt my ne nl nn no nso oc om or pa pcm pl ps pt qu ro ru
+rw sa sdh se si sk sl sn so sq sr st sv sw ta te tg th tk tl tr tt ug uk ur uz uzs vec vi vo wa wuu xh yo yue
+zh zu zxx
+"""
+_PYCLD2 = """
+aa ab af ak am ar as ay az ba be bg bh bi bn bo br bs ca ceb chr co crs cs cy da de dv dz el en eo es et eu fa fi
+fj fo fr fy ga gd gl gn gu gv ha haw hi hmn hr ht hu hy ia id ie ig ik is it iu iw ja jw ka kha kk kl km kn ko ks
+ku ky la lb lg lif ln lo lt lv mfe mg mi mk ml mn mr ms mt my na ne nl nn no nr nso ny oc om or pa pl ps pt qu rm
+rn ro ru rw sa sco sd sg si sk sl sm sn so sq sr ss st su sv sw syr ta te tg th ti tk tl tlh tn to tr ts tt ug uk
+ur uz ve vi vo war wo xh xx-Bugi xx-Goth yi yo za zh zh-Hant zu zzp
+"""
+PY3LANGID_CODES = tuple(_PY3LANGID.split())
+"""The codes py3langid 0.4 can answer (a test compares them with its model); `zxx` is no language at all."""
+PYCLD2_CODES = tuple(_PYCLD2.split())
+"""The codes pycld2 0.42 can answer, old ones among them (`iw` is Hebrew, `jw` Javanese)."""
+
 
 class Tongue(NamedTuple):
     """`word_length`, `words`, `characters`: over those of English. `spaced`: spaces stand between words, so that stop
@@ -83,8 +102,6 @@ def tongue_of(document: Document, language: str) -> Tongue:
 @cache
 def known_codes() -> frozenset[str]:
     """Every code that a language identifier may give (`_OTHERS`: fastText's lid.176 alone), or a rule or list knows."""
-    from curate.filters.language import PY3LANGID_CODES, PYCLD2_CODES
-
     return frozenset((*tongues(), *PY3LANGID_CODES, *PYCLD2_CODES, *_OTHERS.split()))
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from curate.text.density import Facts
     from curate.text.grams import Joined, Repeats
 
 _LONGEST_TOP = 4
@@ -97,13 +96,6 @@ class TextSignals:
     def spaced(self) -> TextSignals:
         """The signals of the same text with words cut at white space alone, as dolma cuts them."""
         return TextSignals(self.text, table=word_table("spaces"))
-
-    @cached_property
-    def facts(self) -> Facts:
-        """Numbers, dates, names and definitions in its sentences (`curate.text.density`)."""
-        from curate.text.density import facts_of
-
-        return facts_of(self)
 
     @cached_property
     def words(self) -> list[str]:

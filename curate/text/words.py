@@ -207,8 +207,7 @@ class _Features:
         self.kinds: npt.NDArray[np.uint8] = np.zeros(1024, dtype=np.uint8)
         self._hashes: npt.NDArray[np.uint64] = np.zeros(1024, dtype=np.uint64)
         self._hashed = 0
-        self._facts: npt.NDArray[np.uint8] = np.zeros(1024, dtype=np.uint8)
-        self._told = 0
+        self._columns: dict[Callable[[str], int], npt.NDArray[np.uint8]] = {}
 
     def extend(self, words: list[str], kind: Callable[[str], int]) -> None:
         new = len(words)
@@ -234,14 +233,15 @@ class _Features:
         self._hashed = self.size
         return self._hashes
 
-    def facts(self, words: list[str]) -> npt.NDArray[np.uint8]:
-        """What each word can be part of (`curate.text.density`), by its number: seldom needed."""
-        from curate.text.density import kind_of
+    def column(self, of: Callable[[str], int], words: list[str]) -> npt.NDArray[np.uint8]:
+        """The byte that `of` gives for each word, by its number. Each word is asked for once in the table's life."""
+        import numpy as np
 
-        self._facts = grown(self._facts, self.size)
-        self._facts[self._told : self.size] = list(map(kind_of, words[self._told : self.size]))
-        self._told = self.size
-        return self._facts
+        known = self._columns.get(of, np.zeros(0, dtype=np.uint8))
+        if len(known) < self.size:
+            fresh = np.array(list(map(of, words[len(known) : self.size])), dtype=np.uint8)
+            known = self._columns[of] = np.concatenate((known, fresh))
+        return known
 
     @staticmethod
     def shifts(lengths: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:

@@ -153,15 +153,21 @@ def probe(
 ) -> None:
     """Train small models for every combination in the recipe and say how many bits of the facts they hold."""
     from recipes.app.measure.probe import run_probe
+    from recipes.app.report.sweep import write_page
     from recipes.app.terminal.tables import print_ladder, print_results
 
     sets = [*set, *([f"probe.corpus={corpus}"] if corpus else [])]
     loaded = read_recipe(recipe, sets, [])
+
+    def warn(message: str) -> None:
+        err.print(harmless(message))
+
     with friendly():
-        results = run_probe(loaded, output, quick, processes, slots, compile, ray, tensorboard)
+        results = run_probe(loaded, output, quick, processes, slots, compile, ray, tensorboard, warn)
+        page = write_page(loaded.recipe.name, results, output)
     print_results(out, results)
     print_ladder(out, results)
-    out.print(f"open {escape(str(output / 'report.html'))}")
+    out.print(f"open {escape(str(page))}")
     failed = [row for row in results if row.get("error")]
     if failed:
         fail(f"{len(failed)} of {len(results)} runs failed: {failed[0]['arm']}: {failed[0]['error']}", 1)

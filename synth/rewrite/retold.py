@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from curate.document import Document
+from curate.shards.text import write_text_shard
 from synth.codes import RECORDS
 from synth.facts import FactsError, FactTable
-from synth.inject import SOURCE
 from synth.kinds import writer_of
+from synth.placed import SOURCE
 from synth.rewrite.gate import FactGate, Statement
+from synth.rewrite.language_model import Model
+from synth.rewrite.rewriter import Report, read_rewrites, rewrite_file
+from synth.rewrite.rewriter import styles as all_styles
 
 LARGEST_POOL = 20_000
 """Words of a pool that a gate looks for one by one; a larger one of several parts is a pattern of its parts."""
+
+
+def retell(facts: Path, out: Path, model: Model, styles: Sequence[str] = (), most: int | None = None) -> Report:
+    """Rewrite the facts of a folder `facts/` into `out/rewrites.jsonl`, and what the gate accepted into `out/text/`.
+
+    `styles` are all of them unless some are named; of `most` entities, where that is said. A second call goes on where
+    the first one ended. Raises RewriteError as `rewrite_file` does.
+    """
+    table = FactTable.load(facts)
+    told = list(statements(table, most))
+    (out / "text").mkdir(parents=True, exist_ok=True)
+    path = out / "rewrites.jsonl"
+    report = rewrite_file(told, path, model, styles or list(all_styles()), gate=gate_of(table))
+    with (out / "text" / "00000.jsonl.zst").open("wb") as stream:
+        write_text_shard(stream, retold(table, read_rewrites(path)))
+    return report
 
 
 def statements(table: FactTable, most: int | None = None) -> Iterator[Statement]:

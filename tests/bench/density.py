@@ -33,6 +33,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "parity")]
 from page_texts import page_texts  # noqa: E402
 
 from curate.adapters import Rules  # noqa: E402
+from curate.text.density import facts_of  # noqa: E402
 from curate.text.signals import TextSignals  # noqa: E402
 
 WORDS = 100
@@ -105,12 +106,12 @@ class Classifier:
 
 
 def density(text: str) -> float:
-    return TextSignals(text).facts.density
+    return facts_of(TextSignals(text)).density
 
 
 def kinds(wiki: Sequence[str], crawl: Sequence[str]) -> dict[str, float]:
     """What each kind of fact tells alone."""
-    sides = [[TextSignals(text).facts for text in texts] for texts in (wiki, crawl)]
+    sides = [[facts_of(TextSignals(text)) for text in texts] for texts in (wiki, crawl)]
     return {
         name: auc(*([facts[place] / max(facts.words, 1) for facts in side] for side in sides))
         for place, name in enumerate(sides[0][0]._fields[1:], 1)
@@ -177,7 +178,7 @@ def main() -> None:
     split_already = [TextSignals(text) for text in judged]
     for signals in split_already:
         _ = signals.reading, signals.filled_stripped
-    _, split_per_second = timed(lambda signals: signals.facts.density, split_already)
+    _, split_per_second = timed(lambda signals: facts_of(signals).density, split_already)
     found |= {"docs_per_s": per_second, "docs_per_s_split": split_per_second, "peer_docs_per_s": peer_per_second}
     print(json.dumps(rounded(found)))
 

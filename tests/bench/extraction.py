@@ -130,7 +130,7 @@ def main() -> None:
 
     from itertools import islice
 
-    from curate.extract.step import decode_html
+    from curate.extract.encoding import decode_html
 
     chain = steps(options.engine)
     warm = ["<html><body><article><p>" + "the warm up of that and this " * 40 + "</p></article></body></html>"]

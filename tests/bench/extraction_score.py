@@ -133,7 +133,7 @@ def choice(folder: Path) -> dict[str, Any]:
     """F1 by page type, the share chosen on other pages than it is scored on, beside that of trafilatura alone."""
     import random
 
-    from curate.extract.step import decode_html
+    from curate.extract.encoding import decode_html
 
     alone, other = engine("trafilatura", favor_precision=False), engine("resiliparse", include_comments=True)
     rows = []

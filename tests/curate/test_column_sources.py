@@ -10,6 +10,7 @@ import pytest
 
 from curate.document import Document, Unreadable
 from curate.sources import Input, InputError, find_inputs, open_source, path_of, read_partition
+from curate.sources.content import content_of, size_of
 from curate.sources.split import cut
 
 pyarrow = pytest.importorskip("pyarrow", reason="the extra `hub` is not installed")
@@ -55,7 +56,7 @@ def test_pieces_of_a_parquet_file_sound_or_damaged_give_its_items(tmp_path, seed
     assert len(pieces) == 10
     told: list[int] = []
     assert [item for piece in pieces for item in read_partition(partition, piece, told.append)] == whole
-    assert sum(told) == partition.size()
+    assert sum(told) == size_of(partition)
     assert len({item.key for item in whole}) == len(whole)
     if seed % 5 == 0:
         assert len(whole) == 1000 and all(isinstance(item, Document) for item in whole)
@@ -192,19 +193,19 @@ def test_a_folder_is_loaded_like_a_data_set_of_the_hub(tmp_path, datasets, kind,
     items = list(read_partition(pickle.loads(pickle.dumps(partition))))
     assert said(items) == expected
     assert [items[0].key, items[-1].key] == ["s/my-set/train@0", "s/my-set/train@999"]
-    before = partition.content()
-    assert cut(partition, 1) == [cut(partition, 1)[0]] and partition.content() == before
+    before = content_of(partition)
+    assert cut(partition, 1) == [cut(partition, 1)[0]] and content_of(partition) == before
     (folder / f"train.{kind}").write_bytes((folder / f"train.{kind}").read_bytes() + b"\n")
-    assert partition.content() != before
+    assert content_of(partition) != before
 
 
 def test_a_hub_id_that_cannot_be_reached_is_one_line(datasets):
     (partition,) = find_inputs([Input("s", "owner/no-such-set", format="hub")])
-    for use in (lambda: list(read_partition(partition)), partition.content):
+    for use in (lambda: list(read_partition(partition)), lambda: content_of(partition)):
         with pytest.raises(InputError, match="'owner/no-such-set'") as raised:
             use()
         assert "\n" not in str(raised.value)
     (pinned,) = find_inputs([Input("s", "owner/no-such-set", format="hub", revision="0" * 40)])
-    assert pinned.content() == "commit:" + "0" * 40
+    assert content_of(pinned) == "commit:" + "0" * 40
     with pytest.raises(InputError, match=r"no folder '\./gone'"):
         find_inputs([Input("s", "./gone", format="hub")])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from curate.text.density import Facts
+from curate.text.density import Facts, facts_of, kind_of
 from curate.text.signals import TextSignals
+from curate.text.words import WordTable
 
 
 @pytest.mark.parametrize(
@@ -24,15 +25,15 @@ from curate.text.signals import TextSignals
     ],
 )
 def test_facts_are_counted_exactly(text: str, facts: Facts) -> None:
-    assert TextSignals(text).facts == facts
+    assert facts_of(TextSignals(text)) == facts
 
 
 def test_a_fact_counts_once_and_lines_of_no_sentence_only_dilute() -> None:
     line = "They met Ada Lovelace in London in 1833 ."
-    once = TextSignals(line).facts
-    again = TextSignals("\n".join([line] * 10)).facts
+    once = facts_of(TextSignals(line))
+    again = facts_of(TextSignals("\n".join([line] * 10)))
     assert again[1:] == once[1:] and again.density == pytest.approx(once.density / 10)
-    menu = TextSignals(line + "\nHome\nShop\nAbout Us\n" * 5).facts
+    menu = facts_of(TextSignals(line + "\nHome\nShop\nAbout Us\n" * 5))
     assert menu[1:] == once[1:] and menu.density < once.density
 
 
@@ -50,5 +51,19 @@ def test_nothing_makes_it_fail() -> None:
         "王 2020 年 .",
         "x" * 5000 + ".",
     ):
-        found = TextSignals(text).facts
+        found = facts_of(TextSignals(text))
         assert 0 <= found.density <= 1 and found.words == len(TextSignals(text).word_ids)
+
+
+def test_each_word_of_a_table_is_asked_for_its_kind_once() -> None:
+    table, asked = WordTable(lambda chunk: (chunk,)), []
+
+    def kind(word: str) -> int:
+        asked.append(word)
+        return kind_of(word)
+
+    for text in ("Ada met Ada", "Ada met nobody in 1833"):
+        table.read(text)
+        found = table.features.column(kind, table.words)
+        assert found.tolist() == list(map(kind_of, table.words))
+    assert asked == table.words == ["Ada", "met", "nobody", "in", "1833"]

@@ -13,6 +13,7 @@ from engine_steps import PUBLISHED, tree
 
 from curate.filters.training import Settings, Text, train
 from curate.sources import Input, find_inputs
+from curate.sources.content import size_of
 from curate.sources.split import cut
 from curate.step import step_names
 
@@ -68,7 +69,7 @@ def write_inputs(folder: Path) -> None:
     """Some pages of the sample crawl, and lines of text: with copies, a contaminated one, and some that are no JSON."""
     (folder / "in").mkdir(parents=True)
     for partition in find_inputs([Input("crawl", str(SAMPLE / "*.warc.gz"))])[:2]:
-        pages = cut(partition, partition.size() // 8)
+        pages = cut(partition, size_of(partition) // 8)
         assert len(pages) > 2
         (folder / "in" / partition.path.name).write_bytes(partition.path.read_bytes()[: pages[1].end])
     shutil.copy(SAMPLE / "questions.jsonl", folder / "questions.jsonl")

@@ -12,6 +12,7 @@ from curate.document import Document, Unreadable
 from curate.domains import registered_domain
 from curate.sources import Input, InputError, find_inputs, open_source, read_partition
 from curate.sources import jsonl as jsonl_module
+from curate.sources.content import content_of, size_of
 
 
 def lines(*rows: object) -> bytes:
@@ -86,10 +87,10 @@ def test_html_partitions_are_bounded_and_every_page_shapes_their_content(tmp_pat
         (tmp_path / f"{number:04d}.html").write_text("<p>x")
     before = find_inputs([Input("h", str(tmp_path))])
     assert [len(one.files) for one in before] == [500, 1]
-    content = [one.content() for one in before]
-    assert [one.size() for one in before] == [500 * 4, 4]
+    content = [content_of(one) for one in before]
+    assert [size_of(one) for one in before] == [500 * 4, 4]
     (tmp_path / "0003.html").write_text("<p>y")
-    assert [one.content() == old for one, old in zip(before, content, strict=True)] == [False, True]
+    assert [content_of(one) == old for one, old in zip(before, content, strict=True)] == [False, True]
 
 
 def test_the_root_is_the_longest_folder_without_a_wildcard(tmp_path):

@@ -8,7 +8,8 @@ import pytest
 
 from curate.document import Document, Drop
 from curate.filters import Language, Safety
-from curate.filters.language import _NOT_FOR_CLD2, PY3LANGID_CODES, PYCLD2_CODES
+from curate.filters.language import _NOT_FOR_CLD2
+from curate.text.languages import PY3LANGID_CODES, PYCLD2_CODES
 
 ENGLISH = "The bridge over the river was built by people who lived in the valley, and it still stands today."
 GERMAN = "Die Brücke über den Fluss wurde von den Menschen gebaut, die im Tal lebten, und sie steht noch heute."

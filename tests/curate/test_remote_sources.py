@@ -15,6 +15,7 @@ from curate.document import Document, Unreadable
 from curate.places import remote as remote_module
 from curate.places.remote import RemoteFile
 from curate.sources import Input, InputError, find_inputs, path_of, read_partition
+from curate.sources.content import content_of, size_of
 from curate.sources.split import cut
 
 PAGE = b"<html><body><p>%d</p></body></html>"
@@ -100,10 +101,10 @@ def test_a_remote_file_is_read_like_bytes_within_a_bound(store, monkeypatch):
 def test_content_is_told_apart_by_what_the_store_says(store):
     put(store, {"a.jsonl": b'{"text": "one"}\n'})
     (partition,) = find_inputs([Input("s", f"{store}/a.jsonl")])
-    before = partition.content()
-    assert partition.content() == before and partition.size() == 16
+    before = content_of(partition)
+    assert content_of(partition) == before and size_of(partition) == 16
     put(store, {"a.jsonl": b'{"text": "two"}\n'})
-    assert partition.content() != before
+    assert content_of(partition) != before
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import zstandard
 
 from curate.document import Document
 from curate.sources import WHOLE, Input, Partition, find_inputs, read_partition
+from curate.sources.content import size_of
 from curate.sources.split import cut
 
 CASES = 60
@@ -23,7 +24,7 @@ def in_pieces(partition: Partition, size: int) -> tuple[list, list]:
     for piece in pieces:
         told: list[int] = []
         items += read_partition(partition, piece, told.append)
-        end = partition.size() if piece.end is None else piece.end
+        end = size_of(partition) if piece.end is None else piece.end
         assert sum(told) == end - piece.start and all(one > 0 for one in told)
     return items, pieces
 
@@ -162,7 +163,7 @@ def test_a_dictionary_in_front_of_a_zstd_file_serves_every_piece(tmp_path):
 def test_pieces_have_the_size_that_was_asked_for(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(b'{"text": "a line of some words"}\n' * 10_000)
     partition = partition_of(tmp_path / "a.jsonl")
-    total = partition.size()
+    total = size_of(partition)
     pieces = cut(partition, 10_000)
     ends = [total if piece.end is None else piece.end for piece in pieces]
     assert [piece.start for piece in pieces] == [0, *ends[:-1]] and ends[-1] == total
@@ -183,7 +184,7 @@ def test_what_cannot_be_divided_is_one_piece(tmp_path, name):
 def test_pieces_of_a_real_crawl_give_its_items():
     for partition in find_inputs([Input("c", str(CRAWL))]):
         whole = list(read_partition(partition))
-        assert in_pieces(partition, max(1, partition.size() // 12))[0] == whole, partition.relative
+        assert in_pieces(partition, max(1, size_of(partition) // 12))[0] == whole, partition.relative
 
 
 @needs_crawl

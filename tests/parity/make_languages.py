@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from curate.filters.gopher import STOP_WORDS as GOPHER  # noqa: E402
-from curate.filters.language import PY3LANGID_CODES  # noqa: E402
+from curate.text.languages import PY3LANGID_CODES  # noqa: E402
 from curate.text.words import WORDED, word_table  # noqa: E402
 
 STOP_WORDS = 8

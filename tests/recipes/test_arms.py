@@ -4,7 +4,6 @@ import json
 from collections import Counter
 
 import pytest
-from rich.console import Console
 
 from curate.document import Document
 from curate.run.ledger import read_ledger
@@ -53,7 +52,7 @@ def folder(tmp_path_factory):
 
 
 def entries(given, out, **options):
-    return entries_of(given, out, Console(quiet=True), **options)
+    return entries_of(given, out, **options)
 
 
 def test_an_arm_is_named_rendered_or_both(folder, tmp_path):

@@ -12,13 +12,15 @@ import pytest
 from curate.document import Document
 from curate.shards.text import write_text_shard
 from curate.shards.vocabulary import build_vocabulary
-from recipes.app.measure.arms import AGAIN, CONTROL, entries_of
-from recipes.app.measure.compare import run_comparison
+from recipes.app.measure.arms import entries_of
+from recipes.app.measure.asked import AGAIN, CONTROL, Comparison, Rung
+from recipes.app.measure.compare import compare, run_comparison
 from recipes.app.measure.corpora import Entry, Tokenised, open_corpus
 from recipes.app.measure.evidence import holm, p_value
 from recipes.app.measure.ladder import Grid
-from recipes.app.measure.protocol import Comparison, Rung, carried_out, compare, rungs_of
+from recipes.app.measure.protocol import carried_out, rungs_of
 from recipes.app.measure.verdict import report
+from recipes.app.report.comparison import write_page
 
 ASKED = Comparison(people=10, exposures=(10, 20, 40), may_repeat=("one", "two"), seeds=(0, 1, 2), rates=(1e-3, 4e-3))
 
@@ -212,9 +214,9 @@ def test_unfit_corpora_are_refused(folders, tmp_path):
     with pytest.raises(ValueError, match="at least two corpora"):
         compare(entries([one]), tmp_path, ASKED)
     with pytest.raises(ValueError, match="holds no text of a finished run"):
-        entries_of([str(tmp_path)], tmp_path, None)
+        entries_of([str(tmp_path)], tmp_path)
     with pytest.raises(ValueError, match="'one' names two arms"):
-        entries_of([str(one), str(one)], tmp_path, None)
+        entries_of([str(one), str(one)], tmp_path)
 
 
 def test_a_small_comparison_for_real(folders, tmp_path):
@@ -228,5 +230,5 @@ def test_a_small_comparison_for_real(folders, tmp_path):
     by_arm = {row["arm"]: row for row in found["results"] if row["seed"] == 0 and row["rung"] == 4}
     assert by_arm["one"]["value_nats"] != by_arm[AGAIN]["value_nats"]
     assert all(0 < loss < 8 for text in found["text"].values() for loss in text.values())
-    page = (tmp_path / "report.html").read_text()
+    page = write_page(found, tmp_path).read_text()
     assert "one against two" in page and "no evidence above this scale" in page

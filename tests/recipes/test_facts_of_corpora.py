@@ -9,10 +9,11 @@ from curate.document import Document
 from curate.shards.text import write_text_shard
 from curate.shards.tokens import TokenShards
 from curate.shards.vocabulary import build_vocabulary
+from recipes.app.measure.asked import Comparison
 from recipes.app.measure.compare import run_comparison
 from recipes.app.measure.corpora import Entry, open_corpus
 from recipes.app.measure.own_facts import FOUND, OwnFacts, read_table, sentences
-from recipes.app.measure.protocol import Comparison
+from recipes.app.report.comparison import write_page
 from train_probe.inputs import read_cloze
 from train_probe.plan import PlanError
 
@@ -141,5 +142,5 @@ def test_a_comparison_with_own_facts_for_real(arms, tmp_path):
     found = run_comparison(arms, tmp_path, asked, own="found")
     assert set(found["own_facts"]["arms"]) == {"all", "few"}
     assert all(one["seeds"] == 2 and math.isfinite(one["bits"]) for one in found["own_facts"]["arms"].values())
-    page = (tmp_path / "report.html").read_text()
+    page = write_page(found, tmp_path).read_text()
     assert "Facts of the corpora themselves" in page and "without half" not in page

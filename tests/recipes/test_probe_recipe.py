@@ -11,6 +11,7 @@ from curate.shards.tokens import TokenShards
 from recipes.app.measure.evidence import arms_of, multiplier
 from recipes.app.measure.probe import make_plan, parquet, run_probe, summary
 from recipes.app.recipe.load import RecipeError, load
+from recipes.app.report.sweep import write_page
 
 RECIPE = """\
 name: tiny
@@ -144,7 +145,7 @@ def test_a_climb_trains_no_more_than_brackets_half_of_the_facts(tmp_path):
             assert 64 in trained  # the middle, where all begin
     assert len(results) < 2 * 2 * 8 / 2
     assert multiplier(junk, facts).value > 1.5
-    page = (tmp_path / "out" / "report.html").read_text()
+    page = write_page("tiny", results, tmp_path / "out").read_text()
     assert "Exposures to half of the facts" in page and "64 exposures" in page and "4 exposures</h3>" in page
     assert run_probe(load(str(recipe(tmp_path, CLIMB))), tmp_path / "out", processes=1) == results
 
@@ -170,12 +171,13 @@ probe:
 """
 
 
-def test_real_pages_are_junk_where_a_run_is_named(tmp_path, capsys):
+def test_real_pages_are_junk_where_a_run_is_named(tmp_path):
     """Without one, what wants them is left out and said."""
     path = recipe(tmp_path, WITH_PAGES)
-    alone = run_probe(load(str(path)), tmp_path / "alone", processes=1)
+    said: list[str] = []
+    alone = run_probe(load(str(path)), tmp_path / "alone", processes=1, warn=said.append)
     assert [row["arm"] for row in alone] == ["facts"]
-    assert "left out: pages, both tagged; their junk is the text of a finished run" in capsys.readouterr().err
+    assert said == ["left out: pages, both tagged; their junk is the text of a finished run: name it with --corpus"]
     (tmp_path / "run" / "text").mkdir(parents=True)
     pages = (
         Document(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curate.errors import Refused
+
 if TYPE_CHECKING:
-    from curate.document import Document, Drop
     from curate.filters.training import Text
 
 _PATHS = "texts or pages of any format of an input; NAME=PATH names the set; may be given several times"
@@ -93,36 +94,14 @@ def _range(text: str) -> tuple[int, int]:
 
 
 def _texts(given: list[str], option: str) -> Iterator[Text]:
-    """Every text of the sets, pages extracted. Raises ValueError for a set without any."""
-    from curate.document import Document, Unreadable
-    from curate.extract.step import Extract
-    from curate.filters.training import Text
-    from curate.sources import Input, find_inputs, read_partition
+    """Every text of the sets that an option names."""
+    from curate.filters.training import read_texts
 
-    extract = Extract()
     for one in given:
-        name, path = _named(one)
-        count, faults = 0, []
-        for partition in find_inputs([Input(name=name, path=path)]):
-            for item in read_partition(partition):
-                if isinstance(item, Unreadable):
-                    faults.append(item)
-                if not isinstance(item, Document):
-                    continue
-                pages: Iterable[Document | Drop] = [item]
-                if item.html is not None:
-                    extract.open()
-                    pages = extract.apply([item])
-                for page in pages:
-                    if isinstance(page, Document):
-                        count += 1
-                        yield Text(page.text, name)
-        if faults:
-            raise ValueError(
-                f"{option} {one}: {len(faults)} records cannot be read; {faults[0].key}: {faults[0].error}"
-            )
-        if not count:
-            raise ValueError(f"{option} {one}: there is no text in it")
+        try:
+            yield from read_texts(*_named(one))
+        except Refused as error:
+            raise Refused(f"{option} {one}: {error}") from None
 
 
 def _named(given: str) -> tuple[str, str]:

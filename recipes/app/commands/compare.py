@@ -65,10 +65,12 @@ def compare(
 ) -> None:
     """Say which corpus lets a model store more facts: the same facts in each, the same models, a decision."""
     from recipes.app.measure.arms import entries_of
+    from recipes.app.measure.asked import Comparison
     from recipes.app.measure.compare import run_comparison
     from recipes.app.measure.ladder import LADDER
     from recipes.app.measure.own_facts import read_table
-    from recipes.app.measure.protocol import Comparison
+    from recipes.app.report.comparison import write_page
+    from recipes.app.terminal.progress import shown
     from recipes.app.terminal.tables import print_comparison
 
     with friendly():
@@ -89,10 +91,11 @@ def compare(
                 raise ValueError(f"--mix-back takes `all`, or shares of the text below 1, not '{mix_back}'")
         if own_facts not in (None, "found"):
             read_table(Path(str(own_facts)))  # what is wrong with it is said before anything is curated
-        entries = entries_of(corpora, output, err, corpus=corpus, ablate=ablate, mix_back=shares)
+        entries = entries_of(corpora, output, lambda: shown(err), corpus=corpus, ablate=ablate, mix_back=shares)
         found = run_comparison(entries, output, asked, tokenizer, own_facts)
+        page = write_page(found, output)
     print_comparison(out, found)
-    out.print(f"open {escape(str(output / 'report.html'))}")
+    out.print(f"open {escape(str(page))}")
 
 
 def _numbers(option: str, text: str, kind: type) -> list[Any]:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from recipes.app.recipe.load import steps_of_run
+from curate.errors import Refused
+from recipes.app.recipe.of_run import minhash_steps
 from recipes.app.terminal.console import err, fail, friendly, harmless, out
-
-if TYPE_CHECKING:
-    from curate.dedup.minhash import MinHashDedup
-    from curate.places.store import Place
 
 index = typer.Typer(no_args_is_help=True, help="Signatures of earlier corpora, to deduplicate new crawls against.")
 
@@ -54,42 +51,19 @@ def show(folder: Folder) -> None:
 
 
 def _add(folder: Path, run: str) -> None:
-    from curate.audit.verify import read_manifests
+    from curate.audit.verify import kept_documents
     from curate.dedup.add import add_to_index
     from curate.places.store import place_of
-    from curate.run.tasks import DOCUMENTS, read_documents
 
     with friendly():
         place = place_of(run)
-        manifests = read_manifests(place)
-        last = max((name.split("/")[1] for name in manifests if name.startswith("stages/")), default="")
-        kept = (
-            document
-            for name in manifests
-            if name.startswith(f"stages/{last}/")
-            for document in read_documents(place / f"{name}{DOCUMENTS}")
-        )
+        kept = kept_documents(place)
         steps = minhash_steps(place)
         if not steps:
-            raise ValueError(f"the recipe of {run} has no minhash_dedup, whose parameters an index needs")
+            raise Refused(f"the recipe of {run} has no minhash_dedup, whose parameters an index needs")
         about = add_to_index(folder, next(iter(steps.values())), kept, str(Path(run).absolute()))
     documents = sum(layer["documents"] for layer in about["layers"])
     out.print(f"{escape(str(folder))}: {documents:,} documents of {len(about['layers'])} corpora")
-
-
-def minhash_steps(out: Place) -> dict[str, MinHashDedup]:
-    """The steps of a run that drop near-duplicates, by label. Raises ValueError when its recipe is missing."""
-    from curate.dedup.minhash import MinHashDedup
-    from curate.run.stage import labels_of
-    from recipes.app.recipe.schema import build_step
-
-    # An index may lie elsewhere by now, and shapes no signature.
-    steps = [
-        build_step(name, {key: value for key, value in given.items() if key != "index"})
-        for name, given in steps_of_run(out)
-        if name == MinHashDedup.name
-    ]
-    return {label: step for label, step in zip(labels_of(steps), steps, strict=True) if isinstance(step, MinHashDedup)}
 
 
 def clusters(

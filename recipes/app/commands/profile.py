@@ -11,6 +11,7 @@ from rich.table import Table
 
 from curate.places.store import place_of
 from recipes.app.commands.options import Inputs, RecipeName, Sets, inputs_of, read_recipe
+from recipes.app.report.rendering import short
 from recipes.app.terminal.console import err, fail, friendly, harmless, out
 
 if TYPE_CHECKING:
@@ -135,14 +136,3 @@ def _words(verdict: dict[str, Any] | None) -> str:
         return "kept"
     threshold = f" (threshold {short(verdict['threshold'])})" if verdict["threshold"] is not None else ""
     return f"{verdict['step']}.{verdict['rule']} {short(verdict['value'])}{threshold}"
-
-
-def short(value: Any) -> str:
-    """A value or threshold in few characters: 0.153, 1,204, en."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    if float(value).is_integer():
-        return f"{int(value):,}"
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"

@@ -9,30 +9,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from curate.errors import Refused
 from recipes.app.recipe.load import Loaded
-from recipes.app.recipe.schema import Tokenizer, build_step
+from recipes.app.recipe.schema import build_step
 from recipes.app.terminal.tables import amount
 from train_probe.architecture import Architecture
 
-SAMPLED = 2000
-"""Texts on which tokens are counted."""
-
-SHARD = 250_000
-"""Documents of one text shard."""
-
 
 def write_people(out: Path, parameters: dict[str, Any], tokenizer: Path | None, size: int) -> list[str]:
-    """Write `text/`, `tokens/facts/`, `facts/` of a corpus of people alone; returns lines that say what is there.
+    """Write a corpus of people alone; returns lines that say what is there.
 
-    Everything is written beside `out` and moved there at the end. Raises ValueError when `out` holds something.
+    Raises Refused when `out` holds something.
     """
-    from curate.shards.text import write_text_shard
     from curate.shards.vocabulary import build_vocabulary
-    from synth.corpus import facts_corpus, own_vocabulary
+    from synth.corpus import new_corpus, own_vocabulary
     from synth.inject import Inject
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"{out} holds something already: name a new folder")
+        raise Refused(f"{out} holds something already: name a new folder")
     inject = build_step("inject", {"kind": "people", **parameters})
     assert isinstance(inject, Inject)
     placed = inject.placed()
@@ -41,48 +35,28 @@ def write_people(out: Path, parameters: dict[str, Any], tokenizer: Path | None, 
         if tokenizer is None
         else build_vocabulary(kind="file", file=tokenizer, domains=[inject.domain])
     )
-    part = out.with_name(f"{out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    (part / "text").mkdir(parents=True)
-    for number, begin in enumerate(range(0, placed.total, SHARD)):
-        with (part / "text" / f"{number:05d}.jsonl.zst").open("wb") as stream:
-            write_text_shard(stream, placed.documents(begin, min(begin + SHARD, placed.total)))
-    bundled = f"{out / 'facts' / 'bundle.npz'}: the same for train_probe/render.py, which draws texts on a device"
-    if lacking := facts_corpus(part, inject, vocabulary=vocabulary):
-        bundled = f"no bundle: {lacking}"
-    if out.exists():
-        out.rmdir()
-    part.rename(out)
+    lacking = new_corpus(out, inject, vocabulary)
     bits = placed.table.bits()
     return [
         f"{placed.table.people:,} people, {placed.total:,} biographies: {bits.names:,.0f} bits of names,"
         f" {bits.values:,.0f} bits of values",
         f"{out / 'text'}: the biographies; {out / 'tokens' / 'facts'}: as tokens; {out / 'facts'}: what is true,"
         " what to score, what to ask",
-        bundled,
+        f"no bundle: {lacking}"
+        if lacking
+        else f"{out / 'facts' / 'bundle.npz'}: the same for train_probe/render.py, which draws texts on a device",
     ]
 
 
 def rewrite_facts(
     folder: Path, model: str, out: Path, styles: list[str], most: int | None, tokens: int, temperature: float
 ) -> str:
-    """Rewrite the facts of a run, or of `goldsand synth people`, into `out/rewrites.jsonl`, and what the gate accepted
-    into `out/text/`; returns the report. A second call goes on where the first one ended."""
-    from curate.shards.text import write_text_shard
-    from synth.facts import FactTable
-    from synth.rewrite.retold import gate_of, retold, statements
-    from synth.rewrite.rewriter import TransformersModel, read_rewrites, rewrite_file
-    from synth.rewrite.rewriter import styles as all_styles
+    """Rewrite the facts of a run, or of `goldsand synth people`, into `out`; returns the report."""
+    from synth.rewrite.language_model import TransformersModel
+    from synth.rewrite.retold import retell
 
-    table = FactTable.load(folder / "facts")
-    told = list(statements(table, most))
-    (out / "text").mkdir(parents=True, exist_ok=True)
     runtime = TransformersModel(model, max_new_tokens=tokens, temperature=temperature)
-    path = out / "rewrites.jsonl"
-    report = rewrite_file(told, path, runtime, styles or list(all_styles()), gate=gate_of(table))
-    with (out / "text" / "00000.jsonl.zst").open("wb") as stream:
-        write_text_shard(stream, retold(table, read_rewrites(path)))
-    return str(report)
+    return str(retell(folder / "facts", out, runtime, styles, most))
 
 
 def describe(loaded: Loaded, model: Architecture) -> Iterator[tuple[str, str]]:
@@ -90,6 +64,8 @@ def describe(loaded: Loaded, model: Architecture) -> Iterator[tuple[str, str]]:
 
     Raises ValueError when the recipe has no facts.
     """
+    from synth.codes import RECORDS
+    from synth.corpus import text_tokens
     from synth.inject import Inject
 
     recipe = loaded.recipe
@@ -103,7 +79,15 @@ def describe(loaded: Loaded, model: Architecture) -> Iterator[tuple[str, str]]:
     placed = inject.placed()
     table, total = placed.table, placed.total
     bits = table.bits()
-    tokens, vocabulary, how = _counted(placed, recipe.output.tokenizer, loaded.folder)
+    tokenizer = recipe.output.tokenizer
+    file = loaded.folder / str(tokenizer.file) if tokenizer.kind == "file" else None
+    tokens, vocabulary, counted = text_tokens(table, tokenizer.kind, tokenizer.size, file)
+    if table.kind in RECORDS:
+        how = "a token a word, exactly"
+    elif file is not None:
+        how = f"by {tokenizer.file}, mean of {counted:,}"
+    else:
+        how = f"by a BPE of {tokenizer.size:,} trained on {counted:,} of them; one trained on pages needs more"
     yield "facts", f"{inject.kind}: {table.people:,} entities, {len(table) - table.people:,} more held out"
     if total:
         shown = table.exposure_counts[table.exposure_counts > 0]
@@ -132,32 +116,6 @@ def describe(loaded: Loaded, model: Architecture) -> Iterator[tuple[str, str]]:
             f"{tokens * total:,.0f} tokens, {flops:.2e} FLOPs (6 P a token)",
         )
         yield from _fits(tokens * total, parameters, model, vocabulary)
-
-
-def _counted(placed: Any, tokenizer: Tokenizer, folder: Path) -> tuple[float, int, str]:
-    """Mean tokens of a text, the end of text included; the size of the vocabulary; and how that is known."""
-    import numpy as np
-
-    from curate.shards.vocabulary import build_vocabulary
-    from synth.codes import RECORDS, reserved_words
-    from synth.kinds import writer_of
-
-    table = placed.table
-    shown = np.arange(min(SAMPLED, len(table)))
-    texts = list(writer_of(table).texts(shown, np.zeros(len(shown), np.int64)))
-    if table.kind in RECORDS:
-        words = len(reserved_words(table))
-        size = tokenizer.size + words if tokenizer.kind == "joint" else words
-        return 1 + sum(text.count(" ") + 1 for text in texts) / len(texts), size + 3, "a token a word, exactly"
-    if tokenizer.kind == "file":
-        vocabulary = build_vocabulary(kind="file", file=folder / str(tokenizer.file), domains=[table.domain])
-        how = f"by {tokenizer.file}, mean of {len(texts):,}"
-    else:
-        vocabulary = build_vocabulary(kind="bpe", texts=texts, size=tokenizer.size, domains=[table.domain])
-        how = f"by a BPE of {tokenizer.size:,} trained on {len(texts):,} of them; one trained on pages needs more"
-    ids = vocabulary.encode(texts)
-    used = len({one for text in ids for one in text}) if tokenizer.kind == "file" else vocabulary.size
-    return 1 + sum(map(len, ids)) / len(ids), used, how
 
 
 def _fits(tokens: float, parameters: int, model: Architecture, vocabulary: int) -> Iterator[tuple[str, str]]:

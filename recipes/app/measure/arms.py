@@ -7,20 +7,22 @@ import dataclasses
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pydantic
-from rich.console import Console
 
 from curate.places.store import place_of
+from curate.run.engine import Progress
+from recipes.app.measure.asked import AGAIN, CONTROL
 from recipes.app.measure.corpora import Corpus, Entry, Rendering, mixed_back, open_corpus
 from recipes.app.recipe.load import Loaded, load
 from recipes.app.recipe.schema import ComparedArm
 
-AGAIN, CONTROL = "A/A", "control"
-"""Names of the arms that every comparison has besides."""
+Shown = Callable[[], AbstractContextManager[Callable[[Progress], None] | None]]
+"""Opens what shows the progress of one run."""
 
 _OPTION = re.compile(r"(domain|bare|cool[-_]down|tag[-_]loss|tag[-_]at[-_]test)=")
 _STAYS = ("extract", "inject", "mix", "shuffle")
@@ -30,7 +32,7 @@ _STAYS = ("extract", "inject", "mix", "shuffle")
 def entries_of(
     given: Sequence[str],
     out: Path,
-    console: Console,
+    shown: Shown = nullcontext,
     *,
     corpus: str | None = None,
     ablate: bool = False,
@@ -42,8 +44,10 @@ def entries_of(
     first, or a recipe with a `compare:` part, whose arms stand for it and are of `corpus` where they name none. With
     `ablate` a recipe stands for itself and for itself without each of its steps; with `mix_back` a corpus stands for
     itself and for itself with what each reason dropped mixed back at these shares. Raises ValueError for what is none.
+
+    `shown` is entered for each run that a recipe asks for, and gives the function that hears of its progress.
     """
-    runs = _Runs(out / "runs", console, keep_dropped=bool(mix_back))
+    runs = _Runs(out / "runs", shown, keep_dropped=bool(mix_back))
     found: list[Entry] = []
     for one in given:
         name, where, rendering = _parsed(one)
@@ -95,8 +99,8 @@ def _of_recipe(arm: ComparedArm, corpus: str | None, runs: _Runs) -> Entry:
 class _Runs:
     """Finished runs: those that are there, and those that recipes are carried out for, each once."""
 
-    def __init__(self, folder: Path, console: Console, keep_dropped: bool) -> None:
-        self.folder, self.console, self.keep_dropped = folder, console, keep_dropped
+    def __init__(self, folder: Path, shown: Shown, keep_dropped: bool) -> None:
+        self.folder, self.shown, self.keep_dropped = folder, shown, keep_dropped
         self._known: dict[str, Corpus] = {}
         self._recipes: dict[str, Loaded] = {}
 
@@ -141,7 +145,6 @@ class _Runs:
     def _built(self, loaded: Loaded, name: str, like: Path | None = None) -> Path:
         """The folder of a recipe's run, carried out, or finished; what a run `like` it extracted is taken over."""
         from recipes.app.recipe.build import corpus_run, write_recipe
-        from recipes.app.terminal.progress import shown
 
         folder = self.folder / name
         output: dict[str, Any] = {"tokens": {}}
@@ -151,7 +154,7 @@ class _Runs:
         job = corpus_run(dataclasses.replace(loaded, recipe=recipe), place_of(str(folder)))
         if like is not None and not folder.exists():
             _take_over(like, folder)
-        with shown(self.console) as on_progress:
+        with self.shown() as on_progress:
             job.on_progress = on_progress
             job.execute()
         write_recipe(loaded, place_of(str(folder)))

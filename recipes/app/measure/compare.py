@@ -1,16 +1,103 @@
-"""`goldsand compare`: the comparison carried out, its figures and its page written."""
+"""Which corpus lets a model store more? The same facts in each, the same models, one table, and whether it is decided.
+
+What is measured is how much a corpus interferes with storing facts that are seen a given number of times, at the scale
+of the models that were trained; not how much knowledge the corpus itself holds.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from curate.errors import Refused
 from curate.places.store import write_atomically
-from recipes.app.measure.corpora import Entry
-from recipes.app.measure.protocol import Comparison, compare
+from recipes.app.measure.asked import Comparison
+from recipes.app.measure.corpora import TEXTS, Entry, Tokenised, shared_vocabulary, tokenised
+from recipes.app.measure.ladder import Grid
+from recipes.app.measure.own_facts import OwnFacts
+from recipes.app.measure.protocol import carried_out, rungs_of
+from recipes.app.measure.verdict import report
+from synth.corpus import facts_corpus
+from synth.inject import Inject
+
+Train = Callable[[dict[str, Any], Path], list[dict[str, Any]]]
+"""Trains a plan into a folder and returns its results."""
+
+
+def run_comparison(
+    entries: Sequence[Entry], out: Path, asked: Comparison, tokenizer: Path | None = None, own: str | None = None
+) -> dict[str, Any]:
+    """Compare, and write `compare.json`; the same call goes on where it was stopped."""
+    out.mkdir(parents=True, exist_ok=True)
+    found = compare(entries, out, asked, tokenizer, own)
+    write_atomically(out / "compare.json", json.dumps(_plain(found), indent=1, allow_nan=False).encode())
+    return found
+
+
+def compare(
+    entries: Sequence[Entry],
+    out: Path,
+    asked: Comparison,
+    tokenizer: Path | None = None,
+    own: str | None = None,
+    train: Train | None = None,
+) -> dict[str, Any]:
+    """Tokenise, place the facts, train, decide; returns what `compare.json` holds.
+
+    `own` asks for facts of the corpora themselves: "found", or a table of them (`own_facts.py`). `train`
+    trains a plan into a folder (the probe, unless said). Raises Refused where the comparison would be unfit.
+    """
+    if len({entry.name for entry in entries}) < len(entries) or len(entries) < 2:
+        raise Refused("a comparison is of at least two corpora of different names; name them NAME=FOLDER")
+    inject = Inject(kind="people", people=asked.people, exposures=1, frozen=asked.frozen, seed=0)
+    placed = inject.placed()
+    texts = [document.text for document in placed.documents(0, placed.total)]
+    vocabulary = shared_vocabulary(entries, iter(texts[:TEXTS]), inject.domain, tokenizer, asked.size)
+    folder = out / "corpora"
+    found = tokenised(entries, vocabulary, folder / "tokens", asked.protocol == "same-budget", inject.domain)
+    lengths = [len(ids) + 1 for ids in vocabulary.encode(texts)]
+    longest = max(lengths) + max(len(one.front) for one in found)
+    asked = dataclasses.replace(asked, window=max(asked.window, -(-longest * 5 // 4 // 32) * 32))
+    rungs = rungs_of(asked, found, float(sum(lengths)))
+    most = max(max(one.exposures for one in rungs), max(asked.exposures))
+    facts_corpus(
+        folder, dataclasses.replace(inject, exposures=most), name=None, vocabulary=vocabulary, used=vocabulary.size
+    )
+    own_facts = None if own is None else OwnFacts.of(own, entries, vocabulary, folder)
+    plan = _plan(asked, entries, found, folder)
+    grid = Grid(
+        plan if own_facts is None else own_facts.planned(plan), lambda plan: (train or _train)(plan, out / "probe")
+    )
+    outcome = carried_out(asked, found, rungs, grid)
+    found_own = None
+    if own_facts is not None:
+        begun = [run for run in grid.runs if run["rung"] == outcome.start and run["seed"] in asked.seeds]
+        found_own = own_facts.stored(grid.trained(own_facts.runs(begun)))
+    return report(asked, found, outcome, vocabulary.hash, found_own)
+
+
+def _plan(asked: Comparison, entries: Sequence[Entry], found: Sequence[Tokenised], folder: Path) -> dict[str, Any]:
+    held_out = {entry.corpus.name: one.held_out for entry, one in zip(entries, found, strict=True)}
+    return {
+        "facts": str((folder / "facts").resolve()),
+        "useful": None,
+        "junk_shards": {one.name: str(one.folder.resolve()) for one in found},
+        "held_out_text": {name: str(path.resolve()) for name, path in held_out.items()},
+        "model": {"layers": asked.layers, "heads": asked.heads, "width": asked.width},
+        "training": {"batch": asked.batch, "window": asked.window},
+    }
+
+
+def _train(plan: dict[str, Any], out: Path) -> list[dict[str, Any]]:
+    from train_probe.plan import plan_of
+    from train_probe.progress import Printer
+    from train_probe.train import run_plan
+
+    return run_plan(plan_of(plan), out, Printer())
 
 
 def _plain(value: Any) -> Any:
@@ -22,16 +109,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def run_comparison(
-    entries: Sequence[Entry], out: Path, asked: Comparison, tokenizer: Path | None = None, own: str | None = None
-) -> dict[str, Any]:
-    """Compare, and write `compare.json` and `report.html`; the same command goes on where it was stopped."""
-    from recipes.app.report.comparison import comparison_page
-
-    out.mkdir(parents=True, exist_ok=True)
-    found = compare(entries, out, asked, tokenizer, own)
-    write_atomically(out / "compare.json", json.dumps(_plain(found), indent=1, allow_nan=False).encode())
-    write_atomically(out / "report.html", comparison_page(found).encode())
-    return found

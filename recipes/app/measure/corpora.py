@@ -24,6 +24,8 @@ LEARNT_FROM = 4_000_000
 """Characters of each corpus that a shared tokenizer is trained on at most."""
 DOMAINS, BUCKETS = 64, 64
 """Domains that get a token of their own where domains are rendered as tokens, and tokens the others are hashed to."""
+TEXTS = 2000
+"""Texts of facts, at most, on which a tokenizer is trained."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 CONFIDENCE = 0.95
+FLOOR, CEILING = 0.05, 0.95
+"""Shares of the facts stored, below and above which nothing is told apart."""
 
 
 @dataclass(frozen=True)

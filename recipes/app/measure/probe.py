@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,11 @@ from typing import Any
 from curate.places.store import write_atomically
 from curate.shards.columns import ColumnWriter
 from curate.shards.vocabulary import Vocabulary
-from recipes.app.measure.corpora import Corpus, Entry, Rendering, open_corpus, shared_vocabulary, write_set
+from recipes.app.measure.corpora import TEXTS, Corpus, Entry, Rendering, open_corpus, shared_vocabulary, write_set
 from recipes.app.measure.evidence import interval, stored_share
 from recipes.app.measure.ladder import Grid, climbed, middle
-from recipes.app.measure.protocol import TEXTS
 from recipes.app.recipe.load import Loaded
 from recipes.app.recipe.schema import Probe, build_step
-from recipes.app.terminal.console import err
 from synth.inject import Inject
 
 GENERATED = ("none", "endless", "repetitive", "learnable")
@@ -38,19 +37,19 @@ def run_probe(
     compile: str = "auto",
     ray: str | None = None,
     tensorboard: Path | None = None,
+    warn: Callable[[str], None] = warnings.warn,
 ) -> list[dict[str, Any]]:
     """Write `plan.json`, train every run of it that is not done yet (of a climb those that it asks for), and write
-    `results.json`, `results.parquet`, `summary.json` (means over seeds, with intervals) and `report.html`.
+    `results.json`, `results.parquet` and `summary.json` (means over seeds, with intervals).
 
-    Raises ValueError when the recipe has no probe or its corpus is not a finished run.
+    `warn` is told what of the recipe is left out. Raises ValueError when the recipe has no probe or its corpus is not a
+    finished run.
     """
     probe = loaded.recipe.probe
     if probe is not None and probe.facts is not None and probe.corpus is None:
         probe, left_out = probe.without_junk(set(PAGES))
         if left_out:
-            err.print(
-                f"left out: {', '.join(left_out)}; their junk is the text of a finished run: name it with --corpus"
-            )
+            warn(f"left out: {', '.join(left_out)}; their junk is the text of a finished run: name it with --corpus")
     if probe is None:
         raise ValueError(f"recipe '{loaded.recipe.name}' has no `probe:` part: there is nothing to train")
     if quick:
@@ -58,7 +57,6 @@ def run_probe(
     plan = make_plan(probe, out)
     plan |= {"processes": processes, "slots": slots, "compile": compile}
     # After the plan: what is wrong with it can be said where torch is not installed.
-    from recipes.app.report.sweep import sweep_page
     from train_probe.progress import told
     from train_probe.train import run_plan
 
@@ -76,7 +74,6 @@ def run_probe(
         results = train(plan)
     write_atomically(out / "results.parquet", parquet(results))
     write_atomically(out / "summary.json", json.dumps(summary(results), indent=1).encode())
-    write_atomically(out / "report.html", sweep_page(loaded.recipe.name, results).encode())
     return results
 
 

@@ -1,66 +1,18 @@
-"""Which corpus lets a model store more? The same facts in each, the same models, one table, and whether it is decided.
-
-What is measured is how much a corpus interferes with storing facts that are seen a given number of times, at the scale
-of the models that were trained; not how much knowledge the corpus itself holds.
-"""
+"""How a comparison is trained: exposures and mixture of every arm at every rung, rates by a trial, and the climb."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
-from recipes.app.measure.arms import AGAIN, CONTROL
-from recipes.app.measure.corpora import Entry, Tokenised, shared_vocabulary, tokenised
-from recipes.app.measure.evidence import arms_of, stored_share
-from recipes.app.measure.ladder import LADDER, Grid, climbed, middle
+from recipes.app.measure.asked import AGAIN, CONTROL, Comparison, Outcome, Rung
+from recipes.app.measure.corpora import Tokenised
+from recipes.app.measure.evidence import CEILING, FLOOR, arms_of, stored_share
+from recipes.app.measure.ladder import Grid, climbed, middle
 
-Protocol = Literal["same-compute", "same-budget", "own-size"]
 MOST_REPEATS = 4.0
 """Times that a corpus may be gone through: more is the known way to look good (arXiv 2404.05405, result 11)."""
 CONTROL_RATIO = 0.875
-TEXTS = 2000  # of the facts, that the tokenizer is trained on
-FLOOR, CEILING = 0.05, 0.95
-"""Shares of the facts stored, below and above which nothing is told apart."""
-
-Train = Callable[[dict[str, Any], Path], list[dict[str, Any]]]
-"""Trains a plan into a folder and returns its results."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What is asked. `exposures` is a ladder, for the first corpus, which every seed of every arm climbs until it has
-    bracketed one half of the facts; `junk_ratio` the corpus's share of tokens there.
-    `window` grows to what the longest text of a fact needs: cut texts are met whole for the first time when scored, at
-    positions that no training had, and nothing would seem to be stored."""
-
-    protocol: Protocol = "same-compute"
-    people: int = 24
-    exposures: tuple[int, ...] = LADDER
-    junk_ratio: float = 0.5
-    seeds: tuple[int, ...] = (0, 1, 2)
-    rates: tuple[float, ...] = (4e-3, 8e-3, 1.6e-2)
-    frozen: bool = True
-    layers: int = 2
-    heads: int = 2
-    width: int = 48
-    batch: int = 1
-    window: int = 256
-    size: int = 1024
-    may_repeat: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Rung:
-    """One arm at one step of the ladder: what it trains on."""
-
-    arm: str
-    rung: int
-    exposures: int
-    junk_ratio: float
-    repeats: float
 
 
 def rungs_of(asked: Comparison, corpora: Sequence[Tokenised], facts_tokens: float) -> list[Rung]:
@@ -103,64 +55,6 @@ def rungs_of(asked: Comparison, corpora: Sequence[Tokenised], facts_tokens: floa
     return found
 
 
-def compare(
-    entries: Sequence[Entry],
-    out: Path,
-    asked: Comparison,
-    tokenizer: Path | None = None,
-    own: str | None = None,
-    train: Train | None = None,
-) -> dict[str, Any]:
-    """Tokenise, place the facts, train, decide; returns what `compare.json` holds.
-
-    `own` asks for facts of the corpora themselves: "found", or a table of them (`own_facts.py`). `train`
-    trains a plan into a folder (the probe, unless said). Raises ValueError where the comparison would be unfit.
-    """
-    from recipes.app.measure.own_facts import OwnFacts
-    from recipes.app.measure.verdict import report
-    from synth.corpus import facts_corpus
-    from synth.inject import Inject
-
-    if len({entry.name for entry in entries}) < len(entries) or len(entries) < 2:
-        raise ValueError("a comparison is of at least two corpora of different names; name them NAME=FOLDER")
-    inject = Inject(kind="people", people=asked.people, exposures=1, frozen=asked.frozen, seed=0)
-    placed = inject.placed()
-    texts = [document.text for document in placed.documents(0, placed.total)]
-    vocabulary = shared_vocabulary(entries, iter(texts[:TEXTS]), inject.domain, tokenizer, asked.size)
-    folder = out / "corpora"
-    found = tokenised(entries, vocabulary, folder / "tokens", asked.protocol == "same-budget", inject.domain)
-    lengths = [len(ids) + 1 for ids in vocabulary.encode(texts)]
-    longest = max(lengths) + max(len(one.front) for one in found)
-    asked = dataclasses.replace(asked, window=max(asked.window, -(-longest * 5 // 4 // 32) * 32))
-    rungs = rungs_of(asked, found, float(sum(lengths)))
-    most = max(max(one.exposures for one in rungs), max(asked.exposures))
-    facts_corpus(
-        folder, dataclasses.replace(inject, exposures=most), name=None, vocabulary=vocabulary, used=vocabulary.size
-    )
-    own_facts = None if own is None else OwnFacts.of(own, entries, vocabulary, folder)
-    plan = _plan(asked, entries, found, folder)
-    grid = Grid(
-        plan if own_facts is None else own_facts.planned(plan), lambda plan: (train or _train)(plan, out / "probe")
-    )
-    outcome = carried_out(asked, found, rungs, grid)
-    found_own = None
-    if own_facts is not None:
-        begun = [run for run in grid.runs if run["rung"] == outcome.start and run["seed"] in asked.seeds]
-        found_own = own_facts.stored(grid.trained(own_facts.runs(begun)))
-    return report(asked, found, outcome, vocabulary.hash, found_own)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What was trained: the rung at which every arm began, the learning rate of each arm, the results of all runs that
-    count, and the rungs that these stand on."""
-
-    start: int
-    rates: dict[str, float]
-    results: list[dict[str, Any]]
-    rungs: list[Rung]
-
-
 def carried_out(asked: Comparison, corpora: Sequence[Tokenised], rungs: Sequence[Rung], grid: Grid) -> Outcome:
     """Choose rates and a rung by a trial; let every seed of every corpus, and of the first one in another shuffle,
     climb to half of the facts; train the control at the first rung where the first corpus stores half on average."""
@@ -191,18 +85,6 @@ def carried_out(asked: Comparison, corpora: Sequence[Tokenised], rungs: Sequence
         results += grid.trained([_control(asked, at[first, rung], seed, rates[first]) for seed in asked.seeds])
     used = {(row["arm"], row["rung"]) for row in results}
     return Outcome(start, rates, results, [one for one in rungs if (one.arm, one.rung) in used])
-
-
-def _plan(asked: Comparison, entries: Sequence[Entry], found: Sequence[Tokenised], folder: Path) -> dict[str, Any]:
-    held_out = {entry.corpus.name: one.held_out for entry, one in zip(entries, found, strict=True)}
-    return {
-        "facts": str((folder / "facts").resolve()),
-        "useful": None,
-        "junk_shards": {one.name: str(one.folder.resolve()) for one in found},
-        "held_out_text": {name: str(path.resolve()) for name, path in held_out.items()},
-        "model": {"layers": asked.layers, "heads": asked.heads, "width": asked.width},
-        "training": {"batch": asked.batch, "window": asked.window},
-    }
 
 
 def _run(rung: Rung, one: Tokenised, arm: str, seed: int, rate: float, **changes: Any) -> dict[str, Any]:
@@ -264,11 +146,3 @@ def _trial(
                 moving.append(one)
         looking = moving
     return max(tried[-1] for tried in rungs.values()), {name: row["learning_rate"] for name, row in best.items()}
-
-
-def _train(plan: dict[str, Any], out: Path) -> list[dict[str, Any]]:
-    from train_probe.plan import plan_of
-    from train_probe.progress import Printer
-    from train_probe.train import run_plan
-
-    return run_plan(plan_of(plan), out, Printer())

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recipes.app.measure.arms import AGAIN, CONTROL
+from recipes.app.measure.asked import AGAIN, CONTROL, Comparison, Outcome
 from recipes.app.measure.corpora import Tokenised
 from recipes.app.measure.evidence import (
+    FLOOR,
     Arm,
     Interval,
     arms_of,
@@ -23,7 +24,6 @@ from recipes.app.measure.evidence import (
     seeds_needed,
     smallest_effect,
 )
-from recipes.app.measure.protocol import FLOOR, Comparison, Outcome
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from curate.run.local import LocalEngine
 from curate.run.tasks import Part, readable
 from curate.run.unit import Pulse, Unit, manifest_path
 from curate.sources import Partition
+from curate.sources.content import size_of
 from curate.step import CorpusStep, Injection
 
 FILES = 4
@@ -258,5 +259,5 @@ def _interleaved(partitions: Sequence[Partition]) -> Iterator[Partition]:
 
 def _size(partition: Partition) -> int:
     with contextlib.suppress(OSError):
-        return partition.size()
+        return size_of(partition)
     return 0

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import math
 import statistics
+from pathlib import Path
 from typing import Any
 
-from recipes.app.measure.arms import AGAIN, CONTROL
+from curate.places.store import write_atomically
+from recipes.app.measure.asked import AGAIN, CONTROL
 from recipes.app.measure.evidence import Arm, multiplier_words
 from recipes.app.report.charts import Bar, bars
 from recipes.app.report.rendering import rendered
 from recipes.app.report.sweep import halves, shares
 
 
+def write_page(found: dict[str, Any], folder: Path) -> Path:
+    """Write the page of what `recipes.app.measure.compare.run_comparison` returns; returns where it is."""
+    path = folder / "report.html"
+    write_atomically(path, comparison_page(found).encode())
+    return path
+
+
 def comparison_page(found: dict[str, Any]) -> str:
-    """The HTML of what `recipes.app.measure.protocol.report` returns; what came from names of corpora is escaped."""
+    """The HTML of what `recipes.app.measure.verdict.report` returns; what came from names of corpora is escaped."""
     from markupsafe import Markup
 
     arms = {name: Arm(_label(name, found), stored) for name, stored in found["stored"].items()}

@@ -15,9 +15,8 @@ from curate.places.store import Place, files_below, write_atomically
 from curate.run.folder import check_format
 from curate.run.ledger import read_ledger
 from recipes.app.report.charts import Bar, bars
-from recipes.app.report.rendering import rendered
+from recipes.app.report.rendering import junk_share, rendered
 from recipes.app.report.whole import whole_corpus
-from recipes.app.terminal.tables import junk_share
 
 RESULT = {
     "arm",

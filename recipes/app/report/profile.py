@@ -9,7 +9,7 @@ from curate.places.store import Place, write_atomically
 from recipes.app.recipe.profile import KEPT, callouts
 from recipes.app.report.charts import curves
 from recipes.app.report.page import share, visible
-from recipes.app.report.rendering import rendered
+from recipes.app.report.rendering import rendered, short
 
 
 def write_page(found: dict[str, Any], folder: Place) -> Place:
@@ -22,8 +22,6 @@ def write_page(found: dict[str, Any], folder: Place) -> Place:
 def profile_page(found: dict[str, Any]) -> str:
     """The HTML. Values that came from pages are escaped."""
     from markupsafe import Markup
-
-    from recipes.app.commands.profile import short
 
     filters: dict[str, Callable[..., Any]] = {
         "share": share,

@@ -1,8 +1,12 @@
-"""Pages from templates: whatever is put in is escaped, and a name that a template misspells is an error."""
+"""Pages from templates, and figures as people read them, on a page as in a terminal.
+
+Whatever is put into a template is escaped, and a name that it misspells is an error.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,3 +23,19 @@ def rendered(template: str, filters: dict[str, Callable[..., Any]], **values: An
     )
     environment.filters |= {"count": lambda number: f"{number:,}", **filters}
     return environment.get_template(template).render(style=Markup((HERE / "page.css").read_text()), **values)
+
+
+def short(value: Any) -> str:
+    """A value or threshold in few characters: 0.153, 1,204, en."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if float(value).is_integer():
+        return f"{int(value):,}"
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def junk_share(ratio: float) -> str:
+    """A junk ratio as people say it: 0, 7/8."""
+    return str(Fraction(ratio).limit_denominator(64))

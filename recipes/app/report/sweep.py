@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from curate.places.store import write_atomically
 from recipes.app.measure.evidence import Arm, arms_of, multiplier, multiplier_words
 from recipes.app.report.charts import Bar, bars
 from recipes.app.report.rendering import rendered
+
+
+def write_page(name: str, results: Sequence[dict[str, Any]], folder: Path) -> Path:
+    """Write the page of what `recipes.app.measure.probe.run_probe` returns; returns where it is."""
+    path = folder / "report.html"
+    write_atomically(path, sweep_page(name, results).encode())
+    return path
 
 
 def sweep_page(name: str, results: Sequence[dict[str, Any]]) -> str:

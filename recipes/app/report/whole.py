@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from curate.audit.contamination import by_benchmark, by_item, found_in
 from curate.decontaminate import Decontaminate
 from curate.places.store import Place, files_below
-from recipes.app.commands.contamination import by_benchmark, by_item, found_in
 
 ITEMS = 20
 """Test items that the page lists."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -13,16 +12,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from curate.run.engine import all_cores
+from recipes.app.report.rendering import junk_share
 
 if TYPE_CHECKING:
     from curate.places.store import Place
     from curate.run.corpus import CorpusRun
     from recipes.app.recipe.rehearsal import Estimate, Group
-
-
-def junk_share(ratio: float) -> str:
-    """A junk ratio as people say it: 0, 7/8."""
-    return str(Fraction(ratio).limit_denominator(64))
 
 
 def print_results(console: Console, results: Sequence[dict[str, Any]]) -> None:

@@ -1,0 +1,97 @@
+"""What `decontaminate` found in a finished run: by benchmark, and by item."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curate.audit.verify import read_manifests
+from curate.decontaminate import Decontaminate, Item, read_items
+from curate.decontaminate.items import benchmark_of
+from curate.decontaminate.rule import CONTAMINATED
+from curate.places.store import Place
+from curate.run.ledger import read_ledger
+
+_COLUMNS = ["event", "step", "rule", "key", "url", "value"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """One document with test items in it, as the ledger tells of it; `evidence` is that of the step."""
+
+    key: str
+    url: str | None
+    step: str
+    dropped: bool
+    evidence: dict[str, Any]
+
+
+def found_in(out: Place) -> Iterator[Found]:
+    """Every document in which items were found, in the order of the ledger. Raises RunError for no finished run."""
+    for unit in read_manifests(out):
+        if unit.startswith("ledger/"):
+            path = out / f"{unit}.parquet"
+            # A narrow column tells whether the wide ones are worth reading.
+            if any(row["rule"] == CONTAMINATED for row in read_ledger(path, ["rule"])):
+                for row in read_ledger(path, _COLUMNS):
+                    if row["rule"] == CONTAMINATED and row["event"] in ("drop", "note"):
+                        yield Found(row["key"], row["url"], row["step"], row["event"] == "drop", row["value"])
+
+
+def by_benchmark(found: Sequence[Found], steps: Sequence[Decontaminate]) -> list[dict[str, Any]]:
+    """For each benchmark: its items, those that cannot be found, those that were, and in how many documents.
+
+    Without `steps`, what the ledger alone tells: items and undetectable ones are 0.
+    """
+    home: dict[str, str] = {}
+    short: set[str] = set()
+    for step in steps:
+        home |= dict(zip(step.index.items, step.index.benchmarks, strict=True))
+        short.update(step.undetectable)
+    items = Counter(home.values())
+    hidden = Counter(home[name] for name in short)
+    hit: dict[str, set[str]] = {}
+    documents: dict[str, set[str]] = {}
+    for one in found:
+        for name, _, _ in one.evidence["all"]:
+            benchmark = home.get(name) or benchmark_of(Path(name.rpartition(":")[0]))
+            hit.setdefault(benchmark, set()).add(name)
+            documents.setdefault(benchmark, set()).add(one.key)
+    return [
+        {
+            "benchmark": name,
+            "items": items[name],
+            "undetectable": hidden[name],
+            "found": len(hit.get(name, ())),
+            "documents": len(documents.get(name, ())),
+        }
+        for name in sorted({*items, *hit}, key=lambda name: (-len(documents.get(name, ())), name))
+    ]
+
+
+def by_item(found: Sequence[Found]) -> list[tuple[str, int, float]]:
+    """Items with the documents they were found in and their best score, the most frequent first."""
+    counts: Counter[str] = Counter()
+    best: dict[str, float] = {}
+    for one in found:
+        for name in dict.fromkeys(name for name, _, _ in one.evidence["all"]):
+            counts[name] += 1
+        for name, _, score in one.evidence["all"]:
+            best[name] = max(best.get(name, 0.0), score)
+    return [(name, count, best[name]) for name, count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))]
+
+
+def items_of(steps: Sequence[Decontaminate], names: set[str]) -> dict[str, Item]:
+    """Items by name, read again from the test sets of the steps; those that are there no more are missing."""
+    files = {name.rpartition(":")[0] for name in names}
+    return {
+        item.name: item
+        for step in steps
+        for path in step.resources()
+        if path.name in files
+        for item in read_items(path, step.fields)
+        if item.name in names
+    }

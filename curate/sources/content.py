@@ -1,0 +1,71 @@
+"""How large a partition is, and what tells its content from any other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import xxhash
+
+from curate.places import remote
+from curate.places.store import checksum
+from curate.sources.hub import hub_content
+from curate.sources.partition import Partition
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+BLOCK = 1 << 20
+
+
+def size_of(partition: Partition) -> int:
+    """Bytes of the file, or of all pages that are there; 0 for a data set of the hub, whose size is not known.
+
+    Raises OSError when a file cannot be asked.
+    """
+    if partition.dataset is not None:
+        return 0
+    return sum(_page_size(path) for path, _ in partition.files) if partition.files else _size(partition.path)
+
+
+def content_of(partition: Partition) -> str:
+    """Identity of the content: what the store calls it (MD5, ETag, generation) for a remote file, else XXH3-128 of the
+    bytes. In an HTML partition all pages count; of a data set of the hub see `hub_content`.
+
+    Raises OSError when the file cannot be read; a page that cannot be read counts with its reason.
+    """
+    if partition.dataset is not None:
+        return hub_content(partition.dataset)
+    if not partition.files:
+        return _content(partition.path)
+    digest = xxhash.xxh3_128()
+    for path, _ in partition.files:
+        try:
+            content = _content(path)
+        except OSError as error:
+            content = f"unreadable: {error.strerror or error}"
+        digest.update(f"{content}\n".encode())
+    return digest.hexdigest()
+
+
+def _size(path: Path | UPath) -> int:
+    return path.stat().st_size if isinstance(path, Path) else remote.size_of(path)
+
+
+def _page_size(path: Path | UPath) -> int:
+    try:
+        return _size(path)
+    except OSError:
+        return 0
+
+
+def _content(path: Path | UPath) -> str:
+    if isinstance(path, Path):
+        return checksum(path)
+    if mark := remote.identity(remote.properties(path)):
+        return mark
+    digest = xxhash.xxh3_128()
+    data = remote.RemoteFile(path)
+    for place in range(0, len(data), BLOCK):
+        digest.update(data[place : place + BLOCK])
+    return digest.hexdigest()
