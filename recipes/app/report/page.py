@@ -119,11 +119,6 @@ def share(part: float, whole: float) -> str:
     return f"{part / whole:.1%}" if whole else "\u2013"
 
 
-def _is_result(row: Any) -> bool:
-    """Whether a row is one run: with all its figures, or with the error that it ended in."""
-    return isinstance(row, dict) and ({"arm", "error"} if row.get("error") else RESULT) <= row.keys()
-
-
 def _read(path: Place, what: str, command: str) -> Any:
     try:
         return json.loads(path.read_bytes())
