@@ -201,8 +201,8 @@ def _reasons(summary: dict[str, Any], examples: dict[tuple[str, str], list[dict[
 
 
 def _callouts(summary: dict[str, Any]) -> list[str]:
-    """What a person should look at: rules that never or nearly always fire, and losses."""
-    found = []
+    """What a person should look at: what steps say of themselves, rules that never or nearly always fire, losses."""
+    found = list(summary.get("notices", []))
     for step in summary["steps"]:
         if step["step"] in ("extract", "shuffle") or step["documents_injected"] or not step["documents_in"]:
             continue
