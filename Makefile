@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE := 1
 export XDG_CACHE_HOME := $(CURDIR)/$(VENV)/cache
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/cache/matplotlib
 
-.PHONY: demo test test-slow chaos lint format bench build clean
+.PHONY: demo test test-slow chaos size lint format bench build clean
 
 demo: $(VENV)/.demo
 	$(BIN)/goldsand run quickstart -o demo/corpus
@@ -25,6 +25,10 @@ test-slow: $(VENV)/.dev
 
 chaos: $(VENV)/.dev
 	$(BIN)/python tests/bench/chaos.py
+
+# What the base installation weighs, on a disk (in memory a folder weighs nothing).
+size: $(VENV)/.dev
+	PYTEST_DEBUG_TEMPROOT=$${TMPDIR:-/tmp} $(BIN)/python -m pytest -q -s -m network tests/test_install_size.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

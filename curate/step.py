@@ -129,6 +129,11 @@ class Step:
     def open(self) -> None:
         """Load what is heavy (models, word lists). Called once in each process before `apply`; may be called again."""
 
+    def notice(self) -> str:
+        """What a person should know of how this step works here, once it is open: a sentence for the run's summary and
+        a warning; empty where all is well."""
+        return ""
+
     def followed_by(self, steps: Sequence[Step]) -> Step:
         """This step where it stands in a recipe: for steps whose work depends on what comes after them."""
         return self

@@ -10,7 +10,8 @@ text where its own is empty, or less than half as long, or without a paragraph. 
 not twice as long as what was extracted: then the answer stands before the question. The rule is trafilatura's own
 (`external.py`, `_prefer_readability` and `compare_extraction`).
 
-Where trafilatura's code has another shape than the one this was written for, it does all it ever did.
+Where trafilatura's code has another shape than the one this was written for, it does all it ever did, and `notice` says
+so; pyproject.toml lets no other version in.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lxml.etree import XPath, _Element
+
+WRITTEN_FOR = "2.3"
+"""The version of trafilatura whose code this knows."""
 
 _SHAPE = ["cleaned_tree", "raw_tree", "body", "text", "options"]
 _OPEN_QUESTIONS = ("SANITIZED_XPATH", "_prefer_readability", "try_readability", "justext_rescue")
@@ -177,8 +181,21 @@ def install() -> bool:
     for name in _ASKED:
         expressions = getattr(xpaths, name, [])
         expressions[:] = [understood(one) or one for one in expressions]
-    asked = any(isinstance(one, Expression) for one in getattr(xpaths, _ASKED[0], []))
+    asked = all(any(isinstance(one, Expression) for one in getattr(xpaths, name, [])) for name in _ASKED)
     return all([asked, _classes_looked_up_fast(), _without_second_opinion()])
+
+
+def notice() -> str:
+    """What a person should know where `install` could not do all of its work; else empty."""
+    if install():
+        return ""
+    from importlib.metadata import version
+
+    return (
+        f"trafilatura {version('trafilatura')} (lxml {version('lxml')}) is not built as goldsand's shortcut through it"
+        " expects: its texts are the same and take up to half as long again. It is there for trafilatura"
+        f" {WRITTEN_FOR}: pip install 'trafilatura=={WRITTEN_FOR}.*'"
+    )
 
 
 def _classes_looked_up_fast() -> bool:

@@ -119,6 +119,13 @@ class Extract(Step):
                 logging.getLogger(name).setLevel(logging.CRITICAL)
         import resiliparse.extract.html2text  # noqa: F401
 
+    def notice(self) -> str:
+        if self.engine == "resiliparse":
+            return ""
+        from curate.extract import shortcut
+
+        return shortcut.notice()
+
     def apply(self, documents: Iterable[Document]) -> Iterator[Document | Drop]:
         for document in documents:
             if document.html is None:

@@ -3,6 +3,11 @@
 The library itself trusts the file: one that was cut short ends the process (a division by zero in C++), or takes all
 memory. So the layout is walked through first (file formats 11 and 12: `loadModel` of fastText's
 fasttext.cc, `load` of dictionary.cc, densematrix.cc, quantmatrix.cc, productquantizer.cc): every size must fit.
+
+A child process that loads the model and prints its labels, where a crash is an exit code, is fast enough (0.48 s for
+131 MB, as large as lid.176.bin; the walk takes 0.07 s) and does not do: fastText takes what is missing for read. It
+loads six of nine broken files that the tests know. With a prediction it still takes two, one cut short by ten bytes and
+one with a byte more, and of 36 quantised models with bytes changed anywhere one that ends the process on a later text.
 """
 
 from __future__ import annotations

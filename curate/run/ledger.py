@@ -18,7 +18,7 @@ import zstandard
 
 from curate.document import Document, Drop, Unreadable
 from curate.places.store import Place
-from curate.shards.columns import ColumnWriter, read_columns
+from curate.shards.parquet import ColumnWriter, read_columns
 from curate.shards.text import plain, read_lines
 
 COLUMNS: dict[str, type] = {

@@ -90,6 +90,8 @@ def summarise(
         "steps": steps,
         "domains": _domains(stages, manifests),
         "unreadable": [item for stage in manifests for m in stage for item in m["lost"]][:LISTED],
+        # Units that an earlier version made have none.
+        "notices": sorted({notice for stage in manifests for m in stage for notice in m.get("notices", [])}),
         "loss": round(loss, 6),
         "max_loss": max_loss,
         "seconds": round(seconds, 3),

@@ -221,7 +221,9 @@ class MapTask(Unit):
                     pulse.hold(None)
         for label, step in zip(self.stage.labels, self.stage.all_steps, strict=True):
             account.steps[label].close(makes_text=step.ends_stage, adds=isinstance(step, CorpusStep) and not step.edits)
-        return {**account.summary(), "records": records, "lost": lost}
+        said = zip(self.stage.labels, (step.notice() for step in self.stage.all_steps), strict=True)
+        notices = [f"{label}: {notice}" for label, notice in said if notice]
+        return {**account.summary(), "records": records, "lost": lost, "notices": notices}
 
     def _through(self, account: Account, incoming: Iterator[tuple[int, Document]]) -> Iterator[Document]:
         """The documents that are left after every step of the stage."""

@@ -1,4 +1,4 @@
-"""Thrift's compact protocol, as far as the footer and the page headers of Parquet files need it.
+"""Thrift's compact protocol, as far as the footer and the page headers of Parquet files (`parquet.py`) need it.
 
 A struct is a dict: field number -> value. To write, a value is a pair of its kind and itself. Format: Apache Thrift,
 "Thrift Compact protocol encoding".

@@ -60,6 +60,8 @@ def run(
         write_recipe(loaded, folder)
         write_report(folder)
     print_summary(out, summary, folder)
+    for notice in summary["notices"]:
+        err.print(f"[bold yellow]warning:[/] {harmless(notice)}")
     _judge_losses(summary, folder, strict)
 
 

@@ -16,7 +16,7 @@ from curate.run.ledger import COLUMNS, read_ledger, read_rows
 from curate.run.publish import Publication
 from curate.run.status import read_status
 from curate.run.unit import seal_of
-from curate.shards.columns import ColumnWriter
+from curate.shards.parquet import ColumnWriter
 from curate.shards.text import read_lines
 from synth.inject import Inject
 

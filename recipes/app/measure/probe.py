@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.places.store import write_atomically
-from curate.shards.columns import ColumnWriter
+from curate.shards.parquet import ColumnWriter
 from curate.shards.vocabulary import Vocabulary
 from recipes.app.measure.corpora import TEXTS, Corpus, Entry, Rendering, open_corpus, shared_vocabulary, write_set
 from recipes.app.measure.evidence import interval, stored_share

@@ -118,11 +118,6 @@ def share(part: float, whole: float) -> str:
     return f"{part / whole:.1%}" if whole else "\u2013"
 
 
-def _is_result(row: Any) -> bool:
-    """Whether a row is one run: with all its figures, or with the error that it ended in."""
-    return isinstance(row, dict) and ({"arm", "error"} if row.get("error") else RESULT) <= row.keys()
-
-
 def _read(path: Place, what: str, command: str) -> Any:
     try:
         return json.loads(path.read_bytes())
@@ -205,8 +200,8 @@ def _reasons(summary: dict[str, Any], examples: dict[tuple[str, str], list[dict[
 
 
 def _callouts(summary: dict[str, Any]) -> list[str]:
-    """What a person should look at: rules that never or nearly always fire, and losses."""
-    found = []
+    """What a person should look at: what steps say of themselves, rules that never or nearly always fire, losses."""
+    found = list(summary.get("notices", []))
     for step in summary["steps"]:
         if step["step"] in ("extract", "shuffle") or step["documents_injected"] or not step["documents_in"]:
             continue

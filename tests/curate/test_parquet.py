@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from curate.shards.columns import ColumnWriter, read_columns
+from curate.shards.parquet import ColumnWriter, read_columns
 
 pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed: nothing to hold the files against")
 
