@@ -12,6 +12,7 @@ import numpy as np
 import orjson
 
 from curate.document import Document, Drop
+from curate.errors import Refused
 from curate.shards.counting import token_counter
 from curate.shuffle import drawn
 from curate.step import CorpusStep, Record, Round, param, partition_key
@@ -25,7 +26,7 @@ _TOTAL, _HISTOGRAM = b"t", b"h"
 _ROW = np.dtype([("bin", "<u2"), ("documents", "<u4"), ("size", "<u8")])
 
 
-class MixError(ValueError):
+class MixError(Refused):
     """A mixture that cannot be made: of numbers that do not fit together, or of groups that are not there."""
 
 

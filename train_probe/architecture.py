@@ -10,12 +10,14 @@ import difflib
 from dataclasses import dataclass, replace
 from typing import Any
 
+from curate.errors import Refused
+
 NORMS = ("layer", "rms")
 ACTIVATIONS = ("gelu", "silu")
 PUBLISHED = ("gpt2", "gpt2_quarter", "gpt2_no_mlp", "gpt2_gated", "llama", "llama_plain", "mistral", "moe")
 
 
-class ArchitectureError(ValueError):
+class ArchitectureError(Refused):
     """An architecture that cannot be built: the message says which choice does not fit, and what would."""
 
 

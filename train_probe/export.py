@@ -25,6 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from curate.errors import Refused
 from train_probe.architecture import Architecture
 from train_probe.inputs import Facts, read_facts
 from train_probe.model import Transformer
@@ -38,7 +39,7 @@ TOLERANCE = 1e-4
 """Largest difference of a logit, in shares of the largest logit, between a model and what was exported of it."""
 
 
-class ExportError(ValueError):
+class ExportError(Refused):
     """A model that cannot be exported, loaded or scored; the message says why, and what could be."""
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from curate.errors import Refused
 from train_probe.architecture import Architecture, ArchitectureError, architecture
 
 JUNK_KINDS = ("none", "endless", "repetitive", "learnable", "shards")
@@ -21,7 +22,7 @@ COMPILE = ("auto", "always", "never")
 T = TypeVar("T")
 
 
-class PlanError(ValueError):
+class PlanError(Refused):
     """The plan, or a file it names, is not what it should be; the message says where and what would be right."""
 
 

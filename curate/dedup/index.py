@@ -18,6 +18,7 @@ import orjson
 
 from curate.dedup.sketch import NORMALISER
 from curate.document import Document
+from curate.errors import Refused
 from curate.places.store import TEMPORARY, checksum, write_atomically
 from curate.shards.records import SectionWriter, read_section
 
@@ -43,7 +44,7 @@ SHAPING = (
 """Parameters of `minhash_dedup` that must be the same on both sides. A threshold and a measure may differ."""
 
 
-class IndexMismatch(ValueError):
+class IndexMismatch(Refused):
     """An index that is not there, is damaged, or was made with other parameters; the message says which."""
 
 

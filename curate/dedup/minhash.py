@@ -17,6 +17,7 @@ from curate.dedup.merges import Cluster, Gather, Verdict, Verify
 from curate.dedup.sketch import DIALECTS, Sketcher
 from curate.dedup.survivors import Policy
 from curate.document import Document, Drop
+from curate.errors import Refused
 from curate.step import CorpusStep, Round, param
 
 
@@ -72,7 +73,7 @@ class MinHashDedup(CorpusStep):
 
     def __post_init__(self) -> None:
         if self.dialect != "goldsand" and self.unit != "words":
-            raise ValueError("`unit: characters` and a dialect of datatrove do not go together: its shingles are words")
+            raise Refused("`unit: characters` and a dialect of datatrove do not go together: its shingles are words")
         _ = self.policy
         if self.index is not None and index_file(Path(self.index)).exists():
             _ = self.opened_index

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from curate.document import Document
+from curate.errors import Refused
 from curate.places.stamp import Stamp, stamp
 from curate.step import Check, Rule, param
 from curate.text.languages import LANGUAGE, OWN, check_language, known_codes, language_of, tongues, words_in
@@ -57,18 +58,18 @@ class Safety(Rule):
     def __post_init__(self) -> None:
         check_language(self.name, self.language)
         if self.words is None and self.language not in ("en", OWN):
-            raise ValueError(
+            raise Refused(
                 f"safety: words: the built-in list is English; name a list for language {self.language!r}, or a folder"
             )
         if self.words is not None and not Path(self.words).exists():
-            raise ValueError(
+            raise Refused(
                 f"safety: words: there is no file or folder {self.words}; give a text file with one entry a line, or a"
                 " folder with one for each language, named en, de, zh"
             )
         self.open()
         lists = self._lists()
         if lists is not None and _plain(self.language) not in (OWN, *lists):
-            raise ValueError(
+            raise Refused(
                 f"safety: words: {self.words} has no list for language {self.language!r};"
                 f" it has: {' '.join(sorted(lists))}"
             )
@@ -148,13 +149,13 @@ def _lists_in(folder: str) -> dict[str, tuple[Stamp, ...]]:
         if not _FILE_NAME.fullmatch(path.name) or code not in known_codes():
             near = difflib.get_close_matches(code.lower(), known_codes(), n=1, cutoff=0.5)
             hint = f"; did you mean '{near[0]}'" if near else ""
-            raise ValueError(
+            raise Refused(
                 f"safety: words: {path} is named by no language code{hint}; a list is named as en, de or zh,"
                 " and anything else in the folder has a dot in its name"
             )
         lists[code] = (*lists.get(code, ()), stamp(path))
     if not lists:
-        raise ValueError(
+        raise Refused(
             f"safety: words: {folder} holds no list; give a folder of text files named by language: en, de, zh"
         )
     return lists
@@ -187,8 +188,8 @@ def _entries(path: str) -> list[str]:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError(f"safety: words: {path} is no text in UTF-8; give one word or phrase a line") from None
+        raise Refused(f"safety: words: {path} is no text in UTF-8; give one word or phrase a line") from None
     found = [entry for line in text.splitlines() if (entry := line.partition("#")[0].strip().lower())]
     if not found:
-        raise ValueError(f"safety: words: {path} holds no word; give a text file with one word or phrase a line")
+        raise Refused(f"safety: words: {path} holds no word; give a text file with one word or phrase a line")
     return found

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from curate.errors import Refused
 from curate.filters.classifier import NEGATIVE, POSITIVE, Classifier, in_words
 from curate.filters.fasttext_model import PREFIX
 
@@ -83,7 +84,7 @@ def train(
     counts = [sum(line.positive is kind for line in shown) for kind in (True, False)]
     for kind, count in zip(("positive", "negative"), counts, strict=True):
         if count < FEWEST:
-            raise ValueError(
+            raise Refused(
                 f"train-classifier: {count} different {kind} texts are left to train on, at least {FEWEST} are needed; "
                 f"give more, or hold out less"
             )

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import zstandard
 
+from curate.errors import Refused
 from curate.shards.text import well_formed
 from curate.shards.thrift import BINARY, I32, I64, LIST, STRUCT, Reader, Typed, encode, varint
 
@@ -225,9 +226,9 @@ def read_columns(source: Path, names: Sequence[str] | None = None) -> Iterator[d
                 for row in zip(*columns, strict=True):
                     yield dict(zip(wanted, row, strict=True))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError) as error:
-        raise ValueError(f"{source}: not a whole file of columns: {error}") from None
+        raise Refused(f"{source}: not a whole file of columns: {error}") from None
     except zstandard.ZstdError as error:
-        raise ValueError(f"{source}: a damaged page: {error}") from None
+        raise Refused(f"{source}: a damaged page: {error}") from None
 
 
 def _footer(stream: BinaryIO) -> dict[int, Any]:

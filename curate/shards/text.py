@@ -14,6 +14,7 @@ import orjson
 import zstandard
 
 from curate.document import Document
+from curate.errors import Refused
 
 LEVEL = 3
 DEPTH = 32
@@ -123,7 +124,7 @@ def read_lines(path: Path | str, on_bytes: Callable[[int], None] | None = None) 
                 begun = []
             begun.append(rest)
     if not inflate.eof:
-        raise ValueError(f"{path} is cut off")
+        raise Refused(f"{path} is cut off")
 
 
 def read_text_shard(path: Path | str) -> Iterator[dict[str, Any]]:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from curate.errors import Refused
 from curate.shards.text import well_formed
 
 END_OF_TEXT = "<|endoftext|>"
@@ -28,7 +29,7 @@ BUCKET = "#"
 _DOMAIN = "<|domain:"
 
 
-class VocabularyError(ValueError):
+class VocabularyError(Refused):
     """A vocabulary that cannot be built, read or used as asked."""
 
 

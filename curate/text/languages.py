@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from curate.errors import Refused
+
 if TYPE_CHECKING:
     from curate.document import Document
     from curate.text.signals import TextSignals
@@ -94,7 +96,7 @@ def check_language(step: str, language: str) -> None:
         return
     near = difflib.get_close_matches(language.lower(), [OWN, *tongues()], n=1, cutoff=0.5)
     hint = f"; did you mean '{near[0]}'?" if near else ""
-    raise ValueError(
+    raise Refused(
         f"{step}: language: {language!r} is no language that is known{hint}; use `own` for the language of each"
         f" document, or one of: {' '.join(sorted(tongues()))}"
     )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curate.errors import Refused
+
 if TYPE_CHECKING:
     from curate.document import Document, Drop
     from curate.filters.training import Text
@@ -59,11 +61,9 @@ def train_classifier(
             seed=seed,
         )
         if held_out == 0 and not (unseen_positive or unseen_negative):
-            raise ValueError(
-                "--held-out 0 leaves nothing to test on: name sets with --unseen-positive, --unseen-negative"
-            )
+            raise Refused("--held-out 0 leaves nothing to test on: name sets with --unseen-positive, --unseen-negative")
         if output.is_dir():
-            raise ValueError(f"--output: {output} is a folder; name the model's file in it")
+            raise Refused(f"--output: {output} is a folder; name the model's file in it")
         report = train(
             _texts(positive, "--positive"),
             _texts(negative, "--negative"),
@@ -89,7 +89,7 @@ def _range(text: str) -> tuple[int, int]:
         found = int(shortest), int(longest)
         if found == (0, 0) or 1 <= found[0] <= found[1] <= 10:
             return found
-    raise ValueError(f"--letters takes two lengths up to 10, such as 3-5, or 0-0 for none, not '{text}'")
+    raise Refused(f"--letters takes two lengths up to 10, such as 3-5, or 0-0 for none, not '{text}'")
 
 
 def _texts(given: list[str], option: str) -> Iterator[Text]:
@@ -118,11 +118,9 @@ def _texts(given: list[str], option: str) -> Iterator[Text]:
                         count += 1
                         yield Text(page.text, name)
         if faults:
-            raise ValueError(
-                f"{option} {one}: {len(faults)} records cannot be read; {faults[0].key}: {faults[0].error}"
-            )
+            raise Refused(f"{option} {one}: {len(faults)} records cannot be read; {faults[0].key}: {faults[0].error}")
         if not count:
-            raise ValueError(f"{option} {one}: there is no text in it")
+            raise Refused(f"{option} {one}: there is no text in it")
 
 
 def _named(given: str) -> tuple[str, str]:

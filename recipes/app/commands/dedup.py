@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from curate.errors import Refused
 from recipes.app.recipe.load import steps_of_run
 from recipes.app.terminal.console import err, fail, friendly, harmless, out
 
@@ -73,7 +74,7 @@ def _add(folder: Path, run: str) -> None:
         )
         steps = minhash_steps(place)
         if not steps:
-            raise ValueError(f"the recipe of {run} has no minhash_dedup, whose parameters an index needs")
+            raise Refused(f"the recipe of {run} has no minhash_dedup, whose parameters an index needs")
         about = add_to_index(folder, next(iter(steps.values())), kept, str(Path(run).absolute()))
     documents = sum(layer["documents"] for layer in about["layers"])
     out.print(f"{escape(str(folder))}: {documents:,} documents of {len(about['layers'])} corpora")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from curate.errors import Refused
 from recipes.app.recipe.load import Loaded
 from recipes.app.recipe.schema import Tokenizer, build_step
 from recipes.app.terminal.tables import amount
@@ -32,7 +33,7 @@ def write_people(out: Path, parameters: dict[str, Any], tokenizer: Path | None, 
     from synth.inject import Inject
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"{out} holds something already: name a new folder")
+        raise Refused(f"{out} holds something already: name a new folder")
     inject = build_step("inject", {"kind": "people", **parameters})
     assert isinstance(inject, Inject)
     placed = inject.placed()
@@ -99,7 +100,7 @@ def describe(loaded: Loaded, model: Architecture) -> Iterator[tuple[str, str]]:
         assert isinstance(built, Inject)
         inject = built
     if inject is None:
-        raise ValueError(f"recipe '{recipe.name}' has no facts: neither an `inject` step nor `probe.facts`")
+        raise Refused(f"recipe '{recipe.name}' has no facts: neither an `inject` step nor `probe.facts`")
     placed = inject.placed()
     table, total = placed.table, placed.total
     bits = table.bits()

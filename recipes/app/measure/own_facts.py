@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from curate.document import Document
+from curate.errors import Refused
 from curate.shards.vocabulary import Vocabulary
 from recipes.app.measure.corpora import Corpus, Entry, write_set
 from recipes.app.measure.evidence import interval
@@ -64,7 +65,7 @@ class OwnFacts:
         stated = {corpus.name: _stated(corpus, whole) for corpus in corpora}
         halves = _halves(whole, stated)
         if len(set(halves.values())) < 2:
-            raise ValueError(
+            raise Refused(
                 f"{len(halves)} of {len(facts)} facts stand in a corpus, too few to be cut in two halves of documents"
                 f" of their own; {'name more of them' if asked != 'found' else 'take larger corpora'}"
             )
@@ -148,19 +149,17 @@ def read_table(path: Path) -> list[Fact]:
     rows = read_rows(path)
     for column in ("value", "sentence"):
         if column not in rows.columns:
-            raise ValueError(
-                f"{path}: facts of a corpus want the column {column!r}; there are {', '.join(rows.columns)}"
-            )
+            raise Refused(f"{path}: facts of a corpus want the column {column!r}; there are {', '.join(rows.columns)}")
     value_at, sentence_at = rows.columns.index("value"), rows.columns.index("sentence")
     found = []
     for place, cells in rows.rows:
         value, sentence = cells[value_at], _plain(cells[sentence_at])
         start = sentence.rfind(value) if value else -1
         if start < 1:
-            raise ValueError(f"{rows.at(place)}: the value {value!r} does not stand in the sentence {sentence!r}")
+            raise Refused(f"{rows.at(place)}: the value {value!r} does not stand in the sentence {sentence!r}")
         found.append(Fact(sentence, start, start + len(value)))
     if not found:
-        raise ValueError(f"{path} holds no facts")
+        raise Refused(f"{path} holds no facts")
     return found
 
 

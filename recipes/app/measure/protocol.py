@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from curate.errors import Refused
 from recipes.app.measure.arms import AGAIN, CONTROL
 from recipes.app.measure.corpora import Entry, Tokenised, shared_vocabulary, tokenised
 from recipes.app.measure.evidence import arms_of, stored_share
@@ -94,7 +95,7 @@ def rungs_of(asked: Comparison, corpora: Sequence[Tokenised], facts_tokens: floa
             if repeats > MOST_REPEATS and one.name not in asked.may_repeat:
                 if rung > middle(asked.exposures):
                     return [step for step in found if step.rung < rung]
-                raise ValueError(
+                raise Refused(
                     f"'{one.name}' has {one.used:,} tokens and would be gone through {repeats:.1f} times at rung"
                     f" {rung}: more than {MOST_REPEATS:.0f} times is the known way to look good; take more text, fewer"
                     f" people or exposures, or allow it by name with --may-repeat {one.name}"
@@ -122,7 +123,7 @@ def compare(
     from synth.inject import Inject
 
     if len({entry.name for entry in entries}) < len(entries) or len(entries) < 2:
-        raise ValueError("a comparison is of at least two corpora of different names; name them NAME=FOLDER")
+        raise Refused("a comparison is of at least two corpora of different names; name them NAME=FOLDER")
     inject = Inject(kind="people", people=asked.people, exposures=1, frozen=asked.frozen, seed=0)
     placed = inject.placed()
     texts = [document.text for document in placed.documents(0, placed.total)]
@@ -255,7 +256,7 @@ def _trial(
             found = [row for row in rows if row["arm"] == one.name]
             sound = [row for row in found if not row.get("error")]
             if not sound:
-                raise ValueError(f"no learning rate of {asked.rates} trains '{one.name}': {found[0].get('error')}")
+                raise Refused(f"no learning rate of {asked.rates} trains '{one.name}': {found[0].get('error')}")
             best[one.name] = max(sound, key=lambda row: row["value_bits_per_parameter"])
             share = stored_share(best[one.name])
             place = ladder.index(rungs[one.name][-1]) + (share < FLOOR) - (share > CEILING)

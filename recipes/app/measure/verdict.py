@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from curate.errors import Refused
 from recipes.app.measure.arms import AGAIN, CONTROL
 from recipes.app.measure.corpora import Tokenised
 from recipes.app.measure.evidence import (
@@ -64,7 +65,7 @@ def difference(one: Arm, base: Arm, rung: int, shares: bool = False) -> Differen
     stored, by_base = one.stored.get(rung, {}), base.stored.get(rung, {})
     values = times or [stored[seed] - by_base[seed] for seed in sorted(stored.keys() & by_base.keys())]
     if not values:
-        raise ValueError(f"'{one.name}' and '{base.name}' have no seed in common: runs of them failed")
+        raise Refused(f"'{one.name}' and '{base.name}' have no seed in common: runs of them failed")
     kind = "times" if times else "shares"
     found = interval(values), p_value(values), seeds_needed(values), smallest_effect(values)
     return Difference(one.name, kind, *found, rung=None if times else rung)
@@ -83,7 +84,7 @@ def report(
     first = corpora[0].name
     lost = [name for name in (*(one.name for one in corpora), AGAIN) if name not in arms]
     if lost:
-        raise ValueError(f"all runs of {', '.join(lost)} failed: {[r['error'] for r in results if r.get('error')][-1]}")
+        raise Refused(f"all runs of {', '.join(lost)} failed: {[r['error'] for r in results if r.get('error')][-1]}")
     base = arms[first]
     others = [arms[one.name] for one in corpora[1:]]
     differences = [difference(arm, base, rung) for arm in others]

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from curate.errors import Refused
 from curate.places.store import Place
 from curate.step import Edit, Injection, Rule, Step, register, step_class, step_names
 from recipes.app.recipe.schema import Recipe, build_step, parameters_of
@@ -32,7 +33,7 @@ class Problem:
     message: str
 
 
-class RecipeError(ValueError):
+class RecipeError(Refused):
     """A recipe that cannot be used, with all its problems."""
 
     def __init__(self, recipe: str, problems: Sequence[Problem]) -> None:
@@ -108,7 +109,7 @@ def steps_of_run(out: Place) -> list[tuple[str, dict[str, Any]]]:
     try:
         given = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))["steps"]
     except (OSError, YAMLError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} cannot be read, which says how {out} was made: {error}") from None
+        raise Refused(f"{path} cannot be read, which says how {out} was made: {error}") from None
     pairs = [next(iter(item.items())) if isinstance(item, dict) else (item, None) for item in given]
     return [(name, parameters or {}) for name, parameters in pairs]
 

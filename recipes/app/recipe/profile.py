@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from curate.errors import Refused
 from curate.places.store import Place, write_atomically
 from curate.run.corpus import CorpusRun
 from curate.run.engine import RunError
@@ -37,10 +38,10 @@ def profile_run(loaded: Loaded, out: Place, workers: int | None, limit: int | No
     """The run that measures a recipe's rules and edits. Raises ValueError where there is nothing to measure, and where
     the folder holds something else."""
     if not _is_free(out):
-        raise ValueError(f"{out} holds a finished run, whose place a profile would take: name another folder")
+        raise Refused(f"{out} holds a finished run, whose place a profile would take: name another folder")
     part = split(loaded.steps)
     if not part.measured:
-        raise ValueError(f"recipe '{loaded.recipe.name}' has no rule or edit that a profile could measure")
+        raise Refused(f"recipe '{loaded.recipe.name}' has no rule or edit that a profile could measure")
     tokenizer = loaded.recipe.output.tokenizer
     file = loaded.folder / tokenizer.file if tokenizer.kind == "file" and tokenizer.file else None
     profile = Profile.of(part.measured, file)
@@ -314,25 +315,23 @@ def _refuse_other_values(old: Loaded, new: Loaded) -> None:
     part = split(old.steps)
     left_out, measured = dict(part.left_out), dict(part.measured)
     if len(old.steps) != len(new.steps) or [s.name for s in old.steps] != [s.name for s in new.steps]:
-        raise ValueError(f"the steps are others, and nothing is stored of them: {again}")
+        raise Refused(f"the steps are others, and nothing is stored of them: {again}")
     for label, before, after in _pairs(old, new):
         for field in _changed(before, after):
             name = f"{label}.{field}"
             if label in left_out:
-                raise ValueError(f"{name} cannot be decided from stored signals: {left_out[label]}")
+                raise Refused(f"{name} cannot be decided from stored signals: {left_out[label]}")
             if label not in measured:
-                raise ValueError(f"{name} cannot be decided from stored signals: it makes every text")
+                raise Refused(f"{name} cannot be decided from stored signals: it makes every text")
             if before.shaping is None:
-                raise ValueError(
-                    f"{name} cannot be decided from stored signals: {label} stores verdicts alone: {again}"
-                )
+                raise Refused(f"{name} cannot be decided from stored signals: {label} stores verdicts alone: {again}")
             if field in before.shaping:
                 what = "the text that every later rule reads" if hasattr(before, "edit") else "the values themselves"
-                raise ValueError(f"{name} cannot be decided from stored signals, because it shapes {what}: {again}")
+                raise Refused(f"{name} cannot be decided from stored signals, because it shapes {what}: {again}")
     others = {key for key in old.resolved if key != "steps" and old.resolved[key] != new.resolved.get(key)}
     others |= {key for key in new.resolved if key not in old.resolved}
     if others:
-        raise ValueError(f"{', '.join(sorted(others))}: only parameters of steps can be decided again: {again}")
+        raise Refused(f"{', '.join(sorted(others))}: only parameters of steps can be decided again: {again}")
 
 
 def _pairs(old: Loaded, new: Loaded) -> Iterator[tuple[str, Step, Step]]:
