@@ -42,10 +42,10 @@ def test_arrows_go_one_way(package):
                 assert root in ALLOWED[package], f"{path} imports {name}"
 
 
-def test_the_probe_knows_token_shards_and_nothing_else_of_the_house():
+def test_the_probe_knows_token_shards_and_refusals_and_nothing_else_of_the_house():
     for path in modules("train_probe"):
         known = {name for name in imports(path) if name.split(".")[0] == "curate"}
-        assert all(name.startswith("curate.shards") and "text" not in name for name in known), path
+        assert all(name.startswith(("curate.shards.tokens", "curate.errors")) for name in known), path
 
 
 @pytest.mark.parametrize("package", ["curate", "curate.filters", "synth"])

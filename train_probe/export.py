@@ -29,7 +29,6 @@ from curate.errors import Refused
 from train_probe.architecture import Architecture
 from train_probe.inputs import Facts, read_facts
 from train_probe.model import Transformer
-from train_probe.plan import PlanError
 from train_probe.records import read_checkpoint
 from train_probe.score import Losses, score
 from train_probe.scorer import learned
@@ -397,7 +396,7 @@ def main(arguments: list[str] | None = None) -> int:
         facts = read_facts(chosen.facts)
         model = load_hf(chosen.model).to("cuda" if torch.cuda.is_available() else "cpu")
         print(json.dumps(score_hf(model, facts, chosen.tagged, chosen.begin), indent=1))
-    except (ExportError, PlanError) as error:
+    except Refused as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

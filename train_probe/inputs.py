@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.errors import Refused
 from curate.shards.tokens import ShardError, TokenShards
 from train_probe.plan import Plan, PlanError
 
@@ -208,7 +207,7 @@ def read_cloze(path: Path, vocabulary: int) -> Cloze:
         lengths = np.diff(ends, prepend=0)
         sound = len(spans) == len(arrays["group"]) and tokens.max() < vocabulary and lengths.min() > 0
         if not sound or row.min() < 0 or row.max() >= len(rows) or first.min() < 0 or np.any(last > lengths[row]):
-            raise Refused("its spans lie outside its rows, or its tokens outside the vocabulary")
+            raise ValueError("its spans lie outside its rows, or its tokens outside the vocabulary")
     except (OSError, KeyError, ValueError) as error:
         raise PlanError(f"{path} holds no sentences to score ({error})") from error
     return Cloze(rows, spans, arrays["group"], hashlib.sha256(content).hexdigest())

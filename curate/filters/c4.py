@@ -199,7 +199,7 @@ def _numbered(borders: npt.NDArray[np.int64], kept: list[int]) -> npt.NDArray[np
 
 @lru_cache(maxsize=4)
 def _bad_words_pattern(file: Stamp) -> re.Pattern[str]:
-    """Any of the file's words between characters that are no word characters. Raises ValueError for an empty file."""
+    """Any of the file's words between characters that are no word characters. Raises Refused for an empty file."""
     lines = Path(file.path).read_text(encoding="utf-8").splitlines()
     words = sorted({line.strip() for line in lines if line.strip()}, key=lambda word: (-len(word), word))
     if not words:

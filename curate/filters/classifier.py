@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from curate.document import Document
-from curate.errors import Refused
+from curate.errors import Refused, nearest
 from curate.filters import fasttext_model
 from curate.places.stamp import stamp
 from curate.step import Check, Rule, over, param, under
@@ -73,7 +72,7 @@ class Classifier(Rule):
             )
         try:
             self._label(fasttext_model.check(stamp(self.model)))
-        except ValueError as error:
+        except Refused as error:
             raise Refused(f"classifier: model: {error}") from error
 
     def open(self) -> None:
@@ -105,8 +104,7 @@ class Classifier(Rule):
         label = POSITIVE if self.label is None else self.label
         if label not in labels:
             what = "was not trained here: say `label:`" if self.label is None else f"has no label {label!r}"
-            near = difflib.get_close_matches(label, labels, n=1) if self.label else []
-            hint = f" (did you mean '{near[0]}'?)" if near else ""
+            hint = nearest(label, labels) if self.label else ""
             shown = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
             raise Refused(f"{self.model} {what}{hint}; its labels: {shown}")
         return label

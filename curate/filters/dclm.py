@@ -304,7 +304,7 @@ class DclmC4(Edit):
         if self.punkt is not None:
             try:
                 read_punkt(self.punkt)
-            except ValueError as error:
+            except Refused as error:
                 raise Refused(f"c4_dclm: punkt: {error}; {_GET_PUNKT}") from None
         elif self.min_sentences:
             raise Refused(
@@ -394,7 +394,7 @@ def _without_repeats(text: str) -> str:
 
 @lru_cache(maxsize=4)
 def _bad_words_pattern(file: Stamp) -> re.Pattern[str]:
-    """Any of the file's entries between word boundaries. Raises ValueError for an empty file."""
+    """Any of the file's entries between word boundaries. Raises Refused for an empty file."""
     entries = [line.lower() for line in Path(file.path).read_text(encoding="utf-8").splitlines() if line.strip()]
     if not entries:
         raise Refused(f"c4_dclm: bad_words: {file.path} holds no word; give a text file with one entry a line")

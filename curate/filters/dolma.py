@@ -207,7 +207,7 @@ def _with_ends(text: str) -> list[str]:
 
 @lru_cache(maxsize=4)
 def _bad_words(file: Stamp) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Words, and phrases with a space in them. Raises ValueError for an empty file."""
+    """Words, and phrases with a space in them. Raises Refused for an empty file."""
     entries = [line for line in Path(file.path).read_text(encoding="utf-8").splitlines() if line.strip()]
     if not entries:
         raise Refused(f"c4_dolma: bad_words: {file.path} holds no word; give a text file with one entry a line")

@@ -40,7 +40,7 @@ def one_line(text: str) -> str:
 
 @lru_cache(maxsize=4)
 def load(file: Stamp) -> Model:
-    """Raises ValueError, with what is wrong, for a file that is no supervised fastText model."""
+    """Raises Refused, with what is wrong, for a file that is no supervised fastText model."""
     check(file)
     import fasttext
 
@@ -65,7 +65,7 @@ def load(file: Stamp) -> Model:
 def check(file: Stamp) -> tuple[str, ...]:
     """The labels of a model, without loading it.
 
-    Raises ValueError when a file is not laid out as a supervised fastText model from its first byte to its last.
+    Raises Refused when a file is not laid out as a supervised fastText model from its first byte to its last.
     """
     path = Path(file.path)
     with path.open("rb") as opened:

@@ -7,7 +7,6 @@ CLD2 (`identifier: pycld2`) knows fewer languages and is the fastest; its score 
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import re
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from curate.document import Document
-from curate.errors import Refused
+from curate.errors import Refused, nearest
 from curate.filters import fasttext_model
 from curate.places.stamp import Stamp, stamp
 from curate.step import Check, Rule, param
@@ -94,7 +93,7 @@ class Language(Rule):
         if self.model is not None:
             try:
                 codes = fasttext_model.check(stamp(self.model))
-            except ValueError as error:
+            except Refused as error:
                 raise Refused(f"language: model: {error}; give one such as lid.176.ftz") from error
             _require_known(self.keep, codes, str(self.model))
 
@@ -134,8 +133,7 @@ class Language(Rule):
 def _require_known(wanted: list[str], known: tuple[str, ...], whose: str) -> None:
     for code in wanted:
         if code not in known:
-            near = difflib.get_close_matches(str(code).lower(), known, n=1, cutoff=0.5)
-            hint = f"; did you mean '{near[0]}'" if near else ""
+            hint = nearest(str(code).lower(), known, cutoff=0.5)
             raise Refused(
                 f"language: keep: {whose} knows no language {code!r}{hint}; allowed: {' '.join(sorted(known))}"
             )

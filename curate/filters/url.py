@@ -8,7 +8,6 @@ case; empty lines list nothing.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from urllib.parse import urlsplit
 
 from curate.document import Document
 from curate.domains import registered_domain
-from curate.errors import Refused
+from curate.errors import Refused, nearest
 from curate.places.stamp import Stamp, stamp
 from curate.step import Check, Rule, param
 
@@ -187,14 +186,13 @@ def _is_host(entry: str) -> bool:
 
 
 def _folders(root: Path, categories: Iterable[str]) -> list[Path]:
-    """The folders of lists that are meant. Raises ValueError where there is none, or none of a name."""
+    """The folders of lists that are meant. Raises Refused where there is none, or none of a name."""
     if not root.is_dir():
         raise Refused(f"url: lists: there is no folder {root}; give one as UT1 publishes them")
     there = {path.parent.name: path.parent for kind in _FILES for path in sorted(root.glob(f"*/{kind}"))}
     for name in categories:
         if name not in there:
-            near = difflib.get_close_matches(name, there, n=1)
-            hint = f"; did you mean '{near[0]}'" if near else ""
+            hint = nearest(name, there)
             raise Refused(
                 f"url: categories: {root} has no '{name}'{hint}; it has: {', '.join(sorted(there)) or 'none'}"
             )
@@ -236,7 +234,7 @@ def _hashes(kind: str, files: tuple[Stamp, ...]) -> npt.NDArray[np.uint64]:
     """The entries of files, as sorted hashes: 8 bytes each, where strings would take 70 (UT1 lists millions).
 
     Two of 2^64 hashes are equal by chance: of n entries, one in 2^64 / n unlisted names is taken for listed.
-    Raises ValueError when the files hold no entry.
+    Raises Refused when the files hold no entry.
     """
     import numpy as np
     import xxhash
@@ -273,7 +271,7 @@ def _cleaned(kind: str, lines: list[bytes]) -> Iterator[bytes]:
 
 @lru_cache(maxsize=8)
 def _read_words(field: str, file: Stamp) -> frozenset[str]:
-    """Raises ValueError when the file holds no word."""
+    """Raises Refused when the file holds no word."""
     lines = Path(file.path).read_text(encoding="utf-8", errors="replace").splitlines()
     words = frozenset(word for line in lines if (word := _NO_WORD.sub("", line.partition("#")[0].lower())))
     if not words:

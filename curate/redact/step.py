@@ -154,7 +154,7 @@ def _letters(number: int, count: int) -> str:
 
 @lru_cache(maxsize=4)
 def _key(file: Stamp) -> bytes:
-    """The key that a file holds, of whatever length. Raises ValueError for a short one."""
+    """The key that a file holds, of whatever length. Raises Refused for a short one."""
     secret = Path(file.path).read_bytes()
     if len(secret) < _SHORTEST_KEY:
         raise Refused(

@@ -116,7 +116,7 @@ class Profile(Step):
         return cls(steps, labels, str(tokenizer) if tokenizer else None)
 
     def open(self) -> None:
-        """Raises ValueError for a tokenizer that is none."""
+        """Raises Refused for a tokenizer that is none."""
         for step in self.steps:
             step.open()
         if self.tokenizer:

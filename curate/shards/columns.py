@@ -203,7 +203,7 @@ def _plain(name: str, kind: type, values: list[Any]) -> bytes:
 def read_columns(source: Path, names: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
     """The rows of a file that ColumnWriter wrote, with the named columns (all of them, if none are named).
 
-    Reads the pages of these columns only, one row group at a time. Raises ValueError, with the reason, for a file that
+    Reads the pages of these columns only, one row group at a time. Raises Refused, with the reason, for a file that
     is damaged or was not written here.
     """
     try:

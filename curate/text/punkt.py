@@ -169,7 +169,7 @@ def _kind(token: str) -> str:
 
 
 def read_punkt(folder: str | Path) -> Punkt:
-    """The model in a folder of nltk's `punkt_tab`. Raises ValueError where a file is missing or is none of a model."""
+    """The model in a folder of nltk's `punkt_tab`. Raises Refused where a file is missing or is none of a model."""
     missing = next((name for name in FILES if not (Path(folder) / name).is_file()), None)
     if missing:
         raise Refused(f"{folder} holds no {missing}, and is no folder of a Punkt model")

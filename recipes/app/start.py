@@ -1,14 +1,18 @@
-"""Where the command begins. Imports take some tenths of a second: a Ctrl-C in them is answered like any other."""
+"""Where the command begins, and where a fault of it ends.
+
+Imports take some tenths of a second: a Ctrl-C in them is answered like any other.
+"""
 
 from __future__ import annotations
 
 import sys
+import traceback
 
 INTERRUPTED = "goldsand: interrupted; the same command goes on from here"
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. A fault is a traceback, a line that says where to report it, and exit code 1."""
     try:
         from recipes.app.cli import main as command
 
@@ -16,6 +20,12 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write(f"{INTERRUPTED}\n")
         sys.exit(130)
+    except Exception:
+        traceback.print_exc()
+        from curate.errors import report_line
+
+        sys.stderr.write(f"{report_line()}\n")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def _range(text: str) -> tuple[int, int]:
 
 
 def _texts(given: list[str], option: str) -> Iterator[Text]:
-    """Every text of the sets, pages extracted. Raises ValueError for a set without any."""
+    """Every text of the sets, pages extracted. Raises Refused for a set without any."""
     from curate.document import Document, Unreadable
     from curate.extract.step import Extract
     from curate.filters.training import Text

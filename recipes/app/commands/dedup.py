@@ -81,7 +81,7 @@ def _add(folder: Path, run: str) -> None:
 
 
 def minhash_steps(out: Place) -> dict[str, MinHashDedup]:
-    """The steps of a run that drop near-duplicates, by label. Raises ValueError where its recipe is not there."""
+    """The steps of a run that drop near-duplicates, by label. Raises Refused where its recipe is not there."""
     from curate.dedup.minhash import MinHashDedup
     from curate.run.stage import labels_of
     from recipes.app.recipe.schema import build_step

@@ -25,7 +25,7 @@ SHARD = 250_000
 def write_people(out: Path, parameters: dict[str, Any], tokenizer: Path | None, size: int) -> list[str]:
     """Write `text/`, `tokens/facts/`, `facts/` of a corpus of people alone; returns lines that say what is there.
 
-    Everything is written beside `out` and moved there at the end. Raises ValueError when `out` holds something.
+    Everything is written beside `out` and moved there at the end. Raises Refused when `out` holds something.
     """
     from curate.shards.text import write_text_shard
     from curate.shards.vocabulary import build_vocabulary
@@ -89,7 +89,7 @@ def rewrite_facts(
 def describe(loaded: Loaded, model: Architecture) -> Iterator[tuple[str, str]]:
     """What a recipe's facts hold, and what storing them costs a model: (what, how much), line by line.
 
-    Raises ValueError when the recipe has no facts.
+    Raises Refused when the recipe has no facts.
     """
     from synth.inject import Inject
 

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from curate.audit.story import Event, story
 from curate.document import Document
+from curate.errors import Refused
 from curate.places.store import Place
 from curate.run.profile import SIGNALS, Labelled, Seen, measure, split
 from curate.run.stage import Stage, cut
@@ -114,12 +115,11 @@ def _entering(
 def _read_again(key: str, loaded: Loaded) -> Document | None:
     from curate.places.store import place_of
     from curate.run.tasks import readable
-    from curate.sources import InputError
     from recipes.app.recipe.build import corpus_run
 
     try:
         partitions = corpus_run(loaded, place_of("goldsand-why")).partitions
-    except (InputError, ValueError):
+    except Refused:
         return None
     for partition in partitions:
         if partition.holds(key):

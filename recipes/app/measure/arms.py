@@ -42,7 +42,7 @@ def entries_of(
     Each is [NAME=]WHERE[,option=value ...]: a folder of a finished run, a recipe, which is run into `out`/runs/NAME
     first, or a recipe with a `compare:` part, whose arms stand for it and are of `corpus` where they name none. With
     `ablate` a recipe stands for itself and for itself without each of its steps; with `mix_back` a corpus stands for
-    itself and for itself with what each reason dropped mixed back at these shares. Raises ValueError for what is none.
+    itself and for itself with what each reason dropped mixed back at these shares. Raises Refused for what is none.
     """
     runs = _Runs(out / "runs", console, keep_dropped=bool(mix_back))
     found: list[Entry] = []

@@ -84,7 +84,7 @@ def dropped_rows(folder: Path) -> Iterator[dict[str, Any]]:
 
 def mixed_back(corpus: Corpus, shares: Sequence[float | None]) -> list[MixedBack]:
     """For every reason that dropped at least twenty documents whose text the ledger holds, the corpus with them mixed
-    back at each share. Raises ValueError where there is no such reason."""
+    back at each share. Raises Refused where there is no such reason."""
     found: Counter[tuple[str, str]] = Counter()
     characters: Counter[tuple[str, str]] = Counter()
     for row in dropped_rows(corpus.folder):
@@ -159,7 +159,7 @@ class Tokenised:
 
 
 def open_corpus(name: str, path: Path) -> Corpus:
-    """The corpus in the folder of a finished run. Raises ValueError where there is none."""
+    """The corpus in the folder of a finished run. Raises Refused where there is none."""
     if not any((path / "text").glob("*.jsonl.zst")):
         raise Refused(
             f"{path} holds no text of a finished run: it wants {path / 'text'}/*.jsonl.zst, which `goldsand run` leaves"
@@ -205,7 +205,7 @@ def tokenised(
 ) -> list[Tokenised]:
     """Each arm's corpus in its rendering, once for all arms that share both, and without domains those of it that are
     held out. With `equal` the larger corpora are sub-sampled, document by document, to about the tokens of the
-    smallest. Raises ValueError for a corpus that is none."""
+    smallest. Raises Refused for a corpus that is none."""
     sizes: dict[str, tuple[int, int]] = {}
     for corpus in {entry.corpus.name: entry.corpus for entry in entries}.values():
         whole = write_set(corpus.documents(held_out=False), vocabulary, out / _folder(corpus.name))

@@ -56,7 +56,7 @@ class OwnFacts:
     def of(cls, asked: str, entries: Sequence[Entry], vocabulary: Vocabulary, folder: Path) -> OwnFacts:
         """Find the facts ("found": sentences with numbers and names; else a table) and write what the probe reads.
 
-        Raises ValueError where no corpus states any of them.
+        Raises Refused where no corpus states any of them.
         """
         corpora = list({entry.corpus.name: entry.corpus for entry in entries}.values())
         facts = list(_found(corpora)) if asked == "found" else read_table(Path(asked))
@@ -143,7 +143,7 @@ def _without(arm: str, half: int) -> str:
 
 def read_table(path: Path) -> list[Fact]:
     """The facts of a table (.csv, .tsv, .jsonl, .parquet) with columns `value` and `sentence`, and any others, such as
-    `entity` and `attribute`. The value is where it stands last in its sentence. Raises ValueError."""
+    `entity` and `attribute`. The value is where it stands last in its sentence. Raises Refused."""
     from synth.own.rows import read_rows
 
     rows = read_rows(path)

@@ -43,7 +43,7 @@ def run_probe(
     """Write `plan.json`, train every run of it that is not done yet (of a climb those that it asks for), and write
     `results.json`, `results.parquet`, `summary.json` (means over seeds, with intervals) and `report.html`.
 
-    Raises ValueError when the recipe has no probe or its corpus is not a finished run.
+    Raises Refused when the recipe has no probe or its corpus is not a finished run.
     """
     probe = loaded.recipe.probe
     if probe is not None and probe.facts is not None and probe.corpus is None:

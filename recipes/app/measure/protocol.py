@@ -115,7 +115,7 @@ def compare(
     """Tokenise, place the facts, train, decide; returns what `compare.json` holds.
 
     `own` asks for facts of the corpora themselves: "found", or a table of them (`own_facts.py`). `train`
-    trains a plan into a folder (the probe, unless said). Raises ValueError where the comparison would be unfit.
+    trains a plan into a folder (the probe, unless said). Raises Refused where the comparison would be unfit.
     """
     from recipes.app.measure.own_facts import OwnFacts
     from recipes.app.measure.verdict import report

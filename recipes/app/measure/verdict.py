@@ -60,7 +60,7 @@ class Difference:
 
 def difference(one: Arm, base: Arm, rung: int, shares: bool = False) -> Difference:
     """What an arm does against `base`: in exposures to half of the facts, or else, or with `shares`, in what both store
-    at `rung`. Raises ValueError where no seed has both."""
+    at `rung`. Raises Refused where no seed has both."""
     times = [] if shares else log_times(one, base)
     stored, by_base = one.stored.get(rung, {}), base.stored.get(rung, {})
     values = times or [stored[seed] - by_base[seed] for seed in sorted(stored.keys() & by_base.keys())]

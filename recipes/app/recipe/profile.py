@@ -35,7 +35,7 @@ _NUMERIC = ("over", "under", "not over", "over share", "reaches")
 
 
 def profile_run(loaded: Loaded, out: Place, workers: int | None, limit: int | None) -> CorpusRun:
-    """The run that measures a recipe's rules and edits. Raises ValueError where there is nothing to measure, and where
+    """The run that measures a recipe's rules and edits. Raises Refused where there is nothing to measure, and where
     the folder holds something else."""
     if not _is_free(out):
         raise Refused(f"{out} holds a finished run, whose place a profile would take: name another folder")
@@ -310,7 +310,7 @@ def _name(verdict: dict[str, Any] | None) -> tuple[str, str] | None:
 
 
 def _refuse_other_values(old: Loaded, new: Loaded) -> None:
-    """Raises ValueError for the first change that is more than another threshold on a stored value."""
+    """Raises Refused for the first change that is more than another threshold on a stored value."""
     again = "run `goldsand profile` with it into the same folder: pages are not extracted again"
     part = split(old.steps)
     left_out, measured = dict(part.left_out), dict(part.measured)

@@ -286,7 +286,7 @@ class Probe(Strict):
         return self
 
     def quickly(self) -> Probe:
-        """The smaller grid of `quick`. Raises ValueError where there is none."""
+        """The smaller grid of `quick`. Raises Refused where there is none."""
         if self.quick is None:
             raise Refused("this recipe names no smaller grid (`probe.quick`); leave --quick out")
         given = {key: value for key, value in self.quick.model_dump().items() if value and key != "arms"}
@@ -379,6 +379,6 @@ def parameters_of(name: str) -> type[BaseModel]:
 
 
 def build_step(name: str, parameters: dict[str, Any]) -> Step:
-    """The step itself. Raises ValueError when its parameters do not fit together."""
+    """The step itself. Raises Refused when its parameters do not fit together."""
     checked = parameters_of(name)(**parameters)
     return step_class(name)(**{key: getattr(checked, key) for key in type(checked).model_fields})

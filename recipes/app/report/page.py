@@ -50,7 +50,7 @@ UNREADABLE = 50
 def write_report(folder: Place, probe: Path | None = None, output: Path | None = None) -> Place:
     """Write the page of a finished run, with a probe's results if its folder is given; returns where it is.
 
-    Raises ValueError when the run or the probe has left nothing to show, with the command that would make it.
+    Raises Refused when the run or the probe has left nothing to show, with the command that would make it.
     """
     from jinja2 import UndefinedError
 
@@ -151,7 +151,7 @@ def _examples(folder: Place) -> dict[tuple[str, str], list[dict[str, Any]]]:
                 for number, row in enumerate(itertools.islice(read_ledger(path, EXAMPLE), last + 1)):
                     if number in wanted:
                         wanted[number].update(row)
-        except ValueError as error:
+        except Refused as error:
             raise Refused(f"{path} is damaged ({error}); `goldsand run` into the same folder mends it") from None
     return found
 
