@@ -4,6 +4,8 @@ name."""
 from __future__ import annotations
 
 import difflib
+import sys
+import traceback
 from collections.abc import Iterable
 
 EXTRAS = {
@@ -49,6 +51,18 @@ def refusal(error: BaseException) -> str | None:
         if module in EXTRAS:
             return f"{module} is not installed; `pip install 'goldsand[{EXTRAS[module]}]'` brings it"
     return None
+
+
+def answered(error: Exception) -> int:
+    """Say on stderr what ended a program, as `python -m` of a package does: a refusal in one line, a fault with its
+    traceback and where to report it. Returns the exit code, 2 or 1."""
+    message = refusal(error)
+    if message is not None:
+        print(f"error: {message}", file=sys.stderr)
+        return 2
+    traceback.print_exception(error)
+    print(report_line(), file=sys.stderr)
+    return 1
 
 
 def report_line() -> str:

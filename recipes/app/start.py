@@ -6,7 +6,6 @@ Imports take some tenths of a second: a Ctrl-C in them is answered like any othe
 from __future__ import annotations
 
 import sys
-import traceback
 
 INTERRUPTED = "goldsand: interrupted; the same command goes on from here"
 
@@ -20,12 +19,10 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write(f"{INTERRUPTED}\n")
         sys.exit(130)
-    except Exception:
-        traceback.print_exc()
-        from curate.errors import report_line
+    except Exception as error:
+        from curate.errors import answered
 
-        sys.stderr.write(f"{report_line()}\n")
-        sys.exit(1)
+        sys.exit(answered(error))
 
 
 if __name__ == "__main__":

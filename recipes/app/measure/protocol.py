@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from curate.errors import Refused
+from curate.run.engine import TaskError
 from recipes.app.measure.arms import AGAIN, CONTROL
 from recipes.app.measure.corpora import Entry, Tokenised, shared_vocabulary, tokenised
 from recipes.app.measure.evidence import arms_of, stored_share
@@ -256,7 +257,7 @@ def _trial(
             found = [row for row in rows if row["arm"] == one.name]
             sound = [row for row in found if not row.get("error")]
             if not sound:
-                raise Refused(f"no learning rate of {asked.rates} trains '{one.name}': {found[0].get('error')}")
+                raise failure(f"no learning rate of {asked.rates} trains '{one.name}': {found[0].get('error')}", found)
             best[one.name] = max(sound, key=lambda row: row["value_bits_per_parameter"])
             share = stored_share(best[one.name])
             place = ladder.index(rungs[one.name][-1]) + (share < FLOOR) - (share > CEILING)
@@ -265,6 +266,13 @@ def _trial(
                 moving.append(one)
         looking = moving
     return max(tried[-1] for tried in rungs.values()), {name: row["learning_rate"] for name, row in best.items()}
+
+
+def failure(message: str, rows: Sequence[dict[str, Any]]) -> Refused | TaskError:
+    """What to raise where runs left no figures: a fault, with its traceback, where one of them ended by one, else a
+    refusal."""
+    traces = [row["traceback"] for row in rows if row.get("traceback")]
+    return TaskError(f"{message}\n{traces[0]}") if traces else Refused(message)
 
 
 def _train(plan: dict[str, Any], out: Path) -> list[dict[str, Any]]:

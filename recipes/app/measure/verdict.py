@@ -24,7 +24,7 @@ from recipes.app.measure.evidence import (
     seeds_needed,
     smallest_effect,
 )
-from recipes.app.measure.protocol import FLOOR, Comparison, Outcome
+from recipes.app.measure.protocol import FLOOR, Comparison, Outcome, failure
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ def report(
     first = corpora[0].name
     lost = [name for name in (*(one.name for one in corpora), AGAIN) if name not in arms]
     if lost:
-        raise Refused(f"all runs of {', '.join(lost)} failed: {[r['error'] for r in results if r.get('error')][-1]}")
+        failed = [row for row in results if row.get("error")]
+        raise failure(f"all runs of {', '.join(lost)} failed: {failed[-1]['error']}", failed)
     base = arms[first]
     others = [arms[one.name] for one in corpora[1:]]
     differences = [difference(arm, base, rung) for arm in others]
