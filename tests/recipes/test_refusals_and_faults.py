@@ -102,7 +102,10 @@ BROADCAST = "np.ones(3) + np.ones(4)"
         (["steps"], "curate.step:step_names"),
         (["run", "small.yaml", "-o", "out"], "recipes.app.terminal.tables:print_summary"),
         (["status", "out"], "curate.run.status:read_status"),
-        (["synth", "people", "--count", "2", "--exposures", "1", "-o", "out"], "recipes.app.commands.synth:write_people"),
+        (
+            ["synth", "people", "--count", "2", "--exposures", "1", "-o", "out"],
+            "recipes.app.commands.synth:write_people",
+        ),
     ],
 )
 def test_a_value_error_of_numpy_is_a_traceback_exit_code_1_and_where_to_report_it(folder, arguments, where):

@@ -265,13 +265,15 @@ class Decision:
 def decide(out: Place, sets: Sequence[str]) -> Decision:
     """The verdicts of a profile's documents with other thresholds, beside those of its recipe.
 
-    Raises RunError for a folder without signals, RecipeError for a mistake in `sets`, ValueError for a change that the
+    Raises RunError for a folder without signals, RecipeError for a mistake in `sets`, Refused for a change that the
     stored signals cannot answer, with the reason.
     """
     try:
-        profile = orjson.loads((out / "profile.json").read_bytes())
+        unit = orjson.loads((out / "profile.json").read_bytes())["counted_in"]
     except FileNotFoundError:
         raise RunError(f"{out} holds no profile: `goldsand profile RECIPE -o {out}` makes one") from None
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        raise RunError(f"{out / 'profile.json'} is damaged; `goldsand profile RECIPE -o {out}` mends it") from None
     recipe = str(out / "recipe.yaml")
     old, new = load(recipe), load(recipe, sets)
     _refuse_other_values(old, new)
@@ -291,9 +293,9 @@ def decide(out: Place, sets: Sequence[str]) -> Decision:
             else:
                 counter[f"{verdict['step']}.{verdict['rule']}"] += 1
         if _name(verdicts[0]) != _name(verdicts[1]):
-            row = {"key": seen.key, "url": seen.url, profile["counted_in"]: seen.size}
+            row = {"key": seen.key, "url": seen.url, unit: seen.size}
             changed.append({**row, "before": verdicts[0], "after": verdicts[1]})
-    totals = ((kept[0], kept[1]), (kept_size[0], kept_size[1]), profile["counted_in"])
+    totals = ((kept[0], kept[1]), (kept_size[0], kept_size[1]), unit)
     return Decision(before, after, documents, size, *totals, changed)
 
 
