@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from curate.errors import Refused, nearest, refusal, report_line
+from recipes.app.measure.protocol import failure
 
 ROOT = Path(__file__).parents[2]
 GOLDSAND = [sys.executable, "-m", "recipes.app.start"]
@@ -186,3 +187,32 @@ def test_a_fault_is_reported_where_the_package_says(urls, where, monkeypatch):
 def test_the_hint_names_the_nearest_and_nothing_where_none_is_near():
     assert nearest("gophr", ["c4", "gopher"]) == " (did you mean 'gopher'?)"
     assert nearest("zzz", ["c4", "gopher"]) == ""
+
+
+PROBE = """\
+name: tiny
+probe:
+  facts: {kind: compact, people: 20, exposures: 2, name_parts: [16, 16], attributes: 3, values: 8}
+  model: {layers: 1, heads: 1, width: 16}
+  training: {batch: 4}
+  learning_rates: [1.0e-2]
+  seeds: [0]
+  arms: [{arm: alone}]
+"""
+
+
+def test_a_probe_whose_run_fails_by_a_fault_shows_its_traceback_and_ends_with_exit_code_1(folder):
+    pytest.importorskip("torch")
+    (folder / "probe.yaml").write_text(PROBE)
+    broken = raising("train_probe.scorer:learned", BROADCAST)
+    result = goldsand(folder, "probe", "probe.yaml", "-o", "out", "--processes", "1", first=broken)
+    assert result.returncode == 1 and result.stderr.count(OURS) == 1
+    assert "Traceback (most recent call last)" in result.stderr and "in broken" in result.stderr
+    assert "1 of 1 runs failed: alone: ValueError: operands could not be broadcast" in result.stderr
+
+
+def test_runs_of_a_comparison_that_failed_are_a_refusal_unless_one_failed_by_a_fault():
+    diverged = {"error": "Diverged: the loss was nan"}
+    assert isinstance(failure("all runs of a failed", [diverged]), Refused)
+    fault = failure("all runs of a failed", [diverged, {"error": "ValueError: x", "traceback": "Traceback: here"}])
+    assert refusal(fault) is None and "Traceback: here" in str(fault)
