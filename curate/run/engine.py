@@ -73,7 +73,8 @@ class Engine(Protocol):
     def map(self, label: str, tasks: Sequence[Unit], on_kill: OnKill | None = None) -> list[dict[str, Any]]:
         """The manifests of all units, in their order.
 
-        Raises RunError when one fails for a reason that a person can put right, else TaskError.
+        When one fails for a reason that a person can put right, raises that (from another process: RunError with its
+        message), else TaskError.
         """
         ...
 

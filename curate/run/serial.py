@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from curate.errors import refusal
-from curate.run.engine import OnKill, Progress, RunError, TaskError
+from curate.run.engine import OnKill, Progress, TaskError
 from curate.run.unit import Pulse, Unit
 
 
@@ -30,7 +30,7 @@ class SerialEngine:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
     def map(self, label: str, tasks: Sequence[Unit], on_kill: OnKill | None = None) -> list[dict[str, Any]]:
-        """Run all units. Raises RunError when one fails for a reason that a person can put right, else TaskError."""
+        """Run all units. What a person can put right is raised as it is, a fault as TaskError."""
         progress = Progress(label, len(tasks), sum(task.size() for task in tasks))
         pulse = _Counting(progress)
         manifests = []
@@ -40,8 +40,8 @@ class SerialEngine:
             try:
                 manifests.append(task.run(pulse))
             except Exception as error:
-                if (said := refusal(error)) is not None:
-                    raise RunError(said) from error
+                if refusal(error) is not None:
+                    raise
                 where = f" (in hand: {pulse.in_hand})" if pulse.in_hand else ""
                 raise TaskError(f"{task.name}: {error!r}{where}") from error
             progress.finished += 1
