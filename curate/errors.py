@@ -1,9 +1,31 @@
-"""The one kind of refusal, and the hint that belongs to a mistyped name."""
+"""What a person can put right and what is a fault of the program, told apart in one place; the hint for a mistyped
+name."""
 
 from __future__ import annotations
 
 import difflib
+import sys
+import traceback
 from collections.abc import Iterable
+
+EXTRAS = {
+    "torch": "probe",
+    "safetensors": "probe",
+    "scipy": "probe",
+    "matplotlib": "probe",
+    "datasketch": "datasketch",
+    "numba": "fast",
+    "pycld2": "cld2",
+    "s3fs": "s3",
+    "ray": "ray",
+    "tensorboard": "tensorboard",
+    "pandas": "adapters",
+    "polars": "adapters",
+    "datasets": "hub",
+    "pyarrow": "hub",
+    "transformers": "hub",
+}
+"""Module -> the extra of goldsand that brings it."""
 
 
 class Refused(ValueError):
@@ -14,7 +36,66 @@ class Refused(ValueError):
     """
 
 
-def nearest(word: object, known: Iterable[str]) -> str:
-    """` (did you mean 'name'?)` for the known name most like `word`, or an empty string where none is like it."""
-    near = difflib.get_close_matches(str(word), list(known), n=1)
+def refusal(error: BaseException) -> str | None:
+    """The message for a person who can put this error right; None for a fault of the program.
+
+    A person can put right what is `Refused`, what the operating system denies (OSError), and a module that is missing
+    because its extra was not installed.
+    """
+    if isinstance(error, Refused):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+    if isinstance(error, ModuleNotFoundError):
+        module = (error.name or "").partition(".")[0]
+        if module in EXTRAS:
+            return f"{module} is not installed; `pip install 'goldsand[{EXTRAS[module]}]'` brings it"
+    return None
+
+
+def answered(error: Exception) -> int:
+    """Say on stderr what ended a program, as `python -m` of a package does: a refusal in one line, a fault with its
+    traceback and where to report it. Returns the exit code, 2 or 1."""
+    message = refusal(error)
+    if message is not None:
+        print(f"error: {message}", file=sys.stderr)
+        return 2
+    traceback.print_exception(error)
+    print(report_line(), file=sys.stderr)
+    return 1
+
+
+def report_line() -> str:
+    """The line after the traceback of a fault: whose fault it is, what to send, and where to."""
+    where = "the issue tracker of the place this copy came from"
+    for label, _, url in (one.partition(",") for one in _metadata("Project-URL")):
+        if label.strip().lower() == "issues":
+            where = url.strip()
+    return (
+        "goldsand: this is a fault of goldsand, not yours. Please send the lines above, what `goldsand --version` says"
+        f" and the recipe to {where}"
+    )
+
+
+def version() -> str:
+    """The version of the installed package; `unknown` where the code was not installed."""
+    return next(iter(_metadata("Version")), "unknown")
+
+
+def _metadata(field: str) -> list[str]:
+    """All values of a field in the metadata of the installed package."""
+    from importlib.metadata import PackageNotFoundError, metadata
+
+    try:
+        return metadata("goldsand").get_all(field) or []
+    except PackageNotFoundError:
+        return []
+
+
+def nearest(word: object, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """` (did you mean 'name'?)` for the known name most like `word`, or an empty string where none is like it.
+
+    `cutoff` is difflib's: the least likeness, 0 to 1, that counts; short codes need less of it.
+    """
+    near = difflib.get_close_matches(str(word), list(known), n=1, cutoff=cutoff)
     return f" (did you mean '{near[0]}'?)" if near else ""

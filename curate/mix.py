@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ import numpy as np
 import orjson
 
 from curate.document import Document, Drop
+from curate.errors import Refused, nearest
 from curate.shards.vocabulary import token_counter
 from curate.shuffle import drawn
 from curate.step import CorpusStep, Record, Round, param, partition_key
@@ -25,7 +25,7 @@ _TOTAL, _HISTOGRAM = b"t", b"h"
 _ROW = np.dtype([("bin", "<u2"), ("documents", "<u4"), ("size", "<u8")])
 
 
-class MixError(ValueError):
+class MixError(Refused):
     """A mixture that cannot be made: of numbers that do not fit together, or of groups that are not there."""
 
 
@@ -236,9 +236,8 @@ class Mix(CorpusStep):
         for name, given in (("weights", self.weights), ("repeat", self.repeat), ("cap", self.cap)):
             for group in given if isinstance(given, dict) else ():
                 if group not in available and group != OTHER:
-                    near = difflib.get_close_matches(group, available, n=1)
-                    hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(sorted(available)[:10])}"
-                    raise MixError(f"`{name}` of mix: no document has the {self.by} '{group}'; {hint}")
+                    hint = nearest(group, available) or f"; there are {', '.join(sorted(available)[:10])}"
+                    raise MixError(f"`{name}` of mix: no document has the {self.by} '{group}'{hint}")
 
     @staticmethod
     def _named(given: float | Mapping[str, float] | None, name: str, default: float) -> float:

@@ -7,7 +7,6 @@ decides, `Edit` rewrites, `CorpusStep` sees the whole corpus through rounds befo
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from curate.document import Document, Drop
+from curate.errors import nearest
 
 if TYPE_CHECKING:
     from curate.text.signals import TextSignals
@@ -380,9 +380,7 @@ def step_names() -> list[str]:
 def step_class(name: str) -> type[Step]:
     """The class behind a short name. Raises KeyError with the nearest match."""
     if name not in _REGISTRY:
-        near = difflib.get_close_matches(name, _REGISTRY, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise KeyError(f"there is no step '{name}'{hint}")
+        raise KeyError(f"there is no step '{name}'{nearest(name, _REGISTRY)}")
     module, _, attribute = _REGISTRY[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
 

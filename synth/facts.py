@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from curate.errors import Refused
 from synth.draws import below, distinct, stream
 
 CHUNK = 1 << 18
 """Entities that are drawn at once: a table of any size is made in the memory of its own columns."""
 
 
-class FactsError(ValueError):
+class FactsError(Refused):
     """Facts that cannot be drawn as asked, or a facts folder that is missing or damaged."""
 
 

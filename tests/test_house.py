@@ -1,6 +1,8 @@
 """The walls of the house: which package may know which, what an import may cost, what travels in the wheel."""
 
 import ast
+import contextlib
+import importlib
 import subprocess
 import sys
 from collections import Counter
@@ -8,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
+from curate.errors import Refused
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("curate", "synth", "train_probe", "recipes")
@@ -202,3 +206,31 @@ def test_no_file_of_the_tests_hides_another_module():
     tests = Counter(path.name for path in paths if path.name.startswith("test_"))
     assert [name for name, count in tests.items() if count > 1] == []
     assert [path for path in paths if path.stem in sys.stdlib_module_names and path.stem != "sitecustomize"] == []
+
+
+INTERNAL = {
+    "curate.run.engine.TaskError": "a fault of a unit, as the parent tells it",
+    "curate.sources.http.BadBody": "becomes an unreadable record",
+    "curate.filters.fasttext_model._Wrong": "becomes a refusal that names the file",
+}
+"""Exceptions of the house that are no refusals, and why."""
+
+
+def test_every_exception_of_the_house_is_a_refusal_or_known_to_be_none():
+    found = set()
+    for package in PACKAGES:
+        for path in modules(package):
+            if not any(isinstance(node, ast.ClassDef) for node in ast.walk(ast.parse(path.read_text()))):
+                continue
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            # Modules of an extra that is not there hold no exceptions of their own.
+            with contextlib.suppress(ModuleNotFoundError):
+                module = importlib.import_module(name)
+                found |= {
+                    one
+                    for one in vars(module).values()
+                    if isinstance(one, type) and issubclass(one, BaseException) and one.__module__ == name
+                }
+    others = {f"{one.__module__}.{one.__qualname__}" for one in found if not issubclass(one, Refused)}
+    assert others == set(INTERNAL)
+    assert len(found) > 15

@@ -6,11 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from train_probe.plan import COMPILE, PlanError, read_plan
+from curate.errors import answered
+from train_probe.plan import COMPILE, read_plan
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code 0 when every run has its figures, 1 when one failed, 2 when the plan or its data is unfit."""
+    """Exit code 0 when every run has its figures, 1 when one failed or the program has a fault, 2 when the plan or its
+    data is unfit."""
     parser = argparse.ArgumentParser(prog="python -m train_probe", description=__doc__)
     parser.add_argument("plan", type=Path, help="the plan: facts, token shards, model size, runs (JSON)")
     parser.add_argument(
@@ -31,12 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
         from train_probe.train import run_plan
 
         results = run_plan(plan, chosen.out or chosen.plan.parent, told(chosen.tensorboard), chosen.ray)
-    except PlanError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on with the runs that are left", file=sys.stderr)
         return 130
+    except Exception as error:
+        return answered(error)
     width = max(len(result["arm"]) for result in results)
     print(f"{'arm':{width}}  junk   tag    value bits / parameter")
     for result in results:

@@ -6,16 +6,17 @@ with other MLPs; mixtures of experts, section 9. No torch here: sizes are asked 
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, replace
 from typing import Any
+
+from curate.errors import Refused, nearest
 
 NORMS = ("layer", "rms")
 ACTIVATIONS = ("gelu", "silu")
 PUBLISHED = ("gpt2", "gpt2_quarter", "gpt2_no_mlp", "gpt2_gated", "llama", "llama_plain", "mistral", "moe")
 
 
-class ArchitectureError(ValueError):
+class ArchitectureError(Refused):
     """An architecture that cannot be built: the message says which choice does not fit, and what would."""
 
 
@@ -167,7 +168,7 @@ def architecture(name: str, layers: int, heads: int, width: int | None = None, *
         "moe": replace(gpt2, inner=d, experts=32),
     }
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise ArchitectureError(f"there is no architecture '{name}'{hint}. There are: {', '.join(known)}")
+        raise ArchitectureError(
+            f"there is no architecture '{name}'{nearest(name, known)}. There are: {', '.join(known)}"
+        )
     return replace(known[name], **changes)

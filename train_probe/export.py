@@ -25,10 +25,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from curate.errors import Refused, answered
 from train_probe.architecture import Architecture
 from train_probe.inputs import Facts, read_facts
 from train_probe.model import Transformer
-from train_probe.plan import PlanError
 from train_probe.records import read_checkpoint
 from train_probe.score import Losses, score
 from train_probe.scorer import learned
@@ -38,7 +38,7 @@ TOLERANCE = 1e-4
 """Largest difference of a logit, in shares of the largest logit, between a model and what was exported of it."""
 
 
-class ExportError(ValueError):
+class ExportError(Refused):
     """A model that cannot be exported, loaded or scored; the message says why, and what could be."""
 
 
@@ -375,7 +375,7 @@ def _beginning(model: HubModel) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Print what a model knows of facts, as JSON; or write a checkpoint of a run as a class of transformers.
 
-    Exit code 2 when model or facts are unfit."""
+    Exit code 2 when model or facts are unfit, 1 for a fault of the program."""
     parser = argparse.ArgumentParser(prog="python -m train_probe.export", description=main.__doc__)
     parser.add_argument(
         "model", help="a folder with config.json and safetensors, the id of a model on the hub, or a run's checkpoint"
@@ -396,9 +396,8 @@ def main(arguments: list[str] | None = None) -> int:
         facts = read_facts(chosen.facts)
         model = load_hf(chosen.model).to("cuda" if torch.cuda.is_available() else "cpu")
         print(json.dumps(score_hf(model, facts, chosen.tagged, chosen.begin), indent=1))
-    except (ExportError, PlanError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    except Exception as error:
+        return answered(error)
     return 0
 
 

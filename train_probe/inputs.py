@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ def read_facts(folder: Path) -> Facts:
         try:
             loaded = np.load(path, allow_pickle=False)
             arrays.update({name: loaded} if name.endswith(".npy") else dict(loaded))
-        except ValueError as error:
+        except (ValueError, EOFError, zipfile.BadZipFile) as error:
             raise PlanError(f"{path} is not a numpy file of plain arrays ({error})") from error
     digest.update((folder / "facts.json").read_bytes())
     try:
@@ -103,7 +104,7 @@ def read_held_out(facts: Facts, what: str) -> Facts | None:
     try:
         arrays = dict(np.load(path, allow_pickle=False))
         return dataclasses.replace(facts, **_scored(arrays))
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise PlanError(f"{path} does not hold rows to score ({error}); write the facts again") from error
 
 
@@ -208,7 +209,7 @@ def read_cloze(path: Path, vocabulary: int) -> Cloze:
         sound = len(spans) == len(arrays["group"]) and tokens.max() < vocabulary and lengths.min() > 0
         if not sound or row.min() < 0 or row.max() >= len(rows) or first.min() < 0 or np.any(last > lengths[row]):
             raise ValueError("its spans lie outside its rows, or its tokens outside the vocabulary")
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise PlanError(f"{path} holds no sentences to score ({error})") from error
     return Cloze(rows, spans, arrays["group"], hashlib.sha256(content).hexdigest())
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from curate.errors import Refused, nearest
 from train_probe.architecture import Architecture, ArchitectureError, architecture
 
 JUNK_KINDS = ("none", "endless", "repetitive", "learnable", "shards")
@@ -21,7 +21,7 @@ COMPILE = ("auto", "always", "never")
 T = TypeVar("T")
 
 
-class PlanError(ValueError):
+class PlanError(Refused):
     """The plan, or a file it names, is not what it should be; the message says where and what would be right."""
 
 
@@ -332,9 +332,8 @@ def _typed(hint: Any, value: Any, where: str, folder: Path) -> Any:
 
 
 def _no_such(word: str, allowed: list[str], what: str) -> str:
-    near = difflib.get_close_matches(word, allowed, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(allowed) or 'none'}"
-    return f"there is no {what} '{word}'; {hint}"
+    hint = nearest(word, allowed) or f"; there are: {', '.join(allowed) or 'none'}"
+    return f"there is no {what} '{word}'{hint}"
 
 
 def _shown(value: Any) -> str:

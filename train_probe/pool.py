@@ -10,11 +10,14 @@ from __future__ import annotations
 import contextlib
 import math
 import multiprocessing
+import traceback
 from collections.abc import Callable, Generator, Hashable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
+
+from curate.errors import refusal
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,11 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """A run that ended without figures, and why."""
+    """A run that ended without figures, and why; by a fault of the program, with its `traceback`."""
 
     number: int
     error: str
+    traceback: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,15 @@ class Opening:
 
 
 def failed(number: int, error: Exception) -> Failed:
-    """The end of a run by an error."""
-    return Failed(number, f"{type(error).__name__}: {error}")
+    """The end of a run by an error: with a traceback where nobody but the program is to blame."""
+    fault = refusal(error) is None and not is_out_of_memory(error)
+    trace = "".join(traceback.format_exception(error)) if fault else ""
+    return Failed(number, f"{type(error).__name__}: {error}", trace)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether torch says that a device's, or the host's, memory is full."""
+    return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
 
 
 Event = Advanced | Finished | Failed
@@ -190,7 +201,7 @@ def pooled(queue: Queue, processes: int, start: Callable[[], Worker], send: Call
             process.terminate()
 
 
-def _broken(error: Exception) -> Worker:
+def broken(error: Exception) -> Worker:
     """A worker that cannot start: whatever it is given fails for the same reason."""
     while (opening := (yield Ask())) is not None:
         yield failed(opening.number, error)
@@ -202,7 +213,7 @@ def _serve(connection: Connection, start: Callable[[], Worker]) -> None:
         try:
             worker = start()
         except Exception as error:
-            worker = _broken(error)
+            worker = broken(error)
         while True:
             try:
                 message = worker.send(reply)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
+from curate.errors import report_line
 from train_probe.plan import PlanError, RunPlan
 from train_probe.pool import Advanced, Event, Failed, Finished
 
@@ -54,6 +55,7 @@ class Printer:
     _ended: int = 0
     _started: float = 0.0
     _printed: float = 0.0
+    _shown: set[str] = field(default_factory=set)
 
     def begin(self, runs: Sequence[RunPlan], skipped: int, cost: Cost) -> None:
         self._runs, self._cost = runs, cost
@@ -87,6 +89,10 @@ class Printer:
             self._line(f"{name}: {figure:.3f} value bits/parameter in {event.figures['seconds']:.0f} s")
         elif isinstance(event, Failed):
             self._line(f"{name}: FAILED, {event.error}")
+            # All runs may meet one fault: it is shown once.
+            if event.traceback and event.traceback not in self._shown:
+                self._shown.add(event.traceback)
+                self._line(f"{event.traceback}{report_line()}")
 
     def end(self) -> None:
         if self.stream.isatty():

@@ -13,12 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from curate.errors import Refused
+
 NARROWEST, WIDEST = 2, 8
 TABLES = ("embedding.weight", "head.weight")
 """Tables of the vocabulary, which the switch `embeddings` leaves alone; a tied head is the embedding."""
 
 
-class QuantizeError(ValueError):
+class QuantizeError(Refused):
     """Weights cannot be rounded so; the message says what would do."""
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from train_probe.estimate import Machine
 from train_probe.plan import PlanError
-from train_probe.pool import Event, Failed, Queue, Worker
+from train_probe.pool import Event, Failed, Queue, Worker, broken
 
 _PEAK = {"cpu": 5e10, "cuda": 5e14}  # operations a second, for an estimate of machines that were not measured
 
@@ -55,8 +55,10 @@ def rayed(queue: Queue, machine: Machine, start: Callable[[], Worker], send: Cal
         try:
             message = ray.get(answer)
         except ray.exceptions.RayError as error:
+            # An error of the actor's own code carries its traceback.
+            trace = str(error) if isinstance(error, ray.exceptions.RayTaskError) else ""
             for number in queue.died(running):
-                send(Failed(number, f"the actor that trained it died ({type(error).__name__})"))
+                send(Failed(number, f"the actor that trained it died ({type(error).__name__})", trace))
             if not running:
                 raise RuntimeError(f"an actor died before any run: {error}") from error
             if queue:
@@ -78,7 +80,10 @@ class _Actor:
     def next(self, reply: Any) -> Any:
         """What the worker says next after `reply`; None at its end."""
         if self._worker is None:
-            self._worker = self._start()
+            try:
+                self._worker = self._start()
+            except Exception as error:
+                self._worker = broken(error)
         try:
             return self._worker.send(reply)
         except StopIteration:

@@ -17,13 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from curate.errors import Refused
 from train_probe.draws import Streams, order_of, scaled, words
 
 FORMAT = 1
 """The bundles that this code reads."""
 
 
-class BundleError(ValueError):
+class BundleError(Refused):
     """A bundle that is missing, damaged or of another version, or entities it knows nothing of."""
 
 

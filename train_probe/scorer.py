@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from curate.errors import Refused
 from train_probe.capacity import Bits, biod_bits, compact_bits
 from train_probe.data import Data, model_vocabulary
 from train_probe.inputs import Cloze, Facts, Pages
@@ -21,7 +22,7 @@ TEXT_WINDOWS = 256
 """Windows of held-out text that are scored at most."""
 
 
-class Diverged(RuntimeError):
+class Diverged(Refused):
     """The loss is no longer a number."""
 
 

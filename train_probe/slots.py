@@ -20,7 +20,7 @@ from train_probe.architecture import Architecture
 from train_probe.data import Data, model_vocabulary
 from train_probe.draws import stream_key
 from train_probe.plan import RunPlan
-from train_probe.pool import Advanced, Ask, Failed, Finished, Message, failed
+from train_probe.pool import Advanced, Ask, Failed, Finished, Message, failed, is_out_of_memory
 from train_probe.records import Record
 from train_probe.scorer import Diverged, Scorer
 from train_probe.stack.adamw import Settings, StackAdamW
@@ -301,8 +301,3 @@ class Slots:
         one = self.running[slot]
         row, moments = self.stack.read(slot).cpu().numpy(), self.step.optimizer.moments(slot).cpu().numpy()
         one.record.save(row, moments, self.at - one.begun, one.curve, one.seconds)
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch says that a device's, or the host's, memory is full."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -41,10 +41,10 @@ def run_plan(
     """Train and score every run of the plan; returns, and writes to `out`/results.json, one result for each, in order.
 
     A finished run stands in `out`/runs/ and is not trained again; one that was cut off goes on from its last saved
-    state, and ends with the same figures. A run that fails has an `error` and no figures, and is tried again the next
-    time. `ray` is the address of a Ray cluster ("local": one is started here) whose GPUs, or cores, train the runs;
-    `out` must then be a folder that all its machines see. Raises PlanError when the plan's data or `out` is unfit, or
-    no model of it fits into memory, before anything is trained.
+    state, and ends with the same figures. A run that fails has an `error` and no figures (by a fault of the program
+    also a `traceback`), and is tried again the next time. `ray` is the address of a Ray cluster ("local": one is
+    started here) whose GPUs, or cores, train the runs; `out` must then be a folder that all its machines see. Raises
+    PlanError when the plan's data or `out` is unfit, or no model of it fits into memory, before anything is trained.
     """
     if not isinstance(plan, Plan):
         plan = read_plan(Path(plan))
@@ -79,7 +79,7 @@ def run_plan(
     queue = work.queue(numbers, machine)
     if progress is not None:
         progress.begin([plan.runs[i] for i in numbers], len(names) - len(numbers), work.cost(numbers, machine))
-    errors: dict[str, str] = {}
+    failures: dict[str, Failed] = {}
 
     def take(event: Event) -> None:
         name = names[event.number]
@@ -87,7 +87,7 @@ def run_plan(
             figures[name] = event.figures
             records[event.number].finish(event.figures)
         elif isinstance(event, Failed):
-            errors[name] = event.error
+            failures[name] = event
         if progress is not None:
             progress.event(dataclasses.replace(event, number=numbers.index(event.number)))
 
@@ -104,7 +104,7 @@ def run_plan(
     if progress is not None:
         progress.end()
     results = [
-        _result(plan, run, name, inputs, figures[name], errors.get(name))
+        _result(plan, run, name, inputs, figures[name], failures.get(name))
         for run, name in zip(plan.runs, names, strict=True)
     ]
     write(out / "results.json", results)
@@ -244,7 +244,7 @@ def cache_folder() -> Path:
 
 
 def _result(
-    plan: Plan, run: RunPlan, name: str, inputs: Inputs, figures: dict[str, Any] | None, error: str | None
+    plan: Plan, run: RunPlan, name: str, inputs: Inputs, figures: dict[str, Any] | None, failure: Failed | None
 ) -> dict[str, Any]:
     folders = [key for key in ("", run.junk_shards) if key is not None and key in inputs.hashes]
     result: dict[str, Any] = {
@@ -268,5 +268,6 @@ def _result(
         "shards": list(dict.fromkeys(sha256 for folder in folders for sha256 in inputs.hashes[folder])),
     }
     if figures is None:
-        return result | dict.fromkeys(_FIGURES) | {"error": error}
+        result |= dict.fromkeys(_FIGURES) | {"error": failure.error if failure else None}
+        return result | ({"traceback": failure.traceback} if failure and failure.traceback else {})
     return result | figures

@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from curate.document import Document, Drop
+from curate.errors import Refused
 from curate.run.stage import labels_of
 from curate.step import CorpusStep, Step, Verdict, step_class
 
@@ -33,13 +34,13 @@ class Rules:
 
     def __init__(self, *steps: str | Step, text: str = "text", url: str = "url", prefix: str = "goldsand_") -> None:
         if not steps:
-            raise ValueError("Rules needs a step, such as 'gopher_quality'; `goldsand steps` lists them")
+            raise Refused("Rules needs a step, such as 'gopher_quality'; `goldsand steps` lists them")
         built: list[Step] = []
         for one in steps:
             step = step_class(one)() if isinstance(one, str) else one
             if isinstance(step, CorpusStep) or step.ends_stage:
                 why = "makes texts of pages" if step.ends_stage else "decides by the whole corpus"
-                raise ValueError(f"{step.name} {why}, and cannot judge one text: use `goldsand run`")
+                raise Refused(f"{step.name} {why}, and cannot judge one text: use `goldsand run`")
             built.append(step)
         self.steps = list(zip(labels_of(built), built, strict=True))
         self.text, self.url, self.prefix = text, url, prefix

@@ -12,6 +12,8 @@ from typing import Any
 
 import orjson
 
+from curate.errors import Refused
+
 QUESTION_FIELDS = ("question", "query", "prompt", "problem", "question_stem", "goal", "ctx", "sentence", "text")
 ANSWER_FIELDS = ("answer", "answers", "best_answer", "canonical_solution", "solution", "correct_answers", "target")
 CHOICE_FIELDS = ("choices", "options", "endings", "mc1_targets")
@@ -34,7 +36,7 @@ _BLANK = re.compile(r"(?<!\w)_+(?!\w)")
 _PART = re.compile(r"(?:[-_.](?:test|validation|valid|val|dev|train|part|\d+))+$", re.IGNORECASE)
 
 
-class ItemsError(ValueError):
+class ItemsError(Refused):
     """An invalid test set, with file and line."""
 
 

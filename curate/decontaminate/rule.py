@@ -20,6 +20,7 @@ from curate.decontaminate.items import (
     read_items,
 )
 from curate.document import Document, Drop
+from curate.errors import Refused
 from curate.places.stamp import Stamp, stamp
 from curate.step import Check, Rule, Verdict, param
 
@@ -86,7 +87,7 @@ class Decontaminate(Rule):
     def __post_init__(self) -> None:
         strangers = [part for part in self.parts if part not in PARTS]
         if strangers or not self.parts:
-            raise ValueError(f"`parts` lists some of {', '.join(PARTS)}: {', '.join(strangers) or 'it is empty'}")
+            raise Refused(f"`parts` lists some of {', '.join(PARTS)}: {', '.join(strangers) or 'it is empty'}")
 
     @property
     def fields(self) -> Fields:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from curate.dedup.tables import leading
+from curate.errors import Refused
 
 PARTS = 64
 CHUNK = 1 << 16
@@ -49,7 +50,7 @@ def cluster(pairs: Iterable[npt.NDArray[Any]], scratch: Path) -> Iterator[Decisi
         return
     keys = _distinct_keys(scratch, dtype["later"])
     if len(keys) >= 1 << 32:
-        raise ValueError("more than 2^32 documents have near-duplicates: deduplicate in increments, with an index")
+        raise Refused("more than 2^32 documents have near-duplicates: deduplicate in increments, with an index")
     sizes = np.ones(len(keys), np.uint32)
     parts = _rank(raw, dtype, keys, sizes, scratch)
     survivors = np.arange(len(keys), dtype=np.uint32)

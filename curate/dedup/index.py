@@ -16,12 +16,13 @@ import orjson
 
 from curate.dedup.layouts import Layouts
 from curate.dedup.tables import Layout, Table
+from curate.errors import Refused
 from curate.shards.records import read_section
 
 FORMAT = 1
 
 
-class IndexMismatch(ValueError):
+class IndexMismatch(Refused):
     """A missing or damaged index, or one of other parameters; the message says which."""
 
 

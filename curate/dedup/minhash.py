@@ -20,6 +20,7 @@ from curate.dedup.search import Search
 from curate.dedup.sketch import DIALECTS, NORMALISER, Sketcher
 from curate.dedup.survivors import Policy
 from curate.document import Document, Drop
+from curate.errors import Refused
 from curate.step import CorpusStep, Round, param
 
 _INDEXED = (
@@ -93,7 +94,7 @@ class MinHashDedup(CorpusStep):
 
     def __post_init__(self) -> None:
         if self.dialect != "goldsand" and self.unit != "words":
-            raise ValueError("`unit: characters` and a dialect of datatrove do not go together: its shingles are words")
+            raise Refused("`unit: characters` and a dialect of datatrove do not go together: its shingles are words")
         _ = self.policy
         if self.index is not None and index_file(Path(self.index)).exists():
             _ = self.opened_index

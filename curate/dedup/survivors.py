@@ -12,6 +12,7 @@ from typing import Any
 import xxhash
 
 from curate.document import Document
+from curate.errors import Refused
 
 CRITERIA = ("source", "longest", "shortest", "newest", "oldest")
 MEASURED = ("most:", "least:")
@@ -21,7 +22,7 @@ _LONGEST = (1 << (8 * _LENGTH_BYTES)) - 1
 _LAST = b"\xff"
 
 
-class PolicyError(ValueError):
+class PolicyError(Refused):
     """An invalid survivor policy; the message lists the valid criteria."""
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from curate.document import Document
+from curate.errors import Refused
 from curate.places.stamp import Stamp, stamp
 from curate.step import Check, Edit, param, under
 from curate.text.languages import LANGUAGE, check_language, tongue_of, words_in
@@ -71,7 +72,7 @@ class C4(Edit):
     def __post_init__(self) -> None:
         check_language(self.name, self.language)
         if self.bad_words is not None and not Path(self.bad_words).is_file():
-            raise ValueError(
+            raise Refused(
                 f"c4: bad_words: there is no file {self.bad_words}; give a text file with one word or phrase a line"
             )
 
@@ -198,9 +199,9 @@ def _numbered(borders: npt.NDArray[np.int64], kept: list[int]) -> npt.NDArray[np
 
 @lru_cache(maxsize=4)
 def _bad_words_pattern(file: Stamp) -> re.Pattern[str]:
-    """Any of the file's words between characters that are no word characters. Raises ValueError for an empty file."""
+    """Any of the file's words between characters that are no word characters. Raises Refused for an empty file."""
     lines = Path(file.path).read_text(encoding="utf-8").splitlines()
     words = sorted({line.strip() for line in lines if line.strip()}, key=lambda word: (-len(word), word))
     if not words:
-        raise ValueError(f"c4: bad_words: {file.path} holds no word; give a text file with one word or phrase a line")
+        raise Refused(f"c4: bad_words: {file.path} holds no word; give a text file with one word or phrase a line")
     return re.compile(r"(?:\W|^)({})(?:\W|$)".format("|".join(map(re.escape, words))))

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from curate.document import Document
+from curate.errors import Refused, nearest
 from curate.filters import fasttext_model
 from curate.places.stamp import stamp
 from curate.step import Check, Rule, over, param, under
@@ -60,20 +60,20 @@ class Classifier(Rule):
 
     def __post_init__(self) -> None:
         if not Path(self.model).is_file():
-            raise ValueError(
+            raise Refused(
                 f"classifier: model: there is no file {self.model}; give a fastText model, "
                 "`goldsand train-classifier` makes one"
             )
         if self.min_score is None and self.max_score is None:
-            raise ValueError("classifier: give min_score, max_score or both; without them nothing would be decided")
+            raise Refused("classifier: give min_score, max_score or both; without them nothing would be decided")
         if self.min_score is not None and self.max_score is not None and self.min_score > self.max_score:
-            raise ValueError(
+            raise Refused(
                 f"classifier: min_score {self.min_score} is over max_score {self.max_score}: no page would be kept"
             )
         try:
             self._label(fasttext_model.check(stamp(self.model)))
-        except ValueError as error:
-            raise ValueError(f"classifier: model: {error}") from error
+        except Refused as error:
+            raise Refused(f"classifier: model: {error}") from error
 
     def open(self) -> None:
         self._loaded()
@@ -104,10 +104,9 @@ class Classifier(Rule):
         label = POSITIVE if self.label is None else self.label
         if label not in labels:
             what = "was not trained here: say `label:`" if self.label is None else f"has no label {label!r}"
-            near = difflib.get_close_matches(label, labels, n=1) if self.label else []
-            hint = f" (did you mean '{near[0]}'?)" if near else ""
+            hint = nearest(label, labels) if self.label else ""
             shown = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
-            raise ValueError(f"{self.model} {what}{hint}; its labels: {shown}")
+            raise Refused(f"{self.model} {what}{hint}; its labels: {shown}")
         return label
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from curate.document import Document
+from curate.errors import Refused
 from curate.filters.c4 import CITATION, POLICIES
 from curate.filters.gopher import STOP_WORDS, gram_limits
 from curate.places.stamp import Stamp, stamp
@@ -297,16 +298,16 @@ class DclmC4(Edit):
 
     def __post_init__(self) -> None:
         if self.bad_words is not None and not Path(self.bad_words).is_file():
-            raise ValueError(
+            raise Refused(
                 f"c4_dclm: bad_words: there is no file {self.bad_words}; give a text file with one entry a line"
             )
         if self.punkt is not None:
             try:
                 read_punkt(self.punkt)
-            except ValueError as error:
-                raise ValueError(f"c4_dclm: punkt: {error}; {_GET_PUNKT}") from None
+            except Refused as error:
+                raise Refused(f"c4_dclm: punkt: {error}; {_GET_PUNKT}") from None
         elif self.min_sentences:
-            raise ValueError(
+            raise Refused(
                 f"c4_dclm: punkt: sentences are counted with nltk's English Punkt model; {_GET_PUNKT},"
                 " or set `min_sentences: 0`"
             )
@@ -393,8 +394,8 @@ def _without_repeats(text: str) -> str:
 
 @lru_cache(maxsize=4)
 def _bad_words_pattern(file: Stamp) -> re.Pattern[str]:
-    """Any of the file's entries between word boundaries. Raises ValueError for an empty file."""
+    """Any of the file's entries between word boundaries. Raises Refused for an empty file."""
     entries = [line.lower() for line in Path(file.path).read_text(encoding="utf-8").splitlines() if line.strip()]
     if not entries:
-        raise ValueError(f"c4_dclm: bad_words: {file.path} holds no word; give a text file with one entry a line")
+        raise Refused(f"c4_dclm: bad_words: {file.path} holds no word; give a text file with one entry a line")
     return re.compile(r"\b(?:{})\b".format("|".join(map(re.escape, entries))))

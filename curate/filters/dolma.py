@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from curate.document import Document
+from curate.errors import Refused
 from curate.filters.gopher import STOP_WORDS, gram_limits
 from curate.places.stamp import Stamp, stamp
 from curate.step import Check, Edit, Rule, over, param, under
@@ -163,7 +164,7 @@ class DolmaC4(Edit):
 
     def __post_init__(self) -> None:
         if self.bad_words is not None and not Path(self.bad_words).is_file():
-            raise ValueError(
+            raise Refused(
                 f"c4_dolma: bad_words: there is no file {self.bad_words}; give a text file with one entry a line"
             )
 
@@ -206,8 +207,8 @@ def _with_ends(text: str) -> list[str]:
 
 @lru_cache(maxsize=4)
 def _bad_words(file: Stamp) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Words, and phrases with a space in them. Raises ValueError for an empty file."""
+    """Words, and phrases with a space in them. Raises Refused for an empty file."""
     entries = [line for line in Path(file.path).read_text(encoding="utf-8").splitlines() if line.strip()]
     if not entries:
-        raise ValueError(f"c4_dolma: bad_words: {file.path} holds no word; give a text file with one entry a line")
+        raise Refused(f"c4_dolma: bad_words: {file.path} holds no word; give a text file with one entry a line")
     return frozenset(entry for entry in entries if " " not in entry), tuple(e for e in entries if " " in e)

@@ -19,6 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from curate.errors import Refused
 from curate.places.stamp import Stamp
 
 PREFIX = "__label__"
@@ -44,7 +45,7 @@ def one_line(text: str) -> str:
 
 @lru_cache(maxsize=4)
 def load(file: Stamp) -> Model:
-    """Raises ValueError, with what is wrong, for a file that is no supervised fastText model."""
+    """Raises Refused, with what is wrong, for a file that is no supervised fastText model."""
     check(file)
     import fasttext
 
@@ -52,7 +53,7 @@ def load(file: Stamp) -> Model:
         model = fasttext.load_model(file.path)
         labels = tuple(label.removeprefix(PREFIX) for label in model.labels)
     except (ValueError, RuntimeError, MemoryError) as error:
-        raise ValueError(f"{file.path} is no fastText model ({error})") from error
+        raise Refused(f"{file.path} is no fastText model ({error})") from error
     # The wrapper's own `predict` makes arrays of the answer; what is below it gives pairs.
     predict = model.f.predict
 
@@ -69,18 +70,18 @@ def load(file: Stamp) -> Model:
 def check(file: Stamp) -> tuple[str, ...]:
     """The labels of a model, without loading it.
 
-    Raises ValueError when a file is not laid out as a supervised fastText model from its first byte to its last.
+    Raises Refused when a file is not laid out as a supervised fastText model from its first byte to its last.
     """
     path = Path(file.path)
     with path.open("rb") as opened:
         if not opened.read(1):
-            raise ValueError(f"{path} is no fastText model (it is empty)")
+            raise Refused(f"{path} is no fastText model (it is empty)")
         with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
             try:
                 return _Walk(data).model()
             except (_Wrong, struct.error) as error:
                 what = str(error) if isinstance(error, _Wrong) else "it ends too early"
-                raise ValueError(f"{path} is no fastText model ({what})") from None
+                raise Refused(f"{path} is no fastText model ({what})") from None
 
 
 class _Wrong(Exception):

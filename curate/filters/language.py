@@ -7,7 +7,6 @@ CLD2 (`identifier: pycld2`) knows fewer languages and is the fastest; its score 
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import re
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from curate.document import Document
+from curate.errors import Refused, nearest
 from curate.filters import fasttext_model
 from curate.places.stamp import Stamp, stamp
 from curate.step import Check, Preview, Rule, param
@@ -57,24 +57,24 @@ class Language(Rule):
 
     def __post_init__(self) -> None:
         if isinstance(self.keep, str) or not self.keep:
-            raise ValueError(f"language: keep: give a list of language codes, such as [en]; got {self.keep!r}")
+            raise Refused(f"language: keep: give a list of language codes, such as [en]; got {self.keep!r}")
         if self.model is None:
             codes = PYCLD2_CODES if self.identifier == "pycld2" else PY3LANGID_CODES
             _require_known(self.keep, codes, self.identifier)
         elif self.identifier != "py3langid":
-            raise ValueError(f"language: `model` and `identifier: {self.identifier}` exclude each other: leave one out")
+            raise Refused(f"language: `model` and `identifier: {self.identifier}` exclude each other: leave one out")
         elif not Path(self.model).is_file():
-            raise ValueError(
+            raise Refused(
                 f"language: model: there is no file {self.model}; give a fastText model such as lid.176.ftz, "
                 "or leave it out to use py3langid"
             )
         if self.identifier == "pycld2" and importlib.util.find_spec("pycld2") is None:
-            raise ValueError("language: identifier: pycld2 is not installed; `pip install 'goldsand[cld2]'` brings it")
+            raise Refused("language: identifier: pycld2 is not installed; `pip install 'goldsand[cld2]'` brings it")
         if self.model is not None:
             try:
                 codes = fasttext_model.check(stamp(self.model))
-            except ValueError as error:
-                raise ValueError(f"language: model: {error}; give one such as lid.176.ftz") from error
+            except Refused as error:
+                raise Refused(f"language: model: {error}; give one such as lid.176.ftz") from error
             _require_known(self.keep, codes, str(self.model))
 
     def open(self) -> None:
@@ -113,9 +113,8 @@ class Language(Rule):
 def _require_known(wanted: list[str], known: tuple[str, ...], whose: str) -> None:
     for code in wanted:
         if code not in known:
-            near = difflib.get_close_matches(str(code).lower(), known, n=1, cutoff=0.5)
-            hint = f"; did you mean '{near[0]}'" if near else ""
-            raise ValueError(
+            hint = nearest(str(code).lower(), known, cutoff=0.5)
+            raise Refused(
                 f"language: keep: {whose} knows no language {code!r}{hint}; allowed: {' '.join(sorted(known))}"
             )
 

@@ -9,7 +9,6 @@ without them it is looked for anywhere, since nothing tells where a word begins.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from curate.document import Document
+from curate.errors import Refused, nearest
 from curate.places.stamp import Stamp, stamp
 from curate.step import Check, Rule, param
 from curate.text.languages import LANGUAGE, OWN, check_language, known_codes, language_of, tongues, words_in
@@ -57,18 +57,18 @@ class Safety(Rule):
     def __post_init__(self) -> None:
         check_language(self.name, self.language)
         if self.words is None and self.language not in ("en", OWN):
-            raise ValueError(
+            raise Refused(
                 f"safety: words: the built-in list is English; name a list for language {self.language!r}, or a folder"
             )
         if self.words is not None and not Path(self.words).exists():
-            raise ValueError(
+            raise Refused(
                 f"safety: words: there is no file or folder {self.words}; give a text file with one entry a line, or a"
                 " folder with one for each language, named en, de, zh"
             )
         self.open()
         lists = self._lists()
         if lists is not None and _plain(self.language) not in (OWN, *lists):
-            raise ValueError(
+            raise Refused(
                 f"safety: words: {self.words} has no list for language {self.language!r};"
                 f" it has: {' '.join(sorted(lists))}"
             )
@@ -138,7 +138,7 @@ def _lists_in(folder: str) -> dict[str, tuple[Stamp, ...]]:
     """The files of a folder by the language that their names begin with (`fr` and `fr-CA` are both French).
 
     Names with a dot, and those in capitals, are other things that such folders hold: README.md, LICENSE. Raises
-    ValueError for a name that is no language, and where there is no list.
+    Refused for a name that is no language, and where there is no list.
     """
     lists: dict[str, tuple[Stamp, ...]] = {}
     for path in sorted(Path(folder).iterdir()):
@@ -146,15 +146,14 @@ def _lists_in(folder: str) -> dict[str, tuple[Stamp, ...]]:
             continue
         code = _plain(path.name)
         if not _FILE_NAME.fullmatch(path.name) or code not in known_codes():
-            near = difflib.get_close_matches(code.lower(), known_codes(), n=1, cutoff=0.5)
-            hint = f"; did you mean '{near[0]}'" if near else ""
-            raise ValueError(
+            hint = nearest(code.lower(), known_codes(), cutoff=0.5)
+            raise Refused(
                 f"safety: words: {path} is named by no language code{hint}; a list is named as en, de or zh,"
                 " and anything else in the folder has a dot in its name"
             )
         lists[code] = (*lists.get(code, ()), stamp(path))
     if not lists:
-        raise ValueError(
+        raise Refused(
             f"safety: words: {folder} holds no list; give a folder of text files named by language: en, de, zh"
         )
     return lists
@@ -164,7 +163,7 @@ def _lists_in(folder: str) -> dict[str, tuple[Stamp, ...]]:
 def _read_list(files: tuple[Stamp, ...], language: str) -> Phrases | re.Pattern[str]:
     """The entries of a language's files: by first word, or, in a script without spaces, as one pattern.
 
-    Raises ValueError when a file is no text or holds no word.
+    Raises Refused when a file is no text or holds no word.
     """
     entries = [entry for file in files for entry in _entries(file.path)]
     if language in tongues() and not tongues()[language].spaced:
@@ -187,8 +186,8 @@ def _entries(path: str) -> list[str]:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError(f"safety: words: {path} is no text in UTF-8; give one word or phrase a line") from None
+        raise Refused(f"safety: words: {path} is no text in UTF-8; give one word or phrase a line") from None
     found = [entry for line in text.splitlines() if (entry := line.partition("#")[0].strip().lower())]
     if not found:
-        raise ValueError(f"safety: words: {path} holds no word; give a text file with one word or phrase a line")
+        raise Refused(f"safety: words: {path} holds no word; give a text file with one word or phrase a line")
     return found

@@ -99,7 +99,7 @@ def train(
     """Write a fastText model; say how well it tells held-out texts apart, and those of sets it never saw.
 
     The rarer kind is shown as often as the other, so that a score of 0.5 means neither. `held_out` is a share of the
-    texts; 0 is allowed where unseen sets are given. Raises ValueError where there are too few texts of a kind.
+    texts; 0 is allowed where unseen sets are given. Raises Refused where there are too few texts of a kind.
     """
     unseen = _lines(unseen_positive, True, settings.seed) + _lines(unseen_negative, False, settings.seed)
     known, repeated, both = _distinct(
@@ -112,7 +112,7 @@ def train(
     counts = [sum(line.positive is kind for line in shown) for kind in (True, False)]
     for kind, count in zip(("positive", "negative"), counts, strict=True):
         if count < FEWEST:
-            raise ValueError(
+            raise Refused(
                 f"train-classifier: {count} different {kind} texts are left to train on, at least {FEWEST} are needed; "
                 f"give more, or hold out less"
             )

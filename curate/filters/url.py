@@ -8,7 +8,6 @@ case; empty lines list nothing.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 
 from curate.document import Document
 from curate.domains import registered_domain
+from curate.errors import Refused, nearest
 from curate.places.stamp import Stamp, stamp
 from curate.step import Check, Preview, Rule, param
 
@@ -78,19 +78,17 @@ class Url(Rule):
         for field in ("domains_file", "hard_words", "soft_words", "subwords"):
             path = getattr(self, field)
             if path is not None and not Path(path).is_file():
-                raise ValueError(f"url: {field}: there is no file {path}; give a text file with one entry a line")
+                raise Refused(f"url: {field}: there is no file {path}; give a text file with one entry a line")
         for host in self.domains:
             if not _is_host(host):
-                raise ValueError(
-                    f"url: domains: {host!r} is no domain; write it as example.com, without scheme or path"
-                )
+                raise Refused(f"url: domains: {host!r} is no domain; write it as example.com, without scheme or path")
         for ending in self.tlds:
             if not _is_host(ending):
-                raise ValueError(f"url: tlds: {ending!r} is no ending of a host; write it as xxx, or co.uk")
+                raise Refused(f"url: tlds: {ending!r} is no ending of a host; write it as xxx, or co.uk")
         if self.lists is not None:
             _folders(Path(self.lists), self.categories)
         elif self.categories:
-            raise ValueError("url: categories: they are folders of `lists`, which is not given")
+            raise Refused("url: categories: they are folders of `lists`, which is not given")
         for field in ("hard_words", "soft_words", "subwords"):
             self._words(field)
 
@@ -187,22 +185,21 @@ def _is_host(entry: str) -> bool:
 
 
 def _folders(root: Path, categories: Iterable[str]) -> list[Path]:
-    """The folders of lists that are meant. Raises ValueError where there is none, or none of a name."""
+    """The folders of lists that are meant. Raises Refused where there is none, or none of a name."""
     if not root.is_dir():
-        raise ValueError(f"url: lists: there is no folder {root}; give one as UT1 publishes them")
+        raise Refused(f"url: lists: there is no folder {root}; give one as UT1 publishes them")
     there = {path.parent.name: path.parent for kind in _FILES for path in sorted(root.glob(f"*/{kind}"))}
     for name in categories:
         if name not in there:
-            near = difflib.get_close_matches(name, there, n=1)
-            hint = f"; did you mean '{near[0]}'" if near else ""
-            raise ValueError(
+            hint = nearest(name, there)
+            raise Refused(
                 f"url: categories: {root} has no '{name}'{hint}; it has: {', '.join(sorted(there)) or 'none'}"
             )
     chosen = [there[name] for name in sorted(set(categories) or there)]
     if not categories and any((root / kind).is_file() for kind in _FILES):
         chosen.append(root)
     if not chosen:
-        raise ValueError(f"url: lists: {root} holds no file `domains` or `urls`, and no folder with one")
+        raise Refused(f"url: lists: {root} holds no file `domains` or `urls`, and no folder with one")
     return chosen
 
 
@@ -236,7 +233,7 @@ def _hashes(kind: str, files: tuple[Stamp, ...]) -> npt.NDArray[np.uint64]:
     """The entries of files, as sorted hashes: 8 bytes each, where strings would take 70 (UT1 lists millions).
 
     Two of 2^64 hashes are equal by chance: of n entries, one in 2^64 / n unlisted names is taken for listed.
-    Raises ValueError when the files hold no entry.
+    Raises Refused when the files hold no entry.
     """
     import numpy as np
     import xxhash
@@ -245,7 +242,7 @@ def _hashes(kind: str, files: tuple[Stamp, ...]) -> npt.NDArray[np.uint64]:
     found = np.fromiter(map(xxhash.xxh3_64_intdigest, entries), dtype=np.uint64)
     found.sort()
     if files and kind == "domains" and not len(found):
-        raise ValueError(f"url: {', '.join(file.path for file in files)} holds no domain; give one domain a line")
+        raise Refused(f"url: {', '.join(file.path for file in files)} holds no domain; give one domain a line")
     return found
 
 
@@ -273,9 +270,9 @@ def _cleaned(kind: str, lines: list[bytes]) -> Iterator[bytes]:
 
 @lru_cache(maxsize=8)
 def _read_words(field: str, file: Stamp) -> frozenset[str]:
-    """Raises ValueError when the file holds no word."""
+    """Raises Refused when the file holds no word."""
     lines = Path(file.path).read_text(encoding="utf-8", errors="replace").splitlines()
     words = frozenset(word for line in lines if (word := _NO_WORD.sub("", line.partition("#")[0].lower())))
     if not words:
-        raise ValueError(f"url: {field}: {file.path} holds no word; give a text file with one word a line")
+        raise Refused(f"url: {field}: {file.path} holds no word; give a text file with one word a line")
     return words

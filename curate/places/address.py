@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from curate.errors import Refused
+
 if TYPE_CHECKING:
     from upath import UPath
 
@@ -32,7 +34,7 @@ _KEPT_OUT = {
 }
 
 
-class InputError(ValueError):
+class InputError(Refused):
     """An input that is not there, or of no known kind; the message says what to give instead."""
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from curate.document import Document
+from curate.errors import Refused
 from curate.places.stamp import Stamp, stamp
 from curate.redact.found import Found
 from curate.redact.identifiers import KINDS, find, luhn
@@ -54,23 +55,23 @@ class Redact(Edit):
     def __post_init__(self) -> None:
         for kind in self.kinds:
             if kind not in KINDS:
-                raise ValueError(f"redact: kinds: there is no kind {kind!r}; there are: {', '.join(KINDS)}")
+                raise Refused(f"redact: kinds: there is no kind {kind!r}; there are: {', '.join(KINDS)}")
         if not self.kinds:
-            raise ValueError(f"redact: kinds: give at least one of {', '.join(KINDS)}")
+            raise Refused(f"redact: kinds: give at least one of {', '.join(KINDS)}")
         if (self.action == "pseudonym") != (self.key_file is not None):
-            raise ValueError(
+            raise Refused(
                 "redact: `action: pseudonym` and `key_file` go together: name a file of at least 16 secret bytes "
                 "(`head -c 32 /dev/urandom > pii.key` makes one), or leave both out"
             )
         if self.key_file is not None and not Path(self.key_file).is_file():
-            raise ValueError(
+            raise Refused(
                 f"redact: key_file: there is no file {self.key_file}; `head -c 32 /dev/urandom > pii.key` makes one"
             )
         if self.key_file is not None:
             _key(stamp(self.key_file))
         for region in self.regions:
             if not regions_of(f".{region}") or region in ("UK", "EU") or region.upper() != region:
-                raise ValueError(
+                raise Refused(
                     f"redact: regions: {region!r} is no country of ISO 3166 with phone numbers; write US, GB or DE"
                 )
 
@@ -154,10 +155,10 @@ def _letters(number: int, count: int) -> str:
 
 @lru_cache(maxsize=4)
 def _key(file: Stamp) -> bytes:
-    """The key that a file holds, of whatever length. Raises ValueError for a short one."""
+    """The key that a file holds, of whatever length. Raises Refused for a short one."""
     secret = Path(file.path).read_bytes()
     if len(secret) < _SHORTEST_KEY:
-        raise ValueError(
+        raise Refused(
             f"redact: key_file: {file.path} holds {len(secret)} bytes, at least {_SHORTEST_KEY} are needed; "
             "`head -c 32 /dev/urandom > pii.key` makes a good one"
         )

@@ -11,18 +11,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from curate.errors import Refused
 from curate.run.unit import Unit
 
 OnKill = Callable[[Unit, str, str], Unit]
 """Called with a unit, the document that cost a worker its life, and the reason; returns the unit without it."""
 
 
-class RunError(Exception):
+class RunError(Refused):
     """A run cannot go on: what failed, and what would help."""
 
 
-class TaskError(RunError):
-    """A unit failed in a way that no document explains."""
+class TaskError(Exception):
+    """A unit failed by a fault of the program: which unit, the document in hand, and the traceback."""
 
 
 @dataclass
@@ -70,7 +71,11 @@ class Engine(Protocol):
     workers: int
 
     def map(self, label: str, tasks: Sequence[Unit], on_kill: OnKill | None = None) -> list[dict[str, Any]]:
-        """The manifests of all units, in their order. Raises RunError when one fails, and no document is the reason."""
+        """The manifests of all units, in their order.
+
+        When one fails for a reason that a person can put right, raises that (from another process: RunError with its
+        message), else TaskError.
+        """
         ...
 
 

@@ -25,6 +25,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
+from curate.errors import refusal
 from curate.run.engine import OnKill, Progress, RunError, TaskError
 from curate.run.unit import READING, Pulse, Unit
 
@@ -103,17 +104,11 @@ def _work(channel: Any, shared: _Shared, limit: int | None, environment: dict[st
         except MemoryError:
             # The document stays in hand, where the parent finds it.
             os._exit(OUT_OF_MEMORY)
-        except OSError as error:
-            answer = ("system", f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
         except Exception as error:
-            # The house's own errors are written for a person; anything else is a fault, shown with its traceback.
-            told = isinstance(error, (ValueError, RunError)) and type(error).__module__.partition(".")[0] in (
-                "curate",
-                "synth",
-            )
+            said = refusal(error)
             where = f" (in hand: {shared.in_hand})" if shared.in_hand else ""
             fault = (f"{error!r}{where}", traceback.format_exc())
-            answer = ("system", str(error)) if told else ("failed", fault)
+            answer = ("failed", fault) if said is None else ("system", said)
         pulse.hold(None)
         try:
             channel.send(answer)
@@ -248,7 +243,7 @@ class LocalEngine:
         self._pool.clear()
 
     def map(self, label: str, tasks: Sequence[Unit], on_kill: OnKill | None = None) -> list[dict[str, Any]]:
-        """Run all units. Raises TaskError when one fails for a reason that is not one document's."""
+        """Run all units. Raises RunError when one fails for a reason that a person can put right, else TaskError."""
         pending = list(tasks)
         sizes = [task.size() for task in pending]
         results: list[dict[str, Any] | None] = [None] * len(pending)
@@ -362,7 +357,7 @@ class LocalEngine:
         raise TaskError(said)
 
 
-def _error(task: Unit, answer: tuple[str, Any]) -> RunError:
+def _error(task: Unit, answer: tuple[str, Any]) -> RunError | TaskError:
     kind, what = answer
     if kind == "system":
         return RunError(what)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from curate.document import Document, Drop
+from curate.errors import Refused
 from curate.places.store import Place, files_below
 from curate.run.engine import RunError
 from curate.run.ledger import read_ledger
@@ -116,7 +117,7 @@ class Profile(Step):
         return cls(steps, labels, str(tokenizer) if tokenizer else None)
 
     def open(self) -> None:
-        """Raises ValueError for a tokenizer that is none."""
+        """Raises Refused for a tokenizer that is none."""
         for step in self.steps:
             step.open()
         if self.tokenizer:
@@ -137,7 +138,7 @@ def _token_counter(path: str) -> Any:
     try:
         tokenizer = Tokenizer.from_file(path)
     except Exception as error:  # the library raises nothing narrower
-        raise ValueError(f"output.tokenizer.file: {path} is no tokenizer.json ({error})") from None
+        raise Refused(f"output.tokenizer.file: {path} is no tokenizer.json ({error})") from None
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
 
 

@@ -6,7 +6,8 @@ import resource
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from curate.run.engine import OnKill, Progress
+from curate.errors import refusal
+from curate.run.engine import OnKill, Progress, TaskError
 from curate.run.unit import Pulse, Unit
 
 
@@ -29,12 +30,20 @@ class SerialEngine:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
     def map(self, label: str, tasks: Sequence[Unit], on_kill: OnKill | None = None) -> list[dict[str, Any]]:
+        """Run all units. What a person can put right is raised as it is, a fault as TaskError."""
         progress = Progress(label, len(tasks), sum(task.size() for task in tasks))
         pulse = _Counting(progress)
         manifests = []
         for task in tasks:
             before = progress.size
-            manifests.append(task.run(pulse))
+            pulse.in_hand = ""
+            try:
+                manifests.append(task.run(pulse))
+            except Exception as error:
+                if refusal(error) is not None:
+                    raise
+                where = f" (in hand: {pulse.in_hand})" if pulse.in_hand else ""
+                raise TaskError(f"{task.name}: {error!r}{where}") from error
             progress.finished += 1
             progress.size = before + task.size()
             if manifests[-1].get("skipped_unit"):
@@ -47,6 +56,10 @@ class SerialEngine:
 class _Counting(Pulse):
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
+        self.in_hand = ""
+
+    def hold(self, document: str | None) -> None:
+        self.in_hand = document or ""
 
     def count(self, *, size: int = 0, documents: int = 0, kept: int = 0) -> None:
         self._progress.size += size

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import zstandard
 
+from curate.errors import Refused
 from curate.shards.text import well_formed
 from curate.shards.thrift import BINARY, I32, I64, LIST, STRUCT, Reader, Typed, encode, varint
 
@@ -205,7 +206,7 @@ def _plain(name: str, kind: type, values: list[Any]) -> bytes:
 def read_columns(source: Path, names: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
     """The rows of a file that ColumnWriter wrote, with the named columns (all of them, if none are named).
 
-    Reads the pages of these columns only, one row group at a time. Raises ValueError, with the reason, for a file that
+    Reads the pages of these columns only, one row group at a time. Raises Refused, with the reason, for a file that
     is damaged or was not written here.
     """
     try:
@@ -228,9 +229,9 @@ def read_columns(source: Path, names: Sequence[str] | None = None) -> Iterator[d
                 for row in zip(*columns, strict=True):
                     yield dict(zip(wanted, row, strict=True))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError) as error:
-        raise ValueError(f"{source}: not a whole file of columns: {error}") from None
+        raise Refused(f"{source}: not a whole file of columns: {error}") from None
     except zstandard.ZstdError as error:
-        raise ValueError(f"{source}: a damaged page: {error}") from None
+        raise Refused(f"{source}: a damaged page: {error}") from None
 
 
 def _footer(stream: BinaryIO) -> dict[int, Any]:

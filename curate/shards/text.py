@@ -14,6 +14,7 @@ import orjson
 import zstandard
 
 from curate.document import Document
+from curate.errors import Refused
 
 LEVEL = 3
 DEPTH = 32
@@ -107,7 +108,8 @@ def write_text_shard(stream: BinaryIO, documents: Iterable[Document], domain: st
 def read_lines(path: Path | str, on_bytes: Callable[[int], None] | None = None) -> Iterator[bytes]:
     """The lines of a JSONL.zst file that was written here: each ends in a newline, which is cut off.
 
-    `on_bytes` is told how many more bytes of the file were read. Raises ValueError for a file that is cut off.
+    `on_bytes` is told how many more bytes of the file were read. Raises Refused for a file that is cut off
+    or damaged.
     """
     path = Path(path) if isinstance(path, str) else path
     inflate = zstandard.ZstdDecompressor().decompressobj()
@@ -116,14 +118,17 @@ def read_lines(path: Path | str, on_bytes: Callable[[int], None] | None = None) 
         while block := stream.read(1 << 16):
             if on_bytes is not None:
                 on_bytes(len(block))
-            *lines, rest = inflate.decompress(block).split(b"\n")
+            try:
+                *lines, rest = inflate.decompress(block).split(b"\n")
+            except zstandard.ZstdError as error:
+                raise Refused(f"{path} is damaged ({error})") from None
             if lines:
                 yield b"".join([*begun, lines[0]])
                 yield from lines[1:]
                 begun = []
             begun.append(rest)
     if not inflate.eof:
-        raise ValueError(f"{path} is cut off")
+        raise Refused(f"{path} is cut off")
 
 
 def read_text_shard(path: Path | str) -> Iterator[dict[str, Any]]:

@@ -14,6 +14,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from curate.errors import Refused
+
 DOCUMENT = np.dtype([("source", "<u2"), ("domain", "<u4"), ("entity", "<i4"), ("exposure", "<i4"), ("prefix", "<u2")])
 """One row a document: indices into the metadata's `sources` and `domains`, the fact it exposes (-1, -1: none), and how
 many tokens of rendered domain stand in front of the body."""
@@ -29,7 +31,7 @@ METADATA = "metadata.json"
 _BUFFERED = 1 << 20
 
 
-class ShardError(ValueError):
+class ShardError(Refused):
     """A folder of token shards is missing, incomplete or damaged; the message names the file and what is right."""
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from curate.errors import Refused
 from curate.shards.text import well_formed
 
 END_OF_TEXT = "<|endoftext|>"
@@ -30,7 +31,7 @@ _DOMAIN = "<|domain:"
 _PIECE = re.compile(r"\w+|[^\w\s]")
 
 
-class VocabularyError(ValueError):
+class VocabularyError(Refused):
     """A vocabulary that cannot be built, read or used as asked."""
 
 

@@ -7,10 +7,11 @@ threshold in words or characters is the English one times that. Made by `tests/p
 
 from __future__ import annotations
 
-import difflib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from curate.errors import Refused, nearest
 
 if TYPE_CHECKING:
     from curate.document import Document
@@ -106,12 +107,11 @@ def known_codes() -> frozenset[str]:
 
 
 def check_language(step: str, language: str) -> None:
-    """Raises ValueError for a code that is no known language."""
+    """Raises Refused for a code that is no known language."""
     if language in (OWN, "en") or language in tongues():
         return
-    near = difflib.get_close_matches(language.lower(), [OWN, *tongues()], n=1, cutoff=0.5)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
-    raise ValueError(
+    hint = nearest(language.lower(), [OWN, *tongues()], cutoff=0.5)
+    raise Refused(
         f"{step}: language: {language!r} is no language that is known{hint}; use `own` for the language of each"
         f" document, or one of: {' '.join(sorted(tongues()))}"
     )

@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from curate.errors import Refused
 from curate.places.stamp import Stamp, stamp
 
 FILES = ("abbrev_types.txt", "collocations.tab", "sent_starters.txt", "ortho_context.tab")
@@ -168,10 +169,10 @@ def _kind(token: str) -> str:
 
 
 def read_punkt(folder: str | Path) -> Punkt:
-    """The model in a folder of nltk's `punkt_tab`. Raises ValueError where a file is missing or is none of a model."""
+    """The model in a folder of nltk's `punkt_tab`. Raises Refused where a file is missing or is none of a model."""
     missing = next((name for name in FILES if not (Path(folder) / name).is_file()), None)
     if missing:
-        raise ValueError(f"{folder} holds no {missing}, and is no folder of a Punkt model")
+        raise Refused(f"{folder} holds no {missing}, and is no folder of a Punkt model")
     return _read(tuple(stamp(Path(folder) / name) for name in FILES))
 
 
@@ -184,7 +185,7 @@ def _read(files: tuple[Stamp, ...]) -> Punkt:
             pairs.setdefault(first, set()).add(second)
         seen = {word: int(flags) for word, flags in (line.split("\t") for line in contexts)}
     except ValueError:
-        raise ValueError(
+        raise Refused(
             f"{Path(files[1].path).parent} is no folder of a Punkt model: its tables are not two columns, "
             "word and word, word and number"
         ) from None
@@ -195,5 +196,5 @@ def _lines(path: str) -> list[str]:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8 text, as a file of a Punkt model is") from None
+        raise Refused(f"{path} is not UTF-8 text, as a file of a Punkt model is") from None
     return [line for line in text.split("\n") if line]

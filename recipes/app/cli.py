@@ -1,7 +1,8 @@
 """The command line: goldsand run | plan | status | verify | why | profile | decide | clusters | index | contamination |
 report | check | steps | probe | compare | train-classifier | synth.
 
-Exit codes: 0 done; 1 a fault of the program; 2 something the user can put right; 3 more was lost than allowed;
+Exit codes: 0 done; 1 a fault of the program, or runs of a probe that failed; 2 something a person can put right; 3 more
+was lost than allowed;
 130 interrupted.
 """
 
@@ -15,6 +16,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.markup import escape
 
+from curate.errors import refusal, version
 from curate.places.store import Place, place_of
 from recipes.app.commands import dedup
 from recipes.app.commands.classifier import train_classifier
@@ -29,8 +31,22 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Build knowledge-dense pretraining corpora, and measure what a corpus does to knowledge.",
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        out.print(f"goldsand {escape(version())}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="say which version this is")
+    ] = False,
+) -> None:
+    """Build knowledge-dense pretraining corpora, and measure what a corpus does to knowledge."""
 
 
 @app.command()
@@ -324,6 +340,7 @@ def _judge_losses(summary: dict[str, Any], folder: Place, strict: bool) -> None:
 
 
 def main() -> None:
+    """Run the command line: whatever a command did not answer itself is answered here."""
     try:
         app()
     except SystemExit as end:
@@ -331,6 +348,11 @@ def main() -> None:
         if end.code == 130 and not said:
             raise KeyboardInterrupt from None
         raise
-    except OSError as error:
-        err.print(f"[bold red]goldsand:[/] the output cannot be written: {error.strerror or error}")
+    except Exception as error:
+        message = refusal(error)
+        if message is None:
+            raise
+        if isinstance(error, OSError) and not error.filename:
+            message = f"the output cannot be written: {message}"
+        err.print(f"[bold red]goldsand:[/] {harmless(message)}")
         sys.exit(2)

@@ -1,4 +1,7 @@
-"""Where the command begins. Imports take some tenths of a second: a Ctrl-C in them is answered like any other."""
+"""Where the command begins, and where a fault of it ends.
+
+Imports take some tenths of a second: a Ctrl-C in them is answered like any other.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ INTERRUPTED = "goldsand: interrupted; the same command goes on from here"
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. A fault is a traceback, a line that says where to report it, and exit code 1."""
     try:
         from recipes.app.cli import main as command
 
@@ -16,6 +19,10 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write(f"{INTERRUPTED}\n")
         sys.exit(130)
+    except Exception as error:
+        from curate.errors import answered
+
+        sys.exit(answered(error))
 
 
 if __name__ == "__main__":

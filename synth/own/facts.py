@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from curate.errors import nearest
 from synth.facts import FactsError
 from synth.own.rows import Rows
 
@@ -134,6 +134,6 @@ def _state(rows: Rows, place: int, found: Stated, who: int, name: str, attribute
 def _known(rows: Rows, wanted: Sequence[str], there: Sequence[str], what: str) -> None:
     for name in wanted:
         if name not in there:
-            near = difflib.get_close_matches(name, there, n=1)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise FactsError(f"{rows.path}: there is no {what} {name!r}{hint}; there are {', '.join(there)}")
+            raise FactsError(
+                f"{rows.path}: there is no {what} {name!r}{nearest(name, there)}; there are {', '.join(there)}"
+            )

@@ -6,7 +6,6 @@ entity, two sentences that open alike and go on differently, a value that would 
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import string
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from curate.errors import nearest
 from synth.facts import FactsError
 from synth.own.rows import is_unicode, read_text
 from synth.sentences import Template
@@ -77,7 +77,7 @@ def read_telling(path: Path | str | None, columns: Sequence[str], attributes: Se
         where = _at(path, part, one)
         for name in (str(one), str(by)):
             if name not in columns:
-                raise FactsError(f"{where}: there is no attribute {name!r}{_nearest(name, columns)}")
+                raise FactsError(f"{where}: there is no attribute {name!r}{nearest(name, columns)}")
         if str(one) not in attributes:
             continue
         if str(by) not in attributes:
@@ -286,7 +286,7 @@ def _known(path: Path, part: Any, allowed: Sequence[str], what: str) -> None:
     for key in part:
         if str(key) not in allowed:
             raise FactsError(
-                f"{_at(path, part, key)}: there is no {what} {str(key)!r}{_nearest(str(key), allowed)}; there are"
+                f"{_at(path, part, key)}: there is no {what} {str(key)!r}{nearest(str(key), allowed)}; there are"
                 f" {', '.join(allowed)}"
             )
 
@@ -295,8 +295,3 @@ def _at(path: Path, node: Any, key: Any) -> str:
     """File and line of a key of a mapping, or of an entry of a list."""
     place = node.lc.item(key) if isinstance(key, int) and not isinstance(node, dict) else node.lc.key(key)
     return f"{path}, line {place[0] + 1}"
-
-
-def _nearest(word: str, allowed: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, allowed, n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""

@@ -74,7 +74,7 @@ def test_categories_choose_folders(tmp_path: Path) -> None:
     folder = str(lists(tmp_path))
     assert Url(lists=folder, categories=["adult"])(TEXT, url="http://casino.example/")
     assert not Url(lists=folder, categories=["mixed_adult"])(TEXT, url="http://bad.example/")
-    with pytest.raises(ValueError, match=r"did you mean 'gambling'; it has: adult, gambling, mixed_adult"):
+    with pytest.raises(ValueError, match=r"did you mean 'gambling'\?\); it has: adult, gambling, mixed_adult"):
         Url(lists=folder, categories=["gamblin"])
     with pytest.raises(ValueError, match="not given"):
         Url(categories=["adult"])

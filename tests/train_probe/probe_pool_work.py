@@ -9,6 +9,10 @@ def broken_start():
     raise OSError("the shards are gone")
 
 
+def faulty_start():
+    return [][1]  # the line of the fault
+
+
 def start():
     """A worker for several runs at once: takes as many as it has slots, then does them in turn; number 1 kills it."""
     while (opening := (yield Ask())) is not None:

@@ -7,6 +7,7 @@ import torch
 from probe_world import World
 from torch.utils.flop_counter import FlopCounterMode
 
+from curate.errors import report_line
 from train_probe.architecture import architecture, training_flops
 from train_probe.estimate import MOST_SLOTS, Machine, slot_bytes
 from train_probe.model import Transformer
@@ -114,3 +115,15 @@ def test_tensorboard_reads_losses_and_figures(tmp_path):
     assert read.Scalars("value_bits_per_parameter")[0].value == pytest.approx(
         result["value_bits_per_parameter"], rel=1e-5
     )
+
+
+def test_the_traceback_of_a_fault_that_all_runs_meet_is_shown_once_with_where_to_report_it():
+    told = io.StringIO()
+    runs = plan_of({"facts": "f", "useful": "u", "runs": [{"arm": "a", "exposures": n} for n in (1, 2, 3)]}).runs
+    printer = Printer(told)
+    printer.begin(runs, 0, Cost("cpu", 1, [1e9] * 3, [100] * 3, 1e11, 1.0))
+    for number, trace in enumerate(("Traceback: one\n", "Traceback: one\n", "")):
+        printer.event(Failed(number, "IndexError: x", trace))
+    said = told.getvalue()
+    assert said.count("FAILED, IndexError: x") == 3
+    assert said.count("Traceback: one\n" + report_line()) == 1 and said.count("Traceback") == 1

@@ -1,8 +1,12 @@
 """Runs given out to workers: a run that fails, or kills its process, costs itself alone."""
 
 import probe_pool_work
+import pytest
+import torch
 
-from train_probe.pool import Advanced, Ask, Failed, Finished, Opening, Queue, pooled
+from train_probe.plan import PlanError
+from train_probe.pool import Advanced, Ask, Failed, Finished, Opening, Queue, failed, pooled
+from train_probe.scorer import Diverged
 
 
 def queue(numbers, workers=2, most=2, group=lambda number: "group", cost=lambda number: 10.0 - number):
@@ -33,6 +37,23 @@ def test_a_process_that_cannot_start_fails_its_runs_and_ends():
     assert [event.error for event in events([0, 3], 1, probe_pool_work.broken_start)] == [
         "OSError: the shards are gone"
     ] * 2
+
+
+def test_a_fault_of_a_process_comes_back_with_its_traceback_and_a_refusal_without():
+    (faulty,) = events([0], 1, probe_pool_work.faulty_start)
+    assert faulty.error == "IndexError: list index out of range"
+    assert faulty.traceback.startswith("Traceback") and "# the line of the fault" in faulty.traceback
+    assert [event.traceback for event in events([0], 1, probe_pool_work.broken_start)] == [""]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [PlanError("no rows"), OSError("gone"), ModuleNotFoundError("no", name="torch"), Diverged("the loss was nan"),
+     RuntimeError("DefaultCPUAllocator: can't allocate memory"), torch.OutOfMemoryError("CUDA out of memory")],
+)  # fmt: skip
+def test_what_a_person_can_put_right_and_full_memory_are_no_faults_of_a_run(error):
+    assert failed(3, error) == Failed(3, f"{type(error).__name__}: {error}", "")
+    assert failed(3, ValueError("shapes")).traceback == "ValueError: shapes\n"
 
 
 def test_a_group_is_shared_by_all_workers_and_several_groups_are_not():

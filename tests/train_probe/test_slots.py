@@ -13,6 +13,7 @@ from train_probe.data import Data
 from train_probe.inputs import read_inputs
 from train_probe.plan import plan_of
 from train_probe.pool import Advanced, Ask, Failed, Finished
+from train_probe.scorer import Scorer
 from train_probe.slots import Group, Slots
 from train_probe.train import run_plan
 
@@ -135,6 +136,22 @@ def test_a_model_that_does_not_fit_alone_fails_and_the_next_is_tried(world, tmp_
     events = driven(worker(world, tmp_path, RUNS, slots=2), [0, 1])
     assert [event.number for event in events] == [0, 1] and all(isinstance(event, Failed) for event in events)
     assert "out of memory with this model alone" in events[0].error
+
+
+def test_a_fault_of_one_run_is_kept_in_its_result_with_the_traceback(world, tmp_path, monkeypatch):
+    bits = Scorer.bits
+
+    def broken(self, state):
+        if self.run.arm == "b":
+            np.ones(3) + np.ones(4)  # the line of the fault
+        return bits(self, state)
+
+    monkeypatch.setattr(Scorer, "bits", broken)
+    good, bad = run_plan(plan_of(world.plan(RUNS[:2], processes=1)), tmp_path)
+    assert "error" not in good and "traceback" not in good
+    assert bad["error"].startswith("ValueError: operands could not be broadcast")
+    assert "# the line of the fault" in bad["traceback"] and bad["value_bits"] is None
+    assert json.loads((tmp_path / "results.json").read_text())[1]["traceback"] == bad["traceback"]
 
 
 def test_a_diverged_run_leaves_its_slot_to_the_next_and_changes_nothing_beside_it(world, expected, tmp_path):

@@ -60,11 +60,9 @@ def train_classifier(
             seed=seed,
         )
         if held_out == 0 and not (unseen_positive or unseen_negative):
-            raise ValueError(
-                "--held-out 0 leaves nothing to test on: name sets with --unseen-positive, --unseen-negative"
-            )
+            raise Refused("--held-out 0 leaves nothing to test on: name sets with --unseen-positive, --unseen-negative")
         if output.is_dir():
-            raise ValueError(f"--output: {output} is a folder; name the model's file in it")
+            raise Refused(f"--output: {output} is a folder; name the model's file in it")
         report = train(
             _texts(positive, "--positive"),
             _texts(negative, "--negative"),
@@ -90,7 +88,7 @@ def _range(text: str) -> tuple[int, int]:
         found = int(shortest), int(longest)
         if found == (0, 0) or 1 <= found[0] <= found[1] <= 10:
             return found
-    raise ValueError(f"--letters takes two lengths up to 10, such as 3-5, or 0-0 for none, not '{text}'")
+    raise Refused(f"--letters takes two lengths up to 10, such as 3-5, or 0-0 for none, not '{text}'")
 
 
 def _texts(given: list[str], option: str) -> Iterator[Text]:

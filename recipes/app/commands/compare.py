@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.markup import escape
 
+from curate.errors import Refused
 from recipes.app.terminal.console import err, friendly, out
 
 
@@ -88,7 +89,7 @@ def compare(
         if mix_back is not None:
             shares = [None] if mix_back == "all" else _numbers("--mix-back", mix_back, float)
             if any(share is not None and share >= 1 for share in shares):
-                raise ValueError(f"--mix-back takes `all`, or shares of the text below 1, not '{mix_back}'")
+                raise Refused(f"--mix-back takes `all`, or shares of the text below 1, not '{mix_back}'")
         if own_facts not in (None, "found"):
             read_table(Path(str(own_facts)))  # what is wrong with it is said before anything is curated
         entries = entries_of(corpora, output, lambda: shown(err), corpus=corpus, ablate=ablate, mix_back=shares)
@@ -104,5 +105,5 @@ def _numbers(option: str, text: str, kind: type) -> list[Any]:
     except ValueError:
         found = []
     if not found or min(found) <= 0:
-        raise ValueError(f"{option} takes numbers above 0 with commas between them, not '{text}'")
+        raise Refused(f"{option} takes numbers above 0 with commas between them, not '{text}'")
     return found

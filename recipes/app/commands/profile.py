@@ -12,7 +12,7 @@ from rich.table import Table
 from curate.places.store import place_of
 from recipes.app.commands.options import Inputs, RecipeName, Sets, inputs_of, read_recipe
 from recipes.app.report.rendering import short
-from recipes.app.terminal.console import err, fail, friendly, harmless, out
+from recipes.app.terminal.console import err, friendly, harmless, out
 
 if TYPE_CHECKING:
     from recipes.app.recipe.profile import Decision
@@ -98,17 +98,13 @@ def decide(
     ] = None,
 ) -> None:
     """Say what other thresholds would do to a profile's documents, from stored values: no page is read again."""
-    from recipes.app.recipe.load import RecipeError
     from recipes.app.recipe.profile import decide as decided
 
-    try:
-        with friendly():
-            found = decided(place_of(folder), set)
-            if output is not None:
-                rows = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in found.changed)
-                place_of(output).write_bytes(rows)
-    except RecipeError as error:
-        fail(str(error))
+    with friendly():
+        found = decided(place_of(folder), set)
+        if output is not None:
+            rows = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in found.changed)
+            place_of(output).write_bytes(rows)
     _print_decision(found)
     for row in found.changed[:show]:
         out.print(harmless(f"{row['key']}  {_words(row['before'])} -> {_words(row['after'])}  {row['url'] or ''}"))

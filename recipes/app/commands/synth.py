@@ -62,7 +62,7 @@ def rewrite_facts(
 def describe(loaded: Loaded, model: Architecture) -> Iterator[tuple[str, str]]:
     """What a recipe's facts hold, and what storing them costs a model: (what, how much), line by line.
 
-    Raises ValueError when the recipe has no facts.
+    Raises Refused when the recipe has no facts.
     """
     from synth.codes import RECORDS
     from synth.corpus import text_tokens
@@ -75,7 +75,7 @@ def describe(loaded: Loaded, model: Architecture) -> Iterator[tuple[str, str]]:
         assert isinstance(built, Inject)
         inject = built
     if inject is None:
-        raise ValueError(f"recipe '{recipe.name}' has no facts: neither an `inject` step nor `probe.facts`")
+        raise Refused(f"recipe '{recipe.name}' has no facts: neither an `inject` step nor `probe.facts`")
     placed = inject.placed()
     table, total = placed.table, placed.total
     bits = table.bits()

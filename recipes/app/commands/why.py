@@ -8,6 +8,7 @@ from functools import partial
 from rich.console import Console
 
 from curate.audit.story import comparisons, story
+from curate.errors import Refused
 from curate.places.store import Place, place_of
 from curate.sources import Partition
 from curate.step import Check
@@ -62,5 +63,5 @@ def _partitions(loaded: Loaded) -> Sequence[Partition]:
 
     try:
         return corpus_run(loaded, place_of("goldsand-why")).partitions
-    except ValueError:
+    except Refused:
         return []

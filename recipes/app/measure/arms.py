@@ -14,6 +14,7 @@ from typing import Any
 
 import pydantic
 
+from curate.errors import Refused
 from curate.places.store import place_of
 from curate.run.engine import Progress
 from recipes.app.measure.asked import AGAIN, CONTROL
@@ -43,7 +44,7 @@ def entries_of(
     Each is [NAME=]WHERE[,option=value ...]: a folder of a finished run, a recipe, which is run into `out`/runs/NAME
     first, or a recipe with a `compare:` part, whose arms stand for it and are of `corpus` where they name none. With
     `ablate` a recipe stands for itself and for itself without each of its steps; with `mix_back` a corpus stands for
-    itself and for itself with what each reason dropped mixed back at these shares. Raises ValueError for what is none.
+    itself and for itself with what each reason dropped mixed back at these shares. Raises Refused for what is none.
 
     `shown` is entered for each run that a recipe asks for, and gives the function that hears of its progress.
     """
@@ -63,7 +64,7 @@ def entries_of(
     names = [entry.name for entry in found]
     for name in names:
         if name in (AGAIN, CONTROL) or names.count(name) > 1:
-            raise ValueError(f"'{name}' names two arms; give each a name of its own: NAME=FOLDER")
+            raise Refused(f"'{name}' names two arms; give each a name of its own: NAME=FOLDER")
     return found
 
 
@@ -79,7 +80,7 @@ def _parsed(one: str) -> tuple[str, str, Rendering]:
         rendering = _rendering(ComparedArm.model_validate({"arm": "a", **given}))
     except pydantic.ValidationError as error:
         first = error.errors()[0]
-        raise ValueError(f"'{one}': {'.'.join(map(str, first['loc'])) or 'options'}: {first['msg']}") from None
+        raise Refused(f"'{one}': {'.'.join(map(str, first['loc'])) or 'options'}: {first['msg']}") from None
     if rendering != Rendering() and not name:
         name = f"{Path(where).name}, " + ", ".join(options)
     return name, where, rendering
@@ -92,7 +93,7 @@ def _rendering(arm: ComparedArm) -> Rendering:
 def _of_recipe(arm: ComparedArm, corpus: str | None, runs: _Runs) -> Entry:
     where = arm.corpus or corpus
     if where is None:
-        raise ValueError(f"arm '{arm.arm}' names no corpus: give one for all with --corpus OUT")
+        raise Refused(f"arm '{arm.arm}' names no corpus: give one for all with --corpus OUT")
     return Entry(arm.arm, runs.corpus("", where), _rendering(arm))
 
 
@@ -139,7 +140,7 @@ class _Runs:
                 Corpus(label, self._built(_without(loaded, place), f"{name}-{label.replace(' ', '-')}", whole))
             )
         if len(found) == 1:
-            raise ValueError(f"recipe '{loaded.recipe.name}' has no step to leave out: nothing to ablate")
+            raise Refused(f"recipe '{loaded.recipe.name}' has no step to leave out: nothing to ablate")
         return found
 
     def _built(self, loaded: Loaded, name: str, like: Path | None = None) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.document import Document
+from curate.errors import Refused
 from curate.run.ledger import read_ledger
 from curate.shards.rendering import domain_tokens, drawn, save_set
 from curate.shards.text import domain_prefix, read_text_shard
@@ -85,7 +86,7 @@ def dropped_rows(folder: Path) -> Iterator[dict[str, Any]]:
 
 def mixed_back(corpus: Corpus, shares: Sequence[float | None]) -> list[MixedBack]:
     """For every reason that dropped at least twenty documents whose text the ledger holds, the corpus with them mixed
-    back at each share. Raises ValueError where there is no such reason."""
+    back at each share. Raises Refused where there is no such reason."""
     found: Counter[tuple[str, str]] = Counter()
     characters: Counter[tuple[str, str]] = Counter()
     for row in dropped_rows(corpus.folder):
@@ -93,7 +94,7 @@ def mixed_back(corpus: Corpus, shares: Sequence[float | None]) -> list[MixedBack
         characters[row["step"], row["rule"]] += len(row["text"])
     reasons = [reason for reason, count in sorted(found.items(), key=lambda one: (-one[1], one[0])) if count >= FEWEST]
     if not reasons:
-        raise ValueError(
+        raise Refused(
             f"the ledger of {corpus.folder} holds the text of {found.total()} dropped documents and of no reason"
             f" {FEWEST}: run the recipe with --set output.keep_dropped=all"
         )
@@ -160,9 +161,9 @@ class Tokenised:
 
 
 def open_corpus(name: str, path: Path) -> Corpus:
-    """The corpus in the folder of a finished run. Raises ValueError where there is none."""
+    """The corpus in the folder of a finished run. Raises Refused where there is none."""
     if not any((path / "text").glob("*.jsonl.zst")):
-        raise ValueError(
+        raise Refused(
             f"{path} holds no text of a finished run: it wants {path / 'text'}/*.jsonl.zst, which `goldsand run` leaves"
         )
     return Corpus(name, path)
@@ -206,12 +207,12 @@ def tokenised(
 ) -> list[Tokenised]:
     """Each arm's corpus in its rendering, once for all arms that share both, and without domains those of it that are
     held out. With `equal` the larger corpora are sub-sampled, document by document, to about the tokens of the
-    smallest. Raises ValueError for a corpus that is none."""
+    smallest. Raises Refused for a corpus that is none."""
     sizes: dict[str, tuple[int, int]] = {}
     for corpus in {entry.corpus.name: entry.corpus for entry in entries}.values():
         whole = write_set(corpus.documents(held_out=False), vocabulary, out / _folder(corpus.name))
         if whole["documents"] < FEWEST:
-            raise ValueError(
+            raise Refused(
                 f"{corpus.folder} holds {whole['documents']} documents besides what was injected: too few to compare"
                 f" (at least {FEWEST}); a corpus that repeats little text stores facts well, and is no better for it"
             )

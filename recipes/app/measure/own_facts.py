@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from curate.document import Document
+from curate.errors import Refused
 from curate.shards.vocabulary import Vocabulary
 from recipes.app.measure.corpora import Corpus, Entry, write_set
 from recipes.app.measure.evidence import interval
@@ -55,7 +56,7 @@ class OwnFacts:
     def of(cls, asked: str, entries: Sequence[Entry], vocabulary: Vocabulary, folder: Path) -> OwnFacts:
         """Find the facts ("found": sentences with numbers and names; else a table) and write what the probe reads.
 
-        Raises ValueError where no corpus states any of them.
+        Raises Refused where no corpus states any of them.
         """
         corpora = list({entry.corpus.name: entry.corpus for entry in entries}.values())
         facts = list(_found(corpora)) if asked == "found" else read_table(Path(asked))
@@ -64,7 +65,7 @@ class OwnFacts:
         stated = {corpus.name: _stated(corpus, whole) for corpus in corpora}
         halves = _halves(whole, stated)
         if len(set(halves.values())) < 2:
-            raise ValueError(
+            raise Refused(
                 f"{len(halves)} of {len(facts)} facts stand in a corpus, too few to be cut in two halves of documents"
                 f" of their own; {'name more of them' if asked != 'found' else 'take larger corpora'}"
             )
@@ -142,25 +143,23 @@ def _without(arm: str, half: int) -> str:
 
 def read_table(path: Path) -> list[Fact]:
     """The facts of a table (.csv, .tsv, .jsonl, .parquet) with columns `value` and `sentence`, and any others, such as
-    `entity` and `attribute`. The value is where it stands last in its sentence. Raises ValueError."""
+    `entity` and `attribute`. The value is where it stands last in its sentence. Raises Refused."""
     from synth.own.rows import read_rows
 
     rows = read_rows(path)
     for column in ("value", "sentence"):
         if column not in rows.columns:
-            raise ValueError(
-                f"{path}: facts of a corpus want the column {column!r}; there are {', '.join(rows.columns)}"
-            )
+            raise Refused(f"{path}: facts of a corpus want the column {column!r}; there are {', '.join(rows.columns)}")
     value_at, sentence_at = rows.columns.index("value"), rows.columns.index("sentence")
     found = []
     for place, cells in rows.rows:
         value, sentence = cells[value_at], _plain(cells[sentence_at])
         start = sentence.rfind(value) if value else -1
         if start < 1:
-            raise ValueError(f"{rows.at(place)}: the value {value!r} does not stand in the sentence {sentence!r}")
+            raise Refused(f"{rows.at(place)}: the value {value!r} does not stand in the sentence {sentence!r}")
         found.append(Fact(sentence, start, start + len(value)))
     if not found:
-        raise ValueError(f"{path} holds no facts")
+        raise Refused(f"{path} holds no facts")
     return found
 
 

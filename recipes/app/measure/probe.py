@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from curate.errors import Refused
 from curate.places.store import write_atomically
 from curate.shards.parquet import ColumnWriter
 from curate.shards.vocabulary import Vocabulary
@@ -42,7 +43,7 @@ def run_probe(
     """Write `plan.json`, train every run of it that is not done yet (of a climb those that it asks for), and write
     `results.json`, `results.parquet` and `summary.json` (means over seeds, with intervals).
 
-    `warn` is told what of the recipe is left out. Raises ValueError when the recipe has no probe or its corpus is not a
+    `warn` is told what of the recipe is left out. Raises Refused when the recipe has no probe or its corpus is not a
     finished run.
     """
     probe = loaded.recipe.probe
@@ -51,7 +52,7 @@ def run_probe(
         if left_out:
             warn(f"left out: {', '.join(left_out)}; their junk is the text of a finished run: name it with --corpus")
     if probe is None:
-        raise ValueError(f"recipe '{loaded.recipe.name}' has no `probe:` part: there is nothing to train")
+        raise Refused(f"recipe '{loaded.recipe.name}' has no `probe:` part: there is nothing to train")
     if quick:
         probe = probe.quickly()
     plan = make_plan(probe, out)
@@ -162,7 +163,7 @@ def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
     facts = json.loads((corpus / "facts" / "facts.json").read_text())
     asked = max(probe.exposures, default=0)
     if asked > facts["exposures"]:
-        raise ValueError(
+        raise Refused(
             f"{corpus} holds {facts['exposures']} exposures of each fact, and the recipe asks for {asked}:"
             " inject more (`--set inject.exposures=...`) or ask for fewer"
         )
@@ -171,7 +172,7 @@ def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
     for name in [*([] if probe.drawn else [probe.useful]), *named]:
         if not (corpus / "tokens" / name / "metadata.json").is_file():
             there = sorted(path.parent.name for path in corpus.glob("tokens/*/metadata.json"))
-            raise ValueError(f"{corpus} has no token set '{name}'; it has: {', '.join(there) or 'none'}")
+            raise Refused(f"{corpus} has no token set '{name}'; it has: {', '.join(there) or 'none'}")
     runs = [
         {
             **arm.model_dump(exclude={"arm", "junk"}),
@@ -226,14 +227,12 @@ def _corpus(probe: Probe, out: Path) -> Path:
             facts_corpus(folder, inject, name=name, vocabulary=vocabulary, used=vocabulary.size)
         return folder.resolve()
     if probe.corpus is None:
-        raise ValueError(
-            "the probe needs facts: name a finished run with --corpus OUT, or write `facts:` in the recipe"
-        )
+        raise Refused("the probe needs facts: name a finished run with --corpus OUT, or write `facts:` in the recipe")
     corpus = Path(probe.corpus).resolve()
     if not corpus.is_dir():
-        raise ValueError(f"there is no folder {corpus}; name a finished run with --corpus OUT")
+        raise Refused(f"there is no folder {corpus}; name a finished run with --corpus OUT")
     if not (corpus / "facts" / "scoring.npz").is_file():
-        raise ValueError(
+        raise Refused(
             f"{corpus} holds no facts to score: it must be the folder of a finished run whose recipe has `inject` and"
             " token sets (for example: goldsand run quickstart -o demo/corpus)"
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from curate.errors import Refused
+from curate.run.engine import TaskError
 from recipes.app.measure.asked import AGAIN, CONTROL, Comparison, Outcome, Rung
 from recipes.app.measure.corpora import Tokenised
 from recipes.app.measure.evidence import CEILING, FLOOR, arms_of, stored_share
@@ -46,7 +48,7 @@ def rungs_of(asked: Comparison, corpora: Sequence[Tokenised], facts_tokens: floa
             if repeats > MOST_REPEATS and one.name not in asked.may_repeat:
                 if rung > middle(asked.exposures):
                     return [step for step in found if step.rung < rung]
-                raise ValueError(
+                raise Refused(
                     f"'{one.name}' has {one.used:,} tokens and would be gone through {repeats:.1f} times at rung"
                     f" {rung}: more than {MOST_REPEATS:.0f} times is the known way to look good; take more text, fewer"
                     f" people or exposures, or allow it by name with --may-repeat {one.name}"
@@ -137,7 +139,7 @@ def _trial(
             found = [row for row in rows if row["arm"] == one.name]
             sound = [row for row in found if not row.get("error")]
             if not sound:
-                raise ValueError(f"no learning rate of {asked.rates} trains '{one.name}': {found[0].get('error')}")
+                raise failure(f"no learning rate of {asked.rates} trains '{one.name}': {found[0].get('error')}", found)
             best[one.name] = max(sound, key=lambda row: row["value_bits_per_parameter"])
             share = stored_share(best[one.name])
             place = ladder.index(rungs[one.name][-1]) + (share < FLOOR) - (share > CEILING)
@@ -146,3 +148,10 @@ def _trial(
                 moving.append(one)
         looking = moving
     return max(tried[-1] for tried in rungs.values()), {name: row["learning_rate"] for name, row in best.items()}
+
+
+def failure(message: str, rows: Sequence[dict[str, Any]]) -> Refused | TaskError:
+    """What to raise where runs left no figures: a fault, with its traceback, where one of them ended by one, else a
+    refusal."""
+    traces = [row["traceback"] for row in rows if row.get("traceback")]
+    return TaskError(f"{message}\n{traces[0]}") if traces else Refused(message)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from curate.errors import Refused
 from recipes.app.measure.asked import AGAIN, CONTROL, Comparison, Outcome
 from recipes.app.measure.corpora import Tokenised
 from recipes.app.measure.evidence import (
@@ -24,6 +25,7 @@ from recipes.app.measure.evidence import (
     seeds_needed,
     smallest_effect,
 )
+from recipes.app.measure.protocol import failure
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,12 @@ class Difference:
 
 def difference(one: Arm, base: Arm, rung: int, shares: bool = False) -> Difference:
     """What an arm does against `base`: in exposures to half of the facts, or else, or with `shares`, in what both store
-    at `rung`. Raises ValueError where no seed has both."""
+    at `rung`. Raises Refused where no seed has both."""
     times = [] if shares else log_times(one, base)
     stored, by_base = one.stored.get(rung, {}), base.stored.get(rung, {})
     values = times or [stored[seed] - by_base[seed] for seed in sorted(stored.keys() & by_base.keys())]
     if not values:
-        raise ValueError(f"'{one.name}' and '{base.name}' have no seed in common: runs of them failed")
+        raise Refused(f"'{one.name}' and '{base.name}' have no seed in common: runs of them failed")
     kind = "times" if times else "shares"
     found = interval(values), p_value(values), seeds_needed(values), smallest_effect(values)
     return Difference(one.name, kind, *found, rung=None if times else rung)
@@ -83,7 +85,8 @@ def report(
     first = corpora[0].name
     lost = [name for name in (*(one.name for one in corpora), AGAIN) if name not in arms]
     if lost:
-        raise ValueError(f"all runs of {', '.join(lost)} failed: {[r['error'] for r in results if r.get('error')][-1]}")
+        failed = [row for row in results if row.get("error")]
+        raise failure(f"all runs of {', '.join(lost)} failed: {failed[-1]['error']}", failed)
     base = arms[first]
     others = [arms[one.name] for one in corpora[1:]]
     differences = [difference(arm, base, rung) for arm in others]

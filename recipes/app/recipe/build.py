@@ -9,6 +9,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from curate.errors import Refused
 from curate.places.address import joined, path_of
 from curate.places.store import Place, is_local, write_atomically
 from curate.run.corpus import CorpusRun
@@ -26,11 +27,11 @@ def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit:
     """
     recipe = loaded.recipe
     if not loaded.steps:
-        raise ValueError(
+        raise Refused(
             f"recipe '{recipe.name}' has no steps: it builds no corpus (is it meant for `goldsand probe` or `compare`?)"
         )
     if not recipe.inputs:
-        raise ValueError(f"recipe '{recipe.name}' names no inputs: add `inputs:` to it, or give --input PATH")
+        raise Refused(f"recipe '{recipe.name}' names no inputs: add `inputs:` to it, or give --input PATH")
     inputs = [
         SourceInput(
             name=item.name,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,6 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from curate.errors import Refused, nearest
 from curate.places.store import Place
 from curate.step import Edit, Injection, Rule, Step, register, step_class, step_names
 from recipes.app.recipe.schema import Recipe, build_step, parameters_of
@@ -32,7 +32,7 @@ class Problem:
     message: str
 
 
-class RecipeError(ValueError):
+class RecipeError(Refused):
     """A recipe that cannot be used, with all its problems."""
 
     def __init__(self, recipe: str, problems: Sequence[Problem]) -> None:
@@ -70,7 +70,7 @@ def find_recipe(name: str) -> Path:
         return built_in
     if path.is_dir():
         raise RecipeError(name, [Problem(None, "", "is a folder; name the recipe file in it")])
-    hint = _nearest(name, built_in_names())
+    hint = nearest(name, built_in_names())
     message = f"no such file, and no built-in recipe of that name{hint}. Built in: {', '.join(built_in_names())}"
     raise RecipeError(name, [Problem(None, "", message)])
 
@@ -102,13 +102,13 @@ def load(name: str, sets: Sequence[str] = (), inputs: Sequence[dict[str, Any]] =
 
 
 def steps_of_run(out: Place) -> list[tuple[str, dict[str, Any]]]:
-    """The steps of the recipe that made a run, in order: name and given parameters. Raises ValueError where OUT's
+    """The steps of the recipe that made a run, in order: name and given parameters. Raises Refused where OUT's
     recipe cannot be read."""
     path = out / "recipe.yaml"
     try:
         given = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))["steps"]
     except (OSError, YAMLError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} cannot be read, which says how {out} was made: {error}") from None
+        raise Refused(f"{path} cannot be read, which says how {out} was made: {error}") from None
     pairs = [next(iter(item.items())) if isinstance(item, dict) else (item, None) for item in given]
     return [(name, parameters or {}) for name, parameters in pairs]
 
@@ -233,7 +233,7 @@ def _steps(raw: Any, folder: Path, lines: dict[tuple[Any, ...], int], problems: 
             )
             continue
         if name not in step_names():
-            message = f"there is no such step{_nearest(name, step_names())}. Steps: {', '.join(step_names())}"
+            message = f"there is no such step{nearest(name, step_names())}. Steps: {', '.join(step_names())}"
             problems.append(Problem(_line(lines, where), f"steps: {name}", message))
             continue
         given = {} if given is None else given
@@ -330,18 +330,13 @@ def _line(lines: dict[tuple[Any, ...], int], where: tuple[Any, ...]) -> int | No
     return None
 
 
-def _nearest(word: str, allowed: Iterable[str]) -> str:
-    near = difflib.get_close_matches(str(word), list(allowed), n=1)
-    return f" (did you mean '{near[0]}'?)" if near else ""
-
-
 def _problem(error: Any, model: type[pydantic.BaseModel], lines: dict[tuple[Any, ...], int], depth: int = 0) -> Problem:
     """One pydantic error in a person's words."""
     where = tuple(error["loc"])
     shown = ".".join(str(part) for part in where)
     if error["type"] == "extra_forbidden":
         allowed = _allowed(model, where[depth:-1])
-        message = f"unknown key{_nearest(str(where[-1]), allowed)}. Allowed: {', '.join(allowed)}"
+        message = f"unknown key{nearest(str(where[-1]), allowed)}. Allowed: {', '.join(allowed)}"
     elif error["type"] == "missing":
         message = "is missing"
     else:
@@ -354,7 +349,7 @@ def _problem(error: Any, model: type[pydantic.BaseModel], lines: dict[tuple[Any,
                 message += f": write [{error['input']}]"
             expected = error.get("ctx", {}).get("expected")
             if expected and isinstance(error["input"], str):
-                message += _nearest(
+                message += nearest(
                     error["input"], [word.strip(" '") for word in expected.replace(" or ", ",").split(",")]
                 )
     return Problem(_line(lines, where), shown, message)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from curate.errors import Refused
 from curate.places.store import Place, write_atomically
 from curate.run.corpus import CorpusRun
 from curate.run.engine import RunError
@@ -34,13 +35,13 @@ _NUMERIC = ("over", "under", "not over", "over share", "reaches")
 
 
 def profile_run(loaded: Loaded, out: Place, workers: int | None, limit: int | None) -> CorpusRun:
-    """The run that measures a recipe's rules and edits. Raises ValueError where there is nothing to measure, and where
+    """The run that measures a recipe's rules and edits. Raises Refused where there is nothing to measure, and where
     the folder holds something else."""
     if not _is_free(out):
-        raise ValueError(f"{out} holds a finished run, whose place a profile would take: name another folder")
+        raise Refused(f"{out} holds a finished run, whose place a profile would take: name another folder")
     part = split(loaded.steps)
     if not part.measured:
-        raise ValueError(f"recipe '{loaded.recipe.name}' has no rule or edit that a profile could measure")
+        raise Refused(f"recipe '{loaded.recipe.name}' has no rule or edit that a profile could measure")
     tokenizer = loaded.recipe.output.tokenizer
     file = loaded.folder / tokenizer.file if tokenizer.kind == "file" and tokenizer.file else None
     profile = Profile.of(part.measured, file)
@@ -264,13 +265,15 @@ class Decision:
 def decide(out: Place, sets: Sequence[str]) -> Decision:
     """The verdicts of a profile's documents with other thresholds, beside those of its recipe.
 
-    Raises RunError for a folder without signals, RecipeError for a mistake in `sets`, ValueError for a change that the
+    Raises RunError for a folder without signals, RecipeError for a mistake in `sets`, Refused for a change that the
     stored signals cannot answer, with the reason.
     """
     try:
-        profile = orjson.loads((out / "profile.json").read_bytes())
+        unit = orjson.loads((out / "profile.json").read_bytes())["counted_in"]
     except FileNotFoundError:
         raise RunError(f"{out} holds no profile: `goldsand profile RECIPE -o {out}` makes one") from None
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        raise RunError(f"{out / 'profile.json'} is damaged; `goldsand profile RECIPE -o {out}` mends it") from None
     recipe = str(out / "recipe.yaml")
     old, new = load(recipe), load(recipe, sets)
     _refuse_other_values(old, new)
@@ -290,9 +293,9 @@ def decide(out: Place, sets: Sequence[str]) -> Decision:
             else:
                 counter[f"{verdict['step']}.{verdict['rule']}"] += 1
         if _name(verdicts[0]) != _name(verdicts[1]):
-            row = {"key": seen.key, "url": seen.url, profile["counted_in"]: seen.size}
+            row = {"key": seen.key, "url": seen.url, unit: seen.size}
             changed.append({**row, "before": verdicts[0], "after": verdicts[1]})
-    totals = ((kept[0], kept[1]), (kept_size[0], kept_size[1]), profile["counted_in"])
+    totals = ((kept[0], kept[1]), (kept_size[0], kept_size[1]), unit)
     return Decision(before, after, documents, size, *totals, changed)
 
 
@@ -309,30 +312,28 @@ def _name(verdict: dict[str, Any] | None) -> tuple[str, str] | None:
 
 
 def _refuse_other_values(old: Loaded, new: Loaded) -> None:
-    """Raises ValueError for the first change that is more than another threshold on a stored value."""
+    """Raises Refused for the first change that is more than another threshold on a stored value."""
     again = "run `goldsand profile` with it into the same folder: pages are not extracted again"
     part = split(old.steps)
     left_out, measured = dict(part.left_out), dict(part.measured)
     if len(old.steps) != len(new.steps) or [s.name for s in old.steps] != [s.name for s in new.steps]:
-        raise ValueError(f"the steps are others, and nothing is stored of them: {again}")
+        raise Refused(f"the steps are others, and nothing is stored of them: {again}")
     for label, before, after in _pairs(old, new):
         for field in _changed(before, after):
             name = f"{label}.{field}"
             if label in left_out:
-                raise ValueError(f"{name} cannot be decided from stored signals: {left_out[label]}")
+                raise Refused(f"{name} cannot be decided from stored signals: {left_out[label]}")
             if label not in measured:
-                raise ValueError(f"{name} cannot be decided from stored signals: it makes every text")
+                raise Refused(f"{name} cannot be decided from stored signals: it makes every text")
             if before.shaping is None:
-                raise ValueError(
-                    f"{name} cannot be decided from stored signals: {label} stores verdicts alone: {again}"
-                )
+                raise Refused(f"{name} cannot be decided from stored signals: {label} stores verdicts alone: {again}")
             if field in before.shaping:
                 what = "the text that every later rule reads" if hasattr(before, "edit") else "the values themselves"
-                raise ValueError(f"{name} cannot be decided from stored signals, because it shapes {what}: {again}")
+                raise Refused(f"{name} cannot be decided from stored signals, because it shapes {what}: {again}")
     others = {key for key in old.resolved if key != "steps" and old.resolved[key] != new.resolved.get(key)}
     others |= {key for key in new.resolved if key not in old.resolved}
     if others:
-        raise ValueError(f"{', '.join(sorted(others))}: only parameters of steps can be decided again: {again}")
+        raise Refused(f"{', '.join(sorted(others))}: only parameters of steps can be decided again: {again}")
 
 
 def _pairs(old: Loaded, new: Loaded) -> Iterator[tuple[str, Step, Step]]:

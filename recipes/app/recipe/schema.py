@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
 
+from curate.errors import Refused
 from curate.places.address import refuse_credentials
 from curate.step import Step, step_class
 from train_probe.architecture import PUBLISHED, Architecture, architecture
@@ -50,7 +51,7 @@ class Input(Strict):
         refuse_credentials(self.path)
         given = self.model_fields_set & {"subset", "streaming", "revision"}
         if given and self.format != "hub":
-            raise ValueError(f"{' and '.join(f'`{name}`' for name in sorted(given))}: only with `format: hub`")
+            raise Refused(f"{' and '.join(f'`{name}`' for name in sorted(given))}: only with `format: hub`")
         return self
 
 
@@ -79,7 +80,7 @@ class Tokenizer(Strict):
     @model_validator(mode="after")
     def _file_given(self) -> Tokenizer:
         if (self.kind == "file") != (self.file is not None):
-            raise ValueError("`file` and `kind: file` go together: name a tokenizer.json, or leave both out")
+            raise Refused("`file` and `kind: file` go together: name a tokenizer.json, or leave both out")
         return self
 
 
@@ -208,7 +209,7 @@ class Arm(Strict):
     @model_validator(mode="after")
     def _junk_has_a_kind(self) -> Arm:
         if (self.junk == "none") != (self.junk_ratio == 0):
-            raise ValueError("junk_ratio 0 and `junk: none` go together; any other ratio needs a kind of junk")
+            raise Refused("junk_ratio 0 and `junk: none` go together; any other ratio needs a kind of junk")
         return self
 
 
@@ -255,9 +256,9 @@ class Probe(Strict):
             known: dict[str, type[BaseModel]] = {"model": ProbeModel, "training": Training, "arm": Arm}
             if part not in known or name not in known[part].model_fields or name == "arm":
                 kinds = ", ".join(f"{one}.*" for one in known)
-                raise ValueError(f"'{key}' is no setting that a grid can vary; it varies {kinds}")
+                raise Refused(f"'{key}' is no setting that a grid can vary; it varies {kinds}")
             if not values:
-                raise ValueError(f"'{key}' has no values: name at least one")
+                raise Refused(f"'{key}' has no values: name at least one")
         return grid
 
     @model_validator(mode="after")
@@ -267,15 +268,13 @@ class Probe(Strict):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
-            raise ValueError(
-                f"grid: with one of its values {where or 'the whole'} does not fit: {first['msg']}"
-            ) from None
+            raise Refused(f"grid: with one of its values {where or 'the whole'} does not fit: {first['msg']}") from None
         return self
 
     @model_validator(mode="after")
     def _climbs_a_ladder(self) -> Probe:
         if self.climb and len(self.exposures) < 2:
-            raise ValueError("climb: there is no ladder to climb; name at least two `exposures`")
+            raise Refused("climb: there is no ladder to climb; name at least two `exposures`")
         return self
 
     @model_validator(mode="after")
@@ -283,13 +282,13 @@ class Probe(Strict):
         there = [arm.arm for arm in self.arms]
         for name in self.quick.arms if self.quick else []:
             if name not in there:
-                raise ValueError(f"quick: there is no arm '{name}'; there are: {', '.join(there)}")
+                raise Refused(f"quick: there is no arm '{name}'; there are: {', '.join(there)}")
         return self
 
     def quickly(self) -> Probe:
-        """The smaller grid of `quick`. Raises ValueError where there is none."""
+        """The smaller grid of `quick`. Raises Refused where there is none."""
         if self.quick is None:
-            raise ValueError("this recipe names no smaller grid (`probe.quick`); leave --quick out")
+            raise Refused("this recipe names no smaller grid (`probe.quick`); leave --quick out")
         given = {key: value for key, value in self.quick.model_dump().items() if value and key != "arms"}
         arms = [arm for arm in self.arms if arm.arm in self.quick.arms or not self.quick.arms]
         return self.model_copy(update=given | {"arms": arms, "quick": None})
@@ -338,7 +337,7 @@ class ComparedArm(Strict):
     def _something_is_rendered(self) -> ComparedArm:
         given = self.model_fields_set & {"bare", "cool_down", "tag_loss", "tag_at_test"}
         if given and self.domain == "none":
-            raise ValueError(f"`{min(given)}` is about rendered domains, and `domain` is none: name a rendering")
+            raise Refused(f"`{min(given)}` is about rendered domains, and `domain` is none: name a rendering")
         return self
 
 
@@ -380,6 +379,6 @@ def parameters_of(name: str) -> type[BaseModel]:
 
 
 def build_step(name: str, parameters: dict[str, Any]) -> Step:
-    """The step itself. Raises ValueError when its parameters do not fit together."""
+    """The step itself. Raises Refused when its parameters do not fit together."""
     checked = parameters_of(name)(**parameters)
     return step_class(name)(**{key: getattr(checked, key) for key in type(checked).model_fields})

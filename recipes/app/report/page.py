@@ -11,6 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from curate.errors import Refused
 from curate.places.store import Place, files_below, write_atomically
 from curate.run.folder import check_format
 from curate.run.ledger import read_ledger
@@ -48,7 +49,7 @@ UNREADABLE = 50
 def write_report(folder: Place, probe: Path | None = None, output: Path | None = None) -> Place:
     """Write the page of a finished run, with a probe's results if its folder is given; returns where it is.
 
-    Raises ValueError when the run or the probe has left nothing to show, with the command that would make it.
+    Raises Refused when the run or the probe has left nothing to show, with the command that would make it.
     """
     from jinja2 import UndefinedError
 
@@ -59,11 +60,11 @@ def write_report(folder: Place, probe: Path | None = None, output: Path | None =
         command = f"goldsand probe RECIPE -o {probe}"
         results = _read(probe / "results.json", "a probe's results", command)
         if not isinstance(results, list) or not all(isinstance(row, dict) and row.keys() >= RESULT for row in results):
-            raise ValueError(f"{probe / 'results.json'} is no list of a probe's results. It is made by: {command}")
+            raise Refused(f"{probe / 'results.json'} is no list of a probe's results. It is made by: {command}")
     try:
         page = render(summary, _examples(folder), results, whole_corpus(folder, summary))
     except (KeyError, TypeError, AttributeError, UndefinedError) as error:
-        raise ValueError(
+        raise Refused(
             f"{folder / 'summary.json'} does not read like a run's summary ({error!r}); run the recipe again"
         ) from None
     path: Place = output or folder / "report.html"
@@ -122,9 +123,9 @@ def _read(path: Place, what: str, command: str) -> Any:
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise ValueError(f"there is no {path}: this is not the folder of {what}. It is made by: {command}") from None
+        raise Refused(f"there is no {path}: this is not the folder of {what}. It is made by: {command}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not whole ({error}). It is made by: {command}") from None
+        raise Refused(f"{path} is not whole ({error}). It is made by: {command}") from None
 
 
 def _examples(folder: Place) -> dict[tuple[str, str], list[dict[str, Any]]]:
@@ -144,8 +145,8 @@ def _examples(folder: Place) -> dict[tuple[str, str], list[dict[str, Any]]]:
                 for number, row in enumerate(itertools.islice(read_ledger(path, EXAMPLE), last + 1)):
                     if number in wanted:
                         wanted[number].update(row)
-        except ValueError as error:
-            raise ValueError(f"{path} is damaged ({error}); `goldsand run` into the same folder mends it") from None
+        except Refused as error:
+            raise Refused(f"{path} is damaged ({error}); `goldsand run` into the same folder mends it") from None
     return found
 
 

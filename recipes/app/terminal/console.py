@@ -1,4 +1,4 @@
-"""What commands share of the terminal: its consoles, text made harmless, faults told in one message."""
+"""What commands share of the terminal: its consoles, text made harmless, refusals told in one message."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 import typer
 from rich.console import Console
 from rich.markup import escape
+
+from curate.errors import refusal
 
 
 class _Terminal(Console):
@@ -44,21 +46,13 @@ def fail(message: str, code: int = 2) -> NoReturn:
 
 
 class friendly:
-    """Turns what a user can put right into one message and exit code 2."""
+    """Turns what a person can put right into one message and exit code 2; a fault of the program goes on to `main`."""
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        from curate.run.engine import RunError, TaskError
-
-        if isinstance(error, TaskError):
-            fail(f"a unit failed, which no document explains: {error}", 1)
-        if isinstance(error, (RunError, ValueError)):
-            fail(str(error))
-        if isinstance(error, ModuleNotFoundError):
-            fail(f"{error.name} is not installed; `pip install 'goldsand[probe]'` brings what the probe needs")
-        if isinstance(error, OSError):
-            fail(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
         if isinstance(error, KeyboardInterrupt):
             fail("interrupted; the same command goes on from here", 130)
+        if error is not None and (message := refusal(error)) is not None:
+            fail(message)
