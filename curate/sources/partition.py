@@ -63,8 +63,8 @@ WHOLE = Piece()
 class Partition:
     """One unit of reading. `relative` is `path` below the input's root; `files` are the pages of an HTML partition.
 
-    `format` is one of `curate.sources.formats.FORMATS` (`hub` with what to load in `dataset`), `unknown` for a file of a
-    folder that is none of these, or names a reader from outside goldsand, of which `code` is a digest.
+    `format` is one of `curate.sources.formats.FORMATS` (`hub` with what to load in `dataset`), `unknown` for a file
+    of none of these kinds, or names a reader from outside goldsand, of which `code` is a digest.
     """
 
     source: str

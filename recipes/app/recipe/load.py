@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from curate.errors import Refused
+from curate.errors import Refused, nearest
 from curate.outside import in_full
 from curate.places.store import Place
 from curate.registry import short_name, step_class
@@ -72,7 +71,7 @@ def find_recipe(name: str) -> Path:
         return built_in
     if path.is_dir():
         raise RecipeError(name, [Problem(None, "", "is a folder; name the recipe file in it")])
-    hint = _nearest(name, built_in_names())
+    hint = nearest(name, built_in_names())
     message = f"no such file, and no built-in recipe of that name{hint}. Built in: {', '.join(built_in_names())}"
     raise RecipeError(name, [Problem(None, "", message)])
 
@@ -357,18 +356,13 @@ def _line(lines: dict[tuple[Any, ...], int], where: tuple[Any, ...]) -> int | No
     return None
 
 
-def _nearest(word: str, allowed: Iterable[str]) -> str:
-    near = difflib.get_close_matches(str(word), list(allowed), n=1)
-    return f" (did you mean '{near[0]}'?)" if near else ""
-
-
 def _problem(error: Any, model: type[pydantic.BaseModel], lines: dict[tuple[Any, ...], int], depth: int = 0) -> Problem:
     """One pydantic error in a person's words."""
     where = tuple(error["loc"])
     shown = ".".join(str(part) for part in where)
     if error["type"] == "extra_forbidden":
         allowed = _allowed(model, where[depth:-1])
-        message = f"unknown key{_nearest(str(where[-1]), allowed)}. Allowed: {', '.join(allowed)}"
+        message = f"unknown key{nearest(str(where[-1]), allowed)}. Allowed: {', '.join(allowed)}"
     elif error["type"] == "missing":
         message = "is missing"
     else:
@@ -381,7 +375,7 @@ def _problem(error: Any, model: type[pydantic.BaseModel], lines: dict[tuple[Any,
                 message += f": write [{error['input']}]"
             expected = error.get("ctx", {}).get("expected")
             if expected and isinstance(error["input"], str):
-                message += _nearest(
+                message += nearest(
                     error["input"], [word.strip(" '") for word in expected.replace(" or ", ",").split(",")]
                 )
     return Problem(_line(lines, where), shown, message)
