@@ -259,5 +259,6 @@ def test_an_edited_file_of_a_class_or_of_a_helper_is_other_code(on_path):
     assert told() == before
     for name in ("ours/deep/down.py", "neighbour.py", "ours/rules.py"):
         (folder / name).write_text((folder / name).read_text() + "# edited\n")
-        assert (now := told()) != before
+        now = told()
+        assert now != before
         before = now
