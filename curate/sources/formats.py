@@ -60,6 +60,7 @@ FORMATS = {
     "hub": Format("curate.sources.hub:read_hub"),
 }
 AUTO = "auto"
+_END = object()
 UNKNOWN = "unknown"
 """What `auto` makes of a file in a folder that is of no known kind."""
 
@@ -84,6 +85,7 @@ def reader_of(format: str) -> Read:
 
 def code_of_reader(format: str) -> str:
     """The digest of the code of a reader from outside goldsand; empty for one of its own. Raises Refused."""
+    reader_of(format)
     target = target_of(format, GROUP, _OWN, "format")
     code = {} if target in _OWN.values() else code_of(load(target))
     return hashlib.sha256(orjson.dumps(code, option=orjson.OPT_SORT_KEYS)).hexdigest() if code else ""
@@ -102,22 +104,25 @@ def _read_theirs(
 ) -> Iterator[Item]:
     """Every item of somebody else's reader, under goldsand's keys. What it fails with is one loss, of the file's rest.
 
-    Raises OSError, and Refused where it gives something else than it should.
+    Raises OSError where a store stops giving the file, Refused where the reader gives something else than it should.
     """
     place = -1
     items: Iterator[Any] | None = None
     while True:
         try:
-            items = items or iter(reader(partition.path))
-            item = next(items)
-        except StopIteration:
-            return
+            items = iter(reader(partition.path)) if items is None else items
+            item = next(items, _END)
+        except MemoryError:
+            raise
         except Exception as error:
-            # Compressed content that is broken is an OSError too; any other is of the file or of its store.
-            if isinstance(error, (OSError, MemoryError)) and not isinstance(error, gzip.BadGzipFile):
+            # What a store does not give now it may give in a minute; compressed content that is broken stays so.
+            remote = not isinstance(partition.path, Path)
+            if remote and isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
                 raise
             failed = f"the reader {name} failed: {type(error).__name__}: {reason_of(error)}"
             yield Unreadable(f"{partition.prefix}@{place + 1}", failed)
+            return
+        if item is _END:
             return
         place = _place(item, place, name)
         key = f"{partition.prefix}@{place}"

@@ -146,7 +146,6 @@ def folder(tmp_path, monkeypatch):
 BESIDE = '''\
 """Words and lines."""
 
-import gzip
 from dataclasses import dataclass
 
 from curate import Check, Document, Rule, Skipped, Unreadable, param
@@ -174,10 +173,12 @@ def lines(path):
     for line in path.read_bytes().splitlines(keepends=True):
         if line.startswith(b"FAIL"):
             raise KeyError("no such thing")
-        if line.startswith(b"GZIP"):
-            raise gzip.BadGzipFile("not gzip")
+        if line.startswith(b"AWAY"):
+            raise FileNotFoundError("what stands beside it is away")
         if line.startswith(b"WRONG"):
-            place = {"key": -1, "text": place, "item": place}[line.split()[1].decode()]
+            place = {"key": -1, "text": place, "item": place, "none": place}[line.split()[1].decode()]
+            if b"none" in line:
+                yield None
             yield "item" if b"item" in line else Document(str(place), 3 if b"text" in line else "x")
         key, place = str(place), place + len(line)
         if line.startswith(b"LOST"):
@@ -320,13 +321,31 @@ def test_a_readers_records_get_goldsands_keys_and_what_it_fails_with_is_the_loss
         ("c/a.txt@15", "c"),
         ("c/a.txt@16", "the reader beside.py:lines failed: KeyError: 'no such thing'"),
     ]
-    file.write_text("GZIP\n")
-    assert read(folder) == [("c/a.txt@0", "the reader beside.py:lines failed: BadGzipFile: not gzip")]
+    file.write_text("a\nAWAY\n")
+    assert read(folder)[1:] == [
+        ("c/a.txt@1", "the reader beside.py:lines failed: FileNotFoundError: what stands beside it is away")
+    ]
+
+
+@pytest.mark.parametrize("error, lost", [("OSError('busy')", False), ("gzip.BadGzipFile('torn')", True)])
+def test_a_store_that_stops_giving_a_file_is_no_loss_and_torn_content_is(folder, error, lost):
+    from curate.sources import Input, find_inputs, path_of, read_partition
+
+    (folder / "store.py").write_text(f"import gzip\ndef read(path):\n    raise {error}\n")
+    path_of("memory://own/a.txt").write_text("one\n")
+    (partition,) = find_inputs([Input("c", "memory://own/a.txt", f"{folder}/store.py:read")])
+    if lost:
+        (item,) = read_partition(partition)
+        assert item.key == "c/a.txt@0" and "BadGzipFile: torn" in item.error
+    else:
+        with pytest.raises(OSError, match="busy"):
+            list(read_partition(partition))
 
 
 @pytest.mark.parametrize(
     "line, message",
     [
+        ("WRONG none", "gives a NoneType: give"),
         ("WRONG item", "gives a str: give Document, Skipped or Unreadable"),
         ("WRONG key", "gives the key '-1' after '0': a key is"),
         ("WRONG text", "whose text is of another kind"),
