@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from curate.adapters import Rules
 from curate.errors import Refused
 from curate.filters import C4
 from curate.outside import code_of, declared, in_full, load
@@ -67,6 +68,7 @@ def test_a_class_is_had_by_module_by_file_and_by_an_entry_point(on_path):
     )
     assert step_class("ours.rules:Short").name == "short"
     assert step_class("short") is step_class("ours.rules:Short")
+    assert not Rules("ours.rules:Short", "c4")("ab") and Rules("short")("abc")
     assert step_names()[-1] == "short" and step_names()[: len(OWN)] == list(OWN)
     found = step_class(in_full("alone.py:Short", folder / "alone"))
     assert found.__module__ == "alone" and sys.path[-1] == str(folder / "alone")
