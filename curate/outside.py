@@ -118,12 +118,13 @@ def _on_the_path(file: Path) -> str:
 
 
 def _origin(module: str) -> Path | None:
+    """The file that a module was, or would be, imported from; the bare name of one that has no file."""
     from importlib.util import find_spec
 
-    spec = getattr(sys.modules.get(module), "__spec__", None) or find_spec(module)
-    if spec is None or spec.origin is None:
-        return None
-    return Path(spec.origin).resolve()
+    if module in sys.modules:
+        return Path(getattr(sys.modules[module], "__file__", None) or module).resolve()
+    spec = find_spec(module)
+    return Path(spec.origin).resolve() if spec and spec.origin else None
 
 
 def _modules_beside(missing: str) -> list[str]:

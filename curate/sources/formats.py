@@ -60,7 +60,7 @@ FORMATS = {
     "hub": Format("curate.sources.hub:read_hub"),
 }
 AUTO = "auto"
-_END = object()
+_END: Any = object()
 UNKNOWN = "unknown"
 """What `auto` makes of a file in a folder that is of no known kind."""
 

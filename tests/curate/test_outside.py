@@ -183,6 +183,10 @@ def test_a_file_that_another_module_would_hide_is_refused(on_path):
         load(f"{folder}/below/taken.py:Short")
     with pytest.raises(Refused, match="there is a module 'json' already"):
         load(f"{folder}/b/json.py:Short")
+    for loaded in ("sys", "__main__"):
+        (folder / f"{loaded}.py").write_text("")
+        with pytest.raises(Refused, match=f"there is a module '{loaded}' already"):
+            load(f"{folder}/{loaded}.py:Short")
     with pytest.raises(Refused, match="cannot be one"):
         load(f"{folder}/below/not-a-name.py:Short")
     with pytest.raises(Refused, match=r"there is no file .*taken_.py \(did you mean 'taken.py'\?\)"):

@@ -223,6 +223,19 @@ def test_a_file_beside_the_recipe_runs_in_workers_and_again_from_the_output(fold
     assert texts(elsewhere / "out") == texts(folder / "out")
 
 
+def test_two_steps_of_one_name_are_told_apart(folder, within):
+    (folder / "recipe.yaml").write_text(RECIPE.replace("max_loss", "  - beside.py:Words: {least: 3}\nmax_loss"))
+    assert within("run", "recipe.yaml", "-o", "out", cwd=folder).returncode == 0
+    steps = json.loads((folder / "out" / "summary.json").read_text())["steps"]
+    assert [(step["step"], step["documents_dropped"]) for step in steps] == [("words", 1), ("words#2", 1)]
+
+
+def test_a_step_that_is_not_there_ends_the_list_of_steps_with_its_nearest_match(folder, within):
+    for name, near in (("beside.py:Wrods", "Words"), ("curate.filters.c5:C4", "curate.filters.c4"), ("c44", "c4")):
+        result = within("steps", name, cwd=folder)
+        assert result.returncode == 2 and f"did you mean '{near}'" in result.stderr
+
+
 def test_set_addresses_a_step_by_its_name_however_it_is_written(folder):
     recipe = str(folder / "recipe.yaml")
     assert load(recipe).steps[0].least == 2
