@@ -1,4 +1,4 @@
-"""What a step is (contract 1 of the design), and the registry of short names.
+"""What a step is (contract 1 of the design); `curate/registry.py` knows them by name.
 
 A step is a frozen dataclass: its fields are its parameters, its class names itself and its version. `Rule` reads and
 decides, `Edit` rewrites, `CorpusStep` sees the whole corpus through rounds before it decides.
@@ -7,14 +7,12 @@ decides, `Edit` rewrites, `CorpusStep` sees the whole corpus through rounds befo
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from curate.document import Document, Drop
-from curate.errors import nearest
 
 if TYPE_CHECKING:
     from curate.text.signals import TextSignals
@@ -337,63 +335,3 @@ class Injection(CorpusStep):
 def partition_key(partition: int) -> bytes:
     """The key that sends a record of a last round to the partition that must act on it."""
     return partition.to_bytes(4, "big")
-
-
-_REGISTRY: dict[str, str] = {
-    "extract": "curate.extract.step:Extract",
-    "language": "curate.filters.language:Language",
-    "gopher_quality": "curate.filters.gopher:GopherQuality",
-    "gopher_repetition": "curate.filters.gopher:GopherRepetition",
-    "gopher_quality_dolma": "curate.filters.dolma:DolmaQuality",
-    "gopher_repetition_dolma": "curate.filters.dolma:DolmaRepetition",
-    "gopher_quality_dclm": "curate.filters.dclm:DclmQuality",
-    "gopher_repetition_dclm": "curate.filters.dclm:DclmRepetition",
-    "refinedweb_lines": "curate.filters.dclm:RefinedWebLines",
-    "c4": "curate.filters.c4:C4",
-    "c4_dolma": "curate.filters.dolma:DolmaC4",
-    "c4_dclm": "curate.filters.dclm:DclmC4",
-    "fineweb": "curate.filters.fineweb:FineWeb",
-    "url": "curate.filters.url:Url",
-    "safety": "curate.filters.safety:Safety",
-    "knowledge_density": "curate.filters.density:KnowledgeDensity",
-    "classifier": "curate.filters.classifier:Classifier",
-    "redact": "curate.redact.step:Redact",
-    "exact_dedup": "curate.dedup.exact:ExactDedup",
-    "minhash_dedup": "curate.dedup.minhash:MinHashDedup",
-    "line_dedup": "curate.dedup.repeats:LineDedup",
-    "passage_dedup": "curate.dedup.repeats:PassageDedup",
-    "decontaminate": "curate.decontaminate.rule:Decontaminate",
-    "mix": "curate.mix:Mix",
-    "shuffle": "curate.shuffle:Shuffle",
-}
-
-
-def register(name: str, target: str) -> None:
-    """Make a step known by a short name; `target` is `module:Class`, imported when the step is first asked for."""
-    _REGISTRY[name] = target
-
-
-def step_names() -> list[str]:
-    return list(_REGISTRY)
-
-
-def step_class(name: str) -> type[Step]:
-    """The class behind a short name. Raises KeyError with the nearest match."""
-    if name not in _REGISTRY:
-        raise KeyError(f"there is no step '{name}'{nearest(name, _REGISTRY)}")
-    module, _, attribute = _REGISTRY[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
-
-
-def steps_in(room: str) -> Callable[[str], Any]:
-    """The `__getattr__` of a package of steps: finds the registered classes of its modules, each imported when it is
-    first asked for."""
-
-    def find(name: str) -> Any:
-        for target in _REGISTRY.values():
-            module, _, attribute = target.partition(":")
-            if attribute == name and module.startswith(f"{room}."):
-                return getattr(importlib.import_module(module), name)
-        raise AttributeError(f"module {room!r} has no attribute {name!r}")
-
-    return find

@@ -24,6 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 LONG = (
     "test_readme.py",
+    "test_own_steps.py",
     "test_chaos.py",
     "test_stores.py",
     "test_determinism.py",

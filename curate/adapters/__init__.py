@@ -18,8 +18,9 @@ import orjson
 
 from curate.document import Document, Drop
 from curate.errors import Refused
+from curate.registry import step_class
 from curate.run.stage import labels_of
-from curate.step import CorpusStep, Step, Verdict, step_class
+from curate.step import CorpusStep, Step, Verdict
 
 COLUMNS = ("keep", "step", "rule", "value", "threshold")
 """What `mark` adds, each behind a prefix; value and threshold are JSON, as in the ledger."""
@@ -29,7 +30,7 @@ class Rules:
     """Rules and edits in order, as one callable. `steps` are short names, or steps with parameters of their own.
 
     `text` and `url` name the columns of a batch (a batch need not have the second). A missing text counts as empty.
-    Raises KeyError for a name that does not exist, ValueError for a step that cannot judge one text alone.
+    Raises Refused for a name that does not exist, ValueError for a step that cannot judge one text alone.
     """
 
     def __init__(self, *steps: str | Step, text: str = "text", url: str = "url", prefix: str = "goldsand_") -> None:

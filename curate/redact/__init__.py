@@ -1,5 +1,5 @@
 """Personal identifiers: found, and masked, cut or replaced. A class is imported when first asked for."""
 
-from curate.step import steps_in
+from curate.registry import steps_in
 
 __getattr__ = steps_in(__name__)

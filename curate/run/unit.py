@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, cast
 
 import orjson
 
+from curate.outside import code_of
 from curate.places.failpoint import reached
 from curate.places.store import (
     TEMPORARY,
@@ -78,7 +79,8 @@ def _resource(path: Path) -> str:
 
 
 def describe_step(step: Step) -> dict[str, Any]:
-    """All that shapes a step's output: name, version, parameters, content of its files, versions of its libraries."""
+    """All that shapes a step's output: name, version, parameters, content of its files, versions of its libraries; of a
+    step from outside goldsand its code too."""
     parameters = {}
     for item in fields(step):  # type: ignore[arg-type]
         # A moved file with the same content is the same parameter: its content stands below.
@@ -86,12 +88,14 @@ def describe_step(step: Step) -> dict[str, Any]:
             value = getattr(step, item.name)
             steps = isinstance(value, (tuple, list)) and any(isinstance(one, Step) for one in value)
             parameters[item.name] = [describe_step(one) for one in value] if steps else value
+    code = code_of(type(step))
     return {
         "step": step.name,
         "version": step.version,
         "parameters": parameters,
         "resources": [_resource(path) for path in step.resources()],
         "libraries": {name: library_version(name) for name in step.libraries},
+        **({"code": code} if code else {}),
     }
 
 

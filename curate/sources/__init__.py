@@ -12,9 +12,10 @@ from pathlib import Path
 
 from curate.document import Document, Skipped, Unreadable
 from curate.places.address import InputError, path_of
-from curate.sources.compressed import Meter, mapped
+from curate.sources.compressed import Meter
 from curate.sources.content import size_of
 from curate.sources.find import find_inputs
+from curate.sources.formats import reader_of
 from curate.sources.partition import WHOLE, Input, Partition, Piece
 
 __all__ = [
@@ -36,43 +37,12 @@ def read_partition(
     """Every record of a partition, or of one piece that `split.cut` made of it, each as exactly one item.
 
     `on_bytes(n)` is told that n more bytes of the file were read; its calls sum to the piece's size in the end.
-    Raises OSError only.
+    Raises OSError; Refused where a reader from outside goldsand is not there, or gives something else than it should.
     """
-    from curate.sources.html import read_html
-    from curate.sources.jsonl import read_jsonl, row_document, shard_document
-    from curate.sources.warc import read_warc
-
-    prefix = f"{partition.source}/{partition.relative}"
     meter = None
     if on_bytes is not None:
         meter = Meter(piece.start, size_of(partition) if piece.end is None else piece.end, on_bytes)
-    reached = meter.reached if meter else None
-    if partition.format in ("warc", "wet"):
-        yield from read_warc(partition.path, prefix, partition.source, piece, reached)
-    elif partition.format in ("jsonl", "shards"):
-        fields = (partition.text_field, partition.id_field)
-        made = shard_document if partition.format == "shards" else row_document
-        yield from read_jsonl(partition.path, prefix, partition.source, *fields, made, piece=piece, reached=reached)
-    elif partition.format == "html":
-        yield from read_html(partition.files, partition.source, reached)
-    elif partition.format == "parquet":
-        from curate.sources.parquet import read_parquet
-
-        yield from read_parquet(partition.path, prefix, partition, piece, reached)
-    elif partition.format == "arrow":
-        from curate.sources.arrow import read_arrow
-
-        yield from read_arrow(partition.path, prefix, partition, reached)
-    elif partition.dataset is not None:
-        from curate.sources.hub import read_hub
-
-        yield from read_hub(partition.dataset, prefix, partition)
-    else:
-        with mapped(partition.path) as data:
-            raw = bytes(data[:4096])
-        yield Unreadable(
-            f"{prefix}@0", "not a known kind of input (WARC, WET, ARC, JSON Lines, Parquet, Arrow or HTML)", raw
-        )
+    yield from reader_of(partition.format)(partition, piece, meter.reached if meter else None)
     if meter:
         meter.finish()
 

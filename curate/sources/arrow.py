@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.document import Document, Unreadable
 from curate.places.address import need, reason_of
 from curate.sources.compressed import KEPT, Data, Reached, mapped
 from curate.sources.jsonl import MAX_FIELDS, MAX_LINE, row_document
-from curate.sources.partition import Partition
+from curate.sources.partition import Partition, Piece
 
 if TYPE_CHECKING:
     import pyarrow
-    from upath import UPath
 
 ROWS = 64
 """Rows that are Python objects at one time."""
@@ -109,9 +107,7 @@ def no_text(names: list[str], prefix: str, text_field: str) -> Unreadable:
     return Unreadable(f"{prefix}@0", f"no column '{text_field}'; columns: {columns}")
 
 
-def read_arrow(
-    path: Path | UPath, prefix: str, partition: Partition, reached: Reached | None = None
-) -> Iterator[Document | Unreadable]:
+def read_arrow(partition: Partition, piece: Piece, reached: Reached | None) -> Iterator[Document | Unreadable]:
     """Every row of an Arrow file (IPC, stream or file format); keys count rows. Raises OSError only.
 
     Batches are read until the file ends or breaks; the rest is one loss, at the first row that was not read.
@@ -120,7 +116,8 @@ def read_arrow(
     import pyarrow
 
     fields = (partition.source, partition.text_field, partition.id_field)
-    with mapped(path) as data:
+    prefix = partition.prefix
+    with mapped(partition.path) as data:
         stream = Stream(data)
         row = 0
         try:

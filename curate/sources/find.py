@@ -5,26 +5,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from curate.errors import Refused
 from curate.places.address import InputError, need, path_of
 from curate.sources.compressed import compression, mapped, runs
+from curate.sources.formats import AUTO, FORMATS, UNKNOWN, code_of_reader
 from curate.sources.partition import Input, Partition
 
 if TYPE_CHECKING:
     from upath import UPath
 
-FORMATS = ("auto", "warc", "wet", "jsonl", "shards", "html", "parquet", "arrow", "hub")
 PAGES_A_PARTITION = 500
-_NAMES = (
-    ("warc", re.compile(r"\.w?arc(?:\.(?:gz|zst))?(?:\.bad)?\Z", re.IGNORECASE)),
-    ("wet", re.compile(r"\.wet(?:\.(?:gz|zst))?\Z", re.IGNORECASE)),
-    ("jsonl", re.compile(r"\.(?:jsonl|ndjson|json\.l)(?:\.(?:gz|zst))?\Z", re.IGNORECASE)),
-    ("parquet", re.compile(r"\.parquet\Z", re.IGNORECASE)),
-    ("arrow", re.compile(r"\.arrow\Z", re.IGNORECASE)),
-    ("html", re.compile(r"\.x?html?(?:\.(?:gz|zst))?\Z", re.IGNORECASE)),
-)
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -32,9 +26,11 @@ def find_inputs(inputs: Iterable[Input]) -> list[Partition]:
     """The partitions of all inputs. Raises InputError for a missing file, an empty glob, a kind that is not known."""
     found: list[Partition] = []
     for item in inputs:
-        if item.format not in FORMATS:
-            raise InputError(f"input '{item.name}': format '{item.format}' is none of {', '.join(FORMATS)}")
-        found += _partitions(item)
+        try:
+            code = code_of_reader(item.format)
+        except Refused as error:
+            raise InputError(f"input '{item.name}': {error}") from None
+        found += [replace(partition, code=code) for partition in _partitions(item)]
     found.sort(key=lambda partition: (partition.source, partition.relative))
     seen: dict[tuple[str, str], Partition] = {}
     for partition in found:
@@ -49,7 +45,7 @@ def find_inputs(inputs: Iterable[Input]) -> list[Partition]:
 
 
 def _partitions(item: Input) -> list[Partition]:
-    if item.format in ("auto", "hub"):
+    if item.format in (AUTO, "hub"):
         from curate.sources.hub import hub_partition, saved_partitions
 
         saved = saved_partitions(item)
@@ -61,14 +57,14 @@ def _partitions(item: Input) -> list[Partition]:
     pages: list[tuple[Path | UPath, str]] = []
     partitions = []
     for path, relative in files:
-        kind = item.format if item.format != "auto" else _kind(item.name, path)
-        if kind == "unknown" and named:
+        kind = item.format if item.format != AUTO else _kind(item.name, path)
+        if kind == UNKNOWN and named:
             raise InputError(
                 f"input '{item.name}': '{path}' is of no known kind; name it .warc, .warc.gz, .wet.gz, .arc.gz, "
                 ".jsonl, .parquet, .arrow or .html, or say `format:`"
             )
-        if kind in ("parquet", "arrow"):
-            need("pyarrow", f"input '{item.name}': '{path}'")
+        if kind in FORMATS and (package := FORMATS[kind].needs):
+            need(package, f"input '{item.name}': '{path}'")
         if kind == "html":
             pages.append((path, relative))
         else:
@@ -137,16 +133,16 @@ def _hidden(path: Path, root: Path) -> bool:
 
 def _kind(name: str, path: Path | UPath) -> str:
     """The format by the file's name, else by its first bytes."""
-    for kind, pattern in _NAMES:
-        if pattern.search(path.name):
+    for kind, known in FORMATS.items():
+        if known.names and known.names.search(path.name):
             return kind
     try:
         with mapped(path) as data:
             if not data:
-                return "unknown"
+                return UNKNOWN
             head = next(runs(data)).peek(512) if compression(bytes(data[:4])) != "plain" else bytes(data[:512])
     except OSError as error:
         raise InputError(f"input '{name}': '{path}' cannot be read: {error.strerror or error}") from None
     if re.match(rb"WARC/\d|filedesc://", head):
         return "warc"
-    return "html" if re.match(rb"\s*<(?:!doctype html|html)", head, re.IGNORECASE) else "unknown"
+    return "html" if re.match(rb"\s*<(?:!doctype html|html)", head, re.IGNORECASE) else UNKNOWN

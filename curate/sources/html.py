@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from curate.document import Document, Skipped, Unreadable
 from curate.sources.compressed import KEPT, Reached, mapped, runs
 from curate.sources.http import MAX_BODY
-
-if TYPE_CHECKING:
-    from upath import UPath
+from curate.sources.partition import Partition, Piece
 
 
-def read_html(
-    files: Iterable[tuple[Path | UPath, str]], source: str, reached: Reached | None = None
-) -> Iterator[Document | Skipped | Unreadable]:
-    """Files as (path, path relative to the input's root), in the order given; keys are `source/relative@0`.
+def read_html(partition: Partition, piece: Piece, reached: Reached | None) -> Iterator[Document | Skipped | Unreadable]:
+    """Every file of a partition, in order; keys are `source/relative@0`.
 
     Such pages have no address: their domain is the source's name.
     """
     read = 0
-    for path, relative in files:
+    source = partition.source
+    for path, relative in partition.files:
         key = f"{source}/{relative}@0"
         try:
             with mapped(path) as data:

@@ -14,8 +14,9 @@ from curate.document import Document, Unreadable
 from curate.places.address import InputError, need, reason_of
 from curate.places.store import checksum
 from curate.sources.arrow import columns_of
+from curate.sources.compressed import Reached
 from curate.sources.jsonl import row_document
-from curate.sources.partition import HubSet, Input, Partition
+from curate.sources.partition import HubSet, Input, Partition, Piece
 
 if TYPE_CHECKING:
     from datasets import IterableDataset
@@ -105,15 +106,17 @@ def hub_content(wanted: HubSet) -> str:
         raise InputError(f"the data set '{wanted.path}' of the hub cannot be read: {reason}") from None
 
 
-def read_hub(wanted: HubSet, prefix: str, partition: Partition) -> Iterator[Document | Unreadable]:
+def read_hub(partition: Partition, piece: Piece, reached: Reached | None) -> Iterator[Document | Unreadable]:
     """Every row of a split; keys count rows. A row without a string is lost alone; what breaks the stream is one loss.
 
     Raises InputError, with the reason, when the data set cannot be loaded, and OSError when the hub is lost on the way.
     """
-    rows = iter(_loaded(wanted, partition.text_field, partition.id_field))
+    if partition.dataset is None:
+        raise InputError(f"'{partition.path}' is no data set of the hub: `find_inputs` makes such a partition")
+    rows = iter(_loaded(partition.dataset, partition.text_field, partition.id_field))
     number = 0
     while True:
-        key = f"{prefix}@{number}"
+        key = f"{partition.prefix}@{number}"
         try:
             row: dict[str, Any] = next(rows)
         except StopIteration:

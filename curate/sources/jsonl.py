@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from curate.document import Document, Skipped, Unreadable
 from curate.domains import registered_domain
 from curate.sources.compressed import KEPT, Reached, mapped, runs
-from curate.sources.partition import WHOLE, Piece
-
-if TYPE_CHECKING:
-    from upath import UPath
+from curate.sources.partition import Partition, Piece
 
 MAX_LINE = 64 << 20
 """Bytes of a line; a longer one is set aside."""
@@ -29,23 +25,28 @@ MAX_FIELD = 1000
 
 
 def read_jsonl(
-    path: Path | UPath,
-    prefix: str,
-    source: str,
-    text_field: str = "text",
-    id_field: str = "id",
-    made: RowDocument | None = None,
-    *,
-    piece: Piece = WHOLE,
-    reached: Reached | None = None,
+    partition: Partition, piece: Piece, reached: Reached | None
 ) -> Iterator[Document | Skipped | Unreadable]:
     """Every line that is not blank. Keys count bytes of the decompressed stream.
 
     `url` becomes the document's address, the id field `metadata["id"]`, other fields that are short strings, numbers or
-    truth values stay in the metadata under their names; `made` may make documents of rows otherwise. Raises OSError
-    only, when the file cannot be opened.
+    truth values stay in the metadata under their names. Raises OSError only, when the file cannot be opened.
     """
-    made = made or row_document
+    return _lines(partition, piece, reached, row_document)
+
+
+def read_shards(
+    partition: Partition, piece: Piece, reached: Reached | None
+) -> Iterator[Document | Skipped | Unreadable]:
+    """The same of goldsand's own text shards, whose injected documents stay protected."""
+    return _lines(partition, piece, reached, shard_document)
+
+
+def _lines(
+    partition: Partition, piece: Piece, reached: Reached | None, made: RowDocument
+) -> Iterator[Document | Skipped | Unreadable]:
+    path, prefix, source = partition.path, partition.prefix, partition.source
+    fields = (partition.text_field, partition.id_field)
     with mapped(path) as data:
         for run in runs(data, piece, reached):
             while True:
@@ -65,7 +66,7 @@ def read_jsonl(
                     damage, run.damage = run.damage, None
                     yield Unreadable(key, damage.error, line[:KEPT])
                 elif line.strip():
-                    yield _document(line, key, source, text_field, id_field, made)
+                    yield _document(line, key, source, *fields, made)
             if run.damage is not None:
                 # Two places of damage may stand at one byte of the decompressed stream.
                 yield Unreadable(f"{prefix}@{run.position}/{run.damage.offset}", run.damage.error, run.damage.raw)

@@ -5,23 +5,19 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curate.document import Document, Unreadable
 from curate.places.address import need, reason_of
 from curate.sources.arrow import ROWS, Stream, batch_items, columns_of, no_text
 from curate.sources.compressed import KEPT, Data, Reached, mapped
-from curate.sources.partition import WHOLE, Partition, Piece
+from curate.sources.partition import Partition, Piece
 
 if TYPE_CHECKING:
     from pyarrow.parquet import FileMetaData, ParquetFile
-    from upath import UPath
 
 
-def read_parquet(
-    path: Path | UPath, prefix: str, partition: Partition, piece: Piece = WHOLE, reached: Reached | None = None
-) -> Iterator[Document | Unreadable]:
+def read_parquet(partition: Partition, piece: Piece, reached: Reached | None) -> Iterator[Document | Unreadable]:
     """Every row of a file, or of the row groups of one piece; keys count the rows of the file. Raises OSError only.
 
     Metadata follow the rules of JSON Lines. A row without a string is lost alone; a row group that breaks is one loss
@@ -30,7 +26,8 @@ def read_parquet(
     need("pyarrow", "a Parquet file")
     import pyarrow
 
-    with mapped(path) as data:
+    prefix = partition.prefix
+    with mapped(partition.path) as data:
         stream = Stream(data)
         try:
             file = _opened(stream, data)

@@ -59,8 +59,8 @@ WHOLE = Piece()
 class Partition:
     """One unit of reading. `relative` is `path` below the input's root; `files` are the pages of an HTML partition.
 
-    `format` is `warc`, `wet`, `jsonl`, `html`, `parquet`, `arrow`, `hub` (with what to load in `dataset`), or `unknown`
-    for a file found in a folder that is none of these.
+    `format` is one of `curate.sources.formats.FORMATS` (`hub` with what to load in `dataset`), `unknown` for a file
+    of none of these kinds, or names a reader from outside goldsand, of which `code` is a digest.
     """
 
     source: str
@@ -71,16 +71,24 @@ class Partition:
     id_field: str = "id"
     files: tuple[tuple[Path | UPath, str], ...] = ()
     dataset: HubSet | None = None
+    code: str = ""
+
+    @property
+    def prefix(self) -> str:
+        """What stands before `@` in the keys of its documents."""
+        return f"{self.source}/{self.relative}"
 
     def describe(self) -> dict[str, Any]:
         """What shapes the documents beside the content, for fingerprints."""
         return {
             "source": self.source,
             "relative": self.relative,
-            "format": self.format,
+            # A reader's file that was moved is the same reader.
+            "format": self.format.rpartition("/")[2],
             "text_field": self.text_field,
             "id_field": self.id_field,
             "files": [relative for _, relative in self.files],
+            **({"code": self.code} if self.code else {}),
         }
 
     def holds(self, key: str) -> bool:

@@ -17,7 +17,7 @@ from curate.document import Document, Skipped, Unreadable
 from curate.domains import registered_domain
 from curate.sources.compressed import KEPT, Damage, Reached, Run, mapped, runs
 from curate.sources.http import HTML_TYPES, BadBody, decoded_body, is_html, parse_headers, parse_response
-from curate.sources.partition import WHOLE, Piece
+from curate.sources.partition import WHOLE, Partition, Piece
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -50,22 +50,20 @@ class Record:
         return _UNSAFE.sub(lambda found: f"%{ord(found.group()):02X}", url) or None
 
 
-def read_warc(
-    path: Path | UPath, prefix: str, source: str, piece: Piece = WHOLE, reached: Reached | None = None
-) -> Iterator[Document | Skipped | Unreadable]:
-    """Every record of a file. `prefix` is what stands before `@` in the keys.
+def read_warc(partition: Partition, piece: Piece, reached: Reached | None) -> Iterator[Document | Skipped | Unreadable]:
+    """Every record of a file, or of one piece.
 
     Pages (2xx responses and resources that are HTML) and conversions become documents, other sound records `Skipped`,
     the rest `Unreadable`. Raises OSError only, when the file cannot be opened.
     """
-    for item in read_records(path, prefix, piece, reached):
-        yield item if isinstance(item, Unreadable) else _item(item, source)
+    for item in read_records(partition.path, partition.prefix, piece, reached):
+        yield item if isinstance(item, Unreadable) else _item(item, partition.source)
 
 
 def read_records(
     path: Path | UPath, prefix: str, piece: Piece = WHOLE, reached: Reached | None = None
 ) -> Iterator[Record | Unreadable]:
-    """The frames of a file, or of one piece, in order."""
+    """The frames of a file, or of one piece, in order. `prefix` is what stands before `@` in the keys."""
     with mapped(path) as data:
         if not data:
             yield Unreadable(f"{prefix}@0", "the file is empty")

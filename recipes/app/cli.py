@@ -8,7 +8,6 @@ was lost than allowed;
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -127,29 +126,14 @@ def check(recipe: RecipeName, set: Sets = []) -> None:  # noqa: B006
 
 
 @app.command()
-def steps(name: Annotated[str | None, typer.Argument(help="one step only")] = None) -> None:
+def steps(
+    name: Annotated[str | None, typer.Argument(help="one step only: its name, MODULE:CLASS or FILE.py:CLASS")] = None,
+) -> None:
     """List steps, or one step's parameters with defaults and sources."""
-    from curate.step import step_class, step_names
+    from recipes.app.terminal.tables import print_steps
 
-    if name is not None and name not in step_names():
-        try:
-            step_class(name)
-        except KeyError as error:
-            fail(f"{error.args[0]}. Steps: {', '.join(step_names())}")
-    for one in [name] if name else step_names():
-        cls = step_class(one)
-        first, _, rest = (cls.__doc__ or "").strip().partition("\n")
-        out.print(f"[bold]{one}[/]  {escape(first)}")
-        if name and rest.strip():
-            out.print(escape("\n".join(line.strip() for line in rest.strip().splitlines())))
-        for item in (one for one in dataclasses.fields(cls) if "doc" in one.metadata):  # type: ignore[arg-type]
-            default = "required"
-            if item.default is not dataclasses.MISSING:
-                default = repr(item.default)
-            elif item.default_factory is not dataclasses.MISSING:
-                default = repr(item.default_factory())
-            source = f"  [{item.metadata['source']}]" if item.metadata.get("source") else ""
-            out.print(f"    {item.name} = {escape(default)}  {escape(item.metadata.get('doc', '') + source)}")
+    with friendly():
+        print_steps(out, name)
 
 
 @app.command()

@@ -34,9 +34,9 @@ def digest(texts: list[Path]) -> str:
 def bare(inputs: Path, out: Path) -> dict[str, object]:
     """The same work as a loop that a person would write down in five minutes."""
     from curate.document import Document
+    from curate.registry import step_class
     from curate.shards.text import write_text_shard
     from curate.sources import Input, find_inputs, read_partition
-    from curate.step import step_class
 
     steps = [step_class(name)() for name in STEPS]
     for step in steps:
@@ -57,9 +57,9 @@ def bare(inputs: Path, out: Path) -> dict[str, object]:
 
 
 def units(inputs: Path, out: Path, workers: int) -> dict[str, object]:
+    from curate.registry import step_class
     from curate.run.corpus import CorpusRun
     from curate.sources import Input, find_inputs
-    from curate.step import step_class
 
     steps = [step_class(name)() for name in STEPS]
     partitions = find_inputs([Input("crawl", str(inputs))])

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from curate.adapters import Rules
+from curate.errors import Refused
 from curate.filters import C4, FineWeb, GopherQuality, GopherRepetition, Url
 
 ROOT = Path(__file__).parents[2]
@@ -83,7 +84,7 @@ def test_mistakes_are_told_with_what_would_be_right() -> None:
     ):
         with pytest.raises(ValueError, match=said):
             Rules(*given)
-    with pytest.raises(KeyError, match="did you mean 'gopher_quality'"):
+    with pytest.raises(Refused, match="did you mean 'gopher_quality'"):
         Rules("gopher_qualty")
     with pytest.raises(KeyError, match=r"no column 'text' \(it has body"):
         Rules("c4").keep({"body": ["x"]})

@@ -12,10 +12,10 @@ import pytest
 from engine_steps import PUBLISHED, tree
 
 from curate.filters.training import Settings, Text, train
+from curate.registry import OWN
 from curate.sources import Input, find_inputs
 from curate.sources.content import size_of
 from curate.sources.split import cut
-from curate.step import step_names
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "recipes" / "sample"
@@ -125,7 +125,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_inputs(root)
     (root / "recipe.yaml").write_text(RECIPE)
     summary = run(root, root / "calm")
-    assert {step["step"] for step in summary["steps"]} == {*step_names(), "inject"}, "a step is missing from the recipe"
+    assert {step["step"] for step in summary["steps"]} == set(OWN), "a step is missing from the recipe"
     dropping = {step["step"] for step in summary["steps"] if step["documents_dropped"]}
     assert {"url", "exact_dedup", "decontaminate", "gopher_quality"} <= dropping
     assert next(step for step in summary["steps"] if step["step"] == "redact")["characters_edited"] != 0

@@ -196,9 +196,6 @@ def test_a_worker_that_somebody_else_kills_is_replaced_and_a_document_is_blamed_
 
 
 COMMAND = """\
-import sys
-from curate.step import register
-register("peril", "hostile_steps:Peril")
 from recipes.app.cli import main
 if __name__ == "__main__":
     main()
@@ -216,7 +213,7 @@ def started(folder: Path) -> subprocess.Popen[str]:
         recipe = {
             "name": "waits",
             "inputs": [{"path": "in"}],
-            "steps": [{"peril": {"diary": str(folder / "diary")}}],
+            "steps": [{"hostile_steps:Peril": {"diary": str(folder / "diary")}}],
         }
         (folder / "recipe.yaml").write_text(json.dumps(recipe))
     paths = [str(Path(__file__).parent), str(ROOT)]

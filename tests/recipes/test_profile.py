@@ -20,9 +20,10 @@ from curate.audit.verify import verify
 from curate.document import Document, Drop
 from curate.filters import C4, FineWeb, GopherQuality, Url
 from curate.redact.step import Redact
+from curate.registry import OWN, step_class
 from curate.run.ledger import read_ledger
 from curate.run.profile import SIGNALS, Profile, Seen, is_off, read_profile, split, switched_on
-from curate.step import Edit, Rule, Step, step_class, step_names
+from curate.step import Edit, Rule, Step
 from recipes.app.recipe.build import corpus_run, write_recipe
 from recipes.app.recipe.load import load
 from recipes.app.recipe.profile import _Keeps, callouts, decide, profile_run, write_profile
@@ -136,7 +137,7 @@ def test_limits_that_are_off_are_measured_and_can_be_switched_on() -> None:
         assert (found and (found[0], found[1].rule, found[1].value)) == run_with(on, text)
 
 
-@pytest.mark.parametrize("name", step_names())
+@pytest.mark.parametrize("name", OWN)
 def test_every_parameter_that_only_decides_is_named_by_a_comparison(name: str) -> None:
     cls = step_class(name)
     if cls.shaping is None or name in ("classifier", "url"):  # these need a model and lists of words: see below

@@ -43,8 +43,6 @@ class Failing(Rule):
             raise ModuleNotFoundError("No module named 'pycld2'", name="pycld2")
         yield from ()
 '''
-OWN_STEP = 'import curate.step\ncurate.step.register("failing", "failing_step:Failing")\n'
-"""What the interpreter runs first in a process of these tests and in its workers."""
 
 
 @pytest.fixture
@@ -52,7 +50,9 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "failing_step.py").write_text(STEP)
     (tmp_path / "small.yaml").write_text("name: small\ninputs: [{path: in/*.jsonl}]\nsteps: [exact_dedup]\n")
-    (tmp_path / "failing.yaml").write_text("name: failing\ninputs: [{path: in/*.jsonl}]\nsteps: [{failing: {}}]\n")
+    (tmp_path / "failing.yaml").write_text(
+        "name: failing\ninputs: [{path: in/*.jsonl}]\nsteps: ['failing_step:Failing']\n"
+    )
     (tmp_path / "in").mkdir()
     rows = [{"text": f"This is the text of page {number}."} for number in range(20)]
     (tmp_path / "in" / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -100,7 +100,7 @@ BROADCAST = "np.ones(3) + np.ones(4)"
         (["plan", "small.yaml"], "recipes.app.recipe.rehearsal:estimate"),
         # Outside any block of a command that answers refusals.
         (["check", "small.yaml"], "recipes.app.recipe.load:_cross_check"),
-        (["steps"], "curate.step:step_names"),
+        (["steps"], "recipes.app.terminal.tables:print_steps"),
         (["run", "small.yaml", "-o", "out"], "recipes.app.terminal.tables:print_summary"),
         (["status", "out"], "curate.run.status:read_status"),
         (
@@ -127,13 +127,13 @@ def test_a_missing_module_is_answered_with_the_extra_that_brings_it(folder, modu
 
 
 def test_a_fault_of_a_step_in_a_worker_shows_the_line_of_the_step(folder):
-    result = goldsand(folder, "run", "failing.yaml", "-o", "out", "--set", "failing.how=fault", first=OWN_STEP)
+    result = goldsand(folder, "run", "failing.yaml", "-o", "out", "--set", "failing.how=fault")
     is_a_fault(result, "# the line of the fault", "failing_step.py", "operands could not", "in hand: crawl/a.jsonl@0")
 
 
 def test_a_fault_of_a_step_in_this_process_shows_the_line_of_the_step(folder):
     """An address of this process's own memory is written without workers."""
-    result = goldsand(folder, "run", "failing.yaml", "-o", "memory://out", "--set", "failing.how=fault", first=OWN_STEP)
+    result = goldsand(folder, "run", "failing.yaml", "-o", "memory://out", "--set", "failing.how=fault")
     is_a_fault(result, "# the line of the fault", "failing_step.py", "operands could not", "in hand: crawl/a.jsonl@0")
 
 
@@ -143,7 +143,7 @@ def test_a_fault_of_a_step_in_this_process_shows_the_line_of_the_step(folder):
     [("refusal", "the word list of failing is empty; give one with words"), ("extra", "pip install 'goldsand[cld2]'")],
 )
 def test_a_refusal_of_a_step_is_one_line_in_workers_as_here(folder, how, message, output):
-    result = goldsand(folder, "run", "failing.yaml", "-o", output, "--set", f"failing.how={how}", first=OWN_STEP)
+    result = goldsand(folder, "run", "failing.yaml", "-o", output, "--set", f"failing.how={how}")
     is_refused(result, message)
     assert [line for line in result.stderr.splitlines() if line.startswith("goldsand:")] == [
         line for line in result.stderr.splitlines() if message in line

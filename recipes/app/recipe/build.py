@@ -10,6 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from curate.errors import Refused
+from curate.outside import in_full
 from curate.places.address import joined, path_of
 from curate.places.store import Place, is_local, write_atomically
 from curate.run.corpus import CorpusRun
@@ -36,7 +37,7 @@ def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit:
         SourceInput(
             name=item.name,
             path=_address(item, loaded.folder),
-            format=item.format,
+            format=in_full(item.format, loaded.folder),
             text_field=item.text_field,
             id_field=item.id_field,
             subset=item.subset,
@@ -110,11 +111,14 @@ def _in_full(loaded: Loaded) -> dict[str, Any]:
     found = copy.deepcopy(loaded.resolved)
     for item, model in zip(found.get("inputs", []), loaded.recipe.inputs, strict=True):
         item["path"] = _address(model, loaded.folder)
+        item |= {"format": in_full(model.format, loaded.folder)} if "format" in item else {}
     for number, item in enumerate(found.get("steps", [])):
         if isinstance(item, dict):
-            found["steps"][number] = {
-                name: given and resolve_paths(name, given, loaded.folder) for name, given in item.items()
-            }
+            ((name, given),) = item.items()
+            full = in_full(name, loaded.folder)
+            found["steps"][number] = {full: given and resolve_paths(full, given, loaded.folder)}
+        else:
+            found["steps"][number] = in_full(item, loaded.folder)
     file = loaded.recipe.output.tokenizer.file
     if file is not None:
         found["output"]["tokenizer"]["file"] = str(loaded.folder / file)
@@ -123,7 +127,7 @@ def _in_full(loaded: Loaded) -> dict[str, Any]:
 
 def write_recipe(loaded: Loaded, out: Place) -> None:
     """Leave the recipe beside its output as it was run: with every `--set` and `--input` in it, and so that it can be
-    run again from there: paths that its folder gave a meaning stand in full."""
+    run again from there: paths that its folder gave a meaning stand in full, those of files of steps too."""
     stream = io.BytesIO()
     YAML(typ="safe", pure=True).dump(_in_full(loaded), stream)
     write_atomically(out / "recipe.yaml", stream.getvalue())

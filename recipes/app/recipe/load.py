@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,14 +14,14 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from curate.errors import Refused, nearest
+from curate.outside import in_full
 from curate.places.store import Place
-from curate.step import Edit, Injection, Rule, Step, register, step_class, step_names
+from curate.registry import short_name, step_class
+from curate.sources.formats import reader_of
+from curate.step import Edit, Injection, Rule, Step
 from recipes.app.recipe.schema import Recipe, build_step, parameters_of
 
 BUILT_IN = Path(__file__).parents[2]
-
-# `curate` does not know `synth`; the application, which knows both, makes its step known.
-register("inject", "synth.inject:Inject")
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def load(name: str, sets: Sequence[str] = (), inputs: Sequence[dict[str, Any]] =
     if inputs:
         tree["inputs"] = [CommentedMap(item) for item in inputs]
     for assignment in sets:
-        _assign(tree, assignment, problems)
+        _assign(tree, assignment, path.parent, problems)
     lines = dict(_lines(tree))
     plain = _plain(tree)
     recipe: Recipe | None = None
@@ -110,7 +111,7 @@ def steps_of_run(out: Place) -> list[tuple[str, dict[str, Any]]]:
     except (OSError, YAMLError, KeyError, TypeError) as error:
         raise Refused(f"{path} cannot be read, which says how {out} was made: {error}") from None
     pairs = [next(iter(item.items())) if isinstance(item, dict) else (item, None) for item in given]
-    return [(name, parameters or {}) for name, parameters in pairs]
+    return [(short_name(name), parameters or {}) for name, parameters in pairs]
 
 
 def _parse(path: Path) -> Any:
@@ -153,8 +154,9 @@ def _plain(node: Any) -> Any:
     return node
 
 
-def _assign(tree: CommentedMap, assignment: str, problems: list[Problem]) -> None:
-    """Carry out one `--set a.b=c`. `STEP.parameter=...` reaches into the step of that name."""
+def _assign(tree: CommentedMap, assignment: str, folder: Path, problems: list[Problem]) -> None:
+    """Carry out one `--set a.b=c`. `STEP.parameter=...` reaches into the step of that name, which is the name that the
+    ledger has, however the recipe writes the step."""
     target, equals, text = assignment.partition("=")
     keys = target.split(".")
     if not equals or not all(keys):
@@ -164,39 +166,42 @@ def _assign(tree: CommentedMap, assignment: str, problems: list[Problem]) -> Non
     # A path typed at the prompt is meant from where one stands, not from the recipe's folder.
     if isinstance(value, str) and value and Path(value).exists():
         value = str(Path(value).resolve())
-    if keys[0] not in Recipe.model_fields and keys[0] in _used_steps(tree):
+    used = _used_steps(tree, folder) if keys[0] == "steps" or keys[0] not in Recipe.model_fields else {}
+    if keys[0] in used:
         keys = ["steps", *keys]
     node: Any = tree
     for depth, key in enumerate(keys[:-1]):
-        if keys[0] == "steps" and depth == 1 and not key.isdigit():
-            key = str(_used_steps(tree).get(key, key))
-        node = _descend(node, key)
+        is_step = keys[0] == "steps" and depth == 1
+        node = _descend(node, str(used.get(key, key)) if is_step else key, is_step)
         if node is None:
             problems.append(Problem(None, f"--set {assignment}", f"there is no `{'.'.join(keys[: depth + 1])}` in it"))
             return
     _put(node, keys[-1], value)
 
 
-def _used_steps(tree: CommentedMap) -> dict[str, int]:
+def _used_steps(tree: CommentedMap, folder: Path) -> dict[str, int]:
     """Step name -> its number in the list, the first use of each."""
     found: dict[str, int] = {}
     steps = tree.get("steps")
     for number, item in enumerate(steps if isinstance(steps, list) else []):
         name = item if isinstance(item, str) else next(iter(item), None) if isinstance(item, dict) else None
         if isinstance(name, str):
+            # One that cannot be imported is a problem of its own, which is told with the others.
+            with contextlib.suppress(Refused):
+                name = step_class(in_full(name, folder)).name if ":" in name else name
             found.setdefault(name, number)
     return found
 
 
-def _descend(node: Any, key: str) -> Any:
+def _descend(node: Any, key: str, is_step: bool) -> Any:
     if isinstance(node, list):
         if not key.isdigit() or int(key) >= len(node):
             return None
         item = node[int(key)]
-        if isinstance(item, str) and item in step_names():
+        if is_step and isinstance(item, str):
             node[int(key)] = item = CommentedMap({item: CommentedMap()})
         # A step is a mapping of one key: its parameters are what is meant.
-        if isinstance(item, dict) and len(item) == 1 and next(iter(item)) in step_names():
+        if is_step and isinstance(item, dict) and len(item) == 1:
             name = next(iter(item))
             if item[name] is None:
                 item[name] = CommentedMap()
@@ -232,18 +237,31 @@ def _steps(raw: Any, folder: Path, lines: dict[tuple[Any, ...], int], problems: 
                 Problem(_line(lines, where), f"steps[{number}]", "a step is a name, or `name: {parameters}`")
             )
             continue
-        if name not in step_names():
-            message = f"there is no such step{nearest(name, step_names())}. Steps: {', '.join(step_names())}"
-            problems.append(Problem(_line(lines, where), f"steps: {name}", message))
+        full = in_full(name, folder)
+        try:
+            parameters_of(full)
+        except Refused as error:
+            problems.append(Problem(_line(lines, where), f"steps: {name}", _with_file(str(error), name, folder)))
             continue
         given = {} if given is None else given
         if not isinstance(given, dict):
             problems.append(Problem(_line(lines, where), f"steps: {name}", "parameters are written as a mapping"))
             continue
-        step = _step(name, resolve_paths(name, given, folder), where, lines, problems)
+        step = _step(full, resolve_paths(full, given, folder), where, lines, problems)
         if step is not None:
             built.append(step)
     return [step.followed_by(built[number + 1 :]) for number, step in enumerate(built)]
+
+
+def _with_file(message: str, name: str, folder: Path) -> str:
+    """A message on `module:Name`, and that a file of that name lies beside the recipe, where one does."""
+    module, colon, inside = name.partition(":")
+    file = f"{module.replace('.', '/')}.py"
+    return (
+        f"{message}; the file beside the recipe is `{file}:{inside}`"
+        if colon and (folder / file).is_file()
+        else message
+    )
 
 
 def _step(
@@ -293,10 +311,18 @@ def _cross_check(
     lines: dict[tuple[Any, ...], int],
     problems: list[Problem],
 ) -> None:
-    names = [item if isinstance(item, str) else str(next(iter(item), "")) for item in recipe.steps if item]
+    where: tuple[Any, ...]
+    names = [short_name(item if isinstance(item, str) else str(next(iter(item), ""))) for item in recipe.steps if item]
+    for number, one in enumerate(recipe.inputs):
+        try:
+            reader_of(in_full(one.format, folder))
+        except Refused as error:
+            where = ("inputs", number, "format")
+            message = _with_file(str(error), one.format, folder)
+            problems.append(Problem(_line(lines, where), f"inputs[{number}].format", message))
     for name, tokens in recipe.output.tokens.items():
         if tokens.source == "extract" and "extract" not in names:
-            where: tuple[str, ...] = ("output", "tokens", name)
+            where = ("output", "tokens", name)
             problems.append(Problem(_line(lines, where), ".".join(where), "`from: extract` needs a step `extract`"))
     if recipe.output.tokenizer.kind in ("joint", "compact") and recipe.output.tokens and "inject" not in names:
         message = f"a {recipe.output.tokenizer.kind} vocabulary holds compact records: add a step `inject`"

@@ -9,10 +9,13 @@ from collections.abc import Container
 from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
+from pydantic.errors import PydanticUserError
 
 from curate.errors import Refused
 from curate.places.address import refuse_credentials
-from curate.step import Step, step_class
+from curate.registry import step_class
+from curate.sources.formats import FORMATS
+from curate.step import Step
 from train_probe.architecture import PUBLISHED, Architecture, architecture
 
 
@@ -31,10 +34,11 @@ class Input(Strict):
         " here: they come from the environment, as the store's own tools take them"
     )
     name: str = Field("crawl", pattern=r"^[A-Za-z0-9._-]+$", description="source name: the first part of every key")
-    format: Literal["auto", "warc", "wet", "jsonl", "shards", "html", "parquet", "arrow", "hub"] = Field(
+    format: str = Field(
         "auto",
-        description="auto: told from the file name; a folder that `save_to_disk` wrote is known by its files. shards:"
-        " the text of an earlier run, whose injected documents stay protected",
+        description=f"auto, {', '.join(FORMATS)}, or a reader of one's own, `module:Name` or `file.py:Name`."
+        " auto: told from the file name; a folder that `save_to_disk` wrote is known by its files. shards: the text of"
+        " an earlier run, whose injected documents stay protected",
     )
     text_field: str = Field("text", description="JSONL, Parquet, hub: the field that holds the text")
     id_field: str = Field("id", description="JSONL, Parquet, hub: the field kept as the document's own id")
@@ -357,7 +361,7 @@ class Recipe(Strict):
 
 @functools.cache
 def parameters_of(name: str) -> type[BaseModel]:
-    """A pydantic model of one step's parameters, made from the dataclass itself."""
+    """A pydantic model of one step's parameters, made from the dataclass itself. Raises Refused for what is no step."""
     cls = step_class(name)
     hints = get_type_hints(cls)
     members: dict[str, Any] = {}
@@ -375,7 +379,10 @@ def parameters_of(name: str) -> type[BaseModel]:
         if item.metadata.get("choices"):
             hint = Literal[tuple(item.metadata["choices"])]
         members[item.name] = (hint, Field(description=item.metadata.get("doc", ""), **limits, **default))
-    return create_model(name, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True), **members)
+    try:
+        return create_model(name, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True), **members)
+    except (NameError, PydanticUserError) as error:
+        raise Refused(f"`{name}` has parameters that no recipe can hold: {error}") from None
 
 
 def build_step(name: str, parameters: dict[str, Any]) -> Step:

@@ -18,7 +18,7 @@ def whole_corpus(folder: Place, summary: dict[str, Any]) -> dict[str, Any]:
     counted = [(step["step"], list(step["found"].items())) for step in summary["steps"] if step.get("found")]
     mixes = [json.loads(path.read_bytes()) for path in files_below(folder / "mix") if path.suffix == ".json"]
     # The ledger is asked only where a step can have written of items. Their test sets may be elsewhere by now.
-    asked = any(step["step"].startswith(Decontaminate.name) for step in summary["steps"])
+    asked = any(step["step"].partition("#")[0] == Decontaminate.name for step in summary["steps"])
     found = list(found_in(folder)) if asked else []
     return {
         "counted": counted,

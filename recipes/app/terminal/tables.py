@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -11,12 +13,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from curate.errors import Refused
+from curate.outside import declared, in_full, load
+from curate.registry import GROUP, OWN, step_class
 from curate.run.engine import all_cores
 from recipes.app.report.rendering import junk_share
+from recipes.app.terminal.console import harmless
 
 if TYPE_CHECKING:
     from curate.places.store import Place
     from curate.run.corpus import CorpusRun
+    from curate.step import Step
     from recipes.app.recipe.rehearsal import Estimate, Group
 
 
@@ -221,3 +228,38 @@ def amount(size: float) -> str:
             figure = size / (limit / 1e3)
             return f"{figure:.1f} {unit}" if figure < 10 and unit != "kB" else f"{figure:.0f} {unit}"
     return f"{size / 1e12:.1f} TB"
+
+
+def print_steps(console: Console, name: str | None) -> None:
+    """Every step, or one, with its parameters, their defaults and sources; one that cannot be had with its error.
+
+    Raises Refused for a name, `MODULE:CLASS` or `FILE.py:CLASS` that is no step.
+    """
+    if name is not None:
+        _print_step(console, name, step_class(in_full(name, Path.cwd())), in_detail=True)
+        return
+    for one in OWN:
+        _print_step(console, one, load(OWN[one]))
+    for one, claims in declared(GROUP).items():
+        by = ", ".join(claim.distribution for claim in claims)
+        try:
+            _print_step(console, one, step_class(one), by)
+        except Refused as error:
+            console.print(
+                f"[bold]{escape(one)}[/]  {escape(f'({by})')} [bold red]cannot be used:[/] {harmless(str(error))}"
+            )
+
+
+def _print_step(console: Console, name: str, kind: type[Step], by: str = "", in_detail: bool = False) -> None:
+    first, _, rest = (kind.__doc__ or "").strip().partition("\n")
+    console.print(f"[bold]{escape(name)}[/]  {harmless(first)}" + (f" {escape(f'({by})')}" if by else ""))
+    if in_detail and rest.strip():
+        console.print(harmless("\n".join(line.strip() for line in rest.strip().splitlines())))
+    for item in (one for one in dataclasses.fields(kind) if "doc" in one.metadata):  # type: ignore[arg-type]
+        default = "required"
+        if item.default is not dataclasses.MISSING:
+            default = repr(item.default)
+        elif item.default_factory is not dataclasses.MISSING:
+            default = repr(item.default_factory())
+        source = f"  [{item.metadata['source']}]" if item.metadata.get("source") else ""
+        console.print(f"    {item.name} = {harmless(default)}  {harmless(item.metadata.get('doc', '') + source)}")

@@ -1,0 +1,164 @@
+"""Kinds of input: how a file of each is known by its name, what reads it, and readers from outside goldsand."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from curate.document import Document, Skipped, Unreadable
+from curate.domains import registered_domain
+from curate.errors import Refused
+from curate.outside import code_of, load, target_of
+from curate.places.address import reason_of
+from curate.sources.compressed import Reached, mapped
+from curate.sources.partition import Partition, Piece
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+GROUP = "goldsand.sources"
+"""The entry points by which a package makes its readers known."""
+
+Item = Document | Skipped | Unreadable
+Read = Callable[[Partition, Piece, Reached | None], Iterator[Item]]
+Reader = Callable[["Path | UPath"], Iterable[Item]]
+"""What somebody else's package brings: every record of one whole file, each as one item, in the order of their keys.
+
+A key says the place of the record in its file, as a whole number greater than the one before: a byte, or a row."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """One kind of input: the function that reads it, the names of its files, the package without which nothing can."""
+
+    read: str
+    names: re.Pattern[str] | None = None
+    needs: str = ""
+
+
+def _named(ending: str) -> re.Pattern[str]:
+    return re.compile(rf"\.(?:{ending})\Z", re.IGNORECASE)
+
+
+_PACKED = r"(?:\.(?:gz|zst))?"
+FORMATS = {
+    "warc": Format("curate.sources.warc:read_warc", _named(rf"w?arc{_PACKED}(?:\.bad)?")),
+    "wet": Format("curate.sources.warc:read_warc", _named(rf"wet{_PACKED}")),
+    "jsonl": Format("curate.sources.jsonl:read_jsonl", _named(rf"(?:jsonl|ndjson|json\.l){_PACKED}")),
+    "shards": Format("curate.sources.jsonl:read_shards"),
+    "html": Format("curate.sources.html:read_html", _named(rf"x?html?{_PACKED}")),
+    "parquet": Format("curate.sources.parquet:read_parquet", _named("parquet"), needs="pyarrow"),
+    "arrow": Format("curate.sources.arrow:read_arrow", _named("arrow"), needs="pyarrow"),
+    "hub": Format("curate.sources.hub:read_hub"),
+}
+AUTO = "auto"
+_END: Any = object()
+UNKNOWN = "unknown"
+"""What `auto` makes of a file in a folder that is of no known kind."""
+
+_OWN = {AUTO: "curate.sources.formats:read_unknown"} | {name: kind.read for name, kind in FORMATS.items()}
+
+
+def reader_of(format: str) -> Read:
+    """What reads a format: one of goldsand's own, one that a package declares, `module:Name`, or `file.py:Name`.
+
+    Raises Refused, with the nearest match, for one that is not there.
+    """
+    if format == UNKNOWN:
+        return read_unknown
+    target = target_of(format, GROUP, _OWN, "format")
+    found = load(target)
+    if target in _OWN.values():
+        return found
+    if not callable(found):
+        raise Refused(f"`{target}` is no reader: name a function, or a class, that takes the path of a file")
+    return functools.partial(_read_theirs, found, format.rpartition("/")[2])
+
+
+def code_of_reader(format: str) -> str:
+    """The digest of the code of a reader from outside goldsand; empty for one of its own. Raises Refused."""
+    reader_of(format)
+    target = target_of(format, GROUP, _OWN, "format")
+    code = {} if target in _OWN.values() else code_of(load(target))
+    return hashlib.sha256(orjson.dumps(code, option=orjson.OPT_SORT_KEYS)).hexdigest() if code else ""
+
+
+def read_unknown(partition: Partition, piece: Piece, reached: Reached | None) -> Iterator[Item]:
+    """One loss that stands for a file found in a folder that is of no known kind."""
+    with mapped(partition.path) as data:
+        raw = bytes(data[:4096])
+    error = "not a known kind of input (WARC, WET, ARC, JSON Lines, Parquet, Arrow or HTML)"
+    yield Unreadable(f"{partition.prefix}@0", error, raw)
+
+
+def _read_theirs(
+    reader: Reader, name: str, partition: Partition, piece: Piece, reached: Reached | None
+) -> Iterator[Item]:
+    """Every item of somebody else's reader, under goldsand's keys. What it fails with is one loss, of the file's rest.
+
+    Raises OSError where a store stops giving the file, Refused where the reader gives something else than it should.
+    """
+    place = -1
+    items: Iterator[Any] | None = None
+    while True:
+        try:
+            items = iter(reader(partition.path)) if items is None else items
+            item = next(items, _END)
+        except MemoryError:
+            raise
+        except Exception as error:
+            # What a store does not give now it may give in a minute; compressed content that is broken stays so.
+            remote = not isinstance(partition.path, Path)
+            if remote and isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
+                raise
+            failed = f"the reader {name} failed: {type(error).__name__}: {reason_of(error)}"
+            yield Unreadable(f"{partition.prefix}@{place + 1}", failed)
+            return
+        if item is _END:
+            return
+        place = _place(item, place, name)
+        key = f"{partition.prefix}@{place}"
+        if isinstance(item, Document):
+            yield _document(item, key, partition.source, name)
+        else:
+            yield Skipped(key, item.reason) if isinstance(item, Skipped) else Unreadable(key, item.error, item.raw)
+
+
+def _place(item: Any, before: int, name: str) -> int:
+    if not isinstance(item, (Document, Skipped, Unreadable)):
+        raise Refused(f"the reader {name} gives a {type(item).__name__}: give Document, Skipped or Unreadable")
+    if not (isinstance(item.key, str) and item.key.isascii() and item.key.isdigit() and int(item.key) > before):
+        raise Refused(
+            f"the reader {name} gives the key {item.key!r}"
+            + (f" after '{before}'" if before >= 0 else "")
+            + ": a key is"
+            " the place of a record in its file, in digits, and greater than the one before"
+        )
+    return int(item.key)
+
+
+def _document(item: Document, key: str, source: str, name: str) -> Document | Unreadable:
+    wrong = [one for one in ("text", "url", "domain") if not isinstance(getattr(item, one) or "", str)]
+    wrong += ["html"] if not isinstance(item.html, (bytes, type(None))) else []
+    try:
+        orjson.dumps([item.text, item.url, item.domain])
+        orjson.dumps(item.metadata)
+    except TypeError as error:
+        if "surrogate" in str(error) or "UTF-8" in str(error):
+            return Unreadable(key, f"the reader {name} gives text with lone surrogates, which is none")
+        wrong += ["metadata"] if not wrong else []
+    if wrong or not isinstance(item.metadata, dict) or item.text is None:
+        raise Refused(
+            f"the reader {name} gives a Document, at {key}, whose {(wrong or ['text or metadata'])[0]} is of another"
+            " kind: text, url and domain are strings, html is bytes, metadata a dictionary that JSON can hold"
+        )
+    domain = item.domain or registered_domain(item.url) or source
+    return Document(key, item.text, item.url, domain, source, item.metadata, item.html)
