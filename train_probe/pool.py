@@ -29,7 +29,7 @@ class Advanced:
 
 
 @dataclass(frozen=True)
-class Finished:
+class Trained:
     """A run's figures."""
 
     number: int
@@ -67,7 +67,7 @@ def failed(number: int, error: Exception) -> Failed:
     return Failed(number, f"{type(error).__name__}: {error}")
 
 
-Event = Advanced | Finished | Failed
+Event = Advanced | Trained | Failed
 Message = Event | Ask
 Worker = Generator[Message, Any, None]
 

@@ -1,6 +1,6 @@
-"""The units that publish a run: text shards, ledger, the vocabulary, token shards, and the facts beside them.
+"""What can be published of a run, and the unit that writes each: text, ledger, vocabulary, token sets, reports, facts.
 
-What is published has one file for each input file, however that was cut into parts.
+There is one file for each input file, however that was cut into parts. `publish_order.py` says which unit comes when.
 """
 
 from __future__ import annotations

@@ -29,17 +29,15 @@ class SerialEngine:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
     def map(self, label: str, tasks: Sequence[Unit], on_kill: OnKill | None = None) -> list[dict[str, Any]]:
-        progress = Progress(label, len(tasks), sum(task.size() for task in tasks))
+        sizes = [task.size() for task in tasks]
+        progress = Progress(label, len(tasks), sum(sizes))
         pulse = _Counting(progress)
         manifests = []
-        for task in tasks:
+        for task, size in zip(tasks, sizes, strict=True):
             before = progress.size
             manifests.append(task.run(pulse))
-            progress.finished += 1
-            progress.size = before + task.size()
-            if manifests[-1].get("skipped_unit"):
-                progress.found += 1
-                progress.found_size += task.size()
+            progress.add(manifests[-1], size)
+            progress.size = before + size
             self._on_progress(progress)
         return manifests
 

@@ -1,4 +1,4 @@
-"""A unit of work: one partition through one stage, and the manifest that says it is done (contract 3).
+"""A unit of work: one partition through one stage, and the manifest that says it is done for good.
 
 Outputs are written under a temporary name, synced and renamed; the manifest follows last. A unit is skipped only if
 its manifest carries the same fingerprint (content of the inputs, resolved configuration, versions of what shaped the
@@ -169,8 +169,8 @@ def read_manifest(place: Place) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and found.get("seal") == seal_of(found) else None
 
 
-def finished(root: Place, name: str, wanted: str) -> dict[str, Any] | None:
-    """The manifest of a unit that need not run again, or None."""
+def reusable(root: Place, name: str, wanted: str) -> dict[str, Any] | None:
+    """The manifest of a unit whose outputs are there, with this fingerprint, so that it need not run again; or None."""
     try:
         found = read_manifest(manifest_path(root, name))
     except OSError:
@@ -226,15 +226,15 @@ class Unit:
         """What stands in for the manifest when a run is planned, not done: no input of another unit can equal it."""
         return {"outputs": {self.name: "not done"}}
 
-    def found(self) -> dict[str, Any] | None:
+    def done(self) -> dict[str, Any] | None:
         """The unit's manifest, when it is already done."""
-        return finished(self.root, self.name, fingerprint(self.configuration()))
+        return reusable(self.root, self.name, fingerprint(self.configuration()))
 
     def run(self, pulse: Pulse) -> dict[str, Any]:
-        """The unit's manifest: found, when it is already done, or new."""
+        """The unit's manifest: an earlier run's, marked `skipped_unit`, when the unit is already done, or a new one."""
         wanted = fingerprint(self.configuration())
-        done = finished(self.root, self.name, wanted)
-        if done is not None:
-            return {**done, "skipped_unit": True}
+        earlier = reusable(self.root, self.name, wanted)
+        if earlier is not None:
+            return {**earlier, "skipped_unit": True}
         outputs = Outputs(self.root, self.name)
         return outputs.commit(wanted, **self.write(outputs, pulse))

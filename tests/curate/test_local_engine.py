@@ -283,18 +283,18 @@ def test_progress_tells_share_rate_and_time_left():
     progress = Progress("a group", tasks=10, total_size=1000, started=time.monotonic() - 20)
     assert progress.kept_share() is None and progress.left() is None and progress.rate() == 0
     # 4 units of 100 bytes each were found done; of the other 600 bytes, 200 took 20 s.
-    progress.found, progress.finished, progress.found_size, progress.size = 4, 6, 400, 600
+    progress.reused, progress.done, progress.reused_size, progress.size = 4, 6, 400, 600
     progress.documents, progress.kept = 40, 10
     assert progress.kept_share() == 0.25
     assert progress.rate() == pytest.approx(2, rel=0.01)
     assert progress.left() == pytest.approx(40, rel=0.01)
     # Where no unit knows its size, units count: 2 in 20 s, 4 are left.
-    progress.total_size = progress.size = progress.found_size = 0
+    progress.total_size = progress.size = progress.reused_size = 0
     assert progress.left() == pytest.approx(40, rel=0.01)
     progress.ended = progress.started + 20
     time.sleep(0.01)
     assert progress.seconds() == 20
-    progress.finished = 10
+    progress.done = 10
     assert progress.left() == 0
 
 
@@ -305,7 +305,7 @@ def test_progress_of_a_run_counts_what_the_run_did(tmp_path, kind):
     told: dict[str, list[tuple]] = {}
 
     def listen(progress: Progress) -> None:
-        row = (progress.documents, progress.kept, progress.size, progress.finished, progress.found, progress.left())
+        row = (progress.documents, progress.kept, progress.size, progress.done, progress.reused, progress.left())
         told.setdefault(progress.label, []).append(row)
 
     make = Serial if kind == "serial" else CorpusRun
