@@ -39,6 +39,6 @@ def test_the_commands_of_the_readme_run_as_they_stand(tmp_path):
 def test_the_python_of_the_readme_says_what_it_should(tmp_path):
     (code,) = blocks("python")
     printed = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=600
     ).stdout
     assert blocks("text") == [printed]

@@ -188,9 +188,10 @@ def test_a_document_that_hangs_or_kills_its_worker_costs_itself_alone(tmp_path, 
     assert len(lost) == 1 and summary["documents"]["unreadable"] == 3
     kept = [row["text"] for path in sorted((tmp_path / "out" / "text").iterdir()) for row in read_text_shard(path)]
     assert "the one after it" in kept
-    # The kill is written down: the next run sets the document aside without meeting it.
+    # The kill is written down: the next run sets the document aside without meeting it, which would be one more kill.
+    kills = (tmp_path / "out" / "kills.jsonl").read_text()
     again = corpus_run(inputs, tmp_path / "out", [Perilous(shortest=1)], document_timeout=1.0).execute()
-    assert again["documents"]["unreadable"] == 3 and again["seconds"] < summary["seconds"] + 1
+    assert again["documents"]["unreadable"] == 3 and (tmp_path / "out" / "kills.jsonl").read_text() == kills
 
 
 def test_a_file_that_cannot_be_read_is_a_loss_and_the_run_goes_on(tmp_path):
@@ -218,7 +219,7 @@ def test_a_run_killed_in_the_middle_is_finished_by_the_same_command(finished, tm
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     for stage in ("00-trim", "01-exact_dedup"):
         process = subprocess.Popen([sys.executable, str(script)], env=environment, start_new_session=True)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while not list((tmp_path / "out" / "stages" / stage).glob("*.jsonl.zst")):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.01)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from make_minhash import TARGET, minhash_texts, signature_digest
 
 from curate.dedup import MinHashDedup
-
-PARITY = Path(__file__).parents[1] / "parity"
 
 
 @pytest.mark.parametrize("dialect", ["fineweb", "datatrove"])
