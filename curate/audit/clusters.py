@@ -1,4 +1,4 @@
-"""The clusters of a finished run: who stands for whom, what differs, and whether every merge holds.
+"""The clusters of a finished run: which survivor replaces which duplicates, what differs, whether each merge holds.
 
 Read from the folder alone: the ledger names each dropped document's survivor, and the stage before kept the texts.
 """
@@ -34,7 +34,7 @@ _LONGEST = 3000
 
 @dataclass
 class Cluster:
-    """A survivor, how many documents it stands for (itself among them), and some of those that went."""
+    """A survivor, how many documents it replaces (itself among them), and some of those that went."""
 
     survivor: str
     size: int

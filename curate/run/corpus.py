@@ -87,16 +87,16 @@ class CorpusRun:
 
     def groups(self) -> list[str]:
         """The labels of all groups of units, in the order in which they are done."""
-        found = ["inputs"]
+        labels = ["inputs"]
         for stage in self.stages:
             if stage.corpus:
-                found += [f"{stage.corpus.name}: {one.name}" for one in stage.corpus.rounds()]
-            found.append(stage.folder[3:])
-        found += ["text shards", "ledger"]
-        found += ["reports"] if any(stage.corpus and stage.corpus.reports for stage in self.stages) else []
+                labels += [f"{stage.corpus.name}: {one.name}" for one in stage.corpus.rounds()]
+            labels.append(stage.folder[3:])
+        labels += ["text shards", "ledger"]
+        labels += ["reports"] if any(stage.corpus and stage.corpus.reports for stage in self.stages) else []
         if self.publication.renderings:
-            found += ["vocabulary", *(f"tokens: {one.name}" for one in self.publication.renderings)]
-        return found + (["facts"] if any(isinstance(step, Injection) for step in self.steps) else [])
+            labels += ["vocabulary", *(f"tokens: {one.name}" for one in self.publication.renderings)]
+        return labels + (["facts"] if any(isinstance(step, Injection) for step in self.steps) else [])
 
     def engine(self, on_progress: Callable[[Progress], None] | None = None) -> SerialEngine | LocalEngine:
         """Processes; or this process alone, where input or output cannot be seen from another one."""
@@ -226,14 +226,14 @@ class CorpusRun:
         left = self.limit
         quotas: list[int | None] = []
         for part in parts:
-            found = 0
+            taken = 0
             if left:
                 for item in readable(part.partition, part.piece):
-                    found += isinstance(item, Document)
-                    if found == left:
+                    taken += isinstance(item, Document)
+                    if taken == left:
                         break
-            left -= found
-            quotas.append(None if left else found)
+            left -= taken
+            quotas.append(None if left else taken)
         return quotas
 
 

@@ -1,10 +1,10 @@
 """The local engine: a pool of processes that maps units to manifests, and survives any document.
 
-A worker holds one unit at a time and answers with its manifest, so nothing ever queues up in the parent. It tells, in
-shared memory, which document it has in hand. One that stays on a document longer than the time-out, takes more memory
-than it may, or dies, is replaced, and its unit tried again; when that happens a second time with the same document in
-hand, `on_kill` writes it down, and from then on it is set aside. Time and memory only kill: they never decide anything
-else.
+A worker holds one unit at a time and answers with its manifest, so nothing ever queues up in the parent. In shared
+memory it names the document in hand. A worker that stays on a document longer than the time-out, takes more memory than
+it may, or dies, is replaced, and its unit tried again; when that happens a second time with the same document in hand,
+`on_kill` writes it down, and from then on it is set aside. Time and memory only kill: they never decide anything else.
+Time in which a worker waits for a core, or in which the whole machine stands still, is held against no document.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ HOPELESS = 3
 """Deaths of a unit outside any document after which it is given up."""
 
 PATIENCE = 10
-"""Reading may stand still for so many time-outs: a disk or a store that is slow is no document that hangs."""
+"""Time-outs that reading may take without a sign of life: a slow disk or store is not a document that hangs."""
 
 OUT_OF_MEMORY = 86
 """The exit code of a worker that was refused memory."""
@@ -164,7 +164,7 @@ class _Worker:
         self._before = self.shared.counts()
 
     def answer(self) -> tuple[str, Any] | None:
-        """What it sent, if it did. One that died while it answered leaves half an answer, which is none."""
+        """What it sent; None before, and where it died in the middle of its answer."""
         with contextlib.suppress(EOFError, OSError):
             if self.channel.poll():
                 return self.channel.recv()
@@ -176,14 +176,14 @@ class _Worker:
         return documents, kept, size
 
     def memory(self) -> int:
-        """Resident bytes of its own; 0 where the system does not tell (no /proc). Pages of the files that it has mapped
+        """Resident bytes of its own; 0 where there is no /proc. Pages of the files that it has mapped
         are not its own: the system takes them back whenever it likes, and a big input would look like a big worker."""
         try:
             status = Path(f"/proc/{self.process.pid}/status").read_text()
         except OSError:
             return 0
-        found = dict(line.split(":", 1) for line in status.splitlines() if line.startswith("Rss"))
-        return sum(int(found.get(name, "0 kB").split()[0]) << 10 for name in ("RssAnon", "RssShmem"))
+        sizes = dict(line.split(":", 1) for line in status.splitlines() if line.startswith("Rss"))
+        return sum(int(sizes.get(name, "0 kB").split()[0]) << 10 for name in ("RssAnon", "RssShmem"))
 
     def _seconds(self) -> float:
         """The worker's own time: the clock's, without what it spent waiting for a core, as Linux counts it. So one that

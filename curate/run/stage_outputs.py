@@ -17,7 +17,7 @@ from curate.step import Injection, Step
 @dataclass(frozen=True)
 class StageOutputs:
     """What the stages of a run left: by stage, the units' files of documents, of events, and manifests of all parts;
-    and the records of its rounds, with what those of the first part hold."""
+    and the records of its rounds, with the digests of the first part's."""
 
     steps: Sequence[Step]
     stages: Sequence[Stage]
@@ -52,10 +52,10 @@ class StageOutputs:
         """For each input file: its number, its names in keys, the events of all stages by stage, and content."""
         for number, members in self._members():
             places = [(stage.folder, self.events[stage.number][part]) for stage in self.stages for part in members]
-            found = (self.manifests[stage.number][part] for stage in self.stages for part in members)
+            manifests = (self.manifests[stage.number][part] for stage in self.stages for part in members)
             partition = self.parts[members[0]].partition
             names = [relative for _, relative in partition.files] or [partition.relative]
-            yield number, [f"{partition.source}/{name}" for name in names], places, content_of(found, EVENTS)
+            yield number, [f"{partition.source}/{name}" for name in names], places, content_of(manifests, EVENTS)
 
     def _members(self) -> Iterator[tuple[int, list[int]]]:
         """The input files, and the numbers of each one's parts."""

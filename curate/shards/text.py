@@ -107,7 +107,7 @@ def write_text_shard(stream: BinaryIO, documents: Iterable[Document], domain: st
 def read_lines(path: Path | str, on_bytes: Callable[[int], None] | None = None) -> Iterator[bytes]:
     """The lines of a JSONL.zst file that was written here: each ends in a newline, which is cut off.
 
-    `on_bytes` is told how many more bytes of the file were read. Raises ValueError for a file that is cut off.
+    `on_bytes` is called with how many more bytes of the file were read. Raises ValueError for a file that is cut off.
     """
     path = Path(path) if isinstance(path, str) else path
     inflate = zstandard.ZstdDecompressor().decompressobj()

@@ -30,14 +30,14 @@ _GLOB = re.compile(r"[*?\[]")
 
 def find_inputs(inputs: Iterable[Input]) -> list[Partition]:
     """The partitions of all inputs. Raises InputError for a missing file, an empty glob, a kind that is not known."""
-    found: list[Partition] = []
+    partitions: list[Partition] = []
     for item in inputs:
         if item.format not in FORMATS:
             raise InputError(f"input '{item.name}': format '{item.format}' is none of {', '.join(FORMATS)}")
-        found += _partitions(item)
-    found.sort(key=lambda partition: (partition.source, partition.relative))
+        partitions += _partitions(item)
+    partitions.sort(key=lambda partition: (partition.source, partition.relative))
     seen: dict[tuple[str, str], Partition] = {}
-    for partition in found:
+    for partition in partitions:
         for name in [relative for _, relative in partition.files] or [partition.relative]:
             other = seen.setdefault((partition.source, name), partition)
             if other is not partition:
@@ -45,7 +45,7 @@ def find_inputs(inputs: Iterable[Input]) -> list[Partition]:
                     f"'{partition.path}' and '{other.path}' would both be '{partition.source}/{name}': "
                     "give the inputs different names"
                 )
-    return found
+    return partitions
 
 
 def _partitions(item: Input) -> list[Partition]:
@@ -88,11 +88,11 @@ def _files(item: Input) -> tuple[Sequence[tuple[Path | UPath, str]], bool]:
 
         return remote_files(item.name, path)
     root, files, named = _local_files(item, path)
-    return [(one, _told(one.relative_to(root))) for one in files], named
+    return [(one, _escaped(one.relative_to(root))) for one in files], named
 
 
-def _told(path: Path) -> str:
-    """A path as keys tell it. A name of bytes that are no UTF-8 is one on disk only: they are escaped."""
+def _escaped(path: Path) -> str:
+    """A path as keys write it: bytes that are not UTF-8, which a name on disk may hold, are escaped."""
     return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 
 

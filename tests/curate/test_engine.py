@@ -17,6 +17,9 @@ from curate.run.corpus import CorpusRun
 from curate.run.engine import RunError
 from curate.run.ledger import read_ledger, read_rows
 from curate.run.publish import Publication, Rendering, VocabularyChoice
+from curate.run.stage import cut
+from curate.run.stage_outputs import StageOutputs
+from curate.run.summary import Balance, Records, Row, Size
 from curate.shards.text import read_text_shard
 from curate.shards.tokens import TokenShards
 from synth.inject import Inject
@@ -54,6 +57,27 @@ def test_input_is_kept_dropped_or_unreadable_in_documents_and_in_characters(fini
         assert account["input"] == account["kept"] + account["dropped"] + account["unreadable"]
     assert summary["documents"]["unreadable"] == len(bad) == 3
     assert summary["documents"]["injected"] == 18 == sum(row["injected"] for row in rows)
+
+
+@pytest.mark.parametrize("kept, edited, unit", [(2, 4, None), (2, 1, "characters"), (1, 4, "documents")])
+def test_a_document_or_a_character_that_is_nowhere_is_an_error(kept, edited, unit):
+    records = {"documents": 3, "characters": 30, "unreadable": 1, "unreadable_characters": 9, "skipped": {"x": 2}}
+    manifest = {
+        "steps": {"trim": {"documents_in": 3, "reasons": {"short": [1, 5]}, "characters_edited": edited}},
+        "records": records,
+        "domains": {"kept": {"a.org": [kept, 21]}, "lost": {}},
+        "seconds": {},
+    }
+    stages = cut([Trim()])
+    outputs = StageOutputs([], stages, [], [], manifests=[[manifest]])
+    rows = [Row.of("trim", stages[0], [manifest])]
+    if unit is not None:
+        with pytest.raises(RunError, match=f"do not balance in {unit}"):
+            Balance.of(outputs, rows)
+        return
+    balance = Balance.of(outputs, rows)
+    assert (balance.input, balance.gone, balance.kept) == (Size(4, 39), Size(1, 9), Size(2, 21))
+    assert Records.of([manifest, manifest]).count == 12
 
 
 def test_every_drop_and_every_edit_stands_in_the_ledger(finished):
