@@ -151,8 +151,8 @@ class _Worker:
         self._clock = clock
         self._signs = 0
         self._before = (0, 0, 0)
-        self._since = 0.0
-        self._waited = 0.0
+        self._since = (0.0, 0.0)
+        self._ran = self._waited = 0.0
 
     @property
     def in_hand(self) -> str:
@@ -160,7 +160,7 @@ class _Worker:
 
     def begin(self, task: int) -> None:
         self.task = task
-        self._since = self._seconds()
+        self._since = self._times()
         self._before = self.shared.counts()
 
     def answer(self) -> tuple[str, Any] | None:
@@ -185,20 +185,22 @@ class _Worker:
         sizes = dict(line.split(":", 1) for line in status.splitlines() if line.startswith("Rss"))
         return sum(int(sizes.get(name, "0 kB").split()[0]) << 10 for name in ("RssAnon", "RssShmem"))
 
-    def _seconds(self) -> float:
-        """The worker's own time: the clock's, without what it spent waiting for a core, as Linux counts it. So one that
-        hangs asleep is seen like one that hangs at work, and one that others crowd out is not."""
+    def _times(self) -> tuple[float, float]:
+        """Seconds that it had a core, and the clock's seconds without those that it waited for one, as Linux counts
+        both. The first show who hangs at work, the second who hangs asleep; who is crowded out shows in neither."""
         with contextlib.suppress(OSError, IndexError, ValueError):
-            self._waited = int(Path(f"/proc/{self.process.pid}/schedstat").read_text().split()[1]) / 1e9
-        return self._clock.seconds - self._waited
+            ran, waited, *_ = Path(f"/proc/{self.process.pid}/schedstat").read_text().split()
+            self._ran, self._waited = int(ran) / 1e9, int(waited) / 1e9
+        return self._ran, self._clock.seconds - self._waited
 
     def stalled(self, timeout: float) -> bool:
         """Whether the document in hand, or reading, has been without a sign of life for too long."""
-        now = self._seconds()
+        times = self._times()
         if self.shared.signs.value != self._signs:
-            self._signs, self._since = self.shared.signs.value, now
+            self._signs, self._since = self.shared.signs.value, times
             return False
-        return self.in_hand != "" and now - self._since > patience(self.in_hand, timeout)
+        spent = max(now - since for now, since in zip(times, self._since, strict=True))
+        return self.in_hand != "" and spent > patience(self.in_hand, timeout)
 
     def ending(self) -> str:
         """How a process that is dead ended, as the reason why its document is set aside."""

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from engine_steps import PUBLISHED, Trim, corpus_run, tree, write_corpus
@@ -24,6 +25,7 @@ from curate.run.corpus import CorpusRun
 from curate.run.engine import Progress, RunError, TaskError
 from curate.run.folder import Kill, OutputFolder
 from curate.run.ledger import read_rows
+from curate.run.local import _Worker
 from curate.run.serial import SerialEngine
 from curate.shards.text import read_text_shard
 
@@ -255,6 +257,21 @@ def test_a_document_is_not_blamed_for_time_in_which_the_machine_stood_still(tmp_
     run.execute()
     assert paused and len(diary.read_text().splitlines()) == 1
     assert texts_of(tmp_path / "out") == ["before", "WAIT !", "after"]
+
+
+def test_a_document_at_work_is_timed_by_its_core_and_one_asleep_by_the_clock():
+    """Each pair: seconds with a core, and of the clock without those of waiting for one, which may run backwards where
+    the parent was late and the worker waited at the same time."""
+    for times, ends in (
+        ([(1, 9), (3, 8), (5, 7)], 2),
+        ([(1, 9), (1, 11), (1, 13)], 2),
+        ([(1, 9), (2, 9), (3, 10)], None),
+    ):
+        worker = object.__new__(_Worker)
+        worker.shared = SimpleNamespace(signs=SimpleNamespace(value=1), in_hand="crawl/a.jsonl@0")
+        worker._signs, worker._times = 0, iter(times).__next__
+        stalled = [worker.stalled(3.0) for _ in times]
+        assert stalled == [place == ends for place in range(3)]
 
 
 COMMAND = """\
