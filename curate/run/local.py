@@ -151,7 +151,7 @@ class _Worker:
         self._clock = clock
         self._signs = 0
         self._before = (0, 0, 0)
-        self._since = (0.0, 0.0)
+        self._since: tuple[float, float] | None = None
         self._ran = self._waited = 0.0
 
     @property
@@ -160,7 +160,7 @@ class _Worker:
 
     def begin(self, task: int) -> None:
         self.task = task
-        self._since = self._times()
+        self._since = None
         self._before = self.shared.counts()
 
     def answer(self) -> tuple[str, Any] | None:
@@ -195,10 +195,12 @@ class _Worker:
 
     def stalled(self, timeout: float) -> bool:
         """Whether the document in hand, or reading, has been without a sign of life for too long."""
-        times = self._times()
         if self.shared.signs.value != self._signs:
-            self._signs, self._since = self.shared.signs.value, times
+            self._signs, self._since = self.shared.signs.value, None
             return False
+        times = self._times()
+        if self._since is None:
+            self._since = times
         spent = max(now - since for now, since in zip(times, self._since, strict=True))
         return self.in_hand != "" and spent > patience(self.in_hand, timeout)
 

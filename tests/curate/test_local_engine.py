@@ -270,8 +270,9 @@ def test_a_document_at_work_is_timed_by_its_core_and_one_asleep_by_the_clock():
         worker = object.__new__(_Worker)
         worker.shared = SimpleNamespace(signs=SimpleNamespace(value=1), in_hand="crawl/a.jsonl@0")
         worker._signs, worker._times = 0, iter(times).__next__
-        stalled = [worker.stalled(3.0) for _ in times]
-        assert stalled == [place == ends for place in range(3)]
+        # The first look sees a sign of life, the second begins to count.
+        assert not worker.stalled(3.0)
+        assert [worker.stalled(3.0) for _ in times] == [place == ends for place in range(3)]
 
 
 COMMAND = """\
