@@ -1,4 +1,4 @@
-"""What a step is (contract 1 of the design); `curate/registry.py` knows them by name.
+"""What a step is: a name, a version, typed parameters, and what it does to documents. `registry.py` knows the names.
 
 A step is a frozen dataclass: its fields are its parameters, its class names itself and its version. `Rule` reads and
 decides, `Edit` rewrites, `CorpusStep` sees the whole corpus through rounds before it decides.

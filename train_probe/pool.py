@@ -32,7 +32,7 @@ class Advanced:
 
 
 @dataclass(frozen=True)
-class Finished:
+class Trained:
     """A run's figures."""
 
     number: int
@@ -78,7 +78,7 @@ def is_out_of_memory(error: Exception) -> bool:
     return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
 
 
-Event = Advanced | Finished | Failed
+Event = Advanced | Trained | Failed
 Message = Event | Ask
 Worker = Generator[Message, Any, None]
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TextIO
 
 from curate.errors import report_line
 from train_probe.plan import PlanError, RunPlan
-from train_probe.pool import Advanced, Event, Failed, Finished
+from train_probe.pool import Advanced, Event, Failed, Trained
 
 _EVERY = 10.0  # seconds between lines where there is no terminal
 _LONG = 24 * 3600.0
@@ -84,7 +84,7 @@ class Printer:
             return
         self._share[event.number] = 1.0
         self._ended += 1
-        if isinstance(event, Finished):
+        if isinstance(event, Trained):
             figure = event.figures["value_bits_per_parameter"]
             self._line(f"{name}: {figure:.3f} value bits/parameter in {event.figures['seconds']:.0f} s")
         elif isinstance(event, Failed):
@@ -144,7 +144,7 @@ class Board:
         if isinstance(event, Advanced):
             writer.add_scalar("loss", event.loss, event.step)
             return
-        if isinstance(event, Finished):
+        if isinstance(event, Trained):
             for key in ("value_bits_per_parameter", "bits_per_parameter"):
                 writer.add_scalar(key, event.figures[key], event.figures["steps"])
         writer.close()

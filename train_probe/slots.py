@@ -20,7 +20,7 @@ from train_probe.architecture import Architecture
 from train_probe.data import Data, model_vocabulary
 from train_probe.draws import stream_key
 from train_probe.plan import RunPlan
-from train_probe.pool import Advanced, Ask, Failed, Finished, Message, failed, is_out_of_memory
+from train_probe.pool import Advanced, Ask, Failed, Message, Trained, failed, is_out_of_memory
 from train_probe.records import Record
 from train_probe.scorer import Diverged, Scorer
 from train_probe.stack.adamw import Settings, StackAdamW
@@ -237,7 +237,7 @@ class Slots:
                 return
         if done == steps:
             self._leave(slot)
-            yield Finished(one.number, self._figures(one))
+            yield Trained(one.number, self._figures(one))
 
     def _leave(self, slot: int) -> None:
         one = self.running.pop(slot)

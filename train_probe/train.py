@@ -19,7 +19,7 @@ from train_probe.data import Data, model_vocabulary
 from train_probe.estimate import Machine, cores, slot_bytes, step_flops, this_machine
 from train_probe.inputs import Inputs, Pages, read_inputs
 from train_probe.plan import Plan, PlanError, RunPlan, read_plan
-from train_probe.pool import Ask, Event, Failed, Finished, Opening, Queue, Worker, alone, failed, pooled
+from train_probe.pool import Ask, Event, Failed, Opening, Queue, Trained, Worker, alone, failed, pooled
 from train_probe.progress import Cost, Listener
 from train_probe.records import Record, write
 from train_probe.scorer import device_of
@@ -83,7 +83,7 @@ def run_plan(
 
     def take(event: Event) -> None:
         name = names[event.number]
-        if isinstance(event, Finished):
+        if isinstance(event, Trained):
             figures[name] = event.figures
             records[event.number].finish(event.figures)
         elif isinstance(event, Failed):

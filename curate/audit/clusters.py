@@ -1,4 +1,4 @@
-"""The clusters of a finished run: which survivor replaces which duplicates, how they differ, whether every merge holds.
+"""The clusters of a finished run: which survivor replaces which duplicates, what differs, whether each merge holds.
 
 Read from the folder alone: the ledger names each duplicate's survivor, and the stage before has the texts.
 """

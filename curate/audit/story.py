@@ -1,4 +1,4 @@
-"""The whole story of one document: where it was read, what rewrote it, what ended it, or where it stands."""
+"""The whole story of one document: where it was read, what rewrote it, what dropped it, or where it is kept."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def story(out: Place, name: str) -> Iterator[Event]:
 
 
 def _may_hold(sources: list[str], name: str) -> bool:
-    """A key names its file. What was injected, and what is known by its URL alone, may stand in any."""
+    """A key names its file. What was injected, and what is known by its URL alone, may be in any."""
     return name.startswith("inject/") or "://" in name or any(name.startswith(f"{source}@") for source in sources)
 
 

@@ -137,7 +137,7 @@ def _ledger(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
             yield f"quarantine holds {kept_aside} records for {name}, the units of its input file count {lost}"
     for name in manifests:
         if name.startswith("stages/") and name.removeprefix("stages/") not in accounted:
-            yield f"no part of the ledger tells of {name}"
+            yield f"no part of the ledger covers {name}"
 
 
 def _survivors(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:

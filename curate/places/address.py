@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(?:://|::)")
 _SECRETS = (
-    # A name and a password before the host; `host:port/` is none.
+    # A name and a password before the host; `host:port/` has no password.
     re.compile(r"://[^/@:?#]*:[^/@]*@"),
     re.compile(r"://[^/@:?#]*:(?!\d{1,5}(?:/|\Z))[^@]*@"),
     # Stores whose hosts have no port: a secret key may hold slashes.

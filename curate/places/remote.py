@@ -1,4 +1,4 @@
-"""Files in a store that fsspec knows: found, named and read in ranges, without a copy on this machine."""
+"""Files in a store that fsspec knows: listed, named and read in ranges, without a copy on this machine."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def properties(path: UPath) -> dict[str, Any]:
         return path.fs.info(path.path)
 
 
-def identity(found: dict[str, Any]) -> str | None:
+def identity(status: dict[str, Any]) -> str | None:
     """The store's own name for an object's content (MD5, ETag, generation) with its size; None where it has none."""
-    mark = next((str(found[name]).strip('"') for name in _MARKS if found.get(name)), None)
-    return f"{mark}:{found.get('size')}" if mark else None
+    mark = next((str(status[name]).strip('"') for name in _MARKS if status.get(name)), None)
+    return f"{mark}:{status.get('size')}" if mark else None
 
 
 def size_of(path: UPath) -> int:
@@ -87,7 +87,7 @@ class RemoteFile:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def find(self, sought: bytes, start: SupportsIndex = 0) -> int:
-        """Where `sought` stands first, at `start` or after it; -1 when it does not."""
+        """The first place of `sought` at `start` or after it; -1 when there is none."""
         place = start.__index__()
         while place < self._size:
             # To the end of its block, and as far beyond as a match may reach.

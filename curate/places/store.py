@@ -2,7 +2,7 @@
 
 A local file is written under a temporary name, synced and renamed. A store has no rename, but an object appears whole
 when its writing ends: there a unit's old manifest goes first, then come the data, then the new manifest, so that no
-manifest ever stands beside data that it does not describe.
+manifest ever lies beside data that it does not describe.
 """
 
 from __future__ import annotations

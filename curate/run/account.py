@@ -53,6 +53,16 @@ class StepAccount:
     characters_injected: int = 0
     characters_edited: int = 0
 
+    def __add__(self, other: StepAccount) -> StepAccount:
+        columns = vars(self).keys() - {"reasons"}
+        total = StepAccount(**{name: getattr(self, name) + getattr(other, name) for name in columns})
+        for account in (self, other):
+            for rule, (documents, characters) in account.reasons.items():
+                counts = total.reasons.setdefault(rule, [0, 0])
+                counts[0] += documents
+                counts[1] += characters
+        return total
+
     def drop(self, drop: Drop) -> None:
         counts = self.reasons.setdefault(drop.rule, [0, 0])
         counts[0] += 1

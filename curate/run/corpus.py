@@ -17,13 +17,14 @@ from curate.places.store import Place, is_private, write_atomically
 from curate.run.engine import Engine, Progress, RunError, all_cores, interruptible
 from curate.run.folder import Kill, OutputFolder
 from curate.run.local import LocalEngine
-from curate.run.publication import Finished, publish
 from curate.run.publish import Publication
+from curate.run.publish_order import publish
 from curate.run.rounds import EmitTask, ReduceTask
 from curate.run.serial import SerialEngine
 from curate.run.stage import Stage, cut
+from curate.run.stage_outputs import StageOutputs
 from curate.run.status import StatusFile
-from curate.run.summary import summarise
+from curate.run.summary import Effort, summarise
 from curate.run.tasks import DOCUMENTS, CutTask, MapTask, Part, readable
 from curate.run.unit import Unit, content_of
 from curate.sources import Partition, Piece
@@ -63,29 +64,18 @@ class CorpusRun:
         Raises RunError when the folder cannot be written or is in use, and when a unit fails outside any document.
         """
         started = time.monotonic()
-        with interruptible(), OutputFolder(self.out) as folder, self._told() as on_progress:
+        with interruptible(), OutputFolder(self.out) as folder, self._status_file() as on_progress:
             with self.engine(on_progress) as engine:
-                finished, tokens = self.work(folder, engine)
+                outputs, tokens = self.work(folder, engine)
             folder.remove_strangers()
-            summary = summarise(
-                name=self.name,
-                stages=self.stages,
-                manifests=finished.manifests,
-                tokens=tokens,
-                seconds=time.monotonic() - started,
-                workers=engine.workers,
-                worker_memory=engine.peak_memory,
-                max_loss=self.max_loss,
-                units=folder.manifests,
-                units_done=sum(not manifest.get("skipped_unit") for manifest in folder.manifests.values()),
-                units_found=sum(bool(manifest.get("skipped_unit")) for manifest in folder.manifests.values()),
-            )
+            effort = Effort(time.monotonic() - started, engine.workers, engine.peak_memory)
+            summary = summarise(self.name, outputs, folder.manifests, tokens, self.max_loss, effort)
             write_atomically(self.out / "summary.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2))
         return summary
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[StatusFile]:
-        """The run's progress, on file for as long as it lasts, and how it ended."""
+    def _status_file(self) -> Iterator[StatusFile]:
+        """`status.json`, which says how far the run is while it lasts, and then how it ended."""
         status = StatusFile(self.out, self.groups(), self.on_progress)
         status.write("running")
         try:
@@ -97,16 +87,16 @@ class CorpusRun:
 
     def groups(self) -> list[str]:
         """The labels of all groups of units, in the order in which they are done."""
-        found = ["inputs"]
+        labels = ["inputs"]
         for stage in self.stages:
             if stage.corpus:
-                found += [f"{stage.corpus.name}: {one.name}" for one in stage.corpus.rounds()]
-            found.append(stage.folder[3:])
-        found += ["text shards", "ledger"]
-        found += ["reports"] if any(stage.corpus and stage.corpus.reports for stage in self.stages) else []
+                labels += [f"{stage.corpus.name}: {one.name}" for one in stage.corpus.rounds()]
+            labels.append(stage.folder[3:])
+        labels += ["text shards", "ledger"]
+        labels += ["reports"] if any(stage.corpus and stage.corpus.reports for stage in self.stages) else []
         if self.publication.renderings:
-            found += ["vocabulary", *(f"tokens: {one.name}" for one in self.publication.renderings)]
-        return found + (["facts"] if any(isinstance(step, Injection) for step in self.steps) else [])
+            labels += ["vocabulary", *(f"tokens: {one.name}" for one in self.publication.renderings)]
+        return labels + (["facts"] if any(isinstance(step, Injection) for step in self.steps) else [])
 
     def engine(self, on_progress: Callable[[Progress], None] | None = None) -> SerialEngine | LocalEngine:
         """Processes; or this process alone, where input or output cannot be seen from another one."""
@@ -114,18 +104,18 @@ class CorpusRun:
             return SerialEngine(on_progress)
         return LocalEngine(self.workers or all_cores(), self.document_timeout, on_progress, self.memory)
 
-    def work(self, folder: OutputFolder, engine: Engine) -> tuple[Finished, dict[str, int]]:
+    def work(self, folder: OutputFolder, engine: Engine) -> tuple[StageOutputs, dict[str, int]]:
         """All units in order: inputs, stages with their rounds, publication. Returns what is left, and its tokens."""
-        finished = Finished(
+        outputs = StageOutputs(
             steps=self.steps,
             stages=self.stages,
             sources=sorted({partition.source for partition in self.partitions}),
             parts=self._parts(folder, engine),
         )
-        quotas = self._quotas(finished.parts)
+        quotas = self._quotas(outputs.parts)
         for stage in self.stages:
-            self._stage(stage, finished, quotas, folder, engine)
-        return finished, publish(self.publication, finished, folder, engine)
+            self._stage(stage, outputs, quotas, folder, engine)
+        return outputs, publish(self.publication, outputs, folder, engine)
 
     def _parts(self, folder: OutputFolder, engine: Engine) -> list[Part]:
         """The pieces of all input files, in order."""
@@ -143,36 +133,36 @@ class CorpusRun:
         return parts
 
     def _stage(
-        self, stage: Stage, finished: Finished, quotas: list[int | None], folder: OutputFolder, engine: Engine
+        self, stage: Stage, outputs: StageOutputs, quotas: list[int | None], folder: OutputFolder, engine: Engine
     ) -> None:
         """Every part through one stage; before a corpus step's, its rounds over what the stage before left."""
-        reduced = self._rounds(stage, stage.corpus, finished, folder, engine) if stage.corpus else []
+        reduced = self._rounds(stage, stage.corpus, outputs, folder, engine) if stage.corpus else []
         tasks = []
-        for part in finished.parts:
+        for part in outputs.parts:
             task = MapTask(self.out, stage, part, self.publication.keep_dropped)
-            task.killed = _killed(folder, stage, part, finished.parts)
+            task.killed = _killed(folder, stage, part, outputs.parts)
             if stage.number == 0:
                 task.limit = quotas[part.number]
             else:
-                task.previous = finished.documents[-1][part.number]
+                task.previous = outputs.documents[-1][part.number]
                 # Of a round's records, those of this part alone: what happened to others changes nothing here.
                 sections = [folder.manifests[unit.name]["sections"][part.number] for unit in reduced]
-                task.inputs = content_of([finished.manifests[-1][part.number]], DOCUMENTS) + sections
+                task.inputs = content_of([outputs.manifests[-1][part.number]], DOCUMENTS) + sections
                 task.reduced = [unit.path for unit in reduced]
             tasks.append(task)
-        manifests = folder.do(engine, stage.folder[3:], tasks, _setting_aside(folder, stage, finished.parts))
-        finished.documents.append([task.documents for task in tasks])
-        finished.events.append([task.events for task in tasks])
-        finished.manifests.append(manifests)
-        finished.reduced.append(
+        manifests = folder.do(engine, stage.folder[3:], tasks, _setting_aside(folder, stage, outputs.parts))
+        outputs.documents.append([task.documents for task in tasks])
+        outputs.events.append([task.events for task in tasks])
+        outputs.manifests.append(manifests)
+        outputs.reduced.append(
             (
                 [unit.path for unit in reduced],
-                [folder.manifests[unit.name]["sections"][0] for unit in reduced if finished.parts],
+                [folder.manifests[unit.name]["sections"][0] for unit in reduced if outputs.parts],
             )
         )
 
     def _rounds(
-        self, stage: Stage, step: CorpusStep, finished: Finished, folder: OutputFolder, engine: Engine
+        self, stage: Stage, step: CorpusStep, outputs: StageOutputs, folder: OutputFolder, engine: Engine
     ) -> list[ReduceTask]:
         """Carry out the rounds of a corpus step; returns the units of the last reduce."""
         rounds = step.rounds()
@@ -187,15 +177,15 @@ class CorpusRun:
             }
             emits: list[EmitTask] = []
             if one.takes_documents:
-                for part in finished.parts:
+                for part in outputs.parts:
                     emits.append(
                         EmitTask(
                             number=part.number,
                             label=part.label,
                             buckets=self.buckets,
-                            inputs=content_of([finished.manifests[-1][part.number]], DOCUMENTS),
-                            documents=finished.documents[-1][part.number],
-                            killed=_killed(folder, stage, part, finished.parts, number),
+                            inputs=content_of([outputs.manifests[-1][part.number]], DOCUMENTS),
+                            documents=outputs.documents[-1][part.number],
+                            killed=_killed(folder, stage, part, outputs.parts, number),
                             **common,
                         )
                     )
@@ -211,15 +201,15 @@ class CorpusRun:
                             **common,
                         )
                     )
-            manifests = folder.do(engine, label, emits, _setting_aside(folder, stage, finished.parts))
+            manifests = folder.do(engine, label, emits, _setting_aside(folder, stage, outputs.parts))
             reduced = [
                 ReduceTask(
                     bucket=bucket,
-                    parts=len(finished.parts),
+                    parts=len(outputs.parts),
                     last=number == len(rounds) - 1,
                     emitted=[unit.path for unit in emits],
                     inputs=[manifest["sections"][bucket] for manifest in manifests],
-                    files=tuple(part.partition_number for part in finished.parts) if one.moves else (),
+                    files=tuple(part.partition_number for part in outputs.parts) if one.moves else (),
                     buckets=self.buckets,
                     **common,
                 )
@@ -236,14 +226,14 @@ class CorpusRun:
         left = self.limit
         quotas: list[int | None] = []
         for part in parts:
-            found = 0
+            taken = 0
             if left:
                 for item in readable(part.partition, part.piece):
-                    found += isinstance(item, Document)
-                    if found == left:
+                    taken += isinstance(item, Document)
+                    if taken == left:
                         break
-            left -= found
-            quotas.append(None if left else found)
+            left -= taken
+            quotas.append(None if left else taken)
         return quotas
 
 

@@ -29,19 +29,27 @@ class TaskError(Exception):
 @dataclass
 class Progress:
     """How far a group of units is. `documents` and `kept` count work of this run; `size` and `total_size` are bytes of
-    input, of all units that know theirs. `found` units were done before, and `found_size` is their share of `size`."""
+    input, of all units that know theirs. Of the `done` units, `reused` were done by an earlier run, and `reused_size`
+    is their share of `size`."""
 
     label: str
     tasks: int
     total_size: int = 0
-    finished: int = 0
+    done: int = 0
     documents: int = 0
     kept: int = 0
     size: int = 0
-    found: int = 0
-    found_size: int = 0
+    reused: int = 0
+    reused_size: int = 0
     started: float = field(default_factory=time.monotonic)
     ended: float | None = None
+
+    def add(self, manifest: dict[str, Any], size: int) -> None:
+        """One more unit is done, of so many bytes."""
+        self.done += 1
+        if manifest.get("skipped_unit"):
+            self.reused += 1
+            self.reused_size += size
 
     def seconds(self) -> float:
         return (self.ended or time.monotonic()) - self.started
@@ -56,12 +64,12 @@ class Progress:
 
     def left(self) -> float | None:
         """Seconds to the end of the group, by bytes or else by units; None while nothing tells."""
-        if self.finished == self.tasks:
+        if self.done == self.tasks:
             return 0.0
-        whole, done, before = self.tasks, self.finished, self.found
+        whole, done, reused = self.tasks, self.done, self.reused
         if self.total_size:
-            whole, done, before = self.total_size, self.size, self.found_size
-        worked = done - before
+            whole, done, reused = self.total_size, self.size, self.reused_size
+        worked = done - reused
         return (whole - done) * self.seconds() / worked if worked > 0 else None
 
 

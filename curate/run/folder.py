@@ -26,7 +26,7 @@ MARKER = "goldsand.json"
 class Kill:
     """A document that hung or killed a worker: in which stage and part of the input, and in which round, if in one.
 
-    `content` is the checksum of the input file: in a changed one another document may stand at this key.
+    `content` is the checksum of the input file: in a file that was changed this key may name another document.
     """
 
     stage: str
@@ -99,7 +99,7 @@ class OutputFolder:
 
     def _begin(self) -> None:
         write_atomically(self.path / MARKER, orjson.dumps({"format": FORMAT}))
-        # Until this run has ended, the folder may hold files of two recipes: it is no finished one.
+        # Until this run has ended, the folder may hold files of two recipes: it does not count as finished.
         (self.path / "summary.json").unlink(missing_ok=True)
         if is_local(self.path):
             # What a killed run was sorting belongs to nobody now.

@@ -38,7 +38,6 @@ COLUMNS: dict[str, type] = {
     "text": str,  # of what left, as far as `keep_dropped` says
 }
 
-KEEP_DROPPED = ("none", "sample", "all")
 SAMPLED = 20
 """Texts that `sample` keeps of each reason in each input file, the first ones."""
 
@@ -65,7 +64,7 @@ class DroppedTexts:
 
 
 def drop_row(drop: Drop, label: str, text: str | None) -> dict[str, Any]:
-    """The event of a dropped document; `label` names the step in its recipe, where it may stand twice."""
+    """The event of a dropped document; `label` names the step in its recipe, which may use it twice."""
     document = drop.document
     return {
         "event": "drop",

@@ -1,10 +1,10 @@
 """The local engine: a pool of processes that maps units to manifests, and survives any document.
 
-A worker holds one unit at a time and answers with its manifest, so nothing ever queues up in the parent. It tells, in
-shared memory, which document it has in hand. One that stays on a document longer than the time-out, takes more memory
-than it may, or dies, is replaced, and its unit tried again; when that happens a second time with the same document in
-hand, `on_kill` writes it down, and from then on it is set aside. Time and memory only kill: they never decide anything
-else.
+A worker holds one unit at a time and answers with its manifest, so nothing ever queues up in the parent. In shared
+memory it names the document in hand. A worker that stays on a document longer than the time-out, takes more memory than
+it may, or dies, is replaced, and its unit tried again; when that happens a second time with the same document in hand,
+`on_kill` writes it down, and from then on it is set aside. Time and memory only kill: they never decide anything else.
+Time in which a worker waits for a core, or in which the whole machine stands still, is held against no document.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import signal
 import sys
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
@@ -27,17 +26,21 @@ from typing import Any
 
 from curate.errors import refusal
 from curate.run.engine import OnKill, Progress, RunError, TaskError
-from curate.run.unit import READING, Pulse, Unit
-
-KEY_BYTES = 1 << 14
-"""Room for the longest path there is, escaped, and an offset."""
+from curate.run.group import Group
+from curate.run.shared import Shared, SharedPulse
+from curate.run.unit import READING, Unit
 
 POLL = 0.1
+"""Seconds between two looks at the workers, where none of them answers before."""
+
+LATE = 2 * POLL
+"""Seconds that count, at most, between two looks: in a longer gap the machine stood still, workers included."""
+
 HOPELESS = 3
 """Deaths of a unit outside any document after which it is given up."""
 
 PATIENCE = 10
-"""Reading may stand still for so many time-outs: a disk or a store that is slow is no document that hangs."""
+"""Time-outs that reading may take without a sign of life: a slow disk or store is not a document that hangs."""
 
 OUT_OF_MEMORY = 86
 """The exit code of a worker that was refused memory."""
@@ -77,7 +80,7 @@ def _die_with_the_run() -> None:
         os._exit(1)
 
 
-def _work(channel: Any, shared: _Shared, limit: int | None, environment: dict[str, str]) -> None:
+def _work(channel: Any, shared: Shared, limit: int | None, environment: dict[str, str]) -> None:
     """A worker's whole life: take a unit, do it, answer. Ctrl-C is the parent's business."""
     _die_with_the_run()
     # That of the server is as old as the server.
@@ -88,7 +91,7 @@ def _work(channel: Any, shared: _Shared, limit: int | None, environment: dict[st
     if limit is not None:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_DATA, (limit + BACKSTOP, resource.RLIM_INFINITY))
-    pulse = _SharedPulse(shared)
+    pulse = SharedPulse(shared)
     while True:
         try:
             task = channel.recv()
@@ -116,55 +119,35 @@ def _work(channel: Any, shared: _Shared, limit: int | None, environment: dict[st
             return
 
 
-class _Shared:
-    """What a worker and the parent both see: the document in hand, a counter of signs of life, and what was done."""
+class _Clock:
+    """Seconds in which the parent looked after its workers. A gap in which it could not look counts as `LATE`."""
 
-    def __init__(self, context: Any) -> None:
-        self.key = context.RawArray("c", KEY_BYTES)
-        self.signs = context.RawValue("Q", 0)
-        self.documents = context.RawValue("Q", 0)
-        self.kept = context.RawValue("Q", 0)
-        self.size = context.RawValue("Q", 0)
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._looked = time.monotonic()
 
-    @property
-    def in_hand(self) -> str:
-        return bytes(self.key.value).decode("utf-8", "replace")
-
-    def counts(self) -> tuple[int, int, int]:
-        return self.documents.value, self.kept.value, self.size.value
-
-
-class _SharedPulse(Pulse):
-    def __init__(self, shared: _Shared) -> None:
-        self._key, self._signs = shared.key, shared.signs
-        self._documents, self._kept, self._size = shared.documents, shared.kept, shared.size
-
-    def hold(self, document: str | None) -> None:
-        data = (document or "").encode("utf-8", "replace")[: KEY_BYTES - 1]
-        self._key[: len(data) + 1] = data + b"\0"
-        self._signs.value += 1
-
-    def count(self, *, size: int = 0, documents: int = 0, kept: int = 0) -> None:
-        self._documents.value += documents
-        self._kept.value += kept
-        self._size.value += size
-        self._signs.value += 1
+    def tick(self) -> None:
+        now = time.monotonic()
+        self.seconds += min(now - self._looked, LATE)
+        self._looked = now
 
 
 class _Worker:
     """One process and what the parent sees of it."""
 
-    def __init__(self, context: Any, limit: int | None) -> None:
-        self.shared = _Shared(context)
+    def __init__(self, context: Any, limit: int | None, clock: _Clock) -> None:
+        self.shared = Shared(context)
         self.channel, theirs = context.Pipe()
         arguments = (theirs, self.shared, limit, dict(os.environ))
         self.process = context.Process(target=_work, args=arguments, daemon=True)
         self.process.start()
         theirs.close()
         self.task: int | None = None
+        self._clock = clock
         self._signs = 0
         self._before = (0, 0, 0)
-        self._since = time.monotonic()
+        self._since: tuple[float, float] | None = None
+        self._ran = self._waited = 0.0
 
     @property
     def in_hand(self) -> str:
@@ -172,33 +155,54 @@ class _Worker:
 
     def begin(self, task: int) -> None:
         self.task = task
-        self._since = time.monotonic()
+        self._since = None
         self._before = self.shared.counts()
 
-    def done(self) -> tuple[int, int, int]:
+    def answer(self) -> tuple[str, Any] | None:
+        """What it sent; None before, and where it died in the middle of its answer."""
+        with contextlib.suppress(EOFError, OSError):
+            if self.channel.poll():
+                return self.channel.recv()
+        return None
+
+    def counts(self) -> tuple[int, int, int]:
         """Documents seen and kept, and bytes read, of the last unit it was given."""
         documents, kept, size = (now - before for now, before in zip(self.shared.counts(), self._before, strict=True))
         return documents, kept, size
 
     def memory(self) -> int:
-        """Resident bytes of its own; 0 where the system does not tell (no /proc). Pages of the files that it has mapped
+        """Resident bytes of its own; 0 where there is no /proc. Pages of the files that it has mapped
         are not its own: the system takes them back whenever it likes, and a big input would look like a big worker."""
         try:
             status = Path(f"/proc/{self.process.pid}/status").read_text()
         except OSError:
             return 0
-        found = dict(line.split(":", 1) for line in status.splitlines() if line.startswith("Rss"))
-        return sum(int(found.get(name, "0 kB").split()[0]) << 10 for name in ("RssAnon", "RssShmem"))
+        sizes = dict(line.split(":", 1) for line in status.splitlines() if line.startswith("Rss"))
+        return sum(int(sizes.get(name, "0 kB").split()[0]) << 10 for name in ("RssAnon", "RssShmem"))
+
+    def _times(self) -> tuple[float, float]:
+        """Seconds that it had a core, and the clock's seconds without those that it waited for one, as Linux counts
+        both. The first show who hangs at work, the second who hangs asleep; who is crowded out shows in neither."""
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            ran, waited, *_ = Path(f"/proc/{self.process.pid}/schedstat").read_text().split()
+            self._ran, self._waited = int(ran) / 1e9, int(waited) / 1e9
+        return self._ran, self._clock.seconds - self._waited
 
     def stalled(self, timeout: float) -> bool:
         """Whether the document in hand, or reading, has been without a sign of life for too long."""
-        now = time.monotonic()
         if self.shared.signs.value != self._signs:
-            self._signs, self._since = self.shared.signs.value, now
+            self._signs, self._since = self.shared.signs.value, None
             return False
-        if self.in_hand == READING:
-            timeout *= PATIENCE
-        return self.in_hand != "" and now - self._since > timeout
+        times = self._times()
+        if self._since is None:
+            self._since = times
+        spent = max(now - since for now, since in zip(times, self._since, strict=True))
+        return self.in_hand != "" and spent > patience(self.in_hand, timeout)
+
+    def ending(self) -> str:
+        """How a process that is dead ended, as the reason why its document is set aside."""
+        code = self.process.exitcode or 0
+        return f"killed its process ({signal.Signals(-code).name})" if code < 0 else f"ended its process (exit {code})"
 
     def stop(self) -> None:
         self.channel.close()
@@ -207,11 +211,17 @@ class _Worker:
         self.process.join()
 
 
+def patience(in_hand: str, timeout: float) -> float:
+    """Seconds without a sign of life after which a worker is given up."""
+    return timeout * PATIENCE if in_hand == READING else timeout
+
+
 class LocalEngine:
     """Maps units to manifests on `workers` processes; results come in the order of the units.
 
-    `timeout` is seconds of wall clock for one document, `memory` the megabytes of resident memory that a worker may
-    take (None: any). `on_kill(unit, key, reason)` returns the unit to try again, which sets that document aside.
+    `timeout` is seconds for one document, in which its process had a core or asked for none; `memory` the megabytes of
+    resident memory that a worker may take (None: any). `on_kill(unit, key, reason)` returns the unit to try again,
+    which sets that document aside.
     """
 
     def __init__(
@@ -232,6 +242,7 @@ class LocalEngine:
         self._context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
         self._context.set_forkserver_preload(PRELOADED)
         self._pool: list[_Worker] = []
+        self._clock = _Clock()
         self._suspected: set[tuple[str, str]] = set()
 
     def __enter__(self) -> LocalEngine:
@@ -244,103 +255,101 @@ class LocalEngine:
 
     def map(self, label: str, tasks: Sequence[Unit], on_kill: OnKill | None = None) -> list[dict[str, Any]]:
         """Run all units. Raises RunError when one fails for a reason that a person can put right, else TaskError."""
-        pending = list(tasks)
-        sizes = [task.size() for task in pending]
-        results: list[dict[str, Any] | None] = [None] * len(pending)
-        deaths = [0] * len(pending)
-        queue = deque(range(len(pending)))
-        progress = Progress(label, len(pending), sum(sizes))
-        finished = [0, 0, 0]
-        while len(self._pool) < min(self.workers, len(pending)):
-            with _uninterrupted():
-                self._pool.append(_Worker(self._context, self._limit))
-        while progress.finished < len(pending):
+        group = Group(label, tasks, on_kill)
+        while len(self._pool) < min(self.workers, len(tasks)):
+            self._pool.append(self._hire())
+        while not group.ended:
             for worker in list(self._pool):
-                if worker.task is None and queue:
-                    self._give(worker, queue, pending)
-            busy = [worker for worker in self._pool if worker.task is not None]
+                if worker.task is None and group.queue:
+                    self._give(worker, group)
+            busy = self._busy()
             wait([worker.channel for worker in busy] + [worker.process.sentinel for worker in busy], timeout=POLL)
+            self._clock.tick()
             for worker in busy:
-                number = worker.task
-                assert number is not None
-                answer = self._answer(worker)
-                key = worker.in_hand
-                if answer is not None and answer[0] == "done":
-                    manifest = results[number] = answer[1]
-                    worker.task = None
-                    progress.finished += 1
-                    documents, kept, _ = worker.done()
-                    finished = [finished[0] + documents, finished[1] + kept, finished[2] + sizes[number]]
-                    if manifest.get("skipped_unit"):
-                        progress.found += 1
-                        progress.found_size += sizes[number]
-                elif answer is not None:
-                    raise _error(pending[number], answer)
-                elif reason := self._verdict(worker):
-                    self._replace(worker)
-                    # One that went on to another document while it was judged is nobody's to blame.
-                    blamed = key if key == worker.in_hand and key not in ("", READING) and on_kill else None
-                    deaths[number] += blamed is None
-                    if blamed is None:
-                        self._hopeful(pending[number], reason, deaths[number])
-                    elif (pending[number].name, blamed) in self._suspected:
-                        assert on_kill is not None
-                        pending[number] = on_kill(pending[number], blamed, reason)
-                    else:
-                        # Once may be no fault of the document's: somebody killed the process, the machine stood still
-                        # for a while, or memory was taken by documents before it.
-                        self._suspected.add((pending[number].name, blamed))
-                    queue.appendleft(number)
-            # Of a unit that is tried again, what was done before does not count.
-            current = [worker.done() for worker in self._pool if worker.task is not None]
-            progress.documents, progress.kept, progress.size = map(sum, zip(finished, *current, strict=True))
-            if progress.finished == progress.tasks:
-                progress.ended = time.monotonic()
-            self._on_progress(progress)
-        return [result for result in results if result is not None]
+                self._settle(worker, group)
+            self._on_progress(group.count([worker.counts() for worker in self._busy()]))
+        return group.manifests
 
-    def _give(self, worker: _Worker, queue: deque[int], pending: Sequence[Unit]) -> None:
+    def _busy(self) -> list[_Worker]:
+        return [worker for worker in self._pool if worker.task is not None]
+
+    def _hire(self) -> _Worker:
+        with _uninterrupted():
+            return _Worker(self._context, self._limit, self._clock)
+
+    def _give(self, worker: _Worker, group: Group) -> None:
         """Hand the next unit to an idle worker, or replace a worker that died while it was idle."""
-        worker.begin(queue[0])
+        worker.begin(group.queue[0])
         try:
-            worker.channel.send(pending[queue[0]])
+            worker.channel.send(group.units[group.queue[0]])
         except OSError:
             self._replace(worker)
             return
-        queue.popleft()
+        group.queue.popleft()
 
-    @staticmethod
-    def _answer(worker: _Worker) -> tuple[str, Any] | None:
-        # One that died while it answered leaves half an answer.
-        with contextlib.suppress(EOFError, OSError):
-            if worker.channel.poll():
-                return worker.channel.recv()
-        return None
+    def _settle(self, worker: _Worker, group: Group) -> None:
+        """See what became of a busy worker: it has answered, it is lost, or it works on.
 
-    def _verdict(self, worker: _Worker) -> str:
-        """Why this worker must be replaced, or nothing."""
+        Raises RunError where it answered that its unit failed.
+        """
+        number = worker.task
+        assert number is not None
+        answer = worker.answer()
+        if answer is None:
+            if lost := self._lost(worker):
+                self._try_again(worker, group, *lost)
+        elif answer[0] == "done":
+            worker.task = None
+            group.add(number, answer[1], worker.counts())
+        else:
+            raise _error(group.units[number], answer)
+
+    def _lost(self, worker: _Worker) -> tuple[str, str] | None:
+        """Why a worker must be replaced, and what it had in hand when it ended; None while it works on."""
         if not worker.process.is_alive():
-            code = worker.process.exitcode or 0
-            if code == OUT_OF_MEMORY:
-                return self._too_much()
-            return (
-                f"killed its process ({signal.Signals(-code).name})" if code < 0 else f"ended its process (exit {code})"
-            )
+            reason = self._too_much() if worker.process.exitcode == OUT_OF_MEMORY else worker.ending()
+            return reason, worker.in_hand
+        judged = worker.in_hand
+        reason = self._excess(worker)
+        if not reason:
+            return None
+        worker.stop()
+        # One that went on to another document while it was judged is nobody's to blame.
+        return reason, judged if judged == worker.in_hand else ""
+
+    def _excess(self, worker: _Worker) -> str:
+        """What a living worker has too much of, memory or time; empty for one that may go on."""
         taken = worker.memory()
         self.peak_memory = max(self.peak_memory, taken)
         if self._limit is not None and taken > self._limit:
             return self._too_much()
         if worker.stalled(self._timeout):
-            return f"took longer than {self._timeout * (PATIENCE if worker.in_hand == READING else 1):g} s"
+            return f"took longer than {patience(worker.in_hand, self._timeout):g} s"
         return ""
 
     def _too_much(self) -> str:
         return f"needed more {'' if self._limit is None else f'than {self._limit >> 20} MB of '}memory"
 
+    def _try_again(self, worker: _Worker, group: Group, reason: str, in_hand: str) -> None:
+        """Replace a lost worker and queue its unit again: without the document in hand when it cost two workers."""
+        number = worker.task
+        assert number is not None
+        unit = group.units[number]
+        self._replace(worker)
+        if group.on_kill is None or in_hand in ("", READING):
+            group.deaths[number] += 1
+            self._hopeful(unit, reason, group.deaths[number])
+        elif (unit.name, in_hand) in self._suspected:
+            group.units[number] = group.on_kill(unit, in_hand, reason)
+        else:
+            # Once may be no fault of the document's: somebody killed the process, or memory was taken by documents
+            # before it.
+            self._suspected.add((unit.name, in_hand))
+        group.queue.appendleft(number)
+
     def _replace(self, worker: _Worker) -> None:
         worker.stop()
-        with _uninterrupted():
-            self._pool[self._pool.index(worker)] = _Worker(self._context, self._limit)
+        self._pool[self._pool.index(worker)] = self._hire()
 
     def _hopeful(self, unit: Unit, reason: str, deaths: int) -> None:
         """Raise when a unit has cost too many workers their lives outside any document."""

@@ -29,7 +29,7 @@ class Lock:
 
     In a store: an object that its holder renews; one that was not renewed for `STALE` seconds, or whose process on
     this machine is gone, is taken over. Stores have no exclusive creation that all of them know, so the holder reads
-    back what it wrote: two runs that begin in the same instant are told apart by who wrote last.
+    back what it wrote: of two runs that begin in the same instant, the one that wrote last has it.
     """
 
     def __init__(self, path: Place) -> None:
@@ -81,8 +81,8 @@ class Lock:
                 f" {holder['host']}); a run that died is forgotten {STALE:.0f} s after its last sign of life"
             )
         self._renew()
-        found = _read(self._path)
-        if found is None or (found["process"], found["host"]) != (self._me["process"], self._me["host"]):
+        holder = _read(self._path)
+        if holder is None or (holder["process"], holder["host"]) != (self._me["process"], self._me["host"]):
             raise RunError(f"{self._path.parent} was taken by another run in the same moment")
         self._ended = threading.Event()
         threading.Thread(target=self._keep, args=(self._ended,), daemon=True).start()
@@ -100,12 +100,12 @@ def holder_of(path: Place) -> dict[str, Any] | None:
     """Who holds a lock now: `process`, `host`; None when nobody alive does."""
     if is_local(path):
         return _holder_of_file(path)
-    found = _read(path)
-    if found is None or time.time() - found["time"] > STALE:
+    holder = _read(path)
+    if holder is None or time.time() - holder["time"] > STALE:
         return None
-    if found["host"] == socket.gethostname() and not _alive(found["process"]):
+    if holder["host"] == socket.gethostname() and not _alive(holder["process"]):
         return None
-    return found
+    return holder
 
 
 def _holder_of_file(path: Place) -> dict[str, Any] | None:
@@ -122,10 +122,10 @@ def _holder_of_file(path: Place) -> dict[str, Any] | None:
 
 def _read(path: Place) -> dict[str, Any] | None:
     try:
-        found = orjson.loads(path.read_bytes())
+        holder = orjson.loads(path.read_bytes())
     except (OSError, orjson.JSONDecodeError):
         return None
-    return found if isinstance(found, dict) and {"process", "host", "time"} <= found.keys() else None
+    return holder if isinstance(holder, dict) and {"process", "host", "time"} <= holder.keys() else None
 
 
 def _alive(process: int) -> bool:

@@ -1,7 +1,7 @@
 """What every rule of a recipe sees in every document, nothing dropped; and verdicts made again from what was seen.
 
 `Profile` is the one step of such a run. It takes a document through all rules and edits as a run would, except that a
-failed comparison ends nothing, and notes every value; the notes stand in the ledger. `Comparisons` reads one note and
+failed comparison ends nothing, and notes every value; the ledger holds the notes. `Comparisons` reads one note and
 gives the verdict of the same steps with other thresholds, without the text.
 """
 
@@ -98,7 +98,7 @@ class Profile(Step):
     """Notes what `steps` see in each document, and drops nothing.
 
     The note is `{"characters", "words", "tokens", "density", "steps": {label: [[rule, value, limit, side, basis,
-    factor]]}}`, of which basis and factor stand there only where there are some:
+    factor]]}}`, of which basis and factor are left out where there are none:
     `tokens` with a tokenizer alone, `density` as `curate.text.density` has it, both of the text as it came. Of a
     comparison without a limit `side` says how it ended, failed or passed. Protected documents get none: no rule is
     asked.
@@ -117,7 +117,7 @@ class Profile(Step):
         return cls(steps, labels, str(tokenizer) if tokenizer else None)
 
     def open(self) -> None:
-        """Raises Refused for a tokenizer that is none."""
+        """Raises Refused for a file that is not a tokenizer.json."""
         for step in self.steps:
             step.open()
         if self.tokenizer:

@@ -1,6 +1,6 @@
-"""The units that publish a run: text shards, ledger, the vocabulary, token shards, and the facts beside them.
+"""The units (tasks) that publish a run, and what they may be set to: text, ledger, vocabulary, token sets, facts.
 
-What is published has one file for each input file, however that was cut into parts.
+There is one file for each input file, however that was cut into parts. `publish_order.py` says which unit comes when.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class TextTask(Unit):
 class LedgerTask(Unit):
     """One input file's part of the ledger: the events of all stages, and the bytes of what could not be read.
 
-    `source` are the file's names as they stand in keys: one, or those of a group of pages.
+    `source` are the file's names in keys: one, or those of a group of pages.
     """
 
     inputs: list[str]
@@ -303,9 +303,9 @@ class ReportTask(Unit):
 
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         sections = (read_section(path, part) for path in self.reduced for part in range(self.parts))
-        found = self.step.report(value for section in sections for _, value in section)
+        report = self.step.report(value for section in sections for _, value in section)
         with outputs.open(self.root / f"{self.name}.json") as stream:
-            stream.write(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+            stream.write(orjson.dumps(report, option=orjson.OPT_INDENT_2))
         return {}
 
 

@@ -31,10 +31,11 @@ class SerialEngine:
 
     def map(self, label: str, tasks: Sequence[Unit], on_kill: OnKill | None = None) -> list[dict[str, Any]]:
         """Run all units. What a person can put right is raised as it is, a fault as TaskError."""
-        progress = Progress(label, len(tasks), sum(task.size() for task in tasks))
+        sizes = [task.size() for task in tasks]
+        progress = Progress(label, len(tasks), sum(sizes))
         pulse = _Counting(progress)
         manifests = []
-        for task in tasks:
+        for task, size in zip(tasks, sizes, strict=True):
             before = progress.size
             pulse.in_hand = ""
             try:
@@ -44,11 +45,8 @@ class SerialEngine:
                     raise
                 where = f" (in hand: {pulse.in_hand})" if pulse.in_hand else ""
                 raise TaskError(f"{task.name}: {error!r}{where}") from error
-            progress.finished += 1
-            progress.size = before + task.size()
-            if manifests[-1].get("skipped_unit"):
-                progress.found += 1
-                progress.found_size += task.size()
+            progress.add(manifests[-1], size)
+            progress.size = before + size
             self._on_progress(progress)
         return manifests
 

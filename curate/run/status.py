@@ -46,7 +46,7 @@ class StatusFile:
             self._current, self._before = progress, self._done.get(progress.label, {})
         counts = {
             "units": progress.tasks,
-            "finished": progress.finished,
+            "finished": progress.done,
             "documents": progress.documents,
             "kept": progress.kept,
             "size": progress.size,

@@ -1,145 +1,257 @@
-"""From the manifests of a run to the figures a person reads, with the balance of documents and characters checked."""
+"""From the manifests of a run to the figures of `summary.json`, with the balance of documents and characters checked.
+
+Manifests are added up into values (`Size`, `Records`, `StepAccount`), the values into a `Balance`, and both become
+the page of figures that a person reads.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from typing import Any
 
+from curate.run.account import StepAccount
 from curate.run.engine import RunError
 from curate.run.stage import Stage
+from curate.run.stage_outputs import StageOutputs
 from curate.step import Injection
 
 LISTED = 200
 """Unreadable records and domains that the summary names; the rest is counted."""
 
+Manifest = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Size:
+    """Documents, and the characters of their texts (of what was never a text: its bytes)."""
+
+    documents: int = 0
+    characters: int = 0
+
+    def __add__(self, other: Size) -> Size:
+        return Size(self.documents + other.documents, self.characters + other.characters)
+
+    def __sub__(self, other: Size) -> Size:
+        return Size(self.documents - other.documents, self.characters - other.characters)
+
+
+@dataclass(frozen=True)
+class Records:
+    """What files hold: documents, other records by the reason why they were skipped, and what is unreadable."""
+
+    read: Size = Size()
+    unreadable: Size = Size()
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    def __add__(self, other: Records) -> Records:
+        return Records(self.read + other.read, self.unreadable + other.unreadable, self.skipped + other.skipped)
+
+    @classmethod
+    def of(cls, manifests: Iterable[Manifest]) -> Records:
+        """The records that some units read."""
+        counts = [manifest["records"] for manifest in manifests]
+        read = [Size(one["documents"], one["characters"]) for one in counts]
+        unreadable = [Size(one["unreadable"], one["unreadable_characters"]) for one in counts]
+        skipped = [Counter(one["skipped"]) for one in counts]
+        return reduce(add, map(cls, read, unreadable, skipped), cls())
+
+    @property
+    def count(self) -> int:
+        return self.read.documents + self.unreadable.documents + self.skipped.total()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the funnel: a step's account, summed over all parts of the input."""
+
+    label: str
+    stage: Stage
+    account: StepAccount
+    seconds: float
+
+    @classmethod
+    def of(cls, label: str, stage: Stage, manifests: Sequence[Manifest]) -> Row:
+        accounts = [StepAccount(**manifest["steps"][label]) for manifest in manifests]
+        seconds = sum(manifest["seconds"].get(label, 0.0) for manifest in manifests)
+        return cls(label, stage, reduce(add, accounts, StepAccount()), round(seconds, 3))
+
+    @property
+    def decides(self) -> bool:
+        """Whether it is its stage's corpus step, which has rounds of its own."""
+        return self.stage.corpus is not None and self.label == self.stage.labels[0]
+
+    @property
+    def copies(self) -> bool:
+        """Whether what it adds are copies of documents that were there, and no facts."""
+        return self.decides and not isinstance(self.stage.corpus, Injection)
+
+    @property
+    def added(self) -> Size:
+        return Size(self.account.documents_injected, self.account.characters_injected)
+
+    @property
+    def dropped(self) -> Size:
+        return _total(Size(*counts) for counts in self.account.reasons.values())
+
+    def reasons(self) -> list[tuple[str, list[int]]]:
+        """(rule, documents and characters that it dropped), the most frequent first."""
+        return sorted(self.account.reasons.items(), key=lambda one: (-one[1][0], one[0]))
+
+    def figures(self, units: Mapping[str, Manifest]) -> dict[str, Any]:
+        account = self.account
+        found = _notes(units, self.stage.folder) if self.decides else {}
+        return {
+            "step": self.label,
+            "stage": self.stage.folder,
+            "copies": self.copies,
+            "documents_in": account.documents_in,
+            "documents_out": account.documents_out,
+            "documents_injected": account.documents_injected,
+            "characters_in": account.characters_in,
+            "characters_out": account.characters_out,
+            "characters_injected": account.characters_injected,
+            "characters_edited": account.characters_edited,
+            "documents_dropped": self.dropped.documents,
+            "characters_dropped": self.dropped.characters,
+            "seconds": self.seconds,
+            "reasons": {
+                rule: {"documents": documents, "characters": characters}
+                for rule, (documents, characters) in self.reasons()
+            },
+            **({"found": found} if found else {}),
+        }
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Where all that was read went. A page counts the characters of its extracted text; what could not be read at all
+    counts its bytes. `edited` are characters that edits removed from documents that stayed."""
+
+    input: Size
+    kept: Size
+    dropped: Size
+    edited: int
+    unreadable: Size
+    injected: Size
+    copied: Size
+
+    @classmethod
+    def of(cls, outputs: StageOutputs, rows: Sequence[Row]) -> Balance:
+        """Raises RunError unless input = kept + dropped + unreadable, in documents and in characters."""
+        first, *later = map(Records.of, outputs.manifests)
+        read, steps = first.read, outputs.stages[0].steps
+        if steps and steps[0].ends_stage:
+            # Before extraction there were pages, and no text.
+            read = Size(read.documents, rows[0].account.characters_in)
+        added, copied = _total(row.added for row in rows), _total(row.added for row in rows if row.copies)
+        final = [counts for manifest in outputs.manifests[-1] for counts in manifest["domains"]["kept"].values()]
+        balance = cls(
+            # A document set aside after the first stage has been read before: it is not read twice.
+            input=read + first.unreadable,
+            kept=_total(Size(*counts) for counts in final) - added,
+            dropped=_total(row.dropped for row in rows),
+            edited=sum(row.account.characters_edited for row in rows),
+            unreadable=_total(records.unreadable for records in (first, *later)),
+            injected=added - copied,
+            copied=copied,
+        )
+        rest = balance.input - balance.kept - balance.gone - balance.unreadable
+        if rest != Size():
+            unit = "documents" if rest.documents else "characters"
+            raise RunError(
+                f"the accounts do not balance in {unit}: {balance.figures()[unit]}."
+                " This is a fault of goldsand; please report it"
+            )
+        return balance
+
+    @property
+    def gone(self) -> Size:
+        """What was dropped, and the characters that edits removed."""
+        return self.dropped + Size(0, self.edited)
+
+    def figures(self) -> dict[str, dict[str, int]]:
+        sizes = {
+            "input": self.input,
+            "kept": self.kept,
+            "dropped": self.gone,
+            "unreadable": self.unreadable,
+            "injected": self.injected,
+            "copied": self.copied,
+        }
+        parts = {"dropped_with_documents": self.dropped.characters, "removed_by_edits": self.edited}
+        return {
+            "documents": {name: size.documents for name, size in sizes.items()},
+            "characters": {name: size.characters for name, size in sizes.items()} | parts,
+        }
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What carrying out a run took: seconds, workers, and the most memory that one of them held, in bytes."""
+
+    seconds: float
+    workers: int
+    memory: int
+
 
 def summarise(
-    *,
-    name: str,
-    stages: Sequence[Stage],
-    manifests: Sequence[Sequence[dict[str, Any]]],
-    tokens: dict[str, int],
-    seconds: float,
-    workers: int,
-    worker_memory: int,
+    recipe: str,
+    outputs: StageOutputs,
+    units: Mapping[str, Manifest],
+    tokens: Mapping[str, int],
     max_loss: float,
-    units_done: int,
-    units_found: int,
-    units: dict[str, dict[str, Any]],
+    effort: Effort,
 ) -> dict[str, Any]:
-    """The content of `summary.json`.
+    """The content of `summary.json`. `units` are the manifests of all units by name, those of rounds among them.
 
-    Input = kept + dropped + unreadable holds in documents and in characters, or RunError is raised. A page counts the
-    characters of its extracted text; what could not be read at all counts its bytes. Characters that edits removed
-    are counted as dropped. `units` are the manifests of all units by name, those of rounds among them.
+    Raises RunError when the balance of documents or characters is wrong.
     """
-    steps = [_step_row(label, stage, manifests[stage.number]) for stage in stages for label in stage.labels]
-    for stage in stages:
-        if found := _notes(units, stage.folder) if stage.corpus else None:
-            next(row for row in steps if row["step"] == stage.labels[0])["found"] = found
-    records = _records(manifests)
-    injected = [sum(step[f"{unit}_injected"] for step in steps) for unit in ("documents", "characters")]
-    copied = [sum(s[f"{unit}_injected"] for s in steps if s["copies"]) for unit in ("documents", "characters")]
-    final = [counts for manifest in manifests[-1] for counts in manifest["domains"]["kept"].values()]
-    written = [sum(counts[column] for counts in final) for column in (0, 1)]
-    first_makes_text = bool(stages[0].steps) and stages[0].steps[0].ends_stage
-    read = [
-        sum(manifest["records"]["documents"] for manifest in manifests[0]),
-        steps[0]["characters_in"]
-        if first_makes_text
-        else sum(manifest["records"]["characters"] for manifest in manifests[0]),
-    ]
-    # A document set aside after the first stage has been read before: it is not read twice.
-    lost_on_reading = [
-        sum(manifest["records"][field] for manifest in manifests[0])
-        for field in ("unreadable", "unreadable_characters")
-    ]
-    unreadable = [
-        sum(manifest["records"][field] for stage in manifests for manifest in stage)
-        for field in ("unreadable", "unreadable_characters")
-    ]
-    edited = sum(step["characters_edited"] for step in steps)
-    dropped_with_documents = sum(step["characters_dropped"] for step in steps)
-    dropped = [sum(step["documents_dropped"] for step in steps), dropped_with_documents + edited]
-    accounts: dict[str, dict[str, int]] = {}
-    for column, unit in enumerate(("documents", "characters")):
-        accounts[unit] = {
-            "input": read[column] + lost_on_reading[column],
-            "kept": written[column] - injected[column],
-            "dropped": dropped[column],
-            "unreadable": unreadable[column],
-            "injected": injected[column] - copied[column],
-            "copied": copied[column],
-        }
-        account = accounts[unit]
-        if account["input"] != account["kept"] + account["dropped"] + account["unreadable"]:
-            raise RunError(
-                f"the accounts do not balance in {unit}: {account}. This is a fault of goldsand; please report it"
-            )
-    accounts["characters"] |= {"dropped_with_documents": dropped_with_documents, "removed_by_edits": edited}
-    loss = unreadable[0] / records["read"] if records["read"] else 0.0
-    pages = accounts["documents"]["input"]
-    reasons = {f"{s['step']}.{rule}": r["documents"] for s in steps for rule, r in s["reasons"].items()}
+    rows = [Row.of(label, stage, outputs.manifests[stage.number]) for stage in outputs.stages for label in stage.labels]
+    balance = Balance.of(outputs, rows)
+    records = Records.of(outputs.manifests[0])
+    loss = balance.unreadable.documents / records.count if records.count else 0.0
+    rate = balance.input.documents / effort.seconds if effort.seconds else 0.0
+    reused = sum(bool(manifest.get("skipped_unit")) for manifest in units.values())
     return {
-        "recipe": name,
-        **accounts,
-        "records": records,
+        "recipe": recipe,
+        **balance.figures(),
+        "records": {
+            "read": records.count,
+            "documents": records.read.documents,
+            "skipped": dict(sorted(records.skipped.items(), key=lambda one: (-one[1], one[0]))),
+            "unreadable": records.unreadable.documents,
+        },
         "tokens": tokens,
-        # A rule with its step's own name says no more than the step.
-        "reasons": {_short(reason): count for reason, count in reasons.items()},
-        "steps": steps,
-        "domains": _domains(stages, manifests),
-        "unreadable": [item for stage in manifests for m in stage for item in m["lost"]][:LISTED],
+        "reasons": {_reason(row.label, rule): documents for row in rows for rule, (documents, _) in row.reasons()},
+        "steps": [row.figures(units) for row in rows],
+        "domains": _domains(outputs.manifests),
+        "unreadable": [item for stage in outputs.manifests for one in stage for item in one["lost"]][:LISTED],
         # Units that an earlier version made have none.
-        "notices": sorted({notice for stage in manifests for m in stage for notice in m.get("notices", [])}),
+        "notices": sorted({one for stage in outputs.manifests for unit in stage for one in unit.get("notices", [])}),
         "loss": round(loss, 6),
         "max_loss": max_loss,
-        "seconds": round(seconds, 3),
-        "pages_per_second": round(pages / seconds, 2) if seconds else 0.0,
-        "workers": workers,
-        "worker_memory_mb": worker_memory >> 20,
-        "units": {"done": units_done, "found_done": units_found},
+        "seconds": round(effort.seconds, 3),
+        "pages_per_second": round(rate, 2),
+        "workers": effort.workers,
+        "worker_memory_mb": effort.memory >> 20,
+        "units": {"done": len(units) - reused, "found_done": reused},
     }
 
 
-def _short(reason: str) -> str:
-    step, _, rule = reason.partition(".")
-    return step if step == rule else reason
+def _total(sizes: Iterable[Size]) -> Size:
+    return sum(sizes, Size())
 
 
-def _step_row(label: str, stage: Stage, manifests: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One line of the funnel: a step's account summed over the partitions."""
-    accounts = [manifest["steps"][label] for manifest in manifests]
-    reasons: dict[str, dict[str, int]] = {}
-    for account in accounts:
-        for rule, (documents, characters) in account["reasons"].items():
-            row = reasons.setdefault(rule, {"documents": 0, "characters": 0})
-            row["documents"] += documents
-            row["characters"] += characters
-    reasons = dict(sorted(reasons.items(), key=lambda item: (-item[1]["documents"], item[0])))
-    columns = (
-        "documents_in",
-        "documents_out",
-        "documents_injected",
-        "characters_in",
-        "characters_out",
-        "characters_injected",
-        "characters_edited",
-    )
-    return {
-        "step": label,
-        "stage": stage.folder,
-        # What such a step adds are no facts but copies of documents that were there.
-        "copies": stage.corpus is not None and label == stage.labels[0] and not isinstance(stage.corpus, Injection),
-        **{column: sum(account[column] for account in accounts) for column in columns},
-        "documents_dropped": sum(row["documents"] for row in reasons.values()),
-        "characters_dropped": sum(row["characters"] for row in reasons.values()),
-        "seconds": round(sum(manifest["seconds"].get(label, 0.0) for manifest in manifests), 3),
-        "reasons": reasons,
-    }
+def _reason(step: str, rule: str) -> str:
+    # A rule with its step's own name says no more than the step.
+    return step if step == rule else f"{step}.{rule}"
 
 
-def _notes(units: dict[str, dict[str, Any]], folder: str) -> dict[str, int]:
+def _notes(units: Mapping[str, Manifest], folder: str) -> dict[str, int]:
     """What the rounds of a corpus step counted, over all units."""
     found: dict[str, int] = {}
     for name, manifest in units.items():
@@ -150,39 +262,26 @@ def _notes(units: dict[str, dict[str, Any]], folder: str) -> dict[str, int]:
     return found
 
 
-def _records(manifests: Sequence[Sequence[dict[str, Any]]]) -> dict[str, Any]:
-    """What stood in the containers: documents, sound records of other kinds, and what could not be read."""
-    skipped: dict[str, int] = {}
-    for manifest in manifests[0]:
-        for reason, count in manifest["records"]["skipped"].items():
-            skipped[reason] = skipped.get(reason, 0) + count
-    documents = sum(manifest["records"]["documents"] for manifest in manifests[0])
-    unreadable = sum(manifest["records"]["unreadable"] for manifest in manifests[0])
-    return {
-        "read": documents + sum(skipped.values()) + unreadable,
-        "documents": documents,
-        "skipped": dict(sorted(skipped.items(), key=lambda item: (-item[1], item[0]))),
-        "unreadable": unreadable,
-    }
-
-
-def _domains(stages: Sequence[Stage], manifests: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """What each domain gave and lost, the largest first."""
-    rows: dict[str, dict[str, Any]] = {}
-
-    def row(domain: str) -> dict[str, Any]:
-        return rows.setdefault(domain, {"domain": domain, "kept": 0, "characters": 0, "lost": {}})
-
-    for stage in stages:
-        for manifest in manifests[stage.number]:
-            for domain, lost in manifest["domains"]["lost"].items():
-                for label, count in lost.items():
-                    entry = row(domain)["lost"]
-                    entry[label] = entry.get(label, 0) + count
-    for manifest in manifests[-1]:
-        for domain, (documents, characters) in manifest["domains"]["kept"].items():
-            row(domain)["kept"] += documents
-            row(domain)["characters"] += characters
-    for entry in rows.values():
-        entry["documents"] = entry["kept"] + sum(entry["lost"].values())
-    return sorted(rows.values(), key=lambda entry: (-entry["documents"], entry["domain"]))[:LISTED]
+def _domains(stages: Sequence[Sequence[Manifest]]) -> list[dict[str, Any]]:
+    """What each domain gave and lost, the largest first. `stages` are the manifests of each stage."""
+    lost: dict[str, Counter[str]] = {}
+    kept: dict[str, Size] = {}
+    for manifest in (one for stage in stages for one in stage):
+        for domain, counts in manifest["domains"]["lost"].items():
+            lost.setdefault(domain, Counter()).update(counts)
+    for manifest in stages[-1]:
+        for domain, counts in manifest["domains"]["kept"].items():
+            kept[domain] = kept.get(domain, Size()) + Size(*counts)
+    rows: list[dict[str, Any]] = []
+    for domain in lost.keys() | kept.keys():
+        size, left = kept.get(domain, Size()), lost.get(domain, Counter())
+        rows.append(
+            {
+                "domain": domain,
+                "kept": size.documents,
+                "characters": size.characters,
+                "lost": dict(left),
+                "documents": size.documents + left.total(),
+            }
+        )
+    return sorted(rows, key=lambda row: (-row["documents"], row["domain"]))[:LISTED]

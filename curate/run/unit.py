@@ -1,8 +1,8 @@
-"""A unit of work: one partition through one stage, and the manifest that says it is done (contract 3).
+"""A unit of work: one partition through one stage, and the manifest that says when it need not be done again.
 
 Outputs are written under a temporary name, synced and renamed; the manifest follows last. A unit is skipped only if
 its manifest carries the same fingerprint (content of the inputs, resolved configuration, versions of what shaped the
-output) and every output still has the checksum that stands in it.
+output) and every output still has the checksum that the manifest gives.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ READING = "reading"
 
 
 class Pulse:
-    """What a unit tells its engine while it works. This one tells nobody: for units that run without an engine."""
+    """What a unit reports to its engine while it works. This one reports to nobody: for units run without an engine."""
 
     def hold(self, document: str | None) -> None:
         """Name the document in hand (or READING, or None), so that one that hangs or kills the worker is known."""
@@ -53,7 +53,7 @@ class Pulse:
 
 def fingerprint(value: Any) -> str:
     """SHA-256 of the canonical JSON of a value: equal for equal configurations, whatever the order of keys."""
-    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)).hexdigest()
 
 
 @functools.lru_cache(maxsize=256)
@@ -100,7 +100,7 @@ def describe_step(step: Step) -> dict[str, Any]:
 
 
 def manifest_path(root: Place, name: str) -> Place:
-    """Manifests stand apart from the data, so that a folder of shards holds shards and nothing else."""
+    """Manifests have a folder of their own, so that a folder of shards holds shards and nothing else."""
     return root / "manifests" / f"{name}.json"
 
 
@@ -116,7 +116,7 @@ class Outputs:
     def open(self, path: Place) -> Iterator[BinaryIO]:
         make_folder(path.parent)
         if not is_local(self.root) and not self._checksums:
-            # What stood here until now must not be taken for what is being written: gone before the first output.
+            # An earlier manifest must not be taken for that of what is being written: it goes before the first output.
             self.manifest.unlink(missing_ok=True)
         place = path.with_name(path.name + TEMPORARY) if is_local(path) else path
         with place.open("wb") as raw:
@@ -148,8 +148,8 @@ class Outputs:
             reached("before the rename")
             if isinstance(path, Path):
                 path.with_name(path.name + TEMPORARY).replace(path)
-            elif found := mark(path):
-                marks[relative] = found
+            elif own := mark(path):
+                marks[relative] = own
         reached("between data and manifest")
         manifest = {"format": FORMAT, "fingerprint": fingerprint, "outputs": outputs, **counts}
         if marks:
@@ -167,22 +167,22 @@ def seal_of(manifest: dict[str, Any]) -> str:
 def read_manifest(place: Place) -> dict[str, Any] | None:
     """A manifest as it was written, or None when it is damaged. Raises OSError."""
     try:
-        found = orjson.loads(place.read_bytes())
+        manifest = orjson.loads(place.read_bytes())
     except orjson.JSONDecodeError:
         return None
-    return found if isinstance(found, dict) and found.get("seal") == seal_of(found) else None
+    return manifest if isinstance(manifest, dict) and manifest.get("seal") == seal_of(manifest) else None
 
 
-def finished(root: Place, name: str, wanted: str) -> dict[str, Any] | None:
-    """The manifest of a unit that need not run again, or None."""
+def reusable(root: Place, name: str, wanted: str) -> dict[str, Any] | None:
+    """The manifest of a unit whose outputs are there, with this fingerprint, so that it need not run again; or None."""
     try:
-        found = read_manifest(manifest_path(root, name))
+        manifest = read_manifest(manifest_path(root, name))
     except OSError:
         return None
-    if found is None or found.get("format") != FORMAT or found.get("fingerprint") != wanted:
+    if manifest is None or manifest.get("format") != FORMAT or manifest.get("fingerprint") != wanted:
         return None
-    marks = found.get("marks", {})
-    for relative, expected in found["outputs"].items():
+    marks = manifest.get("marks", {})
+    for relative, expected in manifest["outputs"].items():
         try:
             # A store answers for its own objects; what it does not vouch for is read again.
             if relative in marks:
@@ -192,7 +192,7 @@ def finished(root: Place, name: str, wanted: str) -> dict[str, Any] | None:
                 return None
         except OSError:
             return None
-    return found
+    return manifest
 
 
 def content_of(manifests: Iterable[dict[str, Any]], ending: str = "") -> list[str]:
@@ -227,18 +227,18 @@ class Unit:
         raise NotImplementedError
 
     def expected(self) -> dict[str, Any]:
-        """What stands in for the manifest when a run is planned, not done: no input of another unit can equal it."""
+        """A substitute for the manifest when a run is planned, not done: no input of another unit can equal it."""
         return {"outputs": {self.name: "not done"}}
 
-    def found(self) -> dict[str, Any] | None:
+    def done(self) -> dict[str, Any] | None:
         """The unit's manifest, when it is already done."""
-        return finished(self.root, self.name, fingerprint(self.configuration()))
+        return reusable(self.root, self.name, fingerprint(self.configuration()))
 
     def run(self, pulse: Pulse) -> dict[str, Any]:
-        """The unit's manifest: found, when it is already done, or new."""
+        """The unit's manifest: an earlier run's, marked `skipped_unit`, when the unit is already done, or a new one."""
         wanted = fingerprint(self.configuration())
-        done = finished(self.root, self.name, wanted)
-        if done is not None:
-            return {**done, "skipped_unit": True}
+        earlier = reusable(self.root, self.name, wanted)
+        if earlier is not None:
+            return {**earlier, "skipped_unit": True}
         outputs = Outputs(self.root, self.name)
         return outputs.commit(wanted, **self.write(outputs, pulse))

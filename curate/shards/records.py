@@ -1,8 +1,8 @@
 """Files of keyed records between the rounds of a corpus step, and the sorting of more records than memory holds.
 
 A file has a section for each bucket. Records wait in memory up to a budget and are then written, each section's as one
-zstd frame; a table of frames ends the file. What a file holds is told apart by a digest for each section, so that a
-unit that reads one section runs again only when that section changed.
+zstd frame; a table of frames ends the file. Each section has a digest of its content, so that a unit that reads one
+section runs again only when that section changed.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def _spilled(path: Path) -> Iterator[Record]:
 
 
 def by_key(records: Iterable[Record], streams: bool = False) -> Iterator[tuple[bytes, Any]]:
-    """Group sorted records by key; the values of a key stand in byte order, so that no order of arrival can show.
+    """Group sorted records by key; the values of a key are in byte order, so that no order of arrival can show.
 
     They are a list, or, when they shall stream, an iterator that is good until the next key.
     """

@@ -120,7 +120,7 @@ def _prefixes(batch: Sequence[Document], vocabulary: Vocabulary, rendering: str)
 def domain_tokens(
     places: Sequence[tuple[str | None, str | None]], vocabulary: Vocabulary, rendering: str
 ) -> list[list[int]]:
-    """The tokens that stand in front of documents of these (domain, address) pairs."""
+    """The tokens in front of documents of these (domain, address) pairs."""
     if rendering == "special":
         return [[vocabulary.domain_token(domain)] for domain, _ in places]
     if rendering == "hashed":

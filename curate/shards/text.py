@@ -108,8 +108,8 @@ def write_text_shard(stream: BinaryIO, documents: Iterable[Document], domain: st
 def read_lines(path: Path | str, on_bytes: Callable[[int], None] | None = None) -> Iterator[bytes]:
     """The lines of a JSONL.zst file that was written here: each ends in a newline, which is cut off.
 
-    `on_bytes` is told how many more bytes of the file were read. Raises Refused for a file that is cut off
-    or damaged.
+    `on_bytes` is called with how many more bytes of the file were read. Raises Refused for a file that is
+    cut off or damaged.
     """
     path = Path(path) if isinstance(path, str) else path
     inflate = zstandard.ZstdDecompressor().decompressobj()

@@ -18,7 +18,7 @@ from curate.errors import Refused
 
 DOCUMENT = np.dtype([("source", "<u2"), ("domain", "<u4"), ("entity", "<i4"), ("exposure", "<i4"), ("prefix", "<u2")])
 """One row a document: indices into the metadata's `sources` and `domains`, the fact it exposes (-1, -1: none), and how
-many tokens of rendered domain stand in front of the body."""
+many tokens of rendered domain are in front of the body."""
 
 NO_DOMAIN = 2**32 - 1
 """The `domain` of a document that has none."""
@@ -141,7 +141,7 @@ def describe(
 ) -> dict[str, Any]:
     """The content of `metadata.json` for the shards that lie in `folder`, in the order of their numbers.
 
-    `domains` are `{"name", "token"}`: the token that stands for the domain under `special` rendering, or None.
+    `domains` are `{"name", "token"}`: the token of the domain under `special` rendering, or None.
     Raises ShardError when a shard lacks one of its files or they disagree.
     """
     folder = Path(folder)
@@ -250,11 +250,11 @@ class TokenShards:
 
     def used(self) -> np.ndarray:
         """Which tokens occur, as bool [vocabulary]."""
-        found = np.zeros(self.vocabulary, bool)
+        used = np.zeros(self.vocabulary, bool)
         for shard in self.shards:
             for start in range(0, len(shard.tokens), 1 << 24):
-                found[np.unique(shard.tokens[start : start + (1 << 24)])] = True
-        return found
+                used[np.unique(shard.tokens[start : start + (1 << 24)])] = True
+        return used
 
     def verify(self) -> None:
         """Read everything once: checksums, document ends in order, ids inside the vocabulary, one row a document.

@@ -87,7 +87,7 @@ class Vocabulary:
         return all(word in self._reserved for word in words)
 
     def domain_token(self, domain: str | None) -> int:
-        """The token that stands for a domain: its own; or that of its bucket, where there are any; or that of all
+        """The token of a domain: its own; or that of its bucket, where there are any; or that of all
         others (no domain is one of these). Raises VocabularyError when the vocabulary was built without domain tokens.
         """
         own = self._reserved.get(domain_word(domain)) if domain else None

@@ -43,13 +43,13 @@ class Stream(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         try:
-            found = self._data[self._place : self._place + len(buffer)]
+            part = self._data[self._place : self._place + len(buffer)]
         except OSError as error:
             self.failure = error
             raise
-        buffer[: len(found)] = found
-        self._place += len(found)
-        return len(found)
+        buffer[: len(part)] = part
+        self._place += len(part)
+        return len(part)
 
 
 def columns_of(schema: pyarrow.Schema, text_field: str, id_field: str) -> list[str]:
@@ -102,7 +102,7 @@ def _row(batch: pyarrow.RecordBatch, place: int) -> dict[str, Any] | None:
 
 
 def no_text(names: list[str], prefix: str, text_field: str) -> Unreadable:
-    """What stands for all rows of a file that has no column of texts."""
+    """The one loss that is counted for all rows of a file without a column of texts."""
     columns = ", ".join(repr(name[:40]) for name in names[:8]) or "none"
     return Unreadable(f"{prefix}@0", f"no column '{text_field}'; columns: {columns}")
 

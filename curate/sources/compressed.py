@@ -100,20 +100,20 @@ class Run:
                 self._buffer += chunk
 
     def place(self) -> str:
-        """Where the next byte stands: its offset, or `member` or `member+offset within` in a compressed file."""
-        member, within = self._stands()
+        """The place of the next byte: its offset, or `member` or `member+offset within` in a compressed file."""
+        member, within = self._member()
         return str(member) if self._plain or (self._starts and not within) else f"{member}+{within}"
 
     def begins_from(self, end: int | None) -> bool:
-        """Whether there is a next byte, and it (in a compressed file: its member) stands at byte `end` or later."""
+        """Whether there is a next byte, and it (in a compressed file: its member) begins at byte `end` or later."""
         if end is None:
             return False
         self._fill(1)
         if not self._buffer or (self._starts and self._starts[-1][1] < end):
             return False
-        return self._stands()[0] >= end
+        return self._member()[0] >= end
 
-    def _stands(self) -> tuple[int, int]:
+    def _member(self) -> tuple[int, int]:
         """The byte of the file at which the next byte's member begins, and its offset within."""
         self._fill(1)
         if self._plain:
@@ -138,13 +138,13 @@ class Run:
         return taken
 
     def ahead(self, distance: int, size: int) -> bytes | None:
-        """Up to `size` bytes that stand `distance` bytes further on; None when fewer than `distance` are left."""
+        """Up to `size` bytes from `distance` bytes further on; None when fewer than `distance` are left."""
         self._fill(distance + size)
         return bytes(self._buffer[distance : distance + size]) if len(self._buffer) >= distance else None
 
     @property
     def left(self) -> int:
-        """Bytes in hand; all that are left when `ahead` found too few."""
+        """Bytes in hand; all that are left when `ahead` had too few."""
         return len(self._buffer)
 
     def line(self, limit: int) -> bytes:
@@ -177,24 +177,24 @@ class Run:
 
 
 class Meter:
-    """Tells how many more bytes of a file were read, in steps that are worth a call, and each byte once."""
+    """Reports how many more bytes of a file were read, in steps that are worth a call, and each byte once."""
 
     def __init__(self, start: int, end: int, on_bytes: Callable[[int], None]) -> None:
-        self._told = start
+        self._reported = start
         self._end = end
         self._on_bytes = on_bytes
 
     def reached(self, place: int) -> None:
         place = min(place, self._end)
-        if place - self._told >= METER_STEP:
-            self._on_bytes(place - self._told)
-            self._told = place
+        if place - self._reported >= METER_STEP:
+            self._on_bytes(place - self._reported)
+            self._reported = place
 
     def finish(self) -> None:
-        """Tell the rest: the piece has been read to its end."""
-        if self._end > self._told:
-            self._on_bytes(self._end - self._told)
-            self._told = self._end
+        """Report the rest: the piece has been read to its end."""
+        if self._end > self._reported:
+            self._on_bytes(self._end - self._reported)
+            self._reported = self._end
 
 
 @contextmanager
@@ -265,7 +265,7 @@ def _gzip(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
                 except zlib.error:
                     yield from _up_to_error(before, fed)
                     raise
-                # At the end what is left stands in `unused_data`, and at times in `unconsumed_tail` too.
+                # At the end what is left is in `unused_data`, and at times in `unconsumed_tail` too.
                 place += len(fed) - len(inflate.unused_data if inflate.eof else inflate.unconsumed_tail)
                 if chunk:
                     yield chunk

@@ -24,16 +24,16 @@ _GLOB = re.compile(r"[*?\[]")
 
 def find_inputs(inputs: Iterable[Input]) -> list[Partition]:
     """The partitions of all inputs. Raises InputError for a missing file, an empty glob, a kind that is not known."""
-    found: list[Partition] = []
+    partitions: list[Partition] = []
     for item in inputs:
         try:
             code = code_of_reader(item.format)
         except Refused as error:
             raise InputError(f"input '{item.name}': {error}") from None
-        found += [replace(partition, code=code) for partition in _partitions(item)]
-    found.sort(key=lambda partition: (partition.source, partition.relative))
+        partitions += [replace(partition, code=code) for partition in _partitions(item)]
+    partitions.sort(key=lambda partition: (partition.source, partition.relative))
     seen: dict[tuple[str, str], Partition] = {}
-    for partition in found:
+    for partition in partitions:
         for name in [relative for _, relative in partition.files] or [partition.relative]:
             other = seen.setdefault((partition.source, name), partition)
             if other is not partition:
@@ -41,7 +41,7 @@ def find_inputs(inputs: Iterable[Input]) -> list[Partition]:
                     f"'{partition.path}' and '{other.path}' would both be '{partition.source}/{name}': "
                     "give the inputs different names"
                 )
-    return found
+    return partitions
 
 
 def _partitions(item: Input) -> list[Partition]:
@@ -84,11 +84,11 @@ def _files(item: Input) -> tuple[Sequence[tuple[Path | UPath, str]], bool]:
 
         return remote_files(item.name, path)
     root, files, named = _local_files(item, path)
-    return [(one, _told(one.relative_to(root))) for one in files], named
+    return [(one, _escaped(one.relative_to(root))) for one in files], named
 
 
-def _told(path: Path) -> str:
-    """A path as keys tell it. A name of bytes that are no UTF-8 is one on disk only: they are escaped."""
+def _escaped(path: Path) -> str:
+    """A path as keys write it: bytes that are not UTF-8, which a name on disk may hold, are escaped."""
     return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 
 

@@ -74,7 +74,7 @@ def parse_response(block: bytes) -> Response | None:
 
 
 def looks_like_html(body: bytes) -> bool:
-    """Whether one of the elements that begin a page stands in the first 1 024 bytes."""
+    """Whether the first 1 024 bytes hold one of the elements that begin a page."""
     return _HTML.search(body[:1024]) is not None
 
 
@@ -178,7 +178,7 @@ def _unbrotlied(body: bytes) -> bytes:
     fed = body
     try:
         while not decoder.is_finished():
-            # A few hundred bytes can stand for a gigabyte: the output is bounded, not only the input.
+            # A few hundred bytes can unpack to a gigabyte: the output is bounded, not only the input.
             part = decoder.process(fed, output_buffer_limit=INFLATED)
             size += len(part)
             if size > MAX_BODY:

@@ -17,7 +17,7 @@ MAX_LINE = 64 << 20
 """Bytes of a line; a longer one is set aside."""
 
 RowDocument = Callable[[dict[str, Any], str, str, str, str, bytes | None], Document | Unreadable]
-"""Makes a document of a row: fields, key, source, names of the text and id fields, and the row as it was found."""
+"""Makes a document of a row: fields, key, source, names of the text and id fields, and the row as it was read."""
 
 MAX_FIELDS = 32
 MAX_FIELD = 1000
@@ -68,7 +68,7 @@ def _lines(
                 elif line.strip():
                     yield _document(line, key, source, *fields, made)
             if run.damage is not None:
-                # Two places of damage may stand at one byte of the decompressed stream.
+                # Two places of damage may share one byte of the decompressed stream.
                 yield Unreadable(f"{prefix}@{run.position}/{run.damage.offset}", run.damage.error, run.damage.raw)
 
 
@@ -87,13 +87,13 @@ def _document(
 def row_document(
     row: dict[str, Any], key: str, source: str, text_field: str, id_field: str, raw: bytes | None = None
 ) -> Document | Unreadable:
-    """The document of a row of fields; `raw` is the row as it was found, made of its fields where it is not given."""
+    """The document of a row of fields; `raw` is the row as it was read, made of its fields where it is not given."""
     text = row.get(text_field)
     if not isinstance(text, str):
-        found = ", ".join([repr(name[:40]) for name in row if name != text_field][:8]) or "none"
+        others = ", ".join([repr(name[:40]) for name in row if name != text_field][:8]) or "none"
         if raw is None:
             raw = orjson.dumps(row, default=repr, option=orjson.OPT_NON_STR_KEYS)
-        return Unreadable(key, f"no string in the field '{text_field}'; other fields: {found}", raw[:KEPT])
+        return Unreadable(key, f"no string in the field '{text_field}'; other fields: {others}", raw[:KEPT])
     del row[text_field]
     url = row.pop("url", None)
     url = url if isinstance(url, str) and url else None
@@ -115,17 +115,17 @@ def shard_document(
 ) -> Document | Unreadable:
     """The document of a row of a text shard of goldsand's: what was injected is protected again, and a page has its
     domain, its language and its metadata. A row of anything else is one of JSON Lines."""
-    told = row.pop("injected", None), row.pop("metadata", None), row.pop("domain", None)
+    injected, stored, domain = (row.pop(name, None) for name in ("injected", "metadata", "domain"))
     document = row_document(row, key, source, text_field, id_field, raw)
     try:
-        metadata = orjson.loads(told[1])
+        metadata = orjson.loads(stored)
     except (ValueError, TypeError):
         return document
-    if isinstance(document, Document) and isinstance(metadata, dict) and isinstance(told[2], str):
+    if isinstance(document, Document) and isinstance(metadata, dict) and isinstance(domain, str):
         document.metadata |= metadata
-        document.domain = told[2] or None
+        document.domain = domain or None
         numbered = all(isinstance(metadata.get(name, 0), int) for name in ("entity", "exposure"))
-        document.protected = told[0] is True and numbered
+        document.protected = injected is True and numbered
     return document
 
 

@@ -1,6 +1,6 @@
 """Where a big file can be cut, so that reading its pieces in order gives exactly the items of the whole.
 
-A cut is made only where the sequential reader stands at a clean boundary behind sound content: at a record that begins
+A cut is made only where the sequential reader is at a clean boundary behind sound content: at a record that begins
 a gzip member or zstd frame (anywhere, in a plain file) right behind a sound record; at a line that begins one; at a
 row group of a Parquet file. Damage is never next to a cut, and what a reader looks at beyond its piece are the bytes
 that the sequential reader sees.

@@ -1,8 +1,8 @@
 """WARC, WET and ARC files, sound or not: every record comes out as exactly one item.
 
-Records are framed here, not by a library, because a crawl's files are broken in ways that must be told apart: a record
-that is shorter or longer than it says is set aside, and reading goes on at the next line that begins a record. Formats:
-ISO 28500 (WARC 1.1) and the Internet Archive's ARC 1.0.
+Records are framed here, not by a library, because a crawl's files are broken in ways that must be distinguished: a
+record that is shorter or longer than it says is set aside, and reading goes on at the next line that begins a record.
+Formats: ISO 28500 (WARC 1.1) and the Internet Archive's ARC 1.0.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Record:
     def url(self) -> str | None:
         """The target, without the angle brackets that some writers put around it, spaces escaped."""
         url = self.headers.get("warc-target-uri", "").strip().removeprefix("<").removesuffix(">")[:8192]
-        return _UNSAFE.sub(lambda found: f"%{ord(found.group()):02X}", url) or None
+        return _UNSAFE.sub(lambda match: f"%{ord(match.group()):02X}", url) or None
 
 
 def read_warc(partition: Partition, piece: Piece, reached: Reached | None) -> Iterator[Document | Skipped | Unreadable]:
@@ -74,7 +74,7 @@ def read_records(
                     yield held
                 held = item
             if run.begins_from(piece.end):
-                # Damage may have been seen already, but it stands behind a record of the next piece.
+                # Damage may have been seen already, but it lies behind a record of the next piece.
                 if held is not None:
                     yield held
                 return

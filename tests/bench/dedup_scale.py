@@ -134,7 +134,7 @@ class FakePart:
 
 
 @dataclass
-class FakeFinished:
+class FakeOutputs:
     """What the rounds read of the stage before them."""
 
     count: int
@@ -162,8 +162,8 @@ def measure(total: int, folder: Path) -> dict[str, Any]:
     engine = LocalEngine(2, 600.0, lambda one: None if one in groups else groups.append(one), 4096)
     started = time.perf_counter()
     with mock.patch.object(corpus, "content_of", lambda *_: []), OutputFolder(out) as output, engine:
-        finished = FakeFinished((total - 1) // PARTITION + 1, out)
-        reduced = run._rounds(Stage(1, step, (), ("minhash_dedup",)), step, finished, output, engine)
+        outputs = FakeOutputs((total - 1) // PARTITION + 1, out)
+        reduced = run._rounds(Stage(1, step, (), ("minhash_dedup",)), step, outputs, output, engine)
         notes: dict[str, int] = {}
         for manifest in output.manifests.values():
             for name, count in manifest.get("notes", {}).items():
@@ -171,7 +171,7 @@ def measure(total: int, folder: Path) -> dict[str, Any]:
     seconds = time.perf_counter() - started
     dropped = wrong = kept = 0
     for unit in reduced:
-        for section in range(finished.count):
+        for section in range(outputs.count):
             for _, value in read_section(unit.path, section):
                 table = VERDICTS.unpack(value)
                 goes = table.take(table["kept"] == 0)

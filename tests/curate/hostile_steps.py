@@ -100,6 +100,22 @@ class Peril(Rule):
 
 
 @dataclass(frozen=True)
+class Burn(Rule):
+    """Works on each document for `seconds` of a core, on core number `core` alone."""
+
+    name = "burn"
+    core: int = param(..., "its number")
+    seconds: float = param(..., "of that core")
+
+    def checks(self, document: Document) -> Iterator[Check]:
+        os.sched_setaffinity(0, {self.core})
+        began = time.process_time()
+        while time.process_time() - began < self.seconds:
+            pass
+        return iter(())
+
+
+@dataclass(frozen=True)
 class Mark(Edit):
     """Puts a sign in front of every text."""
 

@@ -10,17 +10,14 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from edge_texts import edge_texts
+from page_texts import page_texts
 
 from curate.adapters import Rules
 from curate.errors import Refused
 from curate.filters import C4, FineWeb, GopherQuality, GopherRepetition, Url
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "parity"))
-
-from edge_texts import edge_texts  # noqa: E402
-from page_texts import page_texts  # noqa: E402
-
 NAMES = ("gopher_repetition", "gopher_quality", "c4", "fineweb")
 
 

@@ -1,15 +1,12 @@
 """The scorer says what the benchmarks' own scripts said of the same texts (made by make_extraction_scores.py)."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
+from extraction_score import shingle_scores, snippet_share, word_scores
 
 TESTS = Path(__file__).parents[1]
-sys.path.insert(0, str(TESTS / "bench"))
-
-from extraction_score import shingle_scores, snippet_share, word_scores  # noqa: E402
 
 PUBLISHED = json.loads((TESTS / "parity" / "extraction_scores.json").read_text(encoding="utf-8"))
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
-import sys
 from collections import Counter
 from functools import cache
 from pathlib import Path
 
 import pytest
+from edge_texts import edge_texts
+from make_decisions import digest
+from page_texts import page_texts
 
 from curate.filters import C4, FineWeb, GopherQuality, GopherRepetition
 from curate.step import Verdict
@@ -16,11 +18,6 @@ from curate.text.words import split_words
 
 PARITY = Path(__file__).parents[1] / "parity"
 SHARED_CRAWL = Path(__file__).parents[3] / "shared" / "data" / "crawl"
-sys.path.insert(0, str(PARITY))
-
-from edge_texts import edge_texts  # noqa: E402
-from make_decisions import digest  # noqa: E402
-from page_texts import page_texts  # noqa: E402
 
 FILTERS = ("gopher_repetition", "gopher_quality", "c4", "c4_end_mark", "fineweb")
 

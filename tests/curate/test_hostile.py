@@ -28,7 +28,7 @@ import json, sys, time
 from curate.extract.step import Extract
 from curate.sources import open_source
 
-began = time.monotonic()
+began = time.process_time()
 items = []
 for item in open_source(sys.argv[1]):
     kind = type(item).__name__
@@ -40,16 +40,16 @@ for item in open_source(sys.argv[1]):
     told = item.error if kind == "Unreadable" else [item.rule, item.value, item.threshold] if kind == "Drop" else ""
     items.append([kind, told, len(getattr(item, "raw", b""))])
 peak = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) >> 10
-print(json.dumps({"items": items, "megabytes": peak, "seconds": time.monotonic() - began}))
+print(json.dumps({"items": items, "megabytes": peak, "seconds": time.process_time() - began}))
 """
 NEEDS_PROC = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 
 
 def measured(path: Path, *, extract: bool = False) -> dict:
-    """What `open_source` makes of a file, with the peak of the process that read it."""
+    """What `open_source` makes of a file, with the peak and the seconds of a core of the process that read it."""
     # The peak in /proc begins with the process, that of getrusage with the one that started it.
     command = [sys.executable, "-c", READ, str(path), *(["extract"] if extract else [])]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
 

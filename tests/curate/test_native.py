@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
+from edge_texts import edge_texts
 
 from curate.text import signals, words
 from curate.text.signals import TextSignals
 from curate.text.words import count_sentences, sentences_begun
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "parity"))
-
-from edge_texts import edge_texts
 
 pytest.importorskip("numba", reason="numba is not installed: there is one way only")
 

@@ -156,7 +156,7 @@ def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen
 
 def goldsand(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
     process = start(folder, *arguments, **environment)
-    said = "".join(process.communicate(timeout=120))
+    said = "".join(process.communicate(timeout=600))
     return process.returncode, said
 
 

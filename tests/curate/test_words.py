@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import random
-import sys
 import time
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
+from edge_texts import edge_texts
 
 from curate.text import words
 from curate.text.punctuation import PUNCTUATION, SYMBOLS, TERMINAL_PUNCTUATION
 from curate.text.words import count_sentences, split_words
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "parity"))
-
-from edge_texts import edge_texts
 
 
 @pytest.mark.parametrize(

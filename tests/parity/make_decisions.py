@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
 from edge_texts import edge_texts
 
 TARGET = Path(__file__).with_name("decisions.tsv")

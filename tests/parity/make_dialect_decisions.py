@@ -19,7 +19,6 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
 from edge_texts import edge_texts
 from make_decisions import digest
 from make_sentences import own_punkt

@@ -12,12 +12,10 @@ import hashlib
 import json
 import random
 import struct
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
 from edge_texts import edge_texts
 
 TARGET = Path(__file__).with_name("minhash.json")

@@ -9,12 +9,10 @@ Writes tests/parity/sentences.tsv: a text's hash, and a hash of its sentences by
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
 from edge_texts import edge_texts
 from make_decisions import digest
 

@@ -10,6 +10,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from edge_texts import edge_texts
+from make_decisions import digest
+from make_dialect_decisions import BAD_WORDS
+from make_sentences import OWN, hashed, own_punkt, sentence_texts
+from page_texts import page_texts
 
 from curate.filters import (
     DclmC4,
@@ -25,13 +30,6 @@ from curate.text.punkt import read_punkt
 
 HERE = Path(__file__).parent
 SHARED_CRAWL = Path(__file__).parents[3] / "shared" / "data" / "crawl"
-sys.path.insert(0, str(HERE))
-
-from edge_texts import edge_texts  # noqa: E402
-from make_decisions import digest  # noqa: E402
-from make_dialect_decisions import BAD_WORDS  # noqa: E402
-from make_sentences import OWN, hashed, own_punkt, sentence_texts  # noqa: E402
-from page_texts import page_texts  # noqa: E402
 
 STEPS: dict[str, dict[str, Step]] = {
     "dolma": {"quality": DolmaQuality(), "repetition": DolmaRepetition(), "edit": DolmaC4()},

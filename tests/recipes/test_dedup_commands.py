@@ -2,15 +2,11 @@
 
 import json
 import random
-import sys
 from pathlib import Path
 
 import pytest
-from test_command_line import refused
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "curate"))
-
 from generated_corpus import edited, prose
+from test_command_line import refused
 
 RECIPE = """\
 name: near

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
-import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
+from edge_texts import edge_texts
+from page_texts import page_texts
 from test_command_line import goldsand, refused
 
 from curate.audit.verify import verify
@@ -30,10 +31,6 @@ from recipes.app.recipe.profile import _Keeps, callouts, decide, profile_run, wr
 
 ROOT = Path(__file__).parents[2]
 SHARED_CRAWL = ROOT.parent / "shared" / "data" / "crawl"
-sys.path.insert(0, str(ROOT / "tests" / "parity"))
-
-from edge_texts import edge_texts  # noqa: E402
-from page_texts import page_texts  # noqa: E402
 
 DIALECTS = {
     "fineweb": ["language", "safety", "gopher_repetition", "gopher_quality", "c4", "fineweb"],

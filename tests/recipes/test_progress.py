@@ -25,7 +25,7 @@ def begun(clock: list[float], label: str, tasks: int, total_size: int = 0) -> Pr
 def halfway(clock) -> Progress:
     progress = begun(clock, "extract", 12, 890_000_000)
     clock[0] += 15
-    progress.finished, progress.documents, progress.kept, progress.size = 3, 12_345, 5_926, 312_000_000
+    progress.done, progress.documents, progress.kept, progress.size = 3, 12_345, 5_926, 312_000_000
     return progress
 
 
@@ -36,7 +36,7 @@ def test_a_group_is_told_in_documents_kept_bytes_rate_and_time_left(clock):
 
 def test_what_was_done_before_counts_neither_for_the_rate_nor_for_the_time_left(clock):
     progress = halfway(clock)
-    progress.found, progress.found_size = 2, 300_000_000
+    progress.reused, progress.reused_size = 2, 300_000_000
     # 12 MB in 15 s: the other 578 MB take 722 s.
     assert progress.left() == pytest.approx(578 / 12 * 15)
     assert "12 min left" in described(progress)
@@ -46,9 +46,9 @@ def test_without_bytes_units_tell_the_time_left_and_at_first_nothing_does(clock)
     progress = begun(clock, "rounds", tasks=4)
     assert progress.left() is None and described(progress) == "0/4 units"
     clock[0] += 30
-    progress.finished = 1
+    progress.done = 1
     assert progress.left() == 90
-    progress.finished = 4
+    progress.done = 4
     assert progress.left() == 0
 
 
@@ -56,14 +56,14 @@ def test_lines_come_every_few_seconds_and_at_the_end_of_what_took_some_time(cloc
     stream = io.StringIO()
     with shown(Console(file=stream, width=200)) as update:
         quick = begun(clock, "inputs", tasks=2)
-        quick.finished = 2
+        quick.done = 2
         quick.ended = clock[0] + 0.1
         update(quick)
         slow = begun(clock, "extract", tasks=2, total_size=10_000_000)
         for second in range(12):
             clock[0] += 1
             slow.documents, slow.kept, slow.size = second * 10, second * 5, second * 900_000
-            slow.finished = second // 11 * 2
+            slow.done = second // 11 * 2
             update(slow)
     lines = stream.getvalue().splitlines()
     assert len(lines) == 3 and all(line.startswith("extract: ") for line in lines)
@@ -77,7 +77,7 @@ def test_a_terminal_shows_a_bar_for_each_group(clock):
     with shown(console) as update:
         update(halfway(clock))
         other = begun(clock, "text shards", tasks=1)
-        other.finished = 1
+        other.done = 1
         update(other)
     shown_text = stream.getvalue()
     assert "extract" in shown_text and "12,345 documents (48% kept)" in shown_text and "text shards" in shown_text

@@ -163,7 +163,7 @@ def _hold(path, held, release):
     with path.open("a+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         held.set()
-        release.wait(60)
+        release.wait(600)
 
 
 def test_two_processes_cannot_write_one_file(people, tmp_path):
@@ -173,12 +173,12 @@ def test_two_processes_cannot_write_one_file(people, tmp_path):
     other = context.Process(target=_hold, args=(tmp_path / "rewrites.jsonl", held, release))
     other.start()
     try:
-        assert held.wait(60)
+        assert held.wait(600)
         with pytest.raises(RewriteError, match="another process is writing"):
             rewrite_file(people[0], tmp_path / "rewrites.jsonl", Reteller(), STYLES)
     finally:
         release.set()
-        other.join(60)
+        other.join(600)
 
 
 def test_bad_calls_are_told_before_the_model_is_asked(people, tmp_path):

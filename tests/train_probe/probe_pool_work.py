@@ -2,7 +2,7 @@
 
 import os
 
-from train_probe.pool import Advanced, Ask, Failed, Finished
+from train_probe.pool import Advanced, Ask, Failed, Trained
 
 
 def broken_start():
@@ -29,4 +29,4 @@ def start():
                 yield Failed(number, "ValueError: this run alone")
                 continue
             yield Advanced(number, 1, 2, 30, 4.5)
-            yield Finished(number, {"square": number * number, "slots": opening.slots})
+            yield Trained(number, {"square": number * number, "slots": opening.slots})

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from train_probe.plan import PlanError
-from train_probe.pool import Advanced, Ask, Failed, Finished, Opening, Queue, failed, pooled
+from train_probe.pool import Advanced, Ask, Failed, Opening, Queue, Trained, failed, pooled
 from train_probe.scorer import Diverged
 
 
@@ -26,7 +26,7 @@ def events(numbers, processes, start):
 def test_a_run_that_kills_its_process_and_one_that_fails_do_not_stop_the_others():
     """Runs beside the killer are done by another process: each of those that died is tried once more, alone."""
     taken = events([0, 1, 2, 3, 4, 5], 2, probe_pool_work.start)
-    finished = {event.number: event.figures["square"] for event in taken if isinstance(event, Finished)}
+    finished = {event.number: event.figures["square"] for event in taken if isinstance(event, Trained)}
     failed = {event.number: event.error for event in taken if isinstance(event, Failed)}
     assert finished == {0: 0, 3: 9, 4: 16, 5: 25}
     assert failed == {1: "the process that trained it ended with code 9", 2: "ValueError: this run alone"}

@@ -12,7 +12,7 @@ import train_probe.slots as module
 from train_probe.data import Data
 from train_probe.inputs import read_inputs
 from train_probe.plan import plan_of
-from train_probe.pool import Advanced, Ask, Failed, Finished
+from train_probe.pool import Advanced, Ask, Failed, Trained
 from train_probe.scorer import Scorer
 from train_probe.slots import Group, Slots
 from train_probe.train import run_plan
@@ -77,7 +77,7 @@ def driven(slots, numbers, until=lambda event: False):
 
 
 def value_bits(events):
-    return {event.number: event.figures["value_bits"] for event in events if isinstance(event, Finished)}
+    return {event.number: event.figures["value_bits"] for event in events if isinstance(event, Trained)}
 
 
 @pytest.fixture(autouse=True)

@@ -69,7 +69,7 @@ class _Looking:
         manifests = []
         for unit in tasks:
             # Without a manifest there is nothing to compare: the input need not be read.
-            found = unit.found() if manifest_path(unit.root, unit.name).is_file() else None
+            found = unit.done() if manifest_path(unit.root, unit.name).is_file() else None
             group.units += 1
             group.done += found is not None
             manifests.append(found or unit.expected())

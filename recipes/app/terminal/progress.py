@@ -32,7 +32,7 @@ def shown(console: Console) -> Iterator[Callable[[Progress], None]]:
 
 def described(progress: Progress) -> str:
     """3/12 units, 12,345 documents (48 % kept), 312 MB of 890 MB, 830 documents/s, 2 min left."""
-    words = [f"{progress.finished:,}/{progress.tasks:,} units"]
+    words = [f"{progress.done:,}/{progress.tasks:,} units"]
     if progress.documents:
         kept = progress.kept_share() or 0.0
         words.append(f"{progress.documents:,} documents ({min(kept, 1.0):.0%} kept)")
@@ -42,7 +42,7 @@ def described(progress: Progress) -> str:
     if progress.documents:
         words.append(f"{progress.rate():,.0f} documents/s")
     left = progress.left()
-    if progress.finished < progress.tasks and left is not None:
+    if progress.done < progress.tasks and left is not None:
         words.append(f"{duration(left)} left")
     return ", ".join(words)
 
@@ -72,11 +72,11 @@ def _bars(console: Console) -> Iterator[Callable[[Progress], None]]:
 
 
 def _share(progress: Progress) -> float:
-    if progress.finished == progress.tasks:
+    if progress.done == progress.tasks:
         return 1.0
     if progress.total_size:
         return min(progress.size / progress.total_size, 1.0)
-    return progress.finished / progress.tasks
+    return progress.done / progress.tasks
 
 
 class _Lines:
@@ -91,7 +91,7 @@ class _Lines:
         now = time.monotonic()
         if progress is not self._current:
             self._current, self._said = progress, now
-        ended = progress.finished == progress.tasks
+        ended = progress.done == progress.tasks
         if not (now - self._said >= EVERY or (ended and progress.seconds() >= SHORT)):
             return
         self._said = now

@@ -1,6 +1,6 @@
 """What synthetic facts cost: biographies written as text, tokens drawn from a bundle, memory and bytes of the facts.
 
-    python tests/bench/synth.py [--people 1000000] [--threads 1 2] [--texts 100000]
+    python tests/bench/synth_speed.py [--people 1000000] [--threads 1 2] [--texts 100000]
 
 Biographies are bioS of our own pools, in a byte-level BPE of 4096 tokens trained on 4000 of them. Prints one JSON line:
 

@@ -1,0 +1,52 @@
+"""A group of units on its way through the local engine."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from typing import Any
+
+from curate.run.engine import OnKill, Progress
+from curate.run.unit import Unit
+
+
+class Group:
+    """The units of one call of `map`: those that wait, the manifests of those that are done, and its progress."""
+
+    def __init__(self, label: str, units: Sequence[Unit], on_kill: OnKill | None) -> None:
+        self.units = list(units)
+        self.on_kill = on_kill
+        self.queue = deque(range(len(self.units)))
+        self.deaths: Counter[int] = Counter()
+        self._manifests: dict[int, dict[str, Any]] = {}
+        self._sizes = [unit.size() for unit in self.units]
+        self._counts = (0, 0, 0)
+        self.progress = Progress(label, len(self.units), sum(self._sizes))
+
+    @property
+    def ended(self) -> bool:
+        return len(self._manifests) == len(self.units)
+
+    @property
+    def manifests(self) -> list[dict[str, Any]]:
+        return [self._manifests[number] for number in range(len(self.units))]
+
+    def add(self, number: int, manifest: dict[str, Any], counts: tuple[int, int, int]) -> None:
+        """One unit is done; its worker counted these documents, documents kept and bytes."""
+        self._manifests[number] = manifest
+        size = self._sizes[number]
+        self._counts = _sum([self._counts, (*counts[:2], size)])
+        self.progress.add(manifest, size)
+
+    def count(self, working: list[tuple[int, int, int]]) -> Progress:
+        """The progress, with what busy workers have counted. Of a unit that is tried again, the first try is gone."""
+        self.progress.documents, self.progress.kept, self.progress.size = _sum([self._counts, *working])
+        if self.ended:
+            self.progress.ended = time.monotonic()
+        return self.progress
+
+
+def _sum(counts: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:
+    documents, kept, size = map(sum, zip(*counts, strict=True))
+    return documents, kept, size

@@ -1,0 +1,135 @@
+"""The order in which a finished run is published: text, ledger, reports, vocabulary, token sets, facts.
+
+The units that do it are in `publish.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from curate.places.store import Place
+from curate.run.engine import Engine
+from curate.run.folder import OutputFolder
+from curate.run.publish import (
+    FactsTask,
+    LedgerTask,
+    Publication,
+    Rendering,
+    ReportTask,
+    TextTask,
+    TokenMetadataTask,
+    TokenTask,
+    VocabularyTask,
+)
+from curate.run.stage_outputs import StageOutputs
+from curate.run.tasks import DOCUMENTS
+from curate.run.unit import Unit, content_of
+
+
+def publish(publication: Publication, outputs: StageOutputs, folder: OutputFolder, engine: Engine) -> dict[str, int]:
+    """Write everything a finished run leaves; returns the tokens of each rendering."""
+    texts: list[Unit] = [
+        TextTask(folder.path, content, number, places, publication.text_domain)
+        for number, places, content in outputs.files(outputs.stage_of("end"))
+    ]
+    folder.do(engine, "text shards", texts)
+    ledgers: list[Unit] = [
+        LedgerTask(folder.path, content, number, names, events, publication.keep_dropped)
+        for number, names, events, content in outputs.all_events()
+    ]
+    folder.do(engine, "ledger", ledgers)
+    reports = list(_reports(outputs, folder))
+    if reports:
+        folder.do(engine, "reports", reports)
+    tokens: dict[str, int] = {}
+    vocabulary: VocabularyTask | None = None
+    identity: list[str] = []
+    sets: dict[str, Place] = {}
+    counted: list[str] = []
+    if publication.renderings:
+        vocabulary = _vocabulary(publication, outputs, folder.path)
+        identity = content_of(folder.do(engine, "vocabulary", [vocabulary]))
+        for rendering in publication.renderings:
+            metadata = _tokens(rendering, vocabulary, identity, outputs, folder, engine)
+            tokens[rendering.name] = metadata["tokens"]
+            sets[rendering.name] = folder.path / "tokens" / rendering.name
+            counted += content_of([metadata])
+    if outputs.injection is not None:
+        placed, holds = outputs.reduced[outputs.stage_with(outputs.injection)]
+        facts = FactsTask(
+            folder.path,
+            [*identity, *counted, *holds],
+            outputs.injection,
+            vocabulary.path if vocabulary else None,
+            sets,
+            # A tokenizer of the user's may hold many tokens that never occur; a trained one was made for this text.
+            publication.vocabulary.kind == "file",
+            placed,
+        )
+        folder.do(engine, "facts", [facts])
+    return tokens
+
+
+def _reports(outputs: StageOutputs, folder: OutputFolder) -> Iterator[Unit]:
+    for stage in outputs.stages:
+        if stage.corpus is not None and stage.corpus.reports:
+            places, _ = outputs.reduced[stage.number]
+            units = [place.relative_to(folder.path).as_posix().removesuffix(".records") for place in places]
+            held = [digest for unit in units for digest in folder.manifests[unit]["sections"]]
+            yield ReportTask(folder.path, held, stage.corpus, stage.labels[0], places, len(outputs.parts))
+
+
+def _vocabulary(publication: Publication, outputs: StageOutputs, root: Place) -> VocabularyTask:
+    # The widest text decides the vocabulary, so that no rendering meets bytes that training never saw.
+    widest = min(outputs.stage_of(rendering.source) for rendering in publication.renderings)
+    last = outputs.stage_of("end")
+    manifests = outputs.manifests[widest]
+    reserved = outputs.injection.reserved_tokens() if outputs.injection else []
+    # Injected text that is not made of reserved tokens is text to be encoded like any other.
+    injected = outputs.documents[last] if outputs.injection and not reserved else []
+    inputs = content_of(manifests, DOCUMENTS)
+    return VocabularyTask(
+        root,
+        inputs + (content_of(outputs.manifests[last], DOCUMENTS) if injected else []),
+        choice=publication.vocabulary,
+        documents=outputs.documents[widest],
+        characters=sum(counts[1] for manifest in manifests for counts in manifest["domains"]["kept"].values()),
+        injected=injected,
+        domains=_frequent_domains(outputs, publication.vocabulary.domains),
+        reserved=reserved,
+    )
+
+
+def _tokens(
+    rendering: Rendering,
+    vocabulary: VocabularyTask,
+    identity: list[str],
+    outputs: StageOutputs,
+    folder: OutputFolder,
+    engine: Engine,
+) -> dict[str, Any]:
+    """Write one set of token shards; returns the manifest of its metadata."""
+    label = f"tokens: {rendering.name}"
+    sources = outputs.sources + (["inject"] if outputs.injection else [])
+    tasks: list[Unit] = [
+        TokenTask(folder.path, [*content, *identity], number, places, rendering, vocabulary.path, sources)
+        for number, places, content in outputs.files(outputs.stage_of(rendering.source))
+    ]
+    shards = folder.do(engine, label, tasks)
+    # The metadata describes every shard in the folder: no shard of an earlier run may lie there.
+    folder.remove_strangers(f"tokens/{rendering.name}", "*.ds*")
+    inputs = [*content_of(shards), *identity]
+    return folder.do(engine, label, [TokenMetadataTask(folder.path, inputs, rendering, vocabulary.path, sources)])[0]
+
+
+def _frequent_domains(outputs: StageOutputs, limit: int) -> list[str]:
+    """Domains that get a token of their own: the most frequent of the finished corpus, and always the facts' own."""
+    counts: dict[str, int] = {}
+    for manifest in outputs.manifests[-1]:
+        for domain, (documents, _) in manifest["domains"]["kept"].items():
+            if domain:
+                counts[domain] = counts.get(domain, 0) + documents
+    own = [outputs.injection.domain] if outputs.injection else []
+    ranked = sorted(counts, key=lambda domain: (-counts[domain], domain))
+    return own + [domain for domain in ranked if domain not in own][:limit]

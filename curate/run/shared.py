@@ -1,0 +1,47 @@
+"""What a worker and its parent both see, in shared memory: the document in hand, signs of life, what was counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from curate.run.unit import Pulse
+
+KEY_BYTES = 1 << 14
+"""Room for the longest path there is, escaped, and an offset."""
+
+
+class Shared:
+    """What a worker and the parent both see: the document in hand, a counter of signs of life, and what was done."""
+
+    def __init__(self, context: Any) -> None:
+        self.key = context.RawArray("c", KEY_BYTES)
+        self.signs = context.RawValue("Q", 0)
+        self.documents = context.RawValue("Q", 0)
+        self.kept = context.RawValue("Q", 0)
+        self.size = context.RawValue("Q", 0)
+
+    @property
+    def in_hand(self) -> str:
+        return bytes(self.key.value).decode("utf-8", "replace")
+
+    def counts(self) -> tuple[int, int, int]:
+        return self.documents.value, self.kept.value, self.size.value
+
+
+class SharedPulse(Pulse):
+    """The worker's side of it."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._key, self._signs = shared.key, shared.signs
+        self._documents, self._kept, self._size = shared.documents, shared.kept, shared.size
+
+    def hold(self, document: str | None) -> None:
+        data = (document or "").encode("utf-8", "replace")[: KEY_BYTES - 1]
+        self._key[: len(data) + 1] = data + b"\0"
+        self._signs.value += 1
+
+    def count(self, *, size: int = 0, documents: int = 0, kept: int = 0) -> None:
+        self._documents.value += documents
+        self._kept.value += kept
+        self._size.value += size
+        self._signs.value += 1
