@@ -25,7 +25,7 @@ from typing import BinaryIO
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "parity"), str(ROOT / "tests" / "bench")]
 
-from beside import beside  # noqa: E402
+from peers import beside  # noqa: E402
 
 PEER = """
 import json, sys, time

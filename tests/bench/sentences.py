@@ -19,9 +19,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "parity"), str(ROOT / "tests" / "bench")]
 
-from beside import beside  # noqa: E402
 from filters import read_texts  # noqa: E402
 from make_sentences import OWN, hashed  # noqa: E402
+from peers import beside  # noqa: E402
 
 from curate.text.punkt import read_punkt  # noqa: E402
 
