@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from train_probe.architecture import Architecture
 from train_probe.inputs import Facts, read_facts
-from train_probe.model import Transformer
+from train_probe.model import INITIAL_DEVIATION, Transformer
 from train_probe.plan import PlanError
 from train_probe.records import read_checkpoint
 from train_probe.score import Losses, score
@@ -127,7 +127,7 @@ def _config(model: Transformer, kind: str) -> dict[str, Any]:
         "hidden_act": one.activation,
         "max_position_embeddings": model.context,
         "tie_word_embeddings": one.tied,
-        "initializer_range": 0.02,
+        "initializer_range": INITIAL_DEVIATION,
         "attention_dropout": 0.0,
         "bos_token_id": None,
         "eos_token_id": None,
@@ -151,7 +151,7 @@ def _config(model: Transformer, kind: str) -> dict[str, Any]:
     if kind in ("mistral", "mixtral"):
         config["sliding_window"] = None
     if one.experts:
-        config |= {"num_experts_per_tok": one.top_k, "router_aux_loss_coef": model.balance}
+        config |= {"num_experts_per_tok": one.top_k, "router_aux_loss_coef": 0.0}
     if kind == "mixtral":
         config["num_local_experts"] = one.experts
     if kind == "qwen2_moe":

@@ -31,35 +31,15 @@ def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit:
         )
     if not recipe.inputs:
         raise ValueError(f"recipe '{recipe.name}' names no inputs: add `inputs:` to it, or give --input PATH")
-    inputs = [
-        SourceInput(
-            name=item.name,
-            path=_address(item, loaded.folder),
-            format=item.format,
-            text_field=item.text_field,
-            id_field=item.id_field,
-            subset=item.subset,
-            split=item.split,
-            streaming=item.streaming,
-            revision=item.revision,
-        )
-        for item in recipe.inputs
-    ]
-    tokenizer = recipe.output.tokenizer
+    inputs = [SourceInput(**item.model_dump() | {"path": _address(item, loaded.folder)}) for item in recipe.inputs]
+    file = recipe.output.tokenizer.file
     publication = Publication(
-        text_domain=recipe.output.text.domain,
+        text_domain=recipe.output.text.text_domain,
         keep_dropped=recipe.output.keep_dropped,
         vocabulary=VocabularyChoice(
-            kind=tokenizer.kind,
-            size=tokenizer.size,
-            file=loaded.folder / tokenizer.file if tokenizer.file else None,
-            domains=tokenizer.domains,
-            buckets=tokenizer.buckets,
+            **recipe.output.tokenizer.model_dump() | {"file": loaded.folder / file if file else None}
         ),
-        renderings=[
-            Rendering(name=name, source=item.source, domain=item.domain, bare=item.bare)
-            for name, item in recipe.output.tokens.items()
-        ],
+        renderings=[Rendering(name=name, **item.model_dump()) for name, item in recipe.output.tokens.items()],
     )
     partitions = find_inputs(inputs)
     _refuse_own_output(inputs, partitions, out)
