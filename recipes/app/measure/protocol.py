@@ -10,8 +10,9 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from curate.errors import Refused
 from recipes.app.measure.arms import AGAIN, CONTROL
 from recipes.app.measure.corpora import Entry, Tokenised, shared_vocabulary, tokenised
 from recipes.app.measure.evidence import arms_of, stored_share
@@ -34,7 +35,7 @@ class Comparison:
     """What is asked. `exposures` is a ladder, for the first corpus, which every seed of every arm climbs until it has
     bracketed one half of the facts; `junk_ratio` the corpus's share of tokens there.
     `window` grows to what the longest text of a fact needs: cut texts are met whole for the first time when scored, at
-    positions that no training had, and nothing would seem to be stored."""
+    positions that no training had, and nothing would seem to be stored. Raises Refused for another protocol."""
 
     protocol: Protocol = "same-compute"
     people: int = 24
@@ -50,6 +51,10 @@ class Comparison:
     window: int = 256
     size: int = 1024
     may_repeat: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.protocol not in get_args(Protocol):
+            raise Refused(f"a comparison is of {', '.join(get_args(Protocol))}, not of {self.protocol!r}")
 
 
 @dataclass(frozen=True)
