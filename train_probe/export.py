@@ -57,7 +57,7 @@ def target(one: Architecture) -> str:
             "grouped queries behind a layer norm": one.groups != one.heads,
         }
         found = "gpt_neox"
-    else:
+    elif one.norm == "rms":
         problems = {
             f"rotary positions on {one.rotated} of {one.head_width} dimensions behind an RMS norm": not whole,
             "experts with biases": one.experts > 0 and one.bias,
@@ -69,6 +69,8 @@ def target(one: Architecture) -> str:
             found = "arcee"
         else:
             found = "mistral" if one.inner and one.groups < one.heads and not one.bias else "llama"
+    else:
+        raise ExportError(f"no class of transformers is known here for models with norm '{one.norm}'")
     wrong = [words for words, holds in problems.items() if holds]
     if wrong:
         raise ExportError(
