@@ -17,8 +17,8 @@ from curate.places.store import Place, is_private, write_atomically
 from curate.run.engine import Engine, Progress, RunError, all_cores, interruptible
 from curate.run.folder import Kill, OutputFolder
 from curate.run.local import LocalEngine
+from curate.run.output import Publication
 from curate.run.publication import Finished, publish
-from curate.run.publish import Publication
 from curate.run.rounds import EmitTask, ReduceTask
 from curate.run.serial import SerialEngine
 from curate.run.stage import Stage, cut

@@ -38,7 +38,6 @@ COLUMNS: dict[str, type] = {
     "text": str,  # of what left, as far as `keep_dropped` says
 }
 
-KEEP_DROPPED = ("none", "sample", "all")
 SAMPLED = 20
 """Texts that `sample` keeps of each reason in each input file, the first ones."""
 

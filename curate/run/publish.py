@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,77 +15,19 @@ import orjson
 import xxhash
 
 from curate.document import Document
-from curate.places.store import Place, checksum, local_copy
-from curate.run.ledger import KEEP_DROPPED, read_rows, write_ledger
+from curate.places.store import Place, local_copy
+from curate.run.ledger import read_rows, write_ledger
+from curate.run.output import Rendering, VocabularyChoice
 from curate.run.tasks import EVENTS, read_documents
 from curate.run.unit import Outputs, Pulse, Unit, describe_step, library_version
 from curate.shards.records import read_section
-from curate.shards.rendering import RENDERINGS
-from curate.shards.text import RENDERINGS as TEXT_RENDERINGS
-from curate.shards.vocabulary import KINDS
-from curate.step import CorpusStep, Injection, param, refuse_unknown
+from curate.step import CorpusStep, Injection
 
 SAMPLE = 20_000_000
 """Characters on which a vocabulary is trained at most; a larger corpus is sampled by the hash of its keys."""
 
 INJECTED_SHARE = 1 / 16
 """Share of the injected texts in that training: enough to know their words, too little to crowd the pages out."""
-
-
-@dataclass(frozen=True)
-class VocabularyChoice:
-    """Which vocabulary token shards use."""
-
-    kind: str = param(
-        "bpe",
-        "a small BPE trained on the corpus; joint adds a token for each compact name and value",
-        choices=KINDS,
-    )
-    size: int = param(1024, "tokens of the trained BPE, its 256 bytes included", ge=257, le=65_000)
-    file: Path | None = param(None, "a tokenizer.json, for kind: file")
-    domains: int = param(64, "the most frequent domains get a token of their own", ge=0, le=4096)
-    buckets: int = param(
-        0, "tokens that domains are hashed to: the rarer ones, or all; 0: the rarer ones share", ge=0, le=4096
-    )
-
-    def describe(self) -> dict[str, Any]:
-        content = checksum(self.file) if self.file else None
-        return {
-            "kind": self.kind, "size": self.size, "file": content, "domains": self.domains, "buckets": self.buckets
-        }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Rendering:
-    """One set of token shards. Raises Refused for another source or rendering."""
-
-    name: str
-    source: str = param(
-        "end", "extract: every extracted page, before any rule; end: the finished corpus", choices=("extract", "end")
-    )
-    domain: str = param(
-        "none",
-        "what stands before each document: nothing; the domain as text; the domain's own token; the token of one of"
-        " `tokenizer.buckets` that it is hashed to; the whole address as text",
-        choices=RENDERINGS,
-    )
-    bare: float = param(0.0, "a share of the documents that goes without", ge=0, le=1)
-
-    def __post_init__(self) -> None:
-        refuse_unknown(self)
-
-
-@dataclass(frozen=True)
-class Publication:
-    """What a run leaves behind. Raises Refused for another rendering or sample."""
-
-    text_domain: str = param("none", "prefix: the domain on a line before the text", choices=TEXT_RENDERINGS)
-    keep_dropped: str = param("sample", "of which dropped documents the ledger keeps the text", choices=KEEP_DROPPED)
-    vocabulary: VocabularyChoice = field(default_factory=VocabularyChoice)
-    renderings: list[Rendering] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        refuse_unknown(self)
 
 
 def sizes(files: Iterable[Place]) -> int:

@@ -11,11 +11,7 @@ from curate.document import Document
 from curate.errors import Refused, nearest
 from curate.shards.text import domain_prefix
 from curate.shards.tokens import NO_DOMAIN, TokenShardWriter, describe, dtype_for, save_metadata
-from curate.shards.vocabulary import Vocabulary, VocabularyError
-
-RENDERINGS = ("none", "prefix", "special", "hashed", "url")
-"""Nothing; the domain as text; its own token, the rarer ones together or hashed; all hashed; the whole address as
-text."""
+from curate.shards.vocabulary import RENDERINGS, Vocabulary, VocabularyError
 
 LONGEST_URL = 500
 """Characters of an address that are rendered at most."""

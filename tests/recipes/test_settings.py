@@ -3,13 +3,15 @@
 import dataclasses
 import importlib.util
 import json
+import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-import curate.run.publish as publish
+import curate.run.output as output
 import curate.sources.partition as partition
 import recipes.app.recipe.schema as schema
 import train_probe.architecture as architecture
@@ -25,6 +27,7 @@ from synth.inject import Inject
 from train_probe.plan import PlanError, RunPlan, TrainingPlan, plan_of
 from train_probe.settings import setting
 
+ROOT = Path(__file__).parents[2]
 PROBE = """\
 name: tiny
 probe:
@@ -68,8 +71,8 @@ def said(schema_module, recipe: dict, where: str):
         (plan, "TrainingPlan", "probe.training"),
         (plan, "RunPlan", "probe.arms"),
         (partition, "Input", "inputs"),
-        (publish, "VocabularyChoice", "output.tokenizer"),
-        (publish, "Rendering", "output.tokens"),
+        (output, "VocabularyChoice", "output.tokenizer"),
+        (output, "Rendering", "output.tokens"),
     ],
 )
 def test_a_new_field_is_taken_by_recipes_at_once(module, kind, where, monkeypatch):
@@ -122,6 +125,12 @@ def test_rotary_base_and_norm_epsilon_reach_the_architecture_of_every_run(tmp_pa
     assert [one.evaluate_bits for one in map(found.training_of, found.runs)] == [(4, 8), (4, 8)]
 
 
+def test_the_schema_is_made_without_numpy_and_torch():
+    code = "import recipes.app.recipe.schema, sys; print([m for m in ('numpy', 'torch', 'yaml') if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert found.stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -140,10 +149,10 @@ def test_a_plan_cannot_hold_a_choice_that_nobody_knows(make, message):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: publish.Rendering("a", source="extracted"), "`source` is one of extract, end, not 'extracted'"),
-        (lambda: publish.Rendering("a", domain="speshal"), "did you mean 'special'"),
-        (lambda: publish.Publication(keep_dropped="al"), "`keep_dropped` is one of none, sample, all"),
-        (lambda: publish.Publication(text_domain="url"), "`text_domain` is one of none, prefix"),
+        (lambda: output.Rendering("a", source="extracted"), "`source` is one of extract, end, not 'extracted'"),
+        (lambda: output.Rendering("a", domain="speshal"), "did you mean 'special'"),
+        (lambda: output.Publication(keep_dropped="al"), "`keep_dropped` is one of none, sample, all"),
+        (lambda: output.Publication(text_domain="url"), "`text_domain` is one of none, prefix"),
         (lambda: Inject(kind="compakt"), "did you mean 'compact'"),
         (lambda: Inject(placement="evn"), "`placement` is one of even"),
         (lambda: Comparison(protocol="same-comput"), "is of same-compute, same-budget, own-size"),  # type: ignore[arg-type]

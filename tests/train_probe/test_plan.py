@@ -1,13 +1,16 @@
 """A plan is checked before anything starts, and a mistake is named with what would be right."""
 
+import ast
+import dataclasses
 import json
 import re
 from pathlib import Path
 
 import pytest
 
+import train_probe.plan
 from train_probe.architecture import architecture
-from train_probe.plan import PlanError, plan_of, read_plan
+from train_probe.plan import PlanError, RunPlan, TrainingPlan, plan_of, read_plan
 
 RUN = {"arm": "facts alone", "exposures": 5}
 PLAN = {"facts": "f", "useful": "u", "runs": [RUN]}
@@ -96,6 +99,20 @@ def test_a_model_is_a_published_architecture_and_what_differs_from_it():
 def test_a_mistake_is_named(change, message):
     with pytest.raises(PlanError, match=re.escape(message.replace("\\[", "[").replace("\\]", "]"))):
         plan_of(PLAN | change)
+
+
+def test_every_field_of_a_run_and_of_its_training_is_read_by_something():
+    """A field that was declared, and is used nowhere, is accepted and changes nothing."""
+    folder = Path(train_probe.plan.__file__).parent
+    functions = [
+        node
+        for path in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name != "_fits_together"  # what is only checked is not used
+    ]
+    nodes = (node for function in functions for node in ast.walk(function))
+    read = {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)}
+    assert {item.name for kind in (TrainingPlan, RunPlan) for item in dataclasses.fields(kind)} <= read
 
 
 def test_a_missing_or_broken_file_is_one_clear_message(tmp_path):

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from curate.places.address import joined, path_of
 from curate.places.store import Place, is_local, write_atomically
 from curate.run.corpus import CorpusRun
-from curate.run.publish import Publication, Rendering, VocabularyChoice
+from curate.run.output import Publication, Rendering, VocabularyChoice
 from curate.sources import Input as SourceInput
 from curate.sources import InputError, Partition, find_inputs
 from recipes.app.recipe.load import Loaded, resolve_paths

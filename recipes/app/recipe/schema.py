@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
 
 from curate.places.address import refuse_credentials
-from curate.run import publish
+from curate.run import output
 from curate.sources import partition
 from curate.step import Step, step_class
 from train_probe.architecture import Architecture, architecture
@@ -86,11 +86,11 @@ class Input(model_of(partition.Input, name={"default": "crawl"})):  # type: igno
         return self
 
 
-class TextOutput(model_of(publish.Publication, only=["text_domain"], text_domain={"alias": "domain"})):  # type: ignore[misc]
+class TextOutput(model_of(output.Publication, only=["text_domain"], text_domain={"alias": "domain"})):  # type: ignore[misc]
     """How text shards are written."""
 
 
-class Tokenizer(model_of(publish.VocabularyChoice)):  # type: ignore[misc]
+class Tokenizer(model_of(output.VocabularyChoice)):  # type: ignore[misc]
     """Which vocabulary the token shards use."""
 
     @model_validator(mode="after")
@@ -100,7 +100,7 @@ class Tokenizer(model_of(publish.VocabularyChoice)):  # type: ignore[misc]
         return self
 
 
-class TokenSet(model_of(publish.Rendering, leave_out=["name"], source={"alias": "from"})):  # type: ignore[misc]
+class TokenSet(model_of(output.Rendering, leave_out=["name"], source={"alias": "from"})):  # type: ignore[misc]
     """One rendering of the run as token shards."""
 
 
@@ -108,7 +108,7 @@ TokenSetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
 """A token set is a folder of its own below `tokens/`, and nowhere else."""
 
 
-class Output(model_of(publish.Publication, only=["keep_dropped"])):  # type: ignore[misc]
+class Output(model_of(output.Publication, only=["keep_dropped"])):  # type: ignore[misc]
     """What a run leaves behind."""
 
     text: TextOutput = TextOutput()
@@ -282,7 +282,7 @@ _DOMAIN = (
 )
 
 
-class ComparedArm(model_of(RunPlan, publish.Rendering, only=WORN, domain={"doc": _DOMAIN})):  # type: ignore[misc]
+class ComparedArm(model_of(RunPlan, output.Rendering, only=WORN, domain={"doc": _DOMAIN})):  # type: ignore[misc]
     """One arm of a comparison: a corpus, and how domains are rendered in front of its pages and of the facts."""
 
     arm: str = Field(description="its name")
