@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -17,13 +18,17 @@ import recipes.app.recipe.schema as schema
 import train_probe.architecture as architecture
 import train_probe.plan as plan
 from curate.errors import Refused
+from curate.shards.rendering import domain_tokens
 from curate.step import param
 from recipes.app.measure.probe import make_plan
 from recipes.app.measure.protocol import Comparison
 from recipes.app.recipe.load import load
+from synth import exposures
 from synth.domains import Domains
 from synth.facts import FactsError
 from synth.inject import Inject
+from synth.own.table import bits_of
+from train_probe.inputs import PLACEMENTS, read_facts
 from train_probe.plan import PlanError, RunPlan, TrainingPlan, plan_of
 from train_probe.settings import setting
 
@@ -163,6 +168,15 @@ def test_what_is_made_without_a_recipe_is_checked_too(make, message):
         make()
 
 
-def test_domains_of_facts_are_drawn_in_no_way_that_nobody_knows():
+def test_facts_and_shards_are_made_in_no_way_that_nobody_knows(tmp_path):
+    with pytest.raises(Refused, match="'speshal' \\(did you mean 'special'"):
+        domain_tokens([("a.org", None)], None, "speshal")  # type: ignore[arg-type]
+    with pytest.raises(FactsError, match="`entropy` is one of empirical, uniform, not 'uniforn'"):
+        bits_of(np.array([0, 1]), entropy="uniforn")
+    for name, content in (("facts", {}), ("scoring", {}), ("injection", {"placement": "evn"})):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    with pytest.raises(PlanError, match="placement is one of even, clustered, curriculum, not 'evn'"):
+        read_facts(tmp_path)
+    assert PLACEMENTS == exposures.PLACEMENTS
     with pytest.raises(FactsError, match="`domains` is one of own, corpus, shuffled, not 'shufled'"):
         Domains("shufled", "facts", 0, [("a.org", 3)])

@@ -55,6 +55,15 @@ def parameters(one: Architecture) -> torch.Tensor:
     return torch.randn(count, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 0.3
 
 
+def drawn(one: Architecture) -> torch.Tensor:
+    """The weights that a seed draws, which are the same in a stack."""
+    model, stack = Transformer(one, VOCABULARY, LENGTH, seed=5), Stack(one, VOCABULARY, 1, LENGTH)
+    stack.reset(0, 5)
+    found = torch.nn.utils.parameters_to_vector(model.parameters()).detach()
+    assert torch.equal(found, stack.read(0))
+    return found
+
+
 def both(one: Architecture) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits, then the loss of each row, of the reference and of a stack with the same weights."""
     tokens = torch.randint(VOCABULARY, (ROWS, LENGTH), generator=torch.Generator().manual_seed(2))
@@ -79,7 +88,8 @@ def test_another_value_of_a_field_is_another_model_and_the_same_one_in_the_stack
     assert getattr(usual, name) != value
     reference, stacked = both(other)
     assert torch.allclose(reference, stacked, rtol=1e-10, atol=1e-10)
-    if layout(other, VOCABULARY) == layout(usual, VOCABULARY):
+    found = drawn(other)
+    if layout(other, VOCABULARY) == layout(usual, VOCABULARY) and torch.equal(found, drawn(usual)):
         assert (reference - both(usual)[0]).abs().max() > 1e-3
 
 

@@ -167,6 +167,10 @@ class Arm(model_of(RunPlan, leave_out=OF_A_RUN)):  # type: ignore[misc]
         return self
 
 
+GRID: dict[str, type[BaseModel]] = {"model": ProbeModel, "training": Training, "arm": Arm}
+"""What a grid can vary: `model.width`, `training.batch`, `arm.tag`."""
+
+
 class Quick(Strict):
     """What `--quick` takes in place of the whole grid."""
 
@@ -207,9 +211,8 @@ class Probe(Strict):
     def _grid_is_of_settings(cls, grid: dict[str, list[Any]]) -> dict[str, list[Any]]:
         for key, values in grid.items():
             part, _, name = key.partition(".")
-            known: dict[str, type[BaseModel]] = {"model": ProbeModel, "training": Training, "arm": Arm}
-            if part not in known or name not in known[part].model_fields or name == "arm":
-                kinds = ", ".join(f"{one}.*" for one in known)
+            if part not in GRID or name not in GRID[part].model_fields or name == "arm":
+                kinds = ", ".join(f"{one}.*" for one in GRID)
                 raise ValueError(f"'{key}' is no setting that a grid can vary; it varies {kinds}")
             if not values:
                 raise ValueError(f"'{key}' has no values: name at least one")
@@ -254,27 +257,21 @@ class Probe(Strict):
         left_out = [arm.arm for arm in self.arms if arm.junk in kinds]
         return self.model_copy(update={"arms": [arm for arm in self.arms if arm.arm not in left_out]}), left_out
 
-    def variants(self) -> list[tuple[ProbeModel, Training, Arm, dict[str, Any]]]:
-        """Every arm with every combination of the grid's values, and what those are."""
+    def variants(self) -> list[tuple[Any, Any, Any, dict[str, Any]]]:
+        """Model, training and arm of every arm with every combination of the grid's values, and what those are."""
         found = []
-        for arm in self.arms:
-            for values in itertools.product(*self.grid.values()):
-                chosen = dict(zip(self.grid, values, strict=True))
-                parts = {
-                    "model": self.model.model_dump(),
-                    "training": self.training.model_dump(),
-                    "arm": arm.model_dump(),
-                }
-                for key, value in chosen.items():
-                    part, _, name = key.partition(".")
-                    parts[part][name] = value
-                found.append((ProbeModel(**parts["model"]), Training(**parts["training"]), Arm(**parts["arm"]), chosen))
+        for arm, values in itertools.product(self.arms, itertools.product(*self.grid.values())):
+            parts = {"model": self.model.model_dump(), "training": self.training.model_dump(), "arm": arm.model_dump()}
+            for key, value in zip(self.grid, values, strict=True):
+                part, _, name = key.partition(".")
+                parts[part][name] = value
+            model, training, of = (GRID[part](**given) for part, given in parts.items())
+            found.append((model, training, of, dict(zip(self.grid, values, strict=True))))
         return found
 
 
 WORN = ("domain", "bare", "cool_down", "tag_loss", "tag_at_test")
 """What says how domains are rendered; all but the first is of no use without one."""
-
 
 _DOMAIN = (
     "nothing; the domain as text; a token of its own, for rare ones a common one; one of 64 tokens that it is hashed"
@@ -313,7 +310,7 @@ class Recipe(Strict):
 @functools.cache
 def parameters_of(name: str) -> type[BaseModel]:
     """A pydantic model of one step's parameters."""
-    return model_of(step_class(name))  # type: ignore[no-any-return]
+    return model_of(step_class(name))
 
 
 def build_step(name: str, parameters: dict[str, Any]) -> Step:
