@@ -50,9 +50,9 @@ class ModelPlan(_Checked):
     published.
     """
 
-    layers: int = setting(2, "blocks of attention and MLP", ge=1, le=64)
-    heads: int = setting(2, "heads of attention", ge=1, le=64)
-    width: int = setting(32, "width of the residual stream", ge=8, le=4096)
+    layers: int = setting(2, "blocks of attention and MLP", ge=1)
+    heads: int = setting(2, "heads of attention", ge=1)
+    width: int = setting(32, "width of the residual stream", ge=1)
     architecture: str = setting("gpt2", "the published one; what is not said is as it has it", choices=PUBLISHED)
     changes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -98,7 +98,7 @@ class TrainingPlan(_Checked):
 
     batch: int = setting(8, "useful records of each step (people: windows)", ge=1)
     learning_rate: float = setting(2e-3, "the highest, at the end of the warm-up", gt=0)
-    window: int = setting(512, "tokens of a window of text", ge=16)
+    window: int = setting(512, "tokens of a window of text", ge=2)
     warmup: float = setting(0.05, "share of the steps in which the learning rate rises", ge=0, lt=1)
     weight_decay: float = setting(0.01, "AdamW's, of every parameter", ge=0)
     clip: float = setting(1.0, "largest gradient norm", gt=0)

@@ -129,7 +129,11 @@ class Engine(Strict):
     split: int = Field(64, ge=0, description="MB of a big input file that one worker reads at a time; 0: whole files")
 
 
-class ProbeModel(model_of(ModelPlan, Architecture, optional=changeable())):  # type: ignore[misc]
+_SIZES = {"layers": {"le": 64}, "heads": {"le": 64}, "width": {"ge": 8, "le": 4096}}
+"""What a small model is at most: a recipe with more is a slip, where a plan is taken at its word."""
+
+
+class ProbeModel(model_of(ModelPlan, Architecture, optional=changeable(), **_SIZES)):  # type: ignore[misc]
     """The models that are trained: a published architecture, its size, and what is to differ from it."""
 
     @model_validator(mode="after")
@@ -143,7 +147,7 @@ class ProbeModel(model_of(ModelPlan, Architecture, optional=changeable())):  # t
         return architecture(given.pop("architecture"), **given)
 
 
-class Training(model_of(TrainingPlan, leave_out=["learning_rate"])):  # type: ignore[misc]
+class Training(model_of(TrainingPlan, leave_out=["learning_rate"], window={"ge": 16})):  # type: ignore[misc]
     """What all runs of a probe share; learning rates are listed beside it."""
 
 
