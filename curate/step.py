@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from curate.document import Document, Drop
+from curate.errors import Refused, nearest
 
 if TYPE_CHECKING:
     from curate.text.signals import TextSignals
@@ -29,19 +30,29 @@ def param(
     ge: float | None = None,
     le: float | None = None,
     choices: tuple[Any, ...] | None = None,
+    pattern: str | None = None,
     path: bool = False,
 ) -> Any:
-    """A step's parameter: default, meaning, where the default was published, and what values are allowed.
+    """A parameter of a step, an input or an output: default, meaning, where the default was published, and what values
+    are allowed (of a text, what `pattern` it has).
 
     `path` marks a file or folder of the user's: the recipe resolves it, and its content shapes the run's fingerprint.
     Use `...` as the default of a required parameter. A field without `param` is none: no recipe can set it.
     """
-    metadata = {"doc": doc, "source": source, "ge": ge, "le": le, "choices": choices, "path": path}
+    metadata = {"doc": doc, "source": source, "ge": ge, "le": le, "choices": choices, "pattern": pattern, "path": path}
     if default is ...:
         return dataclasses.field(metadata=metadata)
     if isinstance(default, (list, dict)):
         return dataclasses.field(default_factory=default.copy, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def refuse_unknown(given: Any) -> None:
+    """Raises Refused where a dataclass holds what is none of the `choices` of its field."""
+    for item in dataclasses.fields(given):
+        choices, value = item.metadata.get("choices"), getattr(given, item.name)
+        if choices and value not in choices:
+            raise Refused(f"`{item.name}` is one of {', '.join(choices)}, not {value!r}{nearest(value, choices)}")
 
 
 class Check(NamedTuple):

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from synth.draws import stream, words
+from synth.facts import FactsError
 
 DOMAINS = ("own", "corpus", "shuffled")
 
@@ -17,12 +18,15 @@ class Domains:
 
     `own`: that of the facts. `corpus`: each entity has one, drawn from `counts`, the documents of each of the corpus's
     domains. `shuffled`: each document has one, drawn from the same counts. A corpus without domains leaves `own`.
+    Raises FactsError for another mode.
     """
 
     MOST: ClassVar[int] = 1 << 16
     """Domains of a corpus that are drawn from at most: the most frequent."""
 
     def __init__(self, mode: str, own: str, seed: int, counts: Sequence[tuple[str, int]] = ()) -> None:
+        if mode not in DOMAINS:
+            raise FactsError(f"`domains` is one of {', '.join(DOMAINS)}, not {mode!r}")
         self.mode = mode if counts else "own"
         self._own = own
         self._seed = seed

@@ -16,7 +16,7 @@ import orjson
 
 from curate.document import Document
 from curate.shards.vocabulary import OTHER, token_counter
-from curate.step import Drop, Injection, Record, Round, param, partition_key
+from curate.step import Drop, Injection, Record, Round, param, partition_key, refuse_unknown
 from synth.codes import RECORDS, biod_table, compact_table, reserved_words
 from synth.domains import DOMAINS, Domains
 from synth.exposures import PLACEMENTS, Schedule, exposure_counts
@@ -168,6 +168,7 @@ class Inject(Injection):
     )
 
     def __post_init__(self) -> None:
+        refuse_unknown(self)
         if not re.fullmatch(r"[A-Za-z0-9._-]+", self.domain) or self.domain == OTHER:
             raise FactsError(
                 f"`domain` is a name of letters, digits, '.', '_' and '-', and not {OTHER!r}: {self.domain!r}"

@@ -6,14 +6,16 @@ with other MLPs; mixtures of experts, section 9. No torch here: sizes are asked 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from typing import Any
 
 from curate.errors import Refused, nearest
+from train_probe.settings import mistakes, setting
 
 NORMS = ("layer", "rms")
 ACTIVATIONS = ("gelu", "silu")
-PUBLISHED = ("gpt2", "gpt2_quarter", "gpt2_no_mlp", "gpt2_gated", "llama", "llama_plain", "mistral", "moe")
+"""Names; the functions are in `train_probe/model.py`, and the two are held to be the same when that is imported."""
 
 
 class ArchitectureError(Refused):
@@ -22,50 +24,42 @@ class ArchitectureError(Refused):
 
 @dataclass(frozen=True)
 class Architecture:
-    """A causal transformer of `layers` pre-norm blocks of width d = `width` with `heads` heads.
+    """A causal transformer of pre-norm blocks: attention with rotary positions, then an MLP.
 
-    `kv_heads` (grouped queries; None: as many as heads) share keys and values. `inner` is the MLP's inner width (0: no
-    MLP), `gated` multiplies it by a second projection. `bias` are biases of all linear layers and, with `norm` "layer",
-    of the norms. `tied`: the head is the embedding. `rotary_share` of each head's dimensions is rotated. `experts` > 0
-    makes the MLP a mixture, of which each token meets `top_k`, each taking at most `capacity_factor` times its even
-    share of the tokens of a batch.
+    Biases are those of all linear layers and, with `norm` "layer", of the norms. An expert takes at most
+    `capacity_factor` times its even share of the tokens of a batch.
+    A new field is declared here, with its meaning and its values, and used by `layout`, `parameters` and
+    `training_flops`, where it changes sizes, by `train_probe/model.py` and by `train_probe/stack/models.py`: recipes
+    and plans then accept it. Raises ArchitectureError where the choices do not fit.
     """
 
-    layers: int
-    heads: int
-    width: int
-    inner: int
-    kv_heads: int | None = None
-    norm: str = "layer"
-    norm_epsilon: float = 1e-5
-    activation: str = "gelu"
-    gated: bool = False
-    bias: bool = True
-    tied: bool = True
-    rotary_share: float = 0.25
-    rotary_base: float = 10_000.0
-    experts: int = 0
-    top_k: int = 1
-    capacity_factor: float = 2.0
+    layers: int = setting(..., "blocks", ge=1)
+    heads: int = setting(..., "heads of queries", ge=1)
+    width: int = setting(..., "width d of the residual stream", ge=1)
+    inner: int = setting(..., "inner width of the MLP; 0: no MLP", ge=0)
+    kv_heads: int | None = setting(None, "heads of keys and values", ge=1)
+    norm: str = setting("layer", "what stands before attention, MLP and head", choices=NORMS)
+    norm_epsilon: float = setting(1e-5, "added to the variance in a norm", gt=0)
+    activation: str = setting("gelu", "of the MLP", choices=ACTIVATIONS)
+    gated: bool = setting(False, "the MLP is multiplied by a second projection")
+    bias: bool = setting(True, "linear layers, and layer norms, have biases")
+    tied: bool = setting(True, "the head is the embedding")
+    rotary_share: float = setting(0.25, "share of each head that is rotated", gt=0, le=1)
+    rotary_base: float = setting(10_000.0, "pair i of a head's n rotated turns by base^(-2i/n) a position", gt=0)
+    experts: int = setting(0, "the MLP is a mixture of so many", ge=0)
+    top_k: int = setting(1, "experts that a token meets", ge=1)
+    capacity_factor: float = setting(2.0, "of its even share that an expert takes", gt=0)
 
     def __post_init__(self) -> None:
-        for name in ("layers", "heads", "width"):
-            if getattr(self, name) < 1:
-                raise ArchitectureError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name, mistake in mistakes(self):
+            raise ArchitectureError(f"{name} {mistake}")
         if self.width % self.heads or self.head_width < 2:
             raise ArchitectureError(f"width {self.width} does not part into {self.heads} heads of at least 2")
         if self.heads % self.groups:
             raise ArchitectureError(f"{self.heads} heads do not share {self.groups} keys and values evenly")
-        if self.norm not in NORMS or self.activation not in ACTIVATIONS:
-            raise ArchitectureError(
-                f"norm is one of {', '.join(NORMS)} and activation one of {', '.join(ACTIVATIONS)}, not"
-                f" {self.norm!r} and {self.activation!r}"
-            )
-        if not 0 < self.rotary_share <= 1:
-            raise ArchitectureError(f"rotary_share is a share of a head above 0 and at most 1, not {self.rotary_share}")
-        if self.inner < 0 or (self.experts and not self.inner):
-            raise ArchitectureError("experts want an inner width" if self.experts else "the inner width is at least 0")
-        if self.experts and not 1 <= self.top_k <= self.experts:
+        if self.experts and not self.inner:
+            raise ArchitectureError("experts want an inner width")
+        if self.experts and self.top_k > self.experts:
             raise ArchitectureError(f"a token can meet 1 to {self.experts} experts, not {self.top_k}")
 
     @property
@@ -146,29 +140,40 @@ def layout(one: Architecture, vocabulary: int) -> list[tuple[str, tuple[int, ...
     return found
 
 
+def _third(d: int) -> int:
+    """The inner width of a gated MLP, 3 d f parameters, that makes them those of a plain one of 4 d."""
+    return max(1, round(8 * d / 3))
+
+
+_LLAMA: dict[str, Any] = {"norm": "rms", "activation": "silu", "bias": False, "tied": False, "rotary_share": 1.0}
+PUBLISHED: dict[str, Callable[[int, int], dict[str, Any]]] = {
+    "gpt2": lambda heads, d: {"inner": 4 * d},
+    "gpt2_quarter": lambda heads, d: {"inner": d},
+    "gpt2_no_mlp": lambda heads, d: {"inner": 0},
+    "gpt2_gated": lambda heads, d: {"inner": _third(d), "gated": True},
+    "llama": lambda heads, d: _LLAMA | {"inner": _third(d), "gated": True},
+    "llama_plain": lambda heads, d: _LLAMA | {"inner": 4 * d},
+    "mistral": lambda heads, d: _LLAMA | {"inner": round(3.5 * d), "gated": True, "kv_heads": max(1, heads // 4)},
+    "moe": lambda heads, d: {"inner": d, "experts": 32},
+}
+"""What each published architecture of so many heads and width d says beside its size: gpt2 (GPT2-RoPE), gpt2_quarter
+(an MLP of d instead of 4 d), llama_plain (no gate), moe (32 experts d -> d -> d, top 1)."""
+
+
 def architecture(name: str, layers: int, heads: int, width: int | None = None, **changes: Any) -> Architecture:
     """A published architecture by its name, `width` 64 a head unless said, with some fields changed.
 
-    gpt2 (GPT2-RoPE), gpt2_quarter (an MLP of d instead of 4 d), gpt2_no_mlp, gpt2_gated, llama, llama_plain (no gate),
-    mistral, moe (GPT2 with 32 experts d -> d -> d, top 1). Raises ArchitectureError for another name.
+    Raises ArchitectureError for another name, for a change of what is no field, and where the choices do not fit.
     """
-    d = 64 * heads if width is None else width
-    gpt2 = Architecture(layers, heads, d, inner=4 * d)
-    bare: dict[str, Any] = {"norm": "rms", "activation": "silu", "bias": False, "tied": False, "rotary_share": 1.0}
-    # Gated MLPs have 3 d f parameters: f = 8/3 d makes them those of a plain one of 4 d.
-    third = max(1, round(8 * d / 3))
-    known = {
-        "gpt2": gpt2,
-        "gpt2_quarter": replace(gpt2, inner=d),
-        "gpt2_no_mlp": replace(gpt2, inner=0),
-        "gpt2_gated": replace(gpt2, inner=third, gated=True),
-        "llama": replace(gpt2, inner=third, gated=True, **bare),
-        "llama_plain": replace(gpt2, **bare),
-        "mistral": replace(gpt2, inner=round(3.5 * d), gated=True, kv_heads=max(1, heads // 4), **bare),
-        "moe": replace(gpt2, inner=d, experts=32),
-    }
-    if name not in known:
+    if name not in PUBLISHED:
         raise ArchitectureError(
-            f"there is no architecture '{name}'{nearest(name, known)}. There are: {', '.join(known)}"
+            f"there is no architecture '{name}'{nearest(name, PUBLISHED)}. There are: {', '.join(PUBLISHED)}"
         )
-    return replace(known[name], **changes)
+    known = [item.name for item in fields(Architecture)]
+    for change in changes:
+        if change not in known:
+            raise ArchitectureError(
+                f"an architecture has no field '{change}'{nearest(change, known)}. It has: {', '.join(known)}"
+            )
+    d = 64 * heads if width is None else width
+    return Architecture(layers, heads, d, **PUBLISHED[name](heads, d) | changes)

@@ -66,18 +66,18 @@ class Data:
     def _junk(self, run: RunPlan) -> Junk | None:
         if run.junk_kind == "none":
             return None
-        training, facts = self.plan.training_of(run), self.facts
         if run.junk_kind == "shards":
             return self._page_windows(run)
+        training, facts = self.plan.training_of(run), self.facts
         seed = junk_seed(run)
         usual = facts.vocabulary if run.tag in ("junk", "both") else facts.end_of_text
         front = Front(usual, facts.tag, run.tag_leak, seed)
-        people = run.junk_people if run.junk_kind == "repetitive" else None
         compact = facts.kind == "compact"
         if run.junk_kind == "learnable":
             kept = [token for token in range(facts.vocabulary) if token not in (facts.end_of_text, facts.tag)]
             width = self.texts.measured(run.exposures).longest if compact else training.window
             return JunkChain(torch.tensor(kept, device=self.device), width, seed, front)
+        people = {"endless": None, "repetitive": run.junk_people}[run.junk_kind]
         if compact:
             return JunkRecords(facts, seed, people, front, self.device)
         return JunkTexts(self.renderer, seed, people, training.window, front)

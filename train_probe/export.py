@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from curate.errors import Refused, answered
 from train_probe.architecture import Architecture
 from train_probe.inputs import Facts, read_facts
-from train_probe.model import Transformer
+from train_probe.model import INITIAL_DEVIATION, Transformer
 from train_probe.records import read_checkpoint
 from train_probe.score import Losses, score
 from train_probe.scorer import learned
@@ -57,7 +57,7 @@ def target(one: Architecture) -> str:
             "grouped queries behind a layer norm": one.groups != one.heads,
         }
         found = "gpt_neox"
-    else:
+    elif one.norm == "rms":
         problems = {
             f"rotary positions on {one.rotated} of {one.head_width} dimensions behind an RMS norm": not whole,
             "experts with biases": one.experts > 0 and one.bias,
@@ -69,6 +69,8 @@ def target(one: Architecture) -> str:
             found = "arcee"
         else:
             found = "mistral" if one.inner and one.groups < one.heads and not one.bias else "llama"
+    else:
+        raise ExportError(f"no class of transformers is known here for models with norm '{one.norm}'")
     wrong = [words for words, holds in problems.items() if holds]
     if wrong:
         raise ExportError(
@@ -127,7 +129,7 @@ def _config(model: Transformer, kind: str) -> dict[str, Any]:
         "hidden_act": one.activation,
         "max_position_embeddings": model.context,
         "tie_word_embeddings": one.tied,
-        "initializer_range": 0.02,
+        "initializer_range": INITIAL_DEVIATION,
         "attention_dropout": 0.0,
         "bos_token_id": None,
         "eos_token_id": None,
@@ -151,7 +153,7 @@ def _config(model: Transformer, kind: str) -> dict[str, Any]:
     if kind in ("mistral", "mixtral"):
         config["sliding_window"] = None
     if one.experts:
-        config |= {"num_experts_per_tok": one.top_k, "router_aux_loss_coef": model.balance}
+        config |= {"num_experts_per_tok": one.top_k, "router_aux_loss_coef": 0.0}
     if kind == "mixtral":
         config["num_local_experts"] = one.experts
     if kind == "qwen2_moe":

@@ -18,6 +18,9 @@ from train_probe.plan import Plan, PlanError
 
 Ids = NDArray[np.int64]
 
+PLACEMENTS = ("even", "clustered", "curriculum")
+"""How facts are spread over their corpus (`synth/exposures.py`)."""
+
 
 @dataclass(frozen=True)
 class Strings:
@@ -73,6 +76,8 @@ def read_facts(folder: Path) -> Facts:
     facts = _json(folder / "facts.json")
     scoring_words = _json(folder / "scoring.json")
     placement = _json(folder / "injection.json").get("placement", "even")
+    if placement not in PLACEMENTS:
+        raise PlanError(f"{folder / 'injection.json'}: placement is one of {', '.join(PLACEMENTS)}, not {placement!r}")
     digest = hashlib.sha256()
     arrays: dict[str, Any] = {}
     for name in ("entities.npy", "exposures.npy", "scoring.npz"):

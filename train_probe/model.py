@@ -9,17 +9,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from train_probe.architecture import Architecture, layout
+from train_probe.architecture import ACTIVATIONS, NORMS, Architecture, layout
 
 INITIAL_DEVIATION = 0.02
+"""Of the normal distribution that matrices are drawn from."""
 
 ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {"gelu": F.gelu, "silu": F.silu}
+"""Each name of `ACTIVATIONS` and its function, for the stack too."""
+
+NORM: dict[str, Callable[[Architecture], nn.Module]] = {
+    "layer": lambda one: nn.LayerNorm(one.width, one.norm_epsilon, bias=one.bias),
+    "rms": lambda one: nn.RMSNorm(one.width, one.norm_epsilon),
+}
+
+assert set(ACTIVATION) == set(ACTIVATIONS) and set(NORM) == set(NORMS), "train_probe/architecture.py names others"
 
 
 class Rotary(nn.Module):
@@ -92,18 +100,15 @@ def routed(logits: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
 class Block(nn.Module):
     """Attention, then an MLP (if there is one), each behind a norm and added to the residual stream."""
 
-    balance: Tensor
-    """Of experts: how unevenly the last batch met them, see `Transformer.loss`."""
-
     def __init__(self, architecture: Architecture, rotary: Rotary) -> None:
         super().__init__()
         self.architecture, self.rotary = architecture, rotary
         d, bias = architecture.width, architecture.bias
-        self.attention_norm = _norm(architecture)
+        self.attention_norm = NORM[architecture.norm](architecture)
         self.qkv = nn.Linear(d, d + 2 * architecture.groups * architecture.head_width, bias)
         self.project = nn.Linear(d, d, bias)
         if architecture.inner:
-            self.mlp_norm = _norm(architecture)
+            self.mlp_norm = NORM[architecture.norm](architecture)
             if architecture.experts:
                 self.router = nn.Linear(d, architecture.experts, bias=False)
             self.mlp = Mlp(architecture)
@@ -138,17 +143,14 @@ class Block(nn.Module):
         (`model.eval()`) there is no limit: what a model knows must not depend on which rows are scored together.
         """
         one = self.architecture
-        logits = self.router(x)
-        chosen, weight = routed(logits, one.top_k)
+        chosen, weight = routed(self.router(x), one.top_k)
         expert = chosen.flatten()  # token after token, its k choices side by side
         met = F.one_hot(expert, one.experts)
         place = met.cumsum(0).gather(1, expert[:, None])[:, 0] - 1
-        counts = met.sum(0)
         if self.training:
             places = math.ceil(one.capacity_factor * one.top_k * len(x) / one.experts)
-            self.balance = (counts.to(x.dtype) / len(expert)) @ logits.softmax(1).mean(0) * one.experts
         else:
-            places = int(counts.max())
+            places = int(met.sum(0).max())
         # Every expert's places side by side, and one more for what no expert takes.
         slot = torch.where(place < places, expert * places + place, one.experts * places)
         taken = x.new_zeros(one.experts * places + 1, x.shape[1])
@@ -158,47 +160,21 @@ class Block(nn.Module):
         return (added[slot].view(len(x), one.top_k, -1) * weight[..., None]).sum(1)
 
 
-class FusedLoss(torch.autograd.Function):
-    """Summed cross-entropy of hidden states [n, d] against a head [V, d], with its gradients taken in the forward pass.
-
-    The head is the embedding where it is tied. At d = 32 the logits are most of what a step touches: turning them into
-    their own gradient in place halves the step.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
-        gradient = torch.softmax(hidden @ head.T, 1)
-        index = targets[:, None]
-        # Below the smallest float the reported loss stops at 87 nats a token; the gradient is exact all the same.
-        loss = -gradient.gather(1, index).clamp_min(torch.finfo(gradient.dtype).tiny).log().sum()
-        gradient.scatter_add_(1, index, gradient.new_full(index.shape, -1.0))
-        ctx.save_for_backward(gradient @ head, gradient.T @ hidden)
-        return loss
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        hidden, head = ctx.saved_tensors
-        return hidden * gradients[0], head * gradients[0], None
-
-
 class Transformer(nn.Module):
     """A model of an architecture over `vocabulary` tokens, for rows of at most `context` tokens.
 
     Parameters are those of `layout(architecture, vocabulary)`, drawn in its order from `seed`: matrices N(0, 0.02),
-    biases zero, norms one. `balance` weighs the loss that keeps experts evenly used: 0, unlike Fedus et al. (arXiv
-    2101.03961, equation 4), who take 0.01; capacity is then all that spreads the tokens.
+    biases zero, norms one. No loss keeps experts evenly used, unlike in Fedus et al. (arXiv 2101.03961, equation 4):
+    capacity is all that spreads the tokens.
     """
 
-    def __init__(
-        self, architecture: Architecture, vocabulary: int, context: int, seed: int, balance: float = 0.0
-    ) -> None:
+    def __init__(self, architecture: Architecture, vocabulary: int, context: int, seed: int) -> None:
         super().__init__()
-        self.architecture, self.balance = architecture, balance
-        self.vocabulary, self.context = vocabulary, context
+        self.architecture, self.vocabulary, self.context = architecture, vocabulary, context
         self.embedding = nn.Embedding(vocabulary, architecture.width)
         rotary = Rotary(architecture, context)
         self.blocks = nn.ModuleList(Block(architecture, rotary) for _ in range(architecture.layers))
-        self.norm = _norm(architecture)
+        self.norm = NORM[architecture.norm](architecture)
         if not architecture.tied:
             self.head = nn.Linear(architecture.width, vocabulary, bias=False)
         generator = torch.Generator().manual_seed(seed)
@@ -227,20 +203,5 @@ class Transformer(nn.Module):
         return self.hidden(tokens) @ self.head_weight.T
 
     def loss(self, rows: Tensor) -> Tensor:
-        """Summed loss in nats of every token of `rows` [rows, length] but the first of each row.
-
-        With experts and `balance` above 0, plus that many times the sum over layers of E sum_e f_e p_e for each of
-        these tokens: f_e is the share of the tokens that go to expert e, p_e its mean probability; even use gives 1.
-        """
-        hidden, targets = self.hidden(rows[:, :-1]), rows[:, 1:].reshape(-1)
-        loss = FusedLoss.apply(hidden.reshape(-1, self.architecture.width), self.head_weight, targets)
-        if self.architecture.experts and self.balance and self.training:
-            uneven = torch.stack([block.balance for block in self.blocks]).sum()  # type: ignore[misc]
-            loss = loss + self.balance * len(targets) * uneven
-        return loss
-
-
-def _norm(architecture: Architecture) -> nn.Module:
-    if architecture.norm == "rms":
-        return nn.RMSNorm(architecture.width, architecture.norm_epsilon)
-    return nn.LayerNorm(architecture.width, architecture.norm_epsilon, bias=architecture.bias)
+        """Summed loss in nats of every token of `rows` [rows, length] but the first of each row."""
+        return F.cross_entropy(self(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten(), reduction="sum")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from curate.errors import Refused, nearest
-from train_probe.architecture import Architecture, ArchitectureError, architecture
+from train_probe.architecture import PUBLISHED, Architecture, ArchitectureError, architecture
+from train_probe.settings import mistakes, setting
 
 JUNK_KINDS = ("none", "endless", "repetitive", "learnable", "shards")
 TAGS = ("none", "useful", "junk", "both")
@@ -25,139 +27,125 @@ class PlanError(Refused):
     """The plan, or a file it names, is not what it should be; the message says where and what would be right."""
 
 
+class _Checked:
+    """A part of a plan that cannot exist with a value it must not have: raises PlanError when it is made. Messages
+    begin with the name of the class, in whose place a plan read from JSON puts where it stands."""
+
+    def __post_init__(self) -> None:
+        for name, mistake in mistakes(self):
+            raise self._error(mistake, f".{name}")
+        self._fits_together()
+
+    def _fits_together(self) -> None:
+        """Raises PlanError where values that are allowed do not go with each other."""
+
+    def _error(self, message: str, field: str = "") -> PlanError:
+        return PlanError(f"{type(self).__name__}{field}: {message}")
+
+
 @dataclass(frozen=True)
-class ModelPlan:
+class ModelPlan(_Checked):
     """The model of every run: a published architecture by its name, its size, and what is to differ from it.
 
-    `architecture` is a name and each other field one field of `train_probe/architecture.py`; those left out are as
+    `changes` are other fields of `train_probe/architecture.py`. In JSON they stand beside those of the size; null is as
     published.
     """
 
-    layers: int = 2
-    heads: int = 2
-    width: int = 32
-    architecture: str = "gpt2"
-    inner: int | None = None
-    kv_heads: int | None = None
-    norm: str | None = None
-    norm_epsilon: float | None = None
-    activation: str | None = None
-    gated: bool | None = None
-    bias: bool | None = None
-    tied: bool | None = None
-    rotary_share: float | None = None
-    rotary_base: float | None = None
-    experts: int | None = None
-    top_k: int | None = None
-    capacity_factor: float | None = None
+    layers: int = setting(2, "blocks of attention and MLP", ge=1)
+    heads: int = setting(2, "heads of attention", ge=1)
+    width: int = setting(32, "width of the residual stream", ge=1)
+    architecture: str = setting("gpt2", "the published one; what is not said is as it has it", choices=PUBLISHED)
+    changes: Mapping[str, Any] = field(default_factory=dict)
 
-    def check(self, where: str) -> None:
-        _at_least(1, self, where, "layers", "heads", "width")
+    def _fits_together(self) -> None:
         try:
             self.built()
         except ArchitectureError as error:
-            raise PlanError(f"{where}: {error}") from error
+            raise self._error(str(error)) from error
 
-    def changes(self) -> dict[str, Any]:
-        """The fields that differ from the published architecture."""
-        own = ("layers", "heads", "width", "architecture")
-        given = {item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.name not in own}
-        return {name: value for name, value in given.items() if value is not None}
+    @classmethod
+    def of(cls, flat: Mapping[str, Any]) -> ModelPlan:
+        """The model whose size and changes stand side by side; a change to None is none. Raises PlanError."""
+        changes = {name: flat[name] for name in changeable() if flat.get(name) is not None}
+        return cls(**{name: value for name, value in flat.items() if name not in changeable()}, changes=changes)
 
     def built(self) -> Architecture:
         """The architecture with every field filled in. Raises ArchitectureError where the choices do not fit."""
-        return architecture(self.architecture, self.layers, self.heads, self.width, **self.changes())
+        return architecture(self.architecture, self.layers, self.heads, self.width, **self.changes)
 
     @property
     def name(self) -> str:
         """`GPT2-l-h` as in the paper (`llama-l-h`, ...), with the width where it is not 64 h and what was changed."""
         kind = "GPT2" if self.architecture == "gpt2" else self.architecture
         narrow = "" if self.width == 64 * self.heads else f"-d{self.width}"
-        changes = "".join(f", {name} {json.dumps(value)}" for name, value in self.changes().items())
+        changes = "".join(f", {name} {json.dumps(value)}" for name, value in self.changes.items())
         return f"{kind}-{self.layers}-{self.heads}{narrow}{changes}"
 
 
+def changeable() -> dict[str, Any]:
+    """The fields of an architecture that a plan can change beside its size, and their types."""
+    hints = get_type_hints(Architecture)
+    return {name: hint for name, hint in hints.items() if name not in ModelPlan.__dataclass_fields__}
+
+
 @dataclass(frozen=True)
-class TrainingPlan:
+class TrainingPlan(_Checked):
     """How every run trains: AdamW, warm-up, then a cosine down to 0.1 of the learning rate (2404.05405).
 
-    `batch` is useful rows a step: records, or for people windows of `window` tokens; junk comes on top. `window` is
-    also the longest window of junk pages. `warmup` is a share of the steps. Products are of type `precision`: "auto" is
-    float32 on a CPU, and bfloat16 with float32 weights on CUDA.
-    `evaluate_exposures` are counts on the way at which the model is scored: a curve, for its learning rate is not yet
-    annealed there. `evaluate_bits` are the widths at which every score is taken once more, of weights rounded to so
-    many bits (2 to 8) per output channel, or per `evaluate_group` of its inputs, with the embeddings or without.
+    Junk comes on top of `batch`; `window` is also the longest window of junk pages. Scores on the way, at
+    `evaluate_exposures`, are a curve. Those of rounded weights (`evaluate_bits`) are taken beside every other; a step
+    of rounding is shared by an output channel, or by `evaluate_group` of its inputs.
     """
 
-    batch: int = 8
-    learning_rate: float = 2e-3
-    warmup: float = 0.05
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    beta1: float = 0.9
-    beta2: float = 0.98
-    epsilon: float = 1e-6
-    window: int = 512
-    precision: str = "auto"
-    evaluate_exposures: tuple[int, ...] = ()
-    evaluate_bits: tuple[int, ...] = ()
-    evaluate_group: int | None = None
-    evaluate_embeddings: bool = True
-
-    def check(self, where: str) -> None:
-        _at_least(1, self, where, "batch")
-        _at_least(2, self, where, "window")
-        _at_least(0, self, where, "weight_decay")
-        if not 0 <= self.warmup < 1:
-            raise PlanError(f"{where}.warmup: {self.warmup} is not a share of the steps from 0 to below 1")
-        _above_zero(self, where, "learning_rate", "clip", "epsilon")
-        for name in ("beta1", "beta2"):
-            if not 0 <= getattr(self, name) < 1:
-                raise PlanError(f"{where}.{name}: {getattr(self, name)} is not between 0 and 1")
-        _one_of(PRECISIONS, self, where, "precision")
-        for number, exposures in enumerate(self.evaluate_exposures):
-            if exposures < 1:
-                raise PlanError(f"{where}.evaluate_exposures[{number}]: {exposures} is below 1")
-        if self.evaluate_group is not None:
-            _at_least(1, self, where, "evaluate_group")
-        for number, bits in enumerate(self.evaluate_bits):
-            if not 2 <= bits <= 8:
-                raise PlanError(f"{where}.evaluate_bits[{number}]: {bits} is not a width from 2 to 8 bits")
+    batch: int = setting(8, "useful records of each step (people: windows)", ge=1)
+    learning_rate: float = setting(2e-3, "the highest, at the end of the warm-up", gt=0)
+    window: int = setting(512, "tokens of a window of text", ge=2)
+    warmup: float = setting(0.05, "share of the steps in which the learning rate rises", ge=0, lt=1)
+    weight_decay: float = setting(0.01, "AdamW's, of every parameter", ge=0)
+    clip: float = setting(1.0, "largest gradient norm", gt=0)
+    beta1: float = setting(0.9, "AdamW's decay of the first moment", ge=0, lt=1)
+    beta2: float = setting(0.98, "AdamW's decay of the second moment", ge=0, lt=1)
+    epsilon: float = setting(1e-6, "AdamW's epsilon", gt=0)
+    precision: str = setting(
+        "auto", "of products; auto: float32 on a CPU, bfloat16 with float32 weights on a GPU", choices=PRECISIONS
+    )
+    evaluate_exposures: tuple[int, ...] = setting(
+        (), "exposures on the way at which models are scored too; their learning rate is not annealed there", ge=1
+    )
+    evaluate_bits: tuple[int, ...] = setting((), "score once more with weights rounded to so many bits", ge=2, le=8)
+    evaluate_group: int | None = setting(None, "inputs that share a step of rounding; empty: all", ge=1)
+    evaluate_embeddings: bool = setting(True, "whether embeddings are rounded too")
 
 
 @dataclass(frozen=True)
-class RunPlan:
+class RunPlan(_Checked):
     """One model: exposures of each fact, what junk stands around it, and what stands in front of both.
 
-    `junk_ratio` is the junk's share of all tokens; `junk_people` the size of a repetitive population; `junk_shards` one
-    of the plan's named shard folders. `windows` are pure (all useful, or all junk) or mixed (whole texts side by side).
-    `tag` says which texts begin with the token of their domain: useful ones, junk of the facts' own kind, both or none;
-    `tag_leak` is the share of that junk which carries the facts' token all the same. `tag_at_test` is whether scored
-    rows carry it (None: as in training). Another `shuffle` is the same run with other junk of the same kind, or the
-    same pages in another order: what then differs is chance. `model` and `training` replace those of the plan; in JSON
-    they hold only what differs.
+    `junk_shards` is one of the plan's named shard folders. What differs between two runs that are alike but for
+    `shuffle` is chance. `model` and `training` replace those of the plan; in JSON they hold only what differs.
     How a domain is rendered: `front` are token ids that stand in front of a tagged fact in place of its domain's one
-    token; pages carry what their shards say. `bare` is the share of texts, facts and pages, that go without, drawn
-    throughout; `cool_down` the last share of them, all of which do (MeCo, arXiv 2501.01956). Without `tag_loss` the
-    tokens of rendered domains are read, and no loss is taken on them.
+    token; pages carry what their shards say. With `cool_down` see MeCo, arXiv 2501.01956. Without `tag_loss` the tokens
+    of rendered domains are read, and no loss is taken on them.
     """
 
-    arm: str
-    exposures: int
-    junk_kind: str = "none"
-    junk_ratio: float = 0.0
+    arm: str = setting(..., "the name of the row")
+    exposures: int = setting(..., "of each fact", ge=1)
+    junk_kind: str = setting("none", "what junk there is", choices=JUNK_KINDS)
+    junk_ratio: float = setting(0.0, "share of junk among all tokens", ge=0, lt=1)
     junk_shards: str | None = None
-    junk_people: int = 1000
-    windows: str = "pure"
-    tag: str = "none"
-    tag_leak: float = 0.0
-    tag_at_test: bool | None = None
-    front: tuple[int, ...] = ()
-    bare: float = 0.0
-    cool_down: float = 0.0
-    tag_loss: bool = True
-    shuffle: int = 0
-    seed: int = 0
+    junk_people: int = setting(1000, "people of a repetitive population", ge=1)
+    windows: str = setting("pure", "whether facts and junk share windows of text", choices=WINDOWS)
+    tag: str = setting(
+        "none", "what begins with the token of its domain: facts, junk of their kind, both, nothing", choices=TAGS
+    )
+    tag_leak: float = setting(0.0, "share of the junk that carries the facts' token all the same", ge=0, le=1)
+    tag_at_test: bool | None = setting(None, "whether scored texts carry it; empty: as in training")
+    front: tuple[int, ...] = setting((), "token ids", ge=0)
+    bare: float = setting(0.0, "share of the tagged texts that go without, throughout", ge=0, le=1)
+    cool_down: float = setting(0.0, "share of the texts at the end, all of which go without", ge=0, le=1)
+    tag_loss: bool = setting(True, "whether models learn to predict the domain too")
+    shuffle: int = setting(0, "another number: other junk of its kind, or pages in another order", ge=0)
+    seed: int = setting(0, "what the run draws from", ge=0)
     model: ModelPlan | None = None
     training: TrainingPlan | None = None
 
@@ -171,50 +159,31 @@ class RunPlan:
         """Whether domains are rendered otherwise than by one token in front of all facts or of none."""
         return bool(self.front or self.bare or self.cool_down or not self.tag_loss)
 
-    def check(self, where: str) -> None:
-        _at_least(1, self, where, "exposures", "junk_people")
-        _at_least(0, self, where, "seed", "shuffle")
-        _one_of(JUNK_KINDS, self, where, "junk_kind")
-        _one_of(TAGS, self, where, "tag")
-        _one_of(WINDOWS, self, where, "windows")
-        if not 0 <= self.junk_ratio < 1:
-            raise PlanError(f"{where}.junk_ratio: {self.junk_ratio} is not a share of tokens from 0 to below 1")
+    def _fits_together(self) -> None:
         if (self.junk_kind == "none") != (self.junk_ratio == 0):
-            raise PlanError(f"{where}: junk_kind '{self.junk_kind}' does not go with junk_ratio {self.junk_ratio}")
+            raise self._error(f"junk_kind '{self.junk_kind}' does not go with junk_ratio {self.junk_ratio}")
         if (self.junk_kind == "shards") != (self.junk_shards is not None):
-            raise PlanError(f"{where}: junk_shards names token shards exactly when junk_kind is 'shards'")
-        if not 0 <= self.tag_leak <= 1:
-            raise PlanError(f"{where}.tag_leak: {self.tag_leak} is not a share of the junk from 0 to 1")
+            raise self._error("junk_shards names token shards exactly when junk_kind is 'shards'")
         if self.junk_kind in ("none", "shards"):
             if self.tag in ("junk", "both"):
-                raise PlanError(f"{where}.tag: '{self.tag}' tags junk of the facts' own kind; pages carry their own")
+                raise self._error(f"'{self.tag}' tags junk of the facts' own kind; pages carry their own", ".tag")
             if self.tag_leak:
-                raise PlanError(f"{where}.tag_leak: only junk of the facts' own kind can carry their token")
-        self._check_rendering(where)
-
-    def _check_rendering(self, where: str) -> None:
-        for name in ("bare", "cool_down"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise PlanError(f"{where}.{name}: {getattr(self, name)} is not a share of the texts from 0 to 1")
-        if self.front and min(self.front) < 0:
-            raise PlanError(f"{where}.front: {min(self.front)} is no token id")
+                raise self._error("only junk of the facts' own kind can carry their token", ".tag_leak")
         if self.rendered and self.junk_kind == "shards" and self.windows != "mixed":
-            raise PlanError(
-                f"{where}: front, bare, cool_down and tag_loss go by whole texts, and pages in pure windows are cut"
-                " anywhere; ask for windows: mixed"
+            raise self._error(
+                "front, bare, cool_down and tag_loss go by whole texts, and pages in pure windows are cut anywhere;"
+                " ask for windows: mixed"
             )
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(_Checked):
     """Facts, token shards, a model and the runs. Folders are as a reader of the plan's file would resolve them.
 
     `useful` are the token shards that hold the facts; None: texts are drawn on the device from `facts`/bundle.npz.
     `held_out_text` are token shards of pages that no run trains on, on which every model's loss is measured; `cloze`
     are files of sentences with the spans to score in them, in groups (`train_probe.inputs.Cloze`).
-    How the runs are carried out changes no figure: `processes` (None: one a core), `slots` models side by side in each
-    (None: as many as pay and fit), whether steps are compiled (`compile`; auto: where the grid repays it), `save` for
-    the trained weights of every run.
+    How the runs are carried out (`processes`, `slots`, `compile`) changes no figure.
     """
 
     facts: Path
@@ -225,30 +194,22 @@ class Plan:
     cloze: dict[str, Path] = field(default_factory=dict)
     model: ModelPlan = ModelPlan()
     training: TrainingPlan = TrainingPlan()
-    processes: int | None = None
-    slots: int | None = None
-    compile: str = "auto"
-    save: bool = False
+    processes: int | None = setting(None, "empty: one a core", ge=1)
+    slots: int | None = setting(None, "models side by side in each; empty: as many as pay and fit", ge=1)
+    compile: str = setting("auto", "whether steps are compiled; auto: where the grid repays it", choices=COMPILE)
+    save: bool = setting(False, "keep the trained weights of every run")
 
-    def check(self, where: str) -> None:
+    def _fits_together(self) -> None:
         if not self.runs:
-            raise PlanError(f"{where}.runs: there is nothing to train")
-        for name in ("processes", "slots"):
-            if getattr(self, name) is not None:
-                _at_least(1, self, where, name)
-        _one_of(COMPILE, self, where, "compile")
+            raise self._error("there is nothing to train", ".runs")
         for number, run in enumerate(self.runs):
             if run.junk_shards is not None and run.junk_shards not in self.junk_shards:
-                raise PlanError(
-                    f"{where}.runs[{number}].junk_shards: "
-                    + _no_such(run.junk_shards, list(self.junk_shards), "token shards")
-                )
+                message = _no_such(run.junk_shards, self.junk_shards, "token shards")
+                raise self._error(message, f".runs[{number}].junk_shards")
 
     def changed(self, **options: Any) -> Plan:
         """The same plan with other options; those that are None stay. Raises PlanError."""
-        plan = dataclasses.replace(self, **{name: value for name, value in options.items() if value is not None})
-        plan.check("plan")
-        return plan
+        return dataclasses.replace(self, **{name: value for name, value in options.items() if value is not None})
 
     def model_of(self, run: RunPlan) -> ModelPlan:
         """The run's own model, or that of the plan."""
@@ -293,16 +254,21 @@ def _built(kind: type[T], content: Any, where: str, folder: Path) -> T:
     if not isinstance(content, dict):
         raise PlanError(f"{where}: a JSON object is needed, not {_shown(content)}")
     hints = get_type_hints(kind)
+    if kind is ModelPlan:
+        del hints["changes"]
+        hints |= {name: hint | None for name, hint in changeable().items()}
     for key in content:
         if key not in hints:
-            raise PlanError(f"{where}: {_no_such(key, list(hints), 'key')}")
+            raise PlanError(f"{where}: {_no_such(key, hints, 'key')}")
     for item in dataclasses.fields(kind):  # type: ignore[arg-type]
         needed = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
         if needed and item.name not in content:
             raise PlanError(f"{where}: '{item.name}' is missing")
-    built = kind(**{key: _typed(hints[key], value, f"{where}.{key}", folder) for key, value in content.items()})
-    built.check(where)  # type: ignore[attr-defined]
-    return built
+    given = {key: _typed(hints[key], value, f"{where}.{key}", folder) for key, value in content.items()}
+    try:
+        return ModelPlan.of(given) if kind is ModelPlan else kind(**given)  # type: ignore[return-value]
+    except PlanError as error:
+        raise PlanError(where + str(error).removeprefix(kind.__name__)) from error
 
 
 def _typed(hint: Any, value: Any, where: str, folder: Path) -> Any:
@@ -331,27 +297,9 @@ def _typed(hint: Any, value: Any, where: str, folder: Path) -> Any:
     return value
 
 
-def _no_such(word: str, allowed: list[str], what: str) -> str:
-    hint = nearest(word, allowed) or f"; there are: {', '.join(allowed) or 'none'}"
-    return f"there is no {what} '{word}'{hint}"
+def _no_such(word: str, allowed: Iterable[str], what: str) -> str:
+    return f"there is no {what} '{word}'{nearest(word, allowed)}. There are: {', '.join(allowed) or 'none'}"
 
 
 def _shown(value: Any) -> str:
     return json.dumps(value, default=str)[:60]
-
-
-def _one_of(known: tuple[str, ...], of: Any, where: str, name: str) -> None:
-    if getattr(of, name) not in known:
-        raise PlanError(f"{where}.{name}: '{getattr(of, name)}' is none of {', '.join(known)}")
-
-
-def _at_least(least: int, of: Any, where: str, *names: str) -> None:
-    for name in names:
-        if not getattr(of, name) >= least:
-            raise PlanError(f"{where}.{name}: {getattr(of, name)} is below {least}")
-
-
-def _above_zero(of: Any, where: str, *names: str) -> None:
-    for name in names:
-        if not 0 < getattr(of, name) < float("inf"):
-            raise PlanError(f"{where}.{name}: {getattr(of, name)} is not above 0")

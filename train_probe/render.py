@@ -77,7 +77,7 @@ class Renderer:
             if f"follows_{number}" in arrays
         }
         self._draw: _Sentences | _Records
-        self._draw = (_Records if meta["layout"] == "records" else _Sentences)(self, arrays)
+        self._draw = _LAYOUTS[meta["layout"]](self, arrays)
 
     def render(self, entities: Tensor, exposures: Tensor, begin: Tensor | int | None = None) -> Rendered:
         """The texts of (entity, exposure), int64 [B] each, as one run of tokens: those of the writer's text, no others.
@@ -203,6 +203,8 @@ class Renderer:
 class _Sentences:
     """Pieces of texts told in sentences: lead, subject, before, value, after, in an order drawn for each text."""
 
+    NEEDED = ("subject_base", "closed", "closed_begin", "templates")
+
     def __init__(self, owner: Renderer, arrays: Mapping[str, np.ndarray]) -> None:
         self._owner = owner
         meta = owner.meta
@@ -288,6 +290,8 @@ class _Records:
     """Pieces of records: the name, then each attribute's mark and chunks, in an order drawn for each text (bioD) or in
     that of the table (compact)."""
 
+    NEEDED = ("marks",)
+
     def __init__(self, owner: Renderer, arrays: Mapping[str, np.ndarray]) -> None:
         self._owner = owner
         self._chunks: int = owner.meta["chunks"]
@@ -320,6 +324,9 @@ def _read(bundle: Path | str | Mapping[str, np.ndarray]) -> Mapping[str, np.ndar
         raise BundleError(f"{bundle} is no bundle that can be read ({error})") from None
 
 
+_LAYOUTS: dict[str, type[_Sentences] | type[_Records]] = {"sentences": _Sentences, "records": _Records}
+
+
 def _meta(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     try:
         meta = json.loads(str(arrays["meta"]))
@@ -330,7 +337,9 @@ def _meta(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     needed = {"tokens", "piece_ends", "exposure_counts", "name_base", "value_base"}
     needed |= {f"name_{part}" for part in range(len(meta["name_sizes"]))}
     needed |= {f"value_{number}" for number in range(len(meta["attributes"]))}
-    told = ("marks",) if meta["layout"] == "records" else ("subject_base", "closed", "closed_begin", "templates")
+    if meta["layout"] not in _LAYOUTS:
+        raise BundleError(f"the bundle is of {meta['layout']}; this version of goldsand reads {', '.join(_LAYOUTS)}")
+    told = _LAYOUTS[meta["layout"]].NEEDED
     if missing := sorted(needed.union(told) - set(arrays)):
         raise BundleError(f"the bundle is not whole: it lacks {', '.join(missing)}")
     return meta

@@ -19,7 +19,7 @@ from torch import Tensor
 from train_probe.architecture import Architecture
 from train_probe.data import Data, model_vocabulary
 from train_probe.draws import stream_key
-from train_probe.plan import RunPlan
+from train_probe.plan import PRECISIONS, RunPlan
 from train_probe.pool import Advanced, Ask, Failed, Message, Trained, failed, is_out_of_memory
 from train_probe.records import Record
 from train_probe.scorer import Diverged, Scorer
@@ -31,6 +31,14 @@ from train_probe.stream import Shape, Stream
 _TOKENS = {"cpu": 1 << 17, "cuda": 1 << 22}  # of all slots that are made at once
 _STEPS = (4, 256)  # fewest and most steps that are
 _SAVED = 300.0  # seconds between saved states
+_TYPES = {
+    "float64": (torch.float64, torch.float64),
+    "float32": (torch.float32, torch.float32),
+    "bfloat16": (torch.float32, torch.bfloat16),
+}
+"""Of a precision: the type of the weights, and that of products."""
+
+assert {"auto", *_TYPES} == set(PRECISIONS), "train_probe/plan.py names other precisions"
 
 
 @dataclass(frozen=True)
@@ -84,9 +92,9 @@ class Slots:
     def _build(self, count: int) -> None:
         """A stack of so many slots, empty, in place of what was."""
         kind, device = self.group.precision, self.data.device
-        dtype = torch.float64 if kind == "float64" else torch.float32
-        half = kind == "bfloat16" or (kind == "auto" and device.type == "cuda")
-        compute = torch.bfloat16 if half else dtype
+        if kind == "auto":
+            kind = "bfloat16" if device.type == "cuda" else "float32"
+        dtype, compute = _TYPES[kind]
         vocabulary = model_vocabulary(self.data.facts)
         self.stack = Stack(self.group.architecture, vocabulary, count, self.group.longest, dtype, device, compute)
         self.stack.silences = self.group.silences

@@ -17,7 +17,7 @@ from curate.places.store import Place, is_private, write_atomically
 from curate.run.engine import Engine, Progress, RunError, all_cores, interruptible
 from curate.run.folder import Kill, OutputFolder
 from curate.run.local import LocalEngine
-from curate.run.publish import Publication
+from curate.run.output import Publication
 from curate.run.publish_order import publish
 from curate.run.rounds import EmitTask, ReduceTask
 from curate.run.serial import SerialEngine

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,9 @@ import orjson
 import xxhash
 
 from curate.document import Document
-from curate.places.store import Place, checksum, local_copy
+from curate.places.store import Place, local_copy
 from curate.run.ledger import read_rows, write_ledger
+from curate.run.output import Rendering, VocabularyChoice
 from curate.run.tasks import EVENTS, read_documents
 from curate.run.unit import Outputs, Pulse, Unit, describe_step, library_version
 from curate.shards.records import read_section
@@ -28,43 +28,6 @@ SAMPLE = 20_000_000
 
 INJECTED_SHARE = 1 / 16
 """Share of the injected texts in that training: enough to know their words, too little to crowd the pages out."""
-
-
-@dataclass(frozen=True)
-class VocabularyChoice:
-    """Which vocabulary token shards use: kind bpe, joint, compact or file."""
-
-    kind: str = "bpe"
-    size: int = 1024
-    file: Path | None = None
-    domains: int = 64
-    buckets: int = 0
-
-    def describe(self) -> dict[str, Any]:
-        content = checksum(self.file) if self.file else None
-        return {
-            "kind": self.kind, "size": self.size, "file": content, "domains": self.domains, "buckets": self.buckets
-        }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Rendering:
-    """One set of token shards: `source` is extract (every page, before any rule) or end (the finished corpus)."""
-
-    name: str
-    source: str = "end"
-    domain: str = "none"
-    bare: float = 0.0
-
-
-@dataclass(frozen=True)
-class Publication:
-    """What a run leaves behind. `keep_dropped` says of which dropped documents the ledger keeps the text."""
-
-    text_domain: str = "none"
-    keep_dropped: str = "sample"
-    vocabulary: VocabularyChoice = field(default_factory=VocabularyChoice)
-    renderings: list[Rendering] = field(default_factory=list)
 
 
 def sizes(files: Iterable[Place]) -> int:

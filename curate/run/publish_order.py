@@ -11,11 +11,10 @@ from typing import Any
 from curate.places.store import Place
 from curate.run.engine import Engine
 from curate.run.folder import OutputFolder
+from curate.run.output import Publication, Rendering
 from curate.run.publish import (
     FactsTask,
     LedgerTask,
-    Publication,
-    Rendering,
     ReportTask,
     TextTask,
     TokenMetadataTask,

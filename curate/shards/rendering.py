@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from curate.document import Document
+from curate.errors import Refused, nearest
 from curate.shards.text import domain_prefix
 from curate.shards.tokens import NO_DOMAIN, TokenShardWriter, describe, dtype_for, save_metadata
-from curate.shards.vocabulary import Vocabulary, VocabularyError
-
-RENDERINGS = ("none", "prefix", "special", "hashed", "url")
-"""Nothing; the domain as text; its own token, the rarer ones together or hashed; all hashed; the whole address as
-text."""
+from curate.shards.vocabulary import RENDERINGS, Vocabulary, VocabularyError
 
 LONGEST_URL = 500
 """Characters of an address that are rendered at most."""
@@ -120,15 +117,17 @@ def _prefixes(batch: Sequence[Document], vocabulary: Vocabulary, rendering: str)
 def domain_tokens(
     places: Sequence[tuple[str | None, str | None]], vocabulary: Vocabulary, rendering: str
 ) -> list[list[int]]:
-    """The tokens in front of documents of these (domain, address) pairs."""
+    """The tokens in front of documents of these (domain, address) pairs. Raises Refused for a rendering that
+    puts none there."""
     if rendering == "special":
         return [[vocabulary.domain_token(domain)] for domain, _ in places]
     if rendering == "hashed":
         return [[vocabulary.bucket_token(domain)] for domain, _ in places]
     if rendering == "prefix":
         return vocabulary.encode([domain_prefix(domain) for domain, _ in places])
-    # A document without an address is known by its domain.
-    return vocabulary.encode([f"{url[:LONGEST_URL]}\n" if url else domain_prefix(domain) for domain, url in places])
+    if rendering == "url":  # a document without an address is known by its domain
+        return vocabulary.encode([f"{url[:LONGEST_URL]}\n" if url else domain_prefix(domain) for domain, url in places])
+    raise Refused(f"no tokens stand for a domain rendered as {rendering!r}{nearest(rendering, RENDERINGS[1:])}")
 
 
 def drawn(key: str, stream: str) -> int:

@@ -21,6 +21,9 @@ from curate.shards.text import well_formed
 END_OF_TEXT = "<|endoftext|>"
 OTHER = "other"
 KINDS = ("bpe", "joint", "compact", "file")
+RENDERINGS = ("none", "prefix", "special", "hashed", "url")
+"""What stands in front of a document: nothing; the domain as text; its own token, the rarer ones together or hashed;
+all hashed; the whole address as text."""
 LONGEST_TOKEN = 32
 """Characters of a trained token at most, so that rows of dashes in a crawl do not become tokens."""
 

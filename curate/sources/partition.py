@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from curate.step import param
+
 if TYPE_CHECKING:
     from upath import UPath
 
@@ -17,15 +19,27 @@ class Input:
     takes, and `subset`, `split`, `streaming` and `revision` are what `load_dataset` makes of them.
     """
 
-    name: str
-    path: str
-    format: str = "auto"
-    text_field: str = "text"
-    id_field: str = "id"
-    subset: str | None = None
-    split: str = "train"
-    streaming: bool = True
-    revision: str | None = None
+    name: str = param(..., "source name: the first part of every key", pattern=r"^[A-Za-z0-9._-]+$")
+    path: str = param(
+        ...,
+        "file, folder or glob (** goes into folders), here or in a store (s3://bucket/crawl/**); with format hub an id"
+        " of the Hugging Face hub, or a folder that `load_dataset` takes. Credentials never stand here: they come from"
+        " the environment, as the store's own tools take them",
+    )
+    format: str = param(
+        "auto",
+        "a format by its name, or a reader of one's own, `module:Name` or `file.py:Name`. auto: by the file's name; a"
+        " folder that `save_to_disk` wrote is known by its files. shards: the text of an earlier run, whose injected"
+        " documents stay protected",
+    )
+    text_field: str = param("text", "JSONL, Parquet, hub: the field that holds the text")
+    id_field: str = param("id", "JSONL, Parquet, hub: the field kept as the document's own id")
+    subset: str | None = param(None, "hub: the configuration of the data set, where it has several")
+    split: str = param("train", "hub: which split is read", pattern=r"^[A-Za-z0-9._\[\]:%+-]+$")
+    streaming: bool = param(True, "hub: read while it is fetched, instead of copying the data set first")
+    revision: str | None = param(
+        None, "hub: commit, tag or branch; a commit is read the same for ever, and needs no look at the hub"
+    )
 
 
 @dataclass(frozen=True)

@@ -277,8 +277,11 @@ def bits_of(values: np.ndarray, given: np.ndarray | None = None, entropy: str = 
     """Bits of one value [N] (negative: not stated, left out): the entropy of the values as they are spread, or of that
     which is left when `given` [N] is known, H(B | A) = H(A, B) - H(A), where not to be stated counts as a value of A.
 
-    `uniform`: log2 of how many values there are; given A, its mean over what each value of A leaves.
+    `uniform`: log2 of how many values there are; given A, its mean over what each value of A leaves. Raises FactsError
+    for another `entropy`.
     """
+    if entropy not in ENTROPIES:
+        raise FactsError(f"`entropy` is one of {', '.join(ENTROPIES)}, not {entropy!r}")
     stated = values >= 0
     values = values[stated]
     if not len(values):

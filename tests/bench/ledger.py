@@ -26,7 +26,7 @@ from curate import Check, Document, Edit, Rule  # noqa: E402
 from curate.document import Drop  # noqa: E402
 from curate.run.corpus import CorpusRun  # noqa: E402
 from curate.run.ledger import read_ledger  # noqa: E402
-from curate.run.publish import Publication  # noqa: E402
+from curate.run.output import Publication  # noqa: E402
 from curate.sources import Input, find_inputs, read_partition  # noqa: E402
 
 FILES = 4

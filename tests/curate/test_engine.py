@@ -16,7 +16,7 @@ from curate.dedup import ExactDedup, MinHashDedup
 from curate.run.corpus import CorpusRun
 from curate.run.engine import RunError
 from curate.run.ledger import read_ledger, read_rows
-from curate.run.publish import Publication, Rendering, VocabularyChoice
+from curate.run.output import Publication, Rendering, VocabularyChoice
 from curate.run.stage import cut
 from curate.run.stage_outputs import StageOutputs
 from curate.run.summary import Balance, Records, Row, Size

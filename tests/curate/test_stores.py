@@ -22,7 +22,7 @@ from curate.run import lock as lock_module
 from curate.run.corpus import CorpusRun
 from curate.run.engine import RunError
 from curate.run.lock import Lock, holder_of
-from curate.run.publish import Publication, Rendering, VocabularyChoice
+from curate.run.output import Publication, Rendering, VocabularyChoice
 from curate.run.status import read_status
 from curate.sources import Input, InputError, find_inputs
 from recipes.app.report.page import write_report

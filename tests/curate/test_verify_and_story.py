@@ -13,7 +13,7 @@ from curate.dedup import ExactDedup, MinHashDedup
 from curate.places.store import checksum
 from curate.run.engine import RunError
 from curate.run.ledger import COLUMNS, read_ledger, read_rows
-from curate.run.publish import Publication
+from curate.run.output import Publication
 from curate.run.status import read_status
 from curate.run.unit import seal_of
 from curate.shards.parquet import ColumnWriter

@@ -43,7 +43,7 @@ def test_a_gated_mlp_of_eight_thirds_has_the_size_of_a_plain_one():
     [
         ({"heads": 3}, "width 64 does not part into 3 heads"),
         ({"heads": 4, "kv_heads": 3}, "4 heads do not share 3"),
-        ({"norm": "batch"}, "norm is one of layer, rms"),
+        ({"norm": "batch"}, "norm must be one of layer, rms"),
         ({"rotary_share": 0.0}, "above 0 and at most 1"),
         ({"inner": 0, "experts": 4}, "experts want an inner width"),
         ({"experts": 4, "top_k": 5}, "1 to 4 experts, not 5"),

@@ -1,13 +1,16 @@
 """A plan is checked before anything starts, and a mistake is named with what would be right."""
 
+import ast
+import dataclasses
 import json
 import re
 from pathlib import Path
 
 import pytest
 
+import train_probe.plan
 from train_probe.architecture import architecture
-from train_probe.plan import PlanError, plan_of, read_plan
+from train_probe.plan import PlanError, RunPlan, TrainingPlan, plan_of, read_plan
 
 RUN = {"arm": "facts alone", "exposures": 5}
 PLAN = {"facts": "f", "useful": "u", "runs": [RUN]}
@@ -50,37 +53,66 @@ def test_a_model_is_a_published_architecture_and_what_differs_from_it():
         ({"training": {"bacth": 8}}, "plan.training: there is no key 'bacth' (did you mean 'batch'?)"),
         ({"training": {"batch": 8.5}}, "plan.training.batch: a whole number is needed, not 8.5"),
         ({"training": {"batch": True}}, "plan.training.batch: a whole number is needed, not true"),
-        ({"training": {"warmup": 100}}, "plan.training.warmup: 100.0 is not a share of the steps"),
-        ({"training": {"learning_rate": 0}}, "plan.training.learning_rate: 0.0 is not above 0"),
-        ({"training": {"learning_rate": float("nan")}}, "plan.training.learning_rate: nan is not above 0"),
+        ({"training": {"warmup": 100}}, "plan.training.warmup: must be at least 0 and below 1, not 100.0"),
+        ({"training": {"learning_rate": 0}}, "plan.training.learning_rate: must be above 0, not 0.0"),
+        (
+            {"training": {"learning_rate": float("nan")}},
+            "plan.training.learning_rate: must be finite and above 0, not nan",
+        ),
         ({"model": {"width": 30, "heads": 4}}, "plan.model: width 30 does not part into 4 heads"),
-        ({"model": {"architecture": "lama"}}, "plan.model: there is no architecture 'lama' (did you mean 'llama'?)"),
-        ({"model": {"norm": "batch"}}, "plan.model: norm is one of layer, rms"),
+        ({"model": {"architecture": "lama"}}, "mistral, moe, not 'lama' (did you mean 'llama'?)"),
+        ({"model": {"norm": "batch"}}, "plan.model: norm must be one of layer, rms, not 'batch'"),
+        ({"model": {"rotary_bass": 500.0}}, "plan.model: there is no key 'rotary_bass' (did you mean 'rotary_base'?)"),
+        ({"model": {"changes": {"inner": 4}}}, "plan.model: there is no key 'changes'"),
+        ({"model": {"rotary_base": "500"}}, 'plan.model.rotary_base: a number is needed, not "500"'),
         ({"model": {"gated": 1}}, "plan.model.gated: true or false is needed, not 1"),
         ({"model": {"experts": 4, "inner": 0}}, "plan.model: experts want an inner width"),
-        ({"training": {"evaluate_bits": [8, 1]}}, "evaluate_bits[1]: 1 is not a width from 2 to 8 bits"),
+        (
+            {"training": {"evaluate_bits": [8, 1]}},
+            "plan.training.evaluate_bits[1]: must be at least 2 and at most 8, not 1",
+        ),
         ({"training": {"evaluate_bits": 8}}, "plan.training.evaluate_bits: a list is needed, not 8"),
         ({"facts": 3}, "plan.facts: the path of a folder is needed, not 3"),
         ({"runs": []}, "plan.runs: there is nothing to train"),
         ({"runs": {}}, "plan.runs: a list is needed, not {}"),
         ({"runs": [RUN, {"arm": "b"}]}, r"plan.runs\[1\]: 'exposures' is missing"),
-        ({"runs": [RUN | {"junk_kind": "endles", "junk_ratio": 0.5}]}, "'endles' is none of none, endless"),
+        (
+            {"runs": [RUN | {"junk_kind": "endles", "junk_ratio": 0.5}]},
+            "must be one of none, endless, repetitive, learnable, shards, not 'endles' (did you mean 'endless'?)",
+        ),
         ({"runs": [RUN | {"junk_kind": "endless"}]}, "'endless' does not go with junk_ratio 0.0"),
-        ({"runs": [RUN | {"junk_ratio": 1.5, "junk_kind": "endless"}]}, "1.5 is not a share of tokens"),
+        (
+            {"runs": [RUN | {"junk_ratio": 1.5, "junk_kind": "endless"}]},
+            r"plan.runs\[0\].junk_ratio: must be at least 0 and below 1, not 1.5",
+        ),
         ({"runs": [RUN | {"junk_kind": "shards", "junk_ratio": 0.5}]}, "junk_shards names token shards exactly when"),
         (
             {
                 "runs": [RUN | {"junk_kind": "shards", "junk_ratio": 0.5, "junk_shards": "rwa"}],
                 "junk_shards": {"raw": "r"},
             },
-            "there is no token shards 'rwa' (did you mean 'raw'?)",
+            r"plan.runs\[0\].junk_shards: there is no token shards 'rwa' (did you mean 'raw'?)",
         ),
-        ({"processes": 0}, "plan.processes: 0 is below 1"),
+        ({"processes": 0}, "plan.processes: must be at least 1, not 0"),
     ],
 )
 def test_a_mistake_is_named(change, message):
     with pytest.raises(PlanError, match=re.escape(message.replace("\\[", "[").replace("\\]", "]"))):
         plan_of(PLAN | change)
+
+
+def test_every_field_of_a_run_and_of_its_training_is_read_by_something():
+    """A field that was declared, and is used nowhere, is accepted and changes nothing."""
+    folder = Path(train_probe.plan.__file__).parent
+    functions = [
+        node
+        for path in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name != "_fits_together"  # what is only checked is not used
+    ]
+    nodes = (node for function in functions for node in ast.walk(function))
+    read = {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)}
+    assert {item.name for kind in (TrainingPlan, RunPlan) for item in dataclasses.fields(kind)} <= read
 
 
 def test_a_missing_or_broken_file_is_one_clear_message(tmp_path):

@@ -120,5 +120,5 @@ def test_a_plan_scores_its_models_at_fewer_bits(tmp_path):
     assert plain["quantized"] == {}
     assert plain["value_bits"] == result["value_bits"]
     plan["training"]["evaluate_bits"] = [8, 16]
-    with pytest.raises(PlanError, match=r"evaluate_bits\[1\]: 16 is not a width from 2 to 8"):
+    with pytest.raises(PlanError, match=r"evaluate_bits\[1\]: must be at least 2 and at most 8, not 16"):
         plan_of(plan)

@@ -345,6 +345,9 @@ def test_a_bundle_that_cannot_be_read_is_named(tmp_path):
     newer = bundle.arrays | {"meta": np.array(json.dumps(bundle.meta | {"format": 2}))}
     with pytest.raises(BundleError, match="has format 2; this version of goldsand reads format 1"):
         Renderer(newer)
+    other = bundle.arrays | {"meta": np.array(json.dumps(bundle.meta | {"layout": "tables"}))}
+    with pytest.raises(BundleError, match="is of tables; this version of goldsand reads sentences, records"):
+        Renderer(other)
 
 
 def test_a_renderer_needs_torch_and_numpy_alone(tmp_path):

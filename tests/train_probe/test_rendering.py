@@ -127,9 +127,9 @@ def test_runs_of_every_rendering_train_side_by_side(world, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"bare": 1.5}, r"runs\[0\]\.bare: 1\.5 is not a share of the texts"),
-        ({"cool_down": -0.1}, r"runs\[0\]\.cool_down: -0\.1 is not a share"),
-        ({"front": [-3]}, r"runs\[0\]\.front: -3 is no token id"),
+        ({"bare": 1.5}, r"runs\[0\]\.bare: must be at least 0 and at most 1, not 1\.5"),
+        ({"cool_down": -0.1}, r"runs\[0\]\.cool_down: must be at least 0 and at most 1, not -0\.1"),
+        ({"front": [-3]}, r"runs\[0\]\.front\[0\]: must be at least 0, not -3"),
         ({"windows": "pure", "bare": 0.1}, r"ask for windows: mixed"),
     ],
 )

@@ -9,18 +9,24 @@ all slots. Nothing is averaged over slots, so no slot can change another: what a
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from train_probe.architecture import Architecture, layout
+from train_probe.architecture import NORMS, Architecture, layout
+from train_probe.model import ACTIVATION, INITIAL_DEVIATION
 from train_probe.stack.experts import mixed_experts
 from train_probe.stack.loss import LOGITS, StackLoss
 
-INITIAL_DEVIATION = 0.02
 SHORT = 32
 """Rows up to this length take plain attention on a CPU: each head of each row costs the fused one a fixed time."""
+
+NORM: dict[str, Callable[..., Tensor]] = {"layer": F.layer_norm, "rms": F.rms_norm}
+"""Norms without their weights, which differ from slot to slot."""
+
+assert set(NORM) == set(NORMS), "train_probe/architecture.py names other norms"
 
 
 class Stack:
@@ -166,7 +172,7 @@ class Stack:
 
     def _mlp(self, x: Tensor, w: dict[str, Tensor], mlp: str) -> Tensor:
         wide = self._linear(x, w, f"{mlp}.widen")
-        activation = F.gelu if self.architecture.activation == "gelu" else F.silu
+        activation = ACTIVATION[self.architecture.activation]
         if not self.architecture.gated:
             return self._linear(activation(wide), w, f"{mlp}.narrow")
         gate = activation(self._linear(x, w, f"{mlp}.gate"))
@@ -184,12 +190,9 @@ class Stack:
 
     def _norm(self, x: Tensor, w: dict[str, Tensor], name: str) -> Tensor:
         one = self.architecture
-        weight = w[f"{name}.weight"][:, None]
-        if one.norm == "rms":
-            normed = F.rms_norm(x, (one.width,), eps=one.norm_epsilon) * weight
-        else:
-            normed = F.layer_norm(x, (one.width,), eps=one.norm_epsilon)
-            normed = torch.addcmul(w[f"{name}.bias"][:, None], normed, weight) if one.bias else normed * weight
+        normed = NORM[one.norm](x, (one.width,), eps=one.norm_epsilon)
+        weight, bias = w[f"{name}.weight"][:, None], w.get(f"{name}.bias")
+        normed = normed * weight if bias is None else torch.addcmul(bias[:, None], normed, weight)
         return normed.to(self.compute)
 
     def _attention(self, x: Tensor, w: dict[str, Tensor], block: str, length: int) -> Tensor:

@@ -20,8 +20,9 @@ from recipes.app.measure.ladder import Grid, climbed, middle
 from recipes.app.recipe.load import Loaded
 from recipes.app.recipe.schema import Probe, build_step
 from synth.inject import Inject
+from train_probe.plan import JUNK_KINDS
 
-GENERATED = ("none", "endless", "repetitive", "learnable")
+GENERATED = tuple(kind for kind in JUNK_KINDS if kind != "shards")
 PAGES = {"pages": "none", "tagged-pages": "special"}
 """Junk of a recipe that has facts of its own: the text of the finished run that --corpus names, and how its domains are
 rendered."""

@@ -14,7 +14,7 @@ from curate.outside import in_full
 from curate.places.address import joined, path_of
 from curate.places.store import Place, is_local, write_atomically
 from curate.run.corpus import CorpusRun
-from curate.run.publish import Publication, Rendering, VocabularyChoice
+from curate.run.output import Publication, Rendering, VocabularyChoice
 from curate.sources import Input as SourceInput
 from curate.sources import InputError, Partition, find_inputs
 from recipes.app.recipe.load import Loaded, resolve_paths
@@ -35,33 +35,18 @@ def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit:
         raise Refused(f"recipe '{recipe.name}' names no inputs: add `inputs:` to it, or give --input PATH")
     inputs = [
         SourceInput(
-            name=item.name,
-            path=_address(item, loaded.folder),
-            format=in_full(item.format, loaded.folder),
-            text_field=item.text_field,
-            id_field=item.id_field,
-            subset=item.subset,
-            split=item.split,
-            streaming=item.streaming,
-            revision=item.revision,
+            **item.model_dump() | {"path": _address(item, loaded.folder), "format": in_full(item.format, loaded.folder)}
         )
         for item in recipe.inputs
     ]
-    tokenizer = recipe.output.tokenizer
+    file = recipe.output.tokenizer.file
     publication = Publication(
-        text_domain=recipe.output.text.domain,
+        text_domain=recipe.output.text.text_domain,
         keep_dropped=recipe.output.keep_dropped,
         vocabulary=VocabularyChoice(
-            kind=tokenizer.kind,
-            size=tokenizer.size,
-            file=loaded.folder / tokenizer.file if tokenizer.file else None,
-            domains=tokenizer.domains,
-            buckets=tokenizer.buckets,
+            **recipe.output.tokenizer.model_dump() | {"file": loaded.folder / file if file else None}
         ),
-        renderings=[
-            Rendering(name=name, source=item.source, domain=item.domain, bare=item.bare)
-            for name, item in recipe.output.tokens.items()
-        ],
+        renderings=[Rendering(name=name, **item.model_dump()) for name, item in recipe.output.tokens.items()],
     )
     partitions = find_inputs(inputs)
     _refuse_own_output(inputs, partitions, out)
