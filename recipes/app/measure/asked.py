@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from curate.errors import Refused
 from recipes.app.measure.ladder import LADDER
 
 AGAIN, CONTROL = "A/A", "control"
@@ -17,8 +18,8 @@ Protocol = Literal["same-compute", "same-budget", "own-size"]
 class Comparison:
     """What is asked. `exposures` is a ladder, for the first corpus, which every seed of every arm climbs until it has
     bracketed one half of the facts; `junk_ratio` the corpus's share of tokens there.
-    `window` grows to what the longest text of a fact needs: cut texts are met whole for the first time when scored, at
-    positions that no training had, and nothing would seem to be stored."""
+    `window` grows to what the longest text of a fact needs: cut texts are seen whole for the first time when scored, at
+    positions that no training had, and nothing would seem to be stored. Raises Refused for another protocol."""
 
     protocol: Protocol = "same-compute"
     people: int = 24
@@ -34,6 +35,10 @@ class Comparison:
     window: int = 256
     size: int = 1024
     may_repeat: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.protocol not in get_args(Protocol):
+            raise Refused(f"a comparison is of {', '.join(get_args(Protocol))}, not of {self.protocol!r}")
 
 
 @dataclass(frozen=True)
