@@ -29,7 +29,7 @@ class MixError(Refused):
     """A mixture that cannot be made: of numbers that do not fit together, or of groups that are not there."""
 
 
-class _Count(Round):
+class _GroupSizes(Round):
     """What each group has in all, and from that what each shall have."""
 
     name = "count"
@@ -184,7 +184,7 @@ class Mix(CorpusStep):
             raise MixError(f"`cluster_copies` gives each document one copy at least: {self.cluster_copies}")
 
     def rounds(self) -> list[Round]:
-        return [_Count(self), _Choose(self)]
+        return [_GroupSizes(self), _Choose(self)]
 
     def rehearsed(self) -> Mix:
         # A few documents of some files need not hold every group.

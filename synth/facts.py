@@ -50,7 +50,7 @@ class Attribute:
 
 
 @dataclass(frozen=True)
-class Bits:
+class TableBits:
     """What a table holds, in bits, by the bound of Allen-Zhu & Li (arXiv 2404.05405, section 2).
 
     `name_pool` is log2 N0 and `value_pool` log2 S0, for one entity; `names` and `values` are what a perfect memoriser
@@ -119,7 +119,7 @@ class FactTable:
     def name_sizes(self) -> tuple[int, ...]:
         return tuple(len(self.pools[part]) for part in self.name_parts)
 
-    def bits(self) -> Bits:
+    def bits(self) -> TableBits:
         """What the entities that appear hold."""
         n = self.people
         names = math.log2(max(1, n))
@@ -127,7 +127,9 @@ class FactTable:
         shown = self.exposure_counts > 0
         stated = [int(np.count_nonzero(shown & (column >= 0))) for column in self.values.T]
         values = sum(count * one.bits for count, one in zip(stated, self.attributes, strict=True))
-        return Bits(name_pool, values / max(1, n), n * (name_pool - names), values, self.details.get("diversity", 0.0))
+        return TableBits(
+            name_pool, values / max(1, n), n * (name_pool - names), values, self.details.get("diversity", 0.0)
+        )
 
     def words(self, attribute: int) -> list[str]:
         """Every value of an attribute as it is written, in the order of its numbers."""

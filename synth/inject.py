@@ -41,7 +41,7 @@ _USES = {
 
 
 @dataclass(frozen=True)
-class _Count(Round):
+class _CorpusSize(Round):
     """What each partition holds, so that each learns where it stands in the whole corpus."""
 
     tokenizer: str | None
@@ -287,7 +287,7 @@ class Inject(Injection):
 
     def rounds(self) -> list[Round]:
         by_tokens = isinstance(self.exposures, dict) and "token_share" in self.exposures
-        return [_Count(self.tokenizer, by_tokens, self.domains != "own")]
+        return [_CorpusSize(self.tokenizer, by_tokens, self.domains != "own")]
 
     def decide(
         self, documents: Iterable[tuple[int, Document]], values: list[bytes], partition: int

@@ -34,7 +34,7 @@ class State(NamedTuple):
     seconds: float
 
 
-class Record:
+class RunRecord:
     """The folder of one run."""
 
     def __init__(self, folder: Path) -> None:

@@ -21,9 +21,9 @@ from train_probe.data import Data, model_vocabulary
 from train_probe.draws import stream_key
 from train_probe.plan import PRECISIONS, RunPlan
 from train_probe.pool import Advanced, Ask, Failed, Message, Trained, failed, is_out_of_memory
-from train_probe.records import Record
+from train_probe.records import RunRecord
 from train_probe.scorer import Diverged, Scorer
-from train_probe.stack.adamw import Settings, StackAdamW
+from train_probe.stack.adamw import AdamWSettings, StackAdamW
 from train_probe.stack.models import Stack
 from train_probe.stack.step import Block, StackStep
 from train_probe.stream import Shape, Stream
@@ -59,7 +59,7 @@ class Running:
     number: int
     run: RunPlan
     stream: Stream
-    record: Record
+    record: RunRecord
     scorer: Scorer
     begun: int
     stops: dict[int, list[int]]
@@ -144,7 +144,7 @@ class Slots:
         run = self.data.plan.runs[number]
         stream = self.data.stream(run)
         training = self.data.plan.training_of(run)
-        record = Record(self.folder / self.names[number])
+        record = RunRecord(self.folder / self.names[number])
         scorer = Scorer(self.data, run)
         stops: dict[int, list[int]] = {stream.steps: [run.exposures]}
         for exposures in training.evaluate_exposures:
@@ -179,9 +179,9 @@ class Slots:
     def _free_slot(self) -> int:
         return next(slot for slot in range(self.stack.slots) if slot not in self.running)
 
-    def _settings(self, running: Running) -> Settings:
+    def _settings(self, running: Running) -> AdamWSettings:
         one = self.data.plan.training_of(running.run)
-        return Settings(
+        return AdamWSettings(
             one.learning_rate, running.stream.steps, one.warmup, one.beta1, one.beta2, one.epsilon, one.weight_decay,
             one.clip,
         )  # fmt: skip

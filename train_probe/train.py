@@ -21,7 +21,7 @@ from train_probe.inputs import Inputs, Pages, read_inputs
 from train_probe.plan import Plan, PlanError, RunPlan, read_plan
 from train_probe.pool import Ask, Event, Failed, Opening, Queue, Trained, Worker, alone, failed, pooled
 from train_probe.progress import Cost, Listener
-from train_probe.records import Record, write
+from train_probe.records import RunRecord, write
 from train_probe.scorer import device_of
 from train_probe.slots import Group, Slots
 from train_probe.stack.step import keep_compiled, keep_memory, worth_compiling
@@ -61,7 +61,7 @@ def run_plan(
     except OSError as error:
         raise PlanError(f"{out} cannot be written to ({error.strerror}); choose another folder with -o") from error
 
-    records = [Record(folder / name) for name in names]
+    records = [RunRecord(folder / name) for name in names]
     figures = {name: record.figures(_FIGURES) for name, record in zip(names, records, strict=True)}
     numbers = [i for i, name in enumerate(names) if figures[name] is None and names.index(name) == i]
     for number in numbers:

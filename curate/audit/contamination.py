@@ -19,7 +19,7 @@ _COLUMNS = ["event", "step", "rule", "key", "url", "value"]
 
 
 @dataclass(frozen=True)
-class Found:
+class Contamination:
     """One document with test items in it, as the ledger tells of it; `evidence` is that of the step."""
 
     key: str
@@ -29,7 +29,7 @@ class Found:
     evidence: dict[str, Any]
 
 
-def found_in(out: Place) -> Iterator[Found]:
+def found_in(out: Place) -> Iterator[Contamination]:
     """Every document in which items were found, in the order of the ledger. Raises RunError for no finished run."""
     for unit in read_manifests(out):
         if unit.startswith("ledger/"):
@@ -38,10 +38,10 @@ def found_in(out: Place) -> Iterator[Found]:
             if any(row["rule"] == CONTAMINATED for row in read_ledger(path, ["rule"])):
                 for row in read_ledger(path, _COLUMNS):
                     if row["rule"] == CONTAMINATED and row["event"] in ("drop", "note"):
-                        yield Found(row["key"], row["url"], row["step"], row["event"] == "drop", row["value"])
+                        yield Contamination(row["key"], row["url"], row["step"], row["event"] == "drop", row["value"])
 
 
-def by_benchmark(found: Sequence[Found], steps: Sequence[Decontaminate]) -> list[dict[str, Any]]:
+def by_benchmark(found: Sequence[Contamination], steps: Sequence[Decontaminate]) -> list[dict[str, Any]]:
     """For each benchmark: its items, those that cannot be found, those that were, and in how many documents.
 
     Without `steps`, what the ledger alone tells: items and undetectable ones are 0.
@@ -72,7 +72,7 @@ def by_benchmark(found: Sequence[Found], steps: Sequence[Decontaminate]) -> list
     ]
 
 
-def by_item(found: Sequence[Found]) -> list[tuple[str, int, float]]:
+def by_item(found: Sequence[Contamination]) -> list[tuple[str, int, float]]:
     """Items with the documents they were found in and their best score, the most frequent first."""
     counts: Counter[str] = Counter()
     best: dict[str, float] = {}

@@ -48,7 +48,7 @@ _TAIL = 12
 _OTHER, _LONGER = 1, 2
 _LETTERS = "ABCDEFGH"
 
-Bits = npt.NDArray[np.float64]
+Evidence = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +251,7 @@ class ItemIndex:
         posted = np.arange(total) + np.repeat(self._posted[rows] - ends + counts, counts)
         return self._posted_word[posted], np.repeat(places, counts)
 
-    def _needed(self, min_score: float, evidence: float) -> Bits:
+    def _needed(self, min_score: float, evidence: float) -> Evidence:
         """The bits that a hit needs, for each form."""
         if self._asked != (min_score, evidence):
             self._asked = (min_score, evidence)
@@ -259,7 +259,7 @@ class ItemIndex:
             self._bits_needed = np.minimum(_WHOLE * self._totals, bits) - 1e-9
         return self._bits_needed
 
-    def _promising(self, page: Words, forms: Ints, theirs: Ints, ours: Ints, needed: Bits) -> list[int]:
+    def _promising(self, page: Words, forms: Ints, theirs: Ints, ours: Ints, needed: Evidence) -> list[int]:
         """The candidates to verify: enough seeds of a long form, or enough words around the seeds of a short one."""
         words = np.sort(theirs)
         words = words[begins(words)]
@@ -290,7 +290,7 @@ class ItemIndex:
             promising += np.unique(owners[bits >= needed[owners]]).tolist()
         return sorted(promising)
 
-    def _spanned(self, words: Ints) -> Bits:
+    def _spanned(self, words: Ints) -> Evidence:
         """The bits of the words that the seeds at some words, in order, span; each word counts for the first seed."""
         if not len(words):
             return np.empty(0)

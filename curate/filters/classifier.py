@@ -97,7 +97,7 @@ class Classifier(Rule):
             best = max(best, found.get(label, 0.0))
         return best
 
-    def _loaded(self) -> fasttext_model.Model:
+    def _loaded(self) -> fasttext_model.FastTextModel:
         return fasttext_model.load(stamp(self.model))
 
     def _label(self, labels: tuple[str, ...]) -> str:

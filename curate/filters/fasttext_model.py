@@ -28,7 +28,7 @@ _SUPERVISED = 3
 _CENTROIDS = 256
 
 
-class Model(NamedTuple):
+class FastTextModel(NamedTuple):
     """`labels` without their prefix; `scores(line, k)`: the k likeliest labels and their probabilities, best first."""
 
     labels: tuple[str, ...]
@@ -44,7 +44,7 @@ def one_line(text: str) -> str:
 
 
 @lru_cache(maxsize=4)
-def load(file: Stamp) -> Model:
+def load(file: Stamp) -> FastTextModel:
     """Raises Refused, with what is wrong, for a file that is no supervised fastText model."""
     check(file)
     import fasttext
@@ -63,7 +63,7 @@ def load(file: Stamp) -> Model:
             (label.removeprefix(PREFIX), min(score, 1.0)) for score, label in predict(line + "\n", k, 0.0, "strict")
         ]
 
-    return Model(labels, scores)
+    return FastTextModel(labels, scores)
 
 
 @lru_cache(maxsize=16)

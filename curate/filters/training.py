@@ -33,7 +33,7 @@ class Text(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Settings:
+class TrainingSettings:
     """How a model is trained. `letters` are the shortest and longest letter n-grams, (0, 0) is none.
 
     Without `epochs`, texts are gone through until 120 000 were shown, 5 to 200 times: 5 passes of 800 teach nothing.
@@ -93,7 +93,7 @@ def train(
     unseen_negative: Iterable[Text] = (),
     held_out: float = 0.2,
     recalls: Sequence[float] = (0.5, 0.8, 0.9, 0.95),
-    settings: Settings = Settings(),
+    settings: TrainingSettings = TrainingSettings(),
     on_progress: Callable[[str], None] = lambda message: None,
 ) -> dict[str, Any]:
     """Write a fastText model; say how well it tells held-out texts apart, and those of sets it never saw.
@@ -163,7 +163,7 @@ def _distinct(lines: Iterable[_Line], unseen: set[str]) -> tuple[list[_Line], in
     return left, repeated + len(found) - len(left) - len(both), len(both)
 
 
-def _fit(shown: Sequence[_Line], counts: Sequence[int], model: Path, settings: Settings) -> int:
+def _fit(shown: Sequence[_Line], counts: Sequence[int], model: Path, settings: TrainingSettings) -> int:
     """Train and write the model; the number of passes."""
     import fasttext
 

@@ -11,7 +11,7 @@ from curate.run.engine import OnKill, Progress
 from curate.run.unit import Unit
 
 
-class Group:
+class UnitGroup:
     """The units of one call of `map`: those that wait, the manifests of those that are done, and its progress."""
 
     def __init__(self, label: str, units: Sequence[Unit], on_kill: OnKill | None) -> None:

@@ -26,7 +26,7 @@ from typing import Any
 
 from curate.errors import refusal
 from curate.run.engine import OnKill, Progress, RunError, TaskError
-from curate.run.group import Group
+from curate.run.group import UnitGroup
 from curate.run.shared import Shared, SharedPulse
 from curate.run.unit import READING, Unit
 
@@ -255,7 +255,7 @@ class LocalEngine:
 
     def map(self, label: str, tasks: Sequence[Unit], on_kill: OnKill | None = None) -> list[dict[str, Any]]:
         """Run all units. Raises RunError when one fails for a reason that a person can put right, else TaskError."""
-        group = Group(label, tasks, on_kill)
+        group = UnitGroup(label, tasks, on_kill)
         while len(self._pool) < min(self.workers, len(tasks)):
             self._pool.append(self._hire())
         while not group.ended:
@@ -277,7 +277,7 @@ class LocalEngine:
         with _uninterrupted():
             return _Worker(self._context, self._limit, self._clock)
 
-    def _give(self, worker: _Worker, group: Group) -> None:
+    def _give(self, worker: _Worker, group: UnitGroup) -> None:
         """Hand the next unit to an idle worker, or replace a worker that died while it was idle."""
         worker.begin(group.queue[0])
         try:
@@ -287,7 +287,7 @@ class LocalEngine:
             return
         group.queue.popleft()
 
-    def _settle(self, worker: _Worker, group: Group) -> None:
+    def _settle(self, worker: _Worker, group: UnitGroup) -> None:
         """See what became of a busy worker: it has answered, it is lost, or it works on.
 
         Raises RunError where it answered that its unit failed.
@@ -330,7 +330,7 @@ class LocalEngine:
     def _too_much(self) -> str:
         return f"needed more {'' if self._limit is None else f'than {self._limit >> 20} MB of '}memory"
 
-    def _try_again(self, worker: _Worker, group: Group, reason: str, in_hand: str) -> None:
+    def _try_again(self, worker: _Worker, group: UnitGroup, reason: str, in_hand: str) -> None:
         """Replace a lost worker and queue its unit again: without the document in hand when it cost two workers."""
         number = worker.task
         assert number is not None

@@ -29,7 +29,7 @@ SIGNALS = "signals"
 Labelled = tuple[str, Step]
 
 
-class Part(NamedTuple):
+class SplitSteps(NamedTuple):
     """A recipe's steps as a profile takes them: those before, those that are measured, and (label, why) of others."""
 
     before: list[Step]
@@ -37,9 +37,9 @@ class Part(NamedTuple):
     left_out: list[tuple[str, str]]
 
 
-def split(steps: Sequence[Step]) -> Part:
+def split(steps: Sequence[Step]) -> SplitSteps:
     """What of a recipe can be measured one document at a time, each text as a run would have it there."""
-    part = Part([], [], [])
+    part = SplitSteps([], [], [])
     rewritten = ""
     for label, step in zip(labels_of(steps), steps, strict=True):
         if step.ends_stage:

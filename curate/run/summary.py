@@ -1,6 +1,6 @@
 """From the manifests of a run to the figures of `summary.json`, with the balance of documents and characters checked.
 
-Manifests are added up into values (`Size`, `Records`, `StepAccount`), the values into a `Balance`, and both become
+Manifests are added up into values (`Size`, `RecordCounts`, `StepAccount`), the values into a `Balance`, and both become
 the page of figures that a person reads.
 """
 
@@ -40,18 +40,18 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Records:
+class RecordCounts:
     """What files hold: documents, other records by the reason why they were skipped, and what is unreadable."""
 
     read: Size = Size()
     unreadable: Size = Size()
     skipped: Counter[str] = field(default_factory=Counter)
 
-    def __add__(self, other: Records) -> Records:
-        return Records(self.read + other.read, self.unreadable + other.unreadable, self.skipped + other.skipped)
+    def __add__(self, other: RecordCounts) -> RecordCounts:
+        return RecordCounts(self.read + other.read, self.unreadable + other.unreadable, self.skipped + other.skipped)
 
     @classmethod
-    def of(cls, manifests: Iterable[Manifest]) -> Records:
+    def of(cls, manifests: Iterable[Manifest]) -> RecordCounts:
         """The records that some units read."""
         counts = [manifest["records"] for manifest in manifests]
         read = [Size(one["documents"], one["characters"]) for one in counts]
@@ -142,7 +142,7 @@ class Balance:
     @classmethod
     def of(cls, outputs: StageOutputs, rows: Sequence[Row]) -> Balance:
         """Raises RunError unless input = kept + dropped + unreadable, in documents and in characters."""
-        first, *later = map(Records.of, outputs.manifests)
+        first, *later = map(RecordCounts.of, outputs.manifests)
         read, steps = first.read, outputs.stages[0].steps
         if steps and steps[0].ends_stage:
             # Before extraction there were pages, and no text.
@@ -212,7 +212,7 @@ def summarise(
     """
     rows = [Row.of(label, stage, outputs.manifests[stage.number]) for stage in outputs.stages for label in stage.labels]
     balance = Balance.of(outputs, rows)
-    records = Records.of(outputs.manifests[0])
+    records = RecordCounts.of(outputs.manifests[0])
     loss = balance.unreadable.documents / records.count if records.count else 0.0
     rate = balance.input.documents / effort.seconds if effort.seconds else 0.0
     reused = sum(bool(manifest.get("skipped_unit")) for manifest in units.values())

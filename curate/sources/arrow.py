@@ -19,7 +19,7 @@ ROWS = 64
 """Rows that are Python objects at one time."""
 
 
-class Stream(io.RawIOBase):
+class ArrowStream(io.RawIOBase):
     """A file's bytes as a stream that pyarrow reads. What the file itself failed with is kept in `failure`."""
 
     def __init__(self, data: Data) -> None:
@@ -118,7 +118,7 @@ def read_arrow(partition: Partition, piece: Piece, reached: Reached | None) -> I
     fields = (partition.source, partition.text_field, partition.id_field)
     prefix = partition.prefix
     with mapped(partition.path) as data:
-        stream = Stream(data)
+        stream = ArrowStream(data)
         row = 0
         try:
             names = None
@@ -140,7 +140,7 @@ def read_arrow(partition: Partition, piece: Piece, reached: Reached | None) -> I
             yield Unreadable(f"{prefix}@{row}", f"the Arrow file is broken: {reason_of(error)}", raw)
 
 
-def _batches(data: Data, stream: Stream) -> Iterator[pyarrow.RecordBatch]:
+def _batches(data: Data, stream: ArrowStream) -> Iterator[pyarrow.RecordBatch]:
     import pyarrow
 
     if bytes(data[:6]) == b"ARROW1":

@@ -39,7 +39,7 @@ DICTIONARY = b"\x5d\x2a\x4d\x18"
 
 
 @dataclass(slots=True, frozen=True)
-class Start:
+class ReadingStart:
     """A compressed member (gzip) or frame (zstd) begins at this byte of the file."""
 
     offset: int
@@ -57,7 +57,7 @@ class Damage:
 Data: TypeAlias = "mmap.mmap | bytes | RemoteFile"
 """A file as its readers see it: length, slices, `find`."""
 
-Chunk = bytes | Start | Damage
+Chunk = bytes | ReadingStart | Damage
 Reached = Callable[[int], None]
 """Told, now and then, the byte of the file that reading has come to; at times again one that lies further back."""
 
@@ -94,7 +94,7 @@ class Run:
                 self._ended = self.last = True
             elif isinstance(chunk, Damage):
                 self._ended, self.damage = True, chunk
-            elif isinstance(chunk, Start):
+            elif isinstance(chunk, ReadingStart):
                 self._starts.append((self.position + len(self._buffer), chunk.offset))
             else:
                 self._buffer += chunk
@@ -251,7 +251,7 @@ def _gzip(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
                 yield Damage(member, f"{following - member} bytes that are no gzip member", raw)
             member = following
             continue
-        yield Start(member)
+        yield ReadingStart(member)
         place = member
         inflate = zlib.decompressobj(31)
         error = "the gzip member is cut off by the end of the file"
@@ -321,7 +321,7 @@ def _zstd(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
         if not head.startswith(ZSTD):
             error = "bytes that are no zstd frame"
         else:
-            yield Start(frame)
+            yield ReadingStart(frame)
             error = "the zstd frame is cut off by the end of the file"
             inflate = zstandard.ZstdDecompressor(dict_data=dictionary, max_window_size=ZSTD_WINDOW).decompressobj()
             try:

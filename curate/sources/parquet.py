@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from curate.document import Document, Unreadable
 from curate.places.address import need, reason_of
-from curate.sources.arrow import ROWS, Stream, batch_items, columns_of, no_text
+from curate.sources.arrow import ROWS, ArrowStream, batch_items, columns_of, no_text
 from curate.sources.compressed import KEPT, Data, Reached, mapped
 from curate.sources.partition import Partition, Piece
 
@@ -28,7 +28,7 @@ def read_parquet(partition: Partition, piece: Piece, reached: Reached | None) ->
 
     prefix = partition.prefix
     with mapped(partition.path) as data:
-        stream = Stream(data)
+        stream = ArrowStream(data)
         try:
             file = _opened(stream, data)
             names = columns_of(file.schema_arrow, partition.text_field, partition.id_field)
@@ -52,7 +52,7 @@ def read_parquet(partition: Partition, piece: Piece, reached: Reached | None) ->
             row += size
 
 
-def _opened(stream: Stream, data: Data) -> ParquetFile:
+def _opened(stream: ArrowStream, data: Data) -> ParquetFile:
     from pyarrow.parquet import ParquetFile
 
     if not len(data):
@@ -61,7 +61,7 @@ def _opened(stream: Stream, data: Data) -> ParquetFile:
 
 
 def _group(
-    file: ParquetFile, group: int, row: int, names: list[str], prefix: str, partition: Partition, stream: Stream
+    file: ParquetFile, group: int, row: int, names: list[str], prefix: str, partition: Partition, stream: ArrowStream
 ) -> Iterator[Document | Unreadable]:
     import pyarrow
 
@@ -88,7 +88,7 @@ def row_group_starts(partition: Partition) -> list[tuple[int, int]]:
     import pyarrow
 
     with mapped(partition.path) as data:
-        stream = Stream(data)
+        stream = ArrowStream(data)
         with contextlib.suppress(pyarrow.ArrowException, OSError, ValueError, MemoryError):
             file = _opened(stream, data)
             if partition.text_field not in file.schema_arrow.names:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from curate.sources.compressed import Damage, Data, Start, chunks_of, compression, mapped
+from curate.sources.compressed import Damage, Data, ReadingStart, chunks_of, compression, mapped
 from curate.sources.content import size_of
 from curate.sources.parquet import row_group_starts
 from curate.sources.partition import WHOLE, Partition, Piece
-from curate.sources.warc import Record, read_records
+from curate.sources.warc import WarcRecord, read_records
 
 _Boundary = tuple[int, int]
 """A byte of the file where a piece may begin, and the `position` of that piece."""
@@ -59,7 +59,7 @@ def _records(partition: Partition) -> Iterator[_Boundary]:
         plain = compression(bytes(data[:4])) == "plain"
     before = False
     for item in read_records(partition.path, ""):
-        sound = isinstance(item, Record)
+        sound = isinstance(item, WarcRecord)
         offset = item.key[1:]
         if before and sound and offset.isdigit():
             yield int(offset), int(offset) if plain else 0
@@ -72,7 +72,7 @@ def _members(data: Data) -> Iterator[_Boundary]:
     after_line = False
     candidate: int | None = None
     for chunk in chunks_of(data):
-        if isinstance(chunk, Start):
+        if isinstance(chunk, ReadingStart):
             # Of several that begin at one byte, the last holds it.
             candidate = chunk.offset if after_line else None
         elif isinstance(chunk, Damage):

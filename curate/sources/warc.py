@@ -35,7 +35,7 @@ _UNSAFE = re.compile(r"[\x00-\x20\x7f]")
 
 
 @dataclass(slots=True, frozen=True)
-class Record:
+class WarcRecord:
     """A record whose frame is sound. `kind` is the WARC-Type, `response` for a page of an ARC file."""
 
     key: str
@@ -62,13 +62,13 @@ def read_warc(partition: Partition, piece: Piece, reached: Reached | None) -> It
 
 def read_records(
     path: Path | UPath, prefix: str, piece: Piece = WHOLE, reached: Reached | None = None
-) -> Iterator[Record | Unreadable]:
+) -> Iterator[WarcRecord | Unreadable]:
     """The frames of a file, or of one piece, in order. `prefix` is what stands before `@` in the keys."""
     with mapped(path) as data:
         if not data:
             yield Unreadable(f"{prefix}@0", "the file is empty")
         for run in runs(data, piece, reached):
-            held: Record | Unreadable | None = None
+            held: WarcRecord | Unreadable | None = None
             for item in _framed(run, prefix, piece.end):
                 if held is not None:
                     yield held
@@ -84,7 +84,9 @@ def read_records(
                 yield held
 
 
-def _damaged(last: Record | Unreadable | None, run: Run, damage: Damage, prefix: str) -> Iterator[Record | Unreadable]:
+def _damaged(
+    last: WarcRecord | Unreadable | None, run: Run, damage: Damage, prefix: str
+) -> Iterator[WarcRecord | Unreadable]:
     """The last item before damage, and the damage. They are one loss when the damage cut the record in two, or when
     the record is all that its member held: its bytes came out, but their checksum is wrong or missing."""
     if isinstance(last, Unreadable):
@@ -101,7 +103,7 @@ def _damaged(last: Record | Unreadable | None, run: Run, damage: Damage, prefix:
     yield Unreadable(f"{prefix}@{place}", damage.error, damage.raw)
 
 
-def _framed(run: Run, prefix: str, end: int | None) -> Iterator[Record | Unreadable]:
+def _framed(run: Run, prefix: str, end: int | None) -> Iterator[WarcRecord | Unreadable]:
     while True:
         while run.peek(1) and run.peek(1) in _BLANK:
             run.line(MAX_LINE) if run.peek(2).strip(_BLANK) == b"" else run.read(1)
@@ -122,7 +124,7 @@ def _framed(run: Run, prefix: str, end: int | None) -> Iterator[Record | Unreada
 _START = re.compile(rb"(?:WARC/\d|" + _ARC.pattern + rb")")
 
 
-def _warc_record(run: Run, key: str) -> Record | Unreadable:
+def _warc_record(run: Run, key: str) -> WarcRecord | Unreadable:
     lines: list[bytes] = []
     first = run.line(MAX_LINE)
     while True:
@@ -137,7 +139,7 @@ def _warc_record(run: Run, key: str) -> Record | Unreadable:
     return _block(run, key, headers.get("warc-type", "").strip().lower(), headers, first + b"".join(lines), _WARC)
 
 
-def _arc_record(run: Run, key: str) -> Record | Unreadable:
+def _arc_record(run: Run, key: str) -> WarcRecord | Unreadable:
     line = run.line(MAX_LINE)
     fields = line.decode("utf-8", "replace").rstrip("\r\n").split(" ")
     date = fields[2]
@@ -150,7 +152,7 @@ def _arc_record(run: Run, key: str) -> Record | Unreadable:
 
 def _block(
     run: Run, key: str, kind: str, headers: dict[str, str], head: bytes, start: re.Pattern[bytes]
-) -> Record | Unreadable:
+) -> WarcRecord | Unreadable:
     stated = headers.get("content-length", "").strip()
     if not _LENGTH.match(stated):
         error = f"the record's length is {stated[:40]!r}, not a number of bytes"
@@ -169,7 +171,7 @@ def _block(
             short = following is not None and len(following) < 1024 and b"\n" not in following
             cut_off = run.damage is not None and short
             if not following or cut_off or start.match(following):
-                return Record(key, kind, headers, run.read(length))
+                return WarcRecord(key, kind, headers, run.read(length))
             error = f"the record says {length} bytes, but no record begins after them"
     if start.match(run.peek(1024)):
         return Unreadable(key, error, head)
@@ -177,7 +179,7 @@ def _block(
     return Unreadable(key, error, (head + b"\r\n" + raw)[:KEPT])
 
 
-def _item(record: Record, source: str) -> Document | Skipped | Unreadable:
+def _item(record: WarcRecord, source: str) -> Document | Skipped | Unreadable:
     headers = record.headers
     if record.kind == "conversion":
         text = record.block.decode("utf-8", "replace")
@@ -208,7 +210,7 @@ def _item(record: Record, source: str) -> Document | Skipped | Unreadable:
 
 
 def _document(
-    record: Record, source: str, metadata: dict[str, str], *, text: str = "", html: bytes | None = None
+    record: WarcRecord, source: str, metadata: dict[str, str], *, text: str = "", html: bytes | None = None
 ) -> Document:
     kept = {"date": record.headers.get("warc-date", "")[:40], **metadata}
     if "warc-truncated" in record.headers:

@@ -58,7 +58,7 @@ class Statement:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateVerdict:
     """What became of the name and of each attribute: `kept`, `lost`, `changed`, `added` or `listed`.
 
     `changed`: the true value is gone and another of its pool is there. `added`: the true value is there, and another as
@@ -153,7 +153,7 @@ class FactGate:
         self.digest = hashlib.sha256(shown.encode()).hexdigest()[:16]
         """16 hexadecimal digits that pools, settings and version of the gate decide."""
 
-    def __call__(self, statement: Statement, rewrite: str) -> Verdict:
+    def __call__(self, statement: Statement, rewrite: str) -> GateVerdict:
         true = _truth(statement)
         found = self._mentions(true, rewrite)
         source = self._mentions(true, statement.text)
@@ -182,7 +182,7 @@ class FactGate:
                 verdict[attribute] = LOST
             else:
                 verdict[attribute] = LISTED if all(mention.listed for mention in own) else KEPT
-        return Verdict(verdict, stated, spans)
+        return GateVerdict(verdict, stated, spans)
 
     def check(self, statement: Statement) -> None:
         """Raise RewriteError if the statement's own text does not state its name and every fact."""

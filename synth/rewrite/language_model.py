@@ -23,7 +23,7 @@ class Prompt:
     plain: str
 
 
-class Model(Protocol):
+class LanguageModel(Protocol):
     """Any runtime. `name` must change with whatever changes its answers: weights, settings, number format."""
 
     @property

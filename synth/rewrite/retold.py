@@ -16,7 +16,7 @@ from synth.facts import FactsError, FactTable
 from synth.kinds import writer_of
 from synth.placed import SOURCE
 from synth.rewrite.gate import FactGate, Statement
-from synth.rewrite.language_model import Model
+from synth.rewrite.language_model import LanguageModel
 from synth.rewrite.rewriter import Report, read_rewrites, rewrite_file
 from synth.rewrite.rewriter import styles as all_styles
 
@@ -24,7 +24,7 @@ LARGEST_POOL = 20_000
 """Words of a pool that a gate looks for one by one; a larger one of several parts is a pattern of its parts."""
 
 
-def retell(facts: Path, out: Path, model: Model, styles: Sequence[str] = (), most: int | None = None) -> Report:
+def retell(facts: Path, out: Path, model: LanguageModel, styles: Sequence[str] = (), most: int | None = None) -> Report:
     """Rewrite the facts of a folder `facts/` into `out/rewrites.jsonl`, and what the gate accepted into `out/text/`.
 
     `styles` are all of them unless some are named; of `most` entities, where that is said. A second call goes on where

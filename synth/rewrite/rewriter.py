@@ -21,19 +21,19 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from synth.draws import stream
-from synth.rewrite.gate import FAULTS, NAME, TEXT, FactGate, RewriteError, Statement, Verdict
-from synth.rewrite.language_model import Model, Prompt, TransformersModel
+from synth.rewrite.gate import FAULTS, NAME, TEXT, FactGate, GateVerdict, RewriteError, Statement
+from synth.rewrite.language_model import LanguageModel, Prompt, TransformersModel
 
 __all__ = [
     "FactGate",
-    "Model",
+    "GateVerdict",
+    "LanguageModel",
     "Prompt",
     "Report",
     "RewriteError",
     "Rewriter",
     "Statement",
     "TransformersModel",
-    "Verdict",
     "read_rewrites",
     "rewrite_file",
     "styles",
@@ -51,7 +51,7 @@ class Rewrite:
     style: str
     statement: str
     text: str
-    verdict: Verdict
+    verdict: GateVerdict
 
     def line(self) -> bytes:
         """Its line in a file of rewrites."""
@@ -145,7 +145,7 @@ class Rewriter:
 
     def __init__(
         self,
-        model: Model,
+        model: LanguageModel,
         gate: FactGate,
         styles: Sequence[str] | Mapping[str, str] = ("news", "diary"),
         *,
@@ -224,7 +224,7 @@ class Rewriter:
 def rewrite_file(
     statements: Sequence[Statement],
     path: Path | str,
-    model: Model,
+    model: LanguageModel,
     styles: Sequence[str] | Mapping[str, str] = ("news", "diary"),
     *,
     gate: FactGate | None = None,

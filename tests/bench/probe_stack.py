@@ -86,7 +86,7 @@ def stacked(case: Case, slots: int, device: str = "cpu", compiled: bool = False)
     import torch
 
     from train_probe.architecture import architecture
-    from train_probe.stack.adamw import Settings, StackAdamW
+    from train_probe.stack.adamw import AdamWSettings, StackAdamW
     from train_probe.stack.models import Stack
     from train_probe.stack.step import StackStep
 
@@ -98,7 +98,7 @@ def stacked(case: Case, slots: int, device: str = "cpu", compiled: bool = False)
     step = StackStep(stack, StackAdamW(stack.master), compiled, graph=cuda)
     for slot in range(slots):
         stack.reset(slot, slot)
-        step.optimizer.set(slot, Settings(1e-3, 1_000_000, 0.05, decay=0.01, clip=1.0))
+        step.optimizer.set(slot, AdamWSettings(1e-3, 1_000_000, 0.05, decay=0.01, clip=1.0))
     tokens = torch.randint(case.vocabulary, (slots, case.rows, case.length), device=device)
     return lambda: _ignore(step([(tokens, None)]))
 

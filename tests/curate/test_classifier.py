@@ -16,12 +16,12 @@ from curate.document import Document
 from curate.filters import Classifier
 from curate.filters.classifier import NEGATIVE, POSITIVE, _pieces, in_words
 from curate.filters.fasttext_model import check, load
-from curate.filters.training import Settings, Text, auc, measure, threshold_at, train
+from curate.filters.training import Text, TrainingSettings, auc, measure, threshold_at, train
 from curate.places.stamp import stamp
 
 fasttext = pytest.importorskip("fasttext")
 
-SMALL = Settings(dimensions=4, buckets=500, epochs=8, rate=0.5, letters=(0, 0))
+SMALL = TrainingSettings(dimensions=4, buckets=500, epochs=8, rate=0.5, letters=(0, 0))
 SUNNY = ["sun", "light", "summer", "warm", "beach", "holiday", "bright", "yellow", "day", "garden"]
 GLOOMY = ["rain", "cloud", "winter", "cold", "storm", "thunder", "dark", "grey", "night", "frost"]
 
@@ -84,13 +84,13 @@ def test_copies_and_unseen_texts_are_never_trained_on(tmp_path: Path) -> None:
 def test_few_texts_are_shown_more_often(tmp_path: Path) -> None:
     """800 texts taught nothing in five passes: every score was 0.5."""
     kinds = texts(SUNNY, 60, "a", 1), texts(GLOOMY, 60, "a", 2)
-    few = train(*kinds, tmp_path / "m", held_out=0.1, settings=Settings(dimensions=4, buckets=500))
+    few = train(*kinds, tmp_path / "m", held_out=0.1, settings=TrainingSettings(dimensions=4, buckets=500))
     assert few["settings"]["epochs"] == 200 and few["held_out"]["all"]["auc"] == 1
-    said = train(*kinds, tmp_path / "m", held_out=0.1, settings=Settings(dimensions=4, buckets=500, epochs=3))
+    said = train(*kinds, tmp_path / "m", held_out=0.1, settings=TrainingSettings(dimensions=4, buckets=500, epochs=3))
     assert said["settings"]["epochs"] == 3
     many = train(
         texts(SUNNY, 30_000, "a", 1), texts(GLOOMY, 3_000, "a", 2), tmp_path / "m",
-        settings=Settings(dimensions=2, buckets=100, letters=(0, 0)),
+        settings=TrainingSettings(dimensions=2, buckets=100, letters=(0, 0)),
     )  # fmt: skip
     assert many["settings"]["epochs"] == 5
 

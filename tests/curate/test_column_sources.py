@@ -107,14 +107,14 @@ def test_only_what_a_document_needs_is_read(tmp_path):
     from curate.sources import arrow
 
     read = []
-    original = arrow.Stream.readinto
+    original = arrow.ArrowStream.readinto
 
     def counting(self, buffer):
         read.append(original(self, buffer))
         return read[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arrow.Stream, "readinto", counting)
+        patch.setattr(arrow.ArrowStream, "readinto", counting)
         assert len(list(open_source(tmp_path / "a.parquet"))) == 100
     assert sum(read) < 100_000 < 400_000 < (tmp_path / "a.parquet").stat().st_size
 

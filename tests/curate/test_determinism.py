@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from engine_steps import PUBLISHED, tree
 
-from curate.filters.training import Settings, Text, train
+from curate.filters.training import Text, TrainingSettings, train
 from curate.registry import OWN
 from curate.sources import Input, find_inputs
 from curate.sources.content import size_of
@@ -76,7 +76,7 @@ def write_inputs(folder: Path) -> None:
     shutil.copytree(ROOT / "tests" / "parity" / "punkt", folder / "punkt")
     (folder / "pii.key").write_bytes(bytes(range(32)))
     kinds = [[Text(f"{word} {number}", "a") for number in range(30)] for word in ("river stone", "casino bonus")]
-    train(*kinds, folder / "model.bin", held_out=0.1, settings=Settings(dimensions=2, buckets=100))
+    train(*kinds, folder / "model.bin", held_out=0.1, settings=TrainingSettings(dimensions=2, buckets=100))
     question = json.loads((SAMPLE / "questions.jsonl").read_text().splitlines()[0])
     words = ["the", "of", "and", "that", "have", "with", "river", "hill", "stone", "water", "light", "house"]
     for number in range(2):

@@ -19,7 +19,7 @@ from curate.run.ledger import read_ledger, read_rows
 from curate.run.output import Publication, Rendering, VocabularyChoice
 from curate.run.stage import cut
 from curate.run.stage_outputs import StageOutputs
-from curate.run.summary import Balance, Records, Row, Size
+from curate.run.summary import Balance, RecordCounts, Row, Size
 from curate.shards.text import read_text_shard
 from curate.shards.tokens import TokenShards
 from synth.inject import Inject
@@ -77,7 +77,7 @@ def test_a_document_or_a_character_that_is_nowhere_is_an_error(kept, edited, uni
         return
     balance = Balance.of(outputs, rows)
     assert (balance.input, balance.gone, balance.kept) == (Size(4, 39), Size(1, 9), Size(2, 21))
-    assert Records.of([manifest, manifest]).count == 12
+    assert RecordCounts.of([manifest, manifest]).count == 12
 
 
 def test_every_drop_and_every_edit_stands_in_the_ledger(finished):

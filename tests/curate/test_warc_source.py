@@ -16,7 +16,7 @@ from warcio.warcwriter import WARCWriter
 from curate.document import Document, Skipped, Unreadable
 from curate.sources import Input, find_inputs, open_source, read_partition
 from curate.sources import http as http_module
-from curate.sources.warc import Record, read_records
+from curate.sources.warc import WarcRecord, read_records
 
 CRAWL = Path(__file__).parents[3] / "shared" / "data" / "crawl"
 MALFORMED = CRAWL / "malformed"
@@ -57,7 +57,7 @@ def written(tmp_path: Path, content: bytes, name: str = "a.warc.gz") -> list:
 )
 def test_frames_are_those_of_warcio(name):
     """Offsets, types, targets and blocks, record by record."""
-    ours = [one for one in read_records(CRAWL / name, "c") if isinstance(one, Record)]
+    ours = [one for one in read_records(CRAWL / name, "c") if isinstance(one, WarcRecord)]
     with (CRAWL / name).open("rb") as stream:
         iterator = ArchiveIterator(stream, no_record_parse=True)
         theirs = []

@@ -13,7 +13,7 @@ if not torch.cuda.is_available():
 from torch import Tensor  # noqa: E402
 
 from train_probe.architecture import architecture  # noqa: E402
-from train_probe.stack.adamw import Settings, StackAdamW  # noqa: E402
+from train_probe.stack.adamw import AdamWSettings, StackAdamW  # noqa: E402
 from train_probe.stack.models import Stack  # noqa: E402
 from train_probe.stack.step import StackStep  # noqa: E402
 
@@ -34,7 +34,7 @@ def trained(
     step = StackStep(stack, StackAdamW(stack.master), compiled, graph)
     for slot in range(SLOTS):
         stack.reset(slot, slot)
-        step.optimizer.set(slot, Settings(2e-3 * (slot + 1), 12, 0.2, decay=0.01, clip=0.5))
+        step.optimizer.set(slot, AdamWSettings(2e-3 * (slot + 1), 12, 0.2, decay=0.01, clip=0.5))
     if poisoned is not None:
         stack.load(poisoned, torch.full((stack.parameters,), math.nan))
     losses = []

@@ -12,7 +12,7 @@ from curate.shards.text import write_text_shard
 from curate.shards.tokens import TokenShards
 from curate.shards.vocabulary import VocabularyError, build_vocabulary
 from recipes.app.measure.arms import entries_of
-from recipes.app.measure.corpora import Entry, Rendering, open_corpus, shared_vocabulary, tokenised
+from recipes.app.measure.corpora import ArmRendering, Entry, open_corpus, shared_vocabulary, tokenised
 
 WORDS = [
     "stone",
@@ -60,7 +60,7 @@ def test_an_arm_is_named_rendered_or_both(folder, tmp_path):
         [str(folder), f"tagged={folder},domain=special,bare=0.1,tag-loss=off", f"{folder},domain=url"], tmp_path
     )
     assert [one.name for one in found] == ["pages", "tagged", "pages, domain=url"]
-    assert found[1].rendering == Rendering("special", 0.1, 0.0, False, None)
+    assert found[1].rendering == ArmRendering("special", 0.1, 0.0, False, None)
     assert found[0].corpus == found[1].corpus  # read and tokenised once
 
 
@@ -90,7 +90,7 @@ def test_a_recipe_of_arms_stands_for_all_of_them_over_one_corpus(folder, tmp_pat
 def test_every_rendering_has_the_same_bodies_behind_what_it_says(folder, tmp_path):
     corpus = open_corpus("pages", folder)
     kinds = ("none", "prefix", "special", "hashed", "url")
-    arms = [Entry(kind, corpus, Rendering(kind)) for kind in kinds]
+    arms = [Entry(kind, corpus, ArmRendering(kind)) for kind in kinds]
     vocabulary = shared_vocabulary(arms, iter([]), "facts", None, 300)
     found = {one.name: one for one in tokenised(arms, vocabulary, tmp_path, equal=False)}
     assert vocabulary.buckets == 64 and vocabulary.domains[:2] == ["facts", "site0.example"]
@@ -117,7 +117,7 @@ def test_every_rendering_has_the_same_bodies_behind_what_it_says(folder, tmp_pat
 
 def test_a_bare_share_counts_in_what_a_pass_holds(folder, tmp_path):
     corpus = open_corpus("pages", folder)
-    arms = [Entry("all", corpus, Rendering("prefix")), Entry("half", corpus, Rendering("prefix", bare=0.5))]
+    arms = [Entry("all", corpus, ArmRendering("prefix")), Entry("half", corpus, ArmRendering("prefix", bare=0.5))]
     vocabulary = shared_vocabulary(arms, iter([]), "facts", None, 300)
     whole, half = tokenised(arms, vocabulary, tmp_path, equal=False)
     assert whole.folder == half.folder and whole.tokens == half.tokens

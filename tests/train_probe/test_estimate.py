@@ -37,7 +37,7 @@ def test_operations_are_those_that_torch_counts(name):
 def test_memory_is_estimated_to_a_factor_of_two(tmp_path):
     """Against what torch's allocator really holds at most in one step, on a batch that takes much, and a model that
     does."""
-    from train_probe.stack.adamw import Settings, StackAdamW
+    from train_probe.stack.adamw import AdamWSettings, StackAdamW
     from train_probe.stack.models import Stack
     from train_probe.stack.step import StackStep
 
@@ -48,7 +48,7 @@ def test_memory_is_estimated_to_a_factor_of_two(tmp_path):
         step = StackStep(stack, StackAdamW(stack.master))
         for slot in range(2):
             stack.reset(slot, slot)
-            step.optimizer.set(slot, Settings(1e-3, 10))
+            step.optimizer.set(slot, AdamWSettings(1e-3, 10))
         tokens = torch.zeros(2, rows, length, dtype=torch.long)
         with torch.profiler.profile(profile_memory=True) as profile:
             step([(tokens, None)])

@@ -27,7 +27,7 @@ import train_probe.model as reference  # noqa: E402
 import train_probe.stack.models as stack_module  # noqa: E402
 from train_probe.architecture import Architecture, architecture, layout  # noqa: E402
 from train_probe.stack import adamw as optimizer_module  # noqa: E402
-from train_probe.stack.adamw import Settings, StackAdamW  # noqa: E402
+from train_probe.stack.adamw import AdamWSettings, StackAdamW  # noqa: E402
 from train_probe.stack.models import Stack  # noqa: E402
 from train_probe.stack.step import StackStep, worth_compiling  # noqa: E402
 
@@ -58,7 +58,7 @@ class Run:
     """A model's seed, how it is trained, and how many rows it has in each step."""
 
     seed: int
-    settings: Settings
+    settings: AdamWSettings
     rows: int = 6
 
     def batches(self) -> Iterator[Tensor]:
@@ -68,10 +68,10 @@ class Run:
 
 
 RUNS = (
-    Run(1, Settings(2e-3, STEPS, 0.2, 0.9, 0.98, 1e-6, 0.01, 1.0)),
-    Run(2, Settings(3e-3, STEPS, 0.0, 0.8, 0.95, 1e-7, 0.1, 0.25)),
-    Run(3, Settings(5e-4, STEPS, 0.5, 0.95, 0.999, 1e-6, 0.0, 0.05)),
-    Run(4, Settings(4e-3, STEPS, 0.08, 0.9, 0.9, 1e-5, 0.02, math.inf)),
+    Run(1, AdamWSettings(2e-3, STEPS, 0.2, 0.9, 0.98, 1e-6, 0.01, 1.0)),
+    Run(2, AdamWSettings(3e-3, STEPS, 0.0, 0.8, 0.95, 1e-7, 0.1, 0.25)),
+    Run(3, AdamWSettings(5e-4, STEPS, 0.5, 0.95, 0.999, 1e-6, 0.0, 0.05)),
+    Run(4, AdamWSettings(4e-3, STEPS, 0.08, 0.9, 0.9, 1e-5, 0.02, math.inf)),
 )
 
 
@@ -322,7 +322,7 @@ def test_a_finished_slot_stands_still() -> None:
     step = StackStep(stack, StackAdamW(stack.master))
     for slot in range(2):
         stack.reset(slot, slot)
-        step.optimizer.set(slot, Settings(1e-2, 3 + slot, decay=0.1))
+        step.optimizer.set(slot, AdamWSettings(1e-2, 3 + slot, decay=0.1))
     tokens = torch.randint(VOCABULARY, (2, 4, LENGTH), generator=torch.Generator().manual_seed(0))
     for _ in range(3):
         step([(tokens, None)])
@@ -389,7 +389,7 @@ def test_products_in_bfloat16_with_masters_in_float32() -> None:
         step = StackStep(stack, StackAdamW(stack.master))
         for slot in range(2):
             stack.reset(slot, slot)
-            step.optimizer.set(slot, Settings(1e-2, 40))
+            step.optimizer.set(slot, AdamWSettings(1e-2, 40))
         tokens = torch.randint(VOCABULARY, (2, 4, LENGTH), generator=torch.Generator().manual_seed(0))
         losses.append(torch.stack([step([(tokens, None)])[0] for _ in range(40)]))
         assert stack.master.dtype == torch.float32

@@ -17,7 +17,7 @@ from train_probe import progress
 from train_probe.__main__ import main
 from train_probe.plan import PlanError, plan_of
 from train_probe.progress import Printer
-from train_probe.stack.adamw import Settings, StackAdamW, rates
+from train_probe.stack.adamw import AdamWSettings, StackAdamW, rates
 from train_probe.train import run_plan
 
 ALONE = {"arm": "facts alone", "exposures": 3}
@@ -208,7 +208,7 @@ def test_the_learning_rate_rises_then_falls_to_a_tenth():
     optimizer = StackAdamW(torch.zeros(1, 4, requires_grad=True))
     shares = []
     for steps in (1000, 1):
-        optimizer.set(0, Settings(1.0, steps, 0.1))
+        optimizer.set(0, AdamWSettings(1.0, steps, 0.1))
         for _ in range(steps):
             shares.append(rates(optimizer.table).item())
             optimizer.step(torch.ones(1, 4))

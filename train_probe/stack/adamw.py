@@ -17,7 +17,7 @@ FINAL_SHARE = 0.1  # the cosine ends at a tenth of the learning rate
 
 
 @dataclass(frozen=True)
-class Settings:
+class AdamWSettings:
     """How one slot is trained: for `steps` steps, a straight warm-up over its first `warmup` share of them, then a
     cosine from `rate` to a tenth of it. Gradients longer than `clip` (2-norm over the slot) are shortened to it."""
 
@@ -31,7 +31,7 @@ class Settings:
     clip: float = float("inf")
 
 
-_SETTINGS = tuple(field.name for field in fields(Settings))
+_SETTINGS = tuple(field.name for field in fields(AdamWSettings))
 _ROWS = (*_SETTINGS, "rising", "done")
 """What the table of a stack holds, a row each: settings, steps of warm-up, steps done."""
 
@@ -51,7 +51,7 @@ class StackAdamW:
         self.update = update
 
     @torch.no_grad()
-    def set(self, slot: int, settings: Settings, done: int = 0, moments: Tensor | None = None) -> None:
+    def set(self, slot: int, settings: AdamWSettings, done: int = 0, moments: Tensor | None = None) -> None:
         """Begin a slot's training with empty moments, or go on after `done` steps with what `moments` returned."""
         values = [float(getattr(settings, name)) for name in _SETTINGS]
         values += [float(round(settings.steps * settings.warmup)), float(done)]

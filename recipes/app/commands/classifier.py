@@ -44,13 +44,13 @@ def train_classifier(
     """
     from rich.markup import escape
 
-    from curate.filters.training import Settings, train
+    from curate.filters.training import TrainingSettings, train
     from curate.places.store import write_atomically
     from recipes.app.terminal.console import err, friendly, out
 
     with friendly():
         shortest, longest = _range(letters)
-        settings = Settings(
+        settings = TrainingSettings(
             dimensions=dimensions,
             epochs=epochs,
             rate=rate,

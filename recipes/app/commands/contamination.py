@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from curate.audit.contamination import Found, by_benchmark, by_item, found_in, items_of
+from curate.audit.contamination import Contamination, by_benchmark, by_item, found_in, items_of
 from curate.decontaminate import Decontaminate, Item
 from curate.decontaminate.words import words_of
 from curate.errors import Refused
@@ -31,7 +31,7 @@ def show(console: Console, out: Place, questions: str | None, shown: int, item: 
 
 
 def print_contamination(
-    console: Console, found: Sequence[Found], steps: Sequence[Decontaminate], shown: int, item: str | None
+    console: Console, found: Sequence[Contamination], steps: Sequence[Decontaminate], shown: int, item: str | None
 ) -> None:
     """The report: a table of benchmarks, one of items, then hits beside their items."""
     table = Table(box=None, pad_edge=False)
@@ -59,7 +59,7 @@ def print_contamination(
         console.print(f"{len(chosen) - shown:,} more; --hits N shows more of them, --item NAME those of one item")
 
 
-def json_of(found: Sequence[Found], steps: Sequence[Decontaminate]) -> str:
+def json_of(found: Sequence[Contamination], steps: Sequence[Decontaminate]) -> str:
     """The same for programs: `benchmarks`, `items`, `hits`."""
     return orjson.dumps(
         {
@@ -74,7 +74,7 @@ def json_of(found: Sequence[Found], steps: Sequence[Decontaminate]) -> str:
     ).decode()
 
 
-def _print_hit(console: Console, one: Found, item: Item | None) -> None:
+def _print_hit(console: Console, one: Contamination, item: Item | None) -> None:
     evidence = one.evidence
     told = f"{evidence['item']}  {evidence['part']}  score {evidence['score']:.2f}  {evidence['bits']:.0f} bits"
     more = f"  and {evidence['hits'] - 1} more" if evidence["hits"] > 1 else ""

@@ -18,7 +18,7 @@ from curate.errors import Refused
 from curate.places.store import place_of
 from curate.run.engine import Progress
 from recipes.app.measure.asked import AGAIN, CONTROL
-from recipes.app.measure.corpora import Corpus, Entry, Rendering, mixed_back, open_corpus
+from recipes.app.measure.corpora import ArmRendering, Corpus, Entry, mixed_back, open_corpus
 from recipes.app.recipe.load import Loaded, load
 from recipes.app.recipe.schema import ComparedArm
 
@@ -68,7 +68,7 @@ def entries_of(
     return found
 
 
-def _parsed(one: str) -> tuple[str, str, Rendering]:
+def _parsed(one: str) -> tuple[str, str, ArmRendering]:
     """Name (or none), place and rendering of an arm as it is typed."""
     head, *options = one.split(",")
     while options and not _OPTION.match(options[0]):  # a comma in a path
@@ -81,13 +81,13 @@ def _parsed(one: str) -> tuple[str, str, Rendering]:
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         raise Refused(f"'{one}': {'.'.join(map(str, first['loc'])) or 'options'}: {first['msg']}") from None
-    if rendering != Rendering() and not name:
+    if rendering != ArmRendering() and not name:
         name = f"{Path(where).name}, " + ", ".join(options)
     return name, where, rendering
 
 
-def _rendering(arm: ComparedArm) -> Rendering:
-    return Rendering(**arm.model_dump(exclude={"arm", "corpus"}))
+def _rendering(arm: ComparedArm) -> ArmRendering:
+    return ArmRendering(**arm.model_dump(exclude={"arm", "corpus"}))
 
 
 def _of_recipe(arm: ComparedArm, corpus: str | None, runs: _Runs) -> Entry:

@@ -110,7 +110,7 @@ def mixed_back(corpus: Corpus, shares: Sequence[float | None]) -> list[MixedBack
 
 
 @dataclass(frozen=True)
-class Rendering:
+class ArmRendering:
     """How an arm renders domains, in front of its pages and of the facts (`train_probe.plan.RunPlan`)."""
 
     domain: str = "none"
@@ -140,7 +140,7 @@ class Entry:
 
     name: str
     corpus: Corpus
-    rendering: Rendering = field(default_factory=Rendering)
+    rendering: ArmRendering = field(default_factory=ArmRendering)
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class Tokenised:
     documents: int
     tokens: int
     used: int
-    rendering: Rendering = field(default_factory=Rendering)
+    rendering: ArmRendering = field(default_factory=ArmRendering)
     front: tuple[int, ...] = ()
     more: float = 0.0
 

@@ -137,7 +137,7 @@ def stored_share(row: Row) -> float:
 
 
 @dataclass(frozen=True)
-class Arm:
+class ArmResults:
     """What the runs of one arm say, at one learning rate: the share of the facts stored, by exposures and seed."""
 
     name: str
@@ -163,7 +163,7 @@ class Arm:
         return half_exposures({exposures: statistics.fmean(found.values()) for exposures, found in self.stored.items()})
 
 
-def arms_of(results: Sequence[Row], key: str = "exposures") -> dict[str, Arm]:
+def arms_of(results: Sequence[Row], key: str = "exposures") -> dict[str, ArmResults]:
     """Every arm by its name, in the order of the results, its ladder by `key`, at the learning rate that comes to half
     of the facts first, or else stores most. Failed runs are left out, and arms of which all failed."""
     by_arm: dict[str, dict[float, list[Row]]] = {}
@@ -177,12 +177,12 @@ def arms_of(results: Sequence[Row], key: str = "exposures") -> dict[str, Arm]:
             stored: dict[int, dict[int, float]] = {}
             for row in sorted(rows, key=lambda row: row[key]):
                 stored.setdefault(row[key], {})[row["seed"]] = stored_share(row)
-            arms.append(Arm(name, stored, rate, tuple(rows)))
+            arms.append(ArmResults(name, stored, rate, tuple(rows)))
         found[name] = min(arms, key=_rank)
     return found
 
 
-def _rank(arm: Arm) -> tuple[float, ...]:
+def _rank(arm: ArmResults) -> tuple[float, ...]:
     """Seeds that did not fail, then how soon half of the facts are stored, then how much of them."""
     half = arm.mean_half()
     mean = statistics.fmean(share for by_seed in arm.stored.values() for share in by_seed.values())
@@ -204,7 +204,7 @@ class Multiplier:
     bound: str = ""
 
 
-def log_times(arm: Arm, base: Arm) -> list[float]:
+def log_times(arm: ArmResults, base: ArmResults) -> list[float]:
     """The logarithms of an arm's exposures to half of the facts over those of `base`, for each seed that both have;
     none where the ladder does not bracket one half for every one of them."""
     halves = [(arm.half(seed), base.half(seed)) for seed in sorted(set(arm.seeds) & set(base.seeds))]
@@ -213,7 +213,7 @@ def log_times(arm: Arm, base: Arm) -> list[float]:
     return [math.log(one.exposures / other.exposures) for one, other in halves]
 
 
-def multiplier(arm: Arm, base: Arm) -> Multiplier:
+def multiplier(arm: ArmResults, base: ArmResults) -> Multiplier:
     """The exposures to half of an arm against those of `base`, paired by seed."""
     seeds = set(arm.seeds) & set(base.seeds)
     if times := log_times(arm, base):

@@ -14,7 +14,7 @@ from recipes.app.measure.asked import AGAIN, CONTROL, Comparison, Outcome
 from recipes.app.measure.corpora import Tokenised
 from recipes.app.measure.evidence import (
     FLOOR,
-    Arm,
+    ArmResults,
     Interval,
     arms_of,
     holm,
@@ -59,7 +59,7 @@ class Difference:
         return f"{math.exp(min(value, 700)):.2f}" if self.kind == "times" else f"{value:+.2f}"
 
 
-def difference(one: Arm, base: Arm, rung: int, shares: bool = False) -> Difference:
+def difference(one: ArmResults, base: ArmResults, rung: int, shares: bool = False) -> Difference:
     """What an arm does against `base`: in exposures to half of the facts, or else, or with `shares`, in what both store
     at `rung`. Raises Refused where no seed has both."""
     times = [] if shares else log_times(one, base)
@@ -125,8 +125,8 @@ def report(
 
 def _verdict(
     asked: Comparison,
-    base: Arm,
-    others: Sequence[Arm],
+    base: ArmResults,
+    others: Sequence[ArmResults],
     differences: Sequence[Difference],
     again: Difference,
     control: Difference | None,
@@ -182,17 +182,17 @@ def _smallest(one: Difference) -> str:
     return f"{one.size(one.smallest)}{' times' if one.kind == 'times' else ''} and more"
 
 
-def _mean(arm: Arm, rung: int) -> float:
+def _mean(arm: ArmResults, rung: int) -> float:
     return statistics.fmean(arm.stored.get(rung, {0: 0.0}).values())
 
 
-def _bits(arm: Arm, rung: int) -> float | None:
+def _bits(arm: ArmResults, rung: int) -> float | None:
     """Mean value bits per parameter of an arm's models at a rung; a model that guesses worse than chance holds none."""
     rows = [row for row in arm.runs if row["rung"] == rung]
     return statistics.fmean(max(0.0, row["value_bits_per_parameter"]) for row in rows) if rows else None
 
 
-def _text(arm: Arm, rung: int) -> dict[str, float]:
+def _text(arm: ArmResults, rung: int) -> dict[str, float]:
     """Mean loss on each held-out text of an arm's models at a rung, in nats a token."""
     rows = [row for row in arm.runs if row["rung"] == rung]
     return {name: statistics.fmean(row["text"][name]["nats_per_token"] for row in rows) for name in rows[0]["text"]}

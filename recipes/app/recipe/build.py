@@ -15,10 +15,9 @@ from curate.places.address import joined, path_of
 from curate.places.store import Place, is_local, write_atomically
 from curate.run.corpus import CorpusRun
 from curate.run.output import Publication, Rendering, VocabularyChoice
-from curate.sources import Input as SourceInput
-from curate.sources import InputError, Partition, find_inputs
+from curate.sources import Input, InputError, Partition, find_inputs
 from recipes.app.recipe.load import Loaded, resolve_paths
-from recipes.app.recipe.schema import Input
+from recipes.app.recipe.schema import RecipeInput
 
 
 def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit: int | None = None) -> CorpusRun:
@@ -34,7 +33,7 @@ def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit:
     if not recipe.inputs:
         raise Refused(f"recipe '{recipe.name}' names no inputs: add `inputs:` to it, or give --input PATH")
     inputs = [
-        SourceInput(
+        Input(
             **item.model_dump() | {"path": _address(item, loaded.folder), "format": in_full(item.format, loaded.folder)}
         )
         for item in recipe.inputs
@@ -66,7 +65,7 @@ def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit:
     )
 
 
-def _refuse_own_output(inputs: list[SourceInput], partitions: list[Partition], out: Place) -> None:
+def _refuse_own_output(inputs: list[Input], partitions: list[Partition], out: Place) -> None:
     """Raises InputError where a run would read what a run writes: the second run would take the first one's output for
     documents, and remove what lies among it."""
     root = _resolved(out)
@@ -85,7 +84,7 @@ def _is_below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
-def _address(item: Input, folder: Path) -> str:
+def _address(item: RecipeInput, folder: Path) -> str:
     """A path as the recipe's folder sees it; an id of the hub, where no such folder is there, as it stands."""
     local = joined(folder, item.path)
     return item.path if item.format == "hub" and not Path(local).expanduser().is_dir() else local

@@ -36,7 +36,7 @@ INJECTED = 2000
 
 
 @dataclass
-class Group:
+class PlannedGroup:
     """Units that are done together: how many there are, and how many of them are done already."""
 
     label: str
@@ -62,10 +62,10 @@ class _Looking:
     workers = 0
 
     def __init__(self) -> None:
-        self.groups: dict[str, Group] = {}
+        self.groups: dict[str, PlannedGroup] = {}
 
     def map(self, label: str, tasks: Sequence[Unit], on_kill: Any = None) -> list[dict[str, Any]]:
-        group = self.groups.setdefault(label, Group(label))
+        group = self.groups.setdefault(label, PlannedGroup(label))
         manifests = []
         for unit in tasks:
             # Without a manifest there is nothing to compare: the input need not be read.
@@ -91,7 +91,7 @@ class _Seen(OutputFolder):
         return None
 
 
-def plan(job: CorpusRun) -> list[Group]:
+def plan(job: CorpusRun) -> list[PlannedGroup]:
     """All groups of units of a run in order. Raises RunError for a folder of another version."""
     engine = _Looking()
     with _Seen(job.out) as folder:
@@ -142,7 +142,7 @@ class _Rehearsal(CorpusRun):
         return self
 
 
-def estimate(job: CorpusRun, groups: Sequence[Group], sample: int) -> Estimate | None:
+def estimate(job: CorpusRun, groups: Sequence[PlannedGroup], sample: int) -> Estimate | None:
     """Time, memory and disk of what is left, from two rehearsals of different length (and one with injection).
 
     None when there is nothing to rehearse with: no document in the input.

@@ -76,11 +76,11 @@ def _member(hint: Any, declared: Mapping[str, Any], factory: Any) -> Any:
     return hint, Field(description=declared["doc"], **said)
 
 
-class Input(model_of(partition.Input, name={"default": "crawl"})):  # type: ignore[misc]
+class RecipeInput(model_of(partition.Input, name={"default": "crawl"})):  # type: ignore[misc]
     """Where documents come from: a file, a folder, a glob, an address in a store, or a data set of the hub."""
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Input:
+    def _fits_together(self) -> RecipeInput:
         # Of the whole model, not of the field: messages repeat what a field said.
         refuse_credentials(self.path)
         given = self.model_fields_set & {"subset", "streaming", "revision"}
@@ -121,7 +121,7 @@ class Output(model_of(output.Publication, only=["keep_dropped"])):  # type: igno
     )
 
 
-class Engine(Strict):
+class EngineSettings(Strict):
     """How a run is carried out. Nothing here can change a byte of what is published."""
 
     buckets: int = Field(8, ge=1, le=4096, description="into how many parts the records of a round are hashed")
@@ -303,11 +303,11 @@ class Recipe(Strict):
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
     description: str = ""
-    inputs: list[Input] = []
+    inputs: list[RecipeInput] = []
     steps: list[Any] = Field(default=[], description="the steps in order: a name, or a name with parameters")
     output: Output = Output()
     max_loss: float = Field(0.01, ge=0, le=1, description="share of records that may be unreadable")
-    engine: Engine = Engine()
+    engine: EngineSettings = EngineSettings()
     probe: Probe | None = None
     compare: Annotated[list[ComparedArm], Field(min_length=2)] | None = None
 

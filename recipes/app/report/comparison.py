@@ -9,7 +9,7 @@ from typing import Any
 
 from curate.places.store import write_atomically
 from recipes.app.measure.asked import AGAIN, CONTROL
-from recipes.app.measure.evidence import Arm, multiplier_words
+from recipes.app.measure.evidence import ArmResults, multiplier_words
 from recipes.app.report.charts import Bar, bars
 from recipes.app.report.rendering import rendered
 from recipes.app.report.sweep import halves, shares
@@ -26,7 +26,7 @@ def comparison_page(found: dict[str, Any]) -> str:
     """The HTML of what `recipes.app.measure.verdict.report` returns; what came from names of corpora is escaped."""
     from markupsafe import Markup
 
-    arms = {name: Arm(_label(name, found), stored) for name, stored in found["stored"].items()}
+    arms = {name: ArmResults(_label(name, found), stored) for name, stored in found["stored"].items()}
     rungs = sorted({rung for arm in arms.values() for rung in arm.stored})
     return rendered(
         "comparison.html",

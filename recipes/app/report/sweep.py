@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.places.store import write_atomically
-from recipes.app.measure.evidence import Arm, arms_of, multiplier, multiplier_words
+from recipes.app.measure.evidence import ArmResults, arms_of, multiplier, multiplier_words
 from recipes.app.report.charts import Bar, bars
 from recipes.app.report.rendering import rendered
 
@@ -52,7 +52,7 @@ def sweep_page(name: str, results: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def halves(arms: Mapping[str, Arm], title: str, unit: str = "exposures") -> str:
+def halves(arms: Mapping[str, ArmResults], title: str, unit: str = "exposures") -> str:
     """Exposures to half of the facts, by what arms are called: the mean over seeds, and a dot for each seed that the
     ladder brackets."""
     rows = []
@@ -63,7 +63,7 @@ def halves(arms: Mapping[str, Arm], title: str, unit: str = "exposures") -> str:
     return bars(rows, title)
 
 
-def shares(arms: Mapping[str, Arm]) -> list[tuple[str, dict[int, float]]]:
+def shares(arms: Mapping[str, ArmResults]) -> list[tuple[str, dict[int, float]]]:
     """The mean share of the facts that each arm stores, by rung."""
     return [
         (name, {rung: statistics.fmean(found.values()) for rung, found in arm.stored.items()})
@@ -71,7 +71,7 @@ def shares(arms: Mapping[str, Arm]) -> list[tuple[str, dict[int, float]]]:
     ]
 
 
-def _stored(arms: dict[str, Arm], count: int) -> str:
+def _stored(arms: dict[str, ArmResults], count: int) -> str:
     rows = []
     for arm in arms.values():
         if values := list(arm.stored.get(count, {}).values()):
@@ -80,7 +80,7 @@ def _stored(arms: dict[str, Arm], count: int) -> str:
     return bars(rows, f"share of the facts stored at {count} exposures", 1.0, "all facts")
 
 
-def _purity(arms: dict[str, Arm]) -> str:
+def _purity(arms: dict[str, ArmResults]) -> str:
     """Exposures to half of the facts by the purity of the facts' token, where an arm's junk carries it too."""
     tagged = [arm for arm in arms.values() if arm.runs[0]["tag"] in ("useful", "both") and arm.runs[0]["tag_at_test"]]
     if not any(arm.runs[0]["tag_leak"] for arm in tagged):
@@ -95,7 +95,7 @@ def _purity(arms: dict[str, Arm]) -> str:
     return bars(rows, "exposures to half of the facts, by the purity of their token")
 
 
-def _mixture(arm: Arm) -> tuple[str, float]:
+def _mixture(arm: ArmResults) -> tuple[str, float]:
     return arm.runs[0]["junk_kind"], round(arm.runs[0]["junk_ratio"], 3)
 
 

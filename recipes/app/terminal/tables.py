@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from curate.places.store import Place
     from curate.run.corpus import CorpusRun
     from curate.step import Step
-    from recipes.app.recipe.rehearsal import Estimate, Group
+    from recipes.app.recipe.rehearsal import Estimate, PlannedGroup
 
 
 def print_results(console: Console, results: Sequence[dict[str, Any]]) -> None:
@@ -154,7 +154,7 @@ def purity_lines(folder: Place) -> list[str]:
     return lines
 
 
-def print_plan(console: Console, job: CorpusRun, groups: Sequence[Group], cost: Estimate | None) -> None:
+def print_plan(console: Console, job: CorpusRun, groups: Sequence[PlannedGroup], cost: Estimate | None) -> None:
     """What a run would do, group by group, and what the rest will cost."""
     files = len(job.partitions)
     console.print(f"{job.name}: {files:,} input file{'s' * (files != 1)}, {len(job.stages)} stages")
