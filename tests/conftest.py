@@ -23,7 +23,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 LONG = (
-    "test_readme.py",
+    "test_docs.py",
     "test_own_steps.py",
     "test_chaos.py",
     "test_stores.py",
@@ -31,7 +31,6 @@ LONG = (
     "test_train.py",
     "test_profile.py",
     "test_scoring.py",
-    "test_compare_docs.py",
 )
 
 

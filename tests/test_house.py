@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import importlib
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -234,3 +235,20 @@ def test_every_exception_of_the_house_is_a_refusal_or_known_to_be_none():
     others = {f"{one.__module__}.{one.__qualname__}" for one in found if not issubclass(one, Refused)}
     assert others == set(INTERNAL)
     assert len(found) > 15
+
+
+def test_the_page_of_the_house_names_every_file_and_no_other():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    table = page[page.index("## Where to find a thing") : page.index("## Declared once")]
+    known = {path.name for package in PACKAGES for path in modules(package).values()}
+    known -= {"__init__.py", "__main__.py", "compose.py", "generated.py", "make_sample.py"}
+    named = set(re.findall(r"(\w+\.py)\b", table))
+    assert known - named == set(), "no row of docs/architecture.md names these"
+    assert named - known == set(), "docs/architecture.md names files that are not there"
+
+
+def test_the_twenty_questions_are_answered_by_files_that_are_there():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    rows = re.findall(r"^\| ([^|]+\?) \| `([^`]+)` \|$", page, re.MULTILINE)
+    assert len(rows) == 20
+    assert [file for _, file in rows if not (ROOT / file).is_file()] == []
