@@ -9,13 +9,14 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from curate.text.words import LETTERED, SYMBOLIC, WORDED, Reading, WordTable, native, word_table
+from curate.text.reading import Reading
+from curate.text.words import LETTERED, SYMBOLIC, WORDED, WordTable, native, word_table
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from curate.text.density import Facts
+    from curate.text.density import FactCounts
     from curate.text.grams import Joined, Repeats
 
 _LONGEST_TOP = 4
@@ -99,7 +100,7 @@ class TextSignals:
         return TextSignals(self.text, table=word_table("spaces"))
 
     @cached_property
-    def facts(self) -> Facts:
+    def facts(self) -> FactCounts:
         """Numbers, dates, names and definitions in its sentences (`curate.text.density`)."""
         from curate.text.density import facts_of
 

@@ -1,8 +1,8 @@
 """Words as numbers: a bounded table white-space chunk -> its words, shared by all texts of a process.
 
-A chunk is cut once, when it is first met; from then on all chunks of a text are looked up at once, as arrays: where its
-bytes begin and end, its first sixteen bytes as two integers, a hash table of those. What the rules ask of a word
-(length, letters, marks, hash) stands in arrays beside the table, so that they ask it of all words of a text at once.
+A chunk is cut once, when it is first met: `reading.py` looks chunks up line by line, `chunks.py` all of a text by
+compiled loops. What the rules ask of a word (length, letters, marks, hash) stands in arrays beside the table, so that
+they ask it of all words of a text at once.
 """
 
 from __future__ import annotations
@@ -11,21 +11,19 @@ import re
 import threading
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, cached_property
 from importlib.util import find_spec
-from itertools import chain, islice
 from types import ModuleType
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
-from curate.text.chunks import BYTE_KINDS, KEY, Chunks, ChunkTable, cut, grown, keys
+from curate.text.chunks import ChunkTable, grown
 from curate.text.cutters import between_boundaries, english, in_any_language
 from curate.text.punctuation import SYMBOLS
+from curate.text.reading import Chunks, Reading
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-
-    from curate.text.chunks import Keys, Places
 
 _SYMBOLS = "".join(sorted(SYMBOLS))
 _LETTER = re.compile(r"[A-Za-z]").search
@@ -33,6 +31,7 @@ _WHITES = re.compile(r"\s+")
 _BREAK = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]").search
 _SLICE = 1 << 18
 """Characters of a text that are looked at together, so that a giant text needs no giant arrays."""
+_LONG_CHUNK = 16
 _LONG_WORD = 4096
 _BASE = 0x9E3779B97F4A7C15
 _INVERSE = pow(_BASE, -1, 1 << 64)
@@ -41,20 +40,6 @@ _TOGETHER = 1024
 LETTERED, WORDED, ENDS, MARKS, SYMBOLIC = 1, 2, 4, 8, 16
 """What a word is, as bits: it has a letter; it is not made of symbols alone (`punctuation.py`); it ends a sentence;
 all of its characters are punctuation by their Unicode category; it holds `#` or an ellipsis."""
-
-
-class Reading(NamedTuple):
-    """The words of a text and where they stand.
-
-    `ids`: the number of each word. Of each white-space chunk: `counts`, its words; `wide`, whether more than one space
-    follows it before the next chunk of its line. Of each line that is not blank: `lines`, the number of its first
-    chunk, and at the end the number of all chunks.
-    """
-
-    ids: npt.NDArray[np.int32]
-    counts: npt.NDArray[np.int32]
-    wide: npt.NDArray[np.bool_]
-    lines: Places
 
 
 class WordTable:
@@ -72,9 +57,8 @@ class WordTable:
         self._lock = threading.RLock()
         self.words: list[str] = []
         self._numbers: dict[str, int] = {}
-        self._long: dict[bytes, int] = {}
-        self._chunks = ChunkTable()
         self._features = _Features()
+        self._chunks = 0
         self._bytes = 0
 
     def number(self, word: str) -> int | None:
@@ -83,7 +67,7 @@ class WordTable:
 
     @property
     def full(self) -> bool:
-        return self._chunks.size >= self.CHUNKS or self._bytes >= self.BYTES
+        return self._chunks >= self.CHUNKS or self._bytes >= self.BYTES
 
     @property
     def features(self) -> _Features:
@@ -119,64 +103,26 @@ class WordTable:
             np.concatenate([*borders, offsets[-1:]]),
         )
 
-    def _read(self, text: str) -> Reading:
-        import numpy as np
+    @cached_property
+    def _read(self) -> Callable[[str], Reading]:
+        loops = native()
+        return ChunkTable(self._cut, loops).read if loops else Chunks(self._cut).read
 
-        fast, table = native(), self._chunks
-        known = table.size
-        if fast:
-            data = b" " + text.encode("utf-8", "surrogatepass") + b" " + bytes(KEY + 1)
-            raw = np.frombuffer(data, dtype=np.uint8)
-            starts, lengths, wide, lines, low, high, entries, missing = fast.scan(
-                raw, len(raw) - KEY - 1, _byte_kinds(), table.slots, table.rows, table.bits
-            )
-            chunks = Chunks(data, starts, lengths, wide, lines)
-        else:
-            chunks = cut(text)
-            low, high = keys(chunks)
-            entries = table.find(low, high)
-            missing = int(np.count_nonzero(entries < 0))
-        if missing:
-            with self._lock:
-                if known != table.size:  # another thread may have added some of them by now
-                    entries = table.find(low, high)
-                self._add(chunks, low, high, entries, np.flatnonzero(entries < 0))
-        if fast:
-            ids, counts = fast.spread(entries, table.rows, table.words)
-            return Reading(ids, counts, chunks.wide, chunks.lines)
-        firsts, counts = table.words_of(entries)
-        if not (counts == 1).all():
-            before = np.cumsum(counts, dtype=np.int64) - counts
-            firsts = np.repeat(firsts - before, counts) + np.arange(int(before[-1] + counts[-1]))
-        return Reading(table.words[firsts], counts, chunks.wide, chunks.lines)
-
-    def _add(self, chunks: Chunks, low: Keys, high: Keys, entries: npt.NDArray[np.int32], missing: Places) -> None:
-        """Cut the missing chunks into words, add them to the table, and put their entries where they are missing."""
-        import numpy as np
-
-        data, starts, lengths = chunks.data, chunks.starts[missing].tolist(), chunks.lengths[missing].tolist()
-        fresh, numbers, held = self._chunks.size, self._numbers, len(self._numbers)
-        known: dict[bytes, int] = {}
-        places: list[int] = []
-        added: list[str] = []
-        found: list[int] = []
-        for place, start, length in zip(missing.tolist(), starts, lengths, strict=True):
-            chunk = data[start : start + length]
-            table = known if length <= KEY else self._long
-            entry = table.get(chunk)
-            if entry is None:
-                entry = table[chunk] = fresh + len(places)
-                added.append(chunk.decode("utf-8", "surrogatepass"))
-                places.append(place)
-                if length > KEY:
-                    self._bytes += 2 * length
-            found.append(entry)
-        cut_up = list(map(self._split, added))
-        words = [numbers.setdefault(word, len(numbers)) for word in chain.from_iterable(cut_up)]
-        self.words += reversed(list(islice(reversed(numbers), len(numbers) - held)))
-        new = np.array(places, dtype=np.int64)
-        self._chunks.add(low[new], high[new], list(map(len, cut_up)), words, native())
-        entries[missing] = found
+    def _cut(self, chunk: str) -> tuple[int, ...]:
+        """The numbers of a chunk's words: one that no chunk has held gets the next."""
+        words = self._split(chunk)
+        found = []
+        with self._lock:
+            self._chunks += 1
+            if len(chunk) >= _LONG_CHUNK:
+                self._bytes += 2 * len(chunk.encode("utf-8", "surrogatepass"))
+            for word in words:
+                number = self._numbers.get(word)
+                if number is None:
+                    number = self._numbers[word] = len(self.words)
+                    self.words.append(word)
+                found.append(number)
+        return tuple(found)
 
     def _kind(self, word: str) -> int:
         if word.isalpha():
@@ -297,13 +243,6 @@ def native() -> ModuleType | None:
     from curate.text import native as loops
 
     return loops
-
-
-@cache
-def _byte_kinds() -> npt.NDArray[np.uint8]:
-    import numpy as np
-
-    return np.frombuffer(BYTE_KINDS, dtype=np.uint8)
 
 
 def _pieces(text: str) -> Iterator[tuple[str, str]]:
