@@ -86,7 +86,9 @@ class ChunkTable:
 
         missing = np.flatnonzero(entries < 0)
         short: dict[bytes, int] = {}
-        found, places, words = [], [], []
+        found: list[int] = []
+        places: list[int] = []
+        words: list[tuple[int, ...]] = []
         for place, start, length in zip(
             missing.tolist(), starts[missing].tolist(), lengths[missing].tolist(), strict=True
         ):
