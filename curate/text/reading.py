@@ -65,14 +65,15 @@ class Chunks(dict[str, bytes]):
                 if line != " ".join(chunks):
                     gaps += [place for place, gap in enumerate(_WHITES.findall(line), len(words)) if gap != " "]
                 words += map(words_of, chunks)
-                gaps.append(len(words) - 1)
+        borders = np.array([*lines, len(words)], dtype=np.int64)
         wide = np.zeros(len(words), dtype=bool)
         wide[gaps] = True
+        wide[borders[1:] - 1] = True
         return Reading(
             np.frombuffer(b"".join(words), dtype=np.int32),
             np.fromiter(map(len, words), dtype=np.int32, count=len(words)) // 4,
             wide,
-            np.array([*lines, len(words)], dtype=np.int64),
+            borders,
         )
 
 

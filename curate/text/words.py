@@ -42,6 +42,22 @@ LETTERED, WORDED, ENDS, MARKS, SYMBOLIC = 1, 2, 4, 8, 16
 all of its characters are punctuation by their Unicode category; it holds `#` or an ellipsis."""
 
 
+class _Numbers(dict[str, int]):
+    """Word -> its number; one that no text has held gets the next. `words` are the words by number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self._lock = threading.Lock()
+
+    def __missing__(self, word: str) -> int:
+        with self._lock:
+            if word not in self:  # another thread may have added it by now
+                self.words.append(word)
+                self[word] = len(self.words) - 1
+            return self[word]
+
+
 class WordTable:
     """Chunk -> the numbers of its words. `words` are the words by number.
 
@@ -55,8 +71,8 @@ class WordTable:
         self._split = split
         self._ends = sentence_ends
         self._lock = threading.RLock()
-        self.words: list[str] = []
-        self._numbers: dict[str, int] = {}
+        self._numbers = _Numbers()
+        self.words = self._numbers.words
         self._features = _Features()
         self._chunks = 0
         self._bytes = 0
@@ -109,20 +125,11 @@ class WordTable:
         return ChunkTable(self._cut, loops).read if loops else Chunks(self._cut).read
 
     def _cut(self, chunk: str) -> tuple[int, ...]:
-        """The numbers of a chunk's words: one that no chunk has held gets the next."""
-        words = self._split(chunk)
-        found = []
-        with self._lock:
-            self._chunks += 1
-            if len(chunk) >= _LONG_CHUNK:
-                self._bytes += 2 * len(chunk.encode("utf-8", "surrogatepass"))
-            for word in words:
-                number = self._numbers.get(word)
-                if number is None:
-                    number = self._numbers[word] = len(self.words)
-                    self.words.append(word)
-                found.append(number)
-        return tuple(found)
+        """The numbers of a chunk's words."""
+        self._chunks += 1
+        if len(chunk) >= _LONG_CHUNK:
+            self._bytes += 2 * len(chunk.encode("utf-8", "surrogatepass"))
+        return tuple(map(self._numbers.__getitem__, self._split(chunk)))
 
     def _kind(self, word: str) -> int:
         if word.isalpha():

@@ -52,7 +52,7 @@ def texts_of(source: str) -> list[str]:
     if not folder.is_dir():
         pytest.skip(f"no crawl at {folder}")
     texts = list(page_texts(folder))
-    return texts[:: len(texts) // 100]
+    return texts[:: len(texts) // 60]
 
 
 def take(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
