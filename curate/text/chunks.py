@@ -6,12 +6,13 @@ The same reading as `reading.Chunks` gives, for where numba is installed.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from functools import cache
 from itertools import chain
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from curate.text.reading import Cut, Reading
+from curate.text.reading import Number, Reading, Split
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,11 +44,11 @@ class ChunkTable:
     """An open hash table of chunks of at most fifteen bytes, by their keys: two integers that hold bytes and length.
 
     `slots` hold entries (-1: none), 2^`bits` of them. `rows`, one for each entry: its key's two integers, and where its
-    words begin in `words` (upper half) and how many they are. Longer chunks have entries too, but no slot. `loops` is
-    `native.py`.
+    words begin in `words` (upper half) and how many they are. Longer chunks have entries too, but no slot; `long`: what
+    they take, in bytes, with their words. `loops` is `native.py`.
     """
 
-    def __init__(self, cut: Cut, loops: ModuleType) -> None:
+    def __init__(self, split: Split, number: Number, loops: ModuleType) -> None:
         import numpy as np
 
         self.size = 0
@@ -56,10 +57,15 @@ class ChunkTable:
         self.rows = np.zeros((1024, 3), dtype=np.uint64)
         self.words = np.zeros(1024, dtype=np.int32)
         self._held = 0
+        self.long = 0
         self._long: dict[bytes, int] = {}
-        self._cut = cut
+        self._split = split
+        self._number = number
         self._loops = loops
         self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return self.size
 
     def read(self, text: str) -> Reading:
         """Chunks and lines exactly as `str.split` and `str.splitlines` find them."""
@@ -88,7 +94,7 @@ class ChunkTable:
         short: dict[bytes, int] = {}
         found: list[int] = []
         places: list[int] = []
-        words: list[tuple[int, ...]] = []
+        added: list[str] = []
         for place, start, length in zip(
             missing.tolist(), starts[missing].tolist(), lengths[missing].tolist(), strict=True
         ):
@@ -98,18 +104,20 @@ class ChunkTable:
             if entry is None:
                 entry = known[chunk] = self.size + len(places)
                 places.append(place)
-                words.append(self._cut(chunk.decode("utf-8", "surrogatepass")))
+                added.append(chunk.decode("utf-8", "surrogatepass"))
+                if length > KEY:
+                    self.long += 2 * length
             found.append(entry)
-        self._enter(low[places], high[places], words)
+        self._enter(low[places], high[places], list(map(self._split, added)))
         entries[missing] = found
 
-    def _enter(self, low: Keys, high: Keys, words: list[tuple[int, ...]]) -> None:
+    def _enter(self, low: Keys, high: Keys, words: list[Sequence[str]]) -> None:
         """Add entries, in order; those longer than a key get no slot."""
         import numpy as np
 
         old, new = self.size, self.size + len(words)
         counts = np.fromiter(map(len, words), dtype=np.uint64, count=len(words))
-        numbers = list(chain.from_iterable(words))
+        numbers = self._number(chain.from_iterable(words))
         self.rows = grown(self.rows, new)
         self.words = grown(self.words, self._held + len(numbers))
         begins = np.cumsum(counts) - counts + np.uint64(self._held)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _WHITES = re.compile(r"\s+")
+_SHORT = 15
 
-Cut = Callable[[str], tuple[int, ...]]
-"""From a white-space chunk to the numbers of its words."""
+Split = Callable[[str], Sequence[str]]
+"""From a white-space chunk to its words."""
+Number = Callable[[Iterable[str]], list[int]]
+"""From words to their numbers."""
 
 
 class Reading(NamedTuple):
@@ -37,20 +40,27 @@ class Reading(NamedTuple):
 
 
 class Chunks(dict[str, bytes]):
-    """White-space chunk -> the numbers of its words, four bytes each. A chunk is cut once, when it is first met."""
+    """White-space chunk -> the numbers of its words, four bytes each. A chunk is split once, when it is first met.
 
-    def __init__(self, cut: Cut) -> None:
+    `long`: what long chunks take, in characters, with their words.
+    """
+
+    def __init__(self, split: Split, number: Number) -> None:
         super().__init__()
-        self._cut = cut
+        self._split = split
+        self._number = number
+        self.long = 0
 
     def __missing__(self, chunk: str) -> bytes:
-        numbers = self[chunk] = array("i", self._cut(chunk)).tobytes()
+        if len(chunk) > _SHORT:
+            self.long += 2 * len(chunk)
+        numbers = self[chunk] = array("i", self._number(self._split(chunk))).tobytes()
         return numbers
 
     def read(self, text: str) -> Reading:
         """The words of a text, line by line.
 
-        Gopher's rules count "words" and leave open what one is (Rae et al. 2021, appendix A.1.1): `cut` says it.
+        Gopher's rules count "words" and leave open what one is (Rae et al. 2021, appendix A.1.1): `split` says it.
         """
         import numpy as np
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache, cached_property
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar
@@ -31,7 +31,6 @@ _WHITES = re.compile(r"\s+")
 _BREAK = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]").search
 _SLICE = 1 << 18
 """Characters of a text that are looked at together, so that a giant text needs no giant arrays."""
-_LONG_CHUNK = 16
 _LONG_WORD = 4096
 _BASE = 0x9E3779B97F4A7C15
 _INVERSE = pow(_BASE, -1, 1 << 64)
@@ -40,22 +39,6 @@ _TOGETHER = 1024
 LETTERED, WORDED, ENDS, MARKS, SYMBOLIC = 1, 2, 4, 8, 16
 """What a word is, as bits: it has a letter; it is not made of symbols alone (`punctuation.py`); it ends a sentence;
 all of its characters are punctuation by their Unicode category; it holds `#` or an ellipsis."""
-
-
-class _Numbers(dict[str, int]):
-    """Word -> its number; one that no text has held gets the next. `words` are the words by number."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.words: list[str] = []
-        self._lock = threading.Lock()
-
-    def __missing__(self, word: str) -> int:
-        with self._lock:
-            if word not in self:  # another thread may have added it by now
-                self.words.append(word)
-                self[word] = len(self.words) - 1
-            return self[word]
 
 
 class WordTable:
@@ -71,11 +54,10 @@ class WordTable:
         self._split = split
         self._ends = sentence_ends
         self._lock = threading.RLock()
-        self._numbers = _Numbers()
-        self.words = self._numbers.words
+        self.words: list[str] = []
+        self._numbers: dict[str, int] = {}
+        self._chunks: ChunkTable | Chunks | None = None
         self._features = _Features()
-        self._chunks = 0
-        self._bytes = 0
 
     def number(self, word: str) -> int | None:
         """The number of a word that some text has held, else None."""
@@ -83,7 +65,8 @@ class WordTable:
 
     @property
     def full(self) -> bool:
-        return self._chunks >= self.CHUNKS or self._bytes >= self.BYTES
+        chunks = self._chunks
+        return chunks is not None and (len(chunks) >= self.CHUNKS or chunks.long >= self.BYTES)
 
     @property
     def features(self) -> _Features:
@@ -119,17 +102,24 @@ class WordTable:
             np.concatenate([*borders, offsets[-1:]]),
         )
 
-    @cached_property
-    def _read(self) -> Callable[[str], Reading]:
-        loops = native()
-        return ChunkTable(self._cut, loops).read if loops else Chunks(self._cut).read
+    def _read(self, text: str) -> Reading:
+        if self._chunks is None:
+            loops = native()
+            self._chunks = ChunkTable(self._split, self._number, loops) if loops else Chunks(self._split, self._number)
+        return self._chunks.read(text)
 
-    def _cut(self, chunk: str) -> tuple[int, ...]:
-        """The numbers of a chunk's words."""
-        self._chunks += 1
-        if len(chunk) >= _LONG_CHUNK:
-            self._bytes += 2 * len(chunk.encode("utf-8", "surrogatepass"))
-        return tuple(map(self._numbers.__getitem__, self._split(chunk)))
+    def _number(self, words: Iterable[str]) -> list[int]:
+        """The numbers of words; one that no text has held gets the next."""
+        numbers, held = self._numbers, self.words
+        found = []
+        with self._lock:
+            for word in words:
+                number = numbers.get(word)
+                if number is None:
+                    number = numbers[word] = len(held)
+                    held.append(word)
+                found.append(number)
+        return found
 
     def _kind(self, word: str) -> int:
         if word.isalpha():
@@ -318,12 +308,14 @@ def sentences_begun(table: WordTable, reading: Reading, lines: npt.NDArray[np.in
     if fast:
         kinds = table.features.kinds
         return int(fast.sentences(kinds, reading.ids, reading.counts, reading.wide, lines, ENDS, MARKS))
-    kinds = table.features.kinds[reading.ids]
-    lines_of_words = np.repeat(lines, reading.counts)
     gaps = np.flatnonzero(reading.wide[:-1] & (lines[1:] == lines[:-1]))
-    if len(gaps):
-        after = np.cumsum(reading.counts)[gaps]
-        kinds, lines_of_words = np.insert(kinds, after, 0), np.insert(lines_of_words, after, lines[gaps])
-    telling = np.flatnonzero((kinds & MARKS == 0) & (lines_of_words >= 0))
-    ends, lines_of_words = (kinds[telling] & ENDS) != 0, lines_of_words[telling]
-    return int(np.count_nonzero(ends[:-1] & ~ends[1:] & (lines_of_words[1:] == lines_of_words[:-1])))
+    sizes = reading.counts.copy()
+    sizes[gaps] += 1  # a wide gap is one more token behind the chunk's words
+    lines_of_tokens = np.repeat(lines, sizes)
+    is_word = np.ones(len(lines_of_tokens), dtype=bool)
+    is_word[np.cumsum(sizes)[gaps] - 1] = False
+    kinds = np.zeros(len(lines_of_tokens), dtype=np.uint8)
+    kinds[is_word] = table.features.kinds[reading.ids]
+    telling = np.flatnonzero((kinds & MARKS == 0) & (lines_of_tokens >= 0))
+    ends, lines_of_tokens = (kinds[telling] & ENDS) != 0, lines_of_tokens[telling]
+    return int(np.count_nonzero(ends[:-1] & ~ends[1:] & (lines_of_tokens[1:] == lines_of_tokens[:-1])))

@@ -74,7 +74,7 @@ def test_the_fast_ways_find_what_the_plain_forms_find(source: str, way: str, mon
     # Without numba the table reads plainly too, but a long text in slices, which must not show.
     monkeypatch.setattr(words, "_SLICE", 500)
     texts, table, plain = texts_of(source), english_table(), english_table()
-    chunks = reading.Chunks(plain._cut)
+    chunks = reading.Chunks(english(), plain._number)
     grams = 0
     for text in texts:
         fast, expected = TextSignals(text, table=table), chunks.read(text)
