@@ -187,7 +187,7 @@ def test_targets(parameters, targets):
         ({"weights": {"a": 1}, "repeat": {"a": 1}}, "give one of them"),
         ({"budget": 5, "junk_ratio": 0.5}, "give one of them"),
         ({"weights": {"a": -1, "b": 2}}, "numbers above 0"),
-        ({"cap": -5}, "cannot be below 0"),
+        ({"cap": -5}, "must not be below 0"),
         ({"cluster_copies": {2: 0}}, "one copy at least"),
     ],
 )

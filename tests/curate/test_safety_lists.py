@@ -113,7 +113,7 @@ def test_wrong_folders_and_lists_are_told(folder: Path, tmp_path: Path) -> None:
         Safety(words=str(folder), language="own")
     (folder / "german").unlink()
     (folder / "ja").write_bytes("日本".encode("shift-jis"))
-    with pytest.raises(ValueError, match=r"ja is no text in UTF-8"):
+    with pytest.raises(ValueError, match=r"ja is not a text in UTF-8"):
         Safety(words=str(folder), language="own")
     (folder / "ja").write_text("# nothing\n")
     with pytest.raises(ValueError, match=r"ja holds no word"):
