@@ -81,7 +81,7 @@ def test_a_document_that_went_for_one_that_went_itself_is_found(out):
             row[name] = None if row[name] is None else json.dumps(row[name])
     copies[0]["value"] = json.dumps(copies[1]["key"])
     rewrite_ledger(out, rows)
-    assert list(verify(out)) == ["exact_dedup dropped documents for 1 others that it dropped as well"]
+    assert list(verify(out)) == ["exact_dedup dropped duplicates of 1 documents that it dropped as well"]
 
 
 def test_a_drop_that_the_ledger_lost_is_found_even_where_the_checksums_agree(out):

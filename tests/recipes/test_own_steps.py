@@ -360,8 +360,8 @@ def test_a_store_that_stops_giving_a_file_is_no_loss_and_torn_content_is(folder,
     [
         ("WRONG none", "gives a NoneType: give"),
         ("WRONG item", "gives a str: give Document, Skipped or Unreadable"),
-        ("WRONG key", "gives the key '-1' after '0': a key is"),
-        ("WRONG text", "whose text is of another kind"),
+        ("WRONG key", "gives the key '-1' after '0': a key must be"),
+        ("WRONG text", "whose text is of another type"),
     ],
 )
 def test_a_reader_that_breaks_the_contract_ends_the_run_with_a_message(folder, within, line, message):
