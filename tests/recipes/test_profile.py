@@ -380,9 +380,11 @@ def test_files_that_are_not_what_they_should_be_are_told_before_work_begins(
     head = "name: bad\ninputs: [{path: texts.jsonl}]\nsteps:\n"
     (tmp_path / "a.yaml").write_text(head + "  - language: {model: none.bin}\n  - c4: {bad_words: empty.txt}\n")
     result = within("profile", "a.yaml", "-o", "out", cwd=tmp_path)
-    refused(result, "a.yaml:4: ", "none.bin is no fastText model", "a.yaml:5: ", "empty.txt holds no word")
+    refused(result, "a.yaml:4: ", "none.bin is not a fastText model", "a.yaml:5: ", "empty.txt holds no word")
     (tmp_path / "b.yaml").write_text(head + "  - c4\noutput: {tokenizer: {kind: file, file: none.bin}}\n")
-    refused(within("profile", "b.yaml", "-o", "out", cwd=tmp_path), "output.tokenizer.file: ", "is no tokenizer.json")
+    refused(
+        within("profile", "b.yaml", "-o", "out", cwd=tmp_path), "output.tokenizer.file: ", "is not a tokenizer.json"
+    )
     (tmp_path / "c.yaml").write_text(head + "  - exact_dedup\n")
     refused(within("profile", "c.yaml", "-o", "out", cwd=tmp_path), "no rule or edit that a profile could measure")
 

@@ -154,12 +154,12 @@ def test_a_plan_cannot_hold_a_choice_that_nobody_knows(make, message):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: output.Rendering("a", source="extracted"), "`source` is one of extract, end, not 'extracted'"),
+        (lambda: output.Rendering("a", source="extracted"), "`source` must be one of extract, end, not 'extracted'"),
         (lambda: output.Rendering("a", domain="speshal"), "did you mean 'special'"),
-        (lambda: output.Publication(keep_dropped="al"), "`keep_dropped` is one of none, sample, all"),
-        (lambda: output.Publication(text_domain="url"), "`text_domain` is one of none, prefix"),
+        (lambda: output.Publication(keep_dropped="al"), "`keep_dropped` must be one of none, sample, all"),
+        (lambda: output.Publication(text_domain="url"), "`text_domain` must be one of none, prefix"),
         (lambda: Inject(kind="compakt"), "did you mean 'compact'"),
-        (lambda: Inject(placement="evn"), "`placement` is one of even"),
+        (lambda: Inject(placement="evn"), "`placement` must be one of even"),
         (lambda: Comparison(protocol="same-comput"), "is of same-compute, same-budget, own-size"),  # type: ignore[arg-type]
     ],
 )
