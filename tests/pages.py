@@ -26,7 +26,7 @@ NOT_RUN = {
     "make demo": "installs, and runs the README's commands at full size",
     "pip install": "asks a package registry",
     "python tests/bench/safety_sets.py": "needs four published data sets; tests/curate/test_classifier.py runs it",
-    "cat > steps.yaml": "trains for a minute what the block before it trains; tests/recipes/test_arms.py makes its arms",
+    "cat > steps.yaml": "trains the same models for a minute; tests/recipes/test_arms.py makes its arms",
     "from curate.adapters.datatrove": "needs datatrove, whose pins differ; tests/curate/test_adapters.py runs it",
 }
 """The beginning of each block that is not run, and why it is not."""

@@ -1,4 +1,4 @@
-"""docs/own-facts.md: its blocks are written and typed here, in their order, and checked for what they print and leave."""
+"""docs/own-facts.md: its blocks run here, in their order, and are checked for what they print and leave."""
 
 from __future__ import annotations
 
