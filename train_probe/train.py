@@ -40,11 +40,11 @@ def run_plan(
 ) -> list[dict[str, Any]]:
     """Train and score every run of the plan; returns, and writes to `out`/results.json, one result for each, in order.
 
-    A finished run stands in `out`/runs/ and is not trained again; one that was cut off goes on from its last saved
+    A finished run is kept in `out`/runs/ and is not trained again; one that was cut off continues from its last saved
     state, and ends with the same figures. A run that fails has an `error` and no figures (by a fault of the program
     also a `traceback`), and is tried again the next time. `ray` is the address of a Ray cluster ("local": one is
     started here) whose GPUs, or cores, train the runs; `out` must then be a folder that all its machines see. Raises
-    PlanError when the plan's data or `out` is unfit, or no model of it fits into memory, before anything is trained.
+    PlanError when the plan's data or `out` is invalid, or a model does not fit into memory, before anything is trained.
     """
     if not isinstance(plan, Plan):
         plan = read_plan(Path(plan))
@@ -112,7 +112,7 @@ def run_plan(
 
 
 class _Work:
-    """What the runs of a plan are as work: their groups, what they cost, and the queue of those that wait."""
+    """The work of a plan's runs: their groups, what they cost, and the queue of those that wait."""
 
     def __init__(self, data: Data) -> None:
         self.plan = plan = data.plan
@@ -152,7 +152,7 @@ class _Work:
 
     def _compiled(self, group: Group, kind: str) -> bool:
         """Whether a group's steps are compiled. By all runs of the plan and a stated speed, never by this machine's or
-        by what is left to do: a grid that was killed goes on as it began."""
+        by what is left to do: a grid that was killed continues as it began."""
         if self.plan.compile != "auto":
             return self.plan.compile == "always"
         work = sum(flops for flops, one in zip(self.flops, self.groups, strict=True) if one == group)
@@ -192,7 +192,7 @@ def pages_hash(pages: Pages) -> str:
 
 @functools.cache
 def bundle_hash(folder: Path) -> str:
-    """The sha256 of a bundle that was found to be there."""
+    """The sha256 of the bundle in a facts folder."""
     return hashlib.sha256((folder / "bundle.npz").read_bytes()).hexdigest()
 
 
@@ -229,7 +229,7 @@ class Start:
 
 
 def _here(start: Start, data: Data, queue: Queue, take: Callable[[Event], None]) -> None:
-    """All runs in this process, on one thread: sums as in the pool, where each process has one."""
+    """All runs in this process, on one thread, so that sums are those of the pool, where each process has one."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -239,7 +239,7 @@ def _here(start: Start, data: Data, queue: Queue, take: Callable[[Event], None])
 
 
 def cache_folder() -> Path:
-    """Where this house keeps what it can make again."""
+    """The folder of files that goldsand can make again."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "goldsand"
 
 

@@ -175,7 +175,7 @@ def test_facts_and_shards_are_made_in_no_way_that_nobody_knows(tmp_path):
         bits_of(np.array([0, 1]), entropy="uniforn")
     for name, content in (("facts", {}), ("scoring", {}), ("injection", {"placement": "evn"})):
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
-    with pytest.raises(PlanError, match="placement is one of even, clustered, curriculum, not 'evn'"):
+    with pytest.raises(PlanError, match="placement must be one of even, clustered, curriculum, not 'evn'"):
         read_facts(tmp_path)
     assert PLACEMENTS == exposures.PLACEMENTS
     with pytest.raises(FactsError, match="`domains` must be one of own, corpus, shuffled, not 'shufled'"):
