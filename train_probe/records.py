@@ -20,6 +20,7 @@ import numpy as np
 from torch import Tensor
 
 from train_probe.architecture import Architecture
+from train_probe.figures import NEEDED
 from train_probe.model import Transformer
 from train_probe.plan import PlanError
 
@@ -102,13 +103,13 @@ class RunRecord:
         self.folder.mkdir(parents=True, exist_ok=True)
         write(self.folder / "figures.json", figures)
 
-    def figures(self, needed: tuple[str, ...]) -> dict[str, Any] | None:
+    def figures(self) -> dict[str, Any] | None:
         """The figures of a run that was finished before; a damaged file counts as missing."""
         try:
             figures = json.loads((self.folder / "figures.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return figures if isinstance(figures, dict) and all(key in figures for key in needed) else None
+        return figures if isinstance(figures, dict) and all(key in figures for key in NEEDED) else None
 
 
 def read_checkpoint(folder: Path, context: int = 512) -> Transformer:

@@ -6,6 +6,7 @@ not depend on its slot, nor on the runs in the others.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from torch import Tensor
 from train_probe.architecture import Architecture
 from train_probe.data import Data, model_vocabulary
 from train_probe.draws import stream_key
+from train_probe.figures import Figures
 from train_probe.plan import PRECISIONS, RunPlan
 from train_probe.pool import Advanced, Ask, Failed, Message, Trained, failed, is_out_of_memory
 from train_probe.records import RunRecord
@@ -256,21 +258,22 @@ class Slots:
     def _figures(self, one: Running) -> dict[str, Any]:
         final = one.curve.pop(one.run.exposures)
         most, parameters = one.scorer.most(), one.scorer.parameters
-        return {
-            "architecture": self.data.plan.model_of(one.run).name,
-            "parameters": parameters,
-            "people": self.data.facts.people,
-            "junk_ratio": one.stream.junk_ratio,
+        figures = Figures(
+            architecture=self.data.plan.model_of(one.run).name,
+            parameters=parameters,
+            people=self.data.facts.people,
+            junk_ratio=one.stream.junk_ratio,
             **final,
-            "max_bits_per_parameter": most.total / parameters,
-            "max_value_bits_per_parameter": most.value / parameters,
-            "curve": [{"exposures": count, **bits} for count, bits in sorted(one.curve.items())],
-            "steps": one.stream.steps,
-            "tokens": one.stream.tokens,
-            "seconds": one.seconds,
-            "device": str(self.data.device),
-            "compiled": self.compiled,
-        }
+            max_bits_per_parameter=most.total / parameters,
+            max_value_bits_per_parameter=most.value / parameters,
+            curve=[{"exposures": count, **bits} for count, bits in sorted(one.curve.items())],
+            steps=one.stream.steps,
+            tokens=one.stream.tokens,
+            seconds=one.seconds,
+            device=str(self.data.device),
+            compiled=self.compiled,
+        )
+        return dataclasses.asdict(figures)
 
     def _park(self) -> list[Parked]:
         """Take all runs out of their slots, to memory of the host."""

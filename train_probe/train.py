@@ -17,6 +17,7 @@ import torch
 
 from train_probe.data import Data, model_vocabulary
 from train_probe.estimate import Machine, cores, slot_bytes, step_flops, this_machine
+from train_probe.figures import NEEDED
 from train_probe.inputs import Inputs, Pages, read_inputs
 from train_probe.plan import Plan, PlanError, RunPlan, read_plan
 from train_probe.pool import Ask, Event, Failed, Opening, Queue, Trained, Worker, alone, failed, pooled
@@ -28,11 +29,6 @@ from train_probe.stack.step import keep_compiled, keep_memory, worth_compiling
 
 NUMERICS = 2
 """Raised whenever the same plan and data would give other figures: runs of an older one are trained again."""
-
-_FIGURES = (
-    "architecture", "parameters", "name_bits", "value_bits", "bits_per_parameter", "value_bits_per_parameter",
-    "max_bits_per_parameter", "tokens", "seconds",
-)  # fmt: skip
 
 
 def run_plan(
@@ -62,7 +58,7 @@ def run_plan(
         raise PlanError(f"{out} cannot be written to ({error.strerror}); choose another folder with -o") from error
 
     records = [RunRecord(folder / name) for name in names]
-    figures = {name: record.figures(_FIGURES) for name, record in zip(names, records, strict=True)}
+    figures = {name: record.figures() for name, record in zip(names, records, strict=True)}
     numbers = [i for i, name in enumerate(names) if figures[name] is None and names.index(name) == i]
     for number in numbers:
         resolved = dataclasses.asdict(plan.runs[number]) | {
@@ -268,6 +264,6 @@ def _result(
         "shards": list(dict.fromkeys(sha256 for folder in folders for sha256 in inputs.hashes[folder])),
     }
     if figures is None:
-        result |= dict.fromkeys(_FIGURES) | {"error": failure.error if failure else None}
+        result |= dict.fromkeys(NEEDED) | {"error": failure.error if failure else None}
         return result | ({"traceback": failure.traceback} if failure and failure.traceback else {})
     return result | figures

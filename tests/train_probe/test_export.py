@@ -198,9 +198,7 @@ def test_a_model_without_the_facts_end_of_text_begins_with_its_own(world, traine
 def test_facts_for_another_model_are_refused(world, tmp_path):
     facts = read_facts(world.folder / "facts")
     export(built("llama", {}, vocabulary=world.vocabulary - 1), tmp_path / "small")
-    with pytest.raises(
-        ExportError, match=rf"hold token {world.vocabulary - 1}, the model has {world.vocabulary - 1}"
-    ):
+    with pytest.raises(ExportError, match=rf"hold token {world.vocabulary - 1}, the model has {world.vocabulary - 1}"):
         score_hf(load_hf(tmp_path / "small"), facts)
     export(built("llama", {}, vocabulary=world.vocabulary, context=4), tmp_path / "short")
     with pytest.raises(ExportError, match="have up to 5 tokens, the model reads 4"):
