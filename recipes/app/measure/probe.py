@@ -59,10 +59,10 @@ def run_probe(
     plan = make_plan(probe, out)
     plan |= {"processes": processes, "slots": slots, "compile": compile}
     # After the plan: what is wrong with it can be said where torch is not installed.
-    from train_probe.progress import told
+    from train_probe.progress import listeners_of
     from train_probe.train import run_plan
 
-    listeners = told(tensorboard)
+    listeners = listeners_of(tensorboard)
     out.mkdir(parents=True, exist_ok=True)
 
     def train(plan: dict[str, Any]) -> list[dict[str, Any]]:
