@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import statistics
 import unicodedata
 from collections.abc import Sequence
@@ -17,25 +16,8 @@ from curate.run.folder import check_format
 from curate.run.ledger import read_ledger
 from recipes.app.report.charts import Bar, bars
 from recipes.app.report.rendering import junk_share, rendered
+from recipes.app.report.shapes import read_results, read_summary
 from recipes.app.report.whole import whole_corpus
-
-RESULT = {
-    "arm",
-    "bits_per_parameter",
-    "exposures",
-    "junk_kind",
-    "junk_ratio",
-    "max_bits_per_parameter",
-    "parameters",
-    "people",
-    "seconds",
-    "seed",
-    "shards",
-    "tag",
-    "tokens",
-    "value_bits_per_parameter",
-}
-"""What the page needs of each run of a probe."""
 
 SETTINGS = ("exposures", "learning_rate", "parameters", "people")
 """Runs that differ in one of these are never averaged, nor compared."""
@@ -49,24 +31,12 @@ UNREADABLE = 50
 def write_report(folder: Place, probe: Path | None = None, output: Path | None = None) -> Place:
     """Write the page of a finished run, with a probe's results if its folder is given; returns where it is.
 
-    Raises Refused when the run or the probe has left nothing to show, with the command that would make it.
+    Raises Refused where a file of the run or of the probe is missing or damaged, with the command that makes it.
     """
-    from jinja2 import UndefinedError
-
     check_format(folder)
-    summary = _read(folder / "summary.json", "a finished run", f"goldsand run RECIPE -o {folder}")
-    results: list[dict[str, Any]] = []
-    if probe is not None:
-        command = f"goldsand probe RECIPE -o {probe}"
-        results = _read(probe / "results.json", "a probe's results", command)
-        if not isinstance(results, list) or not all(isinstance(row, dict) and row.keys() >= RESULT for row in results):
-            raise Refused(f"{probe / 'results.json'} is no list of a probe's results. It is made by: {command}")
-    try:
-        page = render(summary, _examples(folder), results, whole_corpus(folder, summary))
-    except (KeyError, TypeError, AttributeError, UndefinedError) as error:
-        raise Refused(
-            f"{folder / 'summary.json'} does not read like a run's summary ({error!r}); run the recipe again"
-        ) from None
+    summary = read_summary(folder)
+    results = read_results(probe) if probe is not None else []
+    page = render(summary, _examples(folder), results, whole_corpus(folder, summary))
     path: Place = output or folder / "report.html"
     write_atomically(path, page.encode())
     return path
@@ -117,15 +87,6 @@ def visible(text: Any, limit: int = 500) -> str:
 
 def share(part: float, whole: float) -> str:
     return f"{part / whole:.1%}" if whole else "\u2013"
-
-
-def _read(path: Place, what: str, command: str) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise Refused(f"there is no {path}: this is not the folder of {what}. It is made by: {command}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise Refused(f"{path} is not whole ({error}). It is made by: {command}") from None
 
 
 def _examples(folder: Place) -> dict[tuple[str, str], list[dict[str, Any]]]:
