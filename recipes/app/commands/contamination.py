@@ -17,7 +17,7 @@ def contamination(
     questions: Annotated[str | None, typer.Option(help="where the test sets are now", metavar="PATH")] = None,
     hits: Annotated[int, typer.Option(min=0, help="how many hits and items are shown")] = 10,
     item: Annotated[str | None, typer.Option(help="only hits of this item", metavar="FILE:LINE")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="everything, for programs")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print everything as JSON")] = False,
 ) -> None:
     """Show the test items that were found: by benchmark, by item, and each beside the passage it was found in."""
     from curate.audit.contamination import found_in

@@ -92,13 +92,13 @@ def clusters(
             fail(f"{faults} merges do not hold", 3)
         return
     with friendly():
-        found = review.largest(place, largest, members, document)
-        if not found:
+        shown = review.largest(place, largest, members, document)
+        if not shown:
             if document is not None:
                 fail(f"{folder} has no cluster with the document '{document}'")
             out.print(f"{escape(folder)}: no near-duplicates were dropped")
-        texts = review.texts(place, {key for one in found for key in [one.survivor, *(key for key, _ in one.members)]})
-    for one in found:
+        texts = review.texts(place, {key for one in shown for key in [one.survivor, *(key for key, _ in one.members)]})
+    for one in shown:
         out.print(f"[bold]{harmless(one.survivor)}[/]  survivor of {one.size:,} documents")
         for key, similarity in one.members:
             out.print(f"    {harmless(key)}  {similarity:.4f}")

@@ -20,7 +20,7 @@ Sets = Annotated[
 Inputs = Annotated[
     list[str], typer.Option("--input", help="read this instead of the recipe's inputs", metavar="[NAME=]PATH")
 ]
-Workers = Annotated[int | None, typer.Option(min=1, help="processes; all cores unless said")]
+Workers = Annotated[int | None, typer.Option(min=1, help="processes; by default all cores")]
 Limit = Annotated[int | None, typer.Option(min=0, help="only the first N documents of the whole input")]
 
 

@@ -18,14 +18,17 @@ def probe(
     corpus: Annotated[Path | None, typer.Option(help="the finished run whose facts and token sets are used")] = None,
     set: Sets = [],  # noqa: B006  (typer reads the default, nothing writes to it)
     quick: Annotated[bool, typer.Option("--quick", help="the smaller grid that the recipe names")] = False,
-    processes: Annotated[int | None, typer.Option(min=1, help="processes on a CPU; one a core unless said")] = None,
+    processes: Annotated[int | None, typer.Option(min=1, help="processes on a CPU; by default one a core")] = None,
     slots: Annotated[
-        int | None, typer.Option(min=1, help="models side by side in each; as many as pay and fit")
+        int | None,
+        typer.Option(min=1, help="models trained at once in each; by default as many as fit and save time"),
     ] = None,
     compile: Annotated[
-        Literal["auto", "always", "never"], typer.Option(help="compile the training steps; auto: where it repays")
+        Literal["auto", "always", "never"], typer.Option(help="compile the training steps; auto: where it saves time")
     ] = "auto",
-    ray: Annotated[str | None, typer.Option(help="train on a Ray cluster; 'local' starts one here")] = None,
+    ray: Annotated[
+        str | None, typer.Option(help="the address of a Ray cluster to train on; 'local' starts one")
+    ] = None,
     tensorboard: Annotated[Path | None, typer.Option(help="write losses for TensorBoard there", metavar="DIR")] = None,
 ) -> None:
     """Train small models for every combination in the recipe and say how many bits of the facts they hold."""

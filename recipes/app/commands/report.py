@@ -16,9 +16,9 @@ from recipes.app.terminal.console import friendly, out
 def report(
     folder: FinishedRun,
     probe: Annotated[Path | None, typer.Option(help="the folder of a probe's results")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="the page; OUT/report.html unless said")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="the page; by default OUT/report.html")] = None,
 ) -> None:
-    """Write the page that shows a run, with the probe's results if there are some."""
+    """Write the page that shows a run, with a probe's results if a folder of them is given."""
     from recipes.app.report.page import write_report
 
     with friendly():

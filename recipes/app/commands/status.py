@@ -11,7 +11,7 @@ from recipes.app.terminal.console import friendly, out
 
 
 def status(folder: Annotated[str, typer.Argument(help="the folder of a run", metavar="OUT")]) -> None:
-    """Say how far a run is: from another terminal, while it works or afterwards."""
+    """Say how far a run has come: from another terminal, while it works or afterwards."""
     from curate.run.status import read_status
     from recipes.app.terminal.tables import print_status
 

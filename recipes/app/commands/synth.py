@@ -15,7 +15,7 @@ from recipes.app.terminal.console import friendly, out
 if TYPE_CHECKING:
     from recipes.app.recipe.facts import FactsCost
 
-synth = typer.Typer(no_args_is_help=True, help="Knowledge with a known number of bits, alone.")
+synth = typer.Typer(no_args_is_help=True, help="Knowledge with a known number of bits, without a crawl.")
 
 
 @synth.command("people")
@@ -23,11 +23,11 @@ def people(
     count: Annotated[int, typer.Option(min=1, help="people")],
     exposures: Annotated[int, typer.Option(min=1, help="biographies of each")],
     output: Annotated[Path, typer.Option("--output", "-o", help="a new folder", metavar="DIR")],
-    seed: Annotated[int, typer.Option(min=0, help="names, values and texts follow from it")] = 0,
-    frozen: Annotated[bool, typer.Option("--frozen", help="one text a person at every exposure (bioS_simple)")] = False,
-    held_out: Annotated[int, typer.Option(min=0, help="so many more people, who are never shown")] = 0,
-    pools: Annotated[Path | None, typer.Option(help="a folder of pools; invented names unless said")] = None,
-    tokenizer: Annotated[Path | None, typer.Option(help="a tokenizer.json; a BPE of their own unless said")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="decides names, values and texts")] = 0,
+    frozen: Annotated[bool, typer.Option("--frozen", help="one text for each person, repeated (bioS_simple)")] = False,
+    held_out: Annotated[int, typer.Option(min=0, help="how many more people, who are never shown")] = 0,
+    pools: Annotated[Path | None, typer.Option(help="a folder of pools; by default invented names")] = None,
+    tokenizer: Annotated[Path | None, typer.Option(help="a tokenizer.json; by default a BPE of the texts")] = None,
     size: Annotated[int, typer.Option(min=257, help="tokens of that BPE")] = 1024,
 ) -> None:
     """Write biographies of people (bioS) as text and tokens, with what is true and what to score."""
@@ -60,13 +60,13 @@ def people(
 def rewrite(
     folder: Annotated[Path, typer.Argument(help="a finished run with facts, or people as written here", metavar="DIR")],
     model: Annotated[str, typer.Option(help="a causal model of transformers: a folder, a .gguf file or a hub id")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="a folder; what is there is gone on with")],
-    style: Annotated[list[str], typer.Option(help="all styles unless said")] = [],  # noqa: B006  (typer only reads it)
-    people: Annotated[int | None, typer.Option(min=1, help="only the first so many")] = None,
-    tokens: Annotated[int, typer.Option(min=1, help="of a rewrite at most")] = 200,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0: the likeliest words")] = 0.7,
+    output: Annotated[Path, typer.Option("--output", "-o", help="a folder; what it holds already is continued")],
+    style: Annotated[list[str], typer.Option(help="by default all styles")] = [],  # noqa: B006  (typer only reads it)
+    people: Annotated[int | None, typer.Option(min=1, help="only this many, from the first")] = None,
+    tokens: Annotated[int, typer.Option(min=1, help="most tokens of a rewrite")] = 200,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0: the most likely tokens")] = 0.7,
 ) -> None:
-    """Have a language model rewrite facts (bioR), and keep what states every one of them."""
+    """Have a language model rewrite facts (bioR), and keep the texts that state every one of them."""
     from synth.rewrite.language_model import TransformersModel
     from synth.rewrite.retold import retell
 
@@ -79,8 +79,8 @@ def rewrite(
 def describe(
     recipe: RecipeName,
     set: Sets = [],  # noqa: B006
-    layers: Annotated[int | None, typer.Option(min=1, help="of the model; else as the probe has it")] = None,
-    width: Annotated[int | None, typer.Option(min=8, help="of the model")] = None,
+    layers: Annotated[int | None, typer.Option(min=1, help="layers of the model; by default the probe's")] = None,
+    width: Annotated[int | None, typer.Option(min=8, help="width of the model; by default the probe's")] = None,
 ) -> None:
     """Say what a recipe's facts hold: bits, tokens, tokens per bit, FLOPs for a model, and whether it fits here."""
     from recipes.app.recipe.facts import facts_cost

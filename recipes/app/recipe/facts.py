@@ -25,7 +25,7 @@ WINDOWS, WINDOW = 8, 512
 def write_people(
     folder: Path, parameters: dict[str, Any], tokenizer: Path | None, size: int
 ) -> tuple[Placed, str | None]:
-    """Write biographies of people as a corpus; returns them, and why there is no bundle where there is none.
+    """Write biographies of people as a corpus; returns them, and the reason where no bundle is written.
 
     The vocabulary is that of `tokenizer`, or a BPE of `size` tokens trained on the texts. Raises Refused where `folder`
     is not empty.

@@ -20,7 +20,7 @@ from recipes.app.report.shapes import read_results, read_summary
 from recipes.app.report.whole import whole_corpus
 
 SETTINGS = ("exposures", "learning_rate", "parameters", "people")
-"""Runs that differ in one of these are never averaged, nor compared."""
+"""Runs that differ in one of these are neither averaged nor compared."""
 
 EXAMPLES = 3
 EXAMPLE = ("key", "url", "value", "threshold", "characters", "text")
@@ -48,8 +48,8 @@ def render(
     results: Sequence[dict[str, Any]] = (),
     whole: dict[str, Any] | None = None,
 ) -> str:
-    """The HTML; `whole` is what `whole_corpus` found. Everything that came from a crawl is escaped, and characters that
-    could mislead the eye are shown."""
+    """The HTML; `whole` is the result of `whole_corpus`. All text of a crawl is escaped, and control and direction
+    marks in it are shown by their code."""
     from markupsafe import Markup
 
     measured = [row for row in results if not row.get("error")]
@@ -75,7 +75,7 @@ def render(
 
 
 def visible(text: Any, limit: int = 500) -> str:
-    """Text of unknown origin for a person's eye: bounded, with control and direction marks shown as their code."""
+    """Text of unknown origin for a reader: cut to `limit`, with control and direction marks shown by their code."""
     shown = [
         f"\u27e8U+{ord(char):04X}\u27e9"
         if unicodedata.category(char) in ("Cc", "Cf", "Cs") and char not in "\n\t"
@@ -91,16 +91,16 @@ def share(part: float, whole: float) -> str:
 
 def _examples(folder: Place) -> dict[tuple[str, str], list[dict[str, Any]]]:
     """The first few drops of each reason, in the order of the corpus."""
-    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    examples: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for path in [path for path in files_below(folder / "ledger") if path.suffix == ".parquet"]:
         try:
             wanted: dict[int, dict[str, Any]] = {}
             # Narrow columns first: the texts of a large ledger are not worth reading for three of each reason.
             for number, row in enumerate(read_ledger(path, ("event", "step", "rule"))):
                 reason = (row["step"], row["rule"])
-                if row["event"] == "drop" and len(found.setdefault(reason, [])) < EXAMPLES:
-                    found[reason].append({})
-                    wanted[number] = found[reason][-1]
+                if row["event"] == "drop" and len(examples.setdefault(reason, [])) < EXAMPLES:
+                    examples[reason].append({})
+                    wanted[number] = examples[reason][-1]
             if wanted:
                 last = max(wanted)
                 for number, row in enumerate(itertools.islice(read_ledger(path, EXAMPLE), last + 1)):
@@ -108,7 +108,7 @@ def _examples(folder: Place) -> dict[tuple[str, str], list[dict[str, Any]]]:
                         wanted[number].update(row)
         except Refused as error:
             raise Refused(f"{path} is damaged ({error}); `goldsand run` into the same folder mends it") from None
-    return found
+    return examples
 
 
 def _verdict(summary: dict[str, Any]) -> str:
@@ -162,26 +162,28 @@ def _reasons(summary: dict[str, Any], examples: dict[tuple[str, str], list[dict[
 
 
 def _callouts(summary: dict[str, Any]) -> list[str]:
-    """What a person should look at: what steps say of themselves, rules that never or nearly always fire, losses."""
-    found = list(summary.get("notices", []))
+    """Warnings: notices of steps, steps that change hardly anything or drop nearly everything, records that were
+    lost."""
+    lines = list(summary.get("notices", []))
     for step in summary["steps"]:
         if step["step"] in ("extract", "shuffle") or step["documents_injected"] or not step["documents_in"]:
             continue
         if not step["documents_dropped"] and not step["characters_edited"]:
-            found.append(f"{step['step']} dropped nothing and changed nothing: is it set as you meant?")
+            lines.append(f"{step['step']} dropped nothing and changed nothing: is it set as you meant?")
         elif step["documents_dropped"] > 0.95 * step["documents_in"]:
-            found.append(
+            lines.append(
                 f"{step['step']} dropped {share(step['documents_dropped'], step['documents_in'])} of what it saw."
             )
     if summary["loss"] > summary["max_loss"]:
-        found.append(
+        lines.append(
             f"{summary['loss']:.2%} of the records could not be read; the recipe allows {summary['max_loss']:.2%}."
         )
-    return found
+    return lines
 
 
 def _groups(results: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, list[dict[str, Any]]]]]:
-    """Runs by settings, then by arm. The words name the settings that differ; they are empty where none does."""
+    """Runs by settings, then by arm. Each group is named by the settings that differ; the name is empty where none
+    does."""
     varied = [name for name in SETTINGS if len({row.get(name) for row in results}) > 1]
     groups: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for row in results:
@@ -210,7 +212,7 @@ def _bits(results: Sequence[dict[str, Any]]) -> str:
 
 
 def _reading(results: Sequence[dict[str, Any]]) -> list[str]:
-    """What the figures say, in sentences made from them alone: arms are compared within one setting only."""
+    """The figures in sentences. Arms are compared within one setting only."""
     said = []
     for words, arms in _groups(results):
         first, base = next((arm, _mean(runs)) for arm, runs in arms.items())
@@ -224,7 +226,7 @@ def _reading(results: Sequence[dict[str, Any]]) -> list[str]:
         parameters, people = _spread(results, "parameters"), _spread(results, "people")
         said.append(
             f"Measured on models of {parameters} parameters with {people} people,"
-            f" {seeds} seed{'s' * (seeds > 1)}; nothing here is evidence about larger models."
+            f" {seeds} seed{'s' * (seeds > 1)}; this is no evidence about larger models."
         )
     return said
 

@@ -1,4 +1,4 @@
-"""What steps that see the whole corpus found: counts of their rounds, shares of a mix, test items in documents."""
+"""Results of the steps that see the whole corpus: counts of their rounds, shares of a mix, test items in documents."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ITEMS = 20
 def whole_corpus(folder: Place, summary: dict[str, Any]) -> dict[str, Any]:
     """For the page: `counted` by step, `mixes` as `mix` reports them, the `benchmarks` and `items` that were found."""
     counted = [(step["step"], list(step["found"].items())) for step in summary["steps"] if step.get("found")]
-    # The ledger is asked only where a step can have written of items. Their test sets may be elsewhere by now.
+    # The ledger is read only where the run has a step that looks for test items. The test sets may be missing by now.
     asked = any(step["step"].partition("#")[0] == Decontaminate.name for step in summary["steps"])
     found = list(found_in(folder)) if asked else []
     return {
