@@ -160,7 +160,7 @@ def test_a_plan_cannot_hold_a_choice_that_nobody_knows(make, message):
         (lambda: output.Publication(text_domain="url"), "`text_domain` must be one of none, prefix"),
         (lambda: Inject(kind="compakt"), "did you mean 'compact'"),
         (lambda: Inject(placement="evn"), "`placement` must be one of even"),
-        (lambda: Comparison(protocol="same-comput"), "is of same-compute, same-budget, own-size"),  # type: ignore[arg-type]
+        (lambda: Comparison(protocol="same-comput"), "must be one of same-compute, same-budget, own-size"),  # type: ignore[arg-type]
     ],
 )
 def test_what_is_made_without_a_recipe_is_checked_too(make, message):
