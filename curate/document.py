@@ -1,4 +1,4 @@
-"""The one thing that flows, and the three ways in which a record can fail to become one that is kept."""
+"""A document, and the three outcomes of a record that is not kept: dropped, unreadable, skipped."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class Document:
     """One page or text.
 
     `key` identifies it for ever: source name, path relative to the input's root, byte offset
-    (`crawl/a/b.warc.gz@1234`; copies made by us add `#2`, `#3`, ...).
+    (`crawl/a/b.warc.gz@1234`; copies that `mix` makes add `#2`, `#3`, ...).
     `html` holds the raw page until `extract` turns it into `text`; it is None for sources of text.
     `protected` documents (injected ones) pass every rule, edit and corpus-wide step untouched.
-    `edits` are (step, characters before, characters after), `notes` (step, rule, value) of what a step saw and let
-    pass; the engine collects both for the ledger.
+    `edits` are (step, characters before, characters after), `notes` (step, rule, value) of what a step measured and
+    did not drop; the engine collects both for the ledger.
     """
 
     key: str
@@ -35,7 +35,7 @@ class Document:
 
     @property
     def signals(self) -> TextSignals:
-        """What the rules need to know of this revision of the text, computed once and shared."""
+        """The signals of this revision of the text, computed once and shared by all rules."""
         if self._signals is None:
             from curate.text.signals import TextSignals
 
@@ -43,7 +43,7 @@ class Document:
         return self._signals
 
     def rewrite(self, text: str, signals: TextSignals | None = None) -> None:
-        """Replace the text; the signals of the old revision end their life here. `signals`: those of the new one."""
+        """Replace the text and discard its signals; `signals` are those of the new text, if known."""
         if text != self.text:
             self.text = text
             self._signals = signals
@@ -51,7 +51,7 @@ class Document:
 
 @dataclass(slots=True, frozen=True)
 class Drop:
-    """The verdict that ends a document: which step, which of its rules, the value seen and the threshold it missed."""
+    """A dropped document: by which step and which of its rules, the value measured and the threshold it missed."""
 
     document: Document
     step: str
@@ -62,7 +62,7 @@ class Drop:
 
 @dataclass(slots=True, frozen=True)
 class Unreadable:
-    """A record or a rest of a file that could not be read: set aside in quarantine, counted as one lost record."""
+    """A record, or the rest of a file, that could not be read: set aside in quarantine, counted as one lost record."""
 
     key: str
     error: str
@@ -71,7 +71,7 @@ class Unreadable:
 
 @dataclass(slots=True, frozen=True)
 class Skipped:
-    """A sound record that is no document (a request, an image, an error page); counted by reason."""
+    """A sound record that is not a document (a request, an image, an error page); counted by reason."""
 
     key: str
     reason: str

@@ -29,10 +29,10 @@ def _registered(host: str) -> str:
 
 
 def registered_domain(url: str | None) -> str | None:
-    """The domain that somebody registered (`news.bbc.co.uk` -> `bbc.co.uk`), in lower case.
+    """The registered domain (`news.bbc.co.uk` -> `bbc.co.uk`), in lower case.
 
-    Private suffixes of the public suffix list (`github.io`) are not suffixes here. An address in figures and
-    a host of one label stay as they are; None when the URL is absent or has no host.
+    Private suffixes of the public suffix list (`github.io`) are not suffixes here. An IP address and a host of one
+    label stay as they are; None when the URL is absent or has no host.
     """
     if not url:
         return None

@@ -1,4 +1,4 @@
-"""What a person can put right and what is a fault of the program, told apart in one place; the hint for a mistyped
+"""The one place that distinguishes what a person can put right from a fault of the program; and the hint for a mistyped
 name."""
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def refusal(error: BaseException) -> str | None:
     """The message for a person who can put this error right; None for a fault of the program.
 
     A person can put right what is `Refused`, what the operating system denies (OSError), and a module that is missing
-    because its extra was not installed.
+    because its extra is not installed.
     """
     if isinstance(error, Refused):
         return str(error)
@@ -66,7 +66,7 @@ def answered(error: Exception) -> int:
 
 
 def report_line() -> str:
-    """The line after the traceback of a fault: whose fault it is, what to send, and where to."""
+    """The line after the traceback of a fault: whose fault it is, what to send, and where."""
     where = "the issue tracker of the place this copy came from"
     for label, _, url in (one.partition(",") for one in _metadata("Project-URL")):
         if label.strip().lower() == "issues":
@@ -93,9 +93,9 @@ def _metadata(field: str) -> list[str]:
 
 
 def nearest(word: object, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """` (did you mean 'name'?)` for the known name most like `word`, or an empty string where none is like it.
+    """` (did you mean 'name'?)` for the known name most like `word`, or an empty string where none is close.
 
-    `cutoff` is difflib's: the least likeness, 0 to 1, that counts; short codes need less of it.
+    `cutoff` is difflib's: the smallest similarity, 0 to 1, that counts; short codes need a lower one.
     """
     near = difflib.get_close_matches(str(word), list(known), n=1, cutoff=cutoff)
     return f" (did you mean '{near[0]}'?)" if near else ""

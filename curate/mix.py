@@ -1,4 +1,4 @@
-"""How much of each source or domain a corpus holds: shares, budgets, caps, and documents that come several times."""
+"""How much of each source or domain a corpus holds: shares, budgets, caps, and repeated documents."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _ROW = np.dtype([("bin", "<u2"), ("documents", "<u4"), ("size", "<u8")])
 
 
 class MixError(Refused):
-    """A mixture that cannot be made: of numbers that do not fit together, or of groups that are not there."""
+    """A mixture that cannot be made: its numbers do not fit together, or a group does not exist."""
 
 
 class _GroupSizes(Round):
-    """What each group has in all, and from that what each shall have."""
+    """Adds up the size of each group, and derives the target size of each."""
 
     name = "count"
 
@@ -62,7 +62,8 @@ class _GroupSizes(Round):
 
 
 class _Choose(Round):
-    """Of each group so many whole rounds, and of one more the documents whose numbers are smallest."""
+    """Chooses, for each group, how many times all its documents come, and which come once more: those with the
+    smallest hashes."""
 
     name = "choose"
     takes_records = True
@@ -116,7 +117,7 @@ class _Choose(Round):
 
 
 def _limit(sizes: np.ndarray, wanted: float) -> int:
-    """How many of the first bins come nearest to a size."""
+    """The number of leading bins whose total size is nearest to `wanted`."""
     sums = np.concatenate(([0], np.cumsum(sizes)))
     above = int(np.searchsorted(sums, wanted))
     if above == 0 or (above < len(sums) and sums[above] - wanted <= wanted - sums[above - 1]):
@@ -126,11 +127,11 @@ def _limit(sizes: np.ndarray, wanted: float) -> int:
 
 @dataclass(frozen=True)
 class Mix(CorpusStep):
-    """Give each source, or each domain, its share of the corpus, or so many tokens at most.
+    """Give each source, or each domain, its share of the corpus, or at most a number of tokens.
 
-    Documents that are too many leave, chosen by a keyed hash of their keys; where more is asked than there is, some
-    come again, as copies with `#2`, `#3`, ... at the end of their keys. Shares are exact to a document, and counted:
-    `mix/mix.json` in the folder says for each group what there was, what was asked and what it became. Injected
+    Surplus documents are dropped, chosen by a keyed hash of their keys; where a group has too few, some are repeated,
+    as copies with `#2`, `#3`, ... at the end of their keys. Shares are exact to a document, and counted:
+    `mix/mix.json` in the folder says for each group what was available, asked and realised. Injected
     documents are never touched; `junk_ratio` is the share of all others. Memory holds an entry for each group.
     """
 
@@ -138,21 +139,21 @@ class Mix(CorpusStep):
     libraries: ClassVar[tuple[str, ...]] = ("xxhash", "numpy")
     reports: ClassVar[bool] = True
 
-    by: str = param(
-        "source", "what makes a group: the documents' source, or their domain", choices=("source", "domain")
-    )
+    by: str = param("source", "how documents are grouped: by source or by domain", choices=("source", "domain"))
     weights: dict[str, float] | None = param(
         None,
-        "shares of the groups by name, in any unit; `other` stands for all that are not named, which otherwise leave",
+        "shares of the groups by name, in any unit; `other` is all groups not named, which are dropped without it",
     )
-    budget: float | None = param(None, "size of the whole without injected documents; less when it cannot be had", ge=1)
+    budget: float | None = param(
+        None, "size of the whole without injected documents; less where there is not enough", ge=1
+    )
     cap: float | dict[str, float] | None = param(None, "largest size of each group, or of groups by name (`other`)")
     repeat: dict[str, float] | None = param(
-        None, "how often groups come, by name (`other`): 2.5 is twice, and half of the documents a third time"
+        None, "how often groups are repeated, by name (`other`): 2.5 is twice, and half of the documents a third time"
     )
     max_repeats: float = param(
         1.0,
-        "how often a document may come to make up a share or a budget",
+        "how often a document may be repeated to reach a share or a budget",
         source="Muennighoff et al. 2023: up to 4 is nearly as good as new text",
         ge=1.0,
     )
@@ -164,30 +165,30 @@ class Mix(CorpusStep):
     )
     unit: str = param("tokens", "what sizes are counted in", choices=("tokens", "characters", "documents"))
     tokenizer: str | None = param(
-        None, "a tokenizer.json that counts tokens; left out: words and marks are counted", path=True
+        None, "a tokenizer.json that counts tokens; without it, words and punctuation marks are counted", path=True
     )
-    seed: int = param(0, "which documents are taken where not all are", ge=0, le=2**62)
+    seed: int = param(0, "decides which documents are taken where not all are", ge=0, le=2**62)
 
     def __post_init__(self) -> None:
         if self.weights is not None and self.repeat is not None:
-            raise MixError("`weights` and `repeat` both say how much of a group there shall be: give one of them")
+            raise MixError("`weights` and `repeat` both set the size of a group: give one of them")
         if self.budget is not None and self.junk_ratio is not None:
-            raise MixError("`budget` and `junk_ratio` both say how much there shall be in all: give one of them")
+            raise MixError("`budget` and `junk_ratio` both set the size of the whole: give one of them")
         if self.weights is not None and (not sum(self.weights.values()) > 0 or min(self.weights.values()) < 0):
-            raise MixError(f"`weights` are numbers above 0: {self.weights}")
+            raise MixError(f"`weights` must not be below 0, and one must be above: {self.weights}")
         for name, factors in (("repeat", self.repeat), ("cap", self.cap if isinstance(self.cap, dict) else None)):
             if factors and min(factors.values()) < 0:
-                raise MixError(f"`{name}` cannot be below 0: {factors}")
+                raise MixError(f"`{name}` must not be below 0: {factors}")
         if isinstance(self.cap, (int, float)) and self.cap < 0:
-            raise MixError(f"`cap` cannot be below 0: {self.cap}")
+            raise MixError(f"`cap` must not be below 0: {self.cap}")
         if self.cluster_copies and min(self.cluster_copies.values()) < 1:
-            raise MixError(f"`cluster_copies` gives each document one copy at least: {self.cluster_copies}")
+            raise MixError(f"`cluster_copies` must be at least 1: {self.cluster_copies}")
 
     def rounds(self) -> list[Round]:
         return [_GroupSizes(self), _Choose(self)]
 
     def rehearsed(self) -> Mix:
-        # A few documents of some files need not hold every group.
+        # A sample of a few documents may lack some groups.
         return Mix(by=self.by, unit=self.unit, tokenizer=self.tokenizer, seed=self.seed)
 
     def measure(self) -> Callable[[str], int]:
@@ -200,7 +201,7 @@ class Mix(CorpusStep):
         return document.source if self.by == "source" else document.domain or ""
 
     def copies_of(self, document: Document) -> int:
-        """How often a document comes in one round of its group."""
+        """How often a document comes each time its whole group does."""
         size = document.metadata.get("cluster_size", 1)
         steps = self.cluster_copies or {}
         return max((copies for least, copies in steps.items() if size >= least), default=1)
@@ -209,16 +210,16 @@ class Mix(CorpusStep):
         return drawn(self.seed + _OWN_NUMBERS, document.key) * BINS >> 64
 
     def targets(self, available: Mapping[str, int], protected: int = 0) -> dict[str, float]:
-        """The size that each group shall have, of what there is of each and of the injected documents.
+        """The target size of each group, from the available sizes and that of the injected documents.
 
-        Raises MixError for a name that no group has, and for a junk ratio without injected documents.
+        Raises MixError for an unknown group, and for a junk ratio without injected documents.
         """
         self._know(available)
         total = self.budget
         if self.junk_ratio is not None:
             if not protected:
                 raise MixError(
-                    "`junk_ratio` is the share of documents that are not injected, and none were injected before `mix`:"
+                    "`junk_ratio` is the share of documents that are not injected, and `mix` gets no injected ones:"
                     " put `inject` in front of it, or give `weights` or a `budget`"
                 )
             total = protected * self.junk_ratio / (1 - self.junk_ratio)
@@ -247,7 +248,7 @@ class Mix(CorpusStep):
 
     @staticmethod
     def _shares(weights: Mapping[str, float], available: Mapping[str, int]) -> dict[str, float]:
-        """Each group's share of the whole; those not named have that of `other` by their sizes."""
+        """Each group's share of the whole; groups not named divide that of `other` by their sizes."""
         rest = {name: size for name, size in available.items() if name not in weights and size}
         whole = sum(weight for name, weight in weights.items() if name in available or (name == OTHER and rest))
         shares = {name: weights.get(name, 0.0) / whole if whole else 0.0 for name in available}
@@ -258,7 +259,7 @@ class Mix(CorpusStep):
     def decide(
         self, documents: Iterable[tuple[int, Document]], values: Any, partition: int
     ) -> Iterator[Document | Drop]:
-        verdicts = {found["group"]: found for found in map(orjson.loads, values)}
+        verdicts = {row["group"]: row for row in map(orjson.loads, values)}
         for _, document in documents:
             if document.protected:
                 yield document
@@ -281,8 +282,8 @@ class Mix(CorpusStep):
                 )
 
     def report(self, values: Iterable[bytes]) -> dict[str, Any]:
-        """What the last round's records say of the groups, the largest first."""
-        rows = {found["group"]: found for found in map(orjson.loads, values)}
+        """The figures of all groups from the last round's records, the largest first."""
+        rows = {row["group"]: row for row in map(orjson.loads, values)}
         whole = sum(row["realised"] for row in rows.values())
         groups = [
             {
@@ -300,16 +301,16 @@ class Mix(CorpusStep):
 
 
 def _scaled(wanted: Mapping[str, float], limits: Mapping[str, float], total: float) -> dict[str, float]:
-    """Sizes in the proportions wanted that add up to a total, as far as limits let them."""
-    found = dict.fromkeys(wanted, 0.0)
+    """Sizes in the proportions of `wanted` that add up to `total`, as far as `limits` allow."""
+    sizes = dict.fromkeys(wanted, 0.0)
     free = {name for name, size in wanted.items() if size}
     while free:
-        left = total - sum(size for name, size in found.items() if name not in free)
+        left = total - sum(size for name, size in sizes.items() if name not in free)
         factor = left / sum(wanted[name] for name in free)
         full = {name for name in free if wanted[name] * factor > limits[name]}
         for name in full or free:
-            found[name] = limits[name] if full else wanted[name] * factor
+            sizes[name] = limits[name] if full else wanted[name] * factor
         if not full:
             break
         free -= full
-    return found
+    return sizes

@@ -1,7 +1,6 @@
-"""What is imported by name: `module:Name`, `file.py:Name`, and the names that installed packages declare.
+"""Imports by name: `module:Name`, `file.py:Name`, and the names that installed packages declare.
 
-To import a module is to run its code. So nothing here imports anything but what was named, and only what a recipe, a
-command or a caller names is asked for.
+To import a module is to run its code, so only what a recipe, a command or a caller names is imported.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
 HOUSE = ("curate", "synth", "train_probe", "recipes")
-"""Goldsand's own packages: their code is told by the versions of steps, not by checksums."""
+"""Goldsand's own packages: fingerprints identify their code by the versions of steps, not by checksums."""
 
 _INSTALLED = ("site-packages", "dist-packages")
 
 
 @dataclass(frozen=True)
 class Declared:
-    """A name in a package's `[project.entry-points]`: what it stands for, and the distribution with its version."""
+    """A name in a package's `[project.entry-points]`: its target, and the distribution with its version."""
 
     target: str
     distribution: str
@@ -39,20 +38,21 @@ class Declared:
 
 @functools.cache
 def declared(group: str) -> dict[str, list[Declared]]:
-    """The names that installed distributions declare in a group of entry points. Nothing of theirs is imported."""
+    """The names that installed distributions declare in a group of entry points; no module of theirs is imported."""
     from importlib.metadata import entry_points
 
-    found: dict[str, list[Declared]] = {}
+    names: dict[str, list[Declared]] = {}
     for point in entry_points(group=group):
         of = f"{point.dist.name} {point.dist.version}" if point.dist else "a distribution without a name"
-        found.setdefault(point.name, []).append(Declared(point.value.replace(" ", ""), of))
-    return dict(sorted(found.items()))
+        names.setdefault(point.name, []).append(Declared(point.value.replace(" ", ""), of))
+    return dict(sorted(names.items()))
 
 
 def target_of(name: str, group: str, own: Mapping[str, str], kind: str) -> str:
-    """The `module:Name` that a name stands for: itself, one of goldsand's `own`, or one that a package declares.
+    """The `module:Name` behind a name: itself, one of goldsand's `own`, or one that a package declares.
 
-    `kind` is the word for what is named ("step"). Raises Refused for a name that nobody, or more than one, declares.
+    `kind` is the word for what is named ("step"). Raises Refused for a name that no package, or more than one,
+    declares.
     """
     if ":" in name:
         return name
@@ -61,31 +61,32 @@ def target_of(name: str, group: str, own: Mapping[str, str], kind: str) -> str:
     claims += [(one.distribution, one.target) for one in theirs.get(name, [])]
     if len(claims) > 1:
         said = " and ".join(f"{who} (`{target}`)" for who, target in claims)
-        raise Refused(f"the {kind} '{name}' is declared by {said}: write the one that is meant as `module:Name`")
+        raise Refused(f"the {kind} '{name}' is declared by {said}: write the one you mean as `module:Name`")
     if not claims:
         known = [*own, *theirs]
         raise Refused(
-            f"there is no {kind} '{name}'{nearest(name, known)}. There are: {', '.join(known)}; one of another package"
-            " is written `module:Name`, one of a file `file.py:Name`"
+            f"there is no {kind} '{name}'{nearest(name, known)}. There are: {', '.join(known)}; write one of another"
+            " package as `module:Name`, one of a file as `file.py:Name`"
         )
     return claims[0][1]
 
 
 def in_full(name: str, folder: Path) -> str:
-    """The same name, the path of a `file.py:Name` as a recipe in `folder` means it."""
+    """The name, with the path of a `file.py:Name` resolved against `folder`, that of the recipe."""
     file, colon, inside = name.rpartition(":")
     return f"{(folder / Path(file).expanduser()).resolve()}{colon}{inside}" if file.endswith(".py") else name
 
 
 def load(target: str) -> Any:
-    """What `module:Name` or `file.py:Name` names. Raises Refused, with the nearest match, where it cannot be had."""
+    """The object that `module:Name` or `file.py:Name` names. Raises Refused, with the nearest match, where it cannot be
+    imported."""
     name, _, inside = target.rpartition(":")
     if not inside.isidentifier() or not (name.endswith(".py") or all(map(str.isidentifier, name.split(".")))):
-        raise Refused(f"'{target}' is no name of something to import: write `module:Name` or `file.py:Name`")
+        raise Refused(f"'{target}' is not the name of an object to import: write `module:Name` or `file.py:Name`")
     if name.endswith(".py"):
         name = _on_the_path(Path(name))
     if name == "__main__":
-        raise Refused(f"'{target}' is of a module that workers cannot import: put it in a file of its own")
+        raise Refused(f"'{target}' is in a module that workers cannot import: put it in a file of its own")
     try:
         module = importlib.import_module(name)
     except (Exception, SystemExit) as error:
@@ -100,13 +101,16 @@ def load(target: str) -> Any:
 
 
 def _on_the_path(file: Path) -> str:
-    """The name by which workers, too, can import a file: its folder is appended to the path, where it hides nothing."""
+    """The name by which workers, too, can import a file: its folder is put last on the path, so that it shadows no
+    other module."""
     file = file.expanduser().resolve()
     if not file.is_file():
         beside = file.parent.glob("*.py") if file.parent.is_dir() else ()
         raise Refused(f"there is no file {file}{nearest(file.name, [one.name for one in beside])}")
     if not file.stem.isidentifier():
-        raise Refused(f"{file} is imported by its name, and '{file.stem}' cannot be one: use letters, digits and '_'")
+        raise Refused(
+            f"{file} is imported by its name, and '{file.stem}' is not valid as one: use letters, digits and '_'"
+        )
     importlib.invalidate_caches()
     there = _origin(file.stem)
     if there is None:
@@ -137,7 +141,7 @@ def _modules_beside(missing: str) -> list[str]:
 
 
 def _place_of(error: BaseException) -> str:
-    """Where an error was raised, for a person who can mend it."""
+    """Where an error was raised, for the person who fixes it."""
     trace = error.__traceback__
     if isinstance(error, SyntaxError) or trace is None:
         return ""
@@ -152,7 +156,7 @@ def code_of(made: Any) -> dict[str, Any]:
     `files` are the SHA-256 of its source file, of those of the classes that it is derived from, and of all that they
     import, directly or through others, from below the same entry of Python's path (of an installed package: from the
     package itself). `distributions` are the installed distributions that they belong to, with their versions. Read once
-    a process, when it is first asked for: the code that was imported is the code that is told.
+    a process, at the first call, so that the fingerprint is that of the code that was imported.
     """
     return _code_of(made)
 
@@ -194,7 +198,7 @@ def _imported(home: Path, first: str) -> list[Path]:
             continue
         seen.add(name)
         files.add(path)
-        # The packages around it run too; what else they import is their own affair.
+        # The packages around it run too; what else they import is not followed.
         parts = name.split(".")
         around = (_located(home, ".".join(parts[:end])) for end in range(1, len(parts)))
         files |= {one for one in around if one is not None}
@@ -210,7 +214,7 @@ def _located(home: Path, name: str) -> Path | None:
 
 
 def _imports(path: Path, name: str, home: Path) -> Iterator[str]:
-    """The modules that a file's import statements name, wherever they stand in it."""
+    """The modules that a file's import statements name, at any place in it."""
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):
@@ -224,7 +228,7 @@ def _imports(path: Path, name: str, home: Path) -> Iterator[str]:
             module = ".".join([*around, *filter(None, [node.module])])
             for alias in node.names:
                 inside = f"{module}.{alias.name}" if module else alias.name
-                # What is no module below the package is an attribute of it.
+                # A name that is not a module below the package is an attribute of it.
                 yield inside if _located(home, inside) else module
 
 
@@ -243,7 +247,7 @@ def _records(distribution: Distribution, top: str, home: Path) -> bool:
 
 
 def _lies_at(distribution: Distribution, top: str, home: Path) -> bool:
-    """Whether it was installed where it lies (`pip install -e`): then its record names no file, but the folder."""
+    """Whether it was installed where it lies (`pip install -e`): then its record names only the folder."""
     about = json.loads(distribution.read_text("direct_url.json") or "{}")
     folder = unquote(urlsplit(about.get("url", "")).path)
     return bool(folder) and about.get("dir_info", {}).get("editable", False) and home.is_relative_to(folder)

@@ -42,8 +42,8 @@ OWN: dict[str, str] = {
     "decontaminate": "curate.decontaminate.rule:Decontaminate",
     "mix": "curate.mix:Mix",
     "shuffle": "curate.shuffle:Shuffle",
-    # `curate` imports nothing of `synth`: this is a name, and who asks for it has both. It is no entry point, because
-    # a checkout that is not installed has none, and must know its own steps all the same.
+    # `curate` does not import `synth`: this is only a name, imported by callers that have both. It is not an entry
+    # point, because a checkout that is not installed has none, and must know its own steps too.
     "inject": "synth.inject:Inject",
 }
 """Goldsand's own steps, each imported when it is first asked for."""
@@ -65,49 +65,49 @@ def short_name(name: str) -> str:
 def step_class(name: str) -> type[Step]:
     """The class behind a short name, `module:Class` or `file.py:Class`.
 
-    Raises Refused, with the nearest match, for one that is not there, and for one that no recipe could use.
+    Raises Refused, with the nearest match, for a missing one, and for one that no recipe can use.
     """
     target = target_of(name, GROUP, OWN, "step")
-    found = load(target)
-    if target not in _SHORT and (why := _unusable(found)):
+    step = load(target)
+    if target not in _SHORT and (why := _unusable(step)):
         raise Refused(f"`{target}` {why}")
-    if ":" not in name and found.name != name:
-        raise Refused(f"`{target}` is declared as '{name}' and says `name = '{found.name}'`: they must be one name")
-    return found
+    if ":" not in name and step.name != name:
+        raise Refused(f"`{target}` is declared as '{name}' and says `name = '{step.name}'`: they must be one name")
+    return step
 
 
-def _unusable(found: Any) -> str:
-    """Why something from outside is no step that a recipe can use, and what would be right; empty where it is one."""
-    if not isinstance(found, type) or not issubclass(found, Step) or found.__module__ == Step.__module__:
-        return "is no step: derive a class from Rule, Edit or CorpusStep of `curate`"
-    name, version = getattr(found, "name", None), found.version
+def _unusable(step: Any) -> str:
+    """Why a recipe cannot use an object from outside as a step, and what would be right; empty where it can."""
+    if not isinstance(step, type) or not issubclass(step, Step) or step.__module__ == Step.__module__:
+        return "is not a step: derive a class from Rule, Edit or CorpusStep of `curate`"
+    name, version = getattr(step, "name", None), step.version
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         said = "has no `name`" if name is None else f"says `name = {name!r}`"
-        return f"{said}: give it one of letters, digits, '_' and '-', by which ledger and report know it"
-    if name in OWN and found.__module__.partition(".")[0] not in HOUSE:
+        return f"{said}: give it one of letters, digits, '_' and '-', by which ledger and report name it"
+    if name in OWN and step.__module__.partition(".")[0] not in HOUSE:
         return f"says `name = '{name}'`, which is a step of goldsand's own: give it another name"
     if not isinstance(version, int) or isinstance(version, bool):
-        return f"says `version = {version!r}`: a version is a whole number"
-    if not dataclasses.is_dataclass(found) or any(isinstance(one, dataclasses.Field) for one in vars(found).values()):
-        return "is no dataclass: write `@dataclass(frozen=True)` above the class"
+        return f"says `version = {version!r}`: a version must be a whole number"
+    if not dataclasses.is_dataclass(step) or any(isinstance(one, dataclasses.Field) for one in vars(step).values()):
+        return "is not a dataclass: write `@dataclass(frozen=True)` above the class"
     for kind, needed in (
         (Rule, ("checks",)),
         (Edit, ("edit",)),
         (CorpusStep, ("rounds", "decide")),
         (Step, ("apply",)),
     ):
-        if issubclass(found, kind):
-            missing = [one for one in needed if getattr(found, one) is getattr(kind, one)]
-            if missing and (kind is Step or found.apply is kind.apply):
+        if issubclass(step, kind):
+            missing = [one for one in needed if getattr(step, one) is getattr(kind, one)]
+            if missing and (kind is Step or step.apply is kind.apply):
                 return f"has no {' and no '.join(f'`{one}`' for one in missing)}, which a {kind.__name__} needs"
             break
     unset = (dataclasses.MISSING, dataclasses.MISSING)
-    for item in dataclasses.fields(found):
+    for item in dataclasses.fields(step):
         if item.init and "doc" not in item.metadata and (item.default, item.default_factory) == unset:
             return f"needs `{item.name}`, which no recipe can set: declare it as `param(..., 'what it means')`"
     try:
-        get_type_hints(found)
-        pickle.dumps(found)
+        get_type_hints(step)
+        pickle.dumps(step)
     except (NameError, TypeError) as error:
         return f"has a parameter whose type is not known: {error}"
     except (pickle.PicklingError, AttributeError):

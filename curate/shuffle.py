@@ -1,4 +1,4 @@
-"""An order of documents that no crawl made: the one of a keyed hash, the same on any number of workers."""
+"""Shuffling by a keyed hash of document keys: the same order on any number of workers."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ def drawn(seed: int, key: str) -> int:
 
 
 class _Scatter(Round):
-    """First pass: every document to the bucket of its number. Second pass: a bucket in order, each to its partition.
+    """First pass: every document goes to the bucket of its number. Second pass: the documents of a bucket, in order, go
+    to their partitions.
 
-    All numbers are shared out evenly among the input files, and a file's among its partitions: so the order of the
+    All numbers are divided evenly among the input files, and a file's among its partitions, so that the order of the
     whole does not depend on how files were cut.
     """
 
@@ -49,7 +50,7 @@ class _Scatter(Round):
 
 
 def home_of(number: int, files: Sequence[int]) -> int:
-    """The partition in whose share of all numbers below 2^64 this one lies; `files` is the file of each partition."""
+    """The partition whose share of the numbers below 2^64 holds this one; `files` is the file of each partition."""
     names = list(dict.fromkeys(files))
     place = number * len(names)
     file, rest = names[place >> 64], place & ((1 << 64) - 1)
@@ -61,17 +62,18 @@ def home_of(number: int, files: Sequence[int]) -> int:
 class Shuffle(CorpusStep):
     """Put all documents, injected ones too, in an order that follows from the seed and their keys.
 
-    Without it shards follow the crawl, and so would training: a site's pages stand together. Every output file gets the
-    same share of the documents. Memory does not grow with the corpus; on disk the texts lie twice more while it runs.
+    Without it shards, and so training, follow the crawl: a site's pages come together. Every output file gets the same
+    share of the documents. Memory does not grow with the corpus; while it runs, disk holds two more copies of the
+    texts.
     """
 
     name: ClassVar[str] = "shuffle"
     libraries: ClassVar[tuple[str, ...]] = ("xxhash",)
     streams: ClassVar[bool] = True
-    # What follows it in one pass would be blamed for documents of another partition.
+    # A step after it in the same pass would be blamed for documents of another partition.
     ends_stage: ClassVar[bool] = True
 
-    seed: int = param(0, "another seed, another order", ge=0, le=2**63 - 1)
+    seed: int = param(0, "another seed gives another order", ge=0, le=2**63 - 1)
 
     def rounds(self) -> list[Round]:
         return [_Scatter(self.seed)]

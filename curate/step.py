@@ -34,10 +34,10 @@ def param(
     path: bool = False,
 ) -> Any:
     """A parameter of a step, an input or an output: default, meaning, where the default was published, and what values
-    are allowed (of a text, what `pattern` it has).
+    are allowed (for a text, the `pattern` that it must match).
 
-    `path` marks a file or folder of the user's: the recipe resolves it, and its content shapes the run's fingerprint.
-    Use `...` as the default of a required parameter. A field without `param` is none: no recipe can set it.
+    `path` marks a file or folder of the user's: the recipe resolves it, and its content enters the run's fingerprint.
+    Use `...` as the default of a required parameter. A field without `param` is not a parameter: no recipe can set it.
     """
     metadata = {"doc": doc, "source": source, "ge": ge, "le": le, "choices": choices, "pattern": pattern, "path": path}
     if default is ...:
@@ -48,11 +48,11 @@ def param(
 
 
 def refuse_unknown(given: Any) -> None:
-    """Raises Refused where a dataclass holds what is none of the `choices` of its field."""
+    """Raises Refused where a value of a dataclass is not among the `choices` of its field."""
     for item in dataclasses.fields(given):
         choices, value = item.metadata.get("choices"), getattr(given, item.name)
         if choices and value not in choices:
-            raise Refused(f"`{item.name}` is one of {', '.join(choices)}, not {value!r}{nearest(value, choices)}")
+            raise Refused(f"`{item.name}` must be one of {', '.join(choices)}, not {value!r}{nearest(value, choices)}")
 
 
 class Check(NamedTuple):
@@ -60,7 +60,7 @@ class Check(NamedTuple):
 
     `limit` names the parameter that holds the threshold and `side` (of `SIDES`) how the two are compared, so that
     another threshold can be tried on a stored value; `basis` is what is compared where that is not the value itself,
-    `factor` what a limit for English is multiplied by in the text's language (`curate.text.languages.times`).
+    `factor` the multiplier of a limit for English in the text's language (`curate.text.languages.times`).
     Without a limit the verdict follows from the text alone.
     """
 
@@ -84,25 +84,25 @@ SIDES: dict[str, Callable[[Any, Any], bool]] = {
     "on": lambda _, on: bool(on),
     "always": lambda *_: True,
 }
-"""Ways to compare: whether a value fails a limit. `over share` counts a part of a whole without dividing,
-`reaches` is of counts."""
+"""Ways to compare: whether a value fails a limit. `over share` compares a part with a share of the whole
+without dividing, `reaches` compares counts."""
 
 
 def over(rule: str, value: float, threshold: float, limit: str = "", factor: float = 1) -> Check:
-    """A value that may not be greater than its threshold, which is the parameter `limit` (times `factor`)."""
+    """A value that must not be greater than its threshold, which is the parameter `limit` (times `factor`)."""
     return Check(rule, value, threshold, value > threshold, limit, "over", factor=factor)
 
 
 def under(rule: str, value: float, threshold: float, limit: str = "", factor: float = 1) -> Check:
-    """A value that may not be smaller than its threshold, which is the parameter `limit` (times `factor`)."""
+    """A value that must not be smaller than its threshold, which is the parameter `limit` (times `factor`)."""
     return Check(rule, value, threshold, value < threshold, limit, "under", factor=factor)
 
 
 @dataclass(slots=True, frozen=True)
 class Verdict:
-    """What a rule says of one text. True when the text is kept; otherwise `rule` says which comparison failed.
+    """The decision of a rule on one text. True when the text is kept; otherwise `rule` says which comparison failed.
 
-    `step` names the step that dropped it, where several were asked.
+    `step` names the step that dropped it, where several ran.
     """
 
     keep: bool
@@ -120,7 +120,7 @@ class Step:
     """A named, versioned, typed transformation of a stream of documents.
 
     `version` is raised whenever the same input and parameters would give another output.
-    `libraries` are the distributions whose versions shape the output; they stand in every manifest.
+    `libraries` are the distributions whose versions shape the output; every manifest records them.
     """
 
     name: ClassVar[str]
@@ -128,42 +128,42 @@ class Step:
     libraries: ClassVar[tuple[str, ...]] = ()
     ends_stage: ClassVar[bool] = False
     # Of a rule or an edit: the parameters that shape what is measured, or the text that is left; all others only
-    # decide, and can be tried on stored values. None: nothing can.
+    # decide, so other values of them can be tried on stored values. None: no parameter only decides.
     shaping: ClassVar[tuple[str, ...] | None] = None
     # Whether 0 switches a limit off, as None does everywhere.
     zero_is_off: ClassVar[bool] = False
-    # Limits that are off while another parameter is None: the file with which their value is measured.
+    # Limits that are off while another parameter, the file needed to measure their value, is None.
     needs: ClassVar[dict[str, str]] = {}
 
     def open(self) -> None:
         """Load what is heavy (models, word lists). Called once in each process before `apply`; may be called again."""
 
     def notice(self) -> str:
-        """What a person should know of how this step works here, once it is open: a sentence for the run's summary and
-        a warning; empty where all is well."""
+        """After `open`: a sentence about a limitation of this step on this machine, for the run's summary and a
+        warning; empty where there is none."""
         return ""
 
     def followed_by(self, steps: Sequence[Step]) -> Step:
-        """This step where it stands in a recipe: for steps whose work depends on what comes after them."""
+        """This step before `steps` in a recipe: for steps whose work depends on what comes after them."""
         return self
 
     def resources(self) -> list[Path]:
-        """Files whose content shapes the output: parameters marked `path`. Their hashes stand in the manifests."""
-        found = []
+        """Files whose content shapes the output: parameters marked `path`. Manifests record their hashes."""
+        files = []
         for item in dataclasses.fields(self):  # type: ignore[arg-type]
             if item.metadata.get("path"):
                 value = getattr(self, item.name)
                 for one in value if isinstance(value, (list, tuple)) else [value]:
                     if one is not None:
-                        found.append(Path(one))
-        return found
+                        files.append(Path(one))
+        return files
 
     def apply(self, documents: Iterable[Document]) -> Iterator[Document | Drop]:
         raise NotImplementedError
 
 
 class Preview(Protocol):
-    """A page before its text is extracted: `address` has no text, `content` what looks like the content, `whole` all
+    """A page before its text is extracted: `address` has no text, `content` the likely main content, `whole` all
     text, menus included. What a rule writes into `metadata` stays with a page that it drops."""
 
     metadata: dict[str, Any]
@@ -182,13 +182,13 @@ class Rule(Step):
     """A step that reads and decides: documents leave as they came, or as a Drop with the first failed check."""
 
     def checks(self, document: Document) -> Iterator[Check]:
-        """Every comparison of this rule in its published order, lazily: the first failed one decides."""
+        """Every comparison of this rule, lazily, in its published order: the first failed one decides."""
         raise NotImplementedError
 
     def foretell(self, page: Preview) -> Check | None:
-        """A failed check that the good extract of a page will almost surely fail too, told from its cheap text.
+        """A failed check on the cheap text of a page that its full extraction would almost surely fail too.
 
-        A cascade (`extract: {engine: cascade}`) asks it of every page, to drop some without extracting them."""
+        A cascade (`extract: {engine: cascade}`) calls it for every page, to drop some without extracting them."""
         return None
 
     def apply(self, documents: Iterable[Document]) -> Iterator[Document | Drop]:
@@ -214,13 +214,13 @@ class Edit(Step):
     """A step that rewrites the text, and may drop a document of which too little is left."""
 
     def edit(self, document: Document) -> str | TextSignals | Check:
-        """The new text, or its signals where the edit has them, or the failed Check that ends the document."""
+        """The new text, or its signals where the edit has them, or the failed Check that drops the document."""
         raise NotImplementedError
 
     def examine(self, document: Document) -> tuple[list[Check], str | TextSignals]:
-        """Every comparison, the one that decides first, and what is left of the text whatever they say.
+        """Every comparison, the one that decides first, and the text that is left even where one failed.
 
-        Here for edits that tell of a comparison only where it failed: what they would have left nobody knows.
+        This default is for edits that report only a failed comparison: then the text they would leave is not known.
         """
         outcome = self.edit(document)
         if isinstance(outcome, Check):
@@ -256,8 +256,9 @@ class Round:
 
     A round takes `documents` of the stage before it, `records` of the round before it, or both. A document's *place* is
     partition << 32 | ordinal in its partition: it identifies the document until the step has been applied.
-    Records of one key reach `reduce` sorted by value, so that no order of arrival can show: as a list, or, in a round
-    that `streams`, as an iterator, for keys whose values no memory holds. `scratch` is a folder for such a reduce.
+    Records of one key reach `reduce` sorted by value, so that their order of arrival has no effect: as a list, or, in a
+    round that `streams`, as an iterator, for keys whose values do not fit in memory. `scratch` is a folder for such a
+    reduce.
     """
 
     name: str
@@ -265,7 +266,8 @@ class Round:
     takes_records: bool = False
     streams: bool = False
     scratch: Path
-    # A round that sends documents elsewhere is told the input file of each partition before it reduces.
+    # A round that moves documents between partitions gets the input file of each partition in `files` before it
+    # reduces.
     moves: bool = False
     files: Sequence[int] = ()
 
@@ -279,7 +281,7 @@ class Round:
         raise NotImplementedError
 
     def notes(self) -> dict[str, int]:
-        """What `reduce` counted. Units' counts are added up in the summary; of `largest_...` the largest stays."""
+        """What `reduce` counted. The summary adds up the counts of all units; of `largest_...` it takes the largest."""
         return {}
 
 
@@ -288,7 +290,7 @@ class CorpusStep(Step):
 
     The last round's records are keyed by `partition_key(partition)`; `decide` receives the values of its own partition:
     a list, or, of a step that `streams`, an iterator for each bucket, in the order in which it was reduced. One that
-    `edits` rewrites texts and adds no documents, so that the difference in characters is the work of edits.
+    `edits` rewrites texts and adds no documents, so that the difference in characters counts as edited.
     """
 
     edits: ClassVar[bool] = False
@@ -299,7 +301,7 @@ class CorpusStep(Step):
         raise NotImplementedError
 
     def memory(self, documents: int, characters: int) -> int:
-        """Bytes that one unit of the rounds may take for a corpus of this size, beside what a worker takes anyway."""
+        """Bytes that one unit of the rounds may take for a corpus of this size, beyond what a worker takes anyway."""
         return 0
 
     def decide(
@@ -308,18 +310,20 @@ class CorpusStep(Step):
         raise NotImplementedError
 
     def rehearsed(self) -> CorpusStep:
-        """This step for a rehearsal on a few documents: as costly for each of them, and content with what is there."""
+        """This step for a rehearsal on a few documents: as costly for each, without limits that a sample may not
+        meet."""
         return self
 
     def report(self, values: Iterable[bytes]) -> dict[str, Any]:
-        """Of a step that `reports`: what the last round's records of all partitions say of the whole, for JSON."""
+        """For a step that `reports`: its report on the whole, for JSON, from the last round's records of all
+        partitions."""
         raise NotImplementedError
 
 
 class Injection(CorpusStep):
     """A corpus step that adds documents whose knowledge is known, and leaves the ground truth beside the shards.
 
-    `domain` is the domain its documents carry; `reserved_tokens` are words that must be one token each.
+    `domain` is the domain of its documents; `reserved_tokens` are words that must be one token each.
     """
 
     domain: str
@@ -344,5 +348,5 @@ class Injection(CorpusStep):
 
 
 def partition_key(partition: int) -> bytes:
-    """The key that sends a record of a last round to the partition that must act on it."""
+    """The key that sends a record of the last round to the partition that acts on it."""
     return partition.to_bytes(4, "big")

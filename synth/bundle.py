@@ -1,23 +1,24 @@
-"""Facts compiled to arrays, for trainers without a text pipeline: `train_probe/render.py` draws texts from them on its
-device, token-equal to what `synth` writes and `curate` encodes.
+"""Facts compiled to arrays, for trainers without a text pipeline: from them `train_probe/render.py` draws texts on its
+device, with the same tokens as the texts that `synth` writes and `curate` encodes.
 
 A bundle holds each entity's name parts and values as indices, and every name part, value and template as tokens. A
-text is a sequence of pieces: for each sentence its lead, its subject, what stands before the value, the value, what
-stands after; of records the name parts, and for each attribute its mark and its chunks.
+text is a sequence of pieces: for each sentence its lead, its subject, the words before the value, the value, the words
+after it; for a record the name parts, and for each attribute its mark and its chunks.
 
-The arrays of `bundle.npz` (K attributes, P name parts, S sentences in the order of `told`, V prefixes, T templates):
+The arrays of `bundle.npz` (K attributes, P name parts, S sentences, V prefixes, T templates):
 
-- `meta`: JSON text: what `_meta` writes;
-- `tokens`, `piece_ends`: all pieces' tokens, and where each piece ends in them; piece 0 has none;
+- `meta`: JSON text, the content of `_meta`; its `told` is the attribute of each sentence;
+- `tokens`, `piece_ends`: all pieces' tokens, and where each piece ends in them; piece 0 is empty;
 - `name_0` .. `name_P-1`, `value_0` .. `value_K-1`, `exposure_counts`, each [N]: the table in its smallest types; a
   value of -1 is not known;
 - `name_base` [P, V], `value_base` [K, V], `subject_base` [V]: the first piece of a pool, for each prefix (-1: never
-  needed); a prefix is what stands in front of a word, such as a space;
-- `closed`, `closed_begin` [K]: for each value of each attribute whether it ends in a mark, which swallows a lone ".";
+  needed); a prefix is what precedes a word, such as a space;
+- `closed`, `closed_begin` [K]: for each value of each attribute whether it ends in a punctuation mark, after which a
+  sentence that would end in "." alone has no full stop;
 - `template_begin` [S + 1], `templates` [T, 8]: for each template the pieces of its lead at the start of a text and
   later, the prefixes of its subject there and later, the piece before the value, the value's prefix, the piece after
   it, and that after a closed value;
-- `marks` [S]: of records, the piece that announces each attribute;
+- `marks` [S]: for records, the piece that announces each attribute;
 - `follows_k` [values of what determines it]: the value of attribute k for each value of the one that determines it.
 """
 
@@ -35,7 +36,7 @@ from curate.shards.vocabulary import Vocabulary, domain_word
 from synth.codes import RECORDS
 from synth.draws import below, distinct, stream
 from synth.facts import FactsError, FactTable
-from synth.pieces import EMPTY, Meetings, Pieces, Prefix
+from synth.pieces import EMPTY, Borders, Pieces, Prefix
 from synth.sentences import Sentences, draw_stride
 
 FORMAT = 1
@@ -66,24 +67,24 @@ class Bundle:
 def compile_bundle(table: FactTable, vocabulary: Vocabulary) -> Bundle:
     """The table as arrays of indices and tokens.
 
-    Raises FactsError that names the pieces, where the tokens of a text are not those of its pieces, and
+    Raises FactsError that names the pieces where the tokens of a text are not those of its pieces, and
     VocabularyError where the vocabulary has no tokens for the facts.
     """
     records = table.kind in RECORDS
     pieces = Pieces(vocabulary, records)
-    arrays, told = _records(table, pieces) if records else _Compiler(table, vocabulary, pieces).compiled()
+    arrays, stated = _records(table, pieces) if records else _Compiler(table, vocabulary, pieces).compiled()
     tokens, ends = pieces.flat()
     arrays |= {"tokens": tokens, "piece_ends": ends, "exposure_counts": table.exposure_counts}
     for name, columns in (("name", table.entities.T), ("value", table.values.T)):
         arrays |= {f"{name}_{number}": column for number, column in enumerate(columns)}
     follows = _population(table)
     arrays |= {f"follows_{number}": values for number, values in (follows or {}).items()}
-    meta = _meta(table, vocabulary, told, follows is not None)
+    meta = _meta(table, vocabulary, stated, follows is not None)
     narrow = {name: _narrow(array) for name, array in sorted(arrays.items())}
     return Bundle(meta, {"meta": np.array(json.dumps(meta)), **narrow})
 
 
-def _meta(table: FactTable, vocabulary: Vocabulary, told: list[int], drawn: bool) -> dict[str, Any]:
+def _meta(table: FactTable, vocabulary: Vocabulary, stated: list[int], drawn: bool) -> dict[str, Any]:
     names = [one.name for one in table.attributes]
     tag = domain_word(table.domain)
     chunks = table.details.get("chunks", 1) if table.kind in RECORDS else 1
@@ -96,10 +97,10 @@ def _meta(table: FactTable, vocabulary: Vocabulary, told: list[int], drawn: bool
         "exposures": table.exposures,
         "seed": table.seed,
         "frozen": table.frozen,
-        "stride": draw_stride(len(told) // chunks),
+        "stride": draw_stride(len(stated) // chunks),
         "chunks": chunks,
         "ordered": table.kind == "compact",
-        "told": told,
+        "told": stated,
         "subject": names.index(table.subject) if table.subject in names else -1,
         "subject_is_name": table.subject is None,
         "held_out_templates": table.held_out_templates,
@@ -133,7 +134,7 @@ def _narrow(array: np.ndarray) -> np.ndarray:
 def _records(table: FactTable, pieces: Pieces) -> tuple[dict[str, np.ndarray], list[int]]:
     if (table.values < 0).any():
         entity = int(np.flatnonzero((table.values < 0).any(axis=1))[0])
-        raise FactsError(f"entity {entity} lacks a value: records tell every attribute of every entity")
+        raise FactsError(f"entity {entity} lacks a value: records state every attribute of every entity")
     plain = Prefix(False, "")
     chunks = table.details.get("chunks", 1)
     pools: dict[tuple[str, str], int] = {}
@@ -155,25 +156,25 @@ def _records(table: FactTable, pieces: Pieces) -> tuple[dict[str, np.ndarray], l
 
 
 class _Compiler:
-    """Sentences taken apart: every piece numbered, every border checked."""
+    """Splits sentences into numbered pieces, and checks every border between two."""
 
     def __init__(self, table: FactTable, vocabulary: Vocabulary, pieces: Pieces) -> None:
         self._table, self._vocabulary, self._pieces = table, vocabulary, pieces
         self._writer = Sentences(table)
         self._prefixes: dict[Prefix, int] = {}
         self._bases: dict[tuple[str, int, int], int] = {}
-        told = self._writer.told
-        self._words = {number: table.words(number) for number in told}
+        stated = self._writer.stated
+        self._words = {number: table.words(number) for number in stated}
         self._closed = {number: [not word[-1:].isalnum() for word in words] for number, words in self._words.items()}
         self._templates = [
-            [self._template(one, number) for one in found]
-            for found, number in zip(self._writer.templates, told, strict=True)
+            [self._template(one, number) for one in templates]
+            for templates, number in zip(self._writer.templates, stated, strict=True)
         ]
 
     def compiled(self) -> tuple[dict[str, np.ndarray], list[int]]:
         """The arrays of pools and templates, and the attribute of each sentence."""
         self._check()
-        table, told = self._table, self._writer.told
+        table, stated = self._table, self._writer.stated
         size = len(self._prefixes)
         bases = {
             "name": np.full((len(table.name_parts), size), -1),
@@ -183,17 +184,17 @@ class _Compiler:
         for (what, number, prefix), base in self._bases.items():
             bases[what][number, prefix] = base
         flags = [self._closed.get(number, []) for number in range(len(table.attributes))]
-        sizes = [len(found) for found in self._templates]
-        arrays = {f"{what}_base": found for what, found in bases.items()}
+        sizes = [len(rows) for rows in self._templates]
+        arrays = {f"{what}_base": base for what, base in bases.items()}
         arrays["subject_base"] = bases["subject"][0]
-        arrays["closed"] = np.array([flag for found in flags for flag in found], np.uint8)
+        arrays["closed"] = np.array([flag for values in flags for flag in values], np.uint8)
         arrays["closed_begin"] = np.cumsum([0, *map(len, flags)])[:-1]
         arrays["template_begin"] = np.cumsum([0, *sizes])
-        arrays["templates"] = np.array([row for found in self._templates for row in found])
-        return arrays, list(told)
+        arrays["templates"] = np.array([row for rows in self._templates for row in rows])
+        return arrays, list(stated)
 
     def _template(self, one: Any, number: int) -> list[int]:
-        """The row of a template; the spaces at the end of a part belong to the word behind it."""
+        """The row of a template; the spaces at the end of a part belong to the word after it."""
         lead, before = one.lead.rstrip(), one.before.rstrip()
         space = one.lead[len(lead) :]
         first, later = Prefix(not lead, space), Prefix(False, space if lead else f" {space}")
@@ -224,7 +225,7 @@ class _Compiler:
             self._base("name", part, self._table.pools[pool], Prefix(False, " ") if part else prefix)
 
     def _subject(self, prefix: Prefix) -> None:
-        """The words that stand for a name: where they are an attribute's that is not known, the name again."""
+        """The words that replace a name; where they are the values of an attribute that is not known, the name."""
         table, number = self._table, self._writer.subject
         if number is not None:
             self._base("subject", 0, table.words(number), prefix)
@@ -247,7 +248,7 @@ class _Compiler:
         return range(base, base + (1 if subject is None else len(self._table.words(subject))))
 
     def _check(self) -> None:
-        """Encode together what meets: every sort of border, values in sentences, then whole texts."""
+        """Encode neighbours together: every sort of border, values in sentences, names, then whole texts."""
         self._pieces.check(self._borders())
         self._pieces.check(self._sentences())
         self._pieces.check(self._names())
@@ -257,47 +258,47 @@ class _Compiler:
         self._pieces.check(run for run in map(self._composed, entities.tolist(), count.tolist()) if run)
 
     def _borders(self) -> list[tuple[int, int]]:
-        meetings = Meetings(self._pieces)
+        borders = Borders(self._pieces)
         parts = len(self._table.name_parts)
         space = self._prefixes.get(Prefix(False, " "), -1)
         last_part = lambda prefix: self._range("name", parts - 1, space if parts > 1 else prefix)  # noqa: E731
         for part in range(parts - 1):
             fronts = range(len(self._prefixes)) if part == 0 else [space]
             for prefix in fronts:
-                left = meetings.ends(self._range("name", part, prefix))
-                meetings.meet(left, meetings.starts(self._range("name", part + 1, space)))
+                left = borders.ends(self._range("name", part, prefix))
+                borders.add(left, borders.starts(self._range("name", part + 1, space)))
         endings: dict[str, int] = {}
         beginnings: dict[str, int] = {}
-        for number, rows in zip(self._writer.told, self._templates, strict=True):
+        for number, rows in zip(self._writer.stated, self._templates, strict=True):
             closed = np.array(self._closed[number], bool)
             grouped: dict[int, list[dict[str, int]]] = {}
             for row in rows:
                 if row[VALUE] not in grouped:
                     values = np.array(self._range("value", number, row[VALUE]))
-                    sorts = [meetings.ends(values[where].tolist()) for where in (~closed, closed)]
-                    grouped[row[VALUE]] = [meetings.starts(values.tolist()), *sorts]
+                    sorts = [borders.ends(values[where].tolist()) for where in (~closed, closed)]
+                    grouped[row[VALUE]] = [borders.starts(values.tolist()), *sorts]
                 values_start, *value_ends = grouped[row[VALUE]]
-                behind = meetings.starts([row[BEFORE]]) or values_start
-                first = {**meetings.ends(last_part(row[SUBJECT_FIRST]))}
-                again = meetings.ends([*self._range("subject", 0, row[SUBJECT_LATER]), *last_part(row[SUBJECT_LATER])])
-                meetings.meet(first, behind)
-                meetings.meet(again, behind)
-                meetings.meet(meetings.ends([row[BEFORE]]), values_start)
+                behind = borders.starts([row[BEFORE]]) or values_start
+                first = {**borders.ends(last_part(row[SUBJECT_FIRST]))}
+                again = borders.ends([*self._range("subject", 0, row[SUBJECT_LATER]), *last_part(row[SUBJECT_LATER])])
+                borders.add(first, behind)
+                borders.add(again, behind)
+                borders.add(borders.ends([row[BEFORE]]), values_start)
                 for lead, prefix in ((LEAD_FIRST, SUBJECT_FIRST), (LEAD_LATER, SUBJECT_LATER)):
                     who = [*self._range("name", 0, row[prefix]), *self._range("subject", 0, row[prefix])]
-                    meetings.meet(meetings.ends([row[lead]]), meetings.starts(who))
+                    borders.add(borders.ends([row[lead]]), borders.starts(who))
                     if lead == LEAD_LATER:
-                        beginnings |= meetings.starts([row[lead]]) or meetings.starts(who)
+                        beginnings |= borders.starts([row[lead]]) or borders.starts(who)
                 for ends, after in zip(value_ends, (row[AFTER], row[AFTER_CLOSED]), strict=True):
-                    meetings.meet(ends, meetings.starts([after]))
-                    endings |= meetings.ends([after]) if after else ends
-        meetings.meet(endings, beginnings)
-        return meetings.pairs()
+                    borders.add(ends, borders.starts([after]))
+                    endings |= borders.ends([after]) if after else ends
+        borders.add(endings, beginnings)
+        return borders.pairs()
 
     def _sentences(self) -> list[list[int]]:
-        """The values of every attribute with the end of one of their sentences: all, or an even sample of very many."""
+        """Each value of every attribute with the end of one of its sentences; of a very large pool an even sample."""
         runs = []
-        for number, rows in zip(self._writer.told, self._templates, strict=True):
+        for number, rows in zip(self._writer.stated, self._templates, strict=True):
             closed = self._closed[number]
             for value in range(0, len(closed), -(-len(closed) // _VALUES_CHECKED)):
                 row = rows[value % len(rows)]
@@ -307,7 +308,7 @@ class _Compiler:
         return runs
 
     def _names(self) -> list[list[int]]:
-        """Every word of a name in a name."""
+        """Names that together hold every word of every name part."""
         sizes = self._table.name_sizes
         space = self._prefixes.get(Prefix(False, " "), -1)
         return [
@@ -327,7 +328,7 @@ class _Compiler:
         named = table.subject is None or (writer.subject is not None and subject < 0)
         run: list[int] = []
         for place in order:
-            number = writer.told[place]
+            number = writer.stated[place]
             if row[number] < 0:
                 continue
             one, first = self._templates[place][chosen[place]], not run
@@ -344,8 +345,8 @@ class _Compiler:
 
 
 def _population(table: FactTable) -> dict[int, np.ndarray] | None:
-    """What determined attributes are for each value of the one they follow from, where the table is one that
-    `synth.facts.draw` draws (so that entities beyond it are known too), else None."""
+    """For each attribute that another determines, its value for each value of that one; None unless the table is one
+    that `synth.facts.draw` draws (then entities beyond it are known too)."""
     numbers = np.unique(np.linspace(0, len(table) - 1, _DRAWN_CHECKED).astype(np.int64))
     sizes = table.name_sizes
     available = int(np.prod([int(size) for size in sizes], dtype=object))
@@ -362,11 +363,11 @@ def _population(table: FactTable) -> dict[int, np.ndarray] | None:
                 return None
             continue
         by = table.column(one.determined_by)
-        found = np.full(table.attributes[by].size, -1)
-        found[table.values[:, by]] = table.values[:, number]
+        values = np.full(table.attributes[by].size, -1)
+        values[table.values[:, by]] = table.values[:, number]
         if one.name in table.determined:
-            found = np.asarray(table.determined[one.name], np.int64)
-        if (found < 0).any() or not np.array_equal(found[table.values[:, by]], table.values[:, number]):
+            values = np.asarray(table.determined[one.name], np.int64)
+        if (values < 0).any() or not np.array_equal(values[table.values[:, by]], table.values[:, number]):
             return None
-        follows[number] = found
+        follows[number] = values
     return follows

@@ -102,13 +102,13 @@ def reserved_words(table: FactTable) -> list[str]:
 
 
 class Records:
-    """Writes the texts of a table that is told in reserved words."""
+    """Writes the texts of a table of reserved words."""
 
     def __init__(self, table: FactTable) -> None:
         self.table = table
         self._marks = table.pools.get("a", [])
         self._chunks = table.details.get("chunks", 1)
-        self._told = len(table.attributes) // self._chunks
+        self._count = len(table.attributes) // self._chunks
         self._values = [table.words(number) for number in range(len(table.attributes))]
 
     def texts(self, entities: Sequence[int] | np.ndarray, exposures: Sequence[int] | np.ndarray) -> Iterator[str]:
@@ -146,10 +146,10 @@ class Records:
 
     def _orders(self, entities: np.ndarray, exposures: np.ndarray) -> list[list[int]]:
         if not self._marks:
-            return [list(range(self._told))] * len(entities)
+            return [list(range(self._count))] * len(entities)
         kinds, which = np.unique(exposures, return_inverse=True)
         starts = np.array([text_stream(self.table.seed, one) for one in kinds.tolist()], np.uint64)
-        counters = entities[:, None] * draw_stride(self._told) + np.arange(self._told)
+        counters = entities[:, None] * draw_stride(self._count) + np.arange(self._count)
         return np.argsort(words(starts[which][:, None], counters), axis=1, kind="stable").tolist()
 
 

@@ -21,7 +21,7 @@ from synth.placed import SOURCE, Placed
 from synth.scoring import record_tokens
 
 TRAINED_ON = 20_000
-"""Texts on which the vocabulary of a corpus of sentences is trained at most."""
+"""At most so many texts train the vocabulary of a corpus of sentences."""
 
 SAMPLED = 2000
 """Texts on which tokens are counted."""
@@ -40,13 +40,13 @@ def facts_corpus(
     vocabulary: Vocabulary | None = None,
     used: int | None = None,
 ) -> str | None:
-    """Write `tokens/NAME/`, `tokens/tokenizer.json` and `facts/`, as a run would that had no pages.
+    """Write `tokens/NAME/`, `tokens/tokenizer.json` and `facts/`, as a run without pages would.
 
     Without a `name` no text is written: trainers draw it from `facts/bundle.npz`. Without a vocabulary, records get the
     closed one, sentences a byte-level BPE of 1 024 tokens trained on them.
     `used` is how many tokens of the vocabulary occur in what models train on, where that is more than these texts.
-    Documents stand in the order of their appearances, none with its domain rendered. Returns why there is no bundle;
-    raises FactsError for that where there is to be no text.
+    Documents are in the order of their appearances, without a rendered domain. Returns why no bundle can be made (None:
+    it is written); without a `name` that raises FactsError.
     """
     folder = Path(folder)
     placed = inject.placed()
@@ -76,10 +76,10 @@ def facts_corpus(
 
 
 def new_corpus(out: Path, inject: Inject, vocabulary: Vocabulary) -> str | None:
-    """Write what `facts_corpus` writes, and the same documents as `text/`, into a folder that is new.
+    """Write what `facts_corpus` writes, and the same documents as `text/`, into a new folder.
 
-    All of it is written beside `out` and moved there at the end. Returns why there is no bundle; raises OSError where
-    `out` holds something.
+    All of it is written beside `out` and moved there at the end. Returns what `facts_corpus` returns; raises OSError
+    where `out` is not empty.
     """
     placed = inject.placed()
     part = out.with_name(f"{out.name}.part")
@@ -96,7 +96,7 @@ def new_corpus(out: Path, inject: Inject, vocabulary: Vocabulary) -> str | None:
 
 
 def own_vocabulary(placed: Placed, size: int = 1024) -> Vocabulary:
-    """The vocabulary of a corpus that is facts alone."""
+    """The vocabulary of a corpus of facts alone."""
     table = placed.table
     if table.kind in RECORDS:
         return build_vocabulary(kind="compact", domains=[table.domain], reserved=reserved_words(table))
@@ -105,10 +105,10 @@ def own_vocabulary(placed: Placed, size: int = 1024) -> Vocabulary:
 
 
 def text_tokens(table: FactTable, kind: str, size: int, file: Path | None) -> tuple[float, int, int]:
-    """Tokens of a text (the mean, the end of text included), of the vocabulary, and the texts that were counted.
+    """Mean tokens of a text (its end of text included), tokens of the vocabulary, and how many texts were counted.
 
     `kind`, `size` and `file` are those of `build_vocabulary`: of a `file` only tokens that occur are counted, a BPE is
-    trained on the texts. Records have a token a word.
+    trained on the texts. Records have one token for each word.
     """
     shown = np.arange(min(SAMPLED, len(table)))
     texts = list(writer_of(table).texts(shown, np.zeros(len(shown), np.int64)))
@@ -126,7 +126,7 @@ def text_tokens(table: FactTable, kind: str, size: int, file: Path | None) -> tu
 
 
 def _write_records(folder: Path, placed: Placed, vocabulary: Vocabulary) -> None:
-    """All appearances of compact records, without the way through their text."""
+    """Write all appearances of compact records straight as tokens, without their text."""
     table = placed.table
     records = record_tokens(table, vocabulary)
     records = np.concatenate([records, np.full((len(table), 1), vocabulary.end_of_text)], axis=1)

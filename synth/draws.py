@@ -44,7 +44,7 @@ def below(start: int | np.ndarray, counters: np.ndarray, limit: int | np.ndarray
 
 def scaled(drawn: np.ndarray, limit: int | np.ndarray) -> np.ndarray:
     """Random words as integers in [0, limit), int64: 44 random bits times a limit of at most 19, which a signed
-    64-bit integer holds, so that a device without unsigned ones finds the same."""
+    64-bit integer holds, so that a device without unsigned ones computes the same."""
     return (((drawn >> np.uint64(20)) * np.asarray(limit, np.uint64)) >> np.uint64(44)).astype(np.int64)
 
 
@@ -65,16 +65,16 @@ def distinct(start: int, numbers: np.ndarray, size: int) -> np.ndarray:
         raise ValueError(f"numbers must lie in [0, {size}), not between {numbers.min()} and {numbers.max()}")
     low_size = max(1, math.isqrt(size - 1) + 1)
     high_size = -(-size // low_size)
-    found = _feistel(start, numbers, high_size, low_size)
-    while (outside := np.flatnonzero(found >= size)).size:
-        found[outside] = _feistel(start, found[outside], high_size, low_size)
-    return found
+    members = _feistel(start, numbers, high_size, low_size)
+    while (outside := np.flatnonzero(members >= size)).size:
+        members[outside] = _feistel(start, members[outside], high_size, low_size)
+    return members
 
 
 def _feistel(start: int, numbers: np.ndarray, high_size: int, low_size: int) -> np.ndarray:
     high, low = np.divmod(numbers, low_size)
     for number in range(_ROUNDS):
-        # One digit moves by a hash of the other, in turn: each round is a bijection of its own.
+        # One digit moves by a hash of the other, in turn: each round is a bijection.
         if number % 2:
             low = (low + _moved(start, number, high, low_size)) % low_size
         else:

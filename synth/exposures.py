@@ -23,41 +23,41 @@ Exposures = int | Sequence[int] | Mapping[str, float]
 def exposure_counts(exposures: Exposures, people: int, held_out: int = 0) -> np.ndarray:
     """How often each of `people` entities appears, and 0 for each of `held_out` more: int32 [people + held_out].
 
-    A number is the same for all. Of a list every count goes to an equal part of the people, one after another. A
+    A number is the same for all. The counts of a list go to the people in turn, each to an equal part of them. A
     mapping `{power: a, most: m, least: l}` gives the person of rank r = 1 .. N max(l, m r^-a), rounded. Raises
     FactsError for anything else.
     """
     if people < 1:
-        raise FactsError(f"facts are of at least one person; `people` is {people}")
+        raise FactsError(f"`people` must be at least 1, not {people}")
     if isinstance(exposures, Mapping):
         if unknown := set(exposures) - {"power", "most", "least"}:
             raise FactsError(f"`exposures` has no {sorted(unknown)[0]!r}: a power law has power, most and least")
         if "power" not in exposures or "most" not in exposures:
-            raise FactsError("a power law of `exposures` wants `power` and `most`, as in {power: 1.0, most: 1000}")
+            raise FactsError("a power law of `exposures` needs `power` and `most`, as in {power: 1.0, most: 1000}")
         power, most, least = (exposures.get(name, 1) for name in ("power", "most", "least"))
-        # Written so that what is no number is refused too, and what is infinite.
+        # Written so that NaN and infinite numbers are refused too.
         if not (1 <= least <= most < math.inf and 0 <= power < math.inf):
-            raise FactsError(f"a power law wants power >= 0 and 1 <= least <= most, not {power}, {least}, {most}")
+            raise FactsError(f"a power law needs power >= 0 and 1 <= least <= most, not {power}, {least}, {most}")
         ranks = np.arange(1, people + 1, dtype=np.float64)
         counts = np.maximum(least, np.rint(most * ranks**-power))
     else:
         if isinstance(exposures, bool):
-            raise FactsError("`exposures` is a number, a list of numbers or a power law, not true or false")
+            raise FactsError("`exposures` must be a number, a list of numbers or a power law, not true or false")
         listed = np.array([exposures] if isinstance(exposures, int) else list(exposures))
         if not listed.size or listed.min() < 1:
-            raise FactsError("`exposures` are at least 1: a number, or a list of numbers")
+            raise FactsError("`exposures` must be at least 1: a number, or a list of numbers")
         if len(listed) > people:
-            raise FactsError(f"`exposures` lists {len(listed)} counts for {people} people: some would hold for nobody")
+            raise FactsError(f"`exposures` lists {len(listed)} counts for {people} people: some would apply to nobody")
         counts = np.resize(listed, people)
     if counts.max() >= 1 << 24:
-        raise FactsError(f"`exposures` of {int(counts.max())} for one person are more than {(1 << 24) - 1}")
+        raise FactsError(f"`exposures` must be at most {(1 << 24) - 1} for one person, not {int(counts.max())}")
     return np.concatenate([counts, np.zeros(held_out)]).astype(np.int32)
 
 
 class Schedule:
-    """The order in which `counts` [N] appearances of N entities come.
+    """The order of all appearances of N entities, `counts` [N] of each.
 
-    Appearance e of an entity that appears E times stands in part e of the E equal parts of that entity's stretch, at a
+    Appearance e of an entity that appears E times lies in part e of the E equal parts of that entity's stretch, at a
     place drawn for it. `even`: the stretch of all is the whole corpus, so where all appear equally often, everybody
     appears once before anybody appears again. `clustered`: stretches follow each other. `curriculum`: entities enter
     one after another over the first half, and stay until the end.
@@ -65,7 +65,7 @@ class Schedule:
 
     def __init__(self, counts: np.ndarray, seed: int, placement: str = "even") -> None:
         if placement not in PLACEMENTS:
-            raise FactsError(f"`placement` is one of {', '.join(PLACEMENTS)}, not {placement!r}")
+            raise FactsError(f"`placement` must be one of {', '.join(PLACEMENTS)}, not {placement!r}")
         self.counts = np.asarray(counts, np.int64)
         self.total = int(self.counts.sum())
         self._seed = seed
@@ -90,12 +90,12 @@ class Schedule:
         while last - first > 1:
             middle = (first + last) // 2
             first, last = (middle, last) if self._through(middle) <= begin else (first, middle)
-        found = []
+        slices = []
         while (here := self._through(first)) < end:
             entities, exposures = self._slice(first)
-            found.append((entities[max(0, begin - here) : end - here], exposures[max(0, begin - here) : end - here]))
+            slices.append((entities[max(0, begin - here) : end - here], exposures[max(0, begin - here) : end - here]))
             first += 1
-        return np.concatenate([one for one, _ in found]), np.concatenate([one for _, one in found])
+        return np.concatenate([one for one, _ in slices]), np.concatenate([one for _, one in slices])
 
     def _slice(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         low, high = number / self._slices, (number + 1) / self._slices

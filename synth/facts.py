@@ -26,11 +26,11 @@ class FactsError(Refused):
 
 @dataclass(frozen=True)
 class Attribute:
-    """What is told of an entity: its name, the pool (or pools, between spaces) its values come from, and how many
+    """What can be stated of an entity: its name, the pool (or pools, between spaces) its values come from, and how many
     values there are.
 
     `form` joins the words of several pools. `entropy` is in bits, where values are not uniform. An attribute that is
-    `determined_by` another one holds only what is left to say when that one is known: nothing, where no `entropy` is
+    `determined_by` another one holds only the bits that are left when that one is known: 0, where no `entropy` is
     given.
     """
 
@@ -71,17 +71,16 @@ class TableBits:
 
 @dataclass(frozen=True)
 class FactTable:
-    """Entities x attributes, what they are called and how they are told.
+    """Entities x attributes, with the words and sentences that state them.
 
     `entities` int32 [N, parts] index the pools of `name_parts`, `values` int32 [N, K] the attributes' pools (-1: this
-    entity has no such attribute). `exposure_counts` int32 [N] says how often each entity appears; those that never do
-    are held out, and count in no bits. `pools` are the words behind the indices. `templates` are the sentences of each
-    attribute that is told in sentences, of which the last `held_out_templates` never appear in training text; `subject`
-    is what stands for the name after the first sentence: an attribute, a word, or nothing else than the name (None).
-    `frozen` text is the same at every exposure. `questions` are forms in which each attribute is asked for. Where
-    `names_given`, which entities there are is taken as known, and names hold no bits. `details` are what a kind says of
-    itself besides. `determined` is known where the table was drawn: for an attribute that follows from another, its
-    value for each value of that one.
+    entity has no such attribute). `exposure_counts` int32 [N] says how often each entity appears; those with 0 are held
+    out, and count in no bits. `pools` are the words behind the indices. `templates` are the sentences of each attribute
+    that has any, of which the last `held_out_templates` never appear in training text; `subject` replaces the name
+    after the first sentence: an attribute, a word, or the name again (None). `frozen` text is the same at every
+    exposure. `questions` are forms in which each attribute is asked for. With `names_given`, the set of entities is
+    taken as known, and names hold no bits. `details` are further properties of a kind. `determined` is known where the
+    table was drawn: for an attribute that another determines, its value for each value of that one.
     """
 
     kind: str
@@ -112,7 +111,7 @@ class FactTable:
 
     @property
     def exposures(self) -> int:
-        """How often the entity that appears most often does."""
+        """How often the most frequent entity appears."""
         return int(self.exposure_counts.max(initial=0))
 
     @property
@@ -120,7 +119,7 @@ class FactTable:
         return tuple(len(self.pools[part]) for part in self.name_parts)
 
     def bits(self) -> TableBits:
-        """What the entities that appear hold."""
+        """The bits of the entities that appear."""
         n = self.people
         names = math.log2(max(1, n))
         name_pool = names if self.names_given else math.log2(math.prod(self.name_sizes))
@@ -136,7 +135,7 @@ class FactTable:
         return self._words[attribute]
 
     def column(self, name: str) -> int:
-        """The number of an attribute. Raises FactsError where there is none of that name."""
+        """The number of an attribute. Raises FactsError where no attribute has that name."""
         for number, one in enumerate(self.attributes):
             if one.name == name:
                 return number
@@ -148,8 +147,8 @@ class FactTable:
         pools = [self.pools[part] for part in self.name_parts]
         if len(pools) == 1:
             return [pools[0][number] for number in columns[0]]
-        found = [[pool[number] for number in one] for pool, one in zip(pools, columns, strict=True)]
-        return list(map(" ".join, zip(*found, strict=True)))
+        words = [[pool[number] for number in one] for pool, one in zip(pools, columns, strict=True)]
+        return list(map(" ".join, zip(*words, strict=True)))
 
     def facts(self, entity: int) -> dict[str, str]:
         """What is known of one entity: each attribute that it has, as it is written."""
@@ -158,12 +157,12 @@ class FactTable:
 
     @cached_property
     def _words(self) -> list[list[str]]:
-        found = []
+        words = []
         for one in self.attributes:
             pools = [self.pools[name] for name in one.pool.split(" ")]
             composed = (one.form.format(*parts) for parts in itertools.product(*pools))
-            found.append(pools[0] if one.form == "{}" else list(composed))
-        return found
+            words.append(pools[0] if one.form == "{}" else list(composed))
+        return words
 
     def describe(self) -> dict[str, Any]:
         """The content of `facts.json`."""
@@ -204,8 +203,8 @@ class FactTable:
         folder.mkdir(parents=True, exist_ok=True)
         for name, array in self._arrays().items():
             np.save(folder / name, array, allow_pickle=False)
-        told = {"sentences": self.templates, "questions": self.questions}
-        texts = (("pools.json", self.pools), ("templates.json", told), ("facts.json", self.describe()))
+        templates = {"sentences": self.templates, "questions": self.questions}
+        texts = (("pools.json", self.pools), ("templates.json", templates), ("facts.json", self.describe()))
         for name, content in texts:
             (folder / name).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -247,7 +246,7 @@ class FactTable:
         shapes = ((n, len(table.name_parts)), (n, len(table.attributes)), (n,))
         for (name, array), shape in zip(table._arrays().items(), shapes, strict=True):
             if array.shape != shape:
-                raise FactsError(f"{folder / name} has shape {array.shape}; facts.json makes it {shape}")
+                raise FactsError(f"{folder / name} must have shape {shape} by facts.json, not {array.shape}")
         return table
 
 
@@ -260,7 +259,7 @@ def draw(
     name_parts: Sequence[str],
     pools: dict[str, list[str]],
     determined: dict[str, np.ndarray] | None = None,
-    **told: Any,
+    **fields: Any,
 ) -> FactTable:
     """A table of as many entities as there are counts: names uniform without replacement, values uniform, each from a
     stream of its own.
@@ -272,7 +271,7 @@ def draw(
     sizes = tuple(len(pools[part]) for part in name_parts)
     available = math.prod(sizes)
     if count < 1:
-        raise FactsError("facts are of at least one person; `people` is 0")
+        raise FactsError("`people` must be at least 1, not 0")
     if count > available:
         raise FactsError(f"there are {available} names ({' x '.join(map(str, sizes))}) for {count} people")
     entities = np.empty((count, len(sizes)), np.int32)
@@ -299,7 +298,7 @@ def draw(
         values=values,
         exposure_counts=np.asarray(exposure_counts, np.int32),
         determined=dict(determined or {}),
-        **told,
+        **fields,
     )
 
 
@@ -313,7 +312,7 @@ def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise FactsError(f"{path} is missing: {path.parent} is no facts folder, or its run did not finish") from None
+        raise FactsError(_missing(path)) from None
     except ValueError as error:
         raise FactsError(f"{path} is not JSON ({error})") from None
 
@@ -322,6 +321,10 @@ def _read_array(path: Path) -> np.ndarray:
     try:
         return np.load(path, allow_pickle=False)
     except FileNotFoundError:
-        raise FactsError(f"{path} is missing: {path.parent} is no facts folder, or its run did not finish") from None
+        raise FactsError(_missing(path)) from None
     except (ValueError, EOFError) as error:
-        raise FactsError(f"{path} is no numpy array that can be read ({error})") from None
+        raise FactsError(f"{path} is not a readable numpy array ({error})") from None
+
+
+def _missing(path: Path) -> str:
+    return f"{path} is missing: {path.parent} is not a facts folder, or its run did not finish"

@@ -1,4 +1,4 @@
-"""What stands beside a corpus with facts: the facts, how often each was shown, and what to score and to ask."""
+"""The files beside a corpus with facts: the facts, how often each was shown, and what to score and to ask."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def write_facts(
 ) -> str | None:
     """Write the table, `injection.json` (how it was placed), `questions.*.jsonl` where the kind has questions; with a
     tokenizer the scoring sets, and `bundle.npz` where the texts can be put together from pieces of its tokens; with
-    token sets `purity.json`. A `bundle` that is there already is not compiled again. Returns why there is none with
-    this tokenizer. Raises FactsError as `write_scoring` does."""
+    token sets `purity.json`. A given `bundle` is not compiled again. Returns why no bundle can be made with this
+    tokenizer, else None. Raises FactsError as `write_scoring` does."""
     from synth.questions import write_questions
 
     placed.table.save(folder)
@@ -50,7 +50,7 @@ def write_facts(
 
         vocabulary = Vocabulary.load(tokenizer)
         write_scoring(folder, placed.table, vocabulary, used=used, domains=placed.domains)
-        # The probe draws junk from it, and asks for it by name where there is none.
+        # The probe draws junk from it, and names it in its error where it is missing.
         try:
             (bundle or compile_bundle(placed.table, vocabulary)).save(folder / "bundle.npz")
         except FactsError as error:
@@ -63,7 +63,7 @@ def write_facts(
 def purity(token_set: Path) -> list[dict[str, Any]]:
     """For each domain that carries facts in a token set: its tokens, those of facts, and their share, the most first.
 
-    A domain of 1.0 is an oracle: its token says that facts follow. Domains without a token of their own count as one.
+    A purity of 1.0 makes a domain an oracle: its token says that facts follow. Domains without a token count as one.
     """
     from curate.shards.tokens import NO_DOMAIN, TokenShards
 
@@ -76,12 +76,12 @@ def purity(token_set: Path) -> list[dict[str, Any]]:
         domain = np.where(shard.documents["domain"] == NO_DOMAIN, len(names), shard.documents["domain"]).astype(int)
         tokens += np.bincount(domain, lengths, len(names) + 1).astype(np.int64)
         facts += np.bincount(domain, lengths * (shard.documents["entity"] >= 0), len(names) + 1).astype(np.int64)
-    found = [
-        {"domain": name, "tokens": int(all_), "fact_tokens": int(told), "purity": told / all_}
-        for name, all_, told in zip([*names, None], tokens.tolist(), facts.tolist(), strict=True)
-        if told
+    rows = [
+        {"domain": name, "tokens": int(all_), "fact_tokens": int(of_facts), "purity": of_facts / all_}
+        for name, all_, of_facts in zip([*names, None], tokens.tolist(), facts.tolist(), strict=True)
+        if of_facts
     ]
-    return sorted(found, key=lambda one: (-one["fact_tokens"], str(one["domain"])))
+    return sorted(rows, key=lambda one: (-one["fact_tokens"], str(one["domain"])))
 
 
 def _write(path: Path, content: Any) -> None:

@@ -28,21 +28,21 @@ from synth.placed import Placed
 from synth.relations import EMPLOYERS, relations_table
 from synth.share import SHARES, share_counts
 
-_TOLD = {"frozen", "held_out_templates"}
+_SENTENCES = {"frozen", "held_out_templates"}
 
 _USES = {
     "compact": {"people", "name_parts", "values", "attributes"},
-    "people": {"people", "pools"} | _TOLD,
+    "people": {"people", "pools"} | _SENTENCES,
     "biod": {"people", "name_parts", "attributes", "chunks", "strings", "length", "alphabet"},
-    "relations": {"people", "employers", "pools"} | _TOLD,
-    "table": {"facts", "entity", "columns", "templates", "entropy"} | _TOLD,
+    "relations": {"people", "employers", "pools"} | _SENTENCES,
+    "table": {"facts", "entity", "columns", "templates", "entropy"} | _SENTENCES,
 }
-"""The parameters that are of one kind only, by the kinds that take them."""
+"""The parameters that not every kind takes, by kind."""
 
 
 @dataclass(frozen=True)
 class _CorpusSize(Round):
-    """What each partition holds, so that each learns where it stands in the whole corpus."""
+    """Counts what each partition holds, so that each learns its place in the whole corpus."""
 
     tokenizer: str | None
     tokens: bool
@@ -64,23 +64,23 @@ class _CorpusSize(Round):
                 tokens += counted(document.text)
             if self.domains and document.domain:
                 domains[document.domain] += 1
-        found = {"partition": partition, "count": count, "tokens": tokens, "domains": sorted(domains.items())}
-        yield b"", orjson.dumps(found)
+        size = {"partition": partition, "count": count, "tokens": tokens, "domains": sorted(domains.items())}
+        yield b"", orjson.dumps(size)
 
     def reduce(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
-        found = sorted(map(orjson.loads, values), key=lambda one: one["partition"])
+        sizes = sorted(map(orjson.loads, values), key=lambda one: one["partition"])
         domains: Counter[str] = Counter()
-        for one in found:
+        for one in sizes:
             domains.update(dict(one["domains"]))
-        # The most frequent, for every partition is told of them all.
+        # The most frequent, because every partition receives them all.
         kept = sorted(domains.items(), key=lambda one: (-one[1], one[0]))[: Domains.MOST]
         whole = {
-            "total": sum(one["count"] for one in found),
-            "tokens": sum(one["tokens"] for one in found),
+            "total": sum(one["count"] for one in sizes),
+            "tokens": sum(one["tokens"] for one in sizes),
             "domains": kept,
         }
         offset = 0
-        for place, one in enumerate(found):
+        for place, one in enumerate(sizes):
             own = {"first": place == 0, "offset": offset, "count": one["count"]}
             yield partition_key(one["partition"]), orjson.dumps(own | whole)
             offset += one["count"]
@@ -90,8 +90,8 @@ class _CorpusSize(Round):
 class Inject(Injection):
     """Adds documents that state known facts, each entity's as often as `exposures` says.
 
-    Injected document j of J stands after document floor((j + 0.5) D / J) of the D that are there, counted over the
-    whole corpus. The documents are protected: no later step reads or changes them.
+    Injected document j of J comes after document floor((j + 0.5) D / J) of the corpus's D. The documents are protected:
+    no later step reads or changes them.
     """
 
     name: ClassVar[str] = "inject"
@@ -106,12 +106,12 @@ class Inject(Injection):
         choices=tuple(_USES),
     )
     people: int = param(
-        400, "how many people (or other entities) the facts are of; not for a table, which has its own", ge=1
+        400, "how many people (or other entities) there are facts of; not for a table, which has its own", ge=1
     )
     exposures: int | list[int] | dict[str, float] = param(
         100,
         "how often each of them appears: a number; a list, whose counts go to equal parts of the people; a power law "
-        "{power: 1.0, most: 1000, least: 1}; or what the injected documents are of the whole: {document_share: 0.1} or "
+        "{power: 1.0, most: 1000, least: 1}; or the injected documents' share of the whole: {document_share: 0.1} or "
         "{token_share: 0.125}",
     )
     placement: str = param(
@@ -120,14 +120,14 @@ class Inject(Injection):
         "enter one after another over the first half",
         choices=PLACEMENTS,
     )
-    held_out: int = param(0, "so many more people whose facts are never shown", ge=0)
-    held_out_templates: int = param(0, "sentences: templates of each that are never shown", ge=0)
+    held_out: int = param(0, "how many more people there are, whose facts are never shown", ge=0)
+    held_out_templates: int = param(0, "sentences: how many templates of each attribute are never shown", ge=0)
     seed: int = param(0, "names, values, templates and order follow from it", ge=0)
-    domain: str = param("facts", "the domain that the documents carry, where it is their own")
+    domain: str = param("facts", "the domain of the documents, with `domains: own`")
     domains: str = param(
         "own",
         "own: one domain of their own, an oracle; corpus: each entity has one, drawn from the corpus's distribution; "
-        "shuffled: each document has one, drawn anew, which tells nothing (a placebo)",
+        "shuffled: each document has one, drawn anew, which predicts no fact (a placebo)",
         choices=DOMAINS,
     )
     tokenizer: str | None = param(
@@ -154,7 +154,7 @@ class Inject(Injection):
         None, "table: a .csv, .tsv, .jsonl or .parquet file, wide (a row an entity) or long (a row a fact)", path=True
     )
     entity: str | None = param(None, "table: the column that names the entity; left out: the first")
-    columns: list[str] | None = param(None, "table: the attributes to tell; left out: all")
+    columns: list[str] | None = param(None, "table: the attributes to use; left out: all")
     templates: str | None = param(
         None,
         "table: a YAML file of subject, sentences, questions and determined_by; left out: one default sentence each",
@@ -162,8 +162,8 @@ class Inject(Injection):
     )
     entropy: str = param(
         "empirical",
-        "table: the bits of a value. empirical: the entropy of the values as they are spread, so that knowing how "
-        "common each is scores 0; uniform: log2 of how many there are",
+        "table: the bits of a value. empirical: the entropy of the values' distribution, so that a model that only "
+        "knows it scores 0; uniform: log2 of how many there are",
         choices=ENTROPIES,
     )
 
@@ -171,7 +171,7 @@ class Inject(Injection):
         refuse_unknown(self)
         if not re.fullmatch(r"[A-Za-z0-9._-]+", self.domain) or self.domain == OTHER:
             raise FactsError(
-                f"`domain` is a name of letters, digits, '.', '_' and '-', and not {OTHER!r}: {self.domain!r}"
+                f"`domain` must be a name of letters, digits, '.', '_' and '-', and not {OTHER!r}: {self.domain!r}"
             )
         self._refuse_what_other_kinds_use()
         self._refuse_too_few_names()
@@ -179,13 +179,13 @@ class Inject(Injection):
             share_counts(self.exposures, 0, 1.0, 0, 1, 0, 0)
         else:
             exposure_counts(self.exposures, self.shown, self.held_out)
-        # Templates and pools that cannot be used are found now, not after hours of cleaning.
+        # Templates and pools that cannot be used are refused now, not after hours of cleaning.
         writer_of(self._drawn(np.ones(1, np.int32)))
 
     def _refuse_too_few_names(self) -> None:
         if self.kind == "table":
             if self.facts is None:
-                raise FactsError("`kind: table` wants `facts`: a .csv, .tsv, .jsonl or .parquet file")
+                raise FactsError("`kind: table` needs `facts`: a .csv, .tsv, .jsonl or .parquet file")
             if self.shown < 1:
                 count = len(self._own())
                 raise FactsError(f"{self.facts} has {count} entities: `held_out: {self.held_out}` leaves none to show")
@@ -197,7 +197,7 @@ class Inject(Injection):
         else:
             if not self.name_parts or any(not 1 <= size <= 65_536 for size in self.name_parts):
                 raise FactsError(
-                    "`name_parts` lists the size of each part, between 1 and 65536: for example [256, 256]"
+                    "`name_parts` must list the size of each part, between 1 and 65536: for example [256, 256]"
                 )
             sizes, remedy = self.name_parts, "enlarge `name_parts`"
         wanted = self.people + self.held_out
@@ -230,7 +230,7 @@ class Inject(Injection):
     def table(self, total: int = 0, tokens: int = 0) -> FactTable:
         """The facts themselves; shares are of a corpus of `total` documents and `tokens` tokens."""
         if isinstance(self.exposures, dict) and SHARES & set(self.exposures):
-            # Drawn entities are all alike; in a file, or where there are two sorts, a sample is of the whole.
+            # Drawn entities are all alike; of a file, or of two sorts of entities, the sample covers the whole.
             alike = self.kind not in ("table", "relations")
             count = min(self.shown, 512) if alike else self.shown
             some = np.unique(np.linspace(0, count - 1, 512).astype(np.int64))
@@ -245,7 +245,7 @@ class Inject(Injection):
 
     def few(self, most: int) -> tuple[Inject, int, int]:
         """The same facts in about `most` documents, to rehearse with; how many documents those are, and how many this
-        step adds (of a share, which follows from the corpus: as many as those)."""
+        step adds (for a share, which depends on the corpus: the same number)."""
         few = self if self.kind == "table" else replace(self, people=min(self.people, most // 10), held_out=0)
         each = max(1, most // few.shown)
         if isinstance(self.exposures, int):
@@ -298,7 +298,7 @@ class Inject(Injection):
         if total == 0:
             yield from injection.documents(0, added if place["first"] else 0)
             return
-        # Document j stands after place floor((2j + 1) D / 2J); the first j of a place is the inverse, rounded up.
+        # Document j comes after place floor((2j + 1) D / 2J); the first j of a place is the inverse, rounded up.
         begin, end = (max(0, -((total - 2 * added * one) // (2 * total))) for one in (offset, offset + count))
         waiting = injection.documents(begin, min(end, added)) if count else iter(())
         number = begin
@@ -309,10 +309,10 @@ class Inject(Injection):
                 number += 1
 
     def placed(self, values: list[bytes] | None = None) -> Placed:
-        """The facts with the order of their appearances, as the rounds' last records of one partition make them."""
-        found: dict[str, Any] = orjson.loads(values[0]) if values else {"total": 0, "tokens": 0, "domains": []}
+        """The facts with the order of their appearances, from the last round's records of any partition."""
+        whole: dict[str, Any] = orjson.loads(values[0]) if values else {"total": 0, "tokens": 0, "domains": []}
         return _placed(
-            _Same(self), found["total"], found["tokens"], tuple((name, count) for name, count in found["domains"])
+            _Same(self), whole["total"], whole["tokens"], tuple((name, count) for name, count in whole["domains"])
         )
 
     def write_facts(
@@ -330,7 +330,7 @@ class Inject(Injection):
 
 
 class _Same:
-    """A step as a key: two with the same parameters are one."""
+    """A step as a key: two with the same parameters are equal."""
 
     def __init__(self, step: Inject) -> None:
         self.step = step

@@ -28,9 +28,9 @@ class Writer(Protocol):
         """One text."""
 
     def scored(self, entity: int, number: int, held_out: bool = False) -> tuple[str, list[Span]]:
-        """The `number`-th text that is scored and never trained on, and what its parts say."""
+        """The `number`-th text that is scored and never trained on, and its spans."""
 
 
 def writer_of(table: FactTable) -> Writer:
-    """Who writes a table's texts."""
+    """The writer of a table's texts."""
     return Records(table) if table.kind in RECORDS else Sentences(table)

@@ -1,11 +1,11 @@
 """bioS: biographies of people, six sentences each, as in Allen-Zhu & Li (arXiv 2309.14316, section 2; 2404.05405).
 
-Every exposure of a person draws new sentence templates and a new order of sentences. The full name stands in the first
+Every exposure of a person draws new sentence templates and a new order of sentences. The full name is in the first
 sentence only, the pronoun begins every other. Templates and names are our own.
 
-What keeps a perfect model's loss at zero: no two openings of templates (what stands before the value) begin alike, so
-an opening tells the attribute before its value; no sentence but the working city's names a city of work; the pronoun
-stands nowhere but in front of a sentence.
+What keeps a perfect model's loss at zero: no two openings of templates (the words before the value) begin alike, so an
+opening identifies the attribute before its value; only the working city's sentence names a city of work; the pronoun
+occurs only at the beginning of a sentence.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def read_pools(folder: Path | str | None = None) -> dict[str, list[str]]:
         seen: dict[str, int] = {}
         for number, value in enumerate(pools[name], 1):
             if value in seen:
-                raise FactsError(f"{folder / file}, line {number}: {value!r} stands in line {seen[value]} already")
+                raise FactsError(f"{folder / file}, line {number}: {value!r} is already in line {seen[value]}")
             seen[value] = number
     return pools
 
@@ -74,7 +74,7 @@ def _read_pool(path: Path) -> list[str]:
     values = [line.strip() for line in lines]
     if not values or "" in values:
         where = f"line {values.index('') + 1} is empty" if values else "it is empty"
-        raise FactsError(f"the pool {path} holds one value a line; {where}")
+        raise FactsError(f"the pool {path} must hold one value a line; {where}")
     return values
 
 
@@ -91,19 +91,19 @@ def people_table(
 ) -> FactTable:
     """A table of people, each to appear `exposures` times, or as often as `counts` [N] says.
 
-    With pools of the published sizes log2 N0 = 27.2535 and log2 S0 = 47.5916. The working city is determined by the
-    employer: it holds no bits. `frozen` is bioS_simple.
+    With pools of the published sizes log2 N0 = 27.2535 and log2 S0 = 47.5916. The employer determines the working city,
+    which holds no bits. `frozen` is bioS_simple.
     """
-    found = read_pools(pools)
-    # Employers may share a city; each of its values stands once in the pool of an attribute.
-    cities = list(dict.fromkeys(found["working_city"]))
+    words = read_pools(pools)
+    # Employers may share a city; the pool of an attribute holds each value once.
+    cities = list(dict.fromkeys(words["working_city"]))
     number = {city: place for place, city in enumerate(cities)}
-    city_of = np.array([number[city] for city in found["working_city"]])
-    found |= {"month": MONTHS, "day": DAYS, "year": YEARS, "pronoun": PRONOUNS, "working_city": cities}
+    city_of = np.array([number[city] for city in words["working_city"]])
+    words |= {"month": MONTHS, "day": DAYS, "year": YEARS, "pronoun": PRONOUNS, "working_city": cities}
     dates = len(MONTHS) * len(DAYS) * len(YEARS)
     attributes = [
         Attribute("birth_date", "month day year", dates, form="{} {}, {}"),
-        *(Attribute(name, pool, len(found[pool])) for name, pool in POOLED),
+        *(Attribute(name, pool, len(words[pool])) for name, pool in POOLED),
         Attribute("working_city", "working_city", len(cities), determined_by="employer"),
         Attribute("pronoun", "pronoun", len(PRONOUNS)),
     ]
@@ -114,7 +114,7 @@ def people_table(
         domain,
         attributes,
         NAME_PARTS,
-        found,
+        words,
         {"working_city": city_of},
         templates=templates("."),
         questions=templates("questions"),
@@ -131,5 +131,5 @@ POOLED = (("birth_city", "city"), ("university", "university"), ("major", "major
 def templates(kind: str) -> dict[str, tuple[str, ...]]:
     """The templates of each sentence (kind "."), or the forms of each question, from `synth/templates/`."""
     folder = Path(__file__).with_name("templates") / kind
-    found = {one: folder / f"{one}.txt" for one in SENTENCES}
-    return {one: tuple(path.read_text(encoding="utf-8").splitlines()) for one, path in found.items() if path.exists()}
+    paths = {one: folder / f"{one}.txt" for one in SENTENCES}
+    return {one: tuple(path.read_text(encoding="utf-8").splitlines()) for one, path in paths.items() if path.exists()}

@@ -1,8 +1,8 @@
 """Texts taken apart into pieces that a tokenizer encodes the same alone and side by side.
 
-A piece keeps the space that stands in front of it in running text. Tokenizers that split at spaces and marks before
-they merge bytes have a border in front of every such piece: the tokens of a text are then those of its pieces, one
-after the other. Nothing here takes that for granted: what meets is encoded together, and compared.
+A piece keeps the space that precedes it in running text. Tokenizers that split at spaces and marks before they merge
+bytes have a border in front of every such piece: the tokens of a text are then those of its pieces, one after the
+other. This is checked, never assumed: neighbours are encoded together, and the tokens compared.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BATCH = 8192
 
 
 class Prefix(NamedTuple):
-    """What stands in front of a word: the start of the text or not, and white space."""
+    """What precedes a word: the start of the text or not, and white space."""
 
     at_start: bool
     space: str
@@ -50,14 +50,14 @@ class Pieces:
         return number
 
     def add_pool(self, words: Sequence[str], prefix: Prefix) -> int:
-        """The number of the first of pieces that stand in the order of `words`."""
+        """Add a piece for each word, in their order; the number of the first."""
         first = len(self.texts)
         self.texts += [prefix.space + word for word in words]
         self._at_start += [prefix.at_start] * len(words)
         return first
 
     def tokens(self) -> list[list[int]]:
-        """The tokens of every piece. Raises FactsError for one that melts into whatever stands in front of it."""
+        """The tokens of every piece. Raises FactsError for one whose tokens merge with any text in front of it."""
         begin = len(self._tokens)
         if self._reserved:
             self._tokens += [self._vocabulary.encode_words(text) for text in self.texts[begin:]]
@@ -66,16 +66,16 @@ class Pieces:
             numbers = range(first, min(first + _BATCH, len(self.texts)))
             for number, (anchor, ids) in zip(numbers, self._encoded([[number] for number in numbers]), strict=True):
                 if ids[: len(anchor)] != anchor:
-                    raise FactsError(_grown(self._anchor(number), self.texts[number]))
+                    raise FactsError(_merged(self._anchor(number), self.texts[number]))
                 self._tokens.append(ids[len(anchor) :])
         return self._tokens
 
     def check(self, runs: Iterable[Sequence[int]]) -> None:
-        """Raises FactsError that names the first two pieces that do not stay apart where a run of pieces is written."""
-        found = list(runs)
+        """Encode runs of pieces as text; raises FactsError that names the first two pieces whose tokens merge."""
+        listed = list(runs)
         tokens = self.tokens()
-        for first in range(0, len(found), _BATCH):
-            some = found[first : first + _BATCH]
+        for first in range(0, len(listed), _BATCH):
+            some = listed[first : first + _BATCH]
             for run, (anchor, ids) in zip(some, self._encoded(some), strict=True):
                 if ids != anchor + [token for number in run for token in tokens[number]]:
                     raise FactsError(self._blame(run))
@@ -87,13 +87,13 @@ class Pieces:
         return np.array([token for ids in tokens for token in ids], np.int64), ends
 
     def _anchor(self, number: int) -> str:
-        # Some tokenizers mark the start of a text: a piece from its middle is encoded behind something.
+        # Some tokenizers mark the start of a text: a piece from its middle is encoded after an anchor.
         if self._at_start[number]:
             return ""
         return "(" if self.texts[number][:1].isalnum() else "a"
 
     def _encoded(self, runs: Sequence[Sequence[int]]) -> list[tuple[list[int], list[int]]]:
-        """For each run the tokens of its anchor, and of the anchor with the run behind it."""
+        """For each run the tokens of its anchor, and of the anchor followed by the run."""
         marks = [self._anchor(run[0]) for run in runs]
         texts = [mark + "".join([self.texts[one] for one in run]) for mark, run in zip(marks, runs, strict=True)]
         return [(self._anchors[mark], ids) for mark, ids in zip(marks, self._vocabulary.encode(texts), strict=True)]
@@ -103,13 +103,13 @@ class Pieces:
         for end in range(2, len(run) + 1):
             ((anchor, ids),) = self._encoded([run[:end]])
             if ids != anchor + [token for one in run[:end] for token in self.tokens()[one]]:
-                return _grown(self.texts[run[end - 2]], self.texts[run[end - 1]])
-        return _grown(self.texts[run[0]], "".join(self.texts[one] for one in run[1:]))
+                return _merged(self.texts[run[end - 2]], self.texts[run[end - 1]])
+        return _merged(self.texts[run[0]], "".join(self.texts[one] for one in run[1:]))
 
 
-class Meetings:
-    """Which pieces stand side by side, by the characters at their border: the last three of one, and what leads to the
-    first letter of the next. One pair of each sort stands for all."""
+class Borders:
+    """Pairs of pieces that can be neighbours, one for each sort of border: the last three characters of the first, and
+    the second up to its first letter."""
 
     def __init__(self, pieces: Pieces) -> None:
         self._texts = pieces.texts
@@ -121,15 +121,15 @@ class Meetings:
 
     def starts(self, numbers: Iterable[int]) -> dict[str, int]:
         """One piece for each sort of beginning."""
-        found = {}
+        sorts = {}
         for one in numbers:
             text = self._texts[one]
             if text:
-                found[text[: len(text) - len(text.lstrip()) + 1]] = one
-        return found
+                sorts[text[: len(text) - len(text.lstrip()) + 1]] = one
+        return sorts
 
-    def meet(self, ends: dict[str, int], starts: dict[str, int]) -> None:
-        """Every one of `ends` may stand in front of every one of `starts`."""
+    def add(self, ends: dict[str, int], starts: dict[str, int]) -> None:
+        """Every one of `ends` may precede every one of `starts`."""
         for end, left in ends.items():
             for start, right in starts.items():
                 self._pairs.setdefault((end, start), (left, right))
@@ -138,9 +138,9 @@ class Meetings:
         return list(self._pairs.values())
 
 
-def _grown(left: str, right: str) -> str:
+def _merged(left: str, right: str) -> str:
     return (
-        f"{left!r} and {right!r} grow together: the tokens of both are not those of one and then the other; take a "
-        "tokenizer that splits at spaces and marks (such as GPT-2's, or kind `bpe`), or put a space between them in "
-        "the template"
+        f"the tokens of {left!r} and {right!r} merge: encoded together, they are not those of one and then the other; "
+        "take a tokenizer that splits at spaces and marks (such as GPT-2's, or kind `bpe`), or put a space between "
+        "them in the template"
     )

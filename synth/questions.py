@@ -1,7 +1,8 @@
 """Questions about injected facts, to fine-tune on and to test with: can what was stored be extracted?
 
-People are split in two: of those in the train half a model may be shown the answers, of the others it must find them in
-what it read in pretraining (Allen-Zhu & Li, "Physics of Language Models: Part 3.1", arXiv 2309.14316, section 2).
+People are split in two halves: a model may be shown the answers about the train half; those about the others it must
+take from what it read in pretraining (Allen-Zhu & Li, "Physics of Language Models: Part 3.1", arXiv 2309.14316,
+section 2).
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from synth.facts import FactTable
 SPLITS = ("train", "test")
 
 MOST_ASKED = 50_000
-"""People who are asked about at most in the files of a run."""
+"""At most so many people are asked about in the files of a run."""
 
 
 def split_of(table: FactTable, entities: np.ndarray) -> np.ndarray:
-    """0 (train) or 1 (test) for each entity: a coin thrown for it, whatever others there are."""
+    """0 (train) or 1 (test) for each entity, drawn for it alone: other entities do not matter."""
     return scaled(words(stream(table.seed, "question split"), entities), 2)
 
 

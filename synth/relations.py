@@ -1,8 +1,7 @@
-"""Two hops: people work for companies, companies are based in cities, and nobody is told in which city a person works.
+"""Two hops: people work for companies, companies are based in cities, and no text says in which city a person works.
 
-Where somebody works follows from two facts that stand in different documents: it holds no bits, stands in no sentence
-of training text or of a scored one, and can be asked. So one table measures what is stored, and whether two stored
-facts can be put together.
+That city follows from two facts in different documents: it holds no bits, no sentence of a training text or a scored
+one states it, and it can be asked. So one table measures what is stored, and whether two stored facts can be combined.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from synth.people import NAME_PARTS, read_pools
 ENTITY = "entity"
 
 EMPLOYERS = 50
-"""Companies, where no number is given."""
+"""Companies by default."""
 
 
 def relations_table(
@@ -41,16 +40,18 @@ def relations_table(
     `works_in` of people, determined by the employer. Names are given: they hold no bits. Raises FactsError for more
     companies than the pool has, or more people than there are names.
     """
-    found = read_pools(pools)
-    sizes = tuple(len(found[part]) for part in NAME_PARTS)
-    if not 1 <= employers <= len(found["employer"]):
-        raise FactsError(f"the pool holds {len(found['employer'])} companies; `employers` is {employers}")
+    words = read_pools(pools)
+    sizes = tuple(len(words[part]) for part in NAME_PARTS)
+    if not 1 <= employers <= len(words["employer"]):
+        raise FactsError(
+            f"`employers` must be between 1 and {len(words['employer'])}, the companies of the pool, not {employers}"
+        )
     available = sizes[0] * sizes[1] * sizes[2]
     if not 1 <= people <= available:
         raise FactsError(f"there are {available} names ({' x '.join(map(str, sizes))}) for {people} people")
-    companies, cities = found["employer"][:employers], found["city"]
+    companies, cities = words["employer"][:employers], words["city"]
     numbers = np.unravel_index(distinct(stream(seed, "name"), np.arange(people), available), sizes)
-    parts = [[found[part][one] for one in column] for part, column in zip(NAME_PARTS, numbers, strict=True)]
+    parts = [[words[part][one] for one in column] for part, column in zip(NAME_PARTS, numbers, strict=True)]
     values = np.full((employers + people, 3), -1, np.int32)
     based = below(stream(seed, "value/city"), np.arange(employers), len(cities))
     employer = below(stream(seed, "value/employer"), np.arange(people), employers)
@@ -84,6 +85,6 @@ def relations_table(
 
 @lru_cache(maxsize=2)
 def templates(kind: str) -> dict[str, tuple[str, ...]]:
-    """The sentences of each attribute that is told (kind "."), or the forms of each question."""
+    """The sentences of each attribute that has any (kind "."), or the forms of each question."""
     folder = Path(__file__).with_name("templates") / "relations" / kind
     return {path.stem: tuple(path.read_text(encoding="utf-8").splitlines()) for path in sorted(folder.glob("*.txt"))}

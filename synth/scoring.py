@@ -1,6 +1,6 @@
 """Which tokens to score: after tokenisation, the rows and spans on which the probe measures what a model has learnt.
 
-Spans are exact: a value that begins or ends inside a token is an error, but for the space in front of it, which
+Spans are exact: a value that begins or ends inside a token is an error, except for the space in front of it, which
 byte-level BPE makes part of the value's first token. Where the tokens of one value begin those of another ("White",
 "Whitehead"), the token after the shorter one is scored too, or a model that knows only their common start would seem
 to know the value.
@@ -25,10 +25,10 @@ from synth.kinds import writer_of
 from synth.sentences import NAME, Span
 
 DRAWS = 4
-"""Texts of each entity that are scored, their losses to be averaged."""
+"""Scored texts of each entity, whose losses are averaged."""
 
 MOST_SCORED = 50_000
-"""Entities that are scored at most: of more, a sample drawn from the seed, whose mean stands for all."""
+"""At most so many entities are scored: of more, a sample drawn from the seed, whose mean estimates that of all."""
 
 _PREFIX_CHECKED = 1 << 17
 
@@ -47,8 +47,8 @@ def write_scoring(
     `scoring-held-out-entities.npz`, `scoring-held-out-templates.npz`.
 
     Compact records have one row each, other texts `draws` rows. `used` is how many tokens of the vocabulary occur in
-    what is trained on (default: all of it). Raises FactsError that names entity, attribute and value where tokens and
-    values do not meet.
+    what is trained on (default: all of it). Raises FactsError that names entity, attribute and value where a value
+    begins or ends inside a token.
     """
     shown = _sample(np.flatnonzero(table.exposure_counts > 0), table.seed)
     hidden = _sample(np.flatnonzero(table.exposure_counts == 0), table.seed)
@@ -65,7 +65,7 @@ def write_scoring(
             arrays = _compact(table, vocabulary, entities)
         else:
             each = 1 if table.frozen and not held_out else draws
-            arrays = _told(table, vocabulary, entities, each, held_out, begun)
+            arrays = _written(table, vocabulary, entities, each, held_out, begun)
         rows = arrays["row_entity"].astype(np.int64)
         number = (1 << 23) + np.arange(len(rows)) % draws
         arrays |= {
@@ -76,8 +76,8 @@ def write_scoring(
             "used_vocabulary": np.int64(vocabulary.size if used is None else used),
         }
         np.savez(folder / f"{name}.npz", **arrays)
-    words = {"tokenizer": tokenizer, "tokenizer_hash": vocabulary.hash}
-    (folder / "scoring.json").write_text(json.dumps(words, indent=1) + "\n", encoding="utf-8")
+    about = {"tokenizer": tokenizer, "tokenizer_hash": vocabulary.hash}
+    (folder / "scoring.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
 def _sample(entities: np.ndarray, seed: int) -> np.ndarray:
@@ -112,7 +112,7 @@ def _compact(table: FactTable, vocabulary: Vocabulary, entities: np.ndarray) -> 
     }
 
 
-def _told(
+def _written(
     table: FactTable,
     vocabulary: Vocabulary,
     entities: np.ndarray,
@@ -149,13 +149,13 @@ def _encoded(vocabulary: Vocabulary, texts: Sequence[str], reserved: bool) -> li
     """Ids and offsets of texts; of a record, whose words are reserved tokens, one for each word."""
     if not reserved:
         return [vocabulary.encode_with_offsets(text) for text in texts]
-    found = []
+    encoded = []
     for text in texts:
         words = text.split(" ")
         ends = list(itertools.accumulate(len(word) + 1 for word in words))
         offsets = [(end - 1 - len(word), end - 1) for word, end in zip(words, ends, strict=True)]
-        found.append((vocabulary.encode_words(text), offsets))
-    return found
+        encoded.append((vocabulary.encode_words(text), offsets))
+    return encoded
 
 
 def _token_span(
@@ -167,10 +167,10 @@ def _token_span(
     span: Span,
     begun: set[tuple[int, str]],
 ) -> tuple[int, int]:
-    """The tokens [first, last) that cover a span and nothing else but the space in front, and the one after it where
-    the value begins another."""
+    """The tokens [first, last) that cover a span and at most the space in front of it, and the token after it where
+    the value is the beginning of another."""
     value = text[span.start : span.end]
-    # Whether a space is a token of its own, or part of which longer one, tells of the value behind it: it is scored.
+    # A space's token (the space alone, or part of a longer one) depends on the value after it: it is scored.
     front = span.start - 1 if any(left == span.start - 1 for left, _ in offsets) else span.start
     front = front if text[front] == " " else span.start
     inside = [place for place, (left, right) in enumerate(offsets) if right > front and left < span.end]
@@ -190,7 +190,7 @@ def _values_that_begin_others(table: FactTable, vocabulary: Vocabulary) -> set[t
     """(attribute, value) where the value's tokens are the first tokens of another value of its pool."""
     pools = {number: table.words(number) for number in range(len(table.attributes))}
     pools[NAME] = table.pools[table.name_parts[-1]]
-    found = set()
+    begun = set()
     for number, pool in pools.items():
         if len(pool) > _PREFIX_CHECKED:
             continue
@@ -198,5 +198,5 @@ def _values_that_begin_others(table: FactTable, vocabulary: Vocabulary) -> set[t
             encoded = zip(map(tuple, vocabulary.encode([space + value for value in pool])), pool, strict=True)
             for (ids, value), (following, _) in itertools.pairwise(sorted(encoded)):
                 if following[: len(ids)] == ids:
-                    found.add((number, value))
-    return found
+                    begun.add((number, value))
+    return begun

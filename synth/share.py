@@ -24,13 +24,12 @@ def share_counts(
     """Exposures of each person, int32 [people + held_out], that give the injected documents their share of a corpus of
     so many other documents and tokens, at `mean_tokens` an injected document.
 
-    All people appear equally often, but for one appearance that some have more. Raises FactsError for a share that is
-    none.
+    All people appear equally often, except that some appear once more. Raises FactsError for an invalid share.
     """
     (name, value), *more = share.items()
     if more or name not in SHARES or not 0 < value < 1:
         raise FactsError(
-            f"a share of `exposures` is one number between 0 and 1, as {{token_share: 0.125}}, not {dict(share)}"
+            f"a share of `exposures` must be one number between 0 and 1, as {{token_share: 0.125}}, not {dict(share)}"
         )
     wanted = value / (1 - value) * (documents if name == "document_share" else tokens / mean_tokens)
     each, rest = divmod(round(wanted), people)

@@ -1,13 +1,13 @@
 """Runs a page of the documentation as its reader would: the code blocks in their order, in one folder.
 
-`python tests/pages.py PAGE` runs PAGE where one stands. What a block's language means:
+`python tests/pages.py PAGE` runs PAGE in the current folder. What a block's language means:
 
 - bash: typed into a shell. python: run, all of a page in one session.
-- yaml: part of a recipe, which `goldsand check` must accept, or the whole; what begins with a comment that names a file
-  (`# my-corpus.yaml`) is saved as that file first.
-- output: what the block before it prints. text: nothing that is run.
+- yaml: a recipe, or part of one, which `goldsand check` must accept; a block that begins with a comment that names a
+  file (`# my-corpus.yaml`) is saved as that file first.
+- output: what the block before it prints. text: not run.
 
-A block that stands in NOT_RUN is left out, for the reason given there.
+Blocks listed in NOT_RUN are left out, for the reason given there.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from typing import NamedTuple
 
 LANGUAGES = ("bash", "python", "yaml", "output", "text")
 NOT_RUN = {
-    "make demo": "is `make demo` itself",
+    "make demo": "installs, and runs the README's commands at full size",
     "pip install": "asks a package registry",
     "python tests/bench/safety_sets.py": "needs four published data sets; tests/curate/test_classifier.py runs it",
+    "cat > steps.yaml": "trains the same models for a minute; tests/recipes/test_arms.py makes its arms",
     "from curate.adapters.datatrove": "needs datatrove, whose pins differ; tests/curate/test_adapters.py runs it",
 }
-"""How a block begins that is not run, and why."""
+"""The beginning of each block that is not run, and why it is not."""
 
 
 class Block(NamedTuple):
@@ -80,23 +81,23 @@ def run_page(page: Path) -> None:
 
 
 def read_yaml(block: Block, where: str) -> None:
-    """Save a block that names its file, and have what is a recipe, or a part of one, checked."""
+    """Save a block that names its file; check what is a recipe or part of one."""
     from ruamel.yaml import YAML
 
     from recipes.app.recipe.load import load
 
     yaml = YAML(typ="safe", pure=True)
-    found = yaml.load(block.text)
+    recipe = yaml.load(block.text)
     named = re.match(r"# (\S+\.yaml)\b", block.text)
-    if isinstance(found, list):
-        found = {"steps": found}
+    if isinstance(recipe, list):
+        recipe = {"steps": recipe}
     path = Path(named[1] if named else "part-of-a-recipe.yaml")
     if named:
         path.write_text(block.text, encoding="utf-8")
     else:
         with path.open("w", encoding="utf-8") as stream:
-            yaml.dump({"name": "part"} | found, stream)
-    if {"steps", "inputs", "probe", "compare"} & found.keys():
+            yaml.dump({"name": "part"} | recipe, stream)
+    if {"steps", "inputs", "probe", "compare"} & recipe.keys():
         try:
             load(str(path))
         except ValueError as error:

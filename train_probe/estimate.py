@@ -1,4 +1,4 @@
-"""What a grid will cost, said before it starts: operations, memory, and how many models fit side by side."""
+"""What a grid will cost, reported before it starts: operations, memory, and how many models fit side by side."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def slot_bytes(architecture: Architecture, vocabulary: int, shape: Shape) -> int
 @dataclass(frozen=True)
 class Machine:
     """Where runs train: `workers` processes or GPUs of a `kind` ("cpu" or "cuda"), `free` bytes of memory for each
-    (None where nobody says), and `peak`, the most floating-point operations a second that each can do."""
+    (None: unknown), and `peak`, the most floating-point operations a second that each can do."""
 
     kind: str
     workers: int
@@ -50,7 +50,7 @@ class Machine:
     peak: float
 
     def slots_that_fit(self, name: str, one: int) -> int:
-        """How many slots of `one` bytes fit beside each other. Raises PlanError, with both figures, where none does."""
+        """How many slots of `one` bytes fit at once. Raises PlanError, with both figures, where not even one does."""
         if self.free is None:
             return MOST_SLOTS[self.kind]
         room = int(self.free * _KEPT)
@@ -62,7 +62,7 @@ class Machine:
         return max(1, min(MOST_SLOTS[self.kind], room // one))
 
     def seconds(self, flops: float) -> float:
-        """What so many operations are expected to take all workers."""
+        """The time that all workers are expected to take for so many operations."""
         return flops / (self.workers * self.peak * REACHED[self.kind])
 
 
@@ -79,19 +79,19 @@ def free_memory(device: torch.device) -> int | None:
         return torch.cuda.mem_get_info(device)[0]
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        found = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}["MemAvailable"]
+        available = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}["MemAvailable"]
     except (OSError, KeyError, ValueError, IndexError):
         return None
     try:  # what a container may still take
         most, now = (int(Path(f"/sys/fs/cgroup/memory.{name}").read_text()) for name in ("max", "current"))
-        return min(found, most - now)
+        return min(available, most - now)
     except (OSError, ValueError):
-        return found
+        return available
 
 
 def peak_flops(device: torch.device) -> float:
-    """Operations a second of products of square matrices, measured for a moment: on one thread of a CPU in float32, on
-    CUDA in bfloat16."""
+    """Operations a second of products of square matrices, measured briefly: on one thread of a CPU in float32, on CUDA
+    in bfloat16."""
     size, kind = (512, torch.float32) if device.type == "cpu" else (4096, torch.bfloat16)
     square = torch.ones(size, size, dtype=kind, device=device)
     threads = torch.get_num_threads()

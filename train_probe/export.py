@@ -39,7 +39,7 @@ TOLERANCE = 1e-4
 
 
 class ExportError(Refused):
-    """A model that cannot be exported, loaded or scored; the message says why, and what could be."""
+    """A model that cannot be exported, loaded or scored; the message says why, and what can be."""
 
 
 def target(one: Architecture) -> str:
@@ -56,7 +56,7 @@ def target(one: Architecture) -> str:
             "experts behind a layer norm (moe)": one.experts > 0,
             "grouped queries behind a layer norm": one.groups != one.heads,
         }
-        found = "gpt_neox"
+        kind = "gpt_neox"
     elif one.norm == "rms":
         problems = {
             f"rotary positions on {one.rotated} of {one.head_width} dimensions behind an RMS norm": not whole,
@@ -64,11 +64,11 @@ def target(one: Architecture) -> str:
             "plain experts": one.experts > 0 and not one.gated,
         }
         if one.experts:
-            found = "mixtral" if one.top_k > 1 else "qwen2_moe"
+            kind = "mixtral" if one.top_k > 1 else "qwen2_moe"
         elif one.inner and not one.gated:
-            found = "arcee"
+            kind = "arcee"
         else:
-            found = "mistral" if one.inner and one.groups < one.heads and not one.bias else "llama"
+            kind = "mistral" if one.inner and one.groups < one.heads and not one.bias else "llama"
     else:
         raise ExportError(f"no class of transformers is known here for models with norm '{one.norm}'")
     wrong = [words for words, holds in problems.items() if holds]
@@ -77,7 +77,7 @@ def target(one: Architecture) -> str:
             f"transformers has no class with {' and '.join(wrong)}; gpt2, gpt2_quarter, gpt2_no_mlp, llama,"
             " llama_plain, mistral, and gated experts without biases behind an RMS norm can be exported"
         )
-    return found
+    return kind
 
 
 def export(model: Transformer, folder: Path, tokenizer: Path | None = None, check: bool = True) -> str:
@@ -93,12 +93,12 @@ def export(model: Transformer, folder: Path, tokenizer: Path | None = None, chec
     except ImportError:
         raise ExportError("export needs the package safetensors: pip install 'goldsand[probe]'") from None
     state = {name: weight.detach().cpu() for name, weight in model.state_dict().items()}
-    found = _neox_state(model, state) if kind == "gpt_neox" else _llama_state(model, state, kind)
+    weights = _neox_state(model, state) if kind == "gpt_neox" else _llama_state(model, state, kind)
     config = _config(model, kind)
     folder.mkdir(parents=True, exist_ok=True)
     if tokenizer is not None:
         config |= _write_tokenizer(tokenizer, folder, model.context)
-    save_file({name: one.contiguous() for name, one in found.items()}, folder / "model.safetensors", {"format": "pt"})
+    save_file({name: one.contiguous() for name, one in weights.items()}, folder / "model.safetensors", {"format": "pt"})
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
     if check:
         _check(model, folder)
@@ -138,7 +138,7 @@ def _config(model: Transformer, kind: str) -> dict[str, Any]:
     if kind == "gpt_neox":
         share = one.rotated / one.head_width
         if int(one.head_width * share) != one.rotated:
-            share = (one.rotated + 0.5) / one.head_width  # the class rounds down, and the quotient was a hair below
+            share = (one.rotated + 0.5) / one.head_width  # the class rounds down, and the quotient was slightly below
         return config | {
             "use_parallel_residual": False,
             "rotary_pct": share,
@@ -169,14 +169,14 @@ def _qkv(one: Architecture, joined: Tensor) -> tuple[Tensor, ...]:
 
 
 def _neox_state(model: Transformer, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """GPTNeoXForCausalLM has all biases and an MLP: what our model lacks is zero there, or of inner width 0."""
+    """GPTNeoXForCausalLM has all biases and an MLP: those that our model lacks are zero, or of inner width 0."""
     one, d = model.architecture, model.architecture.width
     weights = dict(state)
 
     def of(name: str, *shape: int) -> Tensor:
         return weights.get(name, state["embedding.weight"].new_zeros(shape))
 
-    found = {"gpt_neox.embed_in.weight": state["embedding.weight"]}
+    renamed = {"gpt_neox.embed_in.weight": state["embedding.weight"]}
     for number in range(one.layers):
         ours, theirs = f"blocks.{number}", f"gpt_neox.layers.{number}"
         weights.setdefault(f"{ours}.mlp_norm.weight", torch.ones_like(state[f"{ours}.attention_norm.weight"]))
@@ -188,55 +188,55 @@ def _neox_state(model: Transformer, state: dict[str, Tensor]) -> dict[str, Tenso
             "mlp.narrow": ("mlp.dense_4h_to_h", (d, one.inner), d),
         }
         for mine, (name, shape, out) in sizes.items():
-            found[f"{theirs}.{name}.weight"] = of(f"{ours}.{mine}.weight", *shape)
-            found[f"{theirs}.{name}.bias"] = of(f"{ours}.{mine}.bias", out)
-        # There, each head's query, key and value stand side by side; here, all queries stand before all keys.
+            renamed[f"{theirs}.{name}.weight"] = of(f"{ours}.{mine}.weight", *shape)
+            renamed[f"{theirs}.{name}.bias"] = of(f"{ours}.{mine}.bias", out)
+        # There, each head's query, key and value are side by side; here, all queries come before all keys.
         for part, joined in (("weight", state[f"{ours}.qkv.weight"]), ("bias", of(f"{ours}.qkv.bias", 3 * d))):
             split = joined.unflatten(0, (3, one.heads, one.head_width))
-            found[f"{theirs}.attention.query_key_value.{part}"] = split.transpose(0, 1).flatten(0, 2)
-    found["gpt_neox.final_layer_norm.weight"] = state["norm.weight"]
-    found["gpt_neox.final_layer_norm.bias"] = of("norm.bias", d)
-    return found | ({} if one.tied else {"embed_out.weight": state["head.weight"]})
+            renamed[f"{theirs}.attention.query_key_value.{part}"] = split.transpose(0, 1).flatten(0, 2)
+    renamed["gpt_neox.final_layer_norm.weight"] = state["norm.weight"]
+    renamed["gpt_neox.final_layer_norm.bias"] = of("norm.bias", d)
+    return renamed | ({} if one.tied else {"embed_out.weight": state["head.weight"]})
 
 
 def _llama_state(model: Transformer, state: dict[str, Tensor], kind: str) -> dict[str, Tensor]:
     one = model.architecture
-    found = {"model.embed_tokens.weight": state["embedding.weight"], "model.norm.weight": state["norm.weight"]}
+    renamed = {"model.embed_tokens.weight": state["embedding.weight"], "model.norm.weight": state["norm.weight"]}
     if not one.tied:
-        found["lm_head.weight"] = state["head.weight"]
+        renamed["lm_head.weight"] = state["head.weight"]
     empty = state["embedding.weight"].new_zeros
     expert_names = {"mixtral": ("w1", "w3", "w2"), "qwen2_moe": ("gate_proj", "up_proj", "down_proj")}
     for number in range(one.layers):
         ours, theirs = f"blocks.{number}", f"model.layers.{number}"
-        found[f"{theirs}.input_layernorm.weight"] = state[f"{ours}.attention_norm.weight"]
+        renamed[f"{theirs}.input_layernorm.weight"] = state[f"{ours}.attention_norm.weight"]
         for part in ("weight", "bias") if one.bias else ("weight",):
             for name, weight in zip("qkv", _qkv(one, state[f"{ours}.qkv.{part}"]), strict=True):
-                found[f"{theirs}.self_attn.{name}_proj.{part}"] = weight
-            found[f"{theirs}.self_attn.o_proj.{part}"] = state[f"{ours}.project.{part}"]
+                renamed[f"{theirs}.self_attn.{name}_proj.{part}"] = weight
+            renamed[f"{theirs}.self_attn.o_proj.{part}"] = state[f"{ours}.project.{part}"]
         norm = state.get(f"{ours}.mlp_norm.weight", torch.ones_like(state["norm.weight"]))
-        found[f"{theirs}.post_attention_layernorm.weight"] = norm
+        renamed[f"{theirs}.post_attention_layernorm.weight"] = norm
         named = zip(("gate", "widen", "narrow"), ("gate_proj", "up_proj", "down_proj"), strict=True)
         if one.experts:
             inside = f"{theirs}.block_sparse_moe" if kind == "mixtral" else f"{theirs}.mlp"
-            found[f"{inside}.gate.weight"] = state[f"{ours}.router.weight"]
+            renamed[f"{inside}.gate.weight"] = state[f"{ours}.router.weight"]
             for mine, name in zip(("gate", "widen", "narrow"), expert_names[kind], strict=True):
                 for expert, weight in enumerate(state[f"{ours}.mlp.{mine}.weight"].clone()):
-                    found[f"{inside}.experts.{expert}.{name}.weight"] = weight.clone()
+                    renamed[f"{inside}.experts.{expert}.{name}.weight"] = weight.clone()
             if kind == "qwen2_moe":
-                found[f"{inside}.shared_expert_gate.weight"] = empty(1, one.width)
+                renamed[f"{inside}.shared_expert_gate.weight"] = empty(1, one.width)
                 for _, name in named:
                     shape = (one.width, 1) if name == "down_proj" else (1, one.width)
-                    found[f"{inside}.shared_expert.{name}.weight"] = empty(shape)
+                    renamed[f"{inside}.shared_expert.{name}.weight"] = empty(shape)
         elif not one.inner:
             for _, name in named:
                 shape = (one.width, 0) if name == "down_proj" else (0, one.width)
-                found[f"{theirs}.mlp.{name}.weight"] = empty(shape)
+                renamed[f"{theirs}.mlp.{name}.weight"] = empty(shape)
         else:
             for mine, name in named:
                 for part in ("weight", "bias"):
                     if f"{ours}.mlp.{mine}.{part}" in state:
-                        found[f"{theirs}.mlp.{name}.{part}"] = state[f"{ours}.mlp.{mine}.{part}"]
-    return found
+                        renamed[f"{theirs}.mlp.{name}.{part}"] = state[f"{ours}.mlp.{mine}.{part}"]
+    return renamed
 
 
 def _write_tokenizer(path: Path, folder: Path, context: int) -> dict[str, int]:
@@ -245,18 +245,18 @@ def _write_tokenizer(path: Path, folder: Path, context: int) -> dict[str, int]:
         content = json.loads(path.read_text(encoding="utf-8"))
         added = {token["content"]: int(token["id"]) for token in content["added_tokens"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ExportError(f"{path} is no tokenizer.json ({error})") from None
+        raise ExportError(f"{path} is not a tokenizer.json ({error})") from None
     if path.resolve() != (folder / "tokenizer.json").resolve():
         shutil.copyfile(path, folder / "tokenizer.json")
-    words: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": context,
         "clean_up_tokenization_spaces": False,
     }
     end = added.get(END_OF_TEXT)
     if end is not None:
-        words |= {"bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT, "pad_token": END_OF_TEXT}
-    (folder / "tokenizer_config.json").write_text(json.dumps(words, indent=1) + "\n", encoding="utf-8")
+        settings |= {"bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT, "pad_token": END_OF_TEXT}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
     return {} if end is None else {"bos_token_id": end, "eos_token_id": end}
 
 
@@ -275,7 +275,7 @@ def _check(model: Transformer, folder: Path) -> None:
 
 
 class HubModel(nn.Module):
-    """A causal language model of transformers as `score` wants it: token ids [rows, length] -> logits [.., V]."""
+    """A causal language model of transformers as `score` needs it: token ids [rows, length] -> logits [.., V]."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -290,16 +290,15 @@ class HubModel(nn.Module):
 
     @property
     def rows(self) -> int:
-        """Rows of the embedding: ids from there on mean nothing to the model."""
+        """Rows of the embedding: larger ids are not tokens of the model."""
         return self.model.get_input_embeddings().weight.shape[0]  # type: ignore[operator]
 
     def parameters_used(self, vocabulary: int) -> int:
-        """P: every parameter once, a tied head once, of the tables of tokens `vocabulary` rows."""
-        found = list(self.parameters())
+        """P: every parameter once, a tied head once, but only `vocabulary` rows of the tables of tokens."""
         tables = [self.model.get_input_embeddings(), self.model.get_output_embeddings()]  # type: ignore[operator]
         weights = {id(one.weight): one.weight for one in tables if one is not None}
         unused = sum((one.shape[0] - min(vocabulary, one.shape[0])) * one.shape[1] for one in weights.values())
-        return sum(parameter.numel() for parameter in found) - unused
+        return sum(parameter.numel() for parameter in self.parameters()) - unused
 
 
 def load_hf(path_or_id: Path | str, dtype: torch.dtype = torch.float32) -> HubModel:
@@ -322,15 +321,15 @@ def load_hf(path_or_id: Path | str, dtype: torch.dtype = torch.float32) -> HubMo
 def score_hf(model: HubModel, facts: Facts, tagged: bool = False, begin: int | None = None) -> dict[str, Any]:
     """What somebody else's model knows of facts: bits, bits per parameter, losses in nats.
 
-    Rows are read behind the end of text of the facts, or behind their domain's token (`tagged`), or behind `begin`.
-    Where the end of text is no token of the model, as in tokenizers that have another, `begin` is the one that its
-    configuration names. Raises ExportError when the facts' tokens or lengths are not for this model.
+    Rows are read after the facts' end of text, after their domain's token (`tagged`), or after `begin`. Where that end
+    of text is not a token of the model, whose tokenizer may have another, `begin` is the one that the model's
+    configuration names. Raises ExportError when the model cannot read the facts' tokens, or rows as long.
     """
     rows = model.rows
     largest = max(int(row.max()) for row in facts.rows)
     if largest >= rows:
         raise ExportError(
-            f"the rows in {facts.folder} hold token {largest}, the model knows {rows}: they were written with another"
+            f"the rows in {facts.folder} hold token {largest}, the model has {rows}: they were written with another"
             f" tokenizer ('{facts.tokenizer}'); write the facts again with the model's own tokenizer.json"
         )
     length = max(len(row) for row in facts.rows)
@@ -340,7 +339,9 @@ def score_hf(model: HubModel, facts: Facts, tagged: bool = False, begin: int | N
     if begin is None:
         begin = facts.end_of_text if facts.end_of_text < rows else _beginning(model)
     if not 0 <= begin < rows or (tagged and int(facts.row_tag.max()) >= rows):
-        raise ExportError(f"the token in front of each row is none of the model's {rows}: name one that it was taught")
+        raise ExportError(
+            f"the token in front of each row is not one of the model's {rows}: name one that it was trained with"
+        )
     seen = dataclasses.replace(facts, end_of_text=begin, vocabulary=rows)
     losses = score(model, seen, seen.begins(tagged))
     if not (math.isfinite(losses.name) and math.isfinite(losses.value)):
@@ -368,16 +369,16 @@ def score_hf(model: HubModel, facts: Facts, tagged: bool = False, begin: int | N
 
 def _beginning(model: HubModel) -> int:
     for name in ("bos_token_id", "eos_token_id"):
-        found = getattr(model.config, name, None)
-        if isinstance(found, int):
-            return found
+        token = getattr(model.config, name, None)
+        if isinstance(token, int):
+            return token
     raise ExportError("neither the facts nor the model's configuration name a token to begin rows with; name one")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Print what a model knows of facts, as JSON; or write a checkpoint of a run as a class of transformers.
 
-    Exit code 2 when model or facts are unfit, 1 for a fault of the program."""
+    Exit code 2 when model or facts are invalid, 1 for a fault of the program."""
     parser = argparse.ArgumentParser(prog="python -m train_probe.export", description=main.__doc__)
     parser.add_argument(
         "model", help="a folder with config.json and safetensors, the id of a model on the hub, or a run's checkpoint"
@@ -385,7 +386,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("facts", type=Path, nargs="?", help="a facts folder, written with the model's tokenizer")
     parser.add_argument("--write", type=Path, metavar="DIR", help="write the checkpoint `model` for transformers")
     parser.add_argument("--tokenizer", type=Path, help="its tokenizer.json, to be written beside it")
-    parser.add_argument("--tagged", action="store_true", help="read each row behind its domain's token")
+    parser.add_argument("--tagged", action="store_true", help="read each row after its domain's token")
     parser.add_argument("--begin", type=int, help="the id of the token in front of each row")
     chosen = parser.parse_args(arguments)
     try:

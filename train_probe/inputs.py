@@ -65,25 +65,27 @@ class Facts:
     strings: Strings | None
 
     def begins(self, tagged: bool, front: tuple[int, ...] = ()) -> Ids:
-        """The tokens in front of each row to score, [rows, k]; of tagged ones `front`, or the token of the domain."""
+        """The tokens in front of each row to score, [rows, k]; of tagged rows `front`, or the token of the domain."""
         if tagged and front:
             return np.tile(np.array(front, np.int64), (len(self.rows), 1))
         return (self.row_tag if tagged else np.full(len(self.rows), self.end_of_text))[:, None]
 
 
 def read_facts(folder: Path) -> Facts:
-    """The facts of a run with what their tokenisation added. Raises PlanError when something is missing or unsound."""
+    """The facts of a run with what their tokenisation added. Raises PlanError for a missing or invalid file."""
     facts = _json(folder / "facts.json")
     scoring_words = _json(folder / "scoring.json")
     placement = _json(folder / "injection.json").get("placement", "even")
     if placement not in PLACEMENTS:
-        raise PlanError(f"{folder / 'injection.json'}: placement is one of {', '.join(PLACEMENTS)}, not {placement!r}")
+        raise PlanError(
+            f"{folder / 'injection.json'}: placement must be one of {', '.join(PLACEMENTS)}, not {placement!r}"
+        )
     digest = hashlib.sha256()
     arrays: dict[str, Any] = {}
     for name in ("entities.npy", "exposures.npy", "scoring.npz"):
         path = folder / name
         if not path.is_file():
-            raise PlanError(f"{path} is missing; a finished run leaves it beside its shards")
+            raise PlanError(f"{path} is missing; a finished run writes it beside its shards")
         digest.update(path.read_bytes())
         try:
             loaded = np.load(path, allow_pickle=False)
@@ -94,15 +96,15 @@ def read_facts(folder: Path) -> Facts:
     try:
         return _facts(folder, facts, scoring_words, placement, arrays, digest.hexdigest())
     except KeyError as error:
-        raise PlanError(f"{folder} says nothing of {error}; write it again with this version of goldsand") from None
+        raise PlanError(f"{folder} lacks {error}; write it again with this version of goldsand") from None
 
 
 HELD_OUT = ("entities", "templates")
 
 
 def read_held_out(facts: Facts, what: str) -> Facts | None:
-    """The same facts with the rows of what was held out to be scored: people who were never shown, or known people in
-    sentences that were not. None where nothing was. Raises PlanError."""
+    """The same facts with other rows to score: `what` was held out, people who were never shown, or sentences that were
+    never shown, about known people. None where that was not held out. Raises PlanError."""
     path = facts.folder / f"scoring-held-out-{what}.npz"
     if not path.is_file():
         return None
@@ -114,7 +116,7 @@ def read_held_out(facts: Facts, what: str) -> Facts | None:
 
 
 def _scored(arrays: dict[str, Any]) -> dict[str, Any]:
-    """The fields of `Facts` that say which rows are scored, and what of them."""
+    """The fields of `Facts` that say which rows are scored, and which of their tokens."""
     ends, tokens = arrays["row_ends"].astype(np.int64), arrays["tokens"].astype(np.int64)
     return {
         "rows": tuple(np.split(tokens, ends[:-1])) if len(ends) else (),
@@ -203,7 +205,7 @@ class Cloze:
 
 
 def read_cloze(path: Path, vocabulary: int) -> Cloze:
-    """Read `tokens`, `row_ends`, `spans`, `group` of an npz file. Raises PlanError for what is none."""
+    """Read `tokens`, `row_ends`, `spans`, `group` of an npz file. Raises PlanError for an invalid one."""
     try:
         content = path.read_bytes()
         arrays = {name: array.astype(np.int64) for name, array in np.load(path, allow_pickle=False).items()}
@@ -215,14 +217,14 @@ def read_cloze(path: Path, vocabulary: int) -> Cloze:
         if not sound or row.min() < 0 or row.max() >= len(rows) or first.min() < 0 or np.any(last > lengths[row]):
             raise ValueError("its spans lie outside its rows, or its tokens outside the vocabulary")
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise PlanError(f"{path} holds no sentences to score ({error})") from error
+        raise PlanError(f"{path} does not hold sentences to score ({error})") from error
     return Cloze(rows, spans, arrays["group"], hashlib.sha256(content).hexdigest())
 
 
 @dataclass(frozen=True)
 class Inputs:
     """All that the runs of a plan read. `documents` is None where texts are drawn from the facts' bundle; `pages` by
-    the plan's name of their shards, `text` what models are measured on besides.
+    the plan's name of their shards, `text` the held-out pages on which models are measured.
 
     `held_out` are the facts with other rows to score, by what was held out. `hashes` are the sha256 of the token shards
     of each folder, under its name in the plan; "" names the useful ones.
@@ -267,7 +269,7 @@ def _open_shards(folder: Path, facts: Facts, verify: bool) -> TokenShards:
     if shards.metadata["tokenizer_hash"] != facts.tokenizer_hash:
         raise PlanError(
             f"the shards in {folder} were written with tokenizer '{shards.metadata['tokenizer']}', the facts in "
-            f"{facts.folder} with '{facts.tokenizer}': their hashes differ, so their token ids mean other things"
+            f"{facts.folder} with '{facts.tokenizer}': their hashes differ, so the same token ids mean different tokens"
         )
     return shards
 
@@ -305,8 +307,8 @@ def pages_of(shards: TokenShards) -> Pages:
         tokens.append(np.asarray(shard.tokens)[np.repeat(is_page, length)])
         lengths.append(length[is_page])
         prefix.append(shard.documents["prefix"][is_page].astype(np.int64))
-    none = [np.zeros(0, np.int64)]
-    return Pages(_joined(tokens), np.cumsum(np.concatenate(lengths or none)), np.concatenate(prefix or none))
+    empty = [np.zeros(0, np.int64)]
+    return Pages(_joined(tokens), np.cumsum(np.concatenate(lengths or empty)), np.concatenate(prefix or empty))
 
 
 def _joined(arrays: list[np.ndarray]) -> NDArray[np.integer]:
@@ -319,6 +321,6 @@ def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise PlanError(f"{path} is missing; a finished run leaves it beside its shards") from None
+        raise PlanError(f"{path} is missing; a finished run writes it beside its shards") from None
     except (OSError, ValueError) as error:
         raise PlanError(f"{path} is not a readable JSON file ({error})") from error

@@ -1,6 +1,6 @@
-"""Junk: windows that hold no fact to be scored, numbered from 0; asking for the same numbers gives the same tokens.
+"""Junk: windows without a fact to score, numbered from 0; the same numbers always give the same tokens.
 
-Four kinds: records of other people as the facts' own records are (endless, or a small population over and over), their
+Four kinds: records of other people in the form of the facts' own (endless, or a small population over and over), their
 biographies drawn from a bundle, text of a chain that can be learnt, and pages of token shards.
 """
 
@@ -26,8 +26,8 @@ _MEASURED = 1024  # texts whose mean length says how many fill a window
 
 @dataclass(frozen=True)
 class Front:
-    """What stands in front of junk: the token `usual`, and for a share `leak` of its texts, drawn by `seed`, `leaked`:
-    the token of the facts, whose purity it spoils."""
+    """The token in front of junk: `usual`, and for a share `leak` of its texts, drawn by `seed`, `leaked`: the token of
+    the facts, which is then no longer pure."""
 
     usual: int
     leaked: int
@@ -36,11 +36,11 @@ class Front:
 
     def of(self, numbers: Tensor) -> Tensor:
         """The token in front of each text, by its number."""
-        found = torch.full_like(numbers, self.usual)
+        tokens = torch.full_like(numbers, self.usual)
         if self.leak:
             drawn = below(stream_key(self.seed, "leak"), numbers, 1 << 32)
-            found[drawn < round(self.leak * 2**32)] = self.leaked
-        return found
+            tokens[drawn < round(self.leak * 2**32)] = self.leaked
+        return tokens
 
 
 class Junk(Protocol):
@@ -52,15 +52,15 @@ class Junk(Protocol):
         """Token ids int64 [last - first, width]."""
 
     def lengths(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
-        """How many tokens the texts of these numbers have, int64 [n]; pages that are `bare` [n] are without their
-        rendered domain, generated junk has its own token all the same."""
+        """How many tokens the texts of these numbers have, int64 [n]; pages that are `bare` [n] come without their
+        rendered domain, generated junk keeps its own token."""
 
     def tokens(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
         """These texts one after another, int64 [sum]."""
 
 
 class JunkRecords:
-    """Compact records of people who are not scored; a name that comes again keeps its values.
+    """Compact records of people who are not scored; a name that recurs keeps its values.
 
     `people` is the size of a repetitive population, None for an endless one: names drawn from all N0 - N others.
     """
@@ -79,7 +79,7 @@ class JunkRecords:
         # How many other names lie below each scored one.
         self._gaps = torch.as_tensor(scored - np.arange(len(scored)), device=device)
         if self._others < max(1, people or 1):
-            raise PlanError(f"{people or 'endless'} junk people want names; {self._others} are left by the scored ones")
+            raise PlanError(f"{people or 'endless'} junk people need names; the scored people leave {self._others}")
         self._population = None if people is None else self._distinct(people)
         self.width = 1 + len(self._parts) + self._values
 
@@ -105,8 +105,8 @@ class JunkRecords:
         attribute = names[:, None] * self._values + torch.arange(self._values, device=self._device)
         values = below(stream_key(self._seed, "junk values"), attribute, len(self._value_tokens))
         front = self._front.of(torch.arange(first, last, device=self._device))[:, None]
-        told = self._name_tokens[self._first_token + torch.stack(parts, 1)]
-        return torch.cat([front, told, self._value_tokens[values]], 1)
+        name = self._name_tokens[self._first_token + torch.stack(parts, 1)]
+        return torch.cat([front, name, self._value_tokens[values]], 1)
 
     def _drawn(self, number: Tensor) -> Tensor:
         rank = below(stream_key(self._seed, "junk names"), number, self._others)
@@ -124,26 +124,26 @@ class JunkRecords:
 class JunkTexts:
     """Biographies of people beyond a bundle's table, packed: window i holds people of its own, the last text cut.
 
-    `people` is the size of a repetitive population, told anew each time; None: everybody once, as long as names last.
+    `people` is the size of a repetitive population, with new texts each time; None: everybody once, while names last.
     Raises PlanError where the bundle's table was not drawn from its pools, or the names do not suffice.
     """
 
     def __init__(self, renderer: Renderer, seed: int, people: int | None, width: int, front: Front) -> None:
         if not renderer.meta["drawn"]:
-            raise PlanError("junk of the facts' own kind wants facts drawn from pools; these came from a table")
+            raise PlanError("junk of the facts' own kind needs facts drawn from pools; these came from a table")
         self.width = width
         self._renderer, self._front, self._seed, self._people = renderer, front, seed, people
         self._others = math.prod(renderer.meta["name_sizes"]) - renderer.entities
         if self._others < max(1, people or 1):
-            raise PlanError(f"{people or 'endless'} junk people want names; {self._others} are left by the scored ones")
-        # Seeds begin at other places of the one endless population.
+            raise PlanError(f"{people or 'endless'} junk people need names; the scored people leave {self._others}")
+        # Each seed begins at another place of the one endless population.
         self._first = stream_key(seed, "junk people") % self._others
         some = torch.arange(min(_MEASURED, self._others), device=renderer.device)
         mean = 1 + float(renderer.lengths(renderer.entities + some, torch.zeros_like(some)).double().mean())
         self._texts = math.ceil(width / mean) + 1  # of a window
 
     def windows(self, first: int, last: int) -> Tensor:
-        # Should a window's own texts not fill it, it ends with the next one's.
+        # A window that its own texts do not fill ends with those of the next.
         number = torch.arange(first * self._texts, (last + 1) * self._texts, device=self._renderer.device)
         tokens, ends = self._renderer.render(*self._people_of(number), self._front.of(number))
         begins = torch.cat([ends.new_zeros(1), ends])[: (last - first) * self._texts : self._texts]
@@ -156,18 +156,18 @@ class JunkTexts:
         return self._renderer.render(*self._people_of(numbers), self._front.of(numbers)).tokens
 
     def _people_of(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """The person that each text is of, and how often that person was told of before."""
+        """The person of each text, and how many texts of that person came before."""
         if self._people is None:
-            person, told = (self._first + numbers) % self._others, numbers // self._others
+            person, before = (self._first + numbers) % self._others, numbers // self._others
         else:
             place = _placed(self._seed, "junk order", self._people, numbers)
-            person, told = (self._first + place) % self._others, numbers // self._people
-        return self._renderer.entities + person, told
+            person, before = (self._first + place) % self._others, numbers // self._people
+        return self._renderer.entities + person, before
 
 
 class JunkChain:
     """Text that can be learnt: a chain in which each token has 16 successors of its own, the r-th with a probability of
-    1/r in proportion (Zipf's law). `tokens` [V] are those that it is over; each window begins anew."""
+    1/r in proportion (Zipf's law). `tokens` [V] is its vocabulary; each window begins anew."""
 
     successors = 16
 
@@ -184,11 +184,11 @@ class JunkChain:
         drawn = below(stream_key(self._seed, "chain steps"), place, 1 << 32)
         rank = torch.searchsorted(self._limits, drawn, right=True)
         state = below(stream_key(self._seed, "chain begins"), number, len(self._tokens))
-        found = [self._front.of(number)]
+        columns = [self._front.of(number)]
         for column in range(1, self.width):
-            found.append(self._tokens[state])
+            columns.append(self._tokens[state])
             state = self._next[state, rank[:, column]]
-        return torch.stack(found, 1)
+        return torch.stack(columns, 1)
 
     def lengths(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
         return torch.full_like(numbers, self.width)
@@ -198,11 +198,11 @@ class JunkChain:
 
 
 class PageWindows:
-    """Pages packed and cut in windows; each pass over them is another permutation. What fills no window is left out.
+    """Pages packed and cut in windows; each pass over them is another permutation. Tokens behind the last are left out.
 
     Texts are whole pages, each pass another permutation of them. `ends` is where each page ends, `prefix` how many
-    tokens of rendered domain it begins with, int64 [pages]; where domains are `silent`, these tokens of a text come as
-    their bitwise complement.
+    tokens of rendered domain it begins with, int64 [pages]; where domains are `silent`, these tokens are given as their
+    bitwise complement.
     """
 
     def __init__(
@@ -225,13 +225,13 @@ class PageWindows:
     def tokens(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
         page = self._pages(numbers)
         length = self._body(page, bare)
-        found = self._tokens[stretches(self._ends[page] - length, length)]
+        tokens = self._tokens[stretches(self._ends[page] - length, length)]
         if not self._silent:
-            return found
-        worn = self._prefix[page] if bare is None else torch.where(bare, 0, self._prefix[page])
-        # Where each page begins, and so many tokens on.
-        inside = stretches(torch.zeros_like(length), length) < worn.repeat_interleave(length)
-        return torch.where(inside, ~found, found)
+            return tokens
+        carried = self._prefix[page] if bare is None else torch.where(bare, 0, self._prefix[page])
+        # The first `carried` tokens of each page.
+        inside = stretches(torch.zeros_like(length), length) < carried.repeat_interleave(length)
+        return torch.where(inside, ~tokens, tokens)
 
     def _body(self, page: Tensor, bare: Tensor | None) -> Tensor:
         return self._lengths[page] if bare is None else self._lengths[page] - torch.where(bare, self._prefix[page], 0)

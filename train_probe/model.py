@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from train_probe.architecture import ACTIVATIONS, NORMS, Architecture, layout
 
 INITIAL_DEVIATION = 0.02
-"""Of the normal distribution that matrices are drawn from."""
+"""Standard deviation of the normal distribution that matrices are drawn from."""
 
 ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {"gelu": F.gelu, "silu": F.silu}
 """Each name of `ACTIVATIONS` and its function, for the stack too."""
@@ -87,18 +87,18 @@ class Mlp(nn.Module):
 
 
 def routed(logits: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
-    """The experts [token, k] that each token meets, most probable first, and their weights [token, k], from the
-    router's `logits` [token, expert].
+    """The experts [token, k] of each token, most probable first, and their weights [token, k], from the router's
+    `logits` [token, expert].
 
     For k = 1 the weight is the expert's probability (Switch, Fedus et al., arXiv 2101.03961): renormalised it would be
-    1, and the router without a gradient. For k > 1 the weights of the chosen add up to 1 (Mixtral, arXiv 2401.04088).
+    1, without a gradient for the router. For k > 1 the weights of the chosen add up to 1 (Mixtral, arXiv 2401.04088).
     """
     weight, chosen = logits.softmax(1).topk(top_k, 1)
     return chosen, weight if top_k == 1 else weight / weight.sum(1, keepdim=True)
 
 
 class Block(nn.Module):
-    """Attention, then an MLP (if there is one), each behind a norm and added to the residual stream."""
+    """Attention, then an MLP (if there is one), each after a norm and added to the residual stream."""
 
     def __init__(self, architecture: Architecture, rotary: Rotary) -> None:
         super().__init__()
@@ -139,18 +139,18 @@ class Block(nn.Module):
         """What the experts add to each token; x is [token, d].
 
         In training an expert takes `capacity_factor` times its even share of the batch's tokens, the first that come in
-        token order; to one over capacity it adds nothing, and the residual alone goes on. Out of training
-        (`model.eval()`) there is no limit: what a model knows must not depend on which rows are scored together.
+        token order; a token over capacity keeps its residual alone. Out of training (`model.eval()`) there is no limit:
+        what a model knows must not depend on which rows are scored together.
         """
         one = self.architecture
         chosen, weight = routed(self.router(x), one.top_k)
         expert = chosen.flatten()  # token after token, its k choices side by side
-        met = F.one_hot(expert, one.experts)
-        place = met.cumsum(0).gather(1, expert[:, None])[:, 0] - 1
+        assigned = F.one_hot(expert, one.experts)
+        place = assigned.cumsum(0).gather(1, expert[:, None])[:, 0] - 1
         if self.training:
             places = math.ceil(one.capacity_factor * one.top_k * len(x) / one.experts)
         else:
-            places = int(met.sum(0).max())
+            places = int(assigned.sum(0).max())
         # Every expert's places side by side, and one more for what no expert takes.
         slot = torch.where(place < places, expert * places + place, one.experts * places)
         taken = x.new_zeros(one.experts * places + 1, x.shape[1])
@@ -164,8 +164,8 @@ class Transformer(nn.Module):
     """A model of an architecture over `vocabulary` tokens, for rows of at most `context` tokens.
 
     Parameters are those of `layout(architecture, vocabulary)`, drawn in its order from `seed`: matrices N(0, 0.02),
-    biases zero, norms one. No loss keeps experts evenly used, unlike in Fedus et al. (arXiv 2101.03961, equation 4):
-    capacity is all that spreads the tokens.
+    biases zero, norms one. No auxiliary loss balances the experts, unlike in Fedus et al. (arXiv 2101.03961, equation
+    4): only capacity spreads the tokens.
     """
 
     def __init__(self, architecture: Architecture, vocabulary: int, context: int, seed: int) -> None:
@@ -183,8 +183,8 @@ class Transformer(nn.Module):
                 nn.init.zeros_(parameter)
             elif parameter.ndim > 1:
                 nn.init.normal_(parameter, 0.0, INITIAL_DEVIATION, generator=generator)
-        found = [(name, tuple(parameter.shape)) for name, parameter in self.named_parameters()]
-        assert found == layout(architecture, vocabulary), "the model and the layout of its architecture differ"
+        shapes = [(name, tuple(parameter.shape)) for name, parameter in self.named_parameters()]
+        assert shapes == layout(architecture, vocabulary), "the model and the layout of its architecture differ"
 
     @property
     def head_weight(self) -> Tensor:

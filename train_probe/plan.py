@@ -24,12 +24,12 @@ T = TypeVar("T")
 
 
 class PlanError(Refused):
-    """The plan, or a file it names, is not what it should be; the message says where and what would be right."""
+    """The plan, or a file it names, is invalid; the message says where, and what would be right."""
 
 
 class _Checked:
-    """A part of a plan that cannot exist with a value it must not have: raises PlanError when it is made. Messages
-    begin with the name of the class, in whose place a plan read from JSON puts where it stands."""
+    """A part of a plan, which raises PlanError when it is made with an invalid value. Messages begin with the name of
+    the class; for a plan read from JSON, with the place in the file instead."""
 
     def __post_init__(self) -> None:
         for name, mistake in mistakes(self):
@@ -47,14 +47,14 @@ class _Checked:
 class ModelPlan(_Checked):
     """The model of every run: a published architecture by its name, its size, and what is to differ from it.
 
-    `changes` are other fields of `train_probe/architecture.py`. In JSON they stand beside those of the size; null is as
-    published.
+    `changes` are other fields of `train_probe/architecture.py`. In JSON they are keys beside those of the size; null
+    means as published.
     """
 
     layers: int = setting(2, "blocks of attention and MLP", ge=1)
     heads: int = setting(2, "heads of attention", ge=1)
     width: int = setting(32, "width of the residual stream", ge=1)
-    architecture: str = setting("gpt2", "the published one; what is not said is as it has it", choices=PUBLISHED)
+    architecture: str = setting("gpt2", "the published one, whose fields hold where no other is set", choices=PUBLISHED)
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     def _fits_together(self) -> None:
@@ -65,7 +65,7 @@ class ModelPlan(_Checked):
 
     @classmethod
     def of(cls, flat: Mapping[str, Any]) -> ModelPlan:
-        """The model whose size and changes stand side by side; a change to None is none. Raises PlanError."""
+        """The model whose size and changes are in one mapping; a change to None is ignored. Raises PlanError."""
         changes = {name: flat[name] for name in changeable() if flat.get(name) is not None}
         return cls(**{name: value for name, value in flat.items() if name not in changeable()}, changes=changes)
 
@@ -93,12 +93,12 @@ class TrainingPlan(_Checked):
     """How every run trains: AdamW, warm-up, then a cosine down to 0.1 of the learning rate (2404.05405).
 
     Junk comes on top of `batch`; `window` is also the longest window of junk pages. Scores on the way, at
-    `evaluate_exposures`, are a curve. Those of rounded weights (`evaluate_bits`) are taken beside every other; a step
-    of rounding is shared by an output channel, or by `evaluate_group` of its inputs.
+    `evaluate_exposures`, are a curve. Every score is repeated with rounded weights (`evaluate_bits`); a step of
+    rounding is shared by an output channel, or by `evaluate_group` of its inputs.
     """
 
     batch: int = setting(8, "useful records of each step (people: windows)", ge=1)
-    learning_rate: float = setting(2e-3, "the highest, at the end of the warm-up", gt=0)
+    learning_rate: float = setting(2e-3, "the highest rate, at the end of the warm-up", gt=0)
     window: int = setting(512, "tokens of a window of text", ge=2)
     warmup: float = setting(0.05, "share of the steps in which the learning rate rises", ge=0, lt=1)
     weight_decay: float = setting(0.01, "AdamW's, of every parameter", ge=0)
@@ -107,7 +107,7 @@ class TrainingPlan(_Checked):
     beta2: float = setting(0.98, "AdamW's decay of the second moment", ge=0, lt=1)
     epsilon: float = setting(1e-6, "AdamW's epsilon", gt=0)
     precision: str = setting(
-        "auto", "of products; auto: float32 on a CPU, bfloat16 with float32 weights on a GPU", choices=PRECISIONS
+        "auto", "type of products; auto: float32 on a CPU, bfloat16 with float32 weights on a GPU", choices=PRECISIONS
     )
     evaluate_exposures: tuple[int, ...] = setting(
         (), "exposures on the way at which models are scored too; their learning rate is not annealed there", ge=1
@@ -119,30 +119,30 @@ class TrainingPlan(_Checked):
 
 @dataclass(frozen=True)
 class RunPlan(_Checked):
-    """One model: exposures of each fact, what junk stands around it, and what stands in front of both.
+    """One model: exposures of each fact, the junk around it, and the tokens in front of both.
 
-    `junk_shards` is one of the plan's named shard folders. What differs between two runs that are alike but for
-    `shuffle` is chance. `model` and `training` replace those of the plan; in JSON they hold only what differs.
-    How a domain is rendered: `front` are token ids that stand in front of a tagged fact in place of its domain's one
-    token; pages carry what their shards say. With `cool_down` see MeCo, arXiv 2501.01956. Without `tag_loss` the tokens
-    of rendered domains are read, and no loss is taken on them.
+    `junk_shards` is one of the plan's named shard folders. Two runs that differ in `shuffle` alone differ by chance.
+    `model` and `training` replace those of the plan; in JSON they hold only what differs.
+    How a domain is rendered: `front` are token ids in front of a tagged fact, instead of its domain's one token; pages
+    carry what their shards have. `cool_down` is that of MeCo, arXiv 2501.01956. Without `tag_loss` the tokens of
+    rendered domains are read, and no loss is taken on them.
     """
 
     arm: str = setting(..., "the name of the row")
-    exposures: int = setting(..., "of each fact", ge=1)
+    exposures: int = setting(..., "exposures of each fact", ge=1)
     junk_kind: str = setting("none", "what junk there is", choices=JUNK_KINDS)
     junk_ratio: float = setting(0.0, "share of junk among all tokens", ge=0, lt=1)
     junk_shards: str | None = None
     junk_people: int = setting(1000, "people of a repetitive population", ge=1)
     windows: str = setting("pure", "whether facts and junk share windows of text", choices=WINDOWS)
     tag: str = setting(
-        "none", "what begins with the token of its domain: facts, junk of their kind, both, nothing", choices=TAGS
+        "none", "which texts begin with the token of their domain: facts, junk of their kind, both, none", choices=TAGS
     )
-    tag_leak: float = setting(0.0, "share of the junk that carries the facts' token all the same", ge=0, le=1)
+    tag_leak: float = setting(0.0, "share of the junk that carries the facts' token too", ge=0, le=1)
     tag_at_test: bool | None = setting(None, "whether scored texts carry it; empty: as in training")
     front: tuple[int, ...] = setting((), "token ids", ge=0)
-    bare: float = setting(0.0, "share of the tagged texts that go without, throughout", ge=0, le=1)
-    cool_down: float = setting(0.0, "share of the texts at the end, all of which go without", ge=0, le=1)
+    bare: float = setting(0.0, "share of the tagged texts that come without it, throughout", ge=0, le=1)
+    cool_down: float = setting(0.0, "share of the texts at the end, all of which come without it", ge=0, le=1)
     tag_loss: bool = setting(True, "whether models learn to predict the domain too")
     shuffle: int = setting(0, "another number: other junk of its kind, or pages in another order", ge=0)
     seed: int = setting(0, "what the run draws from", ge=0)
@@ -156,14 +156,14 @@ class RunPlan(_Checked):
 
     @property
     def rendered(self) -> bool:
-        """Whether domains are rendered otherwise than by one token in front of all facts or of none."""
+        """Whether domains are rendered in another way than one token in front of all facts or of none."""
         return bool(self.front or self.bare or self.cool_down or not self.tag_loss)
 
     def _fits_together(self) -> None:
         if (self.junk_kind == "none") != (self.junk_ratio == 0):
             raise self._error(f"junk_kind '{self.junk_kind}' does not go with junk_ratio {self.junk_ratio}")
         if (self.junk_kind == "shards") != (self.junk_shards is not None):
-            raise self._error("junk_shards names token shards exactly when junk_kind is 'shards'")
+            raise self._error("junk_shards must name token shards exactly when junk_kind is 'shards'")
         if self.junk_kind in ("none", "shards"):
             if self.tag in ("junk", "both"):
                 raise self._error(f"'{self.tag}' tags junk of the facts' own kind; pages carry their own", ".tag")
@@ -171,14 +171,14 @@ class RunPlan(_Checked):
                 raise self._error("only junk of the facts' own kind can carry their token", ".tag_leak")
         if self.rendered and self.junk_kind == "shards" and self.windows != "mixed":
             raise self._error(
-                "front, bare, cool_down and tag_loss go by whole texts, and pages in pure windows are cut anywhere;"
+                "front, bare, cool_down and tag_loss apply to whole texts, and pages in pure windows are cut anywhere;"
                 " ask for windows: mixed"
             )
 
 
 @dataclass(frozen=True)
 class Plan(_Checked):
-    """Facts, token shards, a model and the runs. Folders are as a reader of the plan's file would resolve them.
+    """Facts, token shards, a model and the runs. Folders are already resolved against the plan's file.
 
     `useful` are the token shards that hold the facts; None: texts are drawn on the device from `facts`/bundle.npz.
     `held_out_text` are token shards of pages that no run trains on, on which every model's loss is measured; `cloze`
@@ -201,14 +201,14 @@ class Plan(_Checked):
 
     def _fits_together(self) -> None:
         if not self.runs:
-            raise self._error("there is nothing to train", ".runs")
+            raise self._error("must hold at least one run", ".runs")
         for number, run in enumerate(self.runs):
             if run.junk_shards is not None and run.junk_shards not in self.junk_shards:
                 message = _no_such(run.junk_shards, self.junk_shards, "token shards")
                 raise self._error(message, f".runs[{number}].junk_shards")
 
     def changed(self, **options: Any) -> Plan:
-        """The same plan with other options; those that are None stay. Raises PlanError."""
+        """The same plan with other options; None leaves one as it is. Raises PlanError."""
         return dataclasses.replace(self, **{name: value for name, value in options.items() if value is not None})
 
     def model_of(self, run: RunPlan) -> ModelPlan:
@@ -239,7 +239,7 @@ def plan_of(content: Any, folder: Path = Path()) -> Plan:
 
 
 def _with_defaults(run: Any, plan: dict[str, Any]) -> Any:
-    """A run whose own model and training are whole: what it leaves out is the plan's."""
+    """A run whose own model and training are complete: fields that it leaves out are the plan's."""
     if not isinstance(run, dict):
         return run
     whole = {

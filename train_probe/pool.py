@@ -1,8 +1,8 @@
-"""Runs given out to workers: one process a core, one thread each, for threads inside tiny models cost more than they
-give; or one actor of Ray a GPU (`train_probe/ray_pool.py`).
+"""Runs handed out to workers: one process a core, one thread each, because threads inside tiny models cost more than
+they save; or one actor of Ray a GPU (`train_probe/ray_pool.py`).
 
-A worker is a generator: it yields what happens, and where it asks for a run it is sent one. Which worker trains a run,
-and beside which others, changes nothing in its figures. A worker that dies costs no run but one that kills it alone.
+A worker is a generator: it yields events, and is sent a run where it asks for one. Figures do not depend on which
+worker trains a run, nor on its neighbours. A worker that dies loses no run, except one that kills it alone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from curate.errors import refusal
 
 @dataclass(frozen=True)
 class Advanced:
-    """A run has come to `step` of `steps`, `tokens` tokens; `loss` in nats, a mean since it was last told."""
+    """A run has reached `step` of `steps`, `tokens` tokens; `loss` in nats, the mean since the last report."""
 
     number: int
     step: int
@@ -58,7 +58,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Opening:
-    """The first run of a stack, and how the stack is to be: for which group, with how many slots."""
+    """The first run of a stack, and the stack to build: its group, its slots, and whether it is compiled."""
 
     number: int
     group: Hashable
@@ -67,7 +67,7 @@ class Opening:
 
 
 def failed(number: int, error: Exception) -> Failed:
-    """The end of a run by an error: with a traceback where nobody but the program is to blame."""
+    """The end of a run by an error: with a traceback where it is a fault of the program."""
     fault = refusal(error) is None and not is_out_of_memory(error)
     trace = "".join(traceback.format_exception(error)) if fault else ""
     return Failed(number, f"{type(error).__name__}: {error}", trace)
@@ -120,7 +120,7 @@ class Queue:
         return None
 
     def take(self, message: Message, running: list[int], send: Callable[[Event], None]) -> int | Opening | None:
-        """Answer a worker that asks, send on what else it says. `running` are its runs, and is kept so."""
+        """Answer a worker's `Ask`, pass on its other messages, and keep `running`, its runs, up to date."""
         if not isinstance(message, Ask):
             if not isinstance(message, Advanced):
                 running.remove(message.number)
@@ -132,7 +132,7 @@ class Queue:
         return reply
 
     def died(self, numbers: Sequence[int]) -> list[int]:
-        """Runs whose worker died: they are tried once more, each alone. Returns those that died alone before."""
+        """Runs whose worker died: they are tried once more, each alone. Returns those that were tried again already."""
         guilty = [number for number in numbers if number in self._suspect]
         again = [number for number in numbers if number not in self._suspect]
         self._suspect.update(again)
@@ -167,7 +167,7 @@ def pooled(queue: Queue, processes: int, start: Callable[[], Worker], send: Call
         theirs.close()
         busy[ours] = (process, [])
 
-    def met(connection: Connection) -> None:
+    def receive(connection: Connection) -> None:
         process, running = busy[connection]
         message: Message | None = None
         with contextlib.suppress(EOFError, OSError):
@@ -178,14 +178,14 @@ def pooled(queue: Queue, processes: int, start: Callable[[], Worker], send: Call
             for number in queue.died(running):
                 send(Failed(number, f"the process that trained it ended with code {process.exitcode}"))
             if queue and process.exitcode:
-                # One that died before it had any run would die again, and again.
+                # A process that died before it had any run would die again and again.
                 if not running:
                     raise RuntimeError(f"a process of the pool ended with code {process.exitcode} before any run")
                 hire()
             return
         reply = queue.take(message, running, send)
         if isinstance(message, Ask):
-            # A process that is dead by now is met again, as the end of its connection.
+            # A process that is dead by now is noticed at the next turn, by the end of its connection.
             with contextlib.suppress(OSError):
                 connection.send(reply)
 
@@ -195,7 +195,7 @@ def pooled(queue: Queue, processes: int, start: Callable[[], Worker], send: Call
         while busy:
             for connection in wait(list(busy)):
                 assert isinstance(connection, Connection)
-                met(connection)
+                receive(connection)
     finally:
         for process, _ in busy.values():
             process.terminate()

@@ -31,16 +31,16 @@ class Cost:
 
 
 class Listener(Protocol):
-    """Is told of the runs that train, which it knows by their place in `runs`."""
+    """Follows the runs that train, numbered by their place in `runs`."""
 
     def begin(self, runs: Sequence[RunPlan], skipped: int, cost: Cost) -> None:
-        """Said once: the runs to train, how many were finished before, and what they will take."""
+        """Called once, at the start: the runs to train, how many were finished before, and what they will take."""
 
     def event(self, event: Event) -> None:
-        """Said of each event."""
+        """Called for each event."""
 
     def end(self) -> None:
-        """Said once, at the end."""
+        """Called once, at the end."""
 
 
 @dataclass
@@ -69,8 +69,8 @@ class Printer:
         print(text, file=self.stream)
         if cost.seconds > _LONG:
             print(
-                f"this is long: {sum(cost.flops):.1e} operations, where {cost.peak:.1e} a second are the most that can"
-                " be had; fewer runs, exposures or people take less. A grid that is stopped goes on where it was.",
+                f"this is long: {sum(cost.flops):.1e} operations, at {cost.peak:.1e} a second at most; fewer runs,"
+                " exposures or people take less. A grid that is stopped continues where it was.",
                 file=self.stream,
             )
         self.stream.flush()
@@ -89,7 +89,7 @@ class Printer:
             self._line(f"{name}: {figure:.3f} value bits/parameter in {event.figures['seconds']:.0f} s")
         elif isinstance(event, Failed):
             self._line(f"{name}: FAILED, {event.error}")
-            # All runs may meet one fault: it is shown once.
+            # All runs may fail by one fault: it is shown once.
             if event.traceback and event.traceback not in self._shown:
                 self._shown.add(event.traceback)
                 self._line(f"{event.traceback}{report_line()}")
@@ -157,7 +157,7 @@ class Board:
 
 @dataclass
 class Several:
-    """Tells several listeners."""
+    """Passes everything on to several listeners."""
 
     listeners: Sequence[Listener]
 
@@ -174,8 +174,8 @@ class Several:
             one.end()
 
 
-def told(board: Path | None) -> Several:
-    """Who is told of a command's runs: the person, and TensorBoard where its folder is named. Raises PlanError."""
+def listeners_of(board: Path | None) -> Several:
+    """The listeners of a command: the printer, and TensorBoard where its folder is named. Raises PlanError."""
     return Several([Printer(), *([Board(board)] if board is not None else [])])
 
 

@@ -21,7 +21,7 @@ TABLES = ("embedding.weight", "head.weight")
 
 
 class QuantizeError(Refused):
-    """Weights cannot be rounded so; the message says what would do."""
+    """Weights that cannot be rounded as asked; the message says what is allowed."""
 
 
 def quantized(
@@ -43,20 +43,20 @@ def quantized(
 def rounded(weight: Tensor, bits: int, group: int | None = None, name: str = "a matrix") -> Tensor:
     """A matrix [..., out, in] rounded to `bits` bits, `group` inputs with a step of their own. Raises QuantizeError."""
     if not NARROWEST <= bits <= WIDEST:
-        raise QuantizeError(f"weights are rounded to {NARROWEST} to {WIDEST} bits, not to {bits}")
+        raise QuantizeError(f"weights must be rounded to {NARROWEST} to {WIDEST} bits, not to {bits}")
     inputs = weight.shape[-1]
     size = inputs if group is None else min(group, inputs)
     if size < 1:
-        raise QuantizeError(f"{name}: a group holds at least one input, not {group}")
+        raise QuantizeError(f"{name}: a group must hold at least one input, not {group}")
     # Zeros fill up a last group that is shorter: they change no step.
     parts = F.pad(weight, (0, -inputs % size)).unflatten(-1, (-1, size))
     most = 2 ** (bits - 1) - 1
     largest = parts.abs().amax(-1, keepdim=True)
-    # A group of zeros stays one, whatever its step.
+    # A group of zeros stays zero, whatever its step.
     step = torch.where(largest > 0, largest / most, 1)
     return ((parts / step).round().clamp(-most, most) * step).flatten(-2)[..., :inputs]
 
 
 def _is_matrix(name: str) -> bool:
-    """By the names of `layout`: dimensions do not tell, as M norms at once are a matrix too."""
+    """By the names of `layout`: dimensions do not decide, as M norms at once are a matrix too."""
     return name.endswith(".weight") and not name.rpartition(".")[0].endswith("norm")

@@ -1,7 +1,7 @@
 """Workers as actors of Ray Core: one a GPU of the cluster, or one a core where it has no GPU.
 
-What passes between driver and actors is run numbers and figures; plans, facts, shards and records are read and written
-by path, so every machine must see the same folders.
+Driver and actors exchange run numbers and figures; plans, facts, shards and records are read and written by path, so
+every machine must see the same folders.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PEAK = {"cpu": 5e10, "cuda": 5e14}  # operations a second, for an estimate of m
 
 
 def connected(address: str, workers: int | None) -> Machine:
-    """Connect to the cluster at `address` ("local": one is started here); how many workers it has, or `workers`.
+    """Connect to the cluster at `address` ("local": one is started here); its workers, or `workers` of them.
 
     Raises PlanError where Ray is not installed, or the cluster cannot be reached.
     """

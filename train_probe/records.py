@@ -1,7 +1,7 @@
-"""What a run leaves in its own folder: metrics on the way, its state, its weights, its figures.
+"""The files in a run's own folder: metrics on the way, its state, its weights, its figures.
 
 runs/<run>/config.json     the resolved run
-runs/<run>/metrics.jsonl   a line a look: step, tokens, mean loss in nats and gradient norm since the last, seconds
+runs/<run>/metrics.jsonl   a line a report: step, tokens, mean loss in nats and gradient norm since the last, seconds
 runs/<run>/state.npz       weights, moments and step of a run that is not finished; a killed grid goes on from there
 runs/<run>/checkpoints/<exposures>/   model.safetensors and model.json (the plan's `save`)
 runs/<run>/figures.json    of a finished run
@@ -20,12 +20,13 @@ import numpy as np
 from torch import Tensor
 
 from train_probe.architecture import Architecture
+from train_probe.figures import NEEDED
 from train_probe.model import Transformer
 from train_probe.plan import PlanError
 
 
 class State(NamedTuple):
-    """Where a run stands after `done` steps; `curve` is what was scored on the way."""
+    """The state of a run after `done` steps; `curve` is what was scored on the way."""
 
     row: np.ndarray
     moments: np.ndarray
@@ -41,7 +42,7 @@ class RunRecord:
         self.folder = folder
 
     def begin(self, done: int) -> None:
-        """Go on with the metrics after so many steps: later lines, of a run that was killed, are taken away."""
+        """Continue the metrics after `done` steps: later lines, of a run that was killed, are removed."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path, kept = self.folder / "metrics.jsonl", ""
         with contextlib.suppress(OSError, ValueError, KeyError):
@@ -63,11 +64,11 @@ class RunRecord:
         temporary.replace(self.folder / "state.npz")
 
     def state(self, parameters: int) -> State | None:
-        """The state that was kept, if it is one of a model of so many parameters; a damaged file is as good as none."""
+        """The saved state, if it is that of a model of so many parameters; a damaged file counts as missing."""
         try:
-            with np.load(self.folder / "state.npz", allow_pickle=False) as found:
-                about = json.loads(str(found["about"]))
-                row, moments = found["row"], found["moments"]
+            with np.load(self.folder / "state.npz", allow_pickle=False) as arrays:
+                about = json.loads(str(arrays["about"]))
+                row, moments = arrays["row"], arrays["moments"]
                 curve = {int(exposures): bits for exposures, bits in about["curve"].items()}
                 state = State(row, moments, int(about["done"]), curve, float(about["seconds"]))
         except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
@@ -75,7 +76,7 @@ class RunRecord:
         return state if row.shape == (parameters,) and moments.ndim == 2 else None
 
     def end(self) -> None:
-        """The run needs no state any more."""
+        """Remove the state, which the run no longer needs."""
         (self.folder / "state.npz").unlink(missing_ok=True)
 
     def checkpoint(self, exposures: int, state: dict[str, Tensor], one: Architecture, vocabulary: int) -> None:
@@ -93,7 +94,7 @@ class RunRecord:
         temporary.replace(folder / "model.safetensors")
 
     def config(self, content: dict[str, Any]) -> None:
-        """Write what the run is, resolved."""
+        """Write the resolved run."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write(self.folder / "config.json", content)
 
@@ -102,17 +103,17 @@ class RunRecord:
         self.folder.mkdir(parents=True, exist_ok=True)
         write(self.folder / "figures.json", figures)
 
-    def figures(self, needed: tuple[str, ...]) -> dict[str, Any] | None:
-        """The figures of a run that was finished before; a damaged file is as good as none."""
+    def figures(self) -> dict[str, Any] | None:
+        """The figures of a run that was finished before; a damaged file counts as missing."""
         try:
             figures = json.loads((self.folder / "figures.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return figures if isinstance(figures, dict) and all(key in figures for key in needed) else None
+        return figures if isinstance(figures, dict) and all(key in figures for key in NEEDED) else None
 
 
 def read_checkpoint(folder: Path, context: int = 512) -> Transformer:
-    """The model of a checkpoint, for rows of at most `context` tokens. Raises PlanError where there is none."""
+    """The model of a checkpoint, for rows of at most `context` tokens. Raises PlanError if it is missing or damaged."""
     try:
         from safetensors.torch import load_file
 
@@ -122,12 +123,12 @@ def read_checkpoint(folder: Path, context: int = 512) -> Transformer:
     except ImportError:
         raise PlanError("weights are kept as safetensors: pip install 'goldsand[probe]'") from None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise PlanError(f"{folder} is no checkpoint of a run ({error}); a plan with `save` leaves them") from error
+        raise PlanError(f"{folder} is not a checkpoint of a run ({error}); a plan with `save` writes them") from error
     return model
 
 
 def write(path: Path, content: Any) -> None:
-    """JSON in one piece: the old file, or the new one."""
+    """Write JSON atomically: a reader sees the old file or the new one."""
     temporary = path.with_name(path.name + ".writing")
     temporary.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
     temporary.replace(path)

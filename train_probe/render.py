@@ -1,7 +1,7 @@
 """Texts drawn from a bundle of facts, on the device: token for token what `synth` writes and a tokenizer encodes.
 
 Every draw is a word of a named stream at a counter that follows from entity and exposure (`train_probe/draws.py`).
-The layout of `bundle.npz` is told in `synth/bundle.py`, which writes it.
+The layout of `bundle.npz` is described in `synth/bundle.py`, which writes it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FORMAT = 1
 
 
 class BundleError(Refused):
-    """A bundle that is missing, damaged or of another version, or entities it knows nothing of."""
+    """A bundle that is missing, damaged or of another version, or entities that it does not have."""
 
 
 class Rendered(NamedTuple):
@@ -59,7 +59,7 @@ class Renderer:
         self._table = self._put(table)
         ends = arrays["piece_ends"].astype(np.int64)
         starts = np.concatenate([[0], ends[:-1]])
-        # Behind the pieces of the texts stands a piece for each token of the vocabulary: for what stands in front.
+        # After the pieces of the texts comes one for each token of the vocabulary: for the token in front of a text.
         vocabulary = meta["vocabulary"]
         first = len(arrays["tokens"])
         self._token_piece = len(ends)
@@ -70,7 +70,7 @@ class Renderer:
         self._lengths = self._put(np.concatenate([ends - starts, np.ones(vocabulary)]).astype(np.int32))
         self._longest = int((ends - starts).max())
         self._streams = Streams(meta["seed"], self.device)
-        self._told = self._put(np.array(meta["told"], np.int64))
+        self._stated = self._put(np.array(meta["told"], np.int64))
         self._follows = {
             number: self._put(arrays[f"follows_{number}"].astype(np.int64))
             for number in range(self._attributes)
@@ -82,14 +82,14 @@ class Renderer:
     def render(self, entities: Tensor, exposures: Tensor, begin: Tensor | int | None = None) -> Rendered:
         """The texts of (entity, exposure), int64 [B] each, as one run of tokens: those of the writer's text, no others.
 
-        With `begin` (one token, or one for each text) that token stands in front of every text. Entities beyond the
-        table, where it was drawn from its pools, are those that a larger table has: their names are none of the
-        table's. Raises BundleError for entities that are nowhere.
+        With `begin` (one token, or one for each text) that token precedes every text. Entities beyond the table, where
+        it was drawn from its pools, are those that a larger table has, with names that the table does not have. Raises
+        BundleError for entities that do not exist.
         """
         pieces = self._pieces(entities, exposures, begin)
         flat = pieces.reshape(-1)
         lengths = self._lengths.index_select(0, flat)
-        # Half the bytes are half the time, where they are sure to be enough.
+        # Half the bytes take half the time, where they are sure to be enough.
         kind = torch.int32 if len(flat) * self._longest < 1 << 31 else torch.int64
         ends = lengths.cumsum(0, dtype=kind)
         total = int(ends[-1]) if len(ends) else 0
@@ -99,7 +99,7 @@ class Renderer:
         return Rendered(self._tokens.index_select(0, place).long(), ends.view(pieces.shape)[:, -1].long())
 
     def lengths(self, entities: Tensor, exposures: Tensor) -> Tensor:
-        """How many tokens each text has, int64 [B], nothing in front of it."""
+        """How many tokens each text has, int64 [B], without a token in front of it."""
         pieces = self._pieces(entities, exposures, None)
         return self._lengths.index_select(0, pieces.reshape(-1)).view(pieces.shape).sum(1)
 
@@ -135,7 +135,7 @@ class Renderer:
     def rows(self, entities: Tensor) -> Tensor:
         """Name parts and values of entities as indices into their pools, int64 [B, P + K] (-1: has no such attribute).
 
-        Those beyond the table are drawn. Raises BundleError where there are none.
+        Those beyond the table are drawn. Raises BundleError for entities that do not exist.
         """
         entities = entities.to(self.device, torch.int64)
         if not len(entities):
@@ -143,8 +143,8 @@ class Renderer:
         low, high = torch.stack(entities.aminmax()).tolist()
         if low < 0 or (high >= self.entities and not self.meta["drawn"]):
             raise BundleError(
-                f"entities are numbered 0 to {self.entities - 1}, not {low} to {high}; only tables drawn from pools go "
-                "on (all values that others follow from must occur in the table)"
+                f"entities must be between 0 and {self.entities - 1}, not {low} to {high}; only tables drawn from "
+                "pools have more (and every value that determines another must occur in the table)"
             )
         if high < self.entities:
             return self._table.index_select(0, entities).long()
@@ -154,7 +154,7 @@ class Renderer:
         return torch.where((entities < self.entities)[:, None], known, self.drawn(entities))
 
     def drawn(self, entities: Tensor) -> Tensor:
-        """What `rows` gives, drawn from the streams of the population without a look at the table: equal for any
+        """What `rows` gives, drawn from the streams of the population without reading the table: the same for every
         entity below the number of names. Raises BundleError where the table was not drawn, or names run out."""
         if not self.meta["drawn"]:
             raise BundleError("this table was not drawn from its pools: only the entities in it are known")
@@ -182,11 +182,11 @@ class Renderer:
     def _pieces(self, entities: Tensor, exposures: Tensor, begin: Tensor | int | None) -> Tensor:
         """The pieces of each text, int64 [B, most]; the empty piece where there are fewer."""
         entities, exposures = entities.to(self.device, torch.int64), exposures.to(self.device, torch.int64)
-        found = self._draw.pieces(self.rows(entities), entities, exposures)
+        pieces = self._draw.pieces(self.rows(entities), entities, exposures)
         if begin is not None:
             front = torch.as_tensor(begin, device=self.device).expand(len(entities))
-            found = torch.cat([(self._token_piece + front)[:, None], found], 1)
-        return found
+            pieces = torch.cat([(self._token_piece + front)[:, None], pieces], 1)
+        return pieces
 
     def _put(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
@@ -201,7 +201,7 @@ class Renderer:
 
 
 class _Sentences:
-    """Pieces of texts told in sentences: lead, subject, before, value, after, in an order drawn for each text."""
+    """Pieces of texts in sentences: lead, subject, before, value, after, in an order drawn for each text."""
 
     NEEDED = ("subject_base", "closed", "closed_begin", "templates")
 
@@ -216,12 +216,12 @@ class _Sentences:
         leads, prefixes = rows[:, 0:2], rows[:, 2:4]
         before, value_prefix, after, after_closed = rows[:, 4:8].T
         place = np.repeat(np.arange(self._count), np.diff(begin))
-        told = np.array(meta["told"])[place]
+        stated = np.array(meta["told"])[place]
         # The first piece of every pool that a template's slots are filled from.
         names = arrays["name_base"].astype(np.int64)
         space = [names[part][names[part] >= 0][:1] for part in range(1, owner._parts)]
         self._spaced = [int(one[0]) for one in space]
-        value_base = arrays["value_base"].astype(np.int64)[told, value_prefix]
+        value_base = arrays["value_base"].astype(np.int64)[stated, value_prefix]
         subject_base = arrays["subject_base"].astype(np.int64)
         first_name, later_name, later_subject = (
             names[0][prefixes[:, 0]],
@@ -241,15 +241,15 @@ class _Sentences:
         order = order_of(drawn[:, :count])
         chosen = scaled(drawn[:, count:], self._trained)
         missing = meta["missing"]
-        number = owner._told[order]
+        number = owner._stated[order]
         values = rows[:, owner._parts :].gather(1, number)
         if missing:
-            # What is not known is not told: the sentences that are stand in front, in their order.
+            # Unknown values have no sentence: the sentences of known ones move to the front, in their order.
             last = torch.argsort((values < 0).to(torch.uint8), dim=1, stable=True)
             order, number, values = (one.gather(1, last) for one in (order, number, values))
         which = self._begin[order] + chosen.gather(1, order)
-        found = self._templates.index_select(0, which.flatten()).view(*which.shape, self._templates.shape[1])
-        before, base, after, closed_after, lead, later_lead, name, name_again, subject = found.unbind(2)
+        filled = self._templates.index_select(0, which.flatten()).view(*which.shape, self._templates.shape[1])
+        before, base, after, closed_after, lead, later_lead, name, name_again, subject = filled.unbind(2)
         value = base + values
         if self._closes:
             flags = self._closed[self._closed_begin[number] + values.clamp(min=0)]
@@ -266,13 +266,13 @@ class _Sentences:
         following = torch.stack(later, 2)
         begun = torch.cat(first, 1)
         if missing:
-            told = values >= 0
-            begun = begun * told[:, :1]
-            following = following * told[:, 1:, None]
+            known = values >= 0
+            begun = begun * known[:, :1]
+            following = following * known[:, 1:, None]
         return torch.cat([begun, following.flatten(1)], 1)
 
     def _subjects(self, rows: Tensor, name: Tensor, subject: Tensor, rest: list[Tensor]) -> list[Tensor]:
-        """What stands for the name in later sentences, a tensor [B, S - 1] for each piece of it."""
+        """What replaces the name in later sentences, a tensor [B, S - 1] for each piece of it."""
         owner, meta = self._owner, self._owner.meta
         again = lambda: [name + rows[:, :1], *(one.expand_as(name) for one in rest)]  # noqa: E731
         if meta["subject_is_name"]:
@@ -302,26 +302,26 @@ class _Records:
 
     def pieces(self, rows: Tensor, entities: Tensor, exposures: Tensor) -> Tensor:
         owner = self._owner
-        found = rows + self._bases
+        pieces = rows + self._bases
         if owner.meta["ordered"]:
-            return found
+            return pieces
         order = order_of(owner._words(entities, exposures, self._count))
-        values = found[:, owner._parts :].view(-1, self._count, self._chunks)
+        values = pieces[:, owner._parts :].view(-1, self._count, self._chunks)
         values = values.gather(1, order[:, :, None].expand_as(values))
-        told = torch.cat([self._marks[order][:, :, None], values], 2)
-        return torch.cat([found[:, : owner._parts], told.flatten(1)], 1)
+        marked = torch.cat([self._marks[order][:, :, None], values], 2)
+        return torch.cat([pieces[:, : owner._parts], marked.flatten(1)], 1)
 
 
 def _read(bundle: Path | str | Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
     if isinstance(bundle, Mapping):
         return bundle
     try:
-        with np.load(bundle, allow_pickle=False) as found:
-            return {name: found[name] for name in found.files}
+        with np.load(bundle, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
     except FileNotFoundError:
         raise BundleError(f"there is no bundle {bundle}") from None
     except (ValueError, EOFError, OSError, zipfile.BadZipFile, AttributeError) as error:
-        raise BundleError(f"{bundle} is no bundle that can be read ({error})") from None
+        raise BundleError(f"{bundle} is not a readable bundle ({error})") from None
 
 
 _LAYOUTS: dict[str, type[_Sentences] | type[_Records]] = {"sentences": _Sentences, "records": _Records}
@@ -331,7 +331,7 @@ def _meta(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     try:
         meta = json.loads(str(arrays["meta"]))
     except (KeyError, ValueError):
-        raise BundleError("the bundle does not say what it is of: its `meta` is missing or no JSON") from None
+        raise BundleError("the bundle does not say what it is of: its `meta` is missing or not JSON") from None
     if meta.get("format") != FORMAT:
         raise BundleError(f"the bundle has format {meta.get('format')}; this version of goldsand reads format {FORMAT}")
     needed = {"tokens", "piece_ends", "exposure_counts", "name_base", "value_base"}
@@ -339,7 +339,7 @@ def _meta(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     needed |= {f"value_{number}" for number in range(len(meta["attributes"]))}
     if meta["layout"] not in _LAYOUTS:
         raise BundleError(f"the bundle is of {meta['layout']}; this version of goldsand reads {', '.join(_LAYOUTS)}")
-    told = _LAYOUTS[meta["layout"]].NEEDED
-    if missing := sorted(needed.union(told) - set(arrays)):
-        raise BundleError(f"the bundle is not whole: it lacks {', '.join(missing)}")
+    needed |= set(_LAYOUTS[meta["layout"]].NEEDED)
+    if missing := sorted(needed - set(arrays)):
+        raise BundleError(f"the bundle is incomplete: it lacks {', '.join(missing)}")
     return meta

@@ -27,7 +27,7 @@ class Losses:
 
 
 def score(model: nn.Module, facts: Facts, begin: Ids) -> Losses:
-    """Score every row of the facts behind its tokens of `begin` [rows, k] (the end of text, or its rendered domain).
+    """Score every row of the facts after its tokens of `begin` [rows, k] (the end of text, or its rendered domain).
 
     Where a person has several rows (other templates), the mean over them.
     """
@@ -39,8 +39,8 @@ def span_nats(model: nn.Module, rows: Sequence[Ids], begin: Ids, spans: np.ndarr
     """The loss in nats of each span [spans, 3] (row, first token, past the last), summed over its tokens, float64
     [spans].
 
-    Rows are read alone, each behind its tokens of `begin` [rows, k]. The model gives logits [rows, length, V] of token
-    ids [rows, length], and need not be one of ours; it is not in training meanwhile.
+    Rows are read alone, each after its tokens of `begin` [rows, k]. The model gives logits [rows, length, V] of token
+    ids [rows, length], and need not be one of ours; it is in evaluation mode meanwhile.
     """
     training = model.training
     model.eval()
@@ -54,14 +54,14 @@ def span_nats(model: nn.Module, rows: Sequence[Ids], begin: Ids, spans: np.ndarr
     for first in range(0, len(by_length), at_once):
         chosen = by_length[first : first + at_once]
         width = front + int(lengths[chosen].max())
-        tokens = np.zeros((len(chosen), width), np.int64)  # what pads is behind every span
+        tokens = np.zeros((len(chosen), width), np.int64)  # padding comes after every span
         tokens[:, :front] = begin[chosen]
         for line, row in enumerate(chosen):
             tokens[line, front : front + lengths[row]] = rows[row]
         batch = torch.from_numpy(tokens).to(device)
         logits = model(batch[:, :-1])
         loss = (logits.logsumexp(2) - logits.gather(2, batch[:, 1:, None])[..., 0]).double()
-        # Behind the front, position i of `loss` is body token i: the row's first token is predicted from `begin`.
+        # After the front, position i of `loss` is body token i: the row's first token is predicted from `begin`.
         body = loss[:, front - 1 :].cpu().numpy()
         through = np.concatenate([np.zeros((len(chosen), 1)), body.cumsum(1)], 1)
         line_of = {int(row): line for line, row in enumerate(chosen)}

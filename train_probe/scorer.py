@@ -19,7 +19,7 @@ from train_probe.quantize import quantized
 from train_probe.score import Losses, score, span_nats
 
 TEXT_WINDOWS = 256
-"""Windows of held-out text that are scored at most."""
+"""At most so many windows of held-out text are scored."""
 
 
 class Diverged(Refused):
@@ -27,7 +27,7 @@ class Diverged(Refused):
 
 
 def learned(facts: Facts, losses: Losses) -> Bits:
-    """The bits that a model's losses stand for."""
+    """A model's losses as bits."""
     one = facts.strings
     if one is None:
         return compact_bits(facts.people, facts.name_pool_bits, facts.value_pool_bits, losses.name, losses.value)
@@ -54,7 +54,7 @@ class Scorer:
         self.facts, self.training = data.facts, data.plan.training_of(run)
         self.architecture = data.plan.model_of(run).built()
         self.parameters = self.architecture.parameters(self.facts.used_vocabulary)
-        # Rows may be longer than those of training: positions are rotations, and end nowhere.
+        # Rows may be longer than those of training: rotary positions have no limit.
         inputs = data.inputs
         scored: list[Facts | Cloze] = [self.facts, *inputs.held_out.values(), *inputs.cloze.values()]
         longest = max(len(row) for one in scored for row in one.rows)
@@ -65,7 +65,7 @@ class Scorer:
     def bits(self, state: dict[str, Tensor]) -> dict[str, Any]:
         """What the weights know, whole and rounded: bits, losses in nats, and the same of what was held out.
 
-        Raises Diverged where the losses are no numbers.
+        Raises Diverged where the losses are not finite.
         """
         self._model.load_state_dict(state)
         losses = self._losses(self.facts)
@@ -88,7 +88,7 @@ class Scorer:
         }
 
     def most(self) -> Bits:
-        """What a model knows that knows everything."""
+        """The bits of a model that knows everything."""
         return learned(self.facts, Losses(math.log(self.facts.people), 0.0))
 
     def _at(self, state: dict[str, Tensor], width: int) -> dict[str, float]:
@@ -97,7 +97,7 @@ class Scorer:
         return self._per_parameter(learned(self.facts, self._losses(self.facts)))
 
     def _cloze(self, cloze: Cloze) -> list[dict[str, float]]:
-        """The summed loss in nats of each group's spans, sentences standing alone behind an end of text."""
+        """The summed loss in nats of each group's spans, each sentence alone after an end of text."""
         begin = np.full((len(cloze.rows), 1), self.facts.end_of_text)
         nats = span_nats(self._model, cloze.rows, begin, cloze.spans, self.facts.vocabulary)
         groups = range(int(cloze.group.max()) + 1)
@@ -131,5 +131,5 @@ class Scorer:
 
 
 def device_of() -> torch.device:
-    """CUDA where there is a device of it, else the CPU."""
+    """CUDA where there is a GPU, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,6 +1,6 @@
 """A setting: a field of a dataclass with its meaning and the values it can have, declared once.
 
-Plans are checked against the declarations, and the schema of recipes is made of them (recipes/app/recipe/schema.py).
+Plans are checked against the declarations, and the schema of recipes is built from them (recipes/app/recipe/schema.py).
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def setting(
     lt: float | None = None,
     choices: Iterable[str] | None = None,
 ) -> Any:
-    """A field with its default (`...`: it must be given), its meaning, and its limits or choices, which are those of
-    each member where it is a tuple."""
+    """A field with its default (`...`: it must be given), its meaning, and its limits or choices, which hold for each
+    member of a tuple."""
     limits = {"ge": ge, "gt": gt, "le": le, "lt": lt, "choices": None if choices is None else tuple(choices)}
     metadata = {"doc": doc} | {name: limit for name, limit in limits.items() if limit is not None}
     return dataclasses.field(default=dataclasses.MISSING if default is ... else default, metadata=metadata)

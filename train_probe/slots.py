@@ -1,11 +1,12 @@
-"""Runs of one group in the slots of one stack: fed, looked at, scored, and replaced by the next run where they end.
+"""Runs of one group in the slots of one stack: fed, watched, scored, and replaced by the next run when they end.
 
-A group is the runs whose steps are one program: the same architecture and the same blocks of rows. Which slot a run
-stands in, and what stands beside it, changes nothing in its figures.
+A group is the runs whose steps are one program: the same architecture and the same blocks of rows. A run's figures do
+not depend on its slot, nor on the runs in the others.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from torch import Tensor
 from train_probe.architecture import Architecture
 from train_probe.data import Data, model_vocabulary
 from train_probe.draws import stream_key
+from train_probe.figures import Figures
 from train_probe.plan import PRECISIONS, RunPlan
 from train_probe.pool import Advanced, Ask, Failed, Message, Trained, failed, is_out_of_memory
 from train_probe.records import RunRecord
@@ -29,14 +31,14 @@ from train_probe.stack.step import Block, StackStep
 from train_probe.stream import Shape, Stream
 
 _TOKENS = {"cpu": 1 << 17, "cuda": 1 << 22}  # of all slots that are made at once
-_STEPS = (4, 256)  # fewest and most steps that are
+_STEPS = (4, 256)  # fewest and most steps that are made at once
 _SAVED = 300.0  # seconds between saved states
 _TYPES = {
     "float64": (torch.float64, torch.float64),
     "float32": (torch.float32, torch.float32),
     "bfloat16": (torch.float32, torch.bfloat16),
 }
-"""Of a precision: the type of the weights, and that of products."""
+"""For each precision: the type of the weights, and that of products."""
 
 assert {"auto", *_TYPES} == set(PRECISIONS), "train_probe/plan.py names other precisions"
 
@@ -69,7 +71,7 @@ class Running:
 
 @dataclass
 class Parked:
-    """A run taken out of its slot: it goes on in another from its row, moments and step."""
+    """A run taken out of its slot: it continues in another from its row, moments and step."""
 
     running: Running
     row: Tensor
@@ -90,7 +92,7 @@ class Slots:
         self._build(count)
 
     def _build(self, count: int) -> None:
-        """A stack of so many slots, empty, in place of what was."""
+        """A stack of so many empty slots, in place of any before."""
         kind, device = self.group.precision, self.data.device
         if kind == "auto":
             kind = "bfloat16" if device.type == "cuda" else "float32"
@@ -111,7 +113,7 @@ class Slots:
         self.seen = torch.zeros(self.ahead, 2, count, dtype=dtype, device=device)
 
     def work(self, first: int) -> Generator[Message, int | None, None]:
-        """Train run number `first`, and all that are given when more are asked for; yields what happens."""
+        """Train run number `first`, then each run that is sent when it asks for more; yields events."""
         waiting: int | None = first
         more = True
         while True:
@@ -161,16 +163,16 @@ class Slots:
         self.stack.reset(slot, stream_key(run.seed, "weights") & (1 << 63) - 1)
         self.step.optimizer.set(slot, self._settings(running))
         record.begin(0)
-        self._stand(slot, running, 0)
+        self._occupy(slot, running, 0)
 
     def _place(self, parked: Parked) -> None:
         slot = self._free_slot()
         self.stack.load(slot, parked.row.to(self.stack.device))
         self.step.optimizer.set(slot, self._settings(parked.running), parked.done, parked.moments)
         parked.running.record.begin(parked.done)
-        self._stand(slot, parked.running, parked.done)
+        self._occupy(slot, parked.running, parked.done)
 
-    def _stand(self, slot: int, running: Running, done: int) -> None:
+    def _occupy(self, slot: int, running: Running, done: int) -> None:
         running.begun = self.at - done
         self.running[slot] = running
         if self.at % self.ahead:  # else all are fed before the next step
@@ -219,7 +221,7 @@ class Slots:
                 self._save(slot)
 
     def _look(self, slot: int, first: int, seen: np.ndarray, seconds: float) -> Generator[Message, int | None, None]:
-        """Say how a run is doing; score it where it is to be scored, and end it where it is done or diverged."""
+        """Report a run's progress; score it where it is to be scored, and end it when it is done or diverged."""
         one = self.running[slot]
         done, steps = self.at - one.begun, one.stream.steps
         one.seconds += seconds
@@ -256,33 +258,34 @@ class Slots:
     def _figures(self, one: Running) -> dict[str, Any]:
         final = one.curve.pop(one.run.exposures)
         most, parameters = one.scorer.most(), one.scorer.parameters
-        return {
-            "architecture": self.data.plan.model_of(one.run).name,
-            "parameters": parameters,
-            "people": self.data.facts.people,
-            "junk_ratio": one.stream.junk_ratio,
+        figures = Figures(
+            architecture=self.data.plan.model_of(one.run).name,
+            parameters=parameters,
+            people=self.data.facts.people,
+            junk_ratio=one.stream.junk_ratio,
             **final,
-            "max_bits_per_parameter": most.total / parameters,
-            "max_value_bits_per_parameter": most.value / parameters,
-            "curve": [{"exposures": count, **bits} for count, bits in sorted(one.curve.items())],
-            "steps": one.stream.steps,
-            "tokens": one.stream.tokens,
-            "seconds": one.seconds,
-            "device": str(self.data.device),
-            "compiled": self.compiled,
-        }
+            max_bits_per_parameter=most.total / parameters,
+            max_value_bits_per_parameter=most.value / parameters,
+            curve=[{"exposures": count, **bits} for count, bits in sorted(one.curve.items())],
+            steps=one.stream.steps,
+            tokens=one.stream.tokens,
+            seconds=one.seconds,
+            device=str(self.data.device),
+            compiled=self.compiled,
+        )
+        return dataclasses.asdict(figures)
 
     def _park(self) -> list[Parked]:
         """Take all runs out of their slots, to memory of the host."""
-        found = []
+        parked = []
         for slot, one in self.running.items():
             moments = self.step.optimizer.moments(slot).cpu()
-            found.append(Parked(one, self.stack.read(slot).cpu(), moments, self.at - one.begun))
+            parked.append(Parked(one, self.stack.read(slot).cpu(), moments, self.at - one.begun))
         self.running = {}
-        return found
+        return parked
 
     def _resize(self, count: int) -> None:
-        """The same runs in a stack of another number of slots."""
+        """Move the runs to a stack of another number of slots."""
         parked = self._park()
         del self.stack, self.step, self.blocks, self.seen
         if self.data.device.type == "cuda":

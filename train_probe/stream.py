@@ -1,8 +1,8 @@
-"""Batches of useful windows and of junk, each drawn from what it is (seed, step) and from nothing else.
+"""Batches of useful windows and of junk, each drawn from its seed and step alone.
 
-Arms with one seed see the same facts in the same order in the same number of steps, whatever stands around them. Where
+Arms with one seed see the same facts in the same order in the same number of steps, whatever junk is around them. Where
 windows are pure, each is all useful or all junk, and junk is an exact share of tokens, up to one window at any step;
-where they are mixed, whole texts of both kinds stand side by side in one packed stream.
+where they are mixed, whole texts of both kinds are packed in one stream.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ Block = tuple[Tensor, Tensor]
 
 
 class Packed:
-    """Texts in an order as one stream of `total` tokens, `useful` of them of facts; those that are `bare` [D] go
+    """Texts in an order as one stream of `total` tokens, `useful` of them of facts; those that are `bare` [D] come
     without their domain."""
 
-    def __init__(self, texts: Told | Mixed, order: Tensor, bare: Tensor | None = None) -> None:
+    def __init__(self, texts: UsefulTexts | Mixed, order: Tensor, bare: Tensor | None = None) -> None:
         self._texts, self._order, self._bare = texts, order, bare
         lengths = texts.lengths(order, bare)
         self._ends = lengths.cumsum(0)
@@ -47,9 +47,10 @@ class Packed:
         return self._texts.tokens(self._order[low : high + 1], bare)[first - begin : last - begin]
 
 
-class Told:
-    """Useful texts as a run tells them: behind their domain, or bare. Tokens of a `silent` domain come as their bitwise
-    complement: they are read, and no loss is taken on them. `front` are its tokens, or none for its one."""
+class UsefulTexts:
+    """Useful texts as a run shows them: after their domain, or bare. Tokens of a `silent` domain are given as their
+    bitwise complement: they are read, and no loss is taken on them. A domain's tokens are the run's `front`, or its
+    one token."""
 
     def __init__(self, texts: Texts, run: RunPlan) -> None:
         self.texts, self._tagged, self._silent = texts, run.tag in ("useful", "both"), not run.tag_loss
@@ -63,29 +64,29 @@ class Told:
 
     def tokens(self, numbers: Tensor, bare: Tensor | None) -> Tensor:
         tagged = self._tagged if bare is None or not self._tagged else ~bare
-        found = self.texts.tokens(numbers, tagged)
+        tokens = self.texts.tokens(numbers, tagged)
         if not self._tagged or not (len(self._front) or self._silent):
-            return found
+            return tokens
         length = self.texts.lengths(numbers)
         begins = length.cumsum(0) - length
-        worn = torch.ones_like(begins, dtype=torch.bool) if bare is None else ~bare
+        carrying = torch.ones_like(begins, dtype=torch.bool) if bare is None else ~bare
         if self.more:
-            copies = torch.ones_like(found)
-            copies[begins[worn]] += self.more
-            found = found.repeat_interleave(copies)
-            begins = begins + self.more * (worn.cumsum(0) - worn.long())
-        place = begins[worn][:, None] + torch.arange(1 + self.more, device=found.device)
+            copies = torch.ones_like(tokens)
+            copies[begins[carrying]] += self.more
+            tokens = tokens.repeat_interleave(copies)
+            begins = begins + self.more * (carrying.cumsum(0) - carrying.long())
+        place = begins[carrying][:, None] + torch.arange(1 + self.more, device=tokens.device)
         if len(self._front):
-            found[place] = self._front
+            tokens[place] = self._front
         if self._silent:
-            found[place] = ~found[place]
-        return found
+            tokens[place] = ~tokens[place]
+        return tokens
 
 
 class Mixed:
     """Useful texts, by their own numbers, and texts of junk: text i of the junk has the number -1 - i."""
 
-    def __init__(self, useful: Told, junk: Junk) -> None:
+    def __init__(self, useful: UsefulTexts, junk: Junk) -> None:
         self._useful, self._junk = useful, junk
 
     def order(self, useful: Tensor, junk: int) -> Tensor:
@@ -96,18 +97,18 @@ class Mixed:
 
     def lengths(self, numbers: Tensor, bare: Tensor | None) -> Tensor:
         is_junk = numbers < 0
-        found = torch.empty_like(numbers)
-        found[is_junk] = self._junk.lengths(-1 - numbers[is_junk], _of(bare, is_junk))
-        found[~is_junk] = self._useful.lengths(numbers[~is_junk], _of(bare, ~is_junk))
-        return found
+        lengths = torch.empty_like(numbers)
+        lengths[is_junk] = self._junk.lengths(-1 - numbers[is_junk], _of(bare, is_junk))
+        lengths[~is_junk] = self._useful.lengths(numbers[~is_junk], _of(bare, ~is_junk))
+        return lengths
 
     def tokens(self, numbers: Tensor, bare: Tensor | None) -> Tensor:
         is_junk = numbers < 0
         of_junk = is_junk.repeat_interleave(self.lengths(numbers, bare))
-        found = torch.empty(len(of_junk), dtype=torch.int64, device=numbers.device)
-        found[of_junk] = self._junk.tokens(-1 - numbers[is_junk], _of(bare, is_junk))
-        found[~of_junk] = self._useful.tokens(numbers[~is_junk], _of(bare, ~is_junk))
-        return found
+        tokens = torch.empty(len(of_junk), dtype=torch.int64, device=numbers.device)
+        tokens[of_junk] = self._junk.tokens(-1 - numbers[is_junk], _of(bare, is_junk))
+        tokens[~of_junk] = self._useful.tokens(numbers[~is_junk], _of(bare, ~is_junk))
+        return tokens
 
 
 def _of(bare: Tensor | None, chosen: Tensor) -> Tensor | None:
@@ -117,24 +118,24 @@ def _of(bare: Tensor | None, chosen: Tensor) -> Tensor | None:
 class Stream:
     """All batches of one run, `steps` of them, each of rows as `shape` says.
 
-    `tokens` is how many there are in all, `junk_ratio` the share of junk really reached. Raises PlanError where the
+    `tokens` is how many there are in all, `junk_ratio` the share of junk actually reached. Raises PlanError where the
     facts do not hold the exposures that the run asks for.
     """
 
     def __init__(self, facts: Facts, texts: Texts, junk: Junk | None, training: TrainingPlan, run: RunPlan) -> None:
         self._texts, self._junk, self._run, self.batch = texts, junk, run, training.batch
-        self._told = Told(texts, run)
+        self._useful = UsefulTexts(texts, run)
         useful = texts.measured(run.exposures)
         self.width = training.window
         if facts.kind == "compact":
-            self.width = useful.longest + self._told.more
-            if self._told.more and (run.bare or run.cool_down):
+            self.width = useful.longest + self._useful.more
+            if self._useful.more and (run.bare or run.cool_down):
                 raise PlanError(
-                    "compact records are all of one length: a share of them cannot do without a longer front"
+                    "compact records must all have one length: with a front of several tokens, none can be bare"
                 )
             if useful.shortest != useful.longest:
                 raise PlanError(
-                    f"compact records are all of one length; these have {useful.shortest} to {useful.longest} tokens"
+                    f"compact records must all have one length; these have {useful.shortest} to {useful.longest} tokens"
                 )
         self.useful_tokens = useful.tokens
         self.mixed = run.windows == "mixed" and junk is not None
@@ -144,8 +145,8 @@ class Stream:
             assert junk is not None
             self._junk_texts, junk_tokens = _texts_of(junk, int(useful.tokens * self._share), texts)
         self._packed: Packed | None = None
-        if self._told.more or run.bare or run.cool_down:
-            # What fronts add, or bare texts lack, is known where all texts stand in their order.
+        if self._useful.more or run.bare or run.cool_down:
+            # How many tokens fronts add, or bare texts lack, is known once all texts are in order.
             self._packed = self._stream()
             self.useful_tokens = self._packed.useful
             junk_tokens = self._packed.total - self.useful_tokens
@@ -178,26 +179,26 @@ class Stream:
         return min(self.steps, -(-share.numerator * self.steps // share.denominator))
 
     def chunk(self, first: int, last: int) -> list[Block]:
-        """Steps `first` to `last` - 1, the blocks of `shape` in turn; useful rows stand in front of junk."""
+        """Steps `first` to `last` - 1, the blocks of `shape` in turn; useful rows come before junk."""
         if self._packed is None:
             self._packed = self._stream()
         rows = self.shape[0][1] if self.mixed else self.batch
         total = self.tokens if self.mixed else self.useful_tokens
         steps, width = last - first, self.width
         low, high = min(total, first * rows * width), min(total, last * rows * width)
-        found = self._packed.tokens(low, high) if high > low else torch.zeros(0, dtype=torch.int64)
-        tokens = found.new_zeros(steps * rows * width)
-        tokens[: high - low] = found
-        lengths = (high - low - torch.arange(steps * rows, device=found.device) * width).clamp(0, width)
+        made = self._packed.tokens(low, high) if high > low else torch.zeros(0, dtype=torch.int64)
+        tokens = made.new_zeros(steps * rows * width)
+        tokens[: high - low] = made
+        lengths = (high - low - torch.arange(steps * rows, device=made.device) * width).clamp(0, width)
         blocks = {width: (tokens.view(steps, rows, width), lengths.view(steps, rows))}
         if self._junk is not None and not self.mixed:
             self._add_junk(blocks, first, last)
         return [blocks[length] for length, _ in self.shape]
 
     def _stream(self) -> Packed:
-        run, texts = self._run, self._told
+        run, texts = self._run, self._useful
         order = self._texts.order(run.exposures, run.seed)
-        both: Told | Mixed = texts
+        both: UsefulTexts | Mixed = texts
         if self.mixed:
             assert self._junk is not None
             both = Mixed(texts, self._junk)
@@ -205,7 +206,7 @@ class Stream:
         return Packed(both, order, self._bare(len(order), order.device))
 
     def _bare(self, texts: int, device: torch.device) -> Tensor | None:
-        """Which of so many texts in a row go without their domain, bool; None: none."""
+        """Which of so many texts in a row come without their domain, bool; None: no text does."""
         run = self._run
         if not (run.bare or run.cool_down):
             return None

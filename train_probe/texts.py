@@ -32,8 +32,8 @@ class Ids:
 
     def __getitem__(self, place: Tensor) -> Tensor:
         """The ids at `place`, int64 of its shape."""
-        found = self._kept[place].long()
-        return found if self._wide else found & 0xFFFF
+        ids = self._kept[place].long()
+        return ids if self._wide else ids & 0xFFFF
 
 
 def stretches(starts: Tensor, lengths: Tensor) -> Tensor:
@@ -93,8 +93,8 @@ class ShardTexts:
         if self._placement != "even":
             return torch.as_tensor(np.sort(number[number >= 0]), device=self.device)
         table = torch.as_tensor(number, device=self.device)
-        found = torch.cat([one[order] for one, order in zip(table, _orders(table, seed), strict=True)])
-        return found[found >= 0]
+        numbers = torch.cat([one[order] for one, order in zip(table, _orders(table, seed), strict=True)])
+        return numbers[numbers >= 0]
 
     def measured(self, exposures: int) -> Measured:
         if exposures not in self._measured:
@@ -108,14 +108,14 @@ class ShardTexts:
 
     def tokens(self, numbers: Tensor, tagged: bool | Tensor) -> Tensor:
         length = self.lengths(numbers)
-        # The place in front of a text's first token is another's: it is overwritten.
-        found = self._ids[stretches(self._start[numbers] - 1, length).clamp_min(0)]
+        # The token before a text's first is another text's: it is overwritten.
+        tokens = self._ids[stretches(self._start[numbers] - 1, length).clamp_min(0)]
         begins = length.cumsum(0) - length
         if isinstance(tagged, Tensor):
-            found[begins] = torch.where(tagged, self._tag[numbers], self._end_of_text)
+            tokens[begins] = torch.where(tagged, self._tag[numbers], self._end_of_text)
         else:
-            found[begins] = self._tag[numbers] if tagged else self._end_of_text
-        return found
+            tokens[begins] = self._tag[numbers] if tagged else self._end_of_text
+        return tokens
 
 
 def exposure_table(documents: Documents, counts: np.ndarray, exposures: int) -> np.ndarray:
@@ -132,7 +132,7 @@ def exposure_table(documents: Documents, counts: np.ndarray, exposures: int) -> 
     if np.any(seen != wanted):
         exposure, person = (int(one[0]) for one in np.nonzero(seen != wanted))
         raise PlanError(
-            f"the run wants {exposures} exposures of each of {people} people; the useful shards hold exposure "
+            f"the run needs {exposures} exposures of each of {people} people; the useful shards hold exposure "
             f"{exposure} of person {person} {seen[exposure, person]} times, not {int(wanted[exposure, person])}"
         )
     number = np.full(exposures * people, -1, np.int64)
@@ -143,7 +143,7 @@ def exposure_table(documents: Documents, counts: np.ndarray, exposures: int) -> 
 def check_exposures(counts: np.ndarray, exposures: int) -> None:
     """Raises PlanError where nobody has so many exposures."""
     if exposures > counts.max():
-        raise PlanError(f"the run wants {exposures} exposures, and no person of the facts has more than {counts.max()}")
+        raise PlanError(f"the run needs {exposures} exposures, but no person of the facts has more than {counts.max()}")
 
 
 class DrawnTexts:
@@ -159,10 +159,10 @@ class DrawnTexts:
         """As `Texts.order`. Raises PlanError where nobody has so many exposures."""
         check_exposures(self._most, exposures)
         number = torch.arange(exposures * self._people, device=self.device).view(exposures, -1)
-        found = []
+        numbers = []
         for exposure, order in enumerate(_orders(number, seed)):
-            found.append(number[exposure][order][(self._counts > exposure)[order]])
-        return torch.cat(found)
+            numbers.append(number[exposure][order][(self._counts > exposure)[order]])
+        return torch.cat(numbers)
 
     def measured(self, exposures: int) -> Measured:
         check_exposures(self._most, exposures)
@@ -181,8 +181,8 @@ class DrawnTexts:
         return (torch.cat(parts) if parts else numbers) + 1
 
     def tokens(self, numbers: Tensor, tagged: bool | Tensor) -> Tensor:
-        bare, worn = self._front
-        front = torch.where(tagged, worn, bare) if isinstance(tagged, Tensor) else worn if tagged else bare
+        bare, tag = self._front
+        front = torch.where(tagged, tag, bare) if isinstance(tagged, Tensor) else tag if tagged else bare
         return self._renderer.render(*self._split(numbers), front).tokens
 
     def _split(self, numbers: Tensor) -> tuple[Tensor, Tensor]:

@@ -17,6 +17,7 @@ import torch
 
 from train_probe.data import Data, model_vocabulary
 from train_probe.estimate import Machine, cores, slot_bytes, step_flops, this_machine
+from train_probe.figures import NEEDED
 from train_probe.inputs import Inputs, Pages, read_inputs
 from train_probe.plan import Plan, PlanError, RunPlan, read_plan
 from train_probe.pool import Ask, Event, Failed, Opening, Queue, Trained, Worker, alone, failed, pooled
@@ -29,22 +30,17 @@ from train_probe.stack.step import keep_compiled, keep_memory, worth_compiling
 NUMERICS = 2
 """Raised whenever the same plan and data would give other figures: runs of an older one are trained again."""
 
-_FIGURES = (
-    "architecture", "parameters", "name_bits", "value_bits", "bits_per_parameter", "value_bits_per_parameter",
-    "max_bits_per_parameter", "tokens", "seconds",
-)  # fmt: skip
-
 
 def run_plan(
     plan: Plan | Path, out: Path, progress: Listener | None = None, ray: str | None = None
 ) -> list[dict[str, Any]]:
     """Train and score every run of the plan; returns, and writes to `out`/results.json, one result for each, in order.
 
-    A finished run stands in `out`/runs/ and is not trained again; one that was cut off goes on from its last saved
+    A finished run is kept in `out`/runs/ and is not trained again; one that was cut off continues from its last saved
     state, and ends with the same figures. A run that fails has an `error` and no figures (by a fault of the program
     also a `traceback`), and is tried again the next time. `ray` is the address of a Ray cluster ("local": one is
     started here) whose GPUs, or cores, train the runs; `out` must then be a folder that all its machines see. Raises
-    PlanError when the plan's data or `out` is unfit, or no model of it fits into memory, before anything is trained.
+    PlanError when the plan's data or `out` is invalid, or a model does not fit into memory, before anything is trained.
     """
     if not isinstance(plan, Plan):
         plan = read_plan(Path(plan))
@@ -62,7 +58,7 @@ def run_plan(
         raise PlanError(f"{out} cannot be written to ({error.strerror}); choose another folder with -o") from error
 
     records = [RunRecord(folder / name) for name in names]
-    figures = {name: record.figures(_FIGURES) for name, record in zip(names, records, strict=True)}
+    figures = {name: record.figures() for name, record in zip(names, records, strict=True)}
     numbers = [i for i, name in enumerate(names) if figures[name] is None and names.index(name) == i]
     for number in numbers:
         resolved = dataclasses.asdict(plan.runs[number]) | {
@@ -112,7 +108,7 @@ def run_plan(
 
 
 class _Work:
-    """What the runs of a plan are as work: their groups, what they cost, and the queue of those that wait."""
+    """The work of a plan's runs: their groups, what they cost, and the queue of those that wait."""
 
     def __init__(self, data: Data) -> None:
         self.plan = plan = data.plan
@@ -152,7 +148,7 @@ class _Work:
 
     def _compiled(self, group: Group, kind: str) -> bool:
         """Whether a group's steps are compiled. By all runs of the plan and a stated speed, never by this machine's or
-        by what is left to do: a grid that was killed goes on as it began."""
+        by what is left to do: a grid that was killed continues as it began."""
         if self.plan.compile != "auto":
             return self.plan.compile == "always"
         work = sum(flops for flops, one in zip(self.flops, self.groups, strict=True) if one == group)
@@ -192,7 +188,7 @@ def pages_hash(pages: Pages) -> str:
 
 @functools.cache
 def bundle_hash(folder: Path) -> str:
-    """The sha256 of a bundle that was found to be there."""
+    """The sha256 of the bundle in a facts folder."""
     return hashlib.sha256((folder / "bundle.npz").read_bytes()).hexdigest()
 
 
@@ -229,7 +225,7 @@ class Start:
 
 
 def _here(start: Start, data: Data, queue: Queue, take: Callable[[Event], None]) -> None:
-    """All runs in this process, on one thread: sums as in the pool, where each process has one."""
+    """All runs in this process, on one thread, so that sums are those of the pool, where each process has one."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -239,7 +235,7 @@ def _here(start: Start, data: Data, queue: Queue, take: Callable[[Event], None])
 
 
 def cache_folder() -> Path:
-    """Where this house keeps what it can make again."""
+    """The folder of files that goldsand can make again."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "goldsand"
 
 
@@ -268,6 +264,6 @@ def _result(
         "shards": list(dict.fromkeys(sha256 for folder in folders for sha256 in inputs.hashes[folder])),
     }
     if figures is None:
-        result |= dict.fromkeys(_FIGURES) | {"error": failure.error if failure else None}
+        result |= dict.fromkeys(NEEDED) | {"error": failure.error if failure else None}
         return result | ({"traceback": failure.traceback} if failure and failure.traceback else {})
     return result | figures

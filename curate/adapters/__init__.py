@@ -1,12 +1,12 @@
-"""The rules inside other people's pipelines: plain callables on strings and on batches of any common kind.
+"""The rules inside other pipelines: plain callables on strings and on batches of any common kind.
 
     from curate.adapters import Rules
     rules = Rules("gopher_repetition", "gopher_quality", "c4", "fineweb")
     rules("A text.")                          # a Verdict: False, with the rule, its value and threshold
     dataset.filter(rules.keep, batched=True)  # datasets; and so on: docs/adapters.md
 
-A batch is what the other library hands out: a dict of columns (datasets, Ray Data), a pandas or polars frame, an Arrow
-table. The same kind comes back. No library is imported here.
+A batch is the other library's own: a dict of columns (datasets, Ray Data), a pandas or polars frame, an Arrow table.
+The same kind is returned. This module imports none of these libraries.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from curate.run.stage import labels_of
 from curate.step import CorpusStep, Step, Verdict
 
 COLUMNS = ("keep", "step", "rule", "value", "threshold")
-"""What `mark` adds, each behind a prefix; value and threshold are JSON, as in the ledger."""
+"""The columns that `mark` adds, each with a prefix; value and threshold are JSON, as in the ledger."""
 
 
 class Rules:
-    """Rules and edits in order, as one callable. `steps` are short names, or steps with parameters of their own.
+    """Rules and edits in order, as one callable. `steps` are short names, or step objects with their own parameters.
 
     `text` and `url` name the columns of a batch (a batch need not have the second). A missing text counts as empty.
     Raises Refused for a name that does not exist, ValueError for a step that cannot judge one text alone.
@@ -41,13 +41,13 @@ class Rules:
             step = step_class(one)() if isinstance(one, str) else one
             if isinstance(step, CorpusStep) or step.ends_stage:
                 why = "makes texts of pages" if step.ends_stage else "decides by the whole corpus"
-                raise Refused(f"{step.name} {why}, and cannot judge one text: use `goldsand run`")
+                raise Refused(f"{step.name} {why}, and cannot judge one text alone: use `goldsand run`")
             built.append(step)
         self.steps = list(zip(labels_of(built), built, strict=True))
         self.text, self.url, self.prefix = text, url, prefix
 
     def __call__(self, text: str | None, *, url: str | None = None) -> Verdict:
-        """The verdict on one text, as in a run; `text` of a kept one is what edits leave."""
+        """The verdict on one text, as in a run; its `text`, if kept, is the text after all edits."""
         return next(self._verdicts([text], [url]))
 
     def batch(self, texts: Iterable[str | None], urls: Iterable[str | None] | None = None) -> list[Verdict]:
@@ -60,9 +60,9 @@ class Rules:
         return [verdict.keep for verdict in self._of(batch)]
 
     def mark(self, batch: Any) -> Any:
-        """The batch with every row, the text as edits leave it, and the verdict's columns (`COLUMNS`) added."""
+        """The batch with every row, the text after edits, and the verdict's columns (`COLUMNS`) added."""
         verdicts = self._of(batch)
-        found: dict[str, list[Any]] = {
+        added: dict[str, list[Any]] = {
             self.text: [
                 old if verdict.text is None else verdict.text
                 for old, verdict in zip(_column(batch, self.text), verdicts, strict=True)
@@ -73,17 +73,17 @@ class Rules:
             "value": [_json(verdict.value) for verdict in verdicts],
             "threshold": [_json(verdict.threshold) for verdict in verdicts],
         }
-        return _with(batch, {self.prefix + name if name in COLUMNS else name: rows for name, rows in found.items()})
+        return _with(batch, {self.prefix + name if name in COLUMNS else name: rows for name, rows in added.items()})
 
     def clean(self, batch: Any) -> Any:
-        """The rows of a batch that are kept, the text as edits leave it."""
+        """The rows of a batch that are kept, with the text after edits."""
         verdicts = self._of(batch)
         kept = [verdict.keep for verdict in verdicts]
         left = _chosen(batch, kept)
         return _with(left, {self.text: [verdict.text for verdict in verdicts if verdict.keep]})
 
     def open(self) -> None:
-        """Load word lists and models now, and not with the first text."""
+        """Load word lists and models now, not at the first text."""
         for _, step in self.steps:
             step.open()
 
@@ -118,12 +118,13 @@ def _library(batch: Any) -> str:
     if isinstance(batch, dict):
         return "dict"
     name = type(batch).__module__.partition(".")[0]
-    # datasets hands out a mapping of its own that fetches columns when asked.
+    # datasets passes a mapping of its own that fetches columns when they are read.
     if name == "datasets":
         return "dict"
     if name not in ("pandas", "polars", "pyarrow"):
         raise TypeError(
-            f"a batch is a dict of columns, a pandas or polars frame, or an Arrow table, not {type(batch).__name__}"
+            f"a batch must be a dict of columns, a pandas or polars frame, or an Arrow table, not "
+            f"{type(batch).__name__}"
         )
     return name
 
@@ -144,8 +145,8 @@ def _column(batch: Any, name: str) -> list[Any]:
 
 
 def _with(batch: Any, columns: dict[str, Sequence[Any]]) -> Any:
-    """The batch with these columns, in place of those of the same name, whose type they keep: of no rows at all no
-    library could tell it."""
+    """The batch with these columns, in place of those of the same name, whose type they keep: without rows a library
+    could not infer it."""
     kind = _library(batch)
     if kind == "pandas":
         import pandas
@@ -175,7 +176,7 @@ def _with(batch: Any, columns: dict[str, Sequence[Any]]) -> Any:
 
 
 def _like(old: Any, values: Sequence[Any]) -> Any:
-    """Values as the column that they replace: in an array where that is one."""
+    """Values in the type of the column that they replace: an array where that is an array."""
     if not hasattr(old, "dtype"):
         return values
     import numpy as np
@@ -198,7 +199,7 @@ def _chosen(batch: Any, kept: list[bool]) -> Any:
 
 
 def _rows(values: Any, kept: list[bool]) -> Any:
-    """The chosen rows of a column: of an array an array, of a list a list."""
+    """The chosen rows of a column: an array of an array, a list of a list."""
     if hasattr(values, "dtype"):
         import numpy as np
 

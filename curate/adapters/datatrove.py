@@ -1,6 +1,6 @@
 """The rules as a step of a datatrove pipeline: `from curate.adapters.datatrove import RulesFilter`.
 
-The one module here that imports another tool when it is imported: whoever builds datatrove's pipelines has it.
+The only module here that imports another tool at once: users who build datatrove pipelines have it installed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The clusters of a finished run: which survivor replaces which duplicates, what differs, whether each merge holds.
 
-Read from the folder alone: the ledger names each duplicate's survivor, and the stage before has the texts.
+Read from the folder alone: the ledger names each duplicate's survivor, and the stage before holds the texts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from curate.run.ledger import read_ledger
 from curate.run.tasks import DOCUMENTS, read_documents
 
 AT_ONCE = 100_000
-"""Documents whose shingles are held together while merges are checked."""
+"""Documents whose shingles are in memory at once while merges are checked."""
 
 _COLUMNS = ("event", "stage", "step", "rule", "key", "value", "url", "characters")
 _WORD = re.compile(r"\S+")
@@ -61,16 +61,16 @@ def largest(out: Place, count: int, members: int, survivor: str | None = None) -
         chosen = heapq.nsmallest(count, sizes, key=lambda one: (-sizes[one], one))
     else:
         chosen = [survivor] if survivor in sizes else []
-    found = {one: Cluster(one, sizes[one] + 1) for one in chosen}
+    clusters = {one: Cluster(one, sizes[one] + 1) for one in chosen}
     for row in drops(out):
-        cluster = found.get(row["value"]["survivor"])
+        cluster = clusters.get(row["value"]["survivor"])
         if cluster is not None:
             cluster.members.append((row["key"], row["value"]["similarity"]))
             if len(cluster.members) > 4 * members:
                 cluster.members = _least(cluster.members, members)
-    for cluster in found.values():
+    for cluster in clusters.values():
         cluster.members = _least(cluster.members, members)
-    return list(found.values())
+    return list(clusters.values())
 
 
 def _least(members: list[tuple[str, float]], count: int) -> list[tuple[str, float]]:
@@ -92,21 +92,21 @@ def before(out: Place, stage: str) -> Iterator[Document]:
 def texts(out: Place, keys: Iterable[str]) -> dict[str, str]:
     """The texts of documents as the (first) step that dropped near-duplicates read them."""
     wanted = set(keys)
-    found: dict[str, str] = {}
+    by_key: dict[str, str] = {}
     stage = next((row["stage"] for row in drops(out)), None)
     if stage is not None:
         for document in before(out, stage):
             if document.key in wanted:
-                found[document.key] = document.text
-                if len(found) == len(wanted):
+                by_key[document.key] = document.text
+                if len(by_key) == len(wanted):
                     break
-    return found
+    return by_key
 
 
 def differences(one: str, other: str, around: int = 4) -> Iterator[tuple[str, str]]:
     """The differences of the second text from the first, by words: ("same" | "gone" | "new" | "skipped", words).
 
-    Of each text the first 3 000 words are compared.
+    The first 3 000 words of each text are compared.
     """
     a, b = (_WORD.findall(text)[:_LONGEST] for text in (one, other))
     for what, i, j, k, m in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
@@ -127,8 +127,8 @@ def differences(one: str, other: str, around: int = 4) -> Iterator[tuple[str, st
 def check(out: Place, step: MinHashDedup, label: str) -> Iterator[str]:
     """A sentence for each merge of one step that does not hold; the last item is the number of merges checked.
 
-    From the texts alone: the similarity of each duplicate with its own survivor reaches the threshold and equals the
-    ledger's, under the guard both have the same figures, and the survivor was not dropped itself.
+    From the texts alone: each duplicate's similarity with its own survivor must reach the threshold and equal the
+    ledger's; under the guard both must have the same figures; the survivor must not be dropped itself.
     """
     rows = [(row["key"], row["value"]["survivor"], row["value"]["similarity"]) for row in drops(out, label)]
     gone = {key for key, _, _ in rows}
@@ -161,4 +161,4 @@ def check(out: Place, step: MinHashDedup, label: str) -> Iterator[str]:
                     true = round(shared) / len(one[0])
                 if true < step.threshold or abs(true - similarity) > 1e-12:
                     yield f"{key} was dropped for {survivor} at {similarity}; their similarity is {true}"
-    yield f"{len(rows) - indexed} merges checked" + (f", {indexed} against an index not" if indexed else "")
+    yield f"{len(rows) - indexed} merges checked" + (f", {indexed} against an index not checked" if indexed else "")

@@ -20,7 +20,7 @@ _COLUMNS = ["event", "step", "rule", "key", "url", "value"]
 
 @dataclass(frozen=True)
 class Contamination:
-    """One document with test items in it, as the ledger tells of it; `evidence` is that of the step."""
+    """One document with test items in it, as the ledger reports it; `evidence` is that of the step."""
 
     key: str
     url: str | None
@@ -30,11 +30,12 @@ class Contamination:
 
 
 def found_in(out: Place) -> Iterator[Contamination]:
-    """Every document in which items were found, in the order of the ledger. Raises RunError for no finished run."""
+    """Every document in which items were found, in the order of the ledger. Raises RunError when `out` has no finished
+    run."""
     for unit in read_manifests(out):
         if unit.startswith("ledger/"):
             path = out / f"{unit}.parquet"
-            # A narrow column tells whether the wide ones are worth reading.
+            # A narrow column shows whether the wide ones are worth reading.
             if any(row["rule"] == CONTAMINATED for row in read_ledger(path, ["rule"])):
                 for row in read_ledger(path, _COLUMNS):
                     if row["rule"] == CONTAMINATED and row["event"] in ("drop", "note"):
@@ -44,7 +45,7 @@ def found_in(out: Place) -> Iterator[Contamination]:
 def by_benchmark(found: Sequence[Contamination], steps: Sequence[Decontaminate]) -> list[dict[str, Any]]:
     """For each benchmark: its items, those that cannot be found, those that were, and in how many documents.
 
-    Without `steps`, what the ledger alone tells: items and undetectable ones are 0.
+    Without `steps`, from the ledger alone: items and undetectable ones are 0.
     """
     home: dict[str, str] = {}
     short: set[str] = set()
@@ -85,7 +86,7 @@ def by_item(found: Sequence[Contamination]) -> list[tuple[str, int, float]]:
 
 
 def items_of(steps: Sequence[Decontaminate], names: set[str]) -> dict[str, Item]:
-    """Items by name, read again from the test sets of the steps; those that are there no more are missing."""
+    """Items by name, read again from the test sets of the steps; those that are no longer there are missing."""
     files = {name.rpartition(":")[0] for name in names}
     return {
         item.name: item

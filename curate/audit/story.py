@@ -1,4 +1,4 @@
-"""The whole story of one document: where it was read, what rewrote it, what dropped it, or where it is kept."""
+"""The history of one document: where it was read, what rewrote it, what dropped it, or where it is kept."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SHOWN = {
 class Event:
     """One thing that happened to the document `key` in `stage`: edit, drop, unreadable, note, passed or kept.
 
-    `document` is what passed, or was kept, as it left the stage.
+    `document` is the document that passed or was kept, as it left the stage.
     """
 
     key: str
@@ -40,32 +40,32 @@ class Event:
 
     @property
     def of_profile(self) -> bool:
-        """Whether it is the note of a profile, which holds what all rules saw."""
+        """Whether it is the note of a profile, which holds the values of all rules."""
         return self.what == "note" and self.detail["rule"] == SIGNALS
 
 
 def story(out: Place, name: str) -> Iterator[Event]:
     """Every event of the documents with this key or URL, in the order of the input files and of the stages.
 
-    Raises RunError when the folder is no finished run, or of another version.
+    Raises RunError when the folder does not hold a finished run, or is of another version.
     """
     manifests = read_manifests(out)
     moved = any(re.match(r"stages/\d+-shuffle", unit) for unit in manifests)
     last = max((unit.split("/")[1] for unit in manifests if unit.startswith("stages/")), default="")
-    found: list[Event] = []
+    events: list[Event] = []
     for unit, manifest in manifests.items():
         if unit.startswith("ledger/") and (moved or _may_hold(manifest["source"], name)):
-            found += _of_file(out, unit, manifest["units"], name, last)
+            events += _of_file(out, unit, manifest["units"], name, last)
             if not moved:
-                yield from found
-                found = []
-    # After a shuffle a document goes on in another file: all that happened to one key, stage by stage.
-    keys = list(dict.fromkeys(event.key for event in found))
-    yield from sorted(found, key=lambda event: (keys.index(event.key), event.stage))
+                yield from events
+                events = []
+    # A shuffle moves documents between files: all events of one key, stage by stage.
+    keys = list(dict.fromkeys(event.key for event in events))
+    yield from sorted(events, key=lambda event: (keys.index(event.key), event.stage))
 
 
 def _may_hold(sources: list[str], name: str) -> bool:
-    """A key names its file. What was injected, and what is known by its URL alone, may be in any."""
+    """Whether a file may hold it: a key names its file; an injected document, or a URL, may be in any."""
     return name.startswith("inject/") or "://" in name or any(name.startswith(f"{source}@") for source in sources)
 
 
@@ -81,8 +81,8 @@ def _of_file(out: Place, unit: str, units: list[str], name: str, last: str) -> I
                 event = Event(document.key, stage, "kept" if stage == last else "passed", detail, document)
                 left.setdefault(stage, []).append(event)
     ledger = out / f"{unit}.parquet"
-    # Two narrow columns tell whether the wide ones are worth reading. An edit's row has no URL: its key is known by
-    # now.
+    # Two narrow columns show whether the wide ones are worth reading. An edit's row has no URL; by then its key is
+    # known.
     keys |= {row["key"] for row in read_ledger(ledger, ["key", "url"]) if row["url"] == name}
     happened: dict[str, list[Event]] = {}
     if any(row["key"] in keys for row in read_ledger(ledger, ["key"])):
@@ -98,10 +98,10 @@ def _of_file(out: Place, unit: str, units: list[str], name: str, last: str) -> I
 def comparisons(
     event: Event, events: Sequence[Event], steps: Sequence[Step], partitions: Callable[[], Sequence[Partition]]
 ) -> Iterator[tuple[str, Check]]:
-    """What the rules of the event's stage saw, by the label of their step, up to the one that ended the document.
+    """The comparisons of the event's stage, by the label of their step, up to the one that dropped the document.
 
     From a profile's note; else measured again on the text that entered the stage, which the run kept or the source
-    still has. Nothing where a corpus step of the stage rewrote the text, or was what ended it. `steps` are the
+    still has. Empty where a corpus step of the stage rewrote the text or dropped the document. `steps` are the
     recipe's; `partitions` is called where a source must be read again.
     """
     if event.of_profile:
@@ -144,7 +144,7 @@ def _entering(
     number: int,
     partitions: Callable[[], Sequence[Partition]],
 ) -> Document | None:
-    """The document as it came into a stage."""
+    """The document as it entered a stage."""
     if number:
         before = stages[number - 1].folder
         return next(

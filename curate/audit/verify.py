@@ -23,12 +23,12 @@ _FOR_ANOTHER = ("duplicate", "near_duplicate")
 
 
 def verify(out: Place) -> Iterator[str]:
-    """Everything that is wrong with a folder, one sentence each; nothing when it is whole.
+    """Everything that is wrong with a folder, one sentence each; empty when it is intact.
 
     Checks each output against the checksum in its manifest, that what a stage wrote is what the next one read, that the
-    ledger holds every drop and every loss, that no document went for one that went itself, and that input = kept +
-    dropped + unreadable in documents and in characters.
-    Raises RunError for a folder that is no finished run, or of another version.
+    ledger holds every drop and every loss, that no duplicate was dropped for a document that was dropped itself, and
+    that input = kept + dropped + unreadable in documents and in characters. Raises RunError for a folder that does not
+    hold a finished run, or is of another version.
     """
     manifests = read_manifests(out)
     damaged = []
@@ -36,7 +36,7 @@ def verify(out: Place) -> Iterator[str]:
         damaged.append(fault)
         yield fault
     if damaged:
-        # What is damaged cannot be counted.
+        # Damaged files cannot be counted.
         return
     stages: dict[str, list[tuple[str, dict[str, Any]]]] = {}
     for name, manifest in manifests.items():
@@ -72,14 +72,14 @@ def read_manifests(out: Place) -> dict[str, dict[str, Any]]:
             f"{out} is not the folder of a finished run (goldsand run RECIPE -o {out} makes or finishes one)"
         )
     folder = out / "manifests"
-    found = {}
+    manifests = {}
     for path in files_below(folder):
         name = path.relative_to(folder).as_posix().removesuffix(".json")
         manifest = read_manifest(path)
         if manifest is None:
-            raise RunError(f"{path} is damaged; `goldsand run` into the same folder mends it")
-        found[name] = manifest
-    return found
+            raise RunError(f"{path} is damaged; `goldsand run` into the same folder repairs it")
+        manifests[name] = manifest
+    return manifests
 
 
 def kept_documents(out: Place) -> Iterator[Document]:
@@ -99,7 +99,7 @@ def _files(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
         for relative, expected in manifest["outputs"].items():
             path = out / relative
             if not path.is_file():
-                yield f"{relative} is gone (unit {name})"
+                yield f"{relative} is missing (unit {name})"
             elif checksum(path) != expected:
                 yield f"{relative} is not what unit {name} wrote"
     known = {relative for manifest in manifests.values() for relative in manifest["outputs"]}
@@ -107,14 +107,14 @@ def _files(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
         for path in files_below(out / folder) if folder != "manifests" else ():
             relative = path.relative_to(out).as_posix()
             if relative not in known:
-                yield f"{relative} was written by no unit of this run"
+                yield f"{relative} was not written by any unit of this run"
 
 
 def _documents(out: Place, folder: str, part: str, manifest: dict[str, Any]) -> Iterator[str]:
     kept = sum(counts[0] for counts in manifest["domains"]["kept"].values())
-    found = sum(1 for _ in read_documents(out / "stages" / folder / f"{part}{DOCUMENTS}"))
-    if found != kept:
-        yield f"{folder}/{part} holds {found} documents, its manifest counts {kept}"
+    held = sum(1 for _ in read_documents(out / "stages" / folder / f"{part}{DOCUMENTS}"))
+    if held != kept:
+        yield f"{folder}/{part} holds {held} documents, its manifest counts {kept}"
 
 
 def _ledger(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
@@ -127,11 +127,11 @@ def _ledger(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
         units = [manifests[f"stages/{unit}"] for unit in manifest["units"]]
         dropped = sum(count for one in units for step in one["steps"].values() for count, _ in step["reasons"].values())
         lost = sum(one["records"]["unreadable"] for one in units)
-        found = Counter(row["event"] for row in read_ledger(out / f"{name}.parquet", ["event"]))
-        if found["drop"] != dropped:
-            yield f"{name} holds {found['drop']} drops, the units of its input file count {dropped}"
-        if found["unreadable"] != lost:
-            yield f"{name} holds {found['unreadable']} losses, the units of its input file count {lost}"
+        events = Counter(row["event"] for row in read_ledger(out / f"{name}.parquet", ["event"]))
+        if events["drop"] != dropped:
+            yield f"{name} holds {events['drop']} drops, the units of its input file count {dropped}"
+        if events["unreadable"] != lost:
+            yield f"{name} holds {events['unreadable']} losses, the units of its input file count {lost}"
         kept_aside = sum(1 for _ in read_rows(out / f"quarantine/{name.removeprefix('ledger/')}.jsonl.zst"))
         if kept_aside != lost:
             yield f"quarantine holds {kept_aside} records for {name}, the units of its input file count {lost}"
@@ -141,7 +141,7 @@ def _ledger(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
 
 
 def _survivors(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
-    """Whatever went for another document went for one that the same step let stay."""
+    """Every duplicate was dropped for a survivor that the same step kept."""
     import numpy as np
 
     gone: dict[str, array[int]] = {}
@@ -151,12 +151,12 @@ def _survivors(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str
             for row in read_ledger(out / f"{name}.parquet", ["event", "step", "rule", "key", "value"]):
                 if row["event"] == "drop" and row["rule"] in _FOR_ANOTHER:
                     survivor = row["value"]["survivor"] if isinstance(row["value"], dict) else row["value"]
-                    for found, key in ((gone, row["key"]), (named, survivor)):
-                        found.setdefault(row["step"], array("Q")).append(xxhash.xxh3_64_intdigest(plain(key).encode()))
+                    for hashes, key in ((gone, row["key"]), (named, survivor)):
+                        hashes.setdefault(row["step"], array("Q")).append(xxhash.xxh3_64_intdigest(plain(key).encode()))
     for step, keys in gone.items():
         wrong = int(np.isin(np.unique(named[step]), np.array(keys, np.uint64)).sum())
         if wrong:
-            yield f"{step} dropped documents for {wrong} others that it dropped as well"
+            yield f"{step} dropped duplicates of {wrong} documents that it dropped as well"
 
 
 def _summary(out: Place, manifests: dict[str, dict[str, Any]], left: list[int] | None) -> Iterator[str]:

@@ -166,7 +166,7 @@ def _lines(path: Path) -> Iterator[bytes]:
     elif path.suffix == ".zst":
         import zstandard
 
-        # The library's stream reader takes a torn file for a whole one.
+        # The library's stream reader accepts a truncated file as complete.
         packed, plain = path.read_bytes(), io.BytesIO()
         while packed:
             frame = zstandard.ZstdDecompressor().decompressobj()

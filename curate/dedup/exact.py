@@ -33,7 +33,7 @@ def same_text(text: str, normalise: str) -> str:
 
 def same_url(url: str, normalise: str) -> str:
     """The part of a URL that is compared. With `normalise: none` all of it; else without scheme, `www.`, case of the
-    host, default port, fragment and a slash at the end, but with the query."""
+    host, default port, fragment and a final slash, but with the query."""
     if normalise == "none":
         return url
     try:

@@ -39,7 +39,7 @@ class Index:
             self.about = orjson.loads(index_file(folder).read_bytes())
         except (OSError, orjson.JSONDecodeError):
             raise IndexMismatch(
-                f"{folder} is no index (it has no sound index.json); `goldsand index build` makes one"
+                f"{folder} is not an index (it has no sound index.json); `goldsand index build` makes one"
             ) from None
         if self.about.get("format") != FORMAT:
             raise IndexMismatch(f"{folder} has index format {self.about.get('format')}, this version reads {FORMAT}")

@@ -42,7 +42,7 @@ class Policy:
         for one in self.criteria:
             if one not in CRITERIA and not (one.startswith(MEASURED) and one.partition(":")[2]):
                 known = ", ".join([*CRITERIA, *(f"{kind}NAME" for kind in MEASURED)])
-                raise PolicyError(f"no survivor is chosen by '{one}'; criteria: {known}")
+                raise PolicyError(f"there is no survivor criterion '{one}'; there are: {known}")
         if ("source" in self.criteria) != bool(self.sources):
             raise PolicyError("`survivor: [source]` and `sources` go together: name the sources, the first one best")
 

@@ -1,4 +1,4 @@
-"""The characters of a page: by what it says of its encoding, and by its bytes."""
+"""The characters of a page: by its declared encoding, and by its bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CHARSET = re.compile(rb"charset\s{0,8}=\s{0,8}[\"']?\s{0,8}([A-Za-z0-9_:.-]{2,4
 _XML = re.compile(rb"\s{0,16}<\?xml\s[^>]{0,200}?encoding\s{0,8}=\s{0,8}[\"']([A-Za-z0-9_:.-]{2,40})")
 _META = re.compile(rb"<meta\s[^>]{0,1000}>", re.IGNORECASE)
 _META_SCANNED = 4096
-# WHATWG's encoding standard: what these labels say is not what pages that carry them are written in.
+# WHATWG's encoding standard: pages with these labels are written in another encoding than the label's.
 _LABELS = {
     "iso-8859-1": "windows-1252",
     "latin1": "windows-1252",
@@ -39,7 +39,7 @@ _LABELS = {
 
 def decode_html(html: bytes, content_type: str = "") -> str:
     """A page's characters. Its encoding is that of its byte-order mark, of the HTTP header, of its XML declaration, of
-    its first `meta`, or else detected from the bytes, in this order; bytes that it does not know become U+FFFD.
+    its first `meta`, or else detected from the bytes, in this order; bytes that it cannot decode become U+FFFD.
 
     A UTF-8 page under another label is read as UTF-8 when all its bytes are sound UTF-8 and some are not ASCII: wrong
     labels are common, and text in another encoding is almost never sound UTF-8 by chance.
@@ -71,7 +71,7 @@ def decode_html(html: bytes, content_type: str = "") -> str:
 
 
 def _codec(label: str) -> str:
-    """The codec behind a label. Raises LookupError for none, and for codecs that are not of text."""
+    """The codec behind a label. Raises LookupError for an unknown label, and for codecs that are not for text."""
     info = codecs.lookup(_LABELS.get(label, label))
     if not getattr(info, "_is_text_encoding", True) or info.name in ("utf-7", "idna", "punycode", "unicode_escape"):
         raise LookupError(label)

@@ -1,7 +1,7 @@
-"""What a page says of itself: its title, language, day of publication and kind.
+"""What a page states about itself: its title, language, day of publication and kind.
 
-All of it is read off the tree that the extractor parses anyway, from elements that exist to say it; nothing is guessed
-from the text, and nothing here asks what day it is.
+All of it is read from the tree that the extractor parses anyway, from elements made to state it; it is never guessed
+from the text, and does not depend on today's date.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lxml.html import HtmlElement
 
 NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
-"""What no text holds: the character zero, and halves of characters."""
+"""Not valid in a text: the character zero, and lone surrogates."""
 _TITLE = 300
 _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_][A-Za-z0-9]{2,8}){0,3}\s*$")
 _DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
@@ -25,11 +25,11 @@ _TELLING = (
     *("type", "name", "property", "itemprop", "http-equiv", "content", "datetime", "pubdate", "title", "class"),
     "data-utime",
 )
-"""Attributes that htmldate reads; a page's others can have names that are none."""
+"""Attributes that htmldate reads; the names of other attributes may be invalid."""
 _TYPE = re.compile(r'"@type"\s{0,8}:\s{0,8}(?:\[\s{0,8})?"(?:https?://schema\.org/)?([A-Za-z]{3,40})"')
 _ITEM_TYPE = re.compile(r"schema\.org/([A-Za-z]{3,40})$")
 
-# What schema.org and the Open Graph protocol call a page, in the words of the benchmark WCXB. The first kind that a
+# Page types of schema.org and the Open Graph protocol, under the names of the benchmark WCXB. The first kind that a
 # page names is taken: a thread also names its posts' articles, a shop's page its seller.
 _KINDS = {
     "forum": ("DiscussionForumPosting", "QAPage"),
@@ -53,19 +53,19 @@ _KINDS = {
 
 
 def stated(tree: HtmlElement, url: str | None, fetched: str) -> dict[str, str]:
-    """What the page states, of `title`, `stated_language` (ISO 639), `published` (a day, ISO 8601) and `page_type`.
+    """What the page states of `title`, `stated_language` (ISO 639), `published` (a day, ISO 8601) and `page_type`.
 
     `fetched`: when the record was made (ISO 8601). A page cannot have been published later, and a record without a date
-    bounds nothing, so no day is read from its page. `page_type` is what schema.org or Open Graph marks say: article,
+    gives no such bound, so no day is read from its page. `page_type` is from schema.org or Open Graph marks: article,
     forum, product, documentation, collection, service.
     """
-    found = {
+    statements = {
         "title": _title(tree),
         "stated_language": _language(tree),
         "published": _published(tree, url, fetched),
         "page_type": _page_type(tree),
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in statements.items() if value}
 
 
 def _clean(text: str) -> str:
@@ -73,25 +73,26 @@ def _clean(text: str) -> str:
 
 
 def _title(tree: HtmlElement) -> str:
-    told = _clean(str(tree.xpath("string((//head//title|//title[not(ancestor::svg)])[1])")))
-    return (told or _clean(str(tree.xpath("string((//meta[@property='og:title']/@content)[1])"))))[:_TITLE]
+    title = _clean(str(tree.xpath("string((//head//title|//title[not(ancestor::svg)])[1])")))
+    return (title or _clean(str(tree.xpath("string((//meta[@property='og:title']/@content)[1])"))))[:_TITLE]
 
 
 def _language(tree: HtmlElement) -> str:
-    """The primary subtag of what the page declares, in lower case."""
+    """The primary subtag of the language that the page declares, in lower case."""
     for path in (
         "string(/html/@lang)",
         "string(/html/@*[name()='xml:lang'])",
         "string((//meta[translate(@http-equiv, 'CONTELAGU', 'contelagu')='content-language']/@content)[1])",
         "string((//meta[@property='og:locale']/@content)[1])",
     ):
-        if told := _LANGUAGE.match(str(tree.xpath(path)).strip()[:40]):
-            return told.group(1).lower()
+        if subtag := _LANGUAGE.match(str(tree.xpath(path)).strip()[:40]):
+            return subtag.group(1).lower()
     return ""
 
 
 def _published(tree: HtmlElement, url: str | None, fetched: str) -> str:
-    """By htmldate, which is shown only what can state a date, so that neither text nor clock shows in the answer."""
+    """By htmldate, on only those elements that can state a date, so that neither the text nor the clock has an
+    effect."""
     day = _DAY.match(fetched)
     if day is None or day.group() < _EARLIEST:
         return ""
@@ -113,18 +114,18 @@ def _published(tree: HtmlElement, url: str | None, fetched: str) -> str:
         copied.text = element.text
         (head if element.tag in ("meta", "script") else body).append(copied)
     try:
-        found = find_date(
+        date = find_date(
             page, url=url or "", extensive_search=False, original_date=True, min_date=_EARLIEST, max_date=day.group()
         )
     except (ValueError, OverflowError, TypeError, etree.LxmlError):
         return ""
-    return found if found and _EARLIEST <= found <= day.group() else ""
+    return date if date and _EARLIEST <= date <= day.group() else ""
 
 
 def _page_type(tree: HtmlElement) -> str:
-    told = set(tree.xpath("//meta[@property='og:type']/@content")[:4])
+    marks = set(tree.xpath("//meta[@property='og:type']/@content")[:4])
     for script in tree.iterfind('.//script[@type="application/ld+json"]'):
-        told.update(_TYPE.findall((script.text or "")[:_LONGEST]))
+        marks.update(_TYPE.findall((script.text or "")[:_LONGEST]))
     for item in tree.xpath("//@itemtype")[:100]:
-        told.update(_ITEM_TYPE.findall(str(item).strip()))
-    return next((kind for kind, names in _KINDS.items() if not told.isdisjoint(names)), "")
+        marks.update(_ITEM_TYPE.findall(str(item).strip()))
+    return next((kind for kind, names in _KINDS.items() if not marks.isdisjoint(names)), "")

@@ -1,4 +1,4 @@
-"""The cheap text of a page, which a cascade shows to the rules that follow before it pays for the good one."""
+"""The cheap text of a page, which a cascade shows to the rules that follow before the slow, good extraction."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from curate.document import Document
 from curate.extract.page import NOT_TEXT
 
 PLAIN: dict[str, Any] = {"preserve_formatting": True, "alt_texts": False, "links": False}
-"""How resiliparse writes text."""
+"""Options of resiliparse for plain text."""
 
 
 class CheapText:

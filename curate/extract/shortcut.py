@@ -1,17 +1,18 @@
-"""trafilatura with the same answers, in about two thirds of the time.
+"""trafilatura with the same output, in about two thirds of the time.
 
-Half of trafilatura's time goes into a dozen XPaths that ask the classes, ids and styles of each element for tell-tale
-words (`sidebar`, `share-`, `article-body`), and nearly all of them find nothing. Here the attributes of a page are
-gathered once, each value is asked once, and an expression that no value on the page fulfils is not evaluated at all.
-That is sound since nothing in trafilatura gives an element a class, id, role or style that the page has not.
+Half of trafilatura's time goes into a dozen XPaths that search the classes, ids and styles of each element for
+tell-tale words (`sidebar`, `share-`, `article-body`), and nearly all of them match no element. Here the attributes of
+a page are gathered once, each value is tested once, and an expression that no value on the page fulfils is not
+evaluated at all. That is sound since trafilatura gives no element a class, id, role or style that the page does not
+have.
 
-Behind its own extraction trafilatura runs another algorithm (readability) on the whole page, and takes that one's
-text where its own is empty, or less than half as long, or without a paragraph. All the page's text together is often
-not twice as long as what was extracted: then the answer stands before the question. The rule is trafilatura's own
+After its own extraction trafilatura runs another algorithm (readability) on the whole page, and takes that one's
+text where its own is empty, or less than half as long, or without a paragraph. Often all the text of the page is less
+than twice as long as the extracted text: then readability cannot win, and is not run. The rule is trafilatura's own
 (`external.py`, `_prefer_readability` and `compare_extraction`).
 
-Where trafilatura's code has another shape than the one this was written for, it does all it ever did, and `notice` says
-so; pyproject.toml lets no other version in.
+Where a part of trafilatura's code is not the code this was written for, that part runs unchanged, and `notice` says so;
+pyproject.toml allows no other version.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from lxml.etree import XPath, _Element
 
 WRITTEN_FOR = "2.3"
-"""The version of trafilatura whose code this knows."""
+"""The version of trafilatura that this was written for."""
 
 _SHAPE = ["cleaned_tree", "raw_tree", "body", "text", "options"]
 _OPEN_QUESTIONS = ("SANITIZED_XPATH", "_prefer_readability", "try_readability", "justext_rescue")
@@ -42,7 +43,7 @@ _ASKED = (
 )
 
 Names = tuple[str, ...]
-"""An attribute, or two of which the one that stands first in the page's source is meant."""
+"""An attribute, or two of which the one first in the page's source counts."""
 
 _AT = r"@([\w-]+)(?:\|@([\w-]+))?"
 _TEXT = r",\s*'([^']*)'"
@@ -62,7 +63,7 @@ _FORMS: tuple[tuple[str, Callable[..., str]], ...] = (
     (rf"{_AT}\s*=\s*'([^']*)'", lambda whole: rf"\A{re.escape(whole)}\Z"),
     (_AT, lambda: ".?"),
 )
-"""What a condition on an attribute looks like in trafilatura's XPaths, and the pattern that it stands for."""
+"""The forms of a condition on an attribute in trafilatura's XPaths, and the regular expression equal to each."""
 _EXPRESSION = re.compile(
     r"(\(?)\.//\*(?:\[(self::\w+(?: or self::\w+)*)\])?\[((?:'[^']*'|[^]['])+)\]((?:'[^']*'|[^'|])*)"
 )
@@ -72,7 +73,8 @@ _ANCHOR = re.compile(r"\A(?:\^|\\A)|\\Z\Z")
 
 
 class Expression:
-    """An XPath of the form `.//*[self::a or ...][condition or ...]`, which asks less of a page that is known."""
+    """An XPath of the form `.//*[self::a or ...][condition or ...]`, which is evaluated only where the attributes of a
+    known page can fulfil it."""
 
     def __init__(self, original: XPath, tags: list[str], conditions: dict[Names, str], whole: bool) -> None:
         self.original = original
@@ -113,22 +115,22 @@ def _first(element: _Element, names: Names) -> str | None:
 
 
 def understood(original: XPath) -> Expression | None:
-    """An expression that asks the same; None where it asks for something else than attributes."""
+    """An equivalent expression; None where the original tests more than attributes."""
     match = _EXPRESSION.fullmatch(" ".join(original.path.split()))
     if match is None:
         return None
     conditions: dict[Names, str] = {}
     for text in match[3].strip().split(" or "):
         for form, pattern in _FORMS:
-            if found := re.fullmatch(form, text.strip()):
-                first, second, *rest = found.groups()
+            if parts := re.fullmatch(form, text.strip()):
+                first, second, *rest = parts.groups()
                 names = (first, second) if second else (first,)
                 conditions[names] = "|".join(filter(None, [conditions.get(names), pattern(*rest)]))
                 break
         else:
             return None
         if rest and re.search(pattern(*rest), ""):
-            return None  # an element without the attribute fulfils it too
+            return None  # an element without the attribute would fulfil it too
     return Expression(original, re.findall(r"self::(\w+)", match[2] or ""), conditions, not match[1] + match[4])
 
 
@@ -148,9 +150,9 @@ class _Page:
             answer = self.answers[expression] = {}
             for names, exact, loose in expression.conditions:
                 values, text = self._of(names)
-                # One look at all values tells mostly that none fulfils it.
-                if values and loose.search(text) and (found := set(filter(exact.search, values))):
-                    answer.setdefault(names, set()).update(found)
+                # Mostly one search in all values shows that none fulfils it.
+                if values and loose.search(text) and (fulfilling := set(filter(exact.search, values))):
+                    answer.setdefault(names, set()).update(fulfilling)
         return answer
 
     def _of(self, names: Names) -> tuple[set[str], str]:
@@ -160,7 +162,7 @@ class _Page:
         return self.joined[names]
 
 
-_PAGE: ContextVar[_Page | None] = ContextVar("the page that is worked on", default=None)
+_PAGE: ContextVar[_Page | None] = ContextVar("the current page", default=None)
 
 
 @contextmanager
@@ -175,7 +177,7 @@ def page(tree: _Element) -> Iterator[None]:
 
 @cache
 def install() -> bool:
-    """Put all in their places in this process; False where trafilatura is not as it is expected to be."""
+    """Install all parts in this process; False where trafilatura is not as expected."""
     from trafilatura import xpaths
 
     for name in _ASKED:
@@ -186,20 +188,21 @@ def install() -> bool:
 
 
 def notice() -> str:
-    """What a person should know where `install` could not do all of its work; else empty."""
+    """A sentence for the user where `install` could not install every part; else empty."""
     if install():
         return ""
     from importlib.metadata import version
 
     return (
         f"trafilatura {version('trafilatura')} (lxml {version('lxml')}) is not built as goldsand's shortcut through it"
-        " expects: its texts are the same and take up to half as long again. It is there for trafilatura"
+        " expects: the texts are the same and take up to half as long again. The shortcut is for trafilatura"
         f" {WRITTEN_FOR}: pip install 'trafilatura=={WRITTEN_FOR}.*'"
     )
 
 
 def _classes_looked_up_fast() -> bool:
-    """lxml asks Python for the class of every element that is looked at, though only five names have their own."""
+    """Avoid a call of Python for the class of every element that lxml visits: only five names have a class of their
+    own."""
     from lxml import etree, html
     from trafilatura import utils
 
@@ -242,12 +245,12 @@ def _without_second_opinion() -> bool:
             or unclean(body)
         ):
             return False
-        # What the other algorithm would do first.
+        # The first steps of the other algorithm.
         if options.focus == "precision":
             page = external.prune_unwanted_nodes(page, external.OVERALL_DISCARD_XPATH)
         for element in list(page.iter("script", "style")):
             element.drop_tree()
-        # It writes what it takes as XML and reads that as HTML: there an empty one of these holds the rest of the page.
+        # It writes its result as XML and reads that as HTML, where an empty one of these swallows the rest of the page.
         if not all(element.tag == "title" and element.text for element in page.iter("title", *_RAW)):
             return False
         return len(" ".join(page.text_content().split())) <= 2 * size

@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from lxml.html import HtmlElement
 
 _SPAN = 100
-"""Columns and rows that the extractor lets one cell span."""
+"""Most columns and rows that one cell can span in the extractor."""
 
 _CROWDED = 5000
-"""Attributes that one element may have."""
+"""Most attributes of one element."""
 
 _SMALL = 3000
-"""Elements, at most, of a page that a cascade looks at before it is bounded: the cheap extractor is quadratic in how
-deep they are nested, 0.2 s for so many."""
+"""Most elements of a page that a cascade looks at before the bounds are checked: the cheap extractor is quadratic in
+the depth of nesting, 0.2 s for so many."""
 
 _ATTRIBUTE = r"[\s/]*+(?:=[^\s/>=]*+|[^\s/>=]++)(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s>]++)?+)?+"
 _ATTRIBUTES = re.compile(_ATTRIBUTE)
-# Possessive, and each match goes on where the last one ended: linear in the page.
+# Possessive, and each match begins where the last one ended: linear in the page.
 _TAGS = re.compile(
     r"<!--(?:[^-]|-(?!->))*+"
     r"|<(script|style)\b[^<]*+(?:<(?!/\1)[^<]*+)*+"
@@ -40,15 +40,15 @@ _TAGS = re.compile(
 
 @dataclass(frozen=True)
 class Extract(Step):
-    """HTML -> text; documents that are text already pass as they are.
+    """HTML -> text; documents that are text already pass unchanged.
 
-    Bounds are counted in bytes, elements, attributes and depth, so that they decide alike on every machine; they are
-    set so that no page is known that takes 20 s or 1 GB: what the extractor does with siblings is quadratic. What the
-    page says of itself (title, stated language, day of publication, type) stays in the metadata. A page that the
-    extractor fails on is dropped alone, with the error as the value.
+    Bounds are counted in bytes, elements, attributes and depth, so that they decide alike on every machine. No known
+    page within them takes 20 s or 1 GB: the extractor is quadratic in the number of siblings. What the page states
+    about itself (title, language, day of publication, type) is kept in the metadata. A page on which the extractor
+    fails is dropped, with the error as the value.
 
-    In a cascade a cheap text is looked at first: what the rules that follow in the recipe would drop anyway (another
-    language, too few words, a listed host) ends here, with `step: rule` as the reason, and with the cheap text. A page
+    A cascade looks at a cheap text first: a page that the rules that follow in the recipe would drop anyway (another
+    language, too few words, a listed host) is dropped here, with `step: rule` as the reason and the cheap text. A page
     whose cheap text is empty goes to the good extractor.
     """
 
@@ -61,8 +61,8 @@ class Extract(Step):
 
     engine: str = param(
         "trafilatura",
-        "trafilatura: best text; resiliparse: ten times as fast; cascade: trafilatura for pages that the recipe's rules"
-        " would not drop anyway",
+        "trafilatura: best text; resiliparse: ten times as fast; cascade: trafilatura, but only for pages that the"
+        " recipe's rules would not drop anyway",
         choices=("trafilatura", "resiliparse", "cascade"),
     )
     favor_precision: bool = param(
@@ -72,8 +72,8 @@ class Extract(Step):
     )
     min_share: float = param(
         0.0,
-        "a page of whose text trafilatura takes a smaller share is extracted by resiliparse, comments and all: forums,"
-        " collections; 0 is off, 0.25 is good where favor_precision is off",
+        "a page of whose text trafilatura takes a smaller share is extracted by resiliparse, with comments: for forums"
+        " and collections; 0 is off, 0.25 is good where favor_precision is off",
         source="ours: docs/results/extraction.md",
         ge=0,
         le=1,
@@ -83,20 +83,20 @@ class Extract(Step):
     max_bytes: int = param(10_000_000, "bytes of HTML; larger pages are dropped", ge=1)
     max_nodes: int = param(
         40_000,
-        "elements of a page, with the cells that a span in a table stands for; pages with more are dropped",
+        "elements of a page, counting each cell of a span in a table; pages with more are dropped",
         ge=1,
     )
     max_depth: int = param(
-        # The parser reads no deeper than 256, and leaves the rest of the page out.
+        # The parser reads no deeper than 256, and omits the rest of the page.
         250,
         "elements nested in one another; deeper pages are dropped",
         ge=1,
         le=255,
     )
     max_attributes: int = param(100_000, "attributes of a page; pages with more are dropped", ge=1)
-    metadata: bool = param(True, "keep what a page says of itself: title, language, day of publication, type")
+    metadata: bool = param(True, "keep what a page states about itself: title, language, day of publication, type")
     ahead: tuple[Rule, ...] = ()
-    """In a cascade the rules that follow in the recipe."""
+    """The rules that follow in the recipe, in a cascade."""
 
     def followed_by(self, steps: Sequence[Step]) -> Extract:
         if self.engine != "cascade":
@@ -106,7 +106,7 @@ class Extract(Step):
         return replace(self, ahead=tuple(step for step in telling if type(step).foretell is not Rule.foretell))
 
     def open(self) -> None:
-        """Load the extractor; also silences its log, which names pages that are dropped with a reason here."""
+        """Load the extractor; also silences its log: pages it reports are dropped here with a reason."""
         import logging
 
         for step in self.ahead:
@@ -172,9 +172,9 @@ class Extract(Step):
         return document
 
     def _foretold(self, document: Document, html: str) -> Drop | None:
-        """The verdict of the first rule to come that can tell from a cheap look at the page."""
+        """The drop by the first of the following rules that can decide on the cheap text of the page."""
         if not self.favor_precision and ("ld+json" in html or "data-preloaded" in html):
-            return None  # then text can come from where no text of the page stands
+            return None  # then text may come from scripts and attributes, which the cheap text lacks
         page = CheapText(document, html)
         for step in self.ahead:
             if check := step.foretell(page):
@@ -193,7 +193,7 @@ class Extract(Step):
         from curate.extract import shortcut
 
         # No `deduplicate`: its cache outlives the page, and the text would depend on the pages before. No metadata:
-        # they take a third of the time, and htmldate's answers depend on today's date.
+        # it takes a third of the time, and htmldate's results depend on today's date.
         with shortcut.page(tree):
             text = extract(
                 tree,
@@ -220,17 +220,17 @@ def _parsed(page: str) -> HtmlElement | None:
 
 def _most_attributes(page: str) -> int:
     """The most attributes of one element, where they can be too many; else 0. The parser's time is quadratic in them,
-    so they are counted before it."""
+    so they are counted before parsing."""
     if sum(map(page.count, " \n\t\r\f/\"'")) <= _CROWDED:
         return 0
-    # An attribute has two characters at least, one of them between it and the one before.
-    long = (found.group(2) for found in _TAGS.finditer(page) if len(found.group(2) or "") > 2 * _CROWDED)
+    # An attribute takes at least two characters, one of them to separate it from the one before.
+    long = (tag.group(2) for tag in _TAGS.finditer(page) if len(tag.group(2) or "") > 2 * _CROWDED)
     return max((sum(1 for _ in _ATTRIBUTES.finditer(text)) for text in long), default=0)
 
 
 def _spanned(tree: HtmlElement) -> int:
-    """How many cells the extractor adds to tables, at most: each cell of a span, and in every row as many as the widest
-    has."""
+    """The most cells that the extractor can add to tables: those of each span, and in every row as many as in the
+    widest row."""
     added = 0
     width: Counter[HtmlElement] = Counter()
     for cell in tree.iter("td", "th"):
@@ -254,5 +254,5 @@ def _span(stated: str) -> int:
 
 
 def _deeper_than(tree: HtmlElement, depth: int) -> bool:
-    """One path step for each level: libxml2 goes through the tree level by level, in linear time."""
+    """By one path step for each level: libxml2 searches the tree level by level, in linear time."""
     return bool(tree.getroottree().xpath(f"boolean({'/*' * (depth + 1)})"))

@@ -8,11 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from curate.document import Document
-from curate.errors import Refused
+from curate.filters.bad_words import read_bad_words, require_bad_words
 from curate.places.stamp import Stamp, stamp
 from curate.step import Check, Edit, param, under
 from curate.text.languages import LANGUAGE, check_language, tongue_of, words_in
@@ -71,10 +70,7 @@ class C4(Edit):
 
     def __post_init__(self) -> None:
         check_language(self.name, self.language)
-        if self.bad_words is not None and not Path(self.bad_words).is_file():
-            raise Refused(
-                f"c4: bad_words: there is no file {self.bad_words}; give a text file with one word or phrase a line"
-            )
+        require_bad_words(self.name, self.bad_words)
 
     def open(self) -> None:
         if self.bad_words is not None:
@@ -199,9 +195,6 @@ def _numbered(borders: npt.NDArray[np.int64], kept: list[int]) -> npt.NDArray[np
 
 @lru_cache(maxsize=4)
 def _bad_words_pattern(file: Stamp) -> re.Pattern[str]:
-    """Any of the file's words between characters that are no word characters. Raises Refused for an empty file."""
-    lines = Path(file.path).read_text(encoding="utf-8").splitlines()
-    words = sorted({line.strip() for line in lines if line.strip()}, key=lambda word: (-len(word), word))
-    if not words:
-        raise Refused(f"c4: bad_words: {file.path} holds no word; give a text file with one word or phrase a line")
+    """Any of the file's words between characters that are no word characters."""
+    words = sorted(set(map(str.strip, read_bad_words(C4.name, file.path))), key=lambda word: (-len(word), word))
     return re.compile(r"(?:\W|^)({})(?:\W|$)".format("|".join(map(re.escape, words))))

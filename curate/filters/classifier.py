@@ -1,7 +1,7 @@
 """A classifier of the user's own: fastText's linear model over n-grams (Joulin et al. 2016, 1607.01759).
 
-`goldsand train-classifier` makes one (curate/filters/training.py); published ones fit as well, such as DCLM's
-(2406.11794, section 4.4), which sees a page on one line. What a score means depends on what the model was trained on.
+`goldsand train-classifier` makes one (curate/filters/training.py); published ones work too, such as DCLM's
+(2406.11794, section 4.4), which reads a page as one line. What a score means depends on what the model was trained on.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from curate.places.stamp import stamp
 from curate.step import Check, Rule, over, param, under
 
 POSITIVE, NEGATIVE = "positive@words", "negative@words"
-"""Labels of models that were trained here: they see `in_words`. All others see a text as it is, on one line."""
+"""Labels of models trained by goldsand: they read `in_words`. All others read the text unchanged, on one line."""
 
 _MARK = re.compile(r"([^\w\s])")
 
 
 def in_words(text: str) -> str:
-    """A text as our own models see it, in training and in use: lower case, marks apart, on one line."""
+    """A text as our own models read it, in training and in use: lower case, marks set apart, on one line."""
     return " ".join(fasttext_model.one_line(_MARK.sub(r" \1 ", text.lower())).split())
 
 
 @dataclass(frozen=True)
 class Classifier(Rule):
-    """A score under `min_score` ends as `score_too_low`, one over `max_score` as `score_too_high`.
+    """Drops a page with a score under `min_score` as `score_too_low`, one over `max_score` as `score_too_high`.
 
     Every document gets its score in the metadata, under the name `field`. A model trained on short texts (comments)
-    reads a page in pieces of `window` words; the score is then that of the piece with the greatest.
+    reads a page in pieces of `window` words; the score is then the greatest of its pieces.
     """
 
     name: ClassVar[str] = "classifier"
@@ -53,10 +53,10 @@ class Classifier(Rule):
         None, "the greatest score of a page that is kept", source="yours: see the model's report", ge=0, le=1
     )
     label: str | None = param(
-        None, "the label whose probability is the score; needless for a model that was trained here"
+        None, "the label whose probability is the score; not needed for a model that goldsand trained"
     )
-    window: int | None = param(None, "words of a piece that is scored apart; the whole page when not given", ge=1)
-    field: str = param("score", "the name under which the score stands in the metadata")
+    window: int | None = param(None, "words of a piece that is scored on its own; the whole page when not given", ge=1)
+    field: str = param("score", "the name of the score in the metadata")
 
     def __post_init__(self) -> None:
         if not Path(self.model).is_file():
@@ -65,7 +65,7 @@ class Classifier(Rule):
                 "`goldsand train-classifier` makes one"
             )
         if self.min_score is None and self.max_score is None:
-            raise Refused("classifier: give min_score, max_score or both; without them nothing would be decided")
+            raise Refused("classifier: give min_score, max_score or both; without them no page would be dropped")
         if self.min_score is not None and self.max_score is not None and self.min_score > self.max_score:
             raise Refused(
                 f"classifier: min_score {self.min_score} is over max_score {self.max_score}: no page would be kept"
@@ -87,14 +87,14 @@ class Classifier(Rule):
             yield over("score_too_high", score, self.max_score, "max_score")
 
     def score(self, text: str) -> float:
-        """The probability of the label, 0 to 1; of a text without a word that of an empty one."""
+        """The probability of the label, 0 to 1; a text without a word scores as an empty one."""
         model = self._loaded()
         label = self._label(model.labels)
         line = in_words(text) if POSITIVE in model.labels else fasttext_model.one_line(text)
         best = 0.0
         for piece in _pieces(line, self.window):
-            found = dict(model.scores(piece, -1))
-            best = max(best, found.get(label, 0.0))
+            scores = dict(model.scores(piece, -1))
+            best = max(best, scores.get(label, 0.0))
         return best
 
     def _loaded(self) -> fasttext_model.FastTextModel:
@@ -103,7 +103,7 @@ class Classifier(Rule):
     def _label(self, labels: tuple[str, ...]) -> str:
         label = POSITIVE if self.label is None else self.label
         if label not in labels:
-            what = "was not trained here: say `label:`" if self.label is None else f"has no label {label!r}"
+            what = "was not trained by goldsand: name its `label:`" if self.label is None else f"has no label {label!r}"
             hint = nearest(label, labels) if self.label else ""
             shown = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
             raise Refused(f"{self.model} {what}{hint}; its labels: {shown}")

@@ -12,16 +12,16 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import ClassVar
 
 from curate.document import Document
 from curate.errors import Refused
+from curate.filters.bad_words import read_bad_words, require_bad_words
 from curate.filters.c4 import CITATION, POLICIES
 from curate.filters.gopher import STOP_WORDS, gram_limits
 from curate.places.stamp import Stamp, stamp
 from curate.step import Check, Edit, Rule, over, param, under
-from curate.text.punkt import read_punkt
+from curate.text.punkt import GET_NLTK, GET_PUNKT, count_sentences, read_punkt
 
 _YAML = "DCLM dclm_baseline_refinedweb.yaml"
 _REPETITION = "DCLM content_filters.py, massive_web_repetition_filters"
@@ -40,7 +40,6 @@ _CUTS = (
 """In this order. The full stops of the second stand for any character, as they do in DCLM."""
 _JAVASCRIPT = re.compile("javascript", re.IGNORECASE)
 _END_MARKS = (".", "?", "!", '"', "…")
-_GET_PUNKT = "`python -m nltk.downloader punkt_tab` fetches it to ~/nltk_data/tokenizers/punkt_tab/english"
 _POLICIES = re.compile("|".join(POLICIES), re.IGNORECASE)
 
 
@@ -255,6 +254,7 @@ class DclmC4(Edit):
     """
 
     name: ClassVar[str] = "c4_dclm"
+    libraries: ClassVar[tuple[str, ...]] = ("nltk",)
     zero_is_off: ClassVar[bool] = True
     shaping: ClassVar[tuple[str, ...]] = (
         "max_word_length",
@@ -297,18 +297,15 @@ class DclmC4(Edit):
     )
 
     def __post_init__(self) -> None:
-        if self.bad_words is not None and not Path(self.bad_words).is_file():
-            raise Refused(
-                f"c4_dclm: bad_words: there is no file {self.bad_words}; give a text file with one entry a line"
-            )
+        require_bad_words(self.name, self.bad_words)
         if self.punkt is not None:
             try:
                 read_punkt(self.punkt)
             except Refused as error:
-                raise Refused(f"c4_dclm: punkt: {error}; {_GET_PUNKT}") from None
+                raise Refused(f"c4_dclm: punkt: {error}") from None
         elif self.min_sentences:
             raise Refused(
-                f"c4_dclm: punkt: sentences are counted with nltk's English Punkt model; {_GET_PUNKT},"
+                f"c4_dclm: punkt: sentences are counted by nltk with its English Punkt model; {GET_NLTK}, {GET_PUNKT};"
                 " or set `min_sentences: 0`"
             )
 
@@ -370,7 +367,7 @@ class DclmC4(Edit):
 
     def _sentences(self, text: str) -> Iterator[Check]:
         if self.min_sentences and self.punkt is not None:
-            sentences = read_punkt(self.punkt).count(text)
+            sentences = count_sentences(text, self.punkt)
             yield under("too_few_sentences", sentences, self.min_sentences, "min_sentences")
 
 
@@ -394,8 +391,6 @@ def _without_repeats(text: str) -> str:
 
 @lru_cache(maxsize=4)
 def _bad_words_pattern(file: Stamp) -> re.Pattern[str]:
-    """Any of the file's entries between word boundaries. Raises Refused for an empty file."""
-    entries = [line.lower() for line in Path(file.path).read_text(encoding="utf-8").splitlines() if line.strip()]
-    if not entries:
-        raise Refused(f"c4_dclm: bad_words: {file.path} holds no word; give a text file with one entry a line")
+    """Any of the file's entries between word boundaries."""
+    entries = [line.lower() for line in read_bad_words(DclmC4.name, file.path)]
     return re.compile(r"\b(?:{})\b".format("|".join(map(re.escape, entries))))

@@ -1,4 +1,4 @@
-"""Knowledge density as a rule: what it measures, and does not tell, is said in docs/results/density.md."""
+"""Knowledge density as a rule: docs/results/density.md says what it measures, and what it does not."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from curate.text.density import facts_of
 
 @dataclass(frozen=True)
 class KnowledgeDensity(Rule):
-    """Too few numbers, dates, names and definitions for the length of the text. A limit of 0 or None is off.
+    """Drops a text with too few numbers, dates, names and definitions for its length. A limit of 0 or None is off.
 
-    For English. A cheap reading of facts stated in sentences; it is no judgement of quality.
+    For English. A cheap measure of facts stated in sentences; it does not judge quality.
     """
 
     name: ClassVar[str] = "knowledge_density"
@@ -23,7 +23,7 @@ class KnowledgeDensity(Rule):
     zero_is_off: ClassVar[bool] = True
 
     min_density: float | None = param(
-        0.01, "fewest different words of facts for each word", source="ours, not published", ge=0, le=1
+        0.01, "least number of distinct fact words per word", source="ours, not published", ge=0, le=1
     )
 
     def checks(self, document: Document) -> Iterator[Check]:

@@ -11,11 +11,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import ClassVar
 
 from curate.document import Document
-from curate.errors import Refused
+from curate.filters.bad_words import read_bad_words, require_bad_words
 from curate.filters.gopher import STOP_WORDS, gram_limits
 from curate.places.stamp import Stamp, stamp
 from curate.step import Check, Edit, Rule, over, param, under
@@ -163,10 +162,7 @@ class DolmaC4(Edit):
     )
 
     def __post_init__(self) -> None:
-        if self.bad_words is not None and not Path(self.bad_words).is_file():
-            raise Refused(
-                f"c4_dolma: bad_words: there is no file {self.bad_words}; give a text file with one entry a line"
-            )
+        require_bad_words(self.name, self.bad_words)
 
     def edit(self, document: Document) -> str | Check:
         failed = next((check for check in self._marks(document) if check.failed), None)
@@ -207,8 +203,6 @@ def _with_ends(text: str) -> list[str]:
 
 @lru_cache(maxsize=4)
 def _bad_words(file: Stamp) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Words, and phrases with a space in them. Raises Refused for an empty file."""
-    entries = [line for line in Path(file.path).read_text(encoding="utf-8").splitlines() if line.strip()]
-    if not entries:
-        raise Refused(f"c4_dolma: bad_words: {file.path} holds no word; give a text file with one entry a line")
+    """Words, and phrases with a space in them."""
+    entries = read_bad_words(DolmaC4.name, file.path)
     return frozenset(entry for entry in entries if " " not in entry), tuple(e for e in entries if " " in e)

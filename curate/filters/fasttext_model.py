@@ -1,13 +1,14 @@
-"""fastText models: loading one that may be anything, and asking it.
+"""fastText models: safe loading of a file that may hold anything, and scoring.
 
-The library itself trusts the file: one that was cut short ends the process (a division by zero in C++), or takes all
-memory. So the layout is walked through first (file formats 11 and 12: `loadModel` of fastText's
+The library trusts the file: one that is cut short ends the process (a division by zero in C++), or takes all
+memory. So the layout is checked first (file formats 11 and 12: `loadModel` of fastText's
 fasttext.cc, `load` of dictionary.cc, densematrix.cc, quantmatrix.cc, productquantizer.cc): every size must fit.
 
 A child process that loads the model and prints its labels, where a crash is an exit code, is fast enough (0.48 s for
-131 MB, as large as lid.176.bin; the walk takes 0.07 s) and does not do: fastText takes what is missing for read. It
-loads six of nine broken files that the tests know. With a prediction it still takes two, one cut short by ten bytes and
-one with a byte more, and of 36 quantised models with bytes changed anywhere one that ends the process on a later text.
+131 MB, as large as lid.176.bin; the check takes 0.07 s) and not safe enough: fastText does not notice missing bytes. It
+loads six of the nine broken files in the tests. With a prediction added it still accepts two, one cut short by ten
+bytes and one with a byte more, and of 36 quantised models with bytes changed anywhere one that ends the process on a
+later text.
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ class FastTextModel(NamedTuple):
 def one_line(text: str) -> str:
     """A text as fastText takes it: newlines as spaces (as datatrove has it), what UTF-8 cannot hold as `?`.
 
-    Its own sign for the end of a line is broken up: a page that has it would be read up to there only.
+    Its token for the end of a line, `</s>`, is broken up: a page that holds it would be read up to there only.
     """
     return text.replace("\n", " ").replace("</s>", "< /s>").encode("utf-8", "replace").decode("utf-8")
 
 
 @lru_cache(maxsize=4)
 def load(file: Stamp) -> FastTextModel:
-    """Raises Refused, with what is wrong, for a file that is no supervised fastText model."""
+    """Raises Refused, with what is wrong, for a file that is not a supervised fastText model."""
     check(file)
     import fasttext
 
@@ -53,12 +54,12 @@ def load(file: Stamp) -> FastTextModel:
         model = fasttext.load_model(file.path)
         labels = tuple(label.removeprefix(PREFIX) for label in model.labels)
     except (ValueError, RuntimeError, MemoryError) as error:
-        raise Refused(f"{file.path} is no fastText model ({error})") from error
-    # The wrapper's own `predict` makes arrays of the answer; what is below it gives pairs.
+        raise Refused(f"{file.path} is not a fastText model ({error})") from error
+    # The wrapper's own `predict` returns arrays; the function below it returns pairs.
     predict = model.f.predict
 
     def scores(line: str, k: int) -> list[tuple[str, float]]:
-        # fastText's sums of rounded numbers reach a little over 1.
+        # fastText's rounded sums can be slightly over 1.
         return [
             (label.removeprefix(PREFIX), min(score, 1.0)) for score, label in predict(line + "\n", k, 0.0, "strict")
         ]
@@ -75,13 +76,13 @@ def check(file: Stamp) -> tuple[str, ...]:
     path = Path(file.path)
     with path.open("rb") as opened:
         if not opened.read(1):
-            raise Refused(f"{path} is no fastText model (it is empty)")
+            raise Refused(f"{path} is not a fastText model (it is empty)")
         with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
             try:
                 return _Walk(data).model()
             except (_Wrong, struct.error) as error:
                 what = str(error) if isinstance(error, _Wrong) else "it ends too early"
-                raise Refused(f"{path} is no fastText model ({what})") from None
+                raise Refused(f"{path} is not a fastText model ({what})") from None
 
 
 class _Wrong(Exception):
@@ -108,7 +109,7 @@ class _Walk:
 
     def model(self) -> tuple[str, ...]:
         if self.take("i") != (_MAGIC,):
-            raise _Wrong("it does not begin as one")
+            raise _Wrong("it does not begin like one")
         (version,) = self.take("i")
         if version not in (11, 12):
             raise _Wrong(f"file format {version} is not known, 11 and 12 are")
@@ -164,9 +165,9 @@ class _Walk:
 
     def matrix(self, quantized: bool, rows: int, columns: int) -> None:
         norms = self.flag() if quantized else False
-        found = self.take("2q")
-        if found != (rows, columns):
-            raise _Wrong(f"a matrix is {found[0]} by {found[1]} and should be {rows} by {columns}")
+        shape = self.take("2q")
+        if shape != (rows, columns):
+            raise _Wrong(f"a matrix is {shape[0]} by {shape[1]} and should be {rows} by {columns}")
         if not quantized:
             self.skip(4 * rows * columns)
             return

@@ -16,7 +16,7 @@ _SECTION = "FineWeb, section 3.6; datatrove fineweb_quality_filter.py"
 
 @dataclass(frozen=True)
 class FineWeb(Rule):
-    """Are these lines of prose, or a menu? Runs after C4 has rewritten the text. A limit of None is off."""
+    """Are these lines of prose, or a menu? Use it after C4 has rewritten the text. A limit of None is off."""
 
     name: ClassVar[str] = "fineweb"
     shaping: ClassVar[tuple[str, ...]] = ("short_line", "language")

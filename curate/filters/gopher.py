@@ -18,8 +18,8 @@ _TABLE_A1 = "Gopher, table A1"
 _BULLETS = ("•", "-")
 _ELLIPSES = ("...", "…")
 _HOPELESS = 0.88
-"""Times the threshold: the share of words with a letter in what looks like the content, below which the good extract of
-hardly a page had enough of them (`docs/results/extraction.md`)."""
+"""A factor of the threshold: where the likely content has a smaller share of words with a letter, the full extraction
+almost never had enough of them (`docs/results/extraction.md`)."""
 _LETTERS_AND_SPACE = bytes(byte for byte in range(256) if byte >= 128 or chr(byte).isalpha() or chr(byte).isspace())
 STOP_WORDS = ["the", "be", "to", "of", "and", "that", "have", "with"]
 
@@ -29,7 +29,7 @@ _GRAM_LIMITS = [(n, f"top_{n}_gram" if n < 5 else f"duplicated_{n}_grams") for n
 
 def gram_limits(rule: Rule) -> Iterator[tuple[int, str, float | None]]:
     """The limits of table A1 for n-grams of words, in order: n, the parameter's name and its value. Up to 4 words they
-    are for the most frequent n-gram, beyond that for all that are repeated."""
+    limit the most frequent n-gram, beyond that all repeated ones."""
     return ((n, name, getattr(rule, name)) for n, name in _GRAM_LIMITS)
 
 
@@ -46,7 +46,7 @@ class GopherQuality(Rule):
     min_word_length: float | None = param(3, "shortest mean word, in characters", source=_A1_1, ge=0)
     max_word_length: float | None = param(10, "longest mean word, in characters", source=_A1_1, ge=0)
     max_symbol_ratio: float | None = param(
-        0.1, "most `#` for each word; and, apart, most ellipses for each word", source=_A1_1, ge=0
+        0.1, "most `#` per word; and, separately, most ellipses per word", source=_A1_1, ge=0
     )
     max_bullet_lines: float | None = param(
         0.9, "largest share of lines that begin with a bullet", source=_A1_1, ge=0, le=1
@@ -101,11 +101,11 @@ class GopherQuality(Rule):
             yield under("gopher_below_alpha_threshold", share, self.min_alphabetic_words, "min_alphabetic_words")
         if self.min_stop_words and (self.language == "en" or tongue.stop_words):
             english = self.language == "en"
-            found = signals.holds(self.stop_words) if english else tongue.stop_words_in(text, signals)
-            yield under("gopher_enough_stop_words", found, self.min_stop_words, "min_stop_words")
+            count = signals.holds(self.stop_words) if english else tongue.stop_words_in(text, signals)
+            yield under("gopher_enough_stop_words", count, self.min_stop_words, "min_stop_words")
 
     def foretell(self, page: Preview) -> Check | None:
-        """Too few words, stop words or letters in what looks like the content, and in the whole page."""
+        """Too few words, stop words or letters in the likely content, and in the whole page."""
         content = page.content.text
         if self.language != "en" or not content:
             return None
@@ -120,7 +120,7 @@ class GopherQuality(Rule):
             return None
         poor = {check.rule for check in self.checks(page.content) if check.failed and _is_hopeless(check)}
         if not poor:
-            return None  # the whole page need not be looked at
+            return None  # no need to look at the whole page
         return next((check for check in self.checks(page.whole) if check.failed and check.rule in poor), None)
 
 
@@ -134,7 +134,7 @@ def _is_hopeless(check: Check) -> bool:
 class GopherRepetition(Rule):
     """Does the text repeat itself? Lines, paragraphs and n-grams of words. A limit of 0 or None is off.
 
-    Limits of n-grams are shares of the text's characters; the lists begin with the n-gram's length named.
+    Limits of n-grams are shares of the text's characters; the number in a limit's name is the n-gram's length.
     """
 
     name: ClassVar[str] = "gopher_repetition"

@@ -1,7 +1,7 @@
-"""Language: keep what a language identifier calls one of the wanted languages, with enough confidence.
+"""Language: keep texts that a language identifier takes for one of the wanted languages, with enough confidence.
 
-FineWeb keeps English above 0.65 of fastText's lid.176 (datatrove language_filter.py). That model is the user's to point
-at; without one py3langid decides, whose probabilities are scaled otherwise, so the same threshold keeps other pages.
+FineWeb keeps English above 0.65 of fastText's lid.176 (datatrove language_filter.py). The user names that model;
+without it py3langid decides, whose probabilities are scaled differently, so that the same threshold keeps other pages.
 CLD2 (`identifier: pycld2`) knows fewer languages and is the fastest; its score is the language's share of the text.
 """
 
@@ -23,11 +23,11 @@ from curate.step import Check, Preview, Rule, param
 from curate.text.languages import PY3LANGID_CODES, PYCLD2_CODES
 
 _TELLING, _SURE = 200, 0.6
-"""A cascade asks of so many characters at least, and takes answers with more than such a score."""
+"""A cascade identifies texts of at least so many characters, and takes results with more than such a score."""
 
 Identify = Callable[[str], tuple[str, float]]
 
-# What CLD2 takes for invalid: controls, surrogates, and code points that are no characters.
+# Invalid for CLD2: controls, surrogates, and code points that are not characters.
 _NOT_FOR_CLD2 = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
     + "".join(chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
@@ -37,7 +37,7 @@ _NOT_FOR_CLD2 = re.compile(
 
 @dataclass(frozen=True)
 class Language(Rule):
-    """Another language ends as `language`, too low a score as `language_score`.
+    """Drops another language as `language`, too low a score as `language_score`.
 
     Every document gets `language` and `language_score` in its metadata; a text without a letter is `und` with 0.
     """
@@ -52,8 +52,10 @@ class Language(Rule):
         0.65, "the score must be greater", source="FineWeb, section 3.3; published for fastText's lid.176", ge=0, le=1
     )
     model: str | None = param(None, "a fastText language model (lid.176.ftz), which then decides", path=True)
-    identifier: str = param("py3langid", "who decides where no model is given", choices=("py3langid", "pycld2"))
-    characters: int = param(5000, "how much of the text is looked at, from its beginning", source="ours", ge=1)
+    identifier: str = param(
+        "py3langid", "what identifies the language where no model is given", choices=("py3langid", "pycld2")
+    )
+    characters: int = param(5000, "characters of the text that are read, from its beginning", source="ours", ge=1)
 
     def __post_init__(self) -> None:
         if isinstance(self.keep, str) or not self.keep:
@@ -97,7 +99,7 @@ class Language(Rule):
         return self._identify()(text) if any(map(str.isalpha, text)) else ("und", 0.0)
 
     def foretell(self, page: Preview) -> Check | None:
-        """Its own verdict on what looks like the content, where a much faster identifier does not object."""
+        """The rule's own verdict on the likely content, unless a much faster identifier disagrees."""
         from resiliparse.parse.lang import detect_fast
 
         text = page.content.text[: self.characters]
@@ -137,8 +139,8 @@ def _pycld2() -> Identify:
     from pycld2 import detect
 
     def identify(text: str) -> tuple[str, float]:
-        _, _, found = detect(_NOT_FOR_CLD2.sub(" ", text))
-        _, language, percent, _ = found[0]
+        _, _, guesses = detect(_NOT_FOR_CLD2.sub(" ", text))
+        _, language, percent, _ = guesses[0]
         return ("und", 0.0) if language == "un" else (language, percent / 100)
 
     return identify
@@ -149,7 +151,7 @@ def _fasttext(file: Stamp) -> Identify:
     model = fasttext_model.load(file)
 
     def identify(text: str) -> tuple[str, float]:
-        found = model.scores(fasttext_model.one_line(text), 1)
-        return found[0] if found else ("und", 0.0)
+        guesses = model.scores(fasttext_model.one_line(text), 1)
+        return guesses[0] if guesses else ("und", 0.0)
 
     return identify

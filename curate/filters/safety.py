@@ -1,10 +1,11 @@
 """Safety: pages made of listed words. Thresholds and the built-in list are ours.
 
-The density of a list is a coarse reading: it ends pages that consist of such words, and lets a page that speaks about
-them pass. Nothing here was published; compare C4's rule (one listed word is enough), which `c4: bad_words` follows.
+The density of listed words is a coarse measure: it drops pages that consist of such words, and keeps a page that
+speaks about them. This rule is not a published one; compare C4's (one listed word is enough), which `c4: bad_words`
+follows.
 
-Where spaces stand between words an entry is compared with whole words; in Chinese, Japanese, Thai and other scripts
-without them it is looked for anywhere, since nothing tells where a word begins.
+In scripts with spaces an entry is compared with whole words; in Chinese, Japanese, Thai and other scripts without
+spaces it is searched for anywhere, since words have no visible beginning.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ Phrases = dict[str, list[tuple[str, ...]]]
 
 @dataclass(frozen=True)
 class Safety(Rule):
-    """Too many listed words end a page as `unsafe_words`. Listed hosts: step `url`; learnt scores: `classifier`."""
+    """Drops a page with too many listed words as `unsafe_words`. Listed hosts: step `url`; learnt scores:
+    `classifier`."""
 
     name: ClassVar[str] = "safety"
     version: ClassVar[int] = 2
@@ -44,7 +46,10 @@ class Safety(Rule):
         0.02, "largest share of words that are listed; 0 or None is off", source="ours, not published", ge=0, le=1
     )
     min_distinct: int = param(
-        3, "a page is dropped only if this many different listed words stand in it", source="ours, not published", ge=1
+        3,
+        "a page is dropped only if it holds at least this many different listed words",
+        source="ours, not published",
+        ge=1,
     )
     words: str | None = param(
         None,
@@ -74,7 +79,7 @@ class Safety(Rule):
             )
 
     def open(self) -> None:
-        # While a run lasts its lists are what they were when it began.
+        # During a run its lists stay as they were when it began.
         _lists_in.cache_clear()
         lists = self._lists()
         for code in lists or ("en" if self.language == OWN else _plain(self.language),):
@@ -85,7 +90,7 @@ class Safety(Rule):
         return _lists_in(self.words) if self.words is not None and Path(self.words).is_dir() else None
 
     def _listed(self, language: str) -> Phrases | re.Pattern[str] | None:
-        """What is listed for a language; None where nothing is. The built-in list is for English alone."""
+        """The entries for a language; None where there is no list. The built-in list is for English alone."""
         lists = self._lists()
         if lists is not None:
             files = lists.get(language)
@@ -112,8 +117,8 @@ class Safety(Rule):
     def _count(signals: TextSignals, listed: Phrases | re.Pattern[str]) -> tuple[int, int]:
         """Listed words and phrases in the text, in words, and how many different ones."""
         if isinstance(listed, re.Pattern):
-            found = listed.findall(signals.text.lower())
-            return sum(len(TextSignals(entry).in_any_language.word_ids) for entry in found), len(set(found))
+            matches = listed.findall(signals.text.lower())
+            return sum(len(TextSignals(entry).in_any_language.word_ids) for entry in matches), len(set(matches))
         if not any(word.lower() in listed for word in signals.vocabulary):
             return 0, 0
         words = [word.lower() for word in signals.words]
@@ -137,8 +142,8 @@ def _plain(language: str) -> str:
 def _lists_in(folder: str) -> dict[str, tuple[Stamp, ...]]:
     """The files of a folder by the language that their names begin with (`fr` and `fr-CA` are both French).
 
-    Names with a dot, and those in capitals, are other things that such folders hold: README.md, LICENSE. Raises
-    Refused for a name that is no language, and where there is no list.
+    Names with a dot, and those in capitals, are not lists: README.md, LICENSE. Raises Refused for a
+    name that is not a language, and where there is no list.
     """
     lists: dict[str, tuple[Stamp, ...]] = {}
     for path in sorted(Path(folder).iterdir()):
@@ -148,8 +153,8 @@ def _lists_in(folder: str) -> dict[str, tuple[Stamp, ...]]:
         if not _FILE_NAME.fullmatch(path.name) or code not in known_codes():
             hint = nearest(code.lower(), known_codes(), cutoff=0.5)
             raise Refused(
-                f"safety: words: {path} is named by no language code{hint}; a list is named as en, de or zh,"
-                " and anything else in the folder has a dot in its name"
+                f"safety: words: {path} is not named by a language code{hint}; a list must be named as en, de or zh,"
+                " and any other file in the folder must have a dot in its name"
             )
         lists[code] = (*lists.get(code, ()), stamp(path))
     if not lists:
@@ -163,11 +168,11 @@ def _lists_in(folder: str) -> dict[str, tuple[Stamp, ...]]:
 def _read_list(files: tuple[Stamp, ...], language: str) -> Phrases | re.Pattern[str]:
     """The entries of a language's files: by first word, or, in a script without spaces, as one pattern.
 
-    Raises Refused when a file is no text or holds no word.
+    Raises Refused when a file is not a text or holds no word.
     """
     entries = [entry for file in files for entry in _entries(file.path)]
     if language in tongues() and not tongues()[language].spaced:
-        # Latin words stand in such texts too, and are whole words there.
+        # Such texts hold Latin words too, which are compared as whole words.
         whole = [
             f"{r'(?<![a-z0-9])' if re.match('[a-z0-9]', entry) else ''}{re.escape(entry)}"
             f"{r'(?![a-z0-9])' if re.search('[a-z0-9]$', entry) else ''}"
@@ -186,8 +191,8 @@ def _entries(path: str) -> list[str]:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise Refused(f"safety: words: {path} is no text in UTF-8; give one word or phrase a line") from None
-    found = [entry for line in text.splitlines() if (entry := line.partition("#")[0].strip().lower())]
-    if not found:
+        raise Refused(f"safety: words: {path} is not a text in UTF-8; give one word or phrase a line") from None
+    entries = [entry for line in text.splitlines() if (entry := line.partition("#")[0].strip().lower())]
+    if not entries:
         raise Refused(f"safety: words: {path} holds no word; give a text file with one word or phrase a line")
-    return found
+    return entries

@@ -1,7 +1,7 @@
 """Training of classifiers: texts of two kinds become a fastText model and a report on texts it has not seen.
 
-Which texts are held out follows from their content alone, so that copies of one text never stand on both sides, and the
-same texts, in whatever order and files, give the same model to the byte.
+Which texts are held out depends on their content alone, so that copies of one text are never on both sides, and the
+same texts, in any order and files, give the same model to the byte.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 _SHOWN, _FEWEST_PASSES, _MOST_PASSES = 120_000, 5, 200
 FEWEST = 20
-"""Texts of each kind, once copies are gone: below that neither a model nor a figure of it means anything."""
+"""Least texts of each kind, copies counted once: with fewer, neither a model nor its figures mean anything."""
 
 
 class Text(NamedTuple):
-    """`source` is the set it comes from: the report tells how well the kinds are told apart within each."""
+    """`source` is the set it comes from: the report says how well the model separates the kinds within each."""
 
     text: str
     source: str
@@ -34,9 +34,9 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a model is trained. `letters` are the shortest and longest letter n-grams, (0, 0) is none.
+    """How a model is trained. `letters` are the shortest and longest letter n-grams, (0, 0) is off.
 
-    Without `epochs`, texts are gone through until 120 000 were shown, 5 to 200 times: 5 passes of 800 teach nothing.
+    Without `epochs`, there are 5 to 200 passes, until 120 000 texts were shown: 5 passes over 800 texts are too few.
     """
 
     dimensions: int = 16
@@ -59,7 +59,7 @@ class _Line(NamedTuple):
 def read_texts(name: str, path: str) -> Iterator[Text]:
     """Every text of the set `name`, which is a file, folder or glob of any format of an input; pages are extracted.
 
-    Raises Refused at the end of a set without any text, or with records that cannot be read.
+    Raises Refused at the end of a set that holds no text, or records that cannot be read.
     """
     from curate.document import Document, Unreadable
     from curate.extract import Extract
@@ -81,7 +81,7 @@ def read_texts(name: str, path: str) -> Iterator[Text]:
     if faults:
         raise Refused(f"{len(faults)} records cannot be read; {faults[0].key}: {faults[0].error}")
     if not count:
-        raise Refused("there is no text in it")
+        raise Refused("it holds no text")
 
 
 def train(
@@ -96,9 +96,9 @@ def train(
     settings: TrainingSettings = TrainingSettings(),
     on_progress: Callable[[str], None] = lambda message: None,
 ) -> dict[str, Any]:
-    """Write a fastText model; say how well it tells held-out texts apart, and those of sets it never saw.
+    """Write a fastText model; report how well it separates the kinds on held-out texts and on unseen sets.
 
-    The rarer kind is shown as often as the other, so that a score of 0.5 means neither. `held_out` is a share of the
+    The rarer kind is shown as often as the other, so that a score of 0.5 favours neither. `held_out` is a share of the
     texts; 0 is allowed where unseen sets are given. Raises Refused where there are too few texts of a kind.
     """
     unseen = _lines(unseen_positive, True, settings.seed) + _lines(unseen_negative, False, settings.seed)
@@ -106,7 +106,7 @@ def train(
         _lines(positive, True, settings.seed) + _lines(negative, False, settings.seed), {line.line for line in unseen}
     )
     border = int(held_out * 2**64)
-    # The order decides who is held out, and in which order the rest is shown: both follow from the text.
+    # The order decides which texts are held out, and in which order the rest is shown: both depend on the text alone.
     kept = [line for line in known if line.order < border]
     shown = [line for line in known if line.order >= border]
     counts = [sum(line.positive is kind for line in shown) for kind in (True, False)]
@@ -140,27 +140,27 @@ def train(
 def _lines(texts: Iterable[Text], positive: bool, seed: int) -> list[_Line]:
     import xxhash
 
-    found = []
+    lines = []
     for text, source in texts:
         line = in_words(text)
         if line:
-            found.append(_Line(xxhash.xxh3_64_intdigest(line.encode(), seed), line, source, positive))
-    return found
+            lines.append(_Line(xxhash.xxh3_64_intdigest(line.encode(), seed), line, source, positive))
+    return lines
 
 
 def _distinct(lines: Iterable[_Line], unseen: set[str]) -> tuple[list[_Line], int, int]:
-    """Each text once, in the order of its hash, without those of unseen sets and those that are of both kinds."""
-    found: dict[str, _Line] = {}
+    """Each text once, in the order of its hash, without those of unseen sets and those that occur in both kinds."""
+    first_of: dict[str, _Line] = {}
     both: set[str] = set()
     repeated = 0
     for line in sorted(lines, key=lambda one: (one.order, one.line, one.source)):
-        first = found.setdefault(line.line, line)
+        first = first_of.setdefault(line.line, line)
         if first is not line:
             repeated += 1
             if first.positive is not line.positive:
                 both.add(line.line)
-    left = [line for line in found.values() if line.line not in both and line.line not in unseen]
-    return left, repeated + len(found) - len(left) - len(both), len(both)
+    left = [line for line in first_of.values() if line.line not in both and line.line not in unseen]
+    return left, repeated + len(first_of) - len(left) - len(both), len(both)
 
 
 def _fit(shown: Sequence[_Line], counts: Sequence[int], model: Path, settings: TrainingSettings) -> int:
@@ -175,7 +175,7 @@ def _fit(shown: Sequence[_Line], counts: Sequence[int], model: Path, settings: T
         path = Path(folder) / "lines.txt"
         with path.open("w", encoding="utf-8", newline="\n") as file:
             rounds = max(times)
-            # One pass for each repetition, so that copies of a text do not stand one after the other.
+            # One pass for each repetition, so that copies of a text are not next to each other.
             for turn in range(rounds):
                 for line in shown:
                     if turn < times[0 if line.positive else 1]:
@@ -200,7 +200,7 @@ def _fit(shown: Sequence[_Line], counts: Sequence[int], model: Path, settings: T
 
 
 def _escaped(line: str) -> str:
-    """A word that looks like a label is a word: no text may name its own kind."""
+    """Escape words that look like a label: no text may name its own kind."""
     return line.replace(PREFIX, PREFIX[1:])
 
 
@@ -222,9 +222,9 @@ def _judge(rule: Classifier, lines: Sequence[_Line], recalls: Sequence[float]) -
     at = {row["recall_asked"]: row["threshold"] for row in report["all"]["at_recall"]}
     for source in sorted(set(sources.tolist())):
         of = sources == source
-        found = measure(scores[of & kinds], scores[of & ~kinds], recalls)
-        # What a threshold that was chosen on all sources does to this one.
-        found["at_common_threshold"] = [
+        figures = measure(scores[of & kinds], scores[of & ~kinds], recalls)
+        # The effect on this source of a threshold that was chosen on all sources.
+        figures["at_common_threshold"] = [
             {
                 "recall_asked": recall,
                 "threshold": threshold,
@@ -233,29 +233,29 @@ def _judge(rule: Classifier, lines: Sequence[_Line], recalls: Sequence[float]) -
             }
             for recall, threshold in at.items()
         ]
-        report["by_source"][source] = found
+        report["by_source"][source] = figures
     return report
 
 
 def measure(
     positive: npt.NDArray[np.float64], negative: npt.NDArray[np.float64], recalls: Sequence[float]
 ) -> dict[str, Any]:
-    """How well scores tell two kinds apart.
+    """How well scores separate two kinds.
 
-    `auc`: the chance that a positive text has the greater score, ties count half (Hanley and McNeil 1982).
+    `auc`: the chance that a positive text has the greater score, ties count one half (Hanley and McNeil 1982).
     `at_recall`: for each recall asked for, the greatest threshold that reaches it, taking scores at or above it as
     positive, with recall, precision and false positive rate there. Precision holds for this share of positives only.
     """
-    found: dict[str, Any] = {"positive": len(positive), "negative": len(negative), "auc": None, "at_recall": []}
+    figures: dict[str, Any] = {"positive": len(positive), "negative": len(negative), "auc": None, "at_recall": []}
     if len(positive) and len(negative):
-        found["auc"] = round(auc(positive, negative), 4)
+        figures["auc"] = round(auc(positive, negative), 4)
     if not len(positive):
-        return found
+        return figures
     for recall in recalls:
         threshold = threshold_at(positive, recall)
         hits = int((positive >= threshold).sum())
         false = int((negative >= threshold).sum())
-        found["at_recall"].append(
+        figures["at_recall"].append(
             {
                 "recall_asked": recall,
                 "threshold": threshold,
@@ -264,7 +264,7 @@ def measure(
                 "false_positive_rate": round(false / len(negative), 4) if len(negative) else None,
             }
         )
-    return found
+    return figures
 
 
 def auc(positive: npt.NDArray[np.float64], negative: npt.NDArray[np.float64]) -> float:

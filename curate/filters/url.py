@@ -1,9 +1,9 @@
 """Addresses: pages of listed hosts and URLs, and of URLs with listed words (RefinedWeb, section G.1; FineWeb, 3.2).
 
-The rules and their order are datatrove's (url_filter.py, 0.10.1). Four things differ, each because its own way never
-fires or fires wrongly: a listed host blocks all below it, not the registered domain and the full name alone; listed
-URLs are compared without scheme, as the lists have them, and block what is below them; words are compared in lower
-case; empty lines list nothing.
+The rules and their order are datatrove's (url_filter.py, 0.10.1). Four things differ, each because datatrove's way
+never matches or matches wrongly: a listed host blocks all below it, not the registered domain and the full name alone;
+listed URLs are compared without scheme, as the lists have them, and block what is below them; words are compared in
+lower case; empty lines are ignored.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _CODE = "datatrove url_filter.py"
 
 @dataclass(frozen=True)
 class Url(Rule):
-    """Ends pages by their address: `tld`, `domain`, `subdomain`, `url`, `hard_blacklisted`, `soft_blacklisted`,
-    `blacklisted_subword`. A document without an address passes.
+    """Drops pages by their URL: `tld`, `domain`, `subdomain`, `url`, `hard_blacklisted`, `soft_blacklisted`,
+    `blacklisted_subword`. A document without a URL passes.
     """
 
     name: ClassVar[str] = "url"
@@ -71,7 +71,7 @@ class Url(Rule):
     soft_words: str | None = param(None, "file of words of which several are needed", source=_CODE, path=True)
     min_soft_words: int = param(2, "different soft words that end a page", source=_CODE, ge=1)
     subwords: str | None = param(
-        None, "file of letter sequences, looked for in the URL's letters and digits", source=_CODE, path=True
+        None, "file of letter sequences, searched for in the URL's letters and digits", source=_CODE, path=True
     )
 
     def __post_init__(self) -> None:
@@ -81,10 +81,12 @@ class Url(Rule):
                 raise Refused(f"url: {field}: there is no file {path}; give a text file with one entry a line")
         for host in self.domains:
             if not _is_host(host):
-                raise Refused(f"url: domains: {host!r} is no domain; write it as example.com, without scheme or path")
+                raise Refused(
+                    f"url: domains: {host!r} is not a domain; write it as example.com, without scheme or path"
+                )
         for ending in self.tlds:
             if not _is_host(ending):
-                raise Refused(f"url: tlds: {ending!r} is no ending of a host; write it as xxx, or co.uk")
+                raise Refused(f"url: tlds: {ending!r} is not the ending of a host; write it as xxx, or co.uk")
         if self.lists is not None:
             _folders(Path(self.lists), self.categories)
         elif self.categories:
@@ -93,14 +95,14 @@ class Url(Rule):
             self._words(field)
 
     def open(self) -> None:
-        # While a run lasts its lists are what they were when it began: asking for each page costs more than the rule.
+        # During a run its lists stay as they were when it began: a check for each page would cost more than the rule.
         _list_files.cache_clear()
         self._tables()
 
     def _tables(self) -> dict[str, npt.NDArray[np.uint64]]:
-        """The hashes of what `lists` and `domains_file` name, by kind."""
+        """The hashes of the entries of `lists` and `domains_file`, by kind."""
         files = _list_files(self.lists, tuple(self.categories), self.domains_file)
-        return {kind: _hashes(kind, found) for kind, found in zip(_FILES, files, strict=True)}
+        return {kind: _hashes(kind, stamps) for kind, stamps in zip(_FILES, files, strict=True)}
 
     def _words(self, field: str) -> frozenset[str]:
         path = getattr(self, field)
@@ -123,9 +125,9 @@ class Url(Rule):
             yield Check("tld", host, ending, ending is not None)
         tables = self._tables()
         if own or len(tables["domains"]):
-            found = next((name for name in above if name in own or _listed(name, tables["domains"])), None)
-            rule = "subdomain" if found not in (None, registered_domain(f"//{host}")) else "domain"
-            yield Check(rule, host, found, found is not None)
+            listed = next((name for name in above if name in own or _listed(name, tables["domains"])), None)
+            rule = "subdomain" if listed not in (None, registered_domain(f"//{host}")) else "domain"
+            yield Check(rule, host, listed, listed is not None)
         if len(tables["urls"]):
             listed = next((name for name in _beginnings(url) if _listed(name, tables["urls"])), None)
             yield Check("url", url, listed, listed is not None)
@@ -144,12 +146,12 @@ class Url(Rule):
             yield Check("blacklisted_subword", part, None, part is not None)
 
     def foretell(self, page: Preview) -> Check | None:
-        """The address is known before the text is."""
+        """The verdict itself: the URL is known before the text is."""
         return next((check for check in self.checks(page.address) if check.failed), None)
 
 
 def host_of(url: str) -> str:
-    """The host of an address in lower case, "" where there is none that a name server could know (RFC 1035)."""
+    """The host of a URL in lower case, "" where there is none that a name server could resolve (RFC 1035)."""
     try:
         host = _normal(urlsplit(url if "//" in url else f"//{url}").hostname or "")
     except ValueError:
@@ -158,7 +160,8 @@ def host_of(url: str) -> str:
 
 
 def _beginnings(url: str) -> Iterator[str]:
-    """What a list may name of an address: host and path, and each folder above, without scheme, port and `www.`."""
+    """The forms in which a list may name a URL: host and path, and each folder above, without scheme, port and
+    `www.`."""
     try:
         parts = urlsplit(url if "//" in url else f"//{url}")
     except ValueError:
@@ -167,7 +170,7 @@ def _beginnings(url: str) -> Iterator[str]:
     whole = f"{host}{parts.path}".rstrip("/")
     if parts.query:
         yield f"{whole}?{parts.query}"
-    # A list names addresses of a few folders; a path of thousands is hostile, and only its beginning is looked up.
+    # Lists name URLs of a few folders; a path of thousands is hostile, and only its beginning is looked up.
     depth = whole.count("/")
     for _ in range(depth):
         if depth <= 64:
@@ -185,7 +188,7 @@ def _is_host(entry: str) -> bool:
 
 
 def _folders(root: Path, categories: Iterable[str]) -> list[Path]:
-    """The folders of lists that are meant. Raises Refused where there is none, or none of a name."""
+    """The folders of the lists asked for. Raises Refused where there are no lists, or a category is missing."""
     if not root.is_dir():
         raise Refused(f"url: lists: there is no folder {root}; give one as UT1 publishes them")
     there = {path.parent.name: path.parent for kind in _FILES for path in sorted(root.glob(f"*/{kind}"))}
@@ -232,22 +235,22 @@ def _listed(name: str, hashes: npt.NDArray[np.uint64]) -> bool:
 def _hashes(kind: str, files: tuple[Stamp, ...]) -> npt.NDArray[np.uint64]:
     """The entries of files, as sorted hashes: 8 bytes each, where strings would take 70 (UT1 lists millions).
 
-    Two of 2^64 hashes are equal by chance: of n entries, one in 2^64 / n unlisted names is taken for listed.
+    Two of 2^64 hashes are equal by chance: with n entries, one in 2^64 / n unlisted names counts as listed.
     Raises Refused when the files hold no entry.
     """
     import numpy as np
     import xxhash
 
     entries = (entry for file in files for entry in _entries(kind, Path(file.path)))
-    found = np.fromiter(map(xxhash.xxh3_64_intdigest, entries), dtype=np.uint64)
-    found.sort()
-    if files and kind == "domains" and not len(found):
+    hashes = np.fromiter(map(xxhash.xxh3_64_intdigest, entries), dtype=np.uint64)
+    hashes.sort()
+    if files and kind == "domains" and not len(hashes):
         raise Refused(f"url: {', '.join(file.path for file in files)} holds no domain; give one domain a line")
-    return found
+    return hashes
 
 
 def _entries(kind: str, path: Path) -> Iterator[bytes]:
-    """What a file lists, in lower case; a block at a time, since millions of lines are read in every worker."""
+    """The entries of a file, in lower case; a block at a time, since every worker reads millions of lines."""
     rest = b""
     with path.open("rb") as file:
         while block := file.read(_BLOCK):

@@ -1,1 +1,1 @@
-"""Where files are, local or in a store, and how they are written so that a reader never meets half of one."""
+"""Where files are, local or in a store, and how they are written so that a reader never sees half a file."""

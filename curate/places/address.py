@@ -35,20 +35,20 @@ _KEPT_OUT = {
 
 
 class InputError(Refused):
-    """An input that is not there, or of no known kind; the message says what to give instead."""
+    """An input that is missing, or of an unknown kind; the message says what to give instead."""
 
 
 def is_remote(address: str | Path | UPath) -> bool:
     """Whether an address names a store (`scheme://...`) and not a path of this machine."""
-    found = _SCHEME.match(str(address)) if not isinstance(address, Path) else None
-    return found is not None and found.group(1).lower() not in ("file", "local")
+    scheme = _SCHEME.match(str(address)) if not isinstance(address, Path) else None
+    return scheme is not None and scheme.group(1).lower() not in ("file", "local")
 
 
 def path_of(address: str | Path | UPath) -> Path | UPath:
     """The path behind an address: local (with `~` expanded) unless it begins with `scheme://`.
 
-    Nothing is contacted yet. Raises InputError for an address that carries credentials (recipes are copied beside their
-    output), for a protocol that fsspec does not know, and for one whose package is not installed.
+    No store is contacted yet. Raises InputError for an address that carries credentials (recipes are copied beside
+    their output), for a protocol that fsspec does not know, and for one whose package is not installed.
     """
     if not isinstance(address, str):
         return address
@@ -60,7 +60,7 @@ def path_of(address: str | Path | UPath) -> Path | UPath:
     scheme = scheme_of(address)
     try:
         path = UPath(address)
-        # Asks for the package now: the path alone would find out at the first read.
+        # Loads the store's package now: the path alone would do so at the first read.
         _ = type(path.fs)
     except ImportError as reason:
         package, remedy = _EXTRAS.get(scheme, ("", ""))
@@ -78,8 +78,8 @@ def path_of(address: str | Path | UPath) -> Path | UPath:
 
 def scheme_of(address: str | Path | UPath) -> str:
     """`s3` of `s3://...`; empty for a path of this machine."""
-    found = _SCHEME.match(str(address)) if is_remote(address) else None
-    return found.group(1).lower() if found else ""
+    scheme = _SCHEME.match(str(address)) if is_remote(address) else None
+    return scheme.group(1).lower() if scheme else ""
 
 
 def refuse_credentials(address: str) -> None:
@@ -96,13 +96,13 @@ def refuse_credentials(address: str) -> None:
 
 def need(package: str, what: str) -> None:
     """Raise InputError, naming the extra, when a package that reads a kind of input is not installed."""
-    # None in sys.modules bars an import, and find_spec does not like it.
+    # None in sys.modules bars an import, and find_spec raises for it.
     if sys.modules.get(package, ...) is None or importlib.util.find_spec(package) is None:
         raise InputError(f"{what} needs {package}, which is not installed: pip install 'goldsand[hub]'")
 
 
 def reason_of(error: BaseException) -> str:
-    """One line of an error that a store's client raised; the type's name when it says nothing."""
+    """One line of an error that a store's client raised; the type's name when it has no text."""
     text = " ".join(str(getattr(error, "strerror", None) or error).split())
     return text[:300] or type(error).__name__
 

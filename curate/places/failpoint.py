@@ -1,7 +1,7 @@
-"""Named places at which a test may kill a run, to prove that nothing is lost there.
+"""Named points at which a test may kill a run, to prove that no data is lost there.
 
 `GOLDSAND_FAILPOINT=POINT:VICTIM:FILE` kills the worker (VICTIM `worker`) or its parent (`parent`) with SIGKILL when
-POINT is reached, once: FILE is created first, and a point whose FILE is there does nothing.
+POINT is reached, once: FILE is created first, and a point whose FILE exists has no effect.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ VICTIMS = ("worker", "parent")
 
 
 def reached(point: str) -> None:
-    """Does nothing, unless a test asked for a death here."""
+    """Kill the process that a test named for this point; else no effect."""
     wanted, _, rest = os.environ.get("GOLDSAND_FAILPOINT", "").partition(":")
     if wanted != point:
         return

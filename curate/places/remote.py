@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BLOCK = 4 << 20
 BLOCKS_HELD = 3
-"""Bytes of one range request, and how many of them an open file keeps: what it holds of the store's file at most."""
+"""Bytes of one range request, and how many of them an open file keeps: the most it holds of the store's file."""
 
 _MARKS = ("md5", "md5Hash", "content_md5", "blob_id", "ETag", "etag", "generation")
 _WILD = "*?["
@@ -43,13 +43,14 @@ def store_errors(path: UPath) -> Iterator[None]:
 def properties(path: UPath) -> dict[str, Any]:
     """What a store says of one object now: `size`, `type`, an ETag ... Raises OSError."""
     with store_errors(path):
-        # A client remembers listings; what it remembers may have been replaced.
+        # A client caches listings; a cached object may have been replaced.
         path.fs.invalidate_cache()
         return path.fs.info(path.path)
 
 
 def identity(status: dict[str, Any]) -> str | None:
-    """The store's own name for an object's content (MD5, ETag, generation) with its size; None where it has none."""
+    """The store's own name for an object's content (MD5, ETag, generation) with its size; None where the store gives
+    none."""
     mark = next((str(status[name]).strip('"') for name in _MARKS if status.get(name)), None)
     return f"{mark}:{status.get('size')}" if mark else None
 
@@ -87,7 +88,7 @@ class RemoteFile:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def find(self, sought: bytes, start: SupportsIndex = 0) -> int:
-        """The first place of `sought` at `start` or after it; -1 when there is none."""
+        """The first place of `sought` at or after `start`; -1 when it is not there."""
         place = start.__index__()
         while place < self._size:
             # To the end of its block, and as far beyond as a match may reach.
@@ -117,7 +118,7 @@ class RemoteFile:
 def remote_files(name: str, path: UPath) -> tuple[list[tuple[UPath, str]], bool]:
     """The files of a remote input with their paths below its root, and whether the user named the file itself.
 
-    Same rules as for local ones. Raises InputError.
+    The rules are those for local inputs. Raises InputError.
     """
     try:
         kind = properties(path)["type"]
@@ -128,18 +129,18 @@ def remote_files(name: str, path: UPath) -> tuple[list[tuple[UPath, str]], bool]
     if kind == "file":
         return [(path, posixpath.basename(path.path))], True
     if kind == "directory":
-        found = _below(name, path, path.path, [])
-        if not found:
+        files = _below(name, path, path.path, [])
+        if not files:
             raise InputError(f"input '{name}': the folder '{path}' holds no files")
-        return found, False
+        return files, False
     parts = path.path.split("/")
     first = next((place for place, part in enumerate(parts) if any(sign in part for sign in _WILD)), None)
     if first is None or scheme_of(path) in ("http", "https"):
         raise InputError(f"input '{name}': there is no file or folder '{path}'")
-    found = _below(name, path, "/".join(parts[:first]), parts[first:] + (["*"] if parts[-1] == "**" else []))
-    if not found:
+    files = _below(name, path, "/".join(parts[:first]), parts[first:] + (["*"] if parts[-1] == "**" else []))
+    if not files:
         raise InputError(f"input '{name}': no file matches '{path}'")
-    return found, False
+    return files, False
 
 
 def _below(name: str, path: UPath, root: str, pattern: list[str]) -> list[tuple[UPath, str]]:
@@ -151,13 +152,13 @@ def _below(name: str, path: UPath, root: str, pattern: list[str]) -> list[tuple[
             listed = [one for one in path.fs.find(root) if not one.endswith("/")]
     except OSError as error:
         raise InputError(f"input '{name}': '{path}' cannot be listed: {error.strerror}") from None
-    found = []
+    files = []
     for one in sorted(listed):
         relative = one[len(root.rstrip("/")) + 1 :]
         parts = relative.split("/")
         if not any(part.startswith(".") for part in parts) and (not pattern or _fits(parts, pattern)):
-            found.append((UPath(path.fs.unstrip_protocol(one), **path.storage_options), relative))
-    return found
+            files.append((UPath(path.fs.unstrip_protocol(one), **path.storage_options), relative))
+    return files
 
 
 def _fits(parts: list[str], pattern: list[str]) -> bool:

@@ -1,4 +1,4 @@
-"""A file's identity for tables kept in memory: a file that was edited meanwhile is read again."""
+"""A file's identity for caches: a file that was edited meanwhile is read again."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ class Stamp(NamedTuple):
 
 
 def stamp(path: str | Path) -> Stamp:
-    """Raises OSError when the file is gone."""
+    """Raises OSError when the file is missing."""
     status = Path(path).stat()
     return Stamp(str(path), status.st_mtime_ns, status.st_size)

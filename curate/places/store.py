@@ -1,8 +1,8 @@
 """Where a run writes: a folder of this machine, or an address in a store that fsspec knows.
 
 A local file is written under a temporary name, synced and renamed. A store has no rename, but an object appears whole
-when its writing ends: there a unit's old manifest goes first, then come the data, then the new manifest, so that no
-manifest ever lies beside data that it does not describe.
+when its writing ends: there a unit's old manifest is removed first, then the data are written, then the new manifest,
+so that no manifest ever lies beside data that it does not describe.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ def is_local(place: Place) -> bool:
 def place_of(address: str | Path) -> Place:
     """The place behind an address. Raises InputError for one that cannot be used (see `path_of`)."""
     place: Any = path_of(address)
-    # Several processes write there: a listing that one of them remembers is old at once.
+    # Several processes write there: a listing that one of them caches is outdated at once.
     return place if is_local(place) else type(place)(place, use_listings_cache=False)
 
 
 @contextlib.contextmanager
 def store_errors(place: Place) -> Iterator[None]:
-    """What a store's client raises becomes OSError with a reason; local errors are that already."""
+    """Turn what a store's client raises into OSError with a reason; local errors are OSError already."""
     if is_local(place):
         yield
         return
@@ -51,7 +51,7 @@ def store_errors(place: Place) -> Iterator[None]:
 
 
 def is_private(place: Any) -> bool:
-    """Whether no other process can see this place: `memory://` lives and dies with its process."""
+    """Whether no other process can see this place: `memory://` exists within one process."""
     return getattr(place, "protocol", "") == "memory"
 
 
@@ -77,7 +77,7 @@ def mark(place: Place) -> str | None:
 
 
 class Hashed:
-    """A stream that knows the checksum of what went through it."""
+    """A stream that computes the checksum of what is written to it."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -95,8 +95,8 @@ class Hashed:
 
 
 def make_folder(place: Place) -> None:
-    """Make a folder and those above it, where there is such a thing: an object store has none, and `mkdir` in it would
-    make a bucket of a name that was misspelt."""
+    """Make a folder and those above it, where folders exist: an object store has none, and there `mkdir` of a misspelt
+    name would make a bucket."""
     if is_local(place) or getattr(place, "protocol", "") not in _WITHOUT_FOLDERS:
         place.mkdir(parents=True, exist_ok=True)
 
@@ -118,7 +118,7 @@ def write_atomically(place: Place, data: bytes) -> None:
 
 @contextlib.contextmanager
 def working_folder(root: Place) -> Iterator[Path]:
-    """A folder of this machine that is gone afterwards; beside the output where that is local, so that it has room."""
+    """A local folder that is removed afterwards; beside the output where that is local, so that it has room."""
     beside = root if isinstance(root, Path) else None
     with tempfile.TemporaryDirectory(prefix=".scratch-", suffix=TEMPORARY, dir=beside) as folder:
         yield Path(folder)
@@ -126,7 +126,7 @@ def working_folder(root: Place) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def local_copy(place: Place) -> Iterator[Path]:
-    """A file or folder as one of this machine, for libraries that know paths only: itself, or a copy for the while."""
+    """A file or folder with a local path, for libraries that need one: itself, or a temporary copy."""
     if isinstance(place, Path):
         yield place
         return
@@ -142,9 +142,9 @@ def local_copy(place: Place) -> Iterator[Path]:
 
 
 def files_below(place: Place) -> list[Place]:
-    """Every file below a folder, in order; none when there is no folder."""
+    """Every file below a folder, in order; an empty list when the folder is missing."""
     if isinstance(place, Path):
         return sorted((one for one in place.rglob("*") if one.is_file()), key=str) if place.is_dir() else []
-    # One list: asked for one by one, each file would be a request.
+    # One listing: to ask for each file would be a request each.
     begin = f"{place.path.rstrip('/')}/"
     return sorted((place / name[len(begin) :] for name in place.fs.find(begin) if name.startswith(begin)), key=str)

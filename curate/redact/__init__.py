@@ -1,4 +1,4 @@
-"""Personal identifiers: found, and masked, cut or replaced. A class is imported when first asked for."""
+"""Finds personal identifiers, and masks, cuts or replaces them. A class is imported when first asked for."""
 
 from curate.registry import steps_in
 

@@ -1,4 +1,4 @@
-"""What a search for identifiers finds in a text."""
+"""An identifier found in a text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Found(NamedTuple):
-    """Characters `start` to `end` of a text; `canonical` is the same for every way to write the same thing."""
+    """Characters `start` to `end` of a text; `canonical` is the same for all spellings of one identifier."""
 
     start: int
     end: int

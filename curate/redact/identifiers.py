@@ -1,9 +1,9 @@
-"""Finding what identifies a person in a text: addresses of mail, telephone numbers, IP addresses, IBANs, card numbers.
+"""Finds what identifies a person in a text: mail addresses, telephone numbers, IP addresses, IBANs, card numbers.
 
-Each kind is found by its form and then tested by what its standard lets be tested: the top-level domain of an address,
+Each kind is found by its form and then tested as far as its standard allows: the top-level domain of an address,
 the numbering plan of a telephone number (`phones.py`), the range of an IP address, checksums of IBANs (ISO 13616,
-ISO 7064 mod 97-10) and cards (ISO/IEC 7812, Luhn). Addresses that are reserved for examples identify nobody and
-are let be, and so are the stand-ins of `step.py`. Every search is linear in the text.
+ISO 7064 mod 97-10) and cards (ISO/IEC 7812, Luhn). Addresses that are reserved for examples
+identify no one and are left as they are, and so are the stand-ins of `step.py`. Every search is linear in the text.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from curate.redact.found import Found
 from curate.redact.phones import phones
 
 KINDS = ("email", "iban", "card", "ipv6", "ipv4", "phone")
-"""In this order a place is given to the first kind that claims it."""
+"""In order of precedence: where two kinds overlap, the first of them holds."""
 
 
 def find(text: str, kinds: Iterable[str] = KINDS, regions: Iterable[str] = ("US",)) -> list[Found]:
@@ -34,7 +34,7 @@ def find(text: str, kinds: Iterable[str] = KINDS, regions: Iterable[str] = ("US"
         return found
     rank = {kind: place for place, kind in enumerate(KINDS)}
     taken: list[Found] = []
-    # Earlier kinds first among those that overlap: a sweep by place, where a later claim yields to an earlier kind.
+    # A sweep by place: among identifiers that overlap, the one of an earlier kind stays.
     for one in sorted(found, key=lambda item: (item.start, rank[item.kind])):
         if not taken or one.start >= taken[-1].end:
             taken.append(one)
@@ -45,11 +45,11 @@ def find(text: str, kinds: Iterable[str] = KINDS, regions: Iterable[str] = ("US"
 
 _LETTER = "A-Za-z0-9\\u00c0-\\u024f"
 _LABEL = f"[{_LETTER}](?:[{_LETTER}-]{{0,61}}[{_LETTER}])?"
-# Plain letters first: other ones may be what is left of a quotation mark in a wrong encoding.
+# Plain letters first: others may come from a quotation mark in a wrong encoding.
 _DOMAINS = tuple(
     re.compile(rf"{label}(?:\.{label}){{1,8}}") for label in (_LABEL.replace("\\u00c0-\\u024f", ""), _LABEL)
 )
-# `mail@site.comCustomer`: a page lost the space, and the capital letter tells.
+# `mail@site.comCustomer`: a page lost the space, and the capital letter shows where.
 _GLUED = re.compile(r"[a-z]{2,}(?=[A-Z])")
 # `(206) 735-3750mail@site.com`.
 _NUMBER_BEFORE = re.compile(r"(?:\d++[.-])+\d++(?=[A-Za-z])")
@@ -70,7 +70,7 @@ def _endings() -> frozenset[str]:
 
 
 def emails(text: str) -> Iterator[Found]:
-    """Addresses of mail, `name [at] site [dot] org` among them; of `user@host.org:folder` and of URLs none."""
+    """Mail addresses, `name [at] site [dot] org` among them, but not `user@host.org:folder` or names in URLs."""
     place = text.find("@")
     while place >= 0:
         found = _email(text, place, place + 1, _DOMAINS[0]) or _email(text, place, place + 1, _DOMAINS[1])
@@ -89,7 +89,7 @@ def _email(text: str, left: int, right: int, form: re.Pattern[str]) -> Found | N
     local = _LOCAL.search(text, max(0, left - 64), left)
     if domain is None or local is None:
         return None
-    # Points that lead up to an address, quotes and bullets are none of it.
+    # Dots that lead up to an address, quotes and bullets are not part of it.
     start = max(local.start(), text.rfind("..", local.start(), left) + 2 if ".." in local.group() else 0)
     if number := _NUMBER_BEFORE.match(text, start, left):
         start = number.end()
@@ -111,7 +111,8 @@ def _email(text: str, left: int, right: int, form: re.Pattern[str]) -> Found | N
 
 
 def _no_mail(text: str, found: Found) -> bool:
-    """Whether what looks like an address is a name in a URL, a place to copy files to, or a name of the Fediverse."""
+    """Whether what looks like an address is a name in a URL, a target of a file copy (`host:path`), or a Fediverse
+    name."""
     before = max(0, found.start - 200)
     after = text[found.end : found.end + 2]
     return (
@@ -122,8 +123,8 @@ def _no_mail(text: str, found: Found) -> bool:
     )
 
 
-# What is searched for begins with a set of characters, and what may not stand before it is asked after that: only so a
-# first character is looked for in C, three to five times as fast.
+# The pattern begins with a set of characters, and the look-behind comes after it: only so does `re` search for the
+# first character in C, three to five times as fast.
 _IPV4 = re.compile(r"\d(?<![\w.]\d)\d{0,2}\.(?:\d{1,3}\.){2}\d{1,3}(?![\w])(?!\.\d)")
 _VERSION = re.compile(
     r"(?:\bv(?:er(?:sions?|\.)?|\.)?|\b(?:releases?|firmware|build|rev(?:ision)?|update|chapter|section|kernel|sect?)\.?|[A-Za-z]/|§|[\w.]-)\s*\Z",
@@ -137,13 +138,13 @@ _SERVED = re.compile(
 
 
 def ipv4s(text: str) -> Iterator[Found]:
-    """Addresses that are routed on the internet, and that no word in front calls a version or a section."""
+    """Addresses that are routed on the internet, unless a word in front marks a version or a section."""
     for match in _IPV4.finditer(text):
         address = _global(match.group(), ipaddress.IPv4Address)
         if address is None or match.group().endswith(".0.0.0"):
             continue
         before = text[max(0, match.start() - 24) : match.start()]
-        # Of routed addresses one in a hundred begins with two numbers below 20, of versions nearly all.
+        # One in a hundred routed addresses begins with two numbers below 20, and nearly every version does.
         small = all(int(number) < 20 for number in match.group().split(".")[:2])
         if not _VERSION.search(before) and not (small and not _SERVED.search(before)):
             yield Found(*match.span(), "ipv4", str(address))
@@ -153,7 +154,7 @@ _IPV6 = re.compile(r"[23](?<![\w:.][23])[0-9A-Fa-f]{3}:[0-9A-Fa-f:.]{2,41}")
 
 
 def ipv6s(text: str) -> Iterator[Found]:
-    """Addresses of the range that is routed, 2000::/3."""
+    """Addresses of the routed range, 2000::/3."""
     for match in _IPV6.finditer(text):
         written = match.group().rstrip(".")
         if written.endswith(":") and not written.endswith("::"):
@@ -190,7 +191,7 @@ _IBAN = re.compile(r"[A-Z](?<![A-Za-z0-9][A-Z])[A-Z]\d{2}(?=[ -]?[A-Z0-9])")
 
 
 def ibans(text: str) -> Iterator[Found]:
-    """IBANs of the length of their country whose checksum holds, in groups or in one piece."""
+    """IBANs with the length of their country and a right checksum, in groups or in one piece."""
     for match in _IBAN.finditer(text):
         length = _IBAN_LENGTHS.get(match.group()[:2])
         if length is None:
@@ -224,7 +225,7 @@ _ISSUERS = re.compile(
 
 
 def cards(text: str) -> Iterator[Found]:
-    """Numbers of an issuer's form and length whose check digit is right, in the groups that are printed or in none."""
+    """Numbers of an issuer's form and length with a right check digit, in the printed groups or without groups."""
     for match in _CARD.finditer(text):
         digits = re.sub(r"[ -]", "", match.group())
         if _ISSUERS.fullmatch(digits) and luhn(digits) and len(set(digits)) > 1:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from curate.redact.found import Found
 
-# Possessive throughout: no run of digits is ever cut in two ways. The first character stands before what is asked of
-# the one before it, so that it is searched for in C.
+# Possessive throughout: no run of digits is ever cut in two ways. The first character comes before the look-behind, so
+# that `re` searches for it in C.
 _MARK = "\u00a0.\\-\u2010-\u2013/"
 _NOT_AFTER = r"(?<![\w$€£#][(\d])(?<!\d[.,][(\d])"
 _RUN = re.compile(
@@ -36,16 +36,16 @@ _DATE = re.compile(
 _CONTEXT = 40
 _MOST_GROUPS = 7
 _FEWEST, _FEWEST_ALONE, _MOST = 7, 9, 17
-"""Digits of a number: after a word that announces it, by its form alone, and with two zeros before the country code."""
+"""Digits of a number: after a word such as `call`, by its form alone, and with two zeros before the country code."""
 
 
 def phones(text: str, regions: tuple[str, ...] = ("US",)) -> Iterator[Found]:
-    """Numbers that a numbering plan has: with a country code, or of one of `regions`.
+    """Numbers that are valid in a numbering plan: with a country code, or of one of `regions`.
 
-    Without a country code the digits stand in that country's groups, or a word such as `call` or `Tel.` comes before.
+    Without a country code the digits must be in that country's groups, or follow a word such as `call` or `Tel.`.
     """
     for run in _RUN.finditer(text):
-        # Most figures are years and amounts: their length tells.
+        # Most figures are years and amounts, which are shorter.
         if run.end() - run.start() < _FEWEST:
             continue
         groups = [group.span() for group in _DIGITS.finditer(text, *run.span())]
@@ -62,9 +62,9 @@ def phones(text: str, regions: tuple[str, ...] = ("US",)) -> Iterator[Found]:
 def _begun(
     text: str, floor: int, groups: list[tuple[int, int]], first: int, regions: tuple[str, ...]
 ) -> tuple[Found | None, int]:
-    """The longest number that begins with a group of digits, and the group after it: what follows may be other figures.
+    """The longest number that begins with a group of digits, and the group after it, which may begin other figures.
 
-    Nothing before `floor` belongs to it.
+    It begins at `floor` or later.
     """
     start = groups[first][0]
     while start > floor and (text[start - 1] in "+(" or text[start - 2 : start] == "+ "):
@@ -97,7 +97,7 @@ def _begun(
 
 
 def _ends_well(text: str, groups: list[tuple[int, int]]) -> bool:
-    """Whether a number may end here: letters follow where a page lost the space between, figures do not."""
+    """Whether a number may end here: letters may follow, where a page lost the space between; digits may not."""
     end = groups[-1][1]
     after = text[end : end + 2]
     if after[:1] in ("%", ".", ",") or after[:1].isalnum():
@@ -105,7 +105,7 @@ def _ends_well(text: str, groups: list[tuple[int, int]]) -> bool:
             return False
         if after[:1].isalpha() and len(groups) < 2:
             return False
-    # Pages of a journal and its year, 425-442 (2000).
+    # The pages and year of a journal article, 425-442 (2000).
     return not (len(groups) > 1 and text[groups[-1][0] - 1] == "(" and after[:1] == ")")
 
 
@@ -118,7 +118,7 @@ def _uncalled(
     parts: list[str],
     regions: tuple[str, ...],
 ) -> str | None:
-    """A number that only its own form tells: one mark between its groups, which are those of its country."""
+    """A number recognised by its form alone: one mark between its groups, which are those of its country."""
     if len(parts) < 2 or sum(map(len, parts)) > 15:
         return None
     inside = {text[groups[place][1] : groups[place + 1][0]] for place in range(first, last - 1)}
@@ -153,7 +153,7 @@ def _national(parts: list[str], regions: tuple[str, ...]) -> str | None:
 
 @functools.lru_cache(maxsize=4096)
 def _valid(written: str, region: str | None) -> str | None:
-    """The number as +CCNNN (E.164) if the plan of its country has it."""
+    """The number as +CCNNN (E.164) if it is valid in the plan of its country."""
     import phonenumbers
 
     try:

@@ -1,8 +1,8 @@
-"""Personal identifiers out of a text: replaced by stand-ins, masked, or cut, or the page dropped.
+"""Removes personal identifiers from a text: replaced by stand-ins, masked or cut; or drops the page.
 
 A stand-in is a keyed hash (BLAKE2b, RFC 7693) of the address in its canonical form, written as an address of the same
-kind from a range that nobody can have: the same address becomes the same stand-in in every document, shard and run with
-that key, in whatever order, and without the key nobody can test a guess. What is written so is found by no later pass.
+kind from a range that is never assigned: the same address becomes the same stand-in in every document, shard and run
+with that key, in whatever order, and a guess cannot be tested without the key. Later passes do not find stand-ins.
 """
 
 from __future__ import annotations
@@ -27,19 +27,20 @@ _SHORTEST_KEY = 16
 
 @dataclass(frozen=True)
 class Redact(Edit):
-    """Takes personal identifiers out; more than `max_found` of them end a page as `too_many_identifiers`.
+    """Removes personal identifiers; a page with more than `max_found` of them is dropped as `too_many_identifiers`.
 
-    What was found is counted in the ledger by kind, never named. The address of a page and its title stay as they are.
+    The ledger counts the identifiers by kind, and never names one. The address of a page and its title stay as they
+    are.
     """
 
     name: ClassVar[str] = "redact"
     libraries: ClassVar[tuple[str, ...]] = ("phonenumberslite", "phonenumbers", "tldextract")
     shaping: ClassVar[tuple[str, ...]] = ("kinds", "action", "key_file", "regions")
 
-    kinds: list[str] = param(list(KINDS), f"what is looked for: {', '.join(KINDS)}")
+    kinds: list[str] = param(list(KINDS), f"what is searched for: {', '.join(KINDS)}")
     action: str = param(
         "mask",
-        "mask: `[email]`; pseudonym: a stand-in, always the same; cut: nothing is left; drop: the page goes",
+        "mask: `[email]`; pseudonym: a stand-in, always the same; cut: removed; drop: the page is dropped",
         choices=("mask", "pseudonym", "cut", "drop"),
     )
     key_file: str | None = param(
@@ -49,7 +50,7 @@ class Redact(Edit):
         None, "a page with more of them is dropped; dolma: 5", source="dolma, taggers/pii.py", ge=0
     )
     regions: list[str] = param(
-        ["US"], "countries whose phone numbers are known without country code; that of the page's domain is added"
+        ["US"], "countries whose phone numbers are found without country code; that of the page's domain is added"
     )
 
     def __post_init__(self) -> None:
@@ -72,7 +73,7 @@ class Redact(Edit):
         for region in self.regions:
             if not regions_of(f".{region}") or region in ("UK", "EU") or region.upper() != region:
                 raise Refused(
-                    f"redact: regions: {region!r} is no country of ISO 3166 with phone numbers; write US, GB or DE"
+                    f"redact: regions: {region!r} is not a country of ISO 3166 with phone numbers; write US, GB or DE"
                 )
 
     def open(self) -> None:
@@ -101,7 +102,7 @@ class Redact(Edit):
         return [over("too_many_identifiers", len(found), self.max_found, "max_found")]
 
     def _left(self, document: Document, found: list[Found]) -> str:
-        """The text with something instead of what was found in it, which is counted in the document's notes."""
+        """The text with each identifier replaced or cut; the document's notes count them."""
         counts: dict[str, int] = {}
         for one in found:
             counts[one.kind] = counts.get(one.kind, 0) + 1
@@ -121,12 +122,12 @@ class Redact(Edit):
 
 
 def stand_in(kind: str, canonical: str, key: bytes) -> str:
-    """An address of the same kind that nobody has, and that follows from key and address alone.
+    """An address of the same kind that is never assigned, and depends on key and address alone.
 
-    E-mail: 60 bits before `example.com` (RFC 2606). Phone: 10 digits after +999, a country code without countries
+    E-mail: 60 bits before `example.com` (RFC 2606). Phone: 10 digits after +999, a country code that no country has
     (ITU-T E.164). IPv4: 28 bits in 240.0.0.0/4, IPv6: 96 bits in 2001:db8::/32 (RFC 1112, RFC 3849), never routed.
     IBAN: of no country, XX, with check digits. Card: begins with 0000, of no issuer, with a check digit. Two addresses
-    share a stand-in as seldom as those sizes say: of 10 000 phone numbers two with a chance of 0.5 %.
+    share a stand-in as rarely as those sizes imply: among 10 000 phone numbers, two do with a chance of 0.5 %.
     """
     digest = hashlib.blake2b(canonical.encode("utf-8", "surrogatepass"), key=key, person=kind.encode(), digest_size=32)
     number = int.from_bytes(digest.digest(), "big")

@@ -1,4 +1,4 @@
-"""What one unit counts while documents pass: by step, by reason, by domain, and the time each step took for itself."""
+"""The counts of one unit: by step, by reason, by domain, and the time that each step took itself."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Stopwatch:
 
 @dataclass
 class StepAccount:
-    """Documents and characters into one step and out of it, and why the difference left."""
+    """Documents and characters into one step and out of it, and the reasons for the difference."""
 
     documents_in: int = 0
     characters_in: int = 0
@@ -69,8 +69,8 @@ class StepAccount:
         counts[1] += len(drop.document.text)
 
     def close(self, *, makes_text: bool, adds: bool) -> None:
-        """Draw the balance. Where text is made (extraction), what comes out is what went in; where documents are
-        added, the surplus is injected; elsewhere the difference in characters is the work of edits."""
+        """Draw the balance. Where text is made (extraction), the input is counted in characters of that text; where
+        documents are added, the surplus counts as injected; elsewhere the difference in characters counts as edited."""
         documents = sum(count for count, _ in self.reasons.values())
         characters = sum(count for _, count in self.reasons.values())
         if makes_text:

@@ -35,7 +35,7 @@ SPLIT = 64 << 20
 
 @dataclass
 class CorpusRun:
-    """Everything that decides the output (steps, partitions, publication, limit), and how to carry it out.
+    """Everything that decides the output (steps, partitions, publication, limit), and how to run it.
 
     `split` is how many bytes of an input file one worker reads at a time (0: whole files), `memory` the megabytes that
     a worker may take. Neither they nor `workers` nor `buckets` change what is published.
@@ -61,7 +61,7 @@ class CorpusRun:
     def execute(self) -> dict[str, Any]:
         """Run, or finish, the corpus; returns (and writes) the summary.
 
-        Raises RunError when the folder cannot be written or is in use, and when a unit fails outside any document.
+        Raises RunError when the folder cannot be written or is in use, and when a unit fails with no document in hand.
         """
         started = time.monotonic()
         with interruptible(), OutputFolder(self.out) as folder, self._status_file() as on_progress:
@@ -75,7 +75,7 @@ class CorpusRun:
 
     @contextlib.contextmanager
     def _status_file(self) -> Iterator[StatusFile]:
-        """`status.json`, which says how far the run is while it lasts, and then how it ended."""
+        """`status.json`: the progress of the run, and then how it ended."""
         status = StatusFile(self.out, self.groups(), self.on_progress)
         status.write("running")
         try:
@@ -99,13 +99,14 @@ class CorpusRun:
         return labels + (["facts"] if any(isinstance(step, Injection) for step in self.steps) else [])
 
     def engine(self, on_progress: Callable[[Progress], None] | None = None) -> SerialEngine | LocalEngine:
-        """Processes; or this process alone, where input or output cannot be seen from another one."""
+        """A pool of processes; or this process alone, where others cannot see the input or output."""
         if is_private(self.out) or any(is_private(partition.path) for partition in self.partitions):
             return SerialEngine(on_progress)
         return LocalEngine(self.workers or all_cores(), self.document_timeout, on_progress, self.memory)
 
     def work(self, folder: OutputFolder, engine: Engine) -> tuple[StageOutputs, dict[str, int]]:
-        """All units in order: inputs, stages with their rounds, publication. Returns what is left, and its tokens."""
+        """All units in order: inputs, stages with their rounds, publication. Returns the outputs of the stages, and the
+        tokens of each rendering."""
         outputs = StageOutputs(
             steps=self.steps,
             stages=self.stages,
@@ -135,7 +136,7 @@ class CorpusRun:
     def _stage(
         self, stage: Stage, outputs: StageOutputs, quotas: list[int | None], folder: OutputFolder, engine: Engine
     ) -> None:
-        """Every part through one stage; before a corpus step's, its rounds over what the stage before left."""
+        """Every part through one stage; for a corpus step, first its rounds over the documents of the stage before."""
         reduced = self._rounds(stage, stage.corpus, outputs, folder, engine) if stage.corpus else []
         tasks = []
         for part in outputs.parts:
@@ -145,7 +146,7 @@ class CorpusRun:
                 task.limit = quotas[part.number]
             else:
                 task.previous = outputs.documents[-1][part.number]
-                # Of a round's records, those of this part alone: what happened to others changes nothing here.
+                # The digest of this part's records alone: changes in other parts' records have no effect here.
                 sections = [folder.manifests[unit.name]["sections"][part.number] for unit in reduced]
                 task.inputs = content_of([outputs.manifests[-1][part.number]], DOCUMENTS) + sections
                 task.reduced = [unit.path for unit in reduced]
@@ -220,7 +221,7 @@ class CorpusRun:
 
     def _quotas(self, parts: Sequence[Part]) -> list[int | None]:
         """How many documents of each part belong to the first `limit` of the whole input; None: all of them, and
-        what could not be read up to the part's end."""
+        what could not be read, up to the part's end."""
         if self.limit is None:
             return [None] * len(parts)
         left = self.limit
@@ -238,7 +239,7 @@ class CorpusRun:
 
 
 def label_of(partition: Partition) -> str:
-    """A name for an input file in the output folder: the same whatever other files there are."""
+    """A name for an input file in the output folder, which does not depend on the other files."""
     path = f"{partition.source}/{partition.relative}"
     readable_part = re.sub(r"[^A-Za-z0-9_-]+", "-", path)[:60].strip("-")
     return f"{readable_part}-{xxhash.xxh3_64_hexdigest(path.encode('utf-8', 'surrogatepass'))[:10]}"
@@ -247,9 +248,9 @@ def label_of(partition: Partition) -> str:
 def _killed(
     folder: OutputFolder, stage: Stage, part: Part, parts: Sequence[Part], number: int | None = None
 ) -> dict[str, str]:
-    """The documents that a unit must set aside: in a round, those that were killed in it; in a stage, all of its own.
+    """The documents that a unit must set aside: in a round, those killed in it; in a stage, all of its own.
 
-    A kill in a part that is there no more (files are cut otherwise now) concerns every part of its file.
+    A kill in a part that no longer exists (files are cut differently now) applies to every part of its file.
     """
     there = {one.label for one in parts} if folder.kills else set()
     return {
@@ -263,7 +264,7 @@ def _killed(
 
 
 def _setting_aside(folder: OutputFolder, stage: Stage, parts: Sequence[Part]) -> Callable[[Unit, str, str], Unit]:
-    """What the engine calls when a document cost a worker its life: write it down, and try the unit without it."""
+    """The callback for a document that killed a worker: records it, and returns the unit without it."""
 
     def on_kill(unit: Unit, key: str, reason: str) -> Unit:
         assert isinstance(unit, MapTask | EmitTask)

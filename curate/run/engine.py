@@ -1,4 +1,4 @@
-"""What an engine is: it maps units to their manifests, and tells how far it is. And how a run fails."""
+"""The interface of an engine, which maps units to their manifests and reports its progress; and the errors of a run."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from curate.errors import Refused
 from curate.run.unit import Unit
 
 OnKill = Callable[[Unit, str, str], Unit]
-"""Called with a unit, the document that cost a worker its life, and the reason; returns the unit without it."""
+"""Called with a unit, the document that killed a worker, and the reason; returns the unit without it."""
 
 
 class RunError(Refused):
-    """A run cannot go on: what failed, and what would help."""
+    """A run cannot go on; the message says what failed, and what would help."""
 
 
 class TaskError(Exception):
-    """A unit failed by a fault of the program: which unit, the document in hand, and the traceback."""
+    """A unit failed by a fault of the program; the message names the unit, the document in hand, and the traceback."""
 
 
 @dataclass
 class Progress:
-    """How far a group of units is. `documents` and `kept` count work of this run; `size` and `total_size` are bytes of
-    input, of all units that know theirs. Of the `done` units, `reused` were done by an earlier run, and `reused_size`
-    is their share of `size`."""
+    """The progress of a group of units. `documents` and `kept` count work of this run; `size` and `total_size` are
+    bytes of input, of all units whose size is known. Of the `done` units, `reused` were done by an earlier run, and
+    `reused_size` is their share of `size`."""
 
     label: str
     tasks: int
@@ -45,7 +45,7 @@ class Progress:
     ended: float | None = None
 
     def add(self, manifest: dict[str, Any], size: int) -> None:
-        """One more unit is done, of so many bytes."""
+        """Count one more unit as done, of `size` bytes."""
         self.done += 1
         if manifest.get("skipped_unit"):
             self.reused += 1
@@ -63,7 +63,7 @@ class Progress:
         return self.kept / self.documents if self.documents else None
 
     def left(self) -> float | None:
-        """Seconds to the end of the group, by bytes or else by units; None while nothing tells."""
+        """Seconds to the end of the group, by bytes or else by units; None until it can be estimated."""
         if self.done == self.tasks:
             return 0.0
         whole, done, reused = self.tasks, self.done, self.reused
@@ -89,7 +89,7 @@ class Engine(Protocol):
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Treat a polite request to end (SIGTERM) like Ctrl-C, so that workers are stopped and the lock is given back."""
+    """Treat SIGTERM like Ctrl-C, so that workers are stopped and the lock is released."""
     if threading.current_thread() is not threading.main_thread():
         # Only the main thread may handle signals; a run started from another one ends with its process.
         yield

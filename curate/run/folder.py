@@ -17,16 +17,16 @@ from curate.run.lock import Lock
 from curate.run.unit import FORMAT, Unit, manifest_path
 
 OWNED = ("inputs", "stages", "rounds", "ledger", "quarantine", "text", "tokens", "facts", "mix", "manifests")
-"""Folders that belong to the run alone: what no unit of the present run wrote is removed from them."""
+"""Folders that belong to the run alone: files that no unit of the present run wrote are removed from them."""
 
 MARKER = "goldsand.json"
 
 
 @dataclass(frozen=True)
 class Kill:
-    """A document that hung or killed a worker: in which stage and part of the input, and in which round, if in one.
+    """A document that hung or killed a worker, with the stage, the part of the input, and the round, if in one.
 
-    `content` is the checksum of the input file: in a file that was changed this key may name another document.
+    `content` is the checksum of the input file: after a change of the file the key may name another document.
     """
 
     stage: str
@@ -39,28 +39,31 @@ class Kill:
 
 def check_format(folder: Place) -> None:
     """Raises RunError for a folder that this version cannot read, with the version and what to do."""
-    found: Any = None
+    written: Any = None
     try:
-        found = orjson.loads((folder / MARKER).read_bytes())["format"]
+        written = orjson.loads((folder / MARKER).read_bytes())["format"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         raise RunError(f"{folder / MARKER} is damaged: it should name the folder's format") from None
     except OSError:
         if not (folder / "manifests").is_dir():
             return
         # Folders had no marker before format 2.
-        found = 1
-    if found != FORMAT:
-        older = isinstance(found, int) and found < FORMAT
+        written = 1
+    if written != FORMAT:
+        older = isinstance(written, int) and written < FORMAT
         remedy = (
             "run the recipe again into a new folder, or read this one with the version that wrote it"
             if older
             else "a newer goldsand wrote it: use that one (`pip install -U goldsand`)"
         )
-        raise RunError(f"{folder} was written in format {found}, and this version reads and writes {FORMAT}: {remedy}")
+        raise RunError(
+            f"{folder} was written in format {written}, and this version reads and writes {FORMAT}: {remedy}"
+        )
 
 
 class OutputFolder:
-    """Held by one run from entering to leaving. `kills` are the documents set aside, in this run and those before."""
+    """An output folder, locked by one run while entered. `kills` are the documents set aside, by this run and earlier
+    ones."""
 
     def __init__(self, path: Place) -> None:
         self.path = path
@@ -73,8 +76,8 @@ class OutputFolder:
         written by another version."""
         with self._writable():
             make_folder(self.path)
-            # Strangers are removed from a run's folders: a folder that no run made must not become one.
-            # (One that died at once leaves its lock, and a file that it was writing.)
+            # Files of no unit are removed from a run's folders, so a folder with other files must not become one.
+            # (A run that died at once leaves its lock, and a file that it was writing.)
             there = self.path.iterdir() if self.path.is_dir() else ()
             names = {one.name for one in there if not one.name.endswith(TEMPORARY)}
             if names - {".lock"} and not names & {MARKER, "manifests"}:
@@ -102,7 +105,7 @@ class OutputFolder:
         # Until this run has ended, the folder may hold files of two recipes: it does not count as finished.
         (self.path / "summary.json").unlink(missing_ok=True)
         if is_local(self.path):
-            # What a killed run was sorting belongs to nobody now.
+            # Files that a killed run was sorting are of no use now.
             for left in self.path.glob(f".scratch-*{TEMPORARY}"):
                 shutil.rmtree(str(left), ignore_errors=True)
         self.kills = self._read_kills()
@@ -119,17 +122,17 @@ class OutputFolder:
     def do(
         self, engine: Engine, label: str, units: Sequence[Unit], on_kill: Callable[..., Unit] | None = None
     ) -> list[dict[str, Any]]:
-        """Map units to manifests, and remember what they own."""
+        """Map units to manifests, and record which files they own."""
         manifests = engine.map(label, units, on_kill)
         self.manifests.update({unit.name: manifest for unit, manifest in zip(units, manifests, strict=True)})
         return manifests
 
     def set_aside(self, kill: Kill) -> None:
-        """Write down a document that hung or killed a worker, so that no later run meets it."""
+        """Write down a document that hung or killed a worker, so that later runs skip it."""
         row = orjson.dumps(asdict(kill), option=orjson.OPT_APPEND_NEWLINE)
         if is_local(self.path):
             with (self.path / "kills.jsonl").open("ab+") as stream:
-                # Half a line, of a run that was itself killed while writing, must not swallow this one.
+                # Half a line, left by a run killed while writing, must not swallow this one.
                 stream.seek(max(0, stream.seek(0, os.SEEK_END) - 1))
                 stream.write(row if stream.read(1) in (b"", b"\n") else b"\n" + row)
                 stream.flush()
@@ -140,7 +143,7 @@ class OutputFolder:
         self.kills.append(kill)
 
     def remove_strangers(self, below: str | None = None, pattern: str = "*") -> None:
-        """Remove what an earlier run with other inputs or steps left, so that the folder holds one corpus."""
+        """Remove files of an earlier run with other inputs or steps, so that the folder holds one corpus."""
         known = {str(manifest_path(self.path, name)) for name in self.manifests}
         known |= {str(self.path / name) for manifest in self.manifests.values() for name in manifest["outputs"]}
         for owned in OWNED if below is None else (below,):
@@ -163,9 +166,9 @@ class OutputFolder:
             try:
                 kills.append(Kill(**orjson.loads(line)))
             except orjson.JSONDecodeError:
-                # A run that was itself killed while writing leaves half a line, which says nothing.
+                # A run killed while writing leaves half a line, which is ignored.
                 if line.rstrip().endswith(b"}"):
                     raise RunError(f"{self.path / 'kills.jsonl'}:{number} is damaged; remove this line") from None
             except TypeError:
-                raise RunError(f"{self.path / 'kills.jsonl'}:{number} names no kill; remove this line") from None
+                raise RunError(f"{self.path / 'kills.jsonl'}:{number} is not a valid kill; remove this line") from None
         return kills

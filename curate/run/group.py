@@ -1,4 +1,4 @@
-"""A group of units on its way through the local engine."""
+"""A group of units in the local engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from curate.run.unit import Unit
 
 
 class UnitGroup:
-    """The units of one call of `map`: those that wait, the manifests of those that are done, and its progress."""
+    """The units of one call of `map`: those that wait, the manifests of those done, and its progress."""
 
     def __init__(self, label: str, units: Sequence[Unit], on_kill: OnKill | None) -> None:
         self.units = list(units)
@@ -40,7 +40,8 @@ class UnitGroup:
         self.progress.add(manifest, size)
 
     def count(self, working: list[tuple[int, int, int]]) -> Progress:
-        """The progress, with what busy workers have counted. Of a unit that is tried again, the first try is gone."""
+        """The progress, with what busy workers have counted. The first try of a unit that is tried again does not
+        count."""
         self.progress.documents, self.progress.kept, self.progress.size = _sum([self._counts, *working])
         if self.ended:
             self.progress.ended = time.monotonic()

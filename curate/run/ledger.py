@@ -31,18 +31,18 @@ COLUMNS: dict[str, type] = {
     "domain": str,
     "value": str,  # JSON
     "threshold": str,  # JSON
-    "characters": int,  # of the text that left, or before an edit
+    "characters": int,  # of the dropped text, or before an edit
     "after": int,  # characters after an edit
     "bytes": int,  # of what could not be read
     "error": str,
-    "text": str,  # of what left, as far as `keep_dropped` says
+    "text": str,  # of dropped documents, as far as `keep_dropped` says
 }
 
 SAMPLED = 20
-"""Texts that `sample` keeps of each reason in each input file, the first ones."""
+"""Texts that `sample` keeps for each reason in each input file: the first ones."""
 
 ONE_IN = 64
-"""And one in so many of the others, by the hash of the key."""
+"""Of the others, `sample` keeps one in so many, by the hash of the key."""
 
 QUARANTINED = 1 << 20
 """Bytes of an unreadable record that quarantine keeps; the whole stays in the input."""
@@ -81,7 +81,7 @@ def drop_row(drop: Drop, label: str, text: str | None) -> dict[str, Any]:
 
 
 def edit_rows(document: Document) -> Iterator[dict[str, Any]]:
-    """The events of a document that goes on, or of one that left, before it did: its edits, and its notes."""
+    """The events of a document that stayed, or of a dropped one before its drop: its edits, and its notes."""
     for step, before, after in document.edits:
         yield {"event": "edit", "key": document.key, "step": step, "characters": before, "after": after}
     for step, rule, value in document.notes:
@@ -108,7 +108,7 @@ def read_rows(place: Place, on_bytes: Callable[[int], None] | None = None) -> It
 
 
 def read_ledger(place: Place, names: Iterable[str] | None = None) -> Iterator[dict[str, Any]]:
-    """The rows of one part of a ledger, with the named columns only; values and thresholds as they were."""
+    """The rows of one part of a ledger, with the named columns only; values and thresholds decoded."""
     for row in read_columns(place, None if names is None else list(names)):
         for name in ("value", "threshold"):
             if row.get(name) is not None:

@@ -1,10 +1,10 @@
 """The local engine: a pool of processes that maps units to manifests, and survives any document.
 
-A worker holds one unit at a time and answers with its manifest, so nothing ever queues up in the parent. In shared
+A worker holds one unit at a time and answers with its manifest, so no work queues up in the parent. In shared
 memory it names the document in hand. A worker that stays on a document longer than the time-out, takes more memory than
 it may, or dies, is replaced, and its unit tried again; when that happens a second time with the same document in hand,
 `on_kill` writes it down, and from then on it is set aside. Time and memory only kill: they never decide anything else.
-Time in which a worker waits for a core, or in which the whole machine stands still, is held against no document.
+Time in which a worker waits for a core, or in which the whole machine is suspended, counts against no document.
 """
 
 from __future__ import annotations
@@ -31,33 +31,34 @@ from curate.run.shared import Shared, SharedPulse
 from curate.run.unit import READING, Unit
 
 POLL = 0.1
-"""Seconds between two looks at the workers, where none of them answers before."""
+"""Seconds between two checks of the workers, unless one of them answers before."""
 
 LATE = 2 * POLL
-"""Seconds that count, at most, between two looks: in a longer gap the machine stood still, workers included."""
+"""Most seconds that count between two checks: in a longer gap the machine was suspended, workers included."""
 
 HOPELESS = 3
-"""Deaths of a unit outside any document after which it is given up."""
+"""Deaths of a unit's workers with no document in hand after which the unit is given up."""
 
 PATIENCE = 10
-"""Time-outs that reading may take without a sign of life: a slow disk or store is not a document that hangs."""
+"""How many time-outs reading may last without a sign of life: a slow disk or store is not a hanging document."""
 
 OUT_OF_MEMORY = 86
 """The exit code of a worker that was refused memory."""
 
 BACKSTOP = 1 << 30
-"""Bytes above its limit at which the system refuses a worker more: for what grows faster than the parent looks."""
+"""Bytes above its limit at which the system refuses a worker more memory: for growth faster than the parent checks."""
 
 PRELOADED = ["curate.run.corpus"]
-"""What every worker needs, and no step's library. numpy's OpenBLAS alone starts threads, and ends them at a fork."""
+"""The modules that every worker needs, without the libraries of steps. Only numpy's OpenBLAS starts threads, and it
+ends them at a fork."""
 
 _POLITE = {signal.SIGINT, signal.SIGTERM}
 
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Requests to end wait: a worker that is being started must not get them, nor be left half made."""
-    # It unblocks the signals when it starts, so it must have been started before.
+    """Delay SIGINT and SIGTERM: a worker that is being started must not get them, nor be left half started."""
+    # The tracker unblocks the signals when it starts, so it must start before.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _POLITE)
     try:
@@ -67,8 +68,8 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _die_with_the_run() -> None:
-    """Linux: a worker never outlives its run. One that is killed cannot stop its workers, and what they wrote on would
-    meet what the next run writes. So the system itself kills a worker when the run's end of a pipe is closed."""
+    """Linux: a worker never outlives its run. A run that is killed cannot stop its workers, and they would write into
+    the files of the next run. So the system itself kills a worker when the run's end of a pipe is closed."""
     run = multiprocessing.parent_process()
     assert run is not None
     ended = run.sentinel
@@ -81,9 +82,9 @@ def _die_with_the_run() -> None:
 
 
 def _work(channel: Any, shared: Shared, limit: int | None, environment: dict[str, str]) -> None:
-    """A worker's whole life: take a unit, do it, answer. Ctrl-C is the parent's business."""
+    """The loop of a worker: take a unit, do it, answer. Ctrl-C is left to the parent."""
     _die_with_the_run()
-    # That of the server is as old as the server.
+    # The fork server's own environment is that of its start.
     os.environ.clear()
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -96,7 +97,7 @@ def _work(channel: Any, shared: Shared, limit: int | None, environment: dict[str
         try:
             task = channel.recv()
         except (EOFError, OSError):
-            # The run has ended, on whichever side of the channel this is noticed.
+            # The run has ended; either side of the channel may notice it first.
             return
         if task is None:
             return
@@ -120,7 +121,7 @@ def _work(channel: Any, shared: Shared, limit: int | None, environment: dict[str
 
 
 class _Clock:
-    """Seconds in which the parent looked after its workers. A gap in which it could not look counts as `LATE`."""
+    """Seconds in which the parent checked its workers. A longer gap between two checks counts as `LATE`."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -133,7 +134,7 @@ class _Clock:
 
 
 class _Worker:
-    """One process and what the parent sees of it."""
+    """One process and the parent's view of it."""
 
     def __init__(self, context: Any, limit: int | None, clock: _Clock) -> None:
         self.shared = Shared(context)
@@ -159,7 +160,7 @@ class _Worker:
         self._before = self.shared.counts()
 
     def answer(self) -> tuple[str, Any] | None:
-        """What it sent; None before, and where it died in the middle of its answer."""
+        """The answer that it sent; None before, and where it died while answering."""
         with contextlib.suppress(EOFError, OSError):
             if self.channel.poll():
                 return self.channel.recv()
@@ -171,8 +172,8 @@ class _Worker:
         return documents, kept, size
 
     def memory(self) -> int:
-        """Resident bytes of its own; 0 where there is no /proc. Pages of the files that it has mapped
-        are not its own: the system takes them back whenever it likes, and a big input would look like a big worker."""
+        """Resident bytes, without the pages of mapped files; 0 where there is no /proc. The system can take those
+        pages back at any time, and with them a big input would look like a big worker."""
         try:
             status = Path(f"/proc/{self.process.pid}/status").read_text()
         except OSError:
@@ -182,7 +183,7 @@ class _Worker:
 
     def _times(self) -> tuple[float, float]:
         """Seconds that it had a core, and the clock's seconds without those that it waited for one, as Linux counts
-        both. The first show who hangs at work, the second who hangs asleep; who is crowded out shows in neither."""
+        both. The first grow in a busy hang, the second in a sleeping one; neither grows while it waits for a core."""
         with contextlib.suppress(OSError, IndexError, ValueError):
             ran, waited, *_ = Path(f"/proc/{self.process.pid}/schedstat").read_text().split()
             self._ran, self._waited = int(ran) / 1e9, int(waited) / 1e9
@@ -200,7 +201,7 @@ class _Worker:
         return self.in_hand != "" and spent > patience(self.in_hand, timeout)
 
     def ending(self) -> str:
-        """How a process that is dead ended, as the reason why its document is set aside."""
+        """How a dead process ended, as the reason why its document is set aside."""
         code = self.process.exitcode or 0
         return f"killed its process ({signal.Signals(-code).name})" if code < 0 else f"ended its process (exit {code})"
 
@@ -219,9 +220,9 @@ def patience(in_hand: str, timeout: float) -> float:
 class LocalEngine:
     """Maps units to manifests on `workers` processes; results come in the order of the units.
 
-    `timeout` is seconds for one document, in which its process had a core or asked for none; `memory` the megabytes of
-    resident memory that a worker may take (None: any). `on_kill(unit, key, reason)` returns the unit to try again,
-    which sets that document aside.
+    `timeout` is seconds for one document, without the time in which its process waited for a core; `memory` the
+    megabytes of resident memory that a worker may take (None: any). `on_kill(unit, key, reason)` returns the unit to
+    try again, which sets that document aside.
     """
 
     def __init__(
@@ -237,8 +238,8 @@ class LocalEngine:
         self._limit = None if memory is None else memory << 20
         self._on_progress = on_progress or (lambda progress: None)
         # Never forked from this process: a worker inherits no threads, locks or state of a library. A server that has
-        # loaded the engine and nothing else forks them, and serves later runs of this process too: a worker, or one in
-        # the place of a dead one, starts in a ninth of the time. Only Linux promises that this is sound.
+        # loaded only the engine forks them, and serves later runs of this process too: a worker, or its replacement,
+        # starts in a ninth of the time. Only Linux promises that this is sound.
         self._context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
         self._context.set_forkserver_preload(PRELOADED)
         self._pool: list[_Worker] = []
@@ -288,9 +289,9 @@ class LocalEngine:
         group.queue.popleft()
 
     def _settle(self, worker: _Worker, group: UnitGroup) -> None:
-        """See what became of a busy worker: it has answered, it is lost, or it works on.
+        """Check a busy worker: it has answered, it is lost, or it is still working.
 
-        Raises RunError where it answered that its unit failed.
+        Raises the error of a unit that failed, as `map` does.
         """
         number = worker.task
         assert number is not None
@@ -305,7 +306,7 @@ class LocalEngine:
             raise _error(group.units[number], answer)
 
     def _lost(self, worker: _Worker) -> tuple[str, str] | None:
-        """Why a worker must be replaced, and what it had in hand when it ended; None while it works on."""
+        """Why a worker must be replaced, and what it had in hand when it ended; None while it is still working."""
         if not worker.process.is_alive():
             reason = self._too_much() if worker.process.exitcode == OUT_OF_MEMORY else worker.ending()
             return reason, worker.in_hand
@@ -314,11 +315,11 @@ class LocalEngine:
         if not reason:
             return None
         worker.stop()
-        # One that went on to another document while it was judged is nobody's to blame.
+        # If it went on to another document meanwhile, no document is to blame.
         return reason, judged if judged == worker.in_hand else ""
 
     def _excess(self, worker: _Worker) -> str:
-        """What a living worker has too much of, memory or time; empty for one that may go on."""
+        """How a living worker exceeds its memory or time; empty for one that may go on."""
         taken = worker.memory()
         self.peak_memory = max(self.peak_memory, taken)
         if self._limit is not None and taken > self._limit:
@@ -331,7 +332,7 @@ class LocalEngine:
         return f"needed more {'' if self._limit is None else f'than {self._limit >> 20} MB of '}memory"
 
     def _try_again(self, worker: _Worker, group: UnitGroup, reason: str, in_hand: str) -> None:
-        """Replace a lost worker and queue its unit again: without the document in hand when it cost two workers."""
+        """Replace a lost worker and queue its unit again: without the document in hand if that cost two workers."""
         number = worker.task
         assert number is not None
         unit = group.units[number]
@@ -342,8 +343,8 @@ class LocalEngine:
         elif (unit.name, in_hand) in self._suspected:
             group.units[number] = group.on_kill(unit, in_hand, reason)
         else:
-            # Once may be no fault of the document's: somebody killed the process, or memory was taken by documents
-            # before it.
+            # One death may not be the document's fault: someone killed the process, or earlier documents took the
+            # memory.
             self._suspected.add((unit.name, in_hand))
         group.queue.appendleft(number)
 
@@ -352,10 +353,10 @@ class LocalEngine:
         self._pool[self._pool.index(worker)] = self._hire()
 
     def _hopeful(self, unit: Unit, reason: str, deaths: int) -> None:
-        """Raise when a unit has cost too many workers their lives outside any document."""
+        """Raise when too many workers of a unit died with no document in hand."""
         if deaths < HOPELESS:
             return
-        said = f"{unit.name}: its worker {reason} {deaths} times, outside any document"
+        said = f"{unit.name}: its worker {reason} {deaths} times, with no document in hand"
         if reason == self._too_much():
             raise RunError(
                 f"{said}: allow more with `engine.worker_memory`, or cut the work smaller with `engine.split` or more"

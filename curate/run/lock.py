@@ -1,4 +1,4 @@
-"""One run at a time in a folder: a lock that a dead holder loses, on this machine's disks and on stores."""
+"""One run at a time in a folder: a lock that a dead holder loses, on local disks and in stores."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from curate.places.store import Place, is_local, write_atomically
 from curate.run.engine import RunError
 
 RENEWED = 20.0
-"""Seconds after which a lock in a store is written anew."""
+"""Seconds between two renewals of a lock in a store."""
 
 ATTEMPTS = 5
 
 STALE = 90.0
-"""Seconds without renewal after which the holder of a lock in a store is taken for dead."""
+"""Seconds without renewal after which the holder of a lock in a store counts as dead."""
 
 
 class Lock:
-    """Local: flock, which the system gives back when its holder dies, with the holder's process number in the file.
+    """Local: flock, which the system releases when its holder dies, with the holder's process number in the file.
 
     In a store: an object that its holder renews; one that was not renewed for `STALE` seconds, or whose process on
-    this machine is gone, is taken over. Stores have no exclusive creation that all of them know, so the holder reads
-    back what it wrote: of two runs that begin in the same instant, the one that wrote last has it.
+    this machine has ended, is taken over. Exclusive creation is not available in all stores, so the holder reads back
+    what it wrote: of two runs that begin in the same instant, the one that wrote last holds the lock.
     """
 
     def __init__(self, path: Place) -> None:
@@ -54,14 +54,14 @@ class Lock:
                 self._path.unlink(missing_ok=True)
 
     def _take_file(self) -> None:
-        # Opened to append: a file of another's must not be emptied while that one holds it.
+        # Opened to append: the file must not be emptied while another run holds it.
         stream = self._path.open("a+")
         for attempt in range(ATTEMPTS):
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except OSError:
-                # Who asks for the holder (`holder_of`) holds the lock for an instant.
+                # A call of `holder_of` holds the lock for an instant.
                 time.sleep(0.05)
                 if attempt == ATTEMPTS - 1:
                     stream.seek(0)
@@ -78,12 +78,12 @@ class Lock:
         if holder is not None:
             raise RunError(
                 f"{self._path.parent} is being written by another run (process {holder['process']} on"
-                f" {holder['host']}); a run that died is forgotten {STALE:.0f} s after its last sign of life"
+                f" {holder['host']}); the lock of a run that died expires {STALE:.0f} s after its last sign of life"
             )
         self._renew()
         holder = _read(self._path)
         if holder is None or (holder["process"], holder["host"]) != (self._me["process"], self._me["host"]):
-            raise RunError(f"{self._path.parent} was taken by another run in the same moment")
+            raise RunError(f"{self._path.parent} was locked by another run at the same moment")
         self._ended = threading.Event()
         threading.Thread(target=self._keep, args=(self._ended,), daemon=True).start()
 
@@ -97,7 +97,7 @@ class Lock:
 
 
 def holder_of(path: Place) -> dict[str, Any] | None:
-    """Who holds a lock now: `process`, `host`; None when nobody alive does."""
+    """The holder of a lock now: `process`, `host`; None when no living process holds it."""
     if is_local(path):
         return _holder_of_file(path)
     holder = _read(path)

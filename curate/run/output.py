@@ -1,6 +1,6 @@
-"""What a run is asked to leave behind: how text and token shards are written, and by which vocabulary.
+"""The settings of a run's output: how text and token shards are written, and with which vocabulary.
 
-Light: recipes are checked against it before anything else is loaded.
+Light: recipes are checked against it before heavy modules are loaded.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class VocabularyChoice:
     file: Path | None = param(None, "a tokenizer.json, for kind: file")
     domains: int = param(64, "the most frequent domains get a token of their own", ge=0, le=4096)
     buckets: int = param(
-        0, "tokens that domains are hashed to: the rarer ones, or all; 0: the rarer ones share", ge=0, le=4096
+        0, "tokens that domains are hashed to: the rarer ones, or all; 0: the rarer ones share one token", ge=0, le=4096
     )
 
     def describe(self) -> dict[str, Any]:
@@ -42,7 +42,7 @@ class VocabularyChoice:
 
 @dataclass(frozen=True)
 class Rendering:
-    """One set of token shards. Raises Refused for another source or rendering."""
+    """One set of token shards. Raises Refused for an unknown source or rendering."""
 
     name: str
     source: str = param(
@@ -50,11 +50,11 @@ class Rendering:
     )
     domain: str = param(
         "none",
-        "what stands before each document: nothing; the domain as text; the domain's own token; the token of one of"
-        " `tokenizer.buckets` that it is hashed to; the whole address as text",
+        "what precedes each document: no prefix; the domain as text; the domain's own token; the token of one of"
+        " `tokenizer.buckets` that it is hashed to; the whole URL as text",
         choices=RENDERINGS,
     )
-    bare: float = param(0.0, "a share of the documents that goes without", ge=0, le=1)
+    bare: float = param(0.0, "share of the documents without the domain", ge=0, le=1)
 
     def __post_init__(self) -> None:
         refuse_unknown(self)
@@ -62,7 +62,7 @@ class Rendering:
 
 @dataclass(frozen=True)
 class Publication:
-    """What a run leaves behind. Raises Refused for another rendering or sample."""
+    """The output that a run publishes. Raises Refused for an unknown rendering or sample."""
 
     text_domain: str = param("none", "prefix: the domain on a line before the text", choices=TEXT_RENDERINGS)
     keep_dropped: str = param("sample", "of which dropped documents the ledger keeps the text", choices=KEEP_DROPPED)

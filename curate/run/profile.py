@@ -1,8 +1,8 @@
-"""What every rule of a recipe sees in every document, nothing dropped; and verdicts made again from what was seen.
+"""The values that every rule of a recipe measures in every document, without drops; and verdicts from stored values.
 
 `Profile` is the one step of such a run. It takes a document through all rules and edits as a run would, except that a
-failed comparison ends nothing, and notes every value; the ledger holds the notes. `Comparisons` reads one note and
-gives the verdict of the same steps with other thresholds, without the text.
+failed comparison drops no document, and notes every value; the ledger holds the notes. `Seen` is one note, and gives
+the verdict of the same steps with other thresholds, without the text.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Labelled = tuple[str, Step]
 
 
 class SplitSteps(NamedTuple):
-    """A recipe's steps as a profile takes them: those before, those that are measured, and (label, why) of others."""
+    """A recipe's steps as a profile takes them: those before, those measured, and (label, reason) of those left out."""
 
     before: list[Step]
     measured: list[Labelled]
@@ -38,12 +38,12 @@ class SplitSteps(NamedTuple):
 
 
 def split(steps: Sequence[Step]) -> SplitSteps:
-    """What of a recipe can be measured one document at a time, each text as a run would have it there."""
+    """The steps of a recipe that can be measured one document at a time, on the text a run would give them."""
     part = SplitSteps([], [], [])
     rewritten = ""
     for label, step in zip(labels_of(steps), steps, strict=True):
         if step.ends_stage:
-            # A cascade that knows no rules ahead of it extracts every page.
+            # A cascade without rules after it extracts every page.
             part.before.append(step.followed_by(()))
         elif rewritten:
             part.left_out.append((label, f"it reads what {rewritten} may rewrite"))
@@ -61,9 +61,9 @@ def split(steps: Sequence[Step]) -> SplitSteps:
 def switched_on(step: Step) -> Step:
     """The step with every limit that is off switched on, so that its value is measured.
 
-    Only limits that decide and no more: what a step leaves of a text stays what it is.
+    Only limits that do nothing but decide: the text that a step leaves does not change.
     """
-    least = 1 if step.zero_is_off else 0  # of a lower limit, which is not to be over an upper one
+    least = 1 if step.zero_is_off else 0  # for a lower limit, which must not be over an upper one
     changes: dict[str, Any] = {}
     for item in dataclasses.fields(step) if step.shaping is not None else ():  # type: ignore[arg-type]
         measurable = item.name not in step.needs or getattr(step, step.needs[item.name]) is not None
@@ -82,7 +82,7 @@ def is_off(step: Step, limit: str) -> bool:
 
 
 def measure(steps: Iterable[Labelled], document: Document) -> Iterator[tuple[str, list[Check]]]:
-    """Every comparison of every rule and edit, by label; edits rewrite the document, and nothing ends it."""
+    """Every comparison of every rule and edit, by label; edits rewrite the document, and no comparison drops it."""
     for label, step in steps:
         if isinstance(step, Rule):
             yield label, list(step.checks(document))
@@ -95,20 +95,20 @@ def measure(steps: Iterable[Labelled], document: Document) -> Iterator[tuple[str
 
 @dataclass(frozen=True)
 class Profile(Step):
-    """Notes what `steps` see in each document, and drops nothing.
+    """Notes the values that `steps` measure in each document, and drops none.
 
     The note is `{"characters", "words", "tokens", "density", "steps": {label: [[rule, value, limit, side, basis,
-    factor]]}}`, of which basis and factor are left out where there are none:
-    `tokens` with a tokenizer alone, `density` as `curate.text.density` has it, both of the text as it came. Of a
-    comparison without a limit `side` says how it ended, failed or passed. Protected documents get none: no rule is
-    asked.
+    factor]]}}`, without basis and factor where the comparison has none.
+    `tokens` is there with a tokenizer only, `density` is that of `curate.text.density`, both of the text before the
+    steps. For a comparison without a limit `side` says how it ended, failed or passed. Protected documents get no note:
+    rules do not apply to them.
     """
 
     name: ClassVar[str] = "profile"
 
     steps: list[Step] = param(..., "the rules and edits, in the recipe's order")
-    labels: list[str] = param(..., "what the recipe calls them")
-    tokenizer: str | None = param(None, "a tokenizer.json: texts are counted in its tokens too", path=True)
+    labels: list[str] = param(..., "their labels in the recipe")
+    tokenizer: str | None = param(None, "a tokenizer.json: counts texts in its tokens too", path=True)
 
     @classmethod
     def of(cls, measured: Sequence[Labelled], tokenizer: Path | None = None) -> Profile:
@@ -137,26 +137,26 @@ def _token_counter(path: str) -> Any:
 
     try:
         tokenizer = Tokenizer.from_file(path)
-    except Exception as error:  # the library raises nothing narrower
-        raise Refused(f"output.tokenizer.file: {path} is no tokenizer.json ({error})") from None
+    except Exception as error:  # the library raises no narrower type
+        raise Refused(f"output.tokenizer.file: {path} is not a tokenizer.json ({error})") from None
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 def _note(steps: list[Labelled], document: Document, count: Any) -> dict[str, Any]:
     text = document.text
-    found: dict[str, Any] = {
+    note: dict[str, Any] = {
         "characters": len(text),
         "words": len(document.signals.word_ids),
         "density": facts_of(document.signals).density,
         "steps": {},
     }
     if count is not None:
-        found["tokens"] = count(text.encode("utf-8", "replace").decode())
-    # The document itself goes on as it came; what rules write into its metadata they write for both.
+        note["tokens"] = count(text.encode("utf-8", "replace").decode())
+    # The document itself stays unchanged, except for what rules write into the shared metadata.
     copy = dataclasses.replace(document, edits=[], notes=[])
     for label, checks in measure(steps, copy):
-        found["steps"][label] = [_stored(check) for check in checks]
-    return found
+        note["steps"][label] = [_stored(check) for check in checks]
+    return note
 
 
 def _stored(check: Check) -> list[Any]:
@@ -188,7 +188,7 @@ class Seen(NamedTuple):
         return self.note.get("tokens", self.note["words"])
 
     def checks(self, steps: dict[str, Step]) -> Iterator[tuple[str, Check]]:
-        """Every stored comparison, in order, made again with the thresholds of `steps`; none whose limit is off."""
+        """Every stored comparison, in order, made again with the thresholds of `steps`, except where a limit is off."""
         for label, rows in self.note["steps"].items():
             step = steps[label]
             for row in rows:
@@ -200,22 +200,22 @@ class Seen(NamedTuple):
                     if factor != 1:
                         threshold = times(threshold, factor) or 0
                         if not threshold and step.zero_is_off:
-                            continue  # so little of a word that it is off in that language
+                            continue  # less than one word: off in that language
                     failed = SIDES[side](value if basis is None else basis, threshold)
                     yield label, Check(rule, value, None if side == "on" else threshold, failed, limit, side)
 
     def verdict(self, steps: dict[str, Step]) -> tuple[str, Check] | None:
-        """The comparison that ends the document, with the label of its step; None for one that is kept."""
-        return next((found for found in self.checks(steps) if found[1].failed), None)
+        """The comparison that drops the document, with the label of its step; None for one that is kept."""
+        return next((one for one in self.checks(steps) if one[1].failed), None)
 
 
 def read_profile(out: Place) -> Iterator[Seen]:
     """The notes of a profile, in the order of the input. Raises RunError for a folder that holds none."""
-    found = False
+    any_note = False
     for path in [path for path in files_below(out / "ledger") if path.suffix == ".parquet"]:
         for row in read_ledger(path, ("step", "rule", "key", "url", "domain", "value")):
             if row["step"] == Profile.name and row["rule"] == SIGNALS:
-                found = True
+                any_note = True
                 yield Seen(row["key"], row["url"], row["domain"], row["value"])
-    if not found:
+    if not any_note:
         raise RunError(f"{out} holds no signals: they are written by `goldsand profile RECIPE -o {out}`")

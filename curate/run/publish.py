@@ -1,6 +1,7 @@
-"""The units (tasks) that publish a run, and what they may be set to: text, ledger, vocabulary, token sets, facts.
+"""The units (tasks) that publish a run: text, ledger, vocabulary, token sets, facts.
 
-There is one file for each input file, however that was cut into parts. `publish_order.py` says which unit comes when.
+There is one output file for each input file, however that was cut into parts. `publish_order.py` says which unit comes
+when.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from curate.shards.records import read_section
 from curate.step import CorpusStep, Injection
 
 SAMPLE = 20_000_000
-"""Characters on which a vocabulary is trained at most; a larger corpus is sampled by the hash of its keys."""
+"""Most characters on which a vocabulary is trained; a larger corpus is sampled by the hash of its keys."""
 
 INJECTED_SHARE = 1 / 16
-"""Share of the injected texts in that training: enough to know their words, too little to crowd the pages out."""
+"""Share of the injected texts in that training: enough to learn their words, too little to crowd out the pages."""
 
 
 def sizes(files: Iterable[Place]) -> int:
-    """Bytes of files, as far as they are there."""
+    """Bytes of the files that exist."""
     total = 0
     for one in files:
         with contextlib.suppress(OSError):
@@ -94,7 +95,7 @@ class LedgerTask(Unit):
         return {
             "inputs": self.inputs,
             "source": self.source,
-            # Rows name their stage: the same events of a stage of another name make another ledger.
+            # Rows name their stage: the same events under another stage name make another ledger.
             "units": self._units(),
             "keep_dropped": self.keep_dropped,
             "zstandard": library_version("zstandard"),
@@ -249,7 +250,7 @@ class TokenMetadataTask(Unit):
 
 @dataclass
 class ReportTask(Unit):
-    """What a corpus step reports of the whole, as JSON in a folder of the step's name."""
+    """The report of a corpus step, as JSON in a folder with the step's name."""
 
     inputs: list[str]
     step: CorpusStep

@@ -27,7 +27,7 @@ from curate.run.unit import Unit, content_of
 
 
 def publish(publication: Publication, outputs: StageOutputs, folder: OutputFolder, engine: Engine) -> dict[str, int]:
-    """Write everything a finished run leaves; returns the tokens of each rendering."""
+    """Write everything that a finished run publishes; returns the tokens of each rendering."""
     texts: list[Unit] = [
         TextTask(folder.path, content, number, places, publication.text_domain)
         for number, places, content in outputs.files(outputs.stage_of("end"))
@@ -62,7 +62,7 @@ def publish(publication: Publication, outputs: StageOutputs, folder: OutputFolde
             outputs.injection,
             vocabulary.path if vocabulary else None,
             sets,
-            # A tokenizer of the user's may hold many tokens that never occur; a trained one was made for this text.
+            # A user's tokenizer may hold many tokens that never occur; a trained one was made for this text.
             publication.vocabulary.kind == "file",
             placed,
         )
@@ -80,12 +80,12 @@ def _reports(outputs: StageOutputs, folder: OutputFolder) -> Iterator[Unit]:
 
 
 def _vocabulary(publication: Publication, outputs: StageOutputs, root: Place) -> VocabularyTask:
-    # The widest text decides the vocabulary, so that no rendering meets bytes that training never saw.
+    # The widest text decides the vocabulary, so that no rendering has bytes that training did not see.
     widest = min(outputs.stage_of(rendering.source) for rendering in publication.renderings)
     last = outputs.stage_of("end")
     manifests = outputs.manifests[widest]
     reserved = outputs.injection.reserved_tokens() if outputs.injection else []
-    # Injected text that is not made of reserved tokens is text to be encoded like any other.
+    # Injected text without reserved tokens is encoded like any other text.
     injected = outputs.documents[last] if outputs.injection and not reserved else []
     inputs = content_of(manifests, DOCUMENTS)
     return VocabularyTask(
@@ -116,7 +116,7 @@ def _tokens(
         for number, places, content in outputs.files(outputs.stage_of(rendering.source))
     ]
     shards = folder.do(engine, label, tasks)
-    # The metadata describes every shard in the folder: no shard of an earlier run may lie there.
+    # The metadata describes every shard in the folder: shards of an earlier run must be removed first.
     folder.remove_strangers(f"tokens/{rendering.name}", "*.ds*")
     inputs = [*content_of(shards), *identity]
     return folder.do(engine, label, [TokenMetadataTask(folder.path, inputs, rendering, vocabulary.path, sources)])[0]

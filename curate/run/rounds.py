@@ -1,6 +1,6 @@
 """The units of a corpus step's rounds: records are emitted by part or bucket, sorted, and reduced by key.
 
-Neither half holds all its records in memory: what waits is written when it grows, what is sorted is spilled and merged.
+Neither half holds all its records in memory: buffers are written when they grow, sorted records are spilled and merged.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _RoundUnit(Unit):
 
     @property
     def budget(self) -> int:
-        """Bytes of records that wait in memory: as much as a frame may hold of what is read again."""
+        """Bytes of records that wait in memory: as much as a frame may hold when they are read again."""
         return BUDGET
 
     def configuration(self) -> dict[str, Any]:
@@ -142,7 +142,7 @@ class ReduceTask(_RoundUnit):
 
     @property
     def budget(self) -> int:
-        # Who merges the buckets of a step that streams holds a frame of each.
+        # The merge of the buckets of a step that streams holds a frame of each.
         return max(1 << 16, BUDGET // self.buckets) if self.last and self.step.streams else BUDGET
 
     def records(self, one: Round, pulse: Pulse) -> Iterator[tuple[int, Record]]:

@@ -1,4 +1,4 @@
-"""An engine without processes: for stores that live in this one (`memory://`), and for debuggers."""
+"""An engine without other processes: for stores inside this one (`memory://`), and for debuggers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from curate.run.unit import Pulse, Unit
 
 
 class SerialEngine:
-    """Runs units one after the other, here. A document that hangs or crashes takes the run with it."""
+    """Runs units one after the other, here. A document that hangs or crashes ends the run."""
 
     workers = 1
 
@@ -30,7 +30,7 @@ class SerialEngine:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
     def map(self, label: str, tasks: Sequence[Unit], on_kill: OnKill | None = None) -> list[dict[str, Any]]:
-        """Run all units. What a person can put right is raised as it is, a fault as TaskError."""
+        """Run all units. An error that a person can put right is raised as it is, a fault as TaskError."""
         sizes = [task.size() for task in tasks]
         progress = Progress(label, len(tasks), sum(sizes))
         pulse = _Counting(progress)

@@ -1,4 +1,4 @@
-"""What a worker and its parent both see, in shared memory: the document in hand, signs of life, what was counted."""
+"""Shared memory between a worker and its parent: the document in hand, signs of life, counts."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from curate.run.unit import Pulse
 
 KEY_BYTES = 1 << 14
-"""Room for the longest path there is, escaped, and an offset."""
+"""Room for the longest possible path, escaped, and an offset."""
 
 
 class Shared:
-    """What a worker and the parent both see: the document in hand, a counter of signs of life, and what was done."""
+    """Values that a worker and its parent share: the document in hand, a counter of signs of life, and counts."""
 
     def __init__(self, context: Any) -> None:
         self.key = context.RawArray("c", KEY_BYTES)
@@ -29,7 +29,7 @@ class Shared:
 
 
 class SharedPulse(Pulse):
-    """The worker's side of it."""
+    """The worker's side of `Shared`."""
 
     def __init__(self, shared: Shared) -> None:
         self._key, self._signs = shared.key, shared.signs

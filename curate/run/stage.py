@@ -1,4 +1,4 @@
-"""Cuts a list of steps into stages: what can be done in one pass over a partition is fused into one unit."""
+"""Cuts a list of steps into stages: steps that fit into one pass over a partition are fused into one unit."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def labels_of(steps: Sequence[Step]) -> list[str]:
 def cut(steps: Sequence[Step]) -> list[Stage]:
     """Stages in order. A step that says `ends_stage` is the last of its stage; a corpus step is the first of its own.
 
-    The first stage reads the sources; it is there even when the recipe begins with a corpus step.
+    The first stage reads the sources; it exists even when the recipe begins with a corpus step.
     """
     groups: list[list[tuple[Step, str]]] = [[]]
     for step, label in zip(steps, labels_of(steps), strict=True):
-        # Reading must be over before a corpus step's rounds, so the first stage never holds one.
+        # Reading must end before a corpus step's rounds, so the first stage never holds one.
         if isinstance(step, CorpusStep):
             groups.append([])
         groups[-1].append((step, label))

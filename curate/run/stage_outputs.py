@@ -1,4 +1,4 @@
-"""What the stages of a run leave for its publication: files and manifests by stage and by input file."""
+"""The outputs of a run's stages, for its publication: files and manifests by stage and by input file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from curate.step import Injection, Step
 
 @dataclass(frozen=True)
 class StageOutputs:
-    """What the stages of a run left: by stage, the units' files of documents, of events, and manifests of all parts;
+    """The outputs of a run's stages: by stage, the files of documents and of events and the manifests of all parts;
     and the records of its rounds, with the digests of the first part's."""
 
     steps: Sequence[Step]

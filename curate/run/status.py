@@ -1,4 +1,4 @@
-"""What a run is doing now, written for others to read: `status.json` in the output folder."""
+"""The current state of a run, for other programs: `status.json` in the output folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ _FIELDS = {"state", "process", "host", "began", "written", "at", "groups", "prog
 
 
 class StatusFile:
-    """Writes each Progress down, and passes it on. `groups` are the labels of all that the run will do, in order."""
+    """Writes each Progress to `status.json`, and passes it on. `groups` are the labels of all groups of units, in
+    order."""
 
     def __init__(self, out: Place, groups: list[str], on_progress: Callable[[Progress], None] | None = None) -> None:
         self._path = out / "status.json"
@@ -60,7 +61,7 @@ class StatusFile:
             self.write("running", progress.label)
 
     def write(self, state: str, label: str | None = None) -> None:
-        """`state` is running, finished, stopped or failed. A run never ends because this could not be written."""
+        """`state` is running, finished, stopped or failed. An error in writing this never ends a run."""
         content = {
             "state": state,
             "process": os.getpid(),
@@ -76,9 +77,9 @@ class StatusFile:
 
 
 def read_status(out: Place) -> dict[str, Any]:
-    """What `StatusFile` wrote last, with `alive`: whether a process holds the folder now.
+    """The last status that `StatusFile` wrote, with `alive`: whether a process holds the folder now.
 
-    Raises RunError for a folder in which no run was begun, or of another version.
+    Raises RunError for a folder in which no run was started, or of another version.
     """
     check_format(out)
     try:

@@ -20,14 +20,14 @@ from curate.run.stage_outputs import StageOutputs
 from curate.step import Injection
 
 LISTED = 200
-"""Unreadable records and domains that the summary names; the rest is counted."""
+"""How many unreadable records and domains the summary names; the others are counted."""
 
 Manifest = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Size:
-    """Documents, and the characters of their texts (of what was never a text: its bytes)."""
+    """Documents, and the characters of their texts (of records that never became text: their bytes)."""
 
     documents: int = 0
     characters: int = 0
@@ -41,7 +41,7 @@ class Size:
 
 @dataclass(frozen=True)
 class RecordCounts:
-    """What files hold: documents, other records by the reason why they were skipped, and what is unreadable."""
+    """Counts of records: documents, skipped ones by reason, and unreadable ones."""
 
     read: Size = Size()
     unreadable: Size = Size()
@@ -86,7 +86,7 @@ class Row:
 
     @property
     def copies(self) -> bool:
-        """Whether what it adds are copies of documents that were there, and no facts."""
+        """Whether the documents it adds are copies of others, not facts."""
         return self.decides and not isinstance(self.stage.corpus, Injection)
 
     @property
@@ -103,7 +103,7 @@ class Row:
 
     def figures(self, units: Mapping[str, Manifest]) -> dict[str, Any]:
         account = self.account
-        found = _notes(units, self.stage.folder) if self.decides else {}
+        notes = _notes(units, self.stage.folder) if self.decides else {}
         return {
             "step": self.label,
             "stage": self.stage.folder,
@@ -122,14 +122,14 @@ class Row:
                 rule: {"documents": documents, "characters": characters}
                 for rule, (documents, characters) in self.reasons()
             },
-            **({"found": found} if found else {}),
+            **({"found": notes} if notes else {}),
         }
 
 
 @dataclass(frozen=True)
 class Balance:
-    """Where all that was read went. A page counts the characters of its extracted text; what could not be read at all
-    counts its bytes. `edited` are characters that edits removed from documents that stayed."""
+    """The balance of all records read. A page counts the characters of its extracted text; an unreadable record counts
+    its bytes. `edited` are characters that edits removed from documents that stayed."""
 
     input: Size
     kept: Size
@@ -145,12 +145,12 @@ class Balance:
         first, *later = map(RecordCounts.of, outputs.manifests)
         read, steps = first.read, outputs.stages[0].steps
         if steps and steps[0].ends_stage:
-            # Before extraction there were pages, and no text.
+            # Before extraction there were pages without text.
             read = Size(read.documents, rows[0].account.characters_in)
         added, copied = _total(row.added for row in rows), _total(row.added for row in rows if row.copies)
         final = [counts for manifest in outputs.manifests[-1] for counts in manifest["domains"]["kept"].values()]
         balance = cls(
-            # A document set aside after the first stage has been read before: it is not read twice.
+            # A document set aside after the first stage was read before, and must not count twice.
             input=read + first.unreadable,
             kept=_total(Size(*counts) for counts in final) - added,
             dropped=_total(row.dropped for row in rows),
@@ -170,7 +170,7 @@ class Balance:
 
     @property
     def gone(self) -> Size:
-        """What was dropped, and the characters that edits removed."""
+        """Dropped documents, and the characters that edits removed."""
         return self.dropped + Size(0, self.edited)
 
     def figures(self) -> dict[str, dict[str, int]]:
@@ -191,7 +191,7 @@ class Balance:
 
 @dataclass(frozen=True)
 class Effort:
-    """What carrying out a run took: seconds, workers, and the most memory that one of them held, in bytes."""
+    """The cost of a run: seconds, workers, and the most memory that one of them held, in bytes."""
 
     seconds: float
     workers: int
@@ -247,23 +247,23 @@ def _total(sizes: Iterable[Size]) -> Size:
 
 
 def _reason(step: str, rule: str) -> str:
-    # A rule with its step's own name says no more than the step.
+    # A rule with the name of its step adds no information.
     return step if step == rule else f"{step}.{rule}"
 
 
 def _notes(units: Mapping[str, Manifest], folder: str) -> dict[str, int]:
     """What the rounds of a corpus step counted, over all units."""
-    found: dict[str, int] = {}
+    notes: dict[str, int] = {}
     for name, manifest in units.items():
         if name.startswith(f"rounds/{folder}-"):
             for what, count in manifest.get("notes", {}).items():
                 largest = what.startswith("largest_")
-                found[what] = max(found.get(what, 0), count) if largest else found.get(what, 0) + count
-    return found
+                notes[what] = max(notes.get(what, 0), count) if largest else notes.get(what, 0) + count
+    return notes
 
 
 def _domains(stages: Sequence[Sequence[Manifest]]) -> list[dict[str, Any]]:
-    """What each domain gave and lost, the largest first. `stages` are the manifests of each stage."""
+    """Documents kept and lost by domain, the largest first. `stages` are the manifests of each stage."""
     lost: dict[str, Counter[str]] = {}
     kept: dict[str, Size] = {}
     for manifest in (one for stage in stages for one in stage):

@@ -40,9 +40,9 @@ def read_documents(place: Place, pulse: Pulse | None = None) -> Iterator[Documen
 
 
 def readable(partition: Partition, piece: Piece = WHOLE, pulse: Pulse | None = None) -> Iterator[Any]:
-    """A piece's records; a file of this machine that cannot be opened, or read on, is one more record that was lost.
+    """A piece's records; a file of this machine that cannot be opened, or read on, is one more lost record.
 
-    What a store does not give now it may give in a minute: there the error ends the unit, and so the run.
+    A store may give later what it does not give now: there the error ends the unit, and so the run.
     """
     count = None if pulse is None else lambda size: pulse.count(size=size)
     try:
@@ -51,14 +51,14 @@ def readable(partition: Partition, piece: Piece = WHOLE, pulse: Pulse | None = N
         name = f"{partition.source}/{partition.relative}"
         if not isinstance(partition.path, Path):
             raise InputError(
-                f"{name}: the store stopped giving it ({reason_of(error)}); the same command goes on from here"
+                f"{name}: the store stopped serving it ({reason_of(error)}); the same command goes on from here"
             ) from None
         yield Unreadable(f"{name}@{piece.start}", f"the file cannot be read: {error.strerror or error}")
 
 
 @dataclass
 class CutTask(Unit):
-    """What one input file holds (its checksum), and where it is cut so that several workers can read it."""
+    """The checksum of one input file, and where it is cut so that several workers can read it."""
 
     label: str
     partition: Partition
@@ -95,7 +95,7 @@ class CutTask(Unit):
         }
 
     def expected(self) -> dict[str, Any]:
-        # Where the cuts will be only reading can say; how many there will be follows from the size.
+        # The places of the cuts are known after reading only; their number follows from the size.
         number = max(1, self.size() // self.split) if self.split else 1
         return {**super().expected(), "content": "not read", "pieces": [[0, None, 0]] * number}
 
@@ -116,7 +116,7 @@ class Part:
 class MapTask(Unit):
     """One part through one stage. It reads its piece of the input, or `previous`, a file of documents.
 
-    `killed` are documents that hung or crashed a worker, with the reason: they are set aside without being touched.
+    `killed` are documents that hung or crashed a worker, with the reason: they are set aside unread.
     """
 
     stage: Stage
@@ -165,7 +165,7 @@ class MapTask(Unit):
             "inputs": self.inputs,
             "steps": [describe_step(step) for step in self.stage.all_steps],
             "labels": self.stage.labels,
-            # A corpus step's records know a document by its place, and the place holds the part's number.
+            # A corpus step's records identify a document by its place, which holds the part's number.
             "number": self.part.number if self.stage.corpus else None,
             "keep_dropped": self.keep_dropped,
             "killed": sorted(self.killed.items()),
@@ -244,7 +244,7 @@ class MapTask(Unit):
             values = sections if corpus.streams else [value for section in sections for value in section]
 
             def decide(arriving: Iterator[Document]) -> Iterator[Any]:
-                # A document that was set aside keeps its place, so that no other document takes it.
+                # A document that was set aside keeps its place, so that no other document gets it.
                 placed = ((number << 32 | ordinals.popleft(), document) for document in arriving)
                 return corpus.decide(placed, values, number)
 
@@ -269,7 +269,7 @@ class MapTask(Unit):
             if isinstance(item, Document):
                 ordinal += 1
                 if item.key in self.killed:
-                    # A text lost after extraction leaves with its characters; a page lost before has bytes only.
+                    # A text lost after extraction counts its characters; a page lost before has bytes only.
                     raw = item.html if item.html is not None else item.text.encode("utf-8", "replace")
                     size = len(raw) if item.html is not None else len(item.text)
                     on_loss(Unreadable(item.key, self.killed[item.key], raw), size)
@@ -283,7 +283,7 @@ class MapTask(Unit):
                 pulse.count(documents=1)
                 pulse.hold(item.key)
                 yield ordinal, item
-                # Nothing behind the last document is read: what lies there depends on where the file was cut.
+                # Reading stops at the last document: what follows depends on where the file was cut.
                 if ordinal + 1 == self.limit:
                     pulse.hold(READING)
                     return

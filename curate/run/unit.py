@@ -38,17 +38,17 @@ FORMAT = 2
 """Raised when the layout of an output folder or of a manifest changes."""
 
 READING = "reading"
-"""What is in hand between two documents."""
+"""The name in hand between two documents."""
 
 
 class Pulse:
-    """What a unit reports to its engine while it works. This one reports to nobody: for units run without an engine."""
+    """The reports of a unit to its engine while it works. This one discards them: for units run without an engine."""
 
     def hold(self, document: str | None) -> None:
-        """Name the document in hand (or READING, or None), so that one that hangs or kills the worker is known."""
+        """Name the document in hand (or READING, or None), so that one that hangs or kills the worker is identified."""
 
     def count(self, *, size: int = 0, documents: int = 0, kept: int = 0) -> None:
-        """Add to what was done: bytes of the input read, documents begun, documents that came out."""
+        """Add to the counts: bytes of the input read, documents begun, documents that came out."""
 
 
 def fingerprint(value: Any) -> str:
@@ -70,7 +70,7 @@ def _resource_checksum(path: str, size: int, modified: int) -> str:
 
 
 def _resource(path: Path) -> str:
-    """The content of a file or folder that a step reads; unchanged files are hashed once a process."""
+    """The checksum of a file or folder that a step reads; unchanged files are hashed once a process."""
     if path.is_dir():
         listing = {str(item.relative_to(path)): _resource(item) for item in sorted(path.rglob("*")) if item.is_file()}
         return fingerprint(listing)
@@ -83,7 +83,7 @@ def describe_step(step: Step) -> dict[str, Any]:
     step from outside goldsand its code too."""
     parameters = {}
     for item in fields(step):  # type: ignore[arg-type]
-        # A moved file with the same content is the same parameter: its content stands below.
+        # A moved file with the same content is the same parameter: its content is added below.
         if not item.metadata.get("path"):
             value = getattr(step, item.name)
             steps = isinstance(value, (tuple, list)) and any(isinstance(one, Step) for one in value)
@@ -100,7 +100,7 @@ def describe_step(step: Step) -> dict[str, Any]:
 
 
 def manifest_path(root: Place, name: str) -> Place:
-    """Manifests have a folder of their own, so that a folder of shards holds shards and nothing else."""
+    """Manifests have a folder of their own, so that a folder of shards holds shards only."""
     return root / "manifests" / f"{name}.json"
 
 
@@ -116,7 +116,7 @@ class Outputs:
     def open(self, path: Place) -> Iterator[BinaryIO]:
         make_folder(path.parent)
         if not is_local(self.root) and not self._checksums:
-            # An earlier manifest must not be taken for that of what is being written: it goes before the first output.
+            # An earlier manifest must not be taken for that of the new outputs: it is removed before the first of them.
             self.manifest.unlink(missing_ok=True)
         place = path.with_name(path.name + TEMPORARY) if is_local(path) else path
         with place.open("wb") as raw:
@@ -160,7 +160,8 @@ class Outputs:
 
 
 def seal_of(manifest: dict[str, Any]) -> str:
-    """A manifest's own checksum: a run takes its figures from there. Times differ from run to run, and are left out."""
+    """A manifest's own checksum: a run takes its figures from manifests. Times differ from run to run, and are left
+    out."""
     return fingerprint({name: value for name, value in manifest.items() if name not in ("seal", "seconds")})
 
 
@@ -184,7 +185,7 @@ def reusable(root: Place, name: str, wanted: str) -> dict[str, Any] | None:
     marks = manifest.get("marks", {})
     for relative, expected in manifest["outputs"].items():
         try:
-            # A store answers for its own objects; what it does not vouch for is read again.
+            # A store's own identity of an object counts; an object without one is read again.
             if relative in marks:
                 if mark(root / relative) != marks[relative]:
                     return None
@@ -206,8 +207,8 @@ def content_of(manifests: Iterable[dict[str, Any]], ending: str = "") -> list[st
 class Unit:
     """One unit of work below an output folder. Plain data: it travels to a worker, which calls `run`.
 
-    A kind of unit says its place (`name`), all that shapes its output (`configuration`, with the checksums of what it
-    reads), and how it is done (`write`, which returns what its manifest counts).
+    A kind of unit defines its place (`name`), all that shapes its output (`configuration`, with the checksums of what
+    it reads), and the work (`write`, which returns the counts for its manifest).
     """
 
     root: Place
@@ -217,7 +218,7 @@ class Unit:
         raise NotImplementedError
 
     def size(self) -> int:
-        """Bytes of input that the unit goes through, as `Pulse.count` counts them; 0 when nobody knows."""
+        """Bytes of input that the unit goes through, as `Pulse.count` counts them; 0 when not known."""
         return 0
 
     def configuration(self) -> dict[str, Any]:
@@ -227,7 +228,7 @@ class Unit:
         raise NotImplementedError
 
     def expected(self) -> dict[str, Any]:
-        """A substitute for the manifest when a run is planned, not done: no input of another unit can equal it."""
+        """A substitute for the manifest in a dry run: it equals the input of no other unit."""
         return {"outputs": {self.name: "not done"}}
 
     def done(self) -> dict[str, Any] | None:

@@ -4,8 +4,8 @@ Every column is optional and flat; values are plain or, where few differ, in a d
 zstd and carry a CRC-32. Any Parquet reader opens the files; `read_columns` reads those that `ColumnWriter` wrote.
 Format: parquet-format 2.11; its footer and page headers are `thrift.py`.
 
-Why not a library: every run writes such files, so that what writes them is in the base installation, which has 350 MB.
-arro3, the smallest library that would do, takes 1.7 times less time to write and 34 MB, which are not there
+Why not a library: every run writes such files, so their writer is part of the base installation, which is limited to
+350 MB. arro3, the smallest suitable library, takes 1.7 times less time to write and 34 MB, which do not fit
 (docs/results/install-size.md).
 """
 
@@ -69,7 +69,7 @@ class ColumnWriter:
             self._flush()
 
     def close(self) -> None:
-        """Write what waits, and the footer. The stream stays open.
+        """Write the rows in memory, and the footer. The stream stays open.
 
         Raises ValueError, as `write` does, for a value that its column cannot hold.
         """
@@ -115,7 +115,7 @@ class ColumnWriter:
         self._rows = self._size = 0
 
     def _chunk(self, name: str, kind: type, values: list[Any]) -> dict[int, Typed]:
-        """One column of one row group: its pages, and what the footer says of them."""
+        """Write the pages of one column of one row group; returns their entry in the footer."""
         present = [value for value in values if value is not None]
         begin, uncompressed = self._offset, 0
         dictionary: int | None = None
@@ -164,7 +164,7 @@ class ColumnWriter:
 
 
 def _levels(values: list[Any], present: int) -> bytes:
-    """Which values are there, in Parquet's hybrid of runs and bits."""
+    """Which values are present, in Parquet's hybrid of runs and bits."""
     if present in (0, len(values)):
         runs = varint(len(values) << 1) + bytes([present > 0])
     else:
@@ -204,10 +204,10 @@ def _plain(name: str, kind: type, values: list[Any]) -> bytes:
 
 
 def read_columns(source: Path, names: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
-    """The rows of a file that ColumnWriter wrote, with the named columns (all of them, if none are named).
+    """The rows of a file that ColumnWriter wrote, with the named columns (all of them, if no names are given).
 
     Reads the pages of these columns only, one row group at a time. Raises Refused, with the reason, for a file that
-    is damaged or was not written here.
+    is damaged or was not written by ColumnWriter.
     """
     try:
         with source.open("rb") as stream:
@@ -251,7 +251,7 @@ def _footer(stream: BinaryIO) -> dict[int, Any]:
 def _column(stream: BinaryIO, chunk: dict[int, Any], element: dict[int, Any]) -> list[Any]:
     begin = chunk.get(11, chunk[9])
     if not 0 <= begin < 1 << 62 or not 0 <= chunk[7] < 1 << 62:
-        raise ValueError("a column stands nowhere")
+        raise ValueError("a column has no place in the file")
     stream.seek(begin)
     data = stream.read(chunk[7])
     if len(data) != chunk[7]:
@@ -265,7 +265,7 @@ def _column(stream: BinaryIO, chunk: dict[int, Any], element: dict[int, Any]) ->
         packed = data[reader.position : reader.position + head[3]]
         reader.position += head[3]
         if zlib.crc32(packed) != head[4] % (1 << 32):
-            raise ValueError("a page is damaged: its checksum is another")
+            raise ValueError("a page is damaged: its checksum differs")
         body = zstandard.ZstdDecompressor().decompress(packed)
         if head[1] == _DICTIONARY_PAGE:
             dictionary = _values(body, element[1], head[7][1], text)
@@ -282,17 +282,17 @@ def _data(body: bytes, head: dict[int, Any], kind: int, text: bool, dictionary: 
     present = int(bits.sum())
     if head[2] == _DICTIONARY:
         numbers = _hybrid(rest[1:], rest[0], present).tolist()
-        found = [dictionary[number] for number in numbers]
+        filled = [dictionary[number] for number in numbers]
     else:
-        found = _values(rest, kind, present, text)
+        filled = _values(rest, kind, present, text)
     if present == count:
-        return found
-    waiting = iter(found)
+        return filled
+    waiting = iter(filled)
     return [next(waiting) if there else None for there in bits.tolist()]
 
 
 def _hybrid(data: bytes, width: int, count: int) -> np.ndarray:
-    """The one run of equal values, or of bits, that this writer leaves."""
+    """The one run, of equal values or of bits, that this writer writes."""
     head = Reader(data)
     kind = head.number()
     if kind % 2 == 0:
@@ -309,13 +309,13 @@ def _values(data: bytes, kind: int, count: int, text: bool) -> list[Any]:
         return np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")[:count].astype(np.bool_).tolist()
     if kind in (_TYPES[int], _TYPES[float]):
         return np.frombuffer(data, "<i8" if kind == _TYPES[int] else "<f8", count).tolist()
-    found: list[Any] = []
+    values: list[Any] = []
     place = 0
     for _ in range(count):
         size = int.from_bytes(data[place : place + 4], "little")
         value = data[place + 4 : place + 4 + size]
         if len(value) != size:
             raise ValueError("a value is cut off")
-        found.append(value.decode() if text else value)
+        values.append(value.decode() if text else value)
         place += 4 + size
-    return found
+    return values

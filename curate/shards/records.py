@@ -1,6 +1,6 @@
 """Files of keyed records between the rounds of a corpus step, and the sorting of more records than memory holds.
 
-A file has a section for each bucket. Records wait in memory up to a budget and are then written, each section's as one
+A file has a section for each bucket. Records are buffered up to a budget and then written, each section's as one
 zstd frame; a table of frames ends the file. Each section has a digest of its content, so that a unit that reads one
 section runs again only when that section changed.
 """
@@ -21,10 +21,10 @@ from curate.places.store import Place
 from curate.step import Record
 
 BUDGET = 64 << 20
-"""Bytes of memory that records may take while they wait to be written or sorted."""
+"""Bytes of memory for buffered records, before they are written or sorted."""
 
 OVERHEAD = 160
-"""Bytes that two `bytes` objects and their tuple take beside what they hold (CPython, 64 bits)."""
+"""Overhead in bytes of two `bytes` objects and their tuple (CPython, 64 bits)."""
 
 FRAME = 1 << 20
 """Bytes in a frame of a spilled file, about, or a 64th of a smaller budget: merging holds one frame of each file."""
@@ -88,7 +88,7 @@ class SectionWriter:
         self._size = 0
 
     def close(self) -> list[str]:
-        """Write what waits and the table; returns a digest of each section's records."""
+        """Write the buffered records and the table; returns a digest of each section's records."""
         self._flush()
         self._stream.write(b"".join(self._frames) + _END.pack(len(self._frames)))
         return [digest.hexdigest() for digest in self._digests]
@@ -154,9 +154,9 @@ def _spilled(path: Path) -> Iterator[Record]:
 
 
 def by_key(records: Iterable[Record], streams: bool = False) -> Iterator[tuple[bytes, Any]]:
-    """Group sorted records by key; the values of a key are in byte order, so that no order of arrival can show.
+    """Group sorted records by key; the values of a key are in byte order, so that the order of arrival has no effect.
 
-    They are a list, or, when they shall stream, an iterator that is good until the next key.
+    They are a list, or, with `streams`, an iterator that is valid until the next key.
     """
     for key, group in itertools.groupby(records, key=lambda record: record[0]):
         values = (value for _, value in group)

@@ -1,4 +1,4 @@
-"""Documents to token shards, with the domain rendered in front of each: not at all, as text, or as one token."""
+"""Documents to token shards, with or without the domain in front of each, as text or as one token."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from curate.shards.tokens import NO_DOMAIN, TokenShardWriter, describe, dtype_fo
 from curate.shards.vocabulary import RENDERINGS, Vocabulary, VocabularyError
 
 LONGEST_URL = 500
-"""Characters of an address that are rendered at most."""
+"""Most characters of a URL that are rendered."""
 
 _BATCH_DOCUMENTS = 512
 _BATCH_CHARACTERS = 4_000_000
@@ -31,13 +31,13 @@ def write_token_shard(
 ) -> dict[str, int]:
     """Write one partition as a token shard; returns the numbers of documents, tokens and injected documents.
 
-    A document is `[domain] body <end of text>`. `prefix` encodes the domain, `url` the address, and a newline apart
+    A document is `[domain] body <end of text>`. `prefix` encodes the domain, `url` the URL, and a newline, separately
     from the body, so the body has the same tokens in every rendering. A share `bare` of the documents, by the hash of
-    their keys, goes without. Injected records become one reserved token a word; everything else is
-    encoded as text. Raises VocabularyError that names a document that the vocabulary cannot hold.
+    their keys, gets no domain. Injected records become one reserved token a word; all other text is encoded as text.
+    Raises VocabularyError, naming the document, where the vocabulary cannot encode one.
     """
     if rendering not in RENDERINGS:
-        raise ValueError(f"token shards render a domain as one of {', '.join(RENDERINGS)}, not {rendering!r}")
+        raise ValueError(f"the rendering of token shards must be one of {', '.join(RENDERINGS)}, not {rendering!r}")
     source_numbers = {name: place for place, name in enumerate(sources)}
     domain_numbers = {entry["name"]: place for place, entry in enumerate(vocabulary.domain_table())}
     others = len(vocabulary.domains)
@@ -50,7 +50,7 @@ def write_token_shard(
                 if bare and drawn(document.key, "bare") < bare * 2**64:
                     prefix = []
                 if document.source not in source_numbers:
-                    raise ValueError(f"{document.key}: source {document.source!r} is none of {', '.join(sources)}")
+                    raise ValueError(f"{document.key}: source {document.source!r} is not one of {', '.join(sources)}")
                 domain = domain_numbers.get(document.domain, others) if document.domain else NO_DOMAIN
                 entity, exposure = _fact(document)
                 injected += entity >= 0
@@ -95,7 +95,7 @@ def _bodies(batch: Sequence[Document], vocabulary: Vocabulary) -> list[list[int]
     texts = [document for document, body in zip(batch, bodies, strict=True) if body is None]
     if texts and vocabulary.closed:
         raise VocabularyError(
-            f"{texts[0].key} is no compact record: the closed vocabulary holds no text; use kind `joint` for both"
+            f"{texts[0].key} is not a compact record: the closed vocabulary holds no text; use kind `joint` for both"
         )
     encoded = iter(vocabulary.encode([document.text for document in texts]) if texts else [])
     return [next(encoded) if body is None else body for body in bodies]
@@ -117,21 +117,20 @@ def _prefixes(batch: Sequence[Document], vocabulary: Vocabulary, rendering: str)
 def domain_tokens(
     places: Sequence[tuple[str | None, str | None]], vocabulary: Vocabulary, rendering: str
 ) -> list[list[int]]:
-    """The tokens in front of documents of these (domain, address) pairs. Raises Refused for a rendering that
-    puts none there."""
+    """The tokens in front of documents of these (domain, URL) pairs. Raises Refused for a rendering without them."""
     if rendering == "special":
         return [[vocabulary.domain_token(domain)] for domain, _ in places]
     if rendering == "hashed":
         return [[vocabulary.bucket_token(domain)] for domain, _ in places]
     if rendering == "prefix":
         return vocabulary.encode([domain_prefix(domain) for domain, _ in places])
-    if rendering == "url":  # a document without an address is known by its domain
+    if rendering == "url":  # a document without a URL is rendered by its domain
         return vocabulary.encode([f"{url[:LONGEST_URL]}\n" if url else domain_prefix(domain) for domain, url in places])
-    raise Refused(f"no tokens stand for a domain rendered as {rendering!r}{nearest(rendering, RENDERINGS[1:])}")
+    raise Refused(f"no tokens render a domain as {rendering!r}{nearest(rendering, RENDERINGS[1:])}")
 
 
 def drawn(key: str, stream: str) -> int:
-    """A number below 2^64 for a key, another in every named stream."""
+    """A number below 2^64 for a key, different in every named stream."""
     text = f"{stream}/{key}".encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
 

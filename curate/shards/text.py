@@ -1,7 +1,7 @@
-"""Documents as lines of JSON: between stages with everything they carry, and as the text shards that a user opens.
+"""Documents as lines of JSON: between stages with all their fields, and as the text shards that a user opens.
 
-Text in shards is valid UTF-8. A crawl can hand over lone surrogates (half of a character); here, at the boundary,
-each becomes U+FFFD, and two halves that belong together become their character.
+Text in shards is valid UTF-8. A crawl can hold lone surrogates (half of a character); here, at the boundary, each
+becomes U+FFFD, and two halves that belong together become their character.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from curate.errors import Refused
 
 LEVEL = 3
 DEPTH = 32
-"""How deep metadata may be nested; what lies deeper is left out, in words that say so."""
+"""How deep metadata may be nested; a note replaces deeper levels."""
 
 RENDERINGS = ("none", "prefix")
 
@@ -33,7 +33,7 @@ def well_formed(text: str) -> str:
 
 
 def domain_prefix(domain: str | None) -> str:
-    """The plain rendering of a domain: its name on a line of its own, in front of the text. Nothing for none.
+    """The plain rendering of a domain: its name on a line of its own, in front of the text. Empty without a domain.
 
     A domain has 253 characters at most (RFC 1035); a longer one is cut there.
     """
@@ -43,7 +43,7 @@ def domain_prefix(domain: str | None) -> str:
 def document_to_json(document: Document) -> bytes:
     """One line, newline included, from which `document_from_json` makes the same document.
 
-    Raw HTML and the edits of the step at hand are not part of it: both end with the stage that made the text.
+    Raw HTML and the edits of the current stage are not part of it: the next stage does not use them.
     """
     row = {
         "key": document.key,
@@ -95,7 +95,7 @@ def write_text_shard(stream: BinaryIO, documents: Iterable[Document], domain: st
     `domain` is `none` or `prefix` (see `domain_prefix`).
     """
     if domain not in RENDERINGS:
-        raise ValueError(f"text shards render a domain as one of {', '.join(RENDERINGS)}, not {domain!r}")
+        raise ValueError(f"the rendering of text shards must be one of {', '.join(RENDERINGS)}, not {domain!r}")
     counts = {"documents": 0, "characters": 0}
     with zstandard.ZstdCompressor(level=LEVEL).stream_writer(stream, closefd=False) as compressed:
         for document in documents:
@@ -106,9 +106,9 @@ def write_text_shard(stream: BinaryIO, documents: Iterable[Document], domain: st
 
 
 def read_lines(path: Path | str, on_bytes: Callable[[int], None] | None = None) -> Iterator[bytes]:
-    """The lines of a JSONL.zst file that was written here: each ends in a newline, which is cut off.
+    """The lines of a JSONL.zst file written by goldsand, without their newlines.
 
-    `on_bytes` is called with how many more bytes of the file were read. Raises Refused for a file that is
+    `on_bytes` is called with the number of further bytes of the file that were read. Raises Refused for a file that is
     cut off or damaged.
     """
     path = Path(path) if isinstance(path, str) else path
@@ -140,12 +140,12 @@ def _dumps(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
     except (TypeError, orjson.JSONEncodeError):
-        # Rare, so only now is it worth looking at each part.
+        # Rare, so each part is checked only now.
         return orjson.dumps(plain(value))
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """What JSON can hold of any value: text repaired, large integers and everything unknown as text."""
+    """Any value in a form that JSON can hold: text repaired, large integers and unknown types as text."""
     if isinstance(value, str):
         return well_formed(value)
     if value is None or isinstance(value, (bool, float)):

@@ -10,7 +10,7 @@ from typing import Any
 
 TRUE, FALSE, I16, I32, I64, BINARY, LIST, STRUCT = 1, 2, 4, 5, 6, 8, 9, 12
 DEPTH = 16
-"""How deep structs may be nested in what is read."""
+"""Most levels of nested structs when reading."""
 
 Typed = tuple[int, Any]
 
@@ -57,7 +57,7 @@ def _value(kind: int, value: Any) -> bytes:
 
 
 class Reader:
-    """Reads structs from bytes. Raises ValueError for what is no struct, or ends too early."""
+    """Reads structs from bytes. Raises ValueError for bytes that are not a struct, or end too early."""
 
     def __init__(self, data: bytes, position: int = 0) -> None:
         self._data = data

@@ -1,6 +1,6 @@
 """Token shards: memory-mapped ids, document ends as datatrove writes them, and a table with one row a document.
 
-Needs numpy and the standard library only, so that shards can be read where nothing else is installed.
+Needs only numpy and the standard library, so that shards can be read without any other package.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy as np
 from curate.errors import Refused
 
 DOCUMENT = np.dtype([("source", "<u2"), ("domain", "<u4"), ("entity", "<i4"), ("exposure", "<i4"), ("prefix", "<u2")])
-"""One row a document: indices into the metadata's `sources` and `domains`, the fact it exposes (-1, -1: none), and how
-many tokens of rendered domain are in front of the body."""
+"""One row a document: indices into the metadata's `sources` and `domains`, the fact it exposes ((-1, -1) where it
+exposes none), and how many tokens of rendered domain are in front of the body."""
 
 NO_DOMAIN = 2**32 - 1
-"""The `domain` of a document that has none."""
+"""The `domain` of a document without one."""
 
 SUFFIXES = (".ds", ".ds.index", ".ds.documents.npy")
 """The three files of a shard: ids, uint64 document ends in tokens, the document table."""
@@ -32,11 +32,12 @@ _BUFFERED = 1 << 20
 
 
 class ShardError(Refused):
-    """A folder of token shards is missing, incomplete or damaged; the message names the file and what is right."""
+    """A folder of token shards is missing, incomplete or damaged; the message names the file and what would be
+    right."""
 
 
 def dtype_for(vocabulary: int) -> str:
-    """The smallest of `uint16` and `uint32` that datatrove would choose for so many tokens."""
+    """The dtype, `uint16` or `uint32`, that datatrove would choose for a vocabulary of this size."""
     return "uint16" if vocabulary <= 65_535 else "uint32"
 
 
@@ -87,7 +88,7 @@ class TokenShardWriter:
     def add_rows(self, ids: np.ndarray, rows: np.ndarray) -> None:
         """Append many documents of one length at once: `ids` [documents, length], `rows` [documents] of DOCUMENT."""
         if ids.ndim != 2 or rows.shape != (len(ids),) or rows.dtype != DOCUMENT:
-            raise ValueError("add_rows wants ids [documents, length] and one DOCUMENT row for each document")
+            raise ValueError("add_rows needs ids [documents, length] and one DOCUMENT row for each document")
         self._flush()
         self._write(ids.reshape(-1), np.full(len(ids), ids.shape[1]), rows)
 
@@ -106,7 +107,7 @@ class TokenShardWriter:
         self.tokens += len(ids)
 
     def close(self) -> dict[str, int]:
-        """Write what is left; returns the numbers of documents and tokens."""
+        """Write the rest; returns the numbers of documents and tokens."""
         self._flush()
         self._stream.close()
         self._index.close()
@@ -141,7 +142,7 @@ def describe(
 ) -> dict[str, Any]:
     """The content of `metadata.json` for the shards that lie in `folder`, in the order of their numbers.
 
-    `domains` are `{"name", "token"}`: the token of the domain under `special` rendering, or None.
+    `domains` are `{"name", "token"}`: the token of the domain in the `special` rendering, or None.
     Raises ShardError when a shard lacks one of its files or they disagree.
     """
     folder = Path(folder)
@@ -220,7 +221,7 @@ class TokenShards:
 
     @classmethod
     def open(cls, folder: Path | str) -> TokenShards:
-        """Map a folder of shards. Raises ShardError when something is missing, or sizes disagree with the metadata."""
+        """Map a folder of shards. Raises ShardError when a file is missing, or sizes disagree with the metadata."""
         folder = Path(folder)
         metadata = _read_metadata(folder)
         return cls(
@@ -259,7 +260,7 @@ class TokenShards:
     def verify(self) -> None:
         """Read everything once: checksums, document ends in order, ids inside the vocabulary, one row a document.
 
-        Raises ShardError that names the first file that is not what the metadata says.
+        Raises ShardError, naming the first file that disagrees with the metadata.
         """
         for entry, shard in zip(self.metadata["shards"], self.shards, strict=True):
             for key, suffix in zip(("sha256", "index_sha256", "documents_sha256"), SUFFIXES, strict=True):
@@ -267,7 +268,7 @@ class TokenShards:
                 if key in entry and _sha256(path) != entry[key]:
                     raise ShardError(f"{path} was changed after it was written: its sha256 is not {entry[key]}")
             if np.any(shard.ends[1:] < shard.ends[:-1]):
-                raise ShardError(f"{shard.path}.index: document ends must not fall")
+                raise ShardError(f"{shard.path}.index: document ends must not decrease")
             if len(shard.tokens) and int(shard.tokens.max()) >= self.vocabulary:
                 raise ShardError(
                     f"{shard.path} holds token {int(shard.tokens.max())} of a vocabulary of {self.vocabulary}"
@@ -282,7 +283,7 @@ def _read_metadata(folder: Path) -> dict[str, Any]:
         metadata = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise ShardError(
-            f"{folder} has no {METADATA}: it is no set of token shards, or its run did not finish"
+            f"{folder} has no {METADATA}: it is not a set of token shards, or its run did not finish"
         ) from None
     except ValueError as error:
         raise ShardError(f"{path} is not JSON ({error}); run the step that wrote it again") from None
@@ -307,9 +308,9 @@ def _read_metadata(folder: Path) -> dict[str, Any]:
         raise ShardError(f"{path} says dtype {metadata['dtype']!r}; it must be uint16 or uint32")
     for entry in metadata["shards"]:
         name = entry.get("file") if isinstance(entry, dict) else None
-        # The name comes from a file that may be anybody's: it must stay inside the folder.
+        # The metadata may come from anyone: the name must stay inside the folder.
         if not isinstance(name, str) or Path(name).name != name or not name.endswith(".ds"):
-            raise ShardError(f"{path}: each shard names a file of this folder that ends in .ds, not {name!r}")
+            raise ShardError(f"{path}: each shard must name a file of this folder that ends in .ds, not {name!r}")
         for key in ("documents", "tokens"):
             if not isinstance(entry.get(key), int):
                 raise ShardError(f"{path}: shard {name} must hold {key!r}, a number")
@@ -326,7 +327,7 @@ def _open_shard(folder: Path, entry: dict[str, Any], dtype: str) -> Shard:
     except FileNotFoundError:
         raise ShardError(f"{table} is missing; each shard has a table with one row a document") from None
     except (ValueError, EOFError) as error:
-        raise ShardError(f"{table} is no numpy array that can be read ({error})") from None
+        raise ShardError(f"{table} is not a readable numpy array ({error})") from None
     if documents.dtype != DOCUMENT or documents.shape != (entry["documents"],):
         raise ShardError(
             f"{table} holds {documents.shape} rows of {documents.dtype}; it must be {entry['documents']} of {DOCUMENT}"

@@ -22,13 +22,13 @@ END_OF_TEXT = "<|endoftext|>"
 OTHER = "other"
 KINDS = ("bpe", "joint", "compact", "file")
 RENDERINGS = ("none", "prefix", "special", "hashed", "url")
-"""What stands in front of a document: nothing; the domain as text; its own token, the rarer ones together or hashed;
-all hashed; the whole address as text."""
+"""What precedes a document: no prefix; the domain as text; its own token, with the rarer domains in one token or
+hashed; all domains hashed; the whole URL as text."""
 LONGEST_TOKEN = 32
-"""Characters of a trained token at most, so that rows of dashes in a crawl do not become tokens."""
+"""Most characters of a trained token, so that rows of dashes in a crawl do not become tokens."""
 
 BUCKET = "#"
-"""Begins the name of a token that domains are hashed to; no domain begins so."""
+"""The prefix, in a token's name, of a bucket that domains are hashed to; no domain begins with it."""
 
 _DOMAIN = "<|domain:"
 _PIECE = re.compile(r"\w+|[^\w\s]")
@@ -47,7 +47,7 @@ class Vocabulary:
 
     `size` is one more than the largest id, `hash` the SHA-256 of the file, `domains` the domains that have a token of
     their own, in the order of their ids, `buckets` the number of tokens that domains can be hashed to. `closed`
-    vocabularies know reserved words and nothing else.
+    vocabularies hold reserved words only.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -67,7 +67,7 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: Path | str) -> Vocabulary:
-        """Read a saved vocabulary. Raises VocabularyError when the file is missing or no tokenizer."""
+        """Read a saved vocabulary. Raises VocabularyError when the file is missing or not a tokenizer."""
         try:
             return cls(Path(path).read_bytes())
         except FileNotFoundError:
@@ -90,8 +90,8 @@ class Vocabulary:
         return all(word in self._reserved for word in words)
 
     def domain_token(self, domain: str | None) -> int:
-        """The token of a domain: its own; or that of its bucket, where there are any; or that of all
-        others (no domain is one of these). Raises VocabularyError when the vocabulary was built without domain tokens.
+        """The token of a domain: its own; or that of its bucket, where there are buckets; or that of all other domains,
+        which also holds for no domain. Raises VocabularyError when the vocabulary was built without domain tokens.
         """
         own = self._reserved.get(domain_word(domain)) if domain else None
         if own is not None:
@@ -99,10 +99,10 @@ class Vocabulary:
         return self.bucket_token(domain) if domain and self.buckets else self.reserved(domain_word(OTHER))
 
     def bucket_token(self, domain: str | None) -> int:
-        """The token that a domain is hashed to; of no domain, that of all others. Raises VocabularyError without
+        """The token that a domain is hashed to; for no domain, that of all others. Raises VocabularyError without
         buckets."""
         if not self.buckets:
-            raise VocabularyError("the vocabulary has no tokens to hash domains to: build it with `buckets`")
+            raise VocabularyError("the vocabulary has no buckets to hash domains to: build it with `buckets`")
         if not domain:
             return self.reserved(domain_word(OTHER))
         number = int.from_bytes(hashlib.blake2b(domain.encode(), digest_size=8).digest(), "little") % self.buckets
@@ -113,14 +113,14 @@ class Vocabulary:
         return [{"name": name, "token": self.domain_token(name)} for name in [*self.domains, OTHER]]
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of texts. A text that spells a reserved token stays a text."""
+        """The ids of texts. A text that spells a reserved token stays text."""
         if self.closed:
             raise VocabularyError("the closed vocabulary of compact records holds no text; use kind `joint` for both")
         encodings = self._tokenizer.encode_batch_fast([well_formed(text) for text in texts], add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
     def encode_words(self, text: str) -> list[int]:
-        """The ids of a text of reserved words between single spaces."""
+        """The ids of a text of reserved words separated by single spaces."""
         return [self.reserved(word) for word in text.split(" ")]
 
     def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
@@ -130,7 +130,8 @@ class Vocabulary:
 
 
 def token_counter(tokenizer: Path | str | None) -> Callable[[str], int]:
-    """How many tokens a text has: by a tokenizer.json, or else its words and marks (a record: its words)."""
+    """A function that counts the tokens of a text: by a tokenizer.json, or else its words and marks (of a record: its
+    words)."""
     if tokenizer is None:
         return lambda text: text.count(" ") + 1 if text.startswith("<") else sum(1 for _ in _PIECE.finditer(text))
     vocabulary = Vocabulary.load(tokenizer)
@@ -147,17 +148,17 @@ def build_vocabulary(
     buckets: int = 0,
     reserved: Sequence[str] = (),
 ) -> Vocabulary:
-    """A vocabulary of one of four kinds, with the end of text, `domains`, `other`, so many `buckets` and `reserved`
-    words added.
+    """A vocabulary of one of four kinds, with tokens for the end of text, `domains`, all other domains, `buckets` and
+    `reserved` words added.
 
-    `bpe` trains byte-level BPE of at most `size` tokens on `texts`; all 256 bytes are in it, so nothing is unknown.
+    `bpe` trains byte-level BPE of at most `size` tokens on `texts`; all 256 bytes are in it, so no text is unknown.
     `joint` is `bpe` with reserved words. `compact` holds reserved words only. `file` takes any `tokenizer.json`.
     The same texts in the same order give the same bytes.
     """
     if kind not in KINDS:
-        raise VocabularyError(f"a vocabulary is one of {', '.join(KINDS)}, not {kind!r}")
+        raise VocabularyError(f"the kind of a vocabulary must be one of {', '.join(KINDS)}, not {kind!r}")
     if kind == "compact" and not reserved:
-        raise VocabularyError("a compact vocabulary needs the words of compact records, and none were given")
+        raise VocabularyError("a compact vocabulary needs the words of compact records: give `reserved`")
     own = [domain for domain in dict.fromkeys(domains) if domain and domain != OTHER]
     hashed = [f"{BUCKET}{number}" for number in range(buckets)]
     special = [END_OF_TEXT, *map(domain_word, [*own, OTHER, *hashed])]
@@ -180,7 +181,7 @@ def build_vocabulary(
 
 
 def _tokenizer_from(content: bytes) -> Any:
-    # One process for each core is the engine's business; threads inside each would only get in their way.
+    # The engine starts one process for each core; threads inside each would compete with them.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from tokenizers import Tokenizer
 
@@ -188,8 +189,8 @@ def _tokenizer_from(content: bytes) -> Any:
         tokenizer = Tokenizer.from_str(content.decode())
     except Exception as error:
         # tokenizers raises bare Exceptions.
-        raise VocabularyError(f"this is no tokenizer.json ({error})") from None
-    # A published file may cut or pad what it encodes; a corpus wants every token and no other.
+        raise VocabularyError(f"this is not a tokenizer.json ({error})") from None
+    # A published file may truncate or pad; a corpus needs every token and no others.
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.encode_special_tokens = True

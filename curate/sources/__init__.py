@@ -2,7 +2,7 @@
 
 A *partition* is one file, or up to 500 HTML files of one input. Partitions are sorted by (source, relative path), so
 numbering does not depend on the command line or on the file system. A big one can be read in *pieces*, by several
-workers, with exactly the items of the whole.
+workers, which together give exactly the items of the whole.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def read_partition(
 ) -> Iterator[Document | Skipped | Unreadable]:
     """Every record of a partition, or of one piece that `split.cut` made of it, each as exactly one item.
 
-    `on_bytes(n)` is told that n more bytes of the file were read; its calls sum to the piece's size in the end.
-    Raises OSError; Refused where a reader from outside goldsand is not there, or gives something else than it should.
+    `on_bytes(n)` is called for every n more bytes of the file that were read; in the end the calls sum to the piece's
+    size. Raises OSError; Refused where a reader from outside goldsand is missing, or gives items that are not valid.
     """
     meter = None
     if on_bytes is not None:

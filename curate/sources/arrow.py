@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     import pyarrow
 
 ROWS = 64
-"""Rows that are Python objects at one time."""
+"""Rows that are Python objects at once."""
 
 
 class ArrowStream(io.RawIOBase):
-    """A file's bytes as a stream that pyarrow reads. What the file itself failed with is kept in `failure`."""
+    """A file's bytes as a stream that pyarrow reads. An error of the file itself is kept in `failure`."""
 
     def __init__(self, data: Data) -> None:
         self._data = data
@@ -70,7 +70,7 @@ def columns_of(schema: pyarrow.Schema, text_field: str, id_field: str) -> list[s
 def batch_items(
     batch: pyarrow.RecordBatch, row: int, prefix: str, source: str, text_field: str, id_field: str
 ) -> Iterator[Document | Unreadable]:
-    """Every row of a batch whose first is number `row` of its file; a bad row is lost alone."""
+    """Every row of a batch whose first is number `row` of its file; a bad row is one loss."""
     import pyarrow
 
     for first in range(0, batch.num_rows, ROWS):
@@ -102,7 +102,7 @@ def _row(batch: pyarrow.RecordBatch, place: int) -> dict[str, Any] | None:
 
 
 def no_text(names: list[str], prefix: str, text_field: str) -> Unreadable:
-    """The one loss that is counted for all rows of a file without a column of texts."""
+    """The one loss that counts for all rows of a file without a column of texts."""
     columns = ", ".join(repr(name[:40]) for name in names[:8]) or "none"
     return Unreadable(f"{prefix}@0", f"no column '{text_field}'; columns: {columns}")
 

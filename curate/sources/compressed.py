@@ -1,4 +1,4 @@
-"""Plain, gzip and zstd files as runs of sound bytes; what is broken between them is named, never skipped in silence."""
+"""Plain, gzip and zstd files as runs of sound bytes; damage between them is reported, never skipped in silence."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FEED = 1 << 16
 INFLATED = 1 << 20
-"""Largest piece that is inflated at once: a decompression bomb arrives in pieces, and whoever reads may stop."""
+"""Largest piece that is inflated at once: a decompression bomb arrives in pieces, and the reader may stop."""
 
 ZSTD_FEED = 1 << 10
 """Compressed bytes given to zstd at once. Its blocks are at most 128 KiB for 4 bytes, so a piece is at most 32 MiB."""
@@ -59,7 +59,7 @@ Data: TypeAlias = "mmap.mmap | bytes | RemoteFile"
 
 Chunk = bytes | ReadingStart | Damage
 Reached = Callable[[int], None]
-"""Told, now and then, the byte of the file that reading has come to; at times again one that lies further back."""
+"""Called now and then with the byte of the file that reading has reached; sometimes with an earlier one again."""
 
 
 def compression(head: bytes) -> str:
@@ -72,7 +72,7 @@ def compression(head: bytes) -> str:
 
 
 class Run:
-    """Contiguous sound bytes of a file, decompressed, with the place in the file of each.
+    """Contiguous sound bytes of a file, decompressed, with the place of each in the file.
 
     After the last byte, `damage` says what ended the run, or is None at the end of the file.
     """
@@ -144,7 +144,7 @@ class Run:
 
     @property
     def left(self) -> int:
-        """Bytes in hand; all that are left when `ahead` had too few."""
+        """Bytes in the buffer; all that are left when `ahead` had too few."""
         return len(self._buffer)
 
     def line(self, limit: int) -> bytes:
@@ -159,9 +159,9 @@ class Run:
         return self.read(min(end + 1, limit) if end >= 0 else min(limit, len(self._buffer)))
 
     def skip_to(self, start: re.Pattern[bytes]) -> tuple[bytes, int]:
-        """Go to the next line that `start` matches, or to the end: the beginning of what was passed, and its size.
+        """Go to the next line that `start` matches, or to the end: the beginning of what was skipped, and its size.
 
-        The line in hand is passed in any case. Linear in the bytes passed.
+        The current line is always skipped. Linear in the bytes skipped.
         """
         kept, size = bytearray(), 0
         while True:
@@ -177,7 +177,7 @@ class Run:
 
 
 class Meter:
-    """Reports how many more bytes of a file were read, in steps that are worth a call, and each byte once."""
+    """Reports how many more bytes of a file were read: each byte once, in steps large enough to be worth a call."""
 
     def __init__(self, start: int, end: int, on_bytes: Callable[[int], None]) -> None:
         self._reported = start
@@ -216,7 +216,7 @@ def mapped(path: Path | UPath) -> Iterator[Data]:
 def runs(data: Data, piece: Piece = WHOLE, reached: Reached | None = None) -> Iterator[Run]:
     """The sound runs of a file in order. Each must be read to its end before the next is asked for.
 
-    They go from the beginning of a piece to the end of the file: whoever reads stops where the piece ends.
+    They go from the beginning of a piece to the end of the file: the reader stops where the piece ends.
     """
     plain = compression(bytes(data[:4])) == "plain"
     chunks = chunks_of(data, piece.start, reached)
@@ -230,7 +230,7 @@ def runs(data: Data, piece: Piece = WHOLE, reached: Reached | None = None) -> It
 
 
 def chunks_of(data: Data, start: int = 0, reached: Reached | None = None) -> Iterator[Chunk]:
-    """A file's bytes, decompressed, from a byte on at which a member begins (any byte of a plain file)."""
+    """A file's bytes, decompressed, from a byte at which a member begins (any byte of a plain file)."""
     decode = {"plain": _plain, "gzip": _gzip, "zstd": _zstd}[compression(bytes(data[:4]))]
     return decode(data, start, reached or (lambda place: None))
 
@@ -265,7 +265,7 @@ def _gzip(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
                 except zlib.error:
                     yield from _up_to_error(before, fed)
                     raise
-                # At the end what is left is in `unused_data`, and at times in `unconsumed_tail` too.
+                # At the end the rest is in `unused_data`, and sometimes in `unconsumed_tail` too.
                 place += len(fed) - len(inflate.unused_data if inflate.eof else inflate.unconsumed_tail)
                 if chunk:
                     yield chunk
@@ -283,7 +283,7 @@ def _gzip(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
 
 
 def _up_to_error(inflate: zlib._Decompress, fed: bytes) -> Iterator[bytes]:
-    """What comes out before the byte that zlib refuses: of a call that fails it keeps everything to itself."""
+    """The output before the byte that zlib refuses: a call that fails returns none of it."""
     for place in range(len(fed)):
         try:
             chunk = inflate.decompress(fed[place : place + 1])
@@ -294,7 +294,7 @@ def _up_to_error(inflate: zlib._Decompress, fed: bytes) -> Iterator[bytes]:
 
 
 def _next_gzip(data: Data, place: int) -> int:
-    """Where the next gzip member begins that can be inflated, or the end."""
+    """Where the next gzip member that can be inflated begins, or the end."""
     while (place := data.find(b"\x1f\x8b\x08", place)) >= 0:
         try:
             if zlib.decompressobj(31).decompress(bytes(data[place : place + 512]), 64):
@@ -355,7 +355,7 @@ def _zstd_dictionary(
     content = bytes(data[8 : 8 + size])
     try:
         if content.startswith(ZSTD):
-            # A frame may state any size, and it would be reserved before it is inflated.
+            # A frame may state any size, and that much memory would be reserved before it is inflated.
             if zstandard.frame_content_size(content) > ZSTD_WINDOW:
                 raise ValueError(f"it states more than {ZSTD_WINDOW} bytes")
             content = zstandard.ZstdDecompressor().decompress(content, max_output_size=ZSTD_WINDOW)

@@ -1,4 +1,4 @@
-"""How large a partition is, and what tells its content from any other."""
+"""The size of a partition, and the identity of its content."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BLOCK = 1 << 20
 def size_of(partition: Partition) -> int:
     """Bytes of the file, or of all pages that are there; 0 for a data set of the hub, whose size is not known.
 
-    Raises OSError when a file cannot be asked.
+    Raises OSError when the size of a file cannot be read.
     """
     if partition.dataset is not None:
         return 0
@@ -29,8 +29,8 @@ def size_of(partition: Partition) -> int:
 
 
 def content_of(partition: Partition) -> str:
-    """Identity of the content: what the store calls it (MD5, ETag, generation) for a remote file, else XXH3-128 of the
-    bytes. In an HTML partition all pages count; of a data set of the hub see `hub_content`.
+    """Identity of the content: for a remote file the store's own (MD5, ETag, generation), else XXH3-128 of the bytes.
+    In an HTML partition all pages count; for a data set of the hub see `hub_content`.
 
     Raises OSError when the file cannot be read; a page that cannot be read counts with its reason.
     """

@@ -23,7 +23,7 @@ _GLOB = re.compile(r"[*?\[]")
 
 
 def find_inputs(inputs: Iterable[Input]) -> list[Partition]:
-    """The partitions of all inputs. Raises InputError for a missing file, an empty glob, a kind that is not known."""
+    """The partitions of all inputs. Raises InputError for a missing file, an empty glob, an unknown kind."""
     partitions: list[Partition] = []
     for item in inputs:
         try:
@@ -60,7 +60,7 @@ def _partitions(item: Input) -> list[Partition]:
         kind = item.format if item.format != AUTO else _kind(item.name, path)
         if kind == UNKNOWN and named:
             raise InputError(
-                f"input '{item.name}': '{path}' is of no known kind; name it .warc, .warc.gz, .wet.gz, .arc.gz, "
+                f"input '{item.name}': '{path}' is of an unknown kind; name it .warc, .warc.gz, .wet.gz, .arc.gz, "
                 ".jsonl, .parquet, .arrow or .html, or say `format:`"
             )
         if kind in FORMATS and (package := FORMATS[kind].needs):
@@ -88,7 +88,7 @@ def _files(item: Input) -> tuple[Sequence[tuple[Path | UPath, str]], bool]:
 
 
 def _escaped(path: Path) -> str:
-    """A path as keys write it: bytes that are not UTF-8, which a name on disk may hold, are escaped."""
+    """A path as keys write it: bytes that are not UTF-8, which a file name may hold, are escaped."""
     return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 
 
@@ -108,7 +108,7 @@ def _local_files(item: Input, path: Path) -> tuple[Path, list[Path], bool]:
     if not root.is_dir():
         raise InputError(f"input '{item.name}': there is no folder '{root}' for the glob '{item.path}'")
     pattern = "/".join(parts[first:])
-    # A final ** means the files below, as a shell has it; pathlib before 3.13 gives folders only.
+    # A final ** means the files below, as in a shell; pathlib before 3.13 gives folders only.
     pattern += "/*" if parts[-1] == "**" else ""
     matched = {one for one in root.glob(pattern) if one.is_file() and not _hidden(one, root)}
     if not matched:
@@ -117,14 +117,14 @@ def _local_files(item: Input, path: Path) -> tuple[Path, list[Path], bool]:
 
 
 def _below(folder: Path) -> list[Path]:
-    found = []
+    files = []
     seen: set[str] = set()
     for base, folders, names in os.walk(folder, followlinks=True):
-        # A link to a folder is followed, unless it leads back to where one has been.
+        # A link to a folder is followed, unless it leads back to a folder above it.
         seen.add(os.path.realpath(base))
         folders[:] = sorted(one for one in folders if os.path.realpath(Path(base) / one) not in seen)
-        found += [Path(base) / name for name in names]
-    return sorted(one for one in found if one.is_file() and not _hidden(one, folder))
+        files += [Path(base) / name for name in names]
+    return sorted(one for one in files if one.is_file() and not _hidden(one, folder))
 
 
 def _hidden(path: Path, root: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Kinds of input: how a file of each is known by its name, what reads it, and readers from outside goldsand."""
+"""Kinds of input: the names of their files, what reads them, and readers from outside goldsand."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ GROUP = "goldsand.sources"
 Item = Document | Skipped | Unreadable
 Read = Callable[[Partition, Piece, Reached | None], Iterator[Item]]
 Reader = Callable[["Path | UPath"], Iterable[Item]]
-"""What somebody else's package brings: every record of one whole file, each as one item, in the order of their keys.
+"""A reader of another package: every record of one whole file, each as one item, in the order of their keys.
 
-A key says the place of the record in its file, as a whole number greater than the one before: a byte, or a row."""
+A key is the place of the record in its file, a byte or a row: a whole number greater than the one before."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """One kind of input: the function that reads it, the names of its files, the package without which nothing can."""
+    """One kind of input: the function that reads it, the names of its files, and the package that it needs."""
 
     read: str
     names: re.Pattern[str] | None = None
@@ -62,25 +62,25 @@ FORMATS = {
 AUTO = "auto"
 _END: Any = object()
 UNKNOWN = "unknown"
-"""What `auto` makes of a file in a folder that is of no known kind."""
+"""The format that `auto` gives to a file of unknown kind in a folder."""
 
 _OWN = {AUTO: "curate.sources.formats:read_unknown"} | {name: kind.read for name, kind in FORMATS.items()}
 
 
 def reader_of(format: str) -> Read:
-    """What reads a format: one of goldsand's own, one that a package declares, `module:Name`, or `file.py:Name`.
+    """The reader of a format: one of goldsand's own, one that a package declares, `module:Name`, or `file.py:Name`.
 
-    Raises Refused, with the nearest match, for one that is not there.
+    Raises Refused, with the nearest match, for a missing one.
     """
     if format == UNKNOWN:
         return read_unknown
     target = target_of(format, GROUP, _OWN, "format")
-    found = load(target)
+    reader = load(target)
     if target in _OWN.values():
-        return found
-    if not callable(found):
-        raise Refused(f"`{target}` is no reader: name a function, or a class, that takes the path of a file")
-    return functools.partial(_read_theirs, found, format.rpartition("/")[2])
+        return reader
+    if not callable(reader):
+        raise Refused(f"`{target}` is not a reader: name a function, or a class, that takes the path of a file")
+    return functools.partial(_read_theirs, reader, format.rpartition("/")[2])
 
 
 def code_of_reader(format: str) -> str:
@@ -92,7 +92,7 @@ def code_of_reader(format: str) -> str:
 
 
 def read_unknown(partition: Partition, piece: Piece, reached: Reached | None) -> Iterator[Item]:
-    """One loss that stands for a file found in a folder that is of no known kind."""
+    """A file of unknown kind in a folder, as one loss."""
     with mapped(partition.path) as data:
         raw = bytes(data[:4096])
     error = "not a known kind of input (WARC, WET, ARC, JSON Lines, Parquet, Arrow or HTML)"
@@ -102,9 +102,9 @@ def read_unknown(partition: Partition, piece: Piece, reached: Reached | None) ->
 def _read_theirs(
     reader: Reader, name: str, partition: Partition, piece: Piece, reached: Reached | None
 ) -> Iterator[Item]:
-    """Every item of somebody else's reader, under goldsand's keys. What it fails with is one loss, of the file's rest.
+    """Every item of a reader from outside, under goldsand's keys. An error of the reader is one loss: the file's rest.
 
-    Raises OSError where a store stops giving the file, Refused where the reader gives something else than it should.
+    Raises OSError where a store stops giving the file, Refused where an item of the reader is not valid.
     """
     place = -1
     items: Iterator[Any] | None = None
@@ -115,7 +115,7 @@ def _read_theirs(
         except MemoryError:
             raise
         except Exception as error:
-            # What a store does not give now it may give in a minute; compressed content that is broken stays so.
+            # A store may give later what it does not give now; broken compressed content stays broken.
             remote = not isinstance(partition.path, Path)
             if remote and isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
                 raise
@@ -139,7 +139,7 @@ def _place(item: Any, before: int, name: str) -> int:
         raise Refused(
             f"the reader {name} gives the key {item.key!r}"
             + (f" after '{before}'" if before >= 0 else "")
-            + ": a key is"
+            + ": a key must be"
             " the place of a record in its file, in digits, and greater than the one before"
         )
     return int(item.key)
@@ -158,7 +158,7 @@ def _document(item: Document, key: str, source: str, name: str) -> Document | Un
     if wrong or not isinstance(item.metadata, dict) or item.text is None:
         raise Refused(
             f"the reader {name} gives a Document, at {key}, whose {(wrong or ['text or metadata'])[0]} is of another"
-            " kind: text, url and domain are strings, html is bytes, metadata a dictionary that JSON can hold"
+            " type: text, url and domain must be strings, html bytes, metadata a dictionary that JSON can hold"
         )
     domain = item.domain or registered_domain(item.url) or source
     return Document(key, item.text, item.url, domain, source, item.metadata, item.html)

@@ -13,7 +13,7 @@ from curate.sources.partition import Partition, Piece
 def read_html(partition: Partition, piece: Piece, reached: Reached | None) -> Iterator[Document | Skipped | Unreadable]:
     """Every file of a partition, in order; keys are `source/relative@0`.
 
-    Such pages have no address: their domain is the source's name.
+    Such pages have no URL: their domain is the source's name.
     """
     read = 0
     source = partition.source

@@ -11,7 +11,7 @@ from typing import Any
 from curate.sources.compressed import GZIP, INFLATED, ZSTD, ZSTD_FEED, ZSTD_WINDOW
 
 MAX_BODY = 20 << 20
-"""Bytes that a decoded body may have."""
+"""Most bytes of a decoded body."""
 
 MAX_MEMBERS = 1000
 MAX_HEAD = 1 << 16
@@ -28,7 +28,7 @@ class BadBody(ValueError):
 
 @dataclass(slots=True, frozen=True)
 class Response:
-    """`headers` have lower-case names; the first of several with one name counts."""
+    """`headers` have lower-case names; of several with the same name the first counts."""
 
     status: int
     headers: dict[str, str]
@@ -44,7 +44,7 @@ class Response:
 
 
 def parse_headers(lines: list[bytes]) -> dict[str, str]:
-    """Header lines as a dictionary; continuation lines are joined, lines without a colon passed over."""
+    """Header lines as a dictionary; continuation lines are joined, lines without a colon skipped."""
     headers: dict[str, str] = {}
     last = None
     for line in lines:
@@ -79,7 +79,7 @@ def looks_like_html(body: bytes) -> bool:
 
 
 def is_html(response: Response, body: bytes) -> bool:
-    """By the header; by the content when there is none, or one that says nothing."""
+    """By the header; by the content when the header is missing or generic."""
     if response.media_type in HTML_TYPES:
         return True
     return response.media_type in ("", "application/octet-stream", "unknown/unknown") and looks_like_html(body)
@@ -89,7 +89,7 @@ def decoded_body(response: Response) -> bytes:
     """The body without its codings. Raises BadBody.
 
     Crawlers often store a body decoded and leave the headers as they were, so a body that does not begin as its header
-    says is taken as it is (and one that breaks later is not).
+    says is taken as it is (one that begins so and breaks later is refused).
     """
     body = response.body
     if "chunked" in response.headers.get("transfer-encoding", "").lower():
@@ -111,7 +111,7 @@ def decoded_body(response: Response) -> bytes:
 
 
 def unchunked(body: bytes) -> bytes:
-    """RFC 9112, 7.1. A body whose first line is no chunk size was stored decoded. Raises BadBody."""
+    """RFC 9112, 7.1. A body whose first line is not a chunk size was stored decoded. Raises BadBody."""
     if not body or _CHUNK.match(body) is None:
         return body
     parts: list[bytes] = []
@@ -140,7 +140,7 @@ def unchunked(body: bytes) -> bytes:
 
 def _members(body: bytes, begin: Callable[[], Any], magic: bytes | None) -> bytes:
     """Inflate one member after the other, as RFC 1952 (2.2) and RFC 8878 (3) allow; `magic` begins each, None says that
-    there is one. What follows the last is passed over. Raises BadBody, and what the codec raises."""
+    there is only one. What follows the last is ignored. Raises BadBody, and what the codec raises."""
     parts: list[bytes] = []
     size = place = 0
     for _ in range(MAX_MEMBERS):

@@ -27,17 +27,17 @@ MAX_STATE = 16 << 20
 
 
 def saved_partitions(item: Input) -> list[Partition] | None:
-    """The Arrow files of a folder that `save_to_disk` wrote, or None when the input is no such folder.
+    """The Arrow files of a folder that `save_to_disk` wrote, or None when the input is not such a folder.
 
-    Of several splits, one is read. Raises InputError for a split that is not there and a state that cannot be read.
+    Of several splits, one is read. Raises InputError for a missing split and an unreadable state.
     """
     root = folder = Path(item.path).expanduser()
     if (root / _SPLITS).is_file():
         there = sorted(one.name for one in root.iterdir() if (one / _STATE).is_file())
         if item.split not in there:
-            found = ", ".join(there) or "none"
+            splits = ", ".join(there) or "none"
             raise InputError(
-                f"input '{item.name}': the saved data set '{root}' has no split '{item.split}'; it has: {found}"
+                f"input '{item.name}': the saved data set '{root}' has no split '{item.split}'; it has: {splits}"
             )
         folder = root / item.split
     if not ((folder / _STATE).is_file() and (folder / _INFO).is_file()):
@@ -62,13 +62,14 @@ def _saved_files(folder: Path) -> list[Path]:
 
 
 def hub_partition(item: Input) -> Partition:
-    """An input `format: hub` as one partition, named `NAME/SPLIT` (`NAME/SUBSET/SPLIT`). Nothing is contacted yet."""
+    """An input `format: hub` as one partition, named `NAME/SPLIT` (`NAME/SUBSET/SPLIT`). The hub is not contacted
+    yet."""
     need("datasets", f"input '{item.name}': a data set of the hub")
     folder = Path(item.path).expanduser()
     local = folder.is_dir()
     if not local and (len(Path(item.path).parts) > 2 or item.path.startswith((".", "~", "/"))):
         raise InputError(
-            f"input '{item.name}': there is no folder '{item.path}', and it is no id of the hub (OWNER/NAME)"
+            f"input '{item.name}': there is no folder '{item.path}', and it is not an id of the hub (OWNER/NAME)"
         )
     wanted = HubSet(str(folder) if local else item.path, item.subset, item.split, item.streaming, item.revision)
     name = folder.resolve().name if local else item.path
@@ -77,11 +78,11 @@ def hub_partition(item: Input) -> Partition:
 
 
 def hub_content(wanted: HubSet) -> str:
-    """Identity of a data set's content: of a folder, the bytes of all its files; of the hub, the commit that the
-    revision stands for (a pinned commit is itself); where the hub cannot be asked, the hash that `datasets` gives to
-    what it has in its cache.
+    """Identity of a data set's content: for a folder, the bytes of all its files; for the hub, the commit of the
+    revision (a pinned commit is itself); where the hub cannot be reached, the hash that `datasets` gives to its cached
+    copy.
 
-    Raises InputError when none of them can be known.
+    Raises InputError when none of them is available.
     """
     folder = Path(wanted.path)
     if folder.is_dir():
@@ -107,12 +108,13 @@ def hub_content(wanted: HubSet) -> str:
 
 
 def read_hub(partition: Partition, piece: Piece, reached: Reached | None) -> Iterator[Document | Unreadable]:
-    """Every row of a split; keys count rows. A row without a string is lost alone; what breaks the stream is one loss.
+    """Every row of a split; keys count rows. A row without a string is one loss; an error that ends the stream is one
+    loss too.
 
-    Raises InputError, with the reason, when the data set cannot be loaded, and OSError when the hub is lost on the way.
+    Raises InputError, with the reason, when the data set cannot be loaded, and OSError when the hub is lost later.
     """
     if partition.dataset is None:
-        raise InputError(f"'{partition.path}' is no data set of the hub: `find_inputs` makes such a partition")
+        raise InputError(f"'{partition.path}' is not a data set of the hub: `find_inputs` makes such a partition")
     rows = iter(_loaded(partition.dataset, partition.text_field, partition.id_field))
     number = 0
     while True:
@@ -135,13 +137,13 @@ def _loaded(wanted: HubSet, text_field: str, id_field: str) -> IterableDataset:
     need("datasets", f"the data set '{wanted.path}'")
     import datasets
 
-    # Bars of a library would write into the run's own.
+    # A library's progress bars would mix with the run's own.
     datasets.disable_progress_bars()
     try:
         loaded = datasets.load_dataset(
             wanted.path, wanted.subset, split=wanted.split, streaming=wanted.streaming, revision=wanted.revision
         )
-        # Columns that are no fields of a document (images, audio) would be decoded for nothing.
+        # Columns that are not fields of a document (images, audio) would be decoded in vain.
         if loaded.features:
             names = columns_of(loaded.features.arrow_schema, text_field, id_field)
             loaded = loaded.select_columns(names)

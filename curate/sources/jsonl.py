@@ -1,4 +1,4 @@
-"""JSON Lines: one document a line; a bad line is lost alone."""
+"""JSON Lines: one document a line; a bad line is one loss."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read_jsonl(
 def read_shards(
     partition: Partition, piece: Piece, reached: Reached | None
 ) -> Iterator[Document | Skipped | Unreadable]:
-    """The same of goldsand's own text shards, whose injected documents stay protected."""
+    """Every row of goldsand's own text shards, whose injected documents stay protected."""
     return _lines(partition, piece, reached, shard_document)
 
 
@@ -87,7 +87,8 @@ def _document(
 def row_document(
     row: dict[str, Any], key: str, source: str, text_field: str, id_field: str, raw: bytes | None = None
 ) -> Document | Unreadable:
-    """The document of a row of fields; `raw` is the row as it was read, made of its fields where it is not given."""
+    """The document of a row of fields; `raw` is the row as it was read, rebuilt from its fields where it is not
+    given."""
     text = row.get(text_field)
     if not isinstance(text, str):
         others = ", ".join([repr(name[:40]) for name in row if name != text_field][:8]) or "none"
@@ -113,8 +114,8 @@ def row_document(
 def shard_document(
     row: dict[str, Any], key: str, source: str, text_field: str, id_field: str, raw: bytes | None = None
 ) -> Document | Unreadable:
-    """The document of a row of a text shard of goldsand's: what was injected is protected again, and a page has its
-    domain, its language and its metadata. A row of anything else is one of JSON Lines."""
+    """The document of a row of a goldsand text shard: an injected document is protected again, and a page has its
+    domain, its language and its metadata. Any other row is read as one of JSON Lines."""
     injected, stored, domain = (row.pop(name, None) for name in ("injected", "metadata", "domain"))
     document = row_document(row, key, source, text_field, id_field, raw)
     try:

@@ -1,4 +1,4 @@
-"""Parquet files: row groups are streamed, and only the columns that a document needs."""
+"""Parquet files: row groups are streamed, with only the columns that a document needs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def read_parquet(partition: Partition, piece: Piece, reached: Reached | None) -> Iterator[Document | Unreadable]:
     """Every row of a file, or of the row groups of one piece; keys count the rows of the file. Raises OSError only.
 
-    Metadata follow the rules of JSON Lines. A row without a string is lost alone; a row group that breaks is one loss
-    from its first row that was not read; a file without a sound footer is one loss.
+    Metadata follow the rules of JSON Lines. A row without a string is one loss; so is the rest of a row group that
+    breaks, from its first row that was not read, and a file without a sound footer.
     """
     need("pyarrow", "a Parquet file")
     import pyarrow

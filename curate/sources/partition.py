@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 class Input:
     """Where documents come from. `path` is a file, a folder (with all below it) or a glob (`**` goes into folders), of
     this machine or of a store; with `format` hub it is an id of the Hugging Face hub or a folder that `load_dataset`
-    takes, and `subset`, `split`, `streaming` and `revision` are what `load_dataset` makes of them.
+    takes, and `subset`, `split`, `streaming` and `revision` are passed to `load_dataset`.
     """
 
     name: str = param(..., "source name: the first part of every key", pattern=r"^[A-Za-z0-9._-]+$")
     path: str = param(
         ...,
         "file, folder or glob (** goes into folders), here or in a store (s3://bucket/crawl/**); with format hub an id"
-        " of the Hugging Face hub, or a folder that `load_dataset` takes. Credentials never stand here: they come from"
+        " of the Hugging Face hub, or a folder that `load_dataset` takes. Credentials never go here: they come from"
         " the environment, as the store's own tools take them",
     )
     format: str = param(
         "auto",
-        "a format by its name, or a reader of one's own, `module:Name` or `file.py:Name`. auto: by the file's name; a"
-        " folder that `save_to_disk` wrote is known by its files. shards: the text of an earlier run, whose injected"
-        " documents stay protected",
+        "a format by its name, or a reader of your own, `module:Name` or `file.py:Name`. auto: by the file's name; a"
+        " folder that `save_to_disk` wrote is recognised by its files. shards: the text of an earlier run, whose"
+        " injected documents stay protected",
     )
     text_field: str = param("text", "JSONL, Parquet, hub: the field that holds the text")
     id_field: str = param("id", "JSONL, Parquet, hub: the field kept as the document's own id")
@@ -38,7 +38,7 @@ class Input:
     split: str = param("train", "hub: which split is read", pattern=r"^[A-Za-z0-9._\[\]:%+-]+$")
     streaming: bool = param(True, "hub: read while it is fetched, instead of copying the data set first")
     revision: str | None = param(
-        None, "hub: commit, tag or branch; a commit is read the same for ever, and needs no look at the hub"
+        None, "hub: commit, tag or branch; a commit never changes, and can be used without reaching the hub"
     )
 
 
@@ -89,15 +89,15 @@ class Partition:
 
     @property
     def prefix(self) -> str:
-        """What stands before `@` in the keys of its documents."""
+        """The part before `@` in the keys of its documents."""
         return f"{self.source}/{self.relative}"
 
     def describe(self) -> dict[str, Any]:
-        """What shapes the documents beside the content, for fingerprints."""
+        """What shapes the documents besides the content, for fingerprints."""
         return {
             "source": self.source,
             "relative": self.relative,
-            # A reader's file that was moved is the same reader.
+            # A reader whose file was moved is the same reader.
             "format": self.format.rpartition("/")[2],
             "text_field": self.text_field,
             "id_field": self.id_field,
@@ -106,6 +106,6 @@ class Partition:
         }
 
     def holds(self, key: str) -> bool:
-        """Whether a document's key is of this partition."""
+        """Whether a document's key belongs to this partition."""
         names = [relative for _, relative in self.files] or [self.relative]
         return any(key.startswith(f"{self.source}/{name}@") for name in names)

@@ -2,8 +2,8 @@
 
 A cut is made only where the sequential reader is at a clean boundary behind sound content: at a record that begins
 a gzip member or zstd frame (anywhere, in a plain file) right behind a sound record; at a line that begins one; at a
-row group of a Parquet file. Damage is never next to a cut, and what a reader looks at beyond its piece are the bytes
-that the sequential reader sees.
+row group of a Parquet file. Damage is never next to a cut, and beyond its piece a reader sees the same bytes as the
+sequential reader.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _Boundary = tuple[int, int]
 def cut(partition: Partition, size: int) -> list[Piece]:
     """Pieces of at least `size` bytes of the file, in order; `[WHOLE]` where a partition is small or cannot be divided.
 
-    Compressed files and WARC are read through once for it (framing and decompression only). Raises OSError.
+    Compressed files and WARC are read through once to find the cuts (framing and decompression only). Raises OSError.
     """
     total = size_of(partition)
     if size < 1 or total < 2 * size:
@@ -73,7 +73,7 @@ def _members(data: Data) -> Iterator[_Boundary]:
     candidate: int | None = None
     for chunk in chunks_of(data):
         if isinstance(chunk, ReadingStart):
-            # Of several that begin at one byte, the last holds it.
+            # Of several members that begin at one byte, the last holds it.
             candidate = chunk.offset if after_line else None
         elif isinstance(chunk, Damage):
             after_line, candidate = False, None

@@ -45,7 +45,7 @@ class WarcRecord:
 
     @property
     def url(self) -> str | None:
-        """The target, without the angle brackets that some writers put around it, spaces escaped."""
+        """The target URL, without the angle brackets that some writers put around it, with spaces escaped."""
         url = self.headers.get("warc-target-uri", "").strip().removeprefix("<").removesuffix(">")[:8192]
         return _UNSAFE.sub(lambda match: f"%{ord(match.group()):02X}", url) or None
 
@@ -63,7 +63,7 @@ def read_warc(partition: Partition, piece: Piece, reached: Reached | None) -> It
 def read_records(
     path: Path | UPath, prefix: str, piece: Piece = WHOLE, reached: Reached | None = None
 ) -> Iterator[WarcRecord | Unreadable]:
-    """The frames of a file, or of one piece, in order. `prefix` is what stands before `@` in the keys."""
+    """The frames of a file, or of one piece, in order. `prefix` is the part before `@` in the keys."""
     with mapped(path) as data:
         if not data:
             yield Unreadable(f"{prefix}@0", "the file is empty")
@@ -88,7 +88,7 @@ def _damaged(
     last: WarcRecord | Unreadable | None, run: Run, damage: Damage, prefix: str
 ) -> Iterator[WarcRecord | Unreadable]:
     """The last item before damage, and the damage. They are one loss when the damage cut the record in two, or when
-    the record is all that its member held: its bytes came out, but their checksum is wrong or missing."""
+    the member held this record alone: its bytes were read, but their checksum is wrong or missing."""
     if isinstance(last, Unreadable):
         yield Unreadable(last.key, f"{damage.error}; {last.error}", last.raw)
         return
@@ -160,14 +160,14 @@ def _block(
         error = f"a record of {stated} bytes; at most {MAX_RECORD} are read"
     else:
         length = int(stated)
-        # Looked at before it is taken: what a lying length covers may hold sound records.
+        # Peeked at before it is taken: a wrong length may cover sound records.
         gap = run.ahead(length, 8)
         if gap is None:
             error = f"the record says {length} bytes, and {run.left} are there"
         else:
             blank = len(gap) - len(gap.lstrip(b"\r\n"))
             following = run.ahead(length + blank, 1024) if blank < len(gap) else b""
-            # Too few bytes say that the run ends here; that damage is known says nothing, it may lie far ahead.
+            # Too few bytes mean that the run ends here; `damage` alone does not, since it may lie far ahead.
             short = following is not None and len(following) < 1024 and b"\n" not in following
             cut_off = run.damage is not None and short
             if not following or cut_off or start.match(following):

@@ -33,7 +33,7 @@ _SENTENCE_ENDS = frozenset(".!?…")
 _CLOSING = "\"'”’»)]"
 
 
-class Facts(NamedTuple):
+class FactCounts(NamedTuple):
     """Different words of numbers, dates and names, words of definitions, and all words they are a share of."""
 
     words: int
@@ -60,14 +60,14 @@ def kind_of(word: str) -> int:
     return _CAPITAL if len(word) > 1 and first.isupper() else 0
 
 
-def facts_of(signals: TextSignals) -> Facts:
+def facts_of(signals: TextSignals) -> FactCounts:
     """The facts of a text whose words are cut as English is."""
     import numpy as np
 
     reading, table = signals.reading, signals.table
     ids, words = reading.ids, len(reading.ids)
     if not words:
-        return Facts(0, 0, 0, 0, 0)
+        return FactCounts(0, 0, 0, 0, 0)
     kinds = table.features.column(kind_of, table.words)[ids]
     worded = (table.features.kinds[ids] & WORDED) != 0
     prose = np.array([(line.rstrip(_CLOSING) or line)[-1] in _SENTENCE_ENDS for line in signals.filled_stripped])
@@ -85,7 +85,7 @@ def facts_of(signals: TextSignals) -> Facts:
     named = (kinds & _CAPITAL != 0) & follows & ~dated
     numbered = (kinds & _NUMBER != 0) & told & ~years
     defined = (before & _COPULA != 0) & (kinds & (_ARTICLE | _DEFINES) != 0)
-    return Facts(
+    return FactCounts(
         words,
         _different(ids[numbered]),
         _different(ids[dated | years]),

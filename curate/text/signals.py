@@ -9,7 +9,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from curate.text.words import LETTERED, SYMBOLIC, WORDED, Reading, WordTable, native, word_table
+from curate.text.reading import Reading
+from curate.text.words import LETTERED, SYMBOLIC, WORDED, WordTable, native, word_table
 
 if TYPE_CHECKING:
     import numpy as np

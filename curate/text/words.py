@@ -1,8 +1,8 @@
 """Words as numbers: a bounded table white-space chunk -> its words, shared by all texts of a process.
 
-A chunk is cut once, when it is first met; from then on all chunks of a text are looked up at once, as arrays: where its
-bytes begin and end, its first sixteen bytes as two integers, a hash table of those. What the rules ask of a word
-(length, letters, marks, hash) stands in arrays beside the table, so that they ask it of all words of a text at once.
+A chunk is cut once, when it is first met: `reading.py` looks chunks up line by line, `chunks.py` all of a text by
+compiled loops. What the rules ask of a word (length, letters, marks, hash) stands in arrays beside the table, so that
+they ask it of all words of a text at once.
 """
 
 from __future__ import annotations
@@ -10,22 +10,20 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from importlib.util import find_spec
-from itertools import chain, islice
 from types import ModuleType
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
-from curate.text.chunks import BYTE_KINDS, KEY, Chunks, ChunkTable, cut, grown, keys
+from curate.text.chunks import ChunkTable, grown
 from curate.text.cutters import between_boundaries, english, in_any_language
 from curate.text.punctuation import SYMBOLS
+from curate.text.reading import Chunks, Reading
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-
-    from curate.text.chunks import Keys, Places
 
 _SYMBOLS = "".join(sorted(SYMBOLS))
 _LETTER = re.compile(r"[A-Za-z]").search
@@ -43,20 +41,6 @@ LETTERED, WORDED, ENDS, MARKS, SYMBOLIC = 1, 2, 4, 8, 16
 all of its characters are punctuation by their Unicode category; it holds `#` or an ellipsis."""
 
 
-class Reading(NamedTuple):
-    """The words of a text and where they stand.
-
-    `ids`: the number of each word. Of each white-space chunk: `counts`, its words; `wide`, whether more than one space
-    follows it before the next chunk of its line. Of each line that is not blank: `lines`, the number of its first
-    chunk, and at the end the number of all chunks.
-    """
-
-    ids: npt.NDArray[np.int32]
-    counts: npt.NDArray[np.int32]
-    wide: npt.NDArray[np.bool_]
-    lines: Places
-
-
 class WordTable:
     """Chunk -> the numbers of its words. `words` are the words by number.
 
@@ -72,10 +56,8 @@ class WordTable:
         self._lock = threading.RLock()
         self.words: list[str] = []
         self._numbers: dict[str, int] = {}
-        self._long: dict[bytes, int] = {}
-        self._chunks = ChunkTable()
+        self._chunks: ChunkTable | Chunks | None = None
         self._features = _Features()
-        self._bytes = 0
 
     def number(self, word: str) -> int | None:
         """The number of a word that some text has held, else None."""
@@ -83,7 +65,8 @@ class WordTable:
 
     @property
     def full(self) -> bool:
-        return self._chunks.size >= self.CHUNKS or self._bytes >= self.BYTES
+        chunks = self._chunks
+        return chunks is not None and (len(chunks) >= self.CHUNKS or chunks.long >= self.BYTES)
 
     @property
     def features(self) -> _Features:
@@ -120,63 +103,23 @@ class WordTable:
         )
 
     def _read(self, text: str) -> Reading:
-        import numpy as np
+        if self._chunks is None:
+            loops = native()
+            self._chunks = ChunkTable(self._split, self._number, loops) if loops else Chunks(self._split, self._number)
+        return self._chunks.read(text)
 
-        fast, table = native(), self._chunks
-        known = table.size
-        if fast:
-            data = b" " + text.encode("utf-8", "surrogatepass") + b" " + bytes(KEY + 1)
-            raw = np.frombuffer(data, dtype=np.uint8)
-            starts, lengths, wide, lines, low, high, entries, missing = fast.scan(
-                raw, len(raw) - KEY - 1, _byte_kinds(), table.slots, table.rows, table.bits
-            )
-            chunks = Chunks(data, starts, lengths, wide, lines)
-        else:
-            chunks = cut(text)
-            low, high = keys(chunks)
-            entries = table.find(low, high)
-            missing = int(np.count_nonzero(entries < 0))
-        if missing:
-            with self._lock:
-                if known != table.size:  # another thread may have added some of them by now
-                    entries = table.find(low, high)
-                self._add(chunks, low, high, entries, np.flatnonzero(entries < 0))
-        if fast:
-            ids, counts = fast.spread(entries, table.rows, table.words)
-            return Reading(ids, counts, chunks.wide, chunks.lines)
-        firsts, counts = table.words_of(entries)
-        if not (counts == 1).all():
-            before = np.cumsum(counts, dtype=np.int64) - counts
-            firsts = np.repeat(firsts - before, counts) + np.arange(int(before[-1] + counts[-1]))
-        return Reading(table.words[firsts], counts, chunks.wide, chunks.lines)
-
-    def _add(self, chunks: Chunks, low: Keys, high: Keys, entries: npt.NDArray[np.int32], missing: Places) -> None:
-        """Cut the missing chunks into words, add them to the table, and put their entries where they are missing."""
-        import numpy as np
-
-        data, starts, lengths = chunks.data, chunks.starts[missing].tolist(), chunks.lengths[missing].tolist()
-        fresh, numbers, held = self._chunks.size, self._numbers, len(self._numbers)
-        known: dict[bytes, int] = {}
-        places: list[int] = []
-        added: list[str] = []
-        found: list[int] = []
-        for place, start, length in zip(missing.tolist(), starts, lengths, strict=True):
-            chunk = data[start : start + length]
-            table = known if length <= KEY else self._long
-            entry = table.get(chunk)
-            if entry is None:
-                entry = table[chunk] = fresh + len(places)
-                added.append(chunk.decode("utf-8", "surrogatepass"))
-                places.append(place)
-                if length > KEY:
-                    self._bytes += 2 * length
-            found.append(entry)
-        cut_up = list(map(self._split, added))
-        words = [numbers.setdefault(word, len(numbers)) for word in chain.from_iterable(cut_up)]
-        self.words += reversed(list(islice(reversed(numbers), len(numbers) - held)))
-        new = np.array(places, dtype=np.int64)
-        self._chunks.add(low[new], high[new], list(map(len, cut_up)), words, native())
-        entries[missing] = found
+    def _number(self, words: Iterable[str]) -> list[int]:
+        """The numbers of words; one that no text has held gets the next."""
+        numbers, held = self._numbers, self.words
+        found = []
+        with self._lock:
+            for word in words:
+                number = numbers.get(word)
+                if number is None:
+                    number = numbers[word] = len(held)
+                    held.append(word)
+                found.append(number)
+        return found
 
     def _kind(self, word: str) -> int:
         if word.isalpha():
@@ -299,13 +242,6 @@ def native() -> ModuleType | None:
     return loops
 
 
-@cache
-def _byte_kinds() -> npt.NDArray[np.uint8]:
-    import numpy as np
-
-    return np.frombuffer(BYTE_KINDS, dtype=np.uint8)
-
-
 def _pieces(text: str) -> Iterator[tuple[str, str]]:
     """Parts of a long text, cut at white space, each with the white space that follows it."""
     start = 0
@@ -372,12 +308,14 @@ def sentences_begun(table: WordTable, reading: Reading, lines: npt.NDArray[np.in
     if fast:
         kinds = table.features.kinds
         return int(fast.sentences(kinds, reading.ids, reading.counts, reading.wide, lines, ENDS, MARKS))
-    kinds = table.features.kinds[reading.ids]
-    lines_of_words = np.repeat(lines, reading.counts)
     gaps = np.flatnonzero(reading.wide[:-1] & (lines[1:] == lines[:-1]))
-    if len(gaps):
-        after = np.cumsum(reading.counts)[gaps]
-        kinds, lines_of_words = np.insert(kinds, after, 0), np.insert(lines_of_words, after, lines[gaps])
-    telling = np.flatnonzero((kinds & MARKS == 0) & (lines_of_words >= 0))
-    ends, lines_of_words = (kinds[telling] & ENDS) != 0, lines_of_words[telling]
-    return int(np.count_nonzero(ends[:-1] & ~ends[1:] & (lines_of_words[1:] == lines_of_words[:-1])))
+    sizes = reading.counts.copy()
+    sizes[gaps] += 1  # a wide gap is one more token behind the chunk's words
+    lines_of_tokens = np.repeat(lines, sizes)
+    is_word = np.ones(len(lines_of_tokens), dtype=bool)
+    is_word[np.cumsum(sizes)[gaps] - 1] = False
+    kinds = np.zeros(len(lines_of_tokens), dtype=np.uint8)
+    kinds[is_word] = table.features.kinds[reading.ids]
+    telling = np.flatnonzero((kinds & MARKS == 0) & (lines_of_tokens >= 0))
+    ends, lines_of_tokens = (kinds[telling] & ENDS) != 0, lines_of_tokens[telling]
+    return int(np.count_nonzero(ends[:-1] & ~ends[1:] & (lines_of_tokens[1:] == lines_of_tokens[:-1])))

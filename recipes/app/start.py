@@ -1,6 +1,6 @@
-"""Where the command begins, and where a fault of it ends.
+"""The entry point of the command line, and its answer to a fault.
 
-Imports take some tenths of a second: a Ctrl-C in them is answered like any other.
+Imports take some tenths of a second; a Ctrl-C during them is answered like any other.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The pages of the sample crawl that nobody published: boilerplate, spam, an unsafe host, a leaked question.
+"""The generated pages of the sample crawl: boilerplate, spam, an unsafe host, a leaked question.
 
 Written for this project. `page` makes HTML of a title and paragraphs; every list is (address, HTML).
 """
@@ -131,7 +131,7 @@ def page(title: str, paragraphs: list[str], tag: str = "p") -> bytes:
 
 
 def boilerplate() -> list[tuple[str, bytes]]:
-    """Pages without anything to learn: menus, consent banners, terms of use, placeholders."""
+    """Pages without content: menus, consent banners, terms of use, placeholders."""
     pages = []
     for number in range(8):
         shop = f"shop-{number}.example"
@@ -152,7 +152,7 @@ def boilerplate() -> list[tuple[str, bytes]]:
 
 
 def spam(draw: random.Random) -> list[tuple[str, bytes]]:
-    """Keyword stuffing, and one line over and over."""
+    """Keyword stuffing, and pages that repeat one line."""
     pages = []
     for number in range(12):
         ware, pitch = WARES[number], PITCHES[number % len(PITCHES)]
@@ -169,7 +169,7 @@ def spam(draw: random.Random) -> list[tuple[str, bytes]]:
 
 
 def unsafe(draw: random.Random) -> list[tuple[str, bytes]]:
-    """Readable advertising of one gambling host, which a blocklist or a list of words is to find."""
+    """Readable advertising of one gambling host, for a blocklist or a list of words to find."""
     pages = []
     for number in range(8):
         paragraphs = [" ".join(chunk) for chunk in zip(*[iter(draw.sample(NIGHTS, 16))] * 4, strict=True)]

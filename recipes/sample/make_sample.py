@@ -1,11 +1,11 @@
-"""Makes the sample crawl: four small WARC files, the truth about them, and the list of licences.
+"""Makes the sample crawl: four small WARC files, counts of what they hold, and the list of licences.
 
     python recipes/sample/make_sample.py [--packages FOLDER]
 
 Needs `apt-get` and `dpkg-deb` (Debian 12), and network to a Debian mirror unless the .deb files named in PACKAGES
 lie in FOLDER. Writes crawl-0000{0..3}.warc.gz, questions.jsonl, composition.json and LICENSES.md beside itself; the
 same packages give the same bytes with the same zlib. Pages are published documentation, as their authors wrote it;
-what a crawl has beside such pages comes from generated.py.
+the other kinds of pages that a crawl has come from generated.py.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SENTENCE = re.compile(rb"\w\w[.!?](?:\s|\Z)|\xe3\x80\x82")
 
 @dataclass(frozen=True)
 class Package:
-    """A Debian package: `pages` are (kind, folder in the package, address that stands for it, how many)."""
+    """A Debian package: `pages` are (kind, folder in the package, the address that replaces it, how many)."""
 
     name: str
     version: str
@@ -102,18 +102,19 @@ class Page:
 
 
 def fetch(package: Package, folder: Path) -> Path:
-    """The package's file; downloaded when it is not in the folder. Raises SystemExit when the mirror has it no more."""
-    found = sorted(folder.glob(f"{package.name}_*.deb"))
-    if not found:
+    """The package's file; downloaded when it is not in the folder. Raises SystemExit when the mirror no longer has
+    it."""
+    files = sorted(folder.glob(f"{package.name}_*.deb"))
+    if not files:
         wanted = f"{package.name}={package.version}"
         done = subprocess.run(["apt-get", "download", wanted], cwd=folder, capture_output=True, text=True)
-        found = sorted(folder.glob(f"{package.name}_*.deb"))
-        if done.returncode or not found:
-            raise SystemExit(f"the mirror does not give {wanted}: {done.stderr.strip()}\nsnapshot.debian.org keeps it")
-    version = subprocess.run(["dpkg-deb", "-f", found[0], "Version"], capture_output=True, text=True, check=True).stdout
+        files = sorted(folder.glob(f"{package.name}_*.deb"))
+        if done.returncode or not files:
+            raise SystemExit(f"the mirror does not have {wanted}: {done.stderr.strip()}\nsnapshot.debian.org keeps it")
+    version = subprocess.run(["dpkg-deb", "-f", files[0], "Version"], capture_output=True, text=True, check=True).stdout
     if version.strip() != package.version:
-        raise SystemExit(f"{found[0]} is version {version.strip()}, the sample is made of {package.version}")
-    return found[0]
+        raise SystemExit(f"{files[0]} is version {version.strip()}, the sample is made of {package.version}")
+    return files[0]
 
 
 def unpacked(path: Path, folders: list[str]) -> dict[str, bytes]:
@@ -140,7 +141,7 @@ def is_prose(html: bytes) -> bool:
 
 
 def english_share(html: bytes) -> float:
-    """How often "the" stands in a byte of text: once in about 110 in English. Some translations are none."""
+    """Occurrences of "the" per byte of text: one in about 110 in English. Some pages of translations are in English."""
     words = TAG.sub(b" ", html).lower().split()
     return words.count(b"the") / (1 + sum(map(len, words)))
 
@@ -202,7 +203,7 @@ def record(kind: str, url: str | None, number: int, content_type: str, block: by
 
 
 def response(body: bytes, number: int, status: str = "200 OK", content_type: str | None = None) -> bytes:
-    """A response as one of five kinds of servers sends it: full headers, none to speak of, or coded bodies."""
+    """A response as one of five kinds of servers sends it: with all headers, hardly any, or an encoded body."""
     quality = number % 5
     headers = [f"HTTP/1.1 {status}"]
     if content_type is not None:
@@ -224,7 +225,7 @@ def response(body: bytes, number: int, status: str = "200 OK", content_type: str
 
 
 def write(pages: list[Page], truth: Counter[str]) -> list[bytes]:
-    """The four files as bytes: a warcinfo, pages with some requests, other answers, and what is broken."""
+    """The four files as bytes: a warcinfo, pages with some requests, other responses, and broken records."""
     http = "application/http; msgtype=response"
     asked = "application/http; msgtype=request"
     info = b"software: goldsand sample\r\nformat: WARC File Format 1.1\r\n"
@@ -279,7 +280,7 @@ The full licence texts are in each package's `copyright` file, and at the projec
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--packages", type=Path, help="folder that holds the .deb files, or is to hold them")
+    parser.add_argument("--packages", type=Path, help="folder of the .deb files; missing ones are downloaded into it")
     folder = parser.parse_args().packages
     with tempfile.TemporaryDirectory() as temporary:
         pages = all_pages(folder or Path(temporary))

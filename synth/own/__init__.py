@@ -1,1 +1,1 @@
-"""A user's own table of facts: reading it, its facts, and how they are told."""
+"""A user's own table of facts: reading it, its facts, and the sentences that state them."""

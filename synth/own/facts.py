@@ -1,4 +1,4 @@
-"""Rows of a table as facts: which entity has which value of which attribute, each once, and where that is said."""
+"""Rows of a table as facts: which entity has which value of which attribute, each once, and where the file says so."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONG = ("entity", "attribute", "value")
 
 
 class Column:
-    """The values of one attribute as they are read: entity -> number in the pool, and where that was said."""
+    """The values of one attribute as they are read: entity -> number in the pool, and its place in the file."""
 
     def __init__(self) -> None:
         self.pool: dict[str, int] = {}
@@ -24,7 +24,7 @@ class Column:
         self.places = array("q")
 
     def set(self, entity: int, value: str, place: int) -> tuple[str, int] | None:
-        """Note a value. Returns the one that stands there already, with its place."""
+        """Set an entity's value. Returns the one that it has already, with its place."""
         if (missing := entity + 1 - len(self.values)) > 0:
             self.values.extend([-1] * missing)
             self.places.extend([0] * missing)
@@ -39,8 +39,8 @@ class Column:
 
 @dataclass
 class Stated:
-    """Entities by name, numbered in the order of their appearance; the attributes that are told; and `known`, all that
-    there are."""
+    """Entities by name, numbered in the order of their appearance; the chosen attributes; and `known`, all attributes
+    of the file."""
 
     names: dict[str, int] = field(default_factory=dict)
     columns: dict[str, Column] = field(default_factory=dict)
@@ -63,70 +63,70 @@ def _wide(rows: Rows, entity: str | None, columns: Sequence[str] | None, notes: 
     known = [one for one in rows.columns if one != name]
     if columns is not None:
         _known(rows, columns, known, "column of attributes")
-    told = [
+    chosen = [
         (place, one) for place, one in enumerate(rows.columns) if one != name and (columns is None or one in columns)
     ]
-    if any(not one for _, one in told):
+    if any(not one for _, one in chosen):
         raise FactsError(f"{rows.path}: column {rows.columns.index('') + 1} has no name in the first line: name it")
-    found = Stated({}, {one: Column() for _, one in told}, known)
+    stated = Stated({}, {one: Column() for _, one in chosen}, known)
     names = rows.columns.index(name)
     again = 0
     for place, cells in rows.rows:
-        who, fresh = _entity(rows, place, cells[names], found, f"the cell of {name!r}")
+        who, fresh = _entity(rows, place, cells[names], stated, f"the cell of {name!r}")
         again += not fresh
-        for cell, one in told:
+        for cell, one in chosen:
             if cells[cell]:
-                _state(rows, place, found, who, cells[names], one, cells[cell])
+                _state(rows, place, stated, who, cells[names], one, cells[cell])
     if again:
         notes.append(f"rows of entities that stood before, which contradict nothing, taken as one: {again}")
-    return found
+    return stated
 
 
 def _long(rows: Rows, long: Sequence[str], columns: Sequence[str] | None, notes: list[str]) -> Stated:
     if len(long) != len(LONG):
-        raise FactsError(f"`long` names three columns, for {', '.join(LONG)}, not {list(long)}")
+        raise FactsError(f"`long` must name three columns, for {', '.join(LONG)}, not {list(long)}")
     _known(rows, long, rows.columns, "column")
     who_at, what_at, value_at = (rows.columns.index(one) for one in long)
     notes.append(f"{rows.path.name} is long: a row for each fact, in the columns {', '.join(long)}")
-    found = Stated()
+    stated = Stated()
     again = 0
     for place, cells in rows.rows:
         attribute, value = cells[what_at], cells[value_at]
-        who, _ = _entity(rows, place, cells[who_at], found, f"the cell of {long[0]!r}")
+        who, _ = _entity(rows, place, cells[who_at], stated, f"the cell of {long[0]!r}")
         if not attribute:
-            raise FactsError(f"{rows.at(place)}: the cell of {long[1]!r} is empty: it names the attribute")
+            raise FactsError(f"{rows.at(place)}: the cell of {long[1]!r} is empty: it must name the attribute")
         if columns is None or attribute in columns:
-            found.columns.setdefault(attribute, Column())
-            again += bool(value) and _state(rows, place, found, who, cells[who_at], attribute, value)
-        if attribute not in found.known:
-            found.known.append(attribute)
+            stated.columns.setdefault(attribute, Column())
+            again += bool(value) and _state(rows, place, stated, who, cells[who_at], attribute, value)
+        if attribute not in stated.known:
+            stated.known.append(attribute)
     if columns is not None:
-        _known(rows, columns, found.known, "attribute")
+        _known(rows, columns, stated.known, "attribute")
     if again:
         notes.append(f"rows that say again what a row before says, taken as one: {again}")
-    return found
+    return stated
 
 
-def _entity(rows: Rows, place: int, name: str, found: Stated, where: str) -> tuple[int, bool]:
+def _entity(rows: Rows, place: int, name: str, stated: Stated, where: str) -> tuple[int, bool]:
     """The number of an entity, and whether it is new."""
     if not name:
-        raise FactsError(f"{rows.at(place)}: {where} is empty: it names the entity")
+        raise FactsError(f"{rows.at(place)}: {where} is empty: it must name the entity")
     if len(name.splitlines()) > 1:
         raise FactsError(f"{rows.at(place)}: the entity {name!r} has a line break in its name")
-    count = len(found.names)
-    number = found.names.setdefault(name, count)
+    count = len(stated.names)
+    number = stated.names.setdefault(name, count)
     return number, number == count
 
 
-def _state(rows: Rows, place: int, found: Stated, who: int, name: str, attribute: str, value: str) -> bool:
-    """Note a fact; whether it stood there already. Raises FactsError where another stands."""
+def _state(rows: Rows, place: int, stated: Stated, who: int, name: str, attribute: str, value: str) -> bool:
+    """Set a fact; whether it was stated before. Raises FactsError where the entity has another value."""
     if len(value.splitlines()) > 1:
         raise FactsError(f"{rows.at(place)}: {name!r}, {attribute}: the value {value!r} has a line break")
-    before = found.columns[attribute].set(who, value, place)
+    before = stated.columns[attribute].set(who, value, place)
     if before is not None and before[0] != value:
         raise FactsError(
             f"{rows.at(place)}: {name!r} has {attribute} {value!r} here and {before[0]!r} in {rows.unit} {before[1]}:"
-            " an attribute of an entity has one value"
+            " an attribute of an entity must have one value"
         )
     return before is not None
 

@@ -1,8 +1,8 @@
 """A user's own facts: a CSV, TSV, JSON lines or Parquet file as a table of facts, with bits that are derived from it.
 
-Pools are the values that occur. The bits of an attribute are the entropy of its values as they are spread over the
-entities that have one: what a model pays that knows how common each value is and nothing else, so that such a model
-scores 0. `assumed` says in words what was derived and taken for granted.
+Pools are the values that occur. The bits of an attribute are the entropy of its values' distribution over the entities
+that have one: the loss of a model that only knows how common each value is, so that such a model scores 0. `assumed`
+says in words what was derived and assumed.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from synth.own.telling import Telling, add_defaults, check_edges, check_likeness
 from synth.sentences import Sentences
 
 ENTITY = "entity"
-"""The pool of the entities' names; no attribute may be called so."""
+"""The pool of the entities' names; no attribute may have this name."""
 
 ENTROPIES = ("empirical", "uniform")
 
 _SHOWN = 5
-"""Examples that a line of `assumed` gives at most."""
+"""A line of `assumed` gives at most so many examples."""
 
 
 @dataclass(frozen=True)
 class OwnTable:
     """Facts as they were read: `names` [N], and for each of K attributes its pool and `values` int32 [N, K] (-1: this
-    entity has none). `assumed` are the lines that say what was taken for granted."""
+    entity has no value)."""
 
     source: str
     names: list[str] = field(repr=False)
@@ -62,9 +62,9 @@ class OwnTable:
     ) -> FactTable:
         """A table of facts in which each entity appears `exposures` times, or as often as `counts` [N] says.
 
-        Entities stand in the order of the file, but for `held_out` of them, the last of an order drawn from the seed,
-        which stand at the end and are never shown. Bits are those of the entities that are shown. Raises FactsError
-        where none would be left, and for templates of which none would be.
+        Entities are in the order of the file, except `held_out` of them, the last of an order drawn from the seed,
+        which come last and are never shown. Bits are those of the entities that are shown. Raises FactsError where no
+        entity, or no template of an attribute, would be left to show.
         """
         n = len(self)
         if not 0 <= held_out < n:
@@ -94,7 +94,7 @@ class OwnTable:
             names_given=True,
             details={"source": Path(self.source).name, "entropy": self.entropy, "assumed": self.assumed},
         )
-        Sentences(table)  # which refuses templates that cannot be used
+        Sentences(table)  # refuses templates that cannot be used
         return table
 
     @cached_property
@@ -124,14 +124,14 @@ class OwnTable:
     def _attributes(self, values: np.ndarray) -> tuple[Attribute, ...]:
         """The attributes with their bits over some rows of `values`."""
         names = list(self.pools)
-        found = []
+        attributes = []
         for number, (name, pool) in enumerate(self.pools.items()):
             by = self.telling.determined_by.get(name)
             bits = bits_of(values[:, number], None if by is None else values[:, names.index(by)], self.entropy)
             if by is None and self.entropy == "uniform":
                 bits = math.log2(len(pool))
-            found.append(Attribute(name, _pool(name), len(pool), determined_by=by, entropy=bits))
-        return tuple(found)
+            attributes.append(Attribute(name, _pool(name), len(pool), determined_by=by, entropy=bits))
+        return tuple(attributes)
 
     def _copied(self) -> list[str]:
         """Attributes whose values a model might read off the entity's name."""
@@ -162,7 +162,7 @@ class OwnTable:
                 if a != b
                 and not self._follows(names[a], name)
                 and _fixes(self.values[:, a], self.values[:, b])
-                # Where each fixes the other, the first is told for itself.
+                # Where each fixes the other, only the second is reported.
                 and not (a > b and _fixes(self.values[:, b], self.values[:, a]))
             ]
             if fixers:
@@ -177,7 +177,7 @@ class OwnTable:
         return lines
 
     def _follows(self, name: str, other: str) -> bool:
-        """Whether `name` is declared to follow from `other`, if by several steps."""
+        """Whether `name` is declared to follow from `other`, even by several steps."""
         by: str | None = name
         while by is not None and by != other:
             by = self.telling.determined_by.get(by)
@@ -199,42 +199,42 @@ def read_table(
     A wide table has a row for each entity: its name in the column `entity` (default: the first), an attribute in every
     other column (or in `columns` alone). A long table has a row for each fact, in the columns entity, attribute and
     value, or in those that `long` names in this order; `columns` chooses attributes there. `templates` is a YAML file
-    of `subject`, `sentences`, `questions` and `determined_by`; what it lacks is told in default sentences. `entropy`
-    is "empirical" or "uniform" (log2 of the pool's size). An attribute without any value is an error, or is left out
-    where `drop_empty`.
+    of `subject`, `sentences`, `questions` and `determined_by`; attributes that it lacks get default sentences.
+    `entropy` is "empirical" or "uniform" (log2 of the pool's size). An attribute without any value is an error, or is
+    left out with `drop_empty`.
 
     Raises FactsError with file and line or row for anything that cannot be used.
     """
     if entropy not in ENTROPIES:
-        raise FactsError(f"`entropy` is one of {', '.join(ENTROPIES)}, not {entropy!r}")
+        raise FactsError(f"`entropy` must be one of {', '.join(ENTROPIES)}, not {entropy!r}")
     rows = read_rows(path)
     notes = list(rows.assumed)
     if long is None and set(rows.columns) == set(LONG) and entity in (None, ENTITY):
         long = LONG
     stated = read_stated(rows, entity, long, columns, notes)
-    found = stated.columns
-    empty = [name for name, column in found.items() if not column.pool]
+    attributes = stated.columns
+    empty = [name for name, column in attributes.items() if not column.pool]
     if empty and not drop_empty:
         raise FactsError(
             f"{path}: no entity has a value of {', '.join(map(repr, empty))}: leave such a column out with `columns`,"
             " or with `drop_empty` in Python"
         )
     for name in empty:
-        del found[name]
+        del attributes[name]
         notes.append(f"{name}: no entity has a value; left out")
-    if not found:
+    if not attributes:
         raise FactsError(
-            f"{path} has no attributes: a table is a column of entities and one at least of what they are like"
+            f"{path} has no attributes: a table needs a column of entities and at least one of their attributes"
         )
-    values = np.full((len(stated.names), len(found)), -1, np.int32)
-    for number, column in enumerate(found.values()):
+    values = np.full((len(stated.names), len(attributes)), -1, np.int32)
+    for number, column in enumerate(attributes.values()):
         values[: len(column.values), number] = column.values
-    listed, told = list(stated.names), (values >= 0).any(axis=1)
-    if not told.all():
-        silent = [listed[number] for number in np.flatnonzero(~told)]
+    listed, kept = list(stated.names), (values >= 0).any(axis=1)
+    if not kept.all():
+        silent = [listed[number] for number in np.flatnonzero(~kept)]
         notes.append(f"entities without any value, left out: {len(silent)} ({_some(silent)})")
-        listed, values = [listed[number] for number in np.flatnonzero(told)], values[told]
-    pools = {name: list(column.pool) for name, column in found.items()}
+        listed, values = [listed[number] for number in np.flatnonzero(kept)], values[kept]
+    pools = {name: list(column.pool) for name, column in attributes.items()}
     telling = read_telling(templates, stated.known, list(pools))
     for name in pools:
         if name in (ENTITY, telling.subject):
@@ -243,7 +243,7 @@ def read_table(
         if "{" in name or "}" in name:
             raise FactsError(f"{path}: the attribute {name!r} has a brace in its name, which marks slots: rename it")
     if len(set(map(_pool, pools))) < len(pools):
-        raise FactsError(f"{path}: two attributes are called alike but for spaces and underscores: rename one")
+        raise FactsError(f"{path}: the names of two attributes differ only in spaces and underscores: rename one")
     notes += add_defaults(telling, list(pools))
     check_openings(telling)
     check_edges(telling, pools, listed)
@@ -254,7 +254,7 @@ def read_table(
 def read_once(
     path: str, entity: str | None, templates: str | None, columns: Sequence[str] | None, entropy: str
 ) -> OwnTable:
-    """`read_table`, once for files that have not changed since."""
+    """`read_table`, cached for files that have not changed since."""
     stamps = tuple(_stamp(one) for one in (path, templates))
     return _read(path, entity, templates, None if columns is None else tuple(columns), entropy, stamps)
 
@@ -267,21 +267,21 @@ def _read(path: str, entity: Any, templates: Any, columns: Any, entropy: str, st
 def _stamp(path: str | None) -> tuple[int, int] | None:
     """What changes when a file is written again."""
     try:
-        found = Path(path or "").stat()
+        status = Path(path or "").stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size
+    return status.st_mtime_ns, status.st_size
 
 
 def bits_of(values: np.ndarray, given: np.ndarray | None = None, entropy: str = "empirical") -> float:
-    """Bits of one value [N] (negative: not stated, left out): the entropy of the values as they are spread, or of that
-    which is left when `given` [N] is known, H(B | A) = H(A, B) - H(A), where not to be stated counts as a value of A.
+    """Bits of one of `values` B [N] (negative: not stated, left out): the entropy of their distribution, or what is
+    left of it when `given` A [N] is known, H(B | A) = H(A, B) - H(A); an A that is not stated is one more value of A.
 
-    `uniform`: log2 of how many values there are; given A, its mean over what each value of A leaves. Raises FactsError
-    for another `entropy`.
+    `uniform`: log2 of how many values there are; given A, the mean of that over the values that occur with each A.
+    Raises FactsError for another `entropy`.
     """
     if entropy not in ENTROPIES:
-        raise FactsError(f"`entropy` is one of {', '.join(ENTROPIES)}, not {entropy!r}")
+        raise FactsError(f"`entropy` must be one of {', '.join(ENTROPIES)}, not {entropy!r}")
     stated = values >= 0
     values = values[stated]
     if not len(values):
@@ -299,20 +299,20 @@ def bits_of(values: np.ndarray, given: np.ndarray | None = None, entropy: str = 
 
 
 def _entropy(counts: np.ndarray) -> float:
-    # Sums of logarithms, so that what is fixed holds exactly 0 bits and not the dust of a division.
+    # Sums of logarithms, so that a determined value holds exactly 0 bits, without the rounding of a division.
     counts = counts[counts > 0]
     total = int(counts.sum())
     return math.log2(total) - math.fsum((counts * np.log2(counts)).tolist()) / total if len(counts) > 1 else 0.0
 
 
 def _shares(value: str, name: str) -> bool:
-    """Whether one stands in the other; of very short words that says nothing."""
+    """Whether one contains the other, which for very short words does not count."""
     return min(len(value), len(name)) > 3 and (value in name or name in value)
 
 
 def _fixes(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether a value of A always comes with the same value of B, and this says something: A's values recur, and B
-    has several."""
+    """Whether a value of A always comes with the same value of B, and this is informative: A's values recur, and B has
+    several."""
     both = (a >= 0) & (b >= 0)
     a, b = a[both], b[both]
     if not len(a) or b.min() == b.max() or len(np.unique(a)) == len(a):

@@ -1,7 +1,7 @@
-"""How a user's facts are told: a YAML file of sentences, questions and dependencies, checked before it is used.
+"""The sentences that state a user's facts: a YAML file of sentences, questions and dependencies, checked before use.
 
-What is refused is what would make a perfect model pay, or what no tokeniser can score: a value that stands before its
-entity, two sentences that open alike and go on differently, a value that would share a token with its sentence.
+Refused is what would give even a perfect model a loss, or what no tokenizer can score: a value before its entity, two
+sentences that begin alike and go on differently, a value that would share a token with its sentence.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Line:
 
 @dataclass
 class Telling:
-    """Sentences and question forms of each attribute, what stands for the entity after its first sentence (None: its
-    name again), and which attribute determines which."""
+    """Sentences and question forms of each attribute, what replaces the entity's name after the first sentence (None:
+    the name again), and which attribute determines which."""
 
     subject: str | None = None
     sentences: dict[str, list[Line]] = field(default_factory=dict)
@@ -44,9 +44,9 @@ class Telling:
 
 
 def read_telling(path: Path | str | None, columns: Sequence[str], attributes: Sequence[str]) -> Telling:
-    """The templates file of a table that has the attributes `columns`, of which `attributes` are told.
+    """The templates file of a table that has the attributes `columns`, of which `attributes` are used.
 
-    Entries of those that are not told are left out. Raises FactsError with file and line.
+    Entries of the others are left out. Raises FactsError with file and line.
     """
     if path is None:
         return Telling()
@@ -55,19 +55,19 @@ def read_telling(path: Path | str | None, columns: Sequence[str], attributes: Se
     _known(path, tree, KEYS, "key")
     subject = tree.get("subject")
     if subject is not None and (not isinstance(subject, str) or not subject.strip() or "\n" in subject):
-        raise FactsError(f"{_at(path, tree, 'subject')}: `subject` is a word or two on one line, as It or She")
-    told = Telling(None if subject is None else str(subject).strip())
-    for name, found, check in (
-        ("sentences", told.sentences, _sentence),
-        ("questions", told.questions, _question),
+        raise FactsError(f"{_at(path, tree, 'subject')}: `subject` must be a word or two on one line, as It or She")
+    telling = Telling(None if subject is None else str(subject).strip())
+    for name, lines_of, check in (
+        ("sentences", telling.sentences, _sentence),
+        ("questions", telling.questions, _question),
     ):
         part = _mapping(path, tree, name, f"{name}: {{capital: [...]}}")
         _known(path, part, columns, "attribute")
         for key, listed in part.items():
             lines = [listed] if isinstance(listed, str) else listed
             if not isinstance(lines, list) or not lines:
-                raise FactsError(f"{_at(path, part, key)}: {key} wants a list of {name}, one at least")
-            found[str(key)] = [
+                raise FactsError(f"{_at(path, part, key)}: {key} needs a list of {name}, at least one")
+            lines_of[str(key)] = [
                 Line(check(text, where), where)
                 for number, text in enumerate(lines)
                 for where in [_at(path, part, key) if lines is not listed else _at(path, listed, number)]
@@ -81,34 +81,34 @@ def read_telling(path: Path | str | None, columns: Sequence[str], attributes: Se
         if str(one) not in attributes:
             continue
         if str(by) not in attributes:
-            raise FactsError(f"{where}: {one} is determined by {by}, which is no attribute that is told")
-        told.determined_by[str(one)] = str(by)
-    for one in told.determined_by:
+            raise FactsError(f"{where}: {one} is determined by {by}, which is not one of the attributes that are used")
+        telling.determined_by[str(one)] = str(by)
+    for one in telling.determined_by:
         chain = [one]
-        while (by := told.determined_by.get(chain[-1])) is not None:
+        while (by := telling.determined_by.get(chain[-1])) is not None:
             if by in chain:
                 raise FactsError(
-                    f"{_at(path, part, one)}: {' <- '.join([*chain, by])} is a circle: one of them must be told for"
-                    " itself"
+                    f"{_at(path, part, one)}: {' <- '.join([*chain, by])} is a circle: one of them must not be"
+                    " determined by another"
                 )
             chain.append(by)
-    told.sentences, told.questions = (
-        {name: lines for name, lines in found.items() if name in attributes}
-        for found in (told.sentences, told.questions)
+    telling.sentences, telling.questions = (
+        {name: lines for name, lines in lines_of.items() if name in attributes}
+        for lines_of in (telling.sentences, telling.questions)
     )
-    return told
+    return telling
 
 
-def add_defaults(told: Telling, attributes: Sequence[str]) -> list[str]:
+def add_defaults(telling: Telling, attributes: Sequence[str]) -> list[str]:
     """Give each attribute without sentences or questions the default ones. Returns what was assumed."""
-    plain = [name for name in attributes if name not in told.sentences]
-    unasked = [name for name in attributes if name not in told.questions]
-    # "The capital of It" is no English: with a word for later sentences, the entity comes first.
-    form = "The {} of {{entity}} is {{value}}." if told.subject is None else "{{entity}} has the {} {{value}}."
+    plain = [name for name in attributes if name not in telling.sentences]
+    unasked = [name for name in attributes if name not in telling.questions]
+    # "The capital of It" is not English: with a word for later sentences, the entity comes first.
+    form = "The {} of {{entity}} is {{value}}." if telling.subject is None else "{{entity}} has the {} {{value}}."
     for name in plain:
-        told.sentences[name] = [Line(form.format(spoken(name)))]
+        telling.sentences[name] = [Line(form.format(spoken(name)))]
     for name in unasked:
-        told.questions[name] = [Line(f"What is the {spoken(name)} of {{}}?")]
+        telling.questions[name] = [Line(f"What is the {spoken(name)} of {{}}?")]
     said = []
     if plain:
         shown = form.format("{attribute}").replace("{{", "{").replace("}}", "}")
@@ -119,24 +119,24 @@ def add_defaults(told: Telling, attributes: Sequence[str]) -> list[str]:
 
 
 def spoken(name: str) -> str:
-    """An attribute's name as it is said."""
+    """An attribute's name in words."""
     return name.replace("_", " ")
 
 
-def check_openings(told: Telling) -> None:
-    """Refuse a template whose words before the value begin another's: where they end, a model that knows every fact
-    could still not know which of the two it reads. Raises FactsError with both places."""
+def check_openings(telling: Telling) -> None:
+    """Refuse a template whose words before the value begin another's: where they end, even a model that knows every
+    fact could not know which of the two it reads. Raises FactsError with both places."""
     openings = []
-    for name, lines in told.sentences.items():
+    for name, lines in telling.sentences.items():
         for line in lines:
             one = Template.parse(line.text)
-            if told.subject and told.subject[0].isupper() and one.lead:
+            if telling.subject and telling.subject[0].isupper() and one.lead:
                 raise FactsError(
-                    f"{line}: `subject: {told.subject}` would stand inside this sentence ({one.lead}{told.subject}"
-                    f"{one.before}...): begin it with {{entity}}, or leave `subject` out"
+                    f"{line}: `subject: {telling.subject}` would be inside this sentence"
+                    f" ({one.lead}{telling.subject}{one.before}...): begin it with {{entity}}, or leave `subject` out"
                 )
             openings.append((f"{one.lead}\0{one.before}", name, line))
-    openings.sort(key=lambda found: found[0])
+    openings.sort(key=lambda opening: opening[0])
     # In sorted order all that begin with an opening follow it directly.
     for first, (opening, name, line) in enumerate(openings):
         for other, another, further in itertools.islice(openings, first + 1, None):
@@ -144,44 +144,44 @@ def check_openings(told: Telling) -> None:
                 break
             if other != opening or name != another:
                 raise FactsError(
-                    f"{further}: {further.text!r} ({another}) begins like {line.text!r} ({name}, {line}): up to its"
-                    " value both must differ, or nobody could know whose value comes"
+                    f"{further}: {further.text!r} ({another}) begins like {line.text!r} ({name}, {line}): they must"
+                    " differ before the value, or no model could know whose value comes"
                 )
 
 
-def check_likeness(told: Telling, pools: Mapping[str, Sequence[str]], source: str) -> None:
-    """Refuse two values that would be written alike, and, of values that begin another, templates that tell them apart
-    by their endings only: the token after such a value is scored with it. Raises FactsError with the values."""
+def check_likeness(telling: Telling, pools: Mapping[str, Sequence[str]], source: str) -> None:
+    """Refuse two values that would be written alike, and, where one value begins another, templates that differ only
+    after the value: the token after such a value is scored with it. Raises FactsError with the values."""
     for name, pool in pools.items():
         there = set(pool)
-        # A sentence's full stop is left out behind a value that has one.
+        # A sentence's full stop is left out after a value that has one.
         if alike := next((value for value in pool if value.endswith(".") and value[:-1] in there), None):
             raise FactsError(
                 f"{source}: {name} has the values {alike!r} and {alike[:-1]!r}, which read the same at the end of a"
-                " sentence: make them one, or write them otherwise"
+                " sentence: make them one, or spell them differently"
             )
         ordered = sorted(there)
         begun = next(((one, two) for one, two in itertools.pairwise(ordered) if two.startswith(one)), None)
         if begun is None:
             continue
         endings: dict[tuple[str, str], str] = {}
-        for line in told.sentences.get(name, ()):
+        for line in telling.sentences.get(name, ()):
             one = Template.parse(line.text)
             first = endings.setdefault((one.lead, one.before), one.after)
             if first != one.after:
                 raise FactsError(
-                    f"{line}: {line.text!r} begins like another template and ends otherwise; {name} has {begun[0]!r}"
+                    f"{line}: {line.text!r} begins like another template and ends differently; {name} has {begun[0]!r}"
                     f" and {begun[1]!r}, of which one begins the other, so what follows the value is scored with it:"
-                    " begin the template otherwise, or end it alike"
+                    " begin the template differently, or end it alike"
                 )
 
 
-def check_edges(told: Telling, words: Mapping[str, Iterable[str]], names: Iterable[str]) -> None:
+def check_edges(telling: Telling, words: Mapping[str, Iterable[str]], names: Iterable[str]) -> None:
     """Refuse a template that would put a value or name into one token with its neighbours: letters, digits or marks
     that touch their own kind. Raises FactsError with the place."""
-    who = list(names) if told.subject is None else [*names, told.subject]
+    who = list(names) if telling.subject is None else [*names, telling.subject]
     entity = _edges(who)
-    for attribute, lines in told.sentences.items():
+    for attribute, lines in telling.sentences.items():
         value = _edges(words[attribute])
         for line in lines:
             one = Template.parse(line.text)
@@ -212,7 +212,7 @@ def _edges(words: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
 
 def _class(character: str) -> str:
     if not character or character.isspace():
-        return "space"  # which no word begins or ends with, for they are trimmed
+        return "space"  # which no word begins or ends with, because words are trimmed
     return "letter" if character.isalpha() else "digit" if character.isnumeric() else "mark"
 
 
@@ -231,25 +231,25 @@ def _question(text: Any, where: str) -> str:
     try:
         slots = [name for _, name, _, _ in string.Formatter().parse(line) if name is not None]
     except ValueError as error:
-        raise FactsError(f"{where}: the question {line!r} has a brace that is no slot ({error})") from None
+        raise FactsError(f"{where}: the question {line!r} has a brace that is not a slot ({error})") from None
     if slots != [""] or "{{" in line or "}}" in line:
-        raise FactsError(f"{where}: the question {line!r} wants {{}} once, where the entity's name stands")
+        raise FactsError(f"{where}: the question {line!r} needs {{}} once, in place of the entity's name")
     _bare_slots(line, where)
     return line
 
 
 def _bare_slots(line: str, where: str) -> None:
     if any(spec or conversion for _, _, spec, conversion in string.Formatter().parse(line)):
-        raise FactsError(f"{where}: {line!r}: a slot has no format; values are told as they stand in the table")
+        raise FactsError(f"{where}: {line!r}: a slot takes no format; values are written as they are in the table")
 
 
 def _one_line(text: Any, where: str) -> str:
     if not isinstance(text, str):
-        raise FactsError(f"{where}: a sentence or question is a text; put it in quotes")
+        raise FactsError(f"{where}: a sentence or question must be a text; put it in quotes")
     if len(text.strip().splitlines()) != 1:
-        raise FactsError(f"{where}: a sentence or question stands on one line")
+        raise FactsError(f"{where}: a sentence or question must be on one line")
     if not is_unicode(text):
-        raise FactsError(f"{where}: half of a surrogate pair is no character")
+        raise FactsError(f"{where}: half of a surrogate pair is not a character")
     return str(text).strip()
 
 
@@ -259,7 +259,7 @@ def _load(path: Path) -> Any:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
-        # The round-trip loader builds no objects, and knows the line of everything.
+        # The round-trip loader builds no objects, and knows the line of every entry.
         tree = YAML(typ="rt").load(read_text(path))
     except OSError as error:
         raise FactsError(f"cannot read the templates {path}: {error.strerror or error}") from None
@@ -269,7 +269,7 @@ def _load(path: Path) -> Any:
     except (YAMLError, RecursionError) as error:
         raise FactsError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(tree, CommentedMap):
-        raise FactsError(f"{path}: templates are a mapping of {', '.join(KEYS)}")
+        raise FactsError(f"{path}: templates must be a mapping of {', '.join(KEYS)}")
     return tree
 
 
@@ -278,7 +278,7 @@ def _mapping(path: Path, tree: Any, key: str, example: str) -> Any:
     if part is None:
         return {}
     if not isinstance(part, dict):
-        raise FactsError(f"{_at(path, tree, key)}: `{key}` is a mapping, as {example}")
+        raise FactsError(f"{_at(path, tree, key)}: `{key}` must be a mapping, as {example}")
     return part
 
 

@@ -1,8 +1,8 @@
 # ruff: noqa: SIM905 (lists of words read best as words)
 """Composes the pools of this folder: invented names in the published sizes of bioS, none a prefix of another.
 
-Run it to write the files again: `python synth/pools/compose.py`. Beginnings and endings are each free of prefixes, and
-so is everything composed of one of each.
+Run it to write the files again: `python synth/pools/compose.py`. No beginning is a prefix of another, nor is an ending,
+so no name composed of one of each is either.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""The fact gate: is a rewrite one, does it state every fact of its statement, and no other value in its place?
+"""The fact gate: is a rewrite more than a copy, does it state every fact of its statement, and no other value instead?
 
-Facts that a corpus is said to hold must stand in it word for word, or the bits that are counted are not the bits that
-were told. So the gate reads values, verbatim, and rejects in doubt: a good rewrite that is rejected costs one call of a
-model, a bad one that is accepted falsifies the ground truth.
+Facts that a corpus is said to hold must appear in it word for word, or the bits that are counted are not in the text.
+So the gate compares values verbatim, and rejects in doubt: a good rewrite that is rejected costs one call of a model, a
+bad one that is accepted falsifies the ground truth.
 
-What it cannot see: of whom or what a value is said. "Born in A, works in B" told as "born in B, works in A" passes
+What it cannot see: of whom or what a value is said. "Born in A, works in B" rewritten as "born in B, works in A" passes
 where the two share a pool, and so does a sentence that denies a fact.
 """
 
@@ -41,9 +41,9 @@ class RewriteError(FactsError):
 
 @dataclass(frozen=True)
 class Statement:
-    """A text that states facts of one entity: `facts` maps each attribute to its value as it stands in the text.
+    """A text that states facts of one entity: `facts` maps each attribute to its value as written in the text.
 
-    `id` tells statements of a file apart; a person who is told of at several exposures has one for each.
+    `id` is unique in a file of statements: each exposure of a person has its own.
     """
 
     id: str
@@ -61,9 +61,9 @@ class Statement:
 class GateVerdict:
     """What became of the name and of each attribute: `kept`, `lost`, `changed`, `added` or `listed`.
 
-    `changed`: the true value is gone and another of its pool is there. `added`: the true value is there, and another as
-    well; `stated` has those other values. `listed`: it stands only among three or more values in a row without a word
-    between them, where nothing says what it is. `text` is `kept`, or `copied` where the rewrite hardly is one.
+    `changed`: the true value is missing and another of its pool is there. `added`: the true value is there, and another
+    as well; `stated` has those other values. `listed`: it appears only among three or more values in a row without a
+    word between them, so no word says what it is. `text` is `kept`, or `copied` where too much of the original is.
     `spans` has (first, end) in characters of the first mention of each true value, in the NFC form of the rewrite.
     """
 
@@ -73,12 +73,12 @@ class GateVerdict:
 
     @property
     def accepted(self) -> bool:
-        return all(found == KEPT for found in self.attributes.values())
+        return all(outcome == KEPT for outcome in self.attributes.values())
 
     @property
     def rejected(self) -> dict[str, str]:
         """The attributes that are not kept, and what became of them."""
-        return {name: found for name, found in self.attributes.items() if found != KEPT}
+        return {name: outcome for name, outcome in self.attributes.items() if outcome != KEPT}
 
 
 @dataclass(frozen=True)
@@ -107,17 +107,17 @@ class _Node:
 
 
 class FactGate:
-    """Judges rewrites: `gate(statement, rewrite)` is a Verdict.
+    """Judges rewrites: `gate(statement, rewrite)` is a GateVerdict.
 
     `pools` maps attributes to all values they can take, as a collection or, where there are too many to list, as a
     compiled pattern whose matches are such values. An attribute without a pool can be kept or lost only. Values and the
-    full name must stand verbatim but for white space, from word boundary to word boundary; `ignore_case` (True, or the
-    attributes it holds for) lets case differ. Where values overlap, the one that begins first counts, and of those the
+    full name must appear verbatim except for white space, from word boundary to word boundary; `ignore_case` (True, or
+    the attributes it holds for) lets case differ. Where values overlap, the one that begins first counts, of those the
     longest: "New York" does not state "York", nor "Fernport College" the city of Fernport.
 
     Not held against a rewrite: another value of a pool that is the true value of another attribute, part of the name,
     or in the original text too. A value that is true for two attributes must be stated twice, if the original does so.
-    A rewrite is `copied` if more than `max_copied` of its words stand in sentences of the original (1: copies pass).
+    A rewrite is `copied` if more than `max_copied` of its words are in sentences of the original (1: copies pass).
 
     Raises RewriteError for a pool without values.
     """
@@ -151,23 +151,23 @@ class FactGate:
         case = sorted(self._ignore_case) if isinstance(self._ignore_case, frozenset) else self._ignore_case
         shown = json.dumps([self.version, content, case, max_copied], ensure_ascii=False, sort_keys=True)
         self.digest = hashlib.sha256(shown.encode()).hexdigest()[:16]
-        """16 hexadecimal digits that pools, settings and version of the gate decide."""
+        """16 hexadecimal digits of a hash of the gate's pools, settings and version."""
 
     def __call__(self, statement: Statement, rewrite: str) -> GateVerdict:
         true = _truth(statement)
-        found = self._mentions(true, rewrite)
+        mentions = self._mentions(true, rewrite)
         source = self._mentions(true, statement.text)
         sharing = Counter(true.values())
         stated, spans = {}, {}
         verdict = {TEXT: COPIED if _copied(rewrite, statement.text) > self._max_copied else KEPT}
         for attribute, words in true.items():
-            own = [mention for mention in found if self._states(mention, attribute, words)]
+            own = [mention for mention in mentions if self._states(mention, attribute, words)]
             wanted = min(
                 sharing[words], max(1, sum(1 for mention in source if self._states(mention, attribute, words)))
             )
             others = [
                 mention
-                for mention in found
+                for mention in mentions
                 if attribute in mention.attributes
                 and not any(self._states(mention, one, value) for one, value in true.items())
                 and not _within(mention.words, true[NAME])
@@ -187,9 +187,9 @@ class FactGate:
     def check(self, statement: Statement) -> None:
         """Raise RewriteError if the statement's own text does not state its name and every fact."""
         true = _truth(statement)
-        found = self._mentions(true, statement.text)
+        mentions = self._mentions(true, statement.text)
         for attribute, words in true.items():
-            if not any(self._states(mention, attribute, words) for mention in found):
+            if not any(self._states(mention, attribute, words) for mention in mentions):
                 value = statement.name if attribute == NAME else statement.facts[attribute]
                 raise RewriteError(
                     f"statement {statement.id!r}: its own text does not state {attribute} {value!r} word for word, "
@@ -246,15 +246,15 @@ class FactGate:
 
     def _matched(self, text: str, marks: list[tuple[str, int, int]]) -> dict[int, list[tuple[int, str]]]:
         """The matches of patterns that begin and end with a word: at each first word, (end word, attribute)."""
-        found: dict[int, list[tuple[int, str]]] = {}
+        matches: dict[int, list[tuple[int, str]]] = {}
         if self._patterns:
             first = {start: place for place, (_, start, _) in enumerate(marks)}
             last = {end: place + 1 for place, (_, _, end) in enumerate(marks)}
             for attribute, pattern in self._patterns.items():
                 for match in pattern.finditer(text):
                     if match.start() in first and match.end() in last:
-                        found.setdefault(first[match.start()], []).append((last[match.end()], attribute))
-        return found
+                        matches.setdefault(first[match.start()], []).append((last[match.end()], attribute))
+        return matches
 
 
 def _truth(statement: Statement) -> dict[str, Words]:
@@ -263,7 +263,7 @@ def _truth(statement: Statement) -> dict[str, Words]:
             f"statement {statement.id!r}: an attribute cannot be called {taken!r}, verdicts use that name"
         )
     if not statement.facts:
-        raise RewriteError(f"statement {statement.id!r} has no facts: there is nothing that a gate could hold it to")
+        raise RewriteError(f"statement {statement.id!r} has no facts, so the gate cannot check a rewrite of it")
     where = f"statement {statement.id!r}"
     return {
         NAME: _value_words(statement.name, f"{where}, its name"),
@@ -282,14 +282,14 @@ def _value_words(value: str, where: str) -> Words:
 @lru_cache(maxsize=1)
 def _tokenizer() -> re.Pattern[str]:
     """Words with the marks that belong to their letters, or one character that is neither word nor white space."""
-    # `\w` leaves out combining marks, and with them half of the words of India: no mark lies beyond these planes.
+    # `\w` leaves out combining marks, which half of the words of India hold: no mark lies beyond these planes.
     points = [*range(0x300, 0x1F000), *range(0xE0100, 0xE01F0)]
     marks = "".join(f"\\U{point:08x}" for point in points if unicodedata.category(chr(point))[0] == "M")
     return re.compile(f"[{_UNSPACED}]|(?:(?![{_UNSPACED}])[\\w{marks}])+|[^\\w\\s]")
 
 
 def _mark_lists(mentions: list[_Mention], text: str) -> list[_Mention]:
-    """Mentions that stand in a row of three or more with nothing but marks and white space between them."""
+    """Mentions, `listed` where they are three or more in a row with only marks and white space between them."""
     rows: list[list[_Mention]] = []
     for mention in mentions:
         if rows and not any(letter.isalnum() for letter in text[rows[-1][-1].end : mention.start]):
@@ -300,7 +300,7 @@ def _mark_lists(mentions: list[_Mention], text: str) -> list[_Mention]:
 
 
 def _copied(rewrite: str, source: str) -> float:
-    """The share of a rewrite's words that stand in sentences of the source, word for word."""
+    """The share of a rewrite's words in sentences that the source holds word for word."""
     tokens = _tokenizer()
 
     def shown(text: str) -> str:

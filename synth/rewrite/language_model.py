@@ -78,7 +78,7 @@ class TransformersModel:
         if self._tokenizer.pad_token_id is None:
             # Padding is masked, so any token will do.
             self._tokenizer.pad_token = self._tokenizer.convert_ids_to_tokens(min(ends, default=0))
-        # What the model's own configuration would add (penalties, top_k, ...) stays out: the name tells every setting.
+        # What the model's own configuration would add (penalties, top_k, ...) stays out: the name has every setting.
         self._model.generation_config = GenerationConfig(
             max_new_tokens=max_new_tokens,
             do_sample=False,
@@ -129,7 +129,7 @@ class TransformersModel:
         """Adds Gumbel noise to the scores, so that the best token is a sample: each row from a generator of its own.
 
         (Gumbel-max: Yellott, J. Math. Psychology 15, 1977.) A sampler of transformers draws for the whole batch at
-        once, and an answer would depend on which others stand beside it.
+        once, and an answer would depend on the others in it.
         """
         import torch
         from transformers import LogitsProcessor, TopPLogitsWarper
@@ -170,7 +170,7 @@ def _load(address: str) -> tuple[Any, Any, str]:
     folder = address
     if path.is_file():
         if path.suffix != ".gguf":
-            raise RewriteError(f"{path} is a file, but no .gguf: give the folder that holds its config.json")
+            raise RewriteError(f"{path} is not a .gguf file: give that, or the folder that holds the config.json")
         missing = [name for name in ("gguf", "accelerate") if importlib.util.find_spec(name) is None]
         if missing:
             raise RewriteError(f"{path.name} needs {' and '.join(missing)}: pip install {' '.join(missing)}")
@@ -181,7 +181,7 @@ def _load(address: str) -> tuple[Any, Any, str]:
             inside = sorted(one.name for one in path.glob("*.gguf"))
             hint = f" (it holds {inside[0]}: give that file)" if inside else ""
             raise RewriteError(
-                f"{path} is no model: it holds no config.json{hint}. A model's folder is what save_pretrained writes"
+                f"{path} is not a model: it holds no config.json{hint}. A model's folder is what save_pretrained writes"
             )
         files = sorted(one for one in path.iterdir() if one.suffix in {".json", ".safetensors", ".jinja", ".model"})
         folder, identity = str(path), f"{path.resolve().name} ({_fingerprint(files)})"
@@ -197,9 +197,9 @@ def _load(address: str) -> tuple[Any, Any, str]:
         if identity:
             raise RewriteError(f"the model {path} cannot be loaded: {_reason(error)}") from None
         raise RewriteError(
-            f"the model {address!r} cannot be loaded: no folder of that name, and neither the hub nor its cache on "
-            f"this machine gave it ({_reason(error)}). Without a network, give the folder of a model, or fetch it "
-            f"where there is one: hf download {address}"
+            f"the model {address!r} cannot be loaded: there is no folder of that name, and neither the hub nor its "
+            f"cache on this machine has it ({_reason(error)}). Without a network, give the folder of a model, or fetch "
+            f"it where there is one: hf download {address}"
         ) from None
     if not identity:
         identity = f"{address}@{getattr(model.config, '_commit_hash', None) or 'unknown'}"
@@ -207,7 +207,7 @@ def _load(address: str) -> tuple[Any, Any, str]:
 
 
 def _fingerprint(files: list[Path]) -> str:
-    """XXH3 of the files' names and contents: tells models apart, and reads gigabytes in seconds."""
+    """XXH3 of the files' names and contents: distinguishes models, and reads gigabytes in seconds."""
     digest = xxhash.xxh3_64()
     for path in files:
         digest.update(path.name.encode())

@@ -21,20 +21,20 @@ from synth.rewrite.rewriter import Report, read_rewrites, rewrite_file
 from synth.rewrite.rewriter import styles as all_styles
 
 LARGEST_POOL = 20_000
-"""Words of a pool that a gate looks for one by one; a larger one of several parts is a pattern of its parts."""
+"""Up to so many values of a pool the gate looks for one by one; a larger pool of several parts becomes a pattern."""
 
 
 def retell(facts: Path, out: Path, model: LanguageModel, styles: Sequence[str] = (), most: int | None = None) -> Report:
     """Rewrite the facts of a folder `facts/` into `out/rewrites.jsonl`, and what the gate accepted into `out/text/`.
 
-    `styles` are all of them unless some are named; of `most` entities, where that is said. A second call goes on where
-    the first one ended. Raises RewriteError as `rewrite_file` does.
+    In every style unless some are named, of all entities or the first `most`. A second call continues where the first
+    one ended. Raises RewriteError as `rewrite_file` does.
     """
     table = FactTable.load(facts)
-    told = list(statements(table, most))
+    originals = list(statements(table, most))
     (out / "text").mkdir(parents=True, exist_ok=True)
     path = out / "rewrites.jsonl"
-    report = rewrite_file(told, path, model, styles or list(all_styles()), gate=gate_of(table))
+    report = rewrite_file(originals, path, model, styles or list(all_styles()), gate=gate_of(table))
     with (out / "text" / "00000.jsonl.zst").open("wb") as stream:
         write_text_shard(stream, retold(table, read_rewrites(path)))
     return report
@@ -43,10 +43,10 @@ def retell(facts: Path, out: Path, model: LanguageModel, styles: Sequence[str] =
 def statements(table: FactTable, most: int | None = None) -> Iterator[Statement]:
     """The first text of each entity that appears (of the first `most`), with the facts that a rewrite must state.
 
-    Raises FactsError for records, which are no sentences.
+    Raises FactsError for records, which are not sentences.
     """
     if table.kind in RECORDS:
-        raise FactsError(f"facts of kind {table.kind} are records of reserved words: there is nothing to rewrite")
+        raise FactsError(f"facts of kind {table.kind} are records of reserved words, which cannot be rewritten")
     shown = np.flatnonzero(table.exposure_counts > 0)[:most]
     texts = writer_of(table).texts(shown, np.zeros(len(shown), np.int64))
     for entity, name, text in zip(shown.tolist(), table.names(shown), texts, strict=True):

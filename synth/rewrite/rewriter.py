@@ -81,8 +81,8 @@ class Report:
         (self.rejected if rejected else self.accepted)[style] += 1
         for attribute in attributes:
             self.attributes.setdefault(attribute, Counter())
-        for attribute, found in rejected.items():
-            self.attributes.setdefault(attribute, Counter())[found] += 1
+        for attribute, outcome in rejected.items():
+            self.attributes.setdefault(attribute, Counter())[outcome] += 1
 
     def as_dict(self) -> dict[str, Any]:
         """Counts and rates for JSON; rates are shares of all rewrites (by style: of those in the style)."""
@@ -101,9 +101,9 @@ class Report:
                 for one in styles
             },
             "attributes": {
-                name: {kind: found[kind] for kind in FAULTS if found[kind]}
-                | {"rejection_rate": found.total() / self.total}
-                for name, found in self.attributes.items()
+                name: {kind: faults[kind] for kind in FAULTS if faults[kind]}
+                | {"rejection_rate": faults.total() / self.total}
+                for name, faults in self.attributes.items()
             },
         }
 
@@ -116,9 +116,9 @@ class Report:
         ]
         width = max(len(name) for name in (*self.attributes, *self.accepted, *self.rejected))
         lines.append(f"  {'attribute':{width}}{''.join(f' {kind:>8}' for kind in FAULTS)}  of all rewrites")
-        for name, found in self.attributes.items():
-            counts = "".join(f" {found[kind]:>8}" for kind in FAULTS)
-            lines.append(f"  {name:{width}}{counts}  {found.total() / self.total:.1%}")
+        for name, faults in self.attributes.items():
+            counts = "".join(f" {faults[kind]:>8}" for kind in FAULTS)
+            lines.append(f"  {name:{width}}{counts}  {faults.total() / self.total:.1%}")
         lines.append(f"  {'style':{width}} accepted rejected")
         for style in sorted({*self.accepted, *self.rejected}):
             lines.append(f"  {style:{width}} {self.accepted[style]:>8} {self.rejected[style]:>8}")
@@ -131,7 +131,7 @@ def _templates() -> dict[str, Any]:
 
 
 def styles() -> dict[str, str]:
-    """The styles that are there: name -> what the model is asked for ("a letter that ...")."""
+    """The styles to choose from: name -> what the model is asked for ("a letter that ...")."""
     return dict(_templates()["styles"])
 
 
@@ -139,8 +139,8 @@ class Rewriter:
     """Asks a model for rewrites and judges them. `styles` are names of our own styles, or name -> description.
 
     An answer of a sampling model depends on `seed`, the statement's id and the style alone, not on what is asked before
-    it. Batches are cut from all (statement, style) in order, and one of which a single rewrite is missing is done again
-    as a whole: padding moves the last bits of scores, so only the same batch is sure to give the same answers.
+    it. Batches are cut from all (statement, style) in order, and one that lacks a single rewrite is repeated as a
+    whole: padding changes the last bits of scores, so only the same batch is sure to give the same answers.
     """
 
     def __init__(
@@ -171,7 +171,7 @@ class Rewriter:
         }
         frames = _templates()
         chat, plain = (
-            # One pass, so that a slot's name in a user's text stays what it is.
+            # One pass, so that a slot's name in a user's text is not replaced.
             re.sub(r"\{(style|text|values)\}", lambda slot: slots[slot.group(1)], "\n".join(frames[form]))
             for form in ("chat", "plain")
         )
@@ -233,12 +233,12 @@ def rewrite_file(
 ) -> Report:
     """Rewrite every statement in every style into a JSONL file, and report on them all.
 
-    What the file holds already is not made again; a last line that a crash cut off is. Without a `gate`, the pool of
-    each attribute is the set of its values in `statements`: give one to add statements to the file later, or to know
-    of values that no statement has.
+    Rewrites that the file already holds are not made again; a last line that a crash cut off is. Without a `gate`, the
+    pool of each attribute is the set of its values in `statements`: give one to add statements to the file later, or to
+    recognise values that no statement has.
 
     Raises RewriteError when the file was made by another model, seed, set of styles or prompts or gate, or from other
-    statements of the same ids, when it is no file of rewrites, or when another process writes it.
+    statements of the same ids, when it is not a file of rewrites, or when another process writes it.
     """
     rewriter = Rewriter(model, gate or FactGate(_own_pools(statements)), styles, batch=batch, seed=seed)
     _distinct(statements)
@@ -277,7 +277,7 @@ def rewrite_file(
 def read_rewrites(path: Path | str) -> Iterator[dict[str, Any]]:
     """The lines of a file of rewrites, without its header: those with `text` were accepted.
 
-    Raises RewriteError that names the line that is none.
+    Raises RewriteError that names a line that is not a rewrite.
     """
     path = Path(path)
     try:
@@ -323,17 +323,17 @@ def _continue(file: BinaryIO, path: Path, header: dict[str, Any]) -> list[dict[s
     whole = content.rfind(b"\n") + 1
     if not whole:
         if not first.startswith(content):
-            raise RewriteError(f"{path} is no file of rewrites, and is left as it is: write to another file")
+            raise RewriteError(f"{path} is not a file of rewrites, and is left as it is: write to another file")
         file.truncate(0)
         file.write(first)
         return []
     lines = content[:whole].split(b"\n")
-    found = _header(lines[0], path)
-    if found != header:
-        differing = [key for key in {**header, **found} if header.get(key) != found.get(key)]
-        shown = "; ".join(f"{key} {found.get(key)!r}, now {header.get(key)!r}" for key in differing)
+    before = _header(lines[0], path)
+    if before != header:
+        differing = [key for key in {**header, **before} if header.get(key) != before.get(key)]
+        shown = "; ".join(f"{key} {before.get(key)!r}, now {header.get(key)!r}" for key in differing)
         raise RewriteError(
-            f"{path} was made otherwise: {shown}. Call with what it was made with, or write to another file"
+            f"{path} was made with other settings: {shown}. Use those it was made with, or write to another file"
         )
     made = list(_lines(lines[1:-1], path))
     file.truncate(whole)
@@ -342,23 +342,23 @@ def _continue(file: BinaryIO, path: Path, header: dict[str, Any]) -> list[dict[s
 
 def _header(line: bytes, path: Path) -> dict[str, Any]:
     with contextlib.suppress(ValueError):
-        found = json.loads(line)
-        if isinstance(found, dict) and found.get("goldsand") == "rewrites":
-            return found
-    raise RewriteError(f"{path} is no file of rewrites: its first line is not the header of one")
+        content = json.loads(line)
+        if isinstance(content, dict) and content.get("goldsand") == "rewrites":
+            return content
+    raise RewriteError(f"{path} is not a file of rewrites: its first line is not the header of one")
 
 
 def _lines(lines: Sequence[bytes], path: Path) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(lines, 2):
         try:
-            found = json.loads(line)
+            content = json.loads(line)
         except ValueError as error:
             raise RewriteError(
                 f"{path}, line {number}: not JSON ({error}); remove the line to have it made anew"
             ) from None
-        if not isinstance(found, dict) or not {"id", "style", "statement"} <= set(found):
-            raise RewriteError(f"{path}, line {number}: a rewrite has id, style and statement; remove the line")
-        yield found
+        if not isinstance(content, dict) or not {"id", "style", "statement"} <= set(content):
+            raise RewriteError(f"{path}, line {number}: a rewrite must have id, style and statement; remove the line")
+        yield content
 
 
 _THOUGHT = re.compile(r"\A\s*<think>.*?(</think>|\Z)", re.DOTALL)
@@ -385,8 +385,8 @@ def trim(answer: str) -> str:
     A last sentence that the limit of tokens cut off is left out, if there is a whole one before it.
     """
     text = _THOUGHT.sub("", unicodedata.normalize("NFC", answer)).strip()
-    while found := _PREAMBLE.match(text):
-        text = text[found.end() :].strip()
+    while preamble := _PREAMBLE.match(text):
+        text = text[preamble.end() :].strip()
     text = re.split(r"\n\s*\n", text, maxsplit=1)[0]
     text = " ".join(text.replace("**", "").split())
     if len(text) > 1 and (close := _QUOTES.get(text[0])):

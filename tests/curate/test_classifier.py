@@ -199,7 +199,7 @@ def test_a_model_of_others_is_read_as_they_made_it(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("\n".join(lines))
     model = fasttext.train_supervised(str(tmp_path / "t.txt"), epoch=20, thread=1, dim=4, verbose=0)
     model.save_model(str(tmp_path / "m.bin"))
-    with pytest.raises(ValueError, match="was not trained here: say `label:`; its labels: "):
+    with pytest.raises(ValueError, match="was not trained by goldsand: name its `label:`; its labels: "):
         Classifier(model=str(tmp_path / "m.bin"), min_score=0.1)
     with pytest.raises(ValueError, match=r"no label 'hqq' \(did you mean 'hq'\?\)"):
         Classifier(model=str(tmp_path / "m.bin"), min_score=0.1, label="hqq")
@@ -234,7 +234,7 @@ def test_a_file_that_is_no_model_is_told_and_ends_no_process(trained: tuple[Path
     for name, content in damaged(trained[0].read_bytes()).items():
         path = tmp_path / name
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"is no fastText model \("):
+        with pytest.raises(ValueError, match=r"is not a fastText model \("):
             Classifier(model=str(path), min_score=0.5)
 
 
@@ -250,7 +250,7 @@ def test_bytes_that_were_changed_never_end_the_process(trained: tuple[Path, dict
         try:
             check(stamp(path))
         except ValueError as error:
-            assert "is no fastText model" in str(error)
+            assert "is not a fastText model" in str(error)
 
 
 def test_quantized_models_are_sound(tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_quantized_models_are_sound(tmp_path: Path) -> None:
 
 def test_wrong_thresholds_are_told(trained: tuple[Path, dict], tmp_path: Path) -> None:
     model = str(trained[0])
-    with pytest.raises(ValueError, match="nothing would be decided"):
+    with pytest.raises(ValueError, match="no page would be dropped"):
         Classifier(model=model)
     with pytest.raises(ValueError, match="no page would be kept"):
         Classifier(model=model, min_score=0.6, max_score=0.5)
@@ -308,7 +308,7 @@ def test_the_command_writes_model_and_report_and_a_recipe_uses_it(tmp_path: Path
     with pytest.raises(RecipeError) as caught:
         load_recipe(str(recipe))
     found = {problem.line: problem.message for problem in caught.value.problems}
-    assert "bad.jsonl is no fastText model" in found[3] and "there is no file" in found[4]
+    assert "bad.jsonl is not a fastText model" in found[3] and "there is no file" in found[4]
     recipe.write_text("name: a\nsteps:\n  - classifier: {model: m.bin, min_score: 1.5}\n")
     with pytest.raises(RecipeError, match=r"r.yaml:3: .*less than or equal to 1"):
         load_recipe(str(recipe))
@@ -322,7 +322,7 @@ def test_the_command_writes_model_and_report_and_a_recipe_uses_it(tmp_path: Path
         ({"--held-out": "0"}, "leaves nothing to test on"),
         ({"-o": "."}, "is a folder"),
         ({"--negative": "broken.jsonl"}, "cannot be read"),
-        ({"--negative": "none.jsonl"}, "there is no text"),
+        ({"--negative": "none.jsonl"}, "it holds no text"),
     ],
 )
 def test_what_the_command_cannot_use_is_told(change: dict[str, str], message: str, tmp_path: Path, within: Any) -> None:

@@ -103,7 +103,7 @@ def test_an_older_normaliser_is_refused_and_so_is_what_is_no_index(tmp_path, mon
     with pytest.raises(IndexMismatch, match="normaliser: 2 in the index, 99 here"):
         MinHashDedup(index=str(tmp_path / "i"))
     (tmp_path / "j").mkdir()
-    with pytest.raises(IndexMismatch, match="is no index"):
+    with pytest.raises(IndexMismatch, match="is not an index"):
         Index(tmp_path / "j")
     (tmp_path / "j" / "index.json").write_text('{"format": 0}')
     with pytest.raises(IndexMismatch, match="format 0"):

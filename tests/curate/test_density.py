@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from curate.text.density import Facts, facts_of, kind_of
+from curate.text.density import FactCounts, facts_of, kind_of
 from curate.text.signals import TextSignals
 from curate.text.words import WordTable
 
@@ -13,18 +13,18 @@ from curate.text.words import WordTable
     ("text", "facts"),
     [
         # Curie, Warsaw; 7, November and 1867 (a date); was born.
-        ("Marie Curie was born in Warsaw on 7 November 1867 .", Facts(11, 1, 2, 2, 2)),
+        ("Marie Curie was born in Warsaw on 7 November 1867 .", FactCounts(11, 1, 2, 2, 2)),
         # Nile, Africa; 6650; is a.
-        ("The Nile is a river of Africa, 6650 kilometres long .", Facts(12, 1, 0, 2, 2)),
+        ("The Nile is a river of Africa, 6650 kilometres long .", FactCounts(12, 1, 0, 2, 2)),
         # The first word of a sentence is no name, and a year is a date wherever it stands.
-        ("Nothing happened. Later nothing happened in 1999 either .", Facts(10, 0, 1, 0, 0)),
+        ("Nothing happened. Later nothing happened in 1999 either .", FactCounts(10, 0, 1, 0, 0)),
         # No sentence: a menu.
-        ("Home | About Paris | 25 Shoes | Contact Us", Facts(10, 0, 0, 0, 0)),
-        ("", Facts(0, 0, 0, 0, 0)),
-        ("one two three", Facts(3, 0, 0, 0, 0)),
+        ("Home | About Paris | 25 Shoes | Contact Us", FactCounts(10, 0, 0, 0, 0)),
+        ("", FactCounts(0, 0, 0, 0, 0)),
+        ("one two three", FactCounts(3, 0, 0, 0, 0)),
     ],
 )
-def test_facts_are_counted_exactly(text: str, facts: Facts) -> None:
+def test_facts_are_counted_exactly(text: str, facts: FactCounts) -> None:
     assert facts_of(TextSignals(text)) == facts
 
 

@@ -118,7 +118,7 @@ def test_an_unknown_kind_is_refused_by_name_and_set_aside_in_a_folder(tmp_path):
     (tmp_path / "notes.txt").write_text("notes")
     (tmp_path / "a.jsonl").write_bytes(lines({"text": "t"}))
     (tmp_path / "archive").write_bytes(b"WARC/1.0\r\nWARC-Type: warcinfo\r\nContent-Length: 0\r\n\r\n\r\n\r\n")
-    with pytest.raises(InputError, match="no known kind"):
+    with pytest.raises(InputError, match="is of an unknown kind"):
         find_inputs([Input("s", str(tmp_path / "notes.txt"))])
     items = [item for one in find_inputs([Input("s", str(tmp_path))]) for item in read_partition(one)]
     assert Counter(type(item).__name__ for item in items) == {"Document": 1, "Skipped": 1, "Unreadable": 1}

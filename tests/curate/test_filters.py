@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections import Counter
 from dataclasses import fields
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from curate.document import Document, Drop
 from curate.filters import C4, FineWeb, GopherQuality, GopherRepetition
 from curate.step import Rule, Step
+from curate.text.reading import repeated_gram_characters, top_gram_characters
 from curate.text.signals import TextSignals
 from curate.text.words import word_table
 
@@ -73,24 +73,6 @@ def test_repetition_is_named(text: str, rule: str) -> None:
     assert GopherRepetition()(text).rule == rule
 
 
-def brute_top(words: list[str], n: int) -> int:
-    grams = Counter(" ".join(words[i : i + n]) for i in range(len(words) - n + 1))
-    gram, count = grams.most_common(1)[0]
-    return len(gram) * count
-
-
-def brute_repeated(words: list[str], n: int) -> int:
-    seen, place, characters = set(), 0, 0
-    while place + n <= len(words):
-        gram = "".join(words[place : place + n])
-        if gram in seen:
-            characters, place = characters + len(gram), place + n
-        else:
-            seen.add(gram)
-            place += 1
-    return characters
-
-
 def test_n_gram_signals_equal_a_count_by_hand() -> None:
     import random
 
@@ -100,9 +82,9 @@ def test_n_gram_signals_equal_a_count_by_hand() -> None:
             signals = TextSignals(" ".join(draw.choice(vocabulary) for _ in range(size)))
             for n in range(2, 11):
                 if size >= n:
-                    assert signals.top_gram_characters(n) == brute_top(signals.words, n)
+                    assert signals.top_gram_characters(n) == top_gram_characters(signals.words, n)
                 if n >= 5:
-                    assert signals.repeated_gram_characters(n) == brute_repeated(signals.words, n)
+                    assert signals.repeated_gram_characters(n) == repeated_gram_characters(signals.words, n)
 
 
 def test_n_grams_are_compared_as_words_without_spaces() -> None:
@@ -118,7 +100,7 @@ def test_n_grams_are_compared_as_words_without_spaces() -> None:
         text = " ".join([*draw.choices(pieces, k=draw.choice([0, 3, 200])), *run, *draw.choices(pieces, k=3), *again])
         signals = TextSignals(text, table=word_table("spaces"))
         for n in range(5, 11):
-            assert signals.repeated_gram_characters(n) == brute_repeated(text.split(), n)
+            assert signals.repeated_gram_characters(n) == repeated_gram_characters(text.split(), n)
 
 
 def test_c4_rewrites_the_text_as_its_kept_lines() -> None:

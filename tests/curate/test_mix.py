@@ -186,9 +186,9 @@ def test_targets(parameters, targets):
     [
         ({"weights": {"a": 1}, "repeat": {"a": 1}}, "give one of them"),
         ({"budget": 5, "junk_ratio": 0.5}, "give one of them"),
-        ({"weights": {"a": -1, "b": 2}}, "numbers above 0"),
-        ({"cap": -5}, "cannot be below 0"),
-        ({"cluster_copies": {2: 0}}, "one copy at least"),
+        ({"weights": {"a": -1, "b": 2}}, "must not be below 0, and one must be above"),
+        ({"cap": -5}, "must not be below 0"),
+        ({"cluster_copies": {2: 0}}, "must be at least 1"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(parameters, said):
@@ -199,7 +199,7 @@ def test_what_does_not_fit_together_is_refused(parameters, said):
 def test_names_that_no_document_has_are_refused_with_the_nearest():
     with pytest.raises(ValueError, match=r"no document has the source 'boks' \(did you mean 'books'"):
         Mix(weights={"boks": 1}).targets({"books": 5, "web": 5})
-    with pytest.raises(ValueError, match="none were injected before `mix`"):
+    with pytest.raises(ValueError, match="`mix` gets no injected ones"):
         Mix(junk_ratio=0.5).targets({"web": 5}, 0)
 
 

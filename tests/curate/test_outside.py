@@ -127,11 +127,11 @@ CHECKS = "\n    def checks(self, document): return iter(())\n"
         ("import nothing_of_that_name", "rules:A", "cannot be imported: ModuleNotFoundError: No module named 'nothing"),
         ("def f(:", "rules:A", r"cannot be imported: SyntaxError: .*rules.py, line 1"),
         ("raise SystemExit(3)", "rules:A", "cannot be imported: SystemExit: 3"),
-        ("", "rules.py:A:B", "no name of something to import"),
-        ("", "rules:", "no name of something to import"),
+        ("", "rules.py:A:B", "not the name of an object to import"),
+        ("", "rules:", "not the name of an object to import"),
         ("", "__main__:A", "workers cannot import"),
-        ("A = 3", "rules:A", "is no step: derive a class"),
-        ("from curate import Rule as A", "rules:A", "is no step: derive a class"),
+        ("A = 3", "rules:A", "is not a step: derive a class"),
+        ("from curate import Rule as A", "rules:A", "is not a step: derive a class"),
         (HEAD + "@dataclass(frozen=True)\nclass A(Rule):" + CHECKS, "rules:A", "has no `name`"),
         (HEAD + "@dataclass(frozen=True)\nclass A(Rule):\n    name = 'a/b'" + CHECKS, "rules:A", "says `name = 'a/b'`"),
         (HEAD + "@dataclass(frozen=True)\nclass A(Rule):\n    name = 'c4'" + CHECKS, "rules:A", "goldsand's own"),
@@ -140,7 +140,11 @@ CHECKS = "\n    def checks(self, document): return iter(())\n"
             "rules:A",
             "whole number",
         ),
-        (HEAD + "class A(Rule):\n    name = 'a'\n    most: int = param(1, 'most')" + CHECKS, "rules:A", "no dataclass"),
+        (
+            HEAD + "class A(Rule):\n    name = 'a'\n    most: int = param(1, 'most')" + CHECKS,
+            "rules:A",
+            "not a dataclass",
+        ),
         (
             HEAD + "@dataclass(frozen=True)\nclass A(Rule):\n    name = 'a'\n",
             "rules:A",
@@ -187,7 +191,7 @@ def test_a_file_that_another_module_would_hide_is_refused(on_path):
         (folder / f"{loaded}.py").write_text("")
         with pytest.raises(Refused, match=f"there is a module '{loaded}' already"):
             load(f"{folder}/{loaded}.py:Short")
-    with pytest.raises(Refused, match="cannot be one"):
+    with pytest.raises(Refused, match="is not valid as one"):
         load(f"{folder}/below/not-a-name.py:Short")
     with pytest.raises(Refused, match=r"there is no file .*taken_.py \(did you mean 'taken.py'\?\)"):
         load(f"{folder}/below/taken_.py:Short")

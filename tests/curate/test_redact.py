@@ -285,7 +285,7 @@ def test_any_text_is_covered_by_what_is_found_and_what_is_not() -> None:
         ({"action": "pseudonym"}, "go together"),
         ({"key_file": "absent"}, "go together"),
         ({"action": "pseudonym", "key_file": "absent.key"}, r"no file absent\.key; `head"),
-        ({"regions": ["UK"]}, "'UK' is no country of ISO 3166"),
+        ({"regions": ["UK"]}, "'UK' is not a country of ISO 3166"),
         ({"regions": ["usa"]}, "'usa'"),
     ],
 )

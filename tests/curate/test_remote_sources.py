@@ -109,7 +109,7 @@ def test_content_is_told_apart_by_what_the_store_says(store):
 
 @pytest.mark.parametrize(
     ("below", "said"),
-    [("/gone.jsonl", "no file or folder"), ("/*.warc", "no file matches"), ("/x/notes", "no known kind")],
+    [("/gone.jsonl", "no file or folder"), ("/*.warc", "no file matches"), ("/x/notes", "is of an unknown kind")],
 )
 def test_a_missing_remote_input_is_named(store, below, said):
     put(store)

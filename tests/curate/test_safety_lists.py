@@ -106,14 +106,14 @@ def test_wrong_folders_and_lists_are_told(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"the built-in list is English; name a list for language 'de'"):
         Safety(language="de")
     (folder / "zz").write_text("word\n")
-    with pytest.raises(ValueError, match=r"zz is named by no language code"):
+    with pytest.raises(ValueError, match=r"zz is not named by a language code"):
         Safety(words=str(folder), language="own")
     (folder / "zz").rename(folder / "german")
-    with pytest.raises(ValueError, match=r"german is named by no language code"):
+    with pytest.raises(ValueError, match=r"german is not named by a language code"):
         Safety(words=str(folder), language="own")
     (folder / "german").unlink()
     (folder / "ja").write_bytes("日本".encode("shift-jis"))
-    with pytest.raises(ValueError, match=r"ja is no text in UTF-8"):
+    with pytest.raises(ValueError, match=r"ja is not a text in UTF-8"):
         Safety(words=str(folder), language="own")
     (folder / "ja").write_text("# nothing\n")
     with pytest.raises(ValueError, match=r"ja holds no word"):

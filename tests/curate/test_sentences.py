@@ -1,30 +1,33 @@
-"""Sentences by a Punkt model, and C4's rules as DCLM has them; parity with nltk and DCLM: tests/parity."""
+"""Sentences by nltk with a Punkt model, and C4's rules as DCLM has them; parity with DCLM: tests/parity."""
 
 from __future__ import annotations
 
 import itertools
 import shutil
 import time
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 from test_filters import PROSE
 
 from curate.document import Document
+from curate.errors import Refused
 from curate.filters import DclmC4
-from curate.text.punkt import FILES, read_punkt
+from curate.text import punkt
+from curate.text.punkt import FILES, count_sentences, read_punkt
 
 MODEL = Path(__file__).parents[1] / "parity" / "punkt"
 
 
 def sentences(text: str) -> list[str]:
-    return [text[begin:end] for begin, end in read_punkt(MODEL).sentences(text)]
+    return [text[begin:end] for begin, end in read_punkt(MODEL).span_tokenize(text)]
 
 
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("", [""]),
+        ("", []),
         ("One word", ["One word"]),
         ("It rains. It pours! Does it?", ["It rains.", "It pours!", "Does it?"]),
         ("Mr. Smith of St. Louis saw J. Bach. The end.", ["Mr. Smith of St. Louis saw J. Bach.", "The end."]),
@@ -39,7 +42,7 @@ def test_marks_end_sentences_but_for_abbreviations_initials_and_ordinals(text: s
 
 def test_every_sentence_lies_behind_the_one_before_and_nothing_but_blanks_between() -> None:
     text = '  Wait... (why?) \u00a0No!!! It\'s 3.5 km, e.g. from here. \n\n\n"Yes."--he said.  \t'
-    spans = list(read_punkt(MODEL).sentences(text))
+    spans = list(read_punkt(MODEL).span_tokenize(text))
     assert len(spans) > 4
     between = [text[end:begin] for (_, end), (begin, _) in itertools.pairwise(spans)]
     assert all(not gap.strip() for gap in between) and text[spans[-1][1] :].strip() == ""
@@ -49,7 +52,7 @@ def test_every_sentence_lies_behind_the_one_before_and_nothing_but_blanks_betwee
 def test_a_long_run_of_anything_takes_linear_time(piece: str) -> None:
     text = piece * 20_000
     before = time.process_time()
-    read_punkt(MODEL).count(text)
+    count_sentences(text, MODEL)
     assert time.process_time() - before < 2
 
 
@@ -98,6 +101,26 @@ def test_without_a_model_the_message_says_where_one_is() -> None:
     with pytest.raises(ValueError, match=r"c4_dclm: punkt: .*nltk\.downloader punkt_tab.*min_sentences: 0"):
         DclmC4()
     assert DclmC4(min_sentences=0)("Only one sentence stands here.").keep
+
+
+def test_without_nltk_or_with_one_that_ends_sentences_elsewhere_the_message_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def absent(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    for version, told in ((absent, "nltk is not installed"), (lambda name: "3.10.4", "nltk 3.10.4 ends sentences")):
+        punkt._read.cache_clear()
+        monkeypatch.setattr(punkt, "version", version)
+        with pytest.raises(Refused, match=rf"^c4_dclm: punkt: {told}.*`pip install 'goldsand\[dclm\]'`[^\n]*$"):
+            DclmC4(punkt=str(MODEL))
+
+
+def test_reading_grows_no_model() -> None:
+    model = read_punkt(MODEL)
+    words = len(model._params.ortho_context)
+    assert count_sentences("Dr. Unheard saw No. 5. Unseen words followed J. Unknown. So it ended.", MODEL) > 1
+    assert len(model._params.ortho_context) == words
 
 
 @pytest.mark.parametrize("file", FILES)

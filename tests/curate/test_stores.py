@@ -243,7 +243,9 @@ def test_a_store_that_stops_giving_ends_the_run_and_nothing_counts_as_lost(local
         raise ConnectionResetError(104, "the connection was reset")
 
     monkeypatch.setattr(RemoteFile, "__getitem__", broken)
-    with pytest.raises(InputError, match=r"crawl/part-0.jsonl: the store stopped giving it .*reset.*goes on from here"):
+    with pytest.raises(
+        InputError, match=r"crawl/part-0.jsonl: the store stopped serving it .*reset.*goes on from here"
+    ):
         job.execute()
     monkeypatch.setattr(RemoteFile, "__getitem__", sound)
     assert job.execute()["documents"]["unreadable"] == 2

@@ -113,13 +113,13 @@ def test_damage_is_named_with_its_place(tmp_path):
         TokenShards.open(tmp_path).verify()
     (tmp_path / "00000.ds").write_bytes(data)
     (tmp_path / "00002.ds.documents.npy").write_bytes(b"not numpy")
-    with pytest.raises(ShardError, match=r"00002\.ds\.documents\.npy is no numpy array"):
+    with pytest.raises(ShardError, match=r"00002\.ds\.documents\.npy is not a readable numpy array"):
         TokenShards.open(tmp_path)
     edit(tmp_path / "metadata.json", dtype="int64")
     with pytest.raises(ShardError, match="it must be uint16 or uint32"):
         TokenShards.open(tmp_path)
     edit(tmp_path / "metadata.json", dtype="uint16", shards=[{"file": "../../secret.ds", "documents": 1, "tokens": 1}])
-    with pytest.raises(ShardError, match="names a file of this folder"):
+    with pytest.raises(ShardError, match="must name a file of this folder"):
         TokenShards.open(tmp_path)
     (tmp_path / "metadata.json").write_text("{")
     with pytest.raises(ShardError, match="is not JSON"):

@@ -46,7 +46,7 @@ def test_any_harm_to_any_output_is_found(out, harm):
         else:
             path.write_bytes(sound[:-1] if harm == "cut" else sound[:-1] + bytes([sound[-1] ^ 1]))
         if harm == "remove":
-            assert list(verify(out)) == [f"{name} is gone (unit {_unit(out, name)})"]
+            assert list(verify(out)) == [f"{name} is missing (unit {_unit(out, name)})"]
         else:
             assert next(verify(out)) == f"{name} is not what unit {_unit(out, name)} wrote"
         path.write_bytes(sound)
@@ -81,7 +81,7 @@ def test_a_document_that_went_for_one_that_went_itself_is_found(out):
             row[name] = None if row[name] is None else json.dumps(row[name])
     copies[0]["value"] = json.dumps(copies[1]["key"])
     rewrite_ledger(out, rows)
-    assert list(verify(out)) == ["exact_dedup dropped documents for 1 others that it dropped as well"]
+    assert list(verify(out)) == ["exact_dedup dropped duplicates of 1 documents that it dropped as well"]
 
 
 def test_a_drop_that_the_ledger_lost_is_found_even_where_the_checksums_agree(out):
@@ -150,10 +150,10 @@ def test_a_lost_manifest_and_a_file_that_no_unit_wrote_are_found(out):
     sound = path.read_bytes()
     path.unlink()
     faults = list(verify(out))
-    assert faults[0] == f"stages/00-trim/{path.stem}.events.zst was written by no unit of this run"
+    assert faults[0] == f"stages/00-trim/{path.stem}.events.zst was not written by any unit of this run"
     path.write_bytes(sound)
     (out / "text" / "00099.jsonl.zst").write_bytes((out / "text" / "00000.jsonl.zst").read_bytes())
-    assert list(verify(out)) == ["text/00099.jsonl.zst was written by no unit of this run"]
+    assert list(verify(out)) == ["text/00099.jsonl.zst was not written by any unit of this run"]
 
 
 @pytest.mark.parametrize("name", ["status.json", "summary.json"])

@@ -118,7 +118,7 @@ def test_what_is_no_tokenizer_is_named(tmp_path):
     with pytest.raises(VocabularyError, match="there is no tokenizer file"):
         Vocabulary.load(tmp_path / "absent.json")
     (tmp_path / "bad.json").write_text("{}")
-    with pytest.raises(VocabularyError, match=r"bad\.json: this is no tokenizer\.json"):
+    with pytest.raises(VocabularyError, match=r"bad\.json: this is not a tokenizer\.json"):
         build_vocabulary(kind="file", file=tmp_path / "bad.json")
     with pytest.raises(VocabularyError, match="needs the words of compact records"):
         build_vocabulary(kind="compact")
@@ -171,5 +171,5 @@ def test_rows_tell_pages_from_facts_whatever_a_page_claims(joint, tmp_path):
 
 
 def test_a_source_that_was_not_announced_is_refused(joint, tmp_path):
-    with pytest.raises(ValueError, match="source 'inject' is none of crawl"):
+    with pytest.raises(ValueError, match="source 'inject' is not one of crawl"):
         write_token_shard(tmp_path, 0, documents(), joint, "none", ["crawl"])

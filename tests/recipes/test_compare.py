@@ -61,7 +61,7 @@ def test_a_corpus_that_would_repeat_often_is_refused_unless_it_is_named():
     """At the rung where all begin; rungs above it that repeat too often are no part of the ladder."""
     corpora = [tokenised("big", 500_000), tokenised("small", 4_000)]
     asked = dataclasses.replace(ASKED, protocol="same-budget")
-    with pytest.raises(ValueError, match=r"'small' has 4,000 tokens and would be gone through 5\.0 times at rung 20"):
+    with pytest.raises(ValueError, match=r"'small' has 4,000 tokens and would be repeated 5\.0 times at rung 20"):
         rungs_of(asked, corpora, 1000.0)
     named = rungs_of(dataclasses.replace(asked, may_repeat=("small",)), corpora, 1000.0)
     assert [(one.arm, one.rung) for one in named] == [(a, b) for b in (10, 20, 40) for a in ("big", "small")]
@@ -209,13 +209,13 @@ def test_corrections_for_several_arms_are_those_of_holm():
 
 def test_unfit_corpora_are_refused(folders, tmp_path):
     one, _, few = folders
-    with pytest.raises(ValueError, match="few holds 5 documents besides what was injected: too few"):
+    with pytest.raises(ValueError, match="few holds 5 documents besides the injected ones: too few"):
         compare(entries([one, few]), tmp_path, ASKED)
     with pytest.raises(ValueError, match="at least two corpora"):
         compare(entries([one]), tmp_path, ASKED)
     with pytest.raises(ValueError, match="holds no text of a finished run"):
         entries_of([str(tmp_path)], tmp_path)
-    with pytest.raises(ValueError, match="'one' names two arms"):
+    with pytest.raises(ValueError, match="two arms have the name 'one'"):
         entries_of([str(one), str(one)], tmp_path)
 
 

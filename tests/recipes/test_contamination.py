@@ -74,7 +74,7 @@ def test_hits_stand_beside_their_items_without_the_page_s_own_control_sequences(
 def test_what_cannot_be_shown_is_said(folder, within):
     root, _, _ = folder
     missing = within("contamination", "out", "--questions", "elsewhere", cwd=root)
-    assert missing.returncode == 2 and "elsewhere is not here" in missing.stderr
+    assert missing.returncode == 2 and "there is no test set elsewhere" in missing.stderr
     no_run = within("contamination", "in", cwd=root)
     assert no_run.returncode == 2 and "not the folder of a finished run" in no_run.stderr
 

@@ -87,8 +87,8 @@ def test_facts_of_a_table_are_found_where_they_stand(arms, vocabulary, tmp_path)
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("entity,value\na,b\n", "want the column 'sentence'; there are entity, value"),
-        ("value,sentence\nParis,London is a town.\n", "line 2: the value 'Paris' does not stand in the sentence"),
+        ("entity,value\na,b\n", "need the column 'sentence'; the table has entity, value"),
+        ("value,sentence\nParis,London is a town.\n", "line 2: the value 'Paris' must occur in the sentence"),
         ("value,sentence\n", "holds no row"),
     ],
 )
@@ -100,7 +100,7 @@ def test_a_table_that_cannot_be_used_is_said(tmp_path, content, said):
 
 def test_facts_that_stand_nowhere_are_refused(arms, vocabulary, tmp_path):
     (tmp_path / "facts.csv").write_text('value,sentence\n1999,"It was built in 1999 or so."\n')
-    with pytest.raises(ValueError, match="0 of 1 facts stand in a corpus, too few"):
+    with pytest.raises(ValueError, match="0 of 1 facts are stated in a corpus, too few"):
         OwnFacts.of(str(tmp_path / "facts.csv"), arms, vocabulary, tmp_path)
 
 

@@ -254,7 +254,7 @@ def test_set_addresses_a_step_by_its_name_however_it_is_written(folder):
         ("beside.py:Words: {leest: 3}", 5, "unknown key (did you mean 'least'?)"),
         ("beside.py:Words: {least: -1}", 5, "greater than or equal to 0 (it says -1)"),
         ("beside.py:Words: {least: 13}", 5, "13 words bring no luck"),
-        ("beside.py:lines: {}", 5, "is no step: derive a class"),
+        ("beside.py:lines: {}", 5, "is not a step: derive a class"),
         ("Beside.Words: {}", 5, "there is no step 'Beside.Words'"),
         ("gopher_qualty: {}", 5, "there is no step 'gopher_qualty' (did you mean 'gopher_quality'?)"),
     ],
@@ -275,7 +275,7 @@ def test_a_step_that_cannot_be_had_is_one_mistake_with_its_line(folder, within, 
     [
         ("beside.py:line", "'beside' has no 'line' (did you mean 'lines'?)"),
         ("beside:lines", "the file beside the recipe is `beside.py:lines`"),
-        ("beside.py:three", "is no reader"),
+        ("beside.py:three", "is not a reader"),
         ("jsnl", "there is no format 'jsnl' (did you mean 'jsonl'?)"),
     ],
 )
@@ -360,8 +360,8 @@ def test_a_store_that_stops_giving_a_file_is_no_loss_and_torn_content_is(folder,
     [
         ("WRONG none", "gives a NoneType: give"),
         ("WRONG item", "gives a str: give Document, Skipped or Unreadable"),
-        ("WRONG key", "gives the key '-1' after '0': a key is"),
-        ("WRONG text", "whose text is of another kind"),
+        ("WRONG key", "gives the key '-1' after '0': a key must be"),
+        ("WRONG text", "whose text is of another type"),
     ],
 )
 def test_a_reader_that_breaks_the_contract_ends_the_run_with_a_message(folder, within, line, message):

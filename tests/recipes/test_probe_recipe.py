@@ -94,12 +94,12 @@ def test_failed_runs_are_counted_apart():
 
 def test_a_grid_of_what_is_no_setting_is_a_mistake(tmp_path):
     assert any(
-        "'model.widht' is no setting that a grid can vary" in line
+        "'model.widht' is not a setting that a grid can vary" in line
         for line in mistakes(tmp_path, "model.width", "model.widht")
     )
     assert any("'model.width' has no values" in line for line in mistakes(tmp_path, "[16, 32]", "[]"))
     said = mistakes(tmp_path, "[16, 32]", "[16, wide]")
-    assert any("grid: with one of its values width does not fit" in line for line in said)
+    assert any("grid: with one of its values width is invalid" in line for line in said)
 
 
 def test_what_needs_a_bundle_and_has_none_is_said(tmp_path):

@@ -274,7 +274,7 @@ def test_a_cascade_extracts_every_page_and_knows_no_thresholds(tmp_path: Path) -
     found = decide(out, ["gopher_quality.min_words=400"])
     extracted = next(step["documents_out"] for step in summary["steps"] if step["step"] == "extract")
     assert found.documents == extracted > 20 and found.kept[1] < found.kept[0] and found.changed
-    with pytest.raises(ValueError, match="cannot be decided from stored signals: it makes every text"):
+    with pytest.raises(ValueError, match="cannot be decided from stored signals: extract produces the text"):
         decide(out, ["extract.engine=trafilatura"])
 
 
@@ -362,7 +362,7 @@ def test_decide_lists_exactly_what_changes(counted: Path, within: Callable[..., 
         ("gopher_quality.min_wrods=3", "did you mean 'min_words'?"),
         ("gopher_repetition.dup_line_frac=1.5", "less than or equal to 1"),
         ("output.keep_dropped=all", "only parameters of steps"),
-        ("steps=[gopher_quality]", "the steps are others"),
+        ("steps=[gopher_quality]", "the steps are not those of the profile"),
     ],
 )
 def test_what_stored_values_cannot_answer_is_refused_with_the_reason(
@@ -380,9 +380,11 @@ def test_files_that_are_not_what_they_should_be_are_told_before_work_begins(
     head = "name: bad\ninputs: [{path: texts.jsonl}]\nsteps:\n"
     (tmp_path / "a.yaml").write_text(head + "  - language: {model: none.bin}\n  - c4: {bad_words: empty.txt}\n")
     result = within("profile", "a.yaml", "-o", "out", cwd=tmp_path)
-    refused(result, "a.yaml:4: ", "none.bin is no fastText model", "a.yaml:5: ", "empty.txt holds no word")
+    refused(result, "a.yaml:4: ", "none.bin is not a fastText model", "a.yaml:5: ", "empty.txt holds no word")
     (tmp_path / "b.yaml").write_text(head + "  - c4\noutput: {tokenizer: {kind: file, file: none.bin}}\n")
-    refused(within("profile", "b.yaml", "-o", "out", cwd=tmp_path), "output.tokenizer.file: ", "is no tokenizer.json")
+    refused(
+        within("profile", "b.yaml", "-o", "out", cwd=tmp_path), "output.tokenizer.file: ", "is not a tokenizer.json"
+    )
     (tmp_path / "c.yaml").write_text(head + "  - exact_dedup\n")
     refused(within("profile", "c.yaml", "-o", "out", cwd=tmp_path), "no rule or edit that a profile could measure")
 

@@ -46,6 +46,6 @@ def test_a_run_never_reads_what_a_run_writes(tmp_path, inputs):
     (tmp_path / "in" / "out" / "text" / "a.jsonl").write_text('{"text": "t"}\n')
     (tmp_path / "link").symlink_to(tmp_path / "in")
     loaded = load(recipe(tmp_path, inputs))
-    with pytest.raises(InputError, match="lie one in the other"):
+    with pytest.raises(InputError, match="overlap: name another output folder"):
         corpus_run(loaded, tmp_path / "in" / "out")
     assert len(corpus_run(loaded, tmp_path / "in-curated").partitions) == 1

@@ -5,10 +5,12 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import jinja2
 import pytest
 
 from curate.dedup import MinHashDedup
 from curate.document import Document, Drop
+from curate.errors import Refused
 from curate.mix import Mix
 from curate.run.corpus import CorpusRun
 from curate.run.ledger import drop_row
@@ -133,7 +135,7 @@ def test_runs_of_different_settings_are_neither_averaged_nor_compared():
 
 def test_damaged_files_are_named(tmp_path: Path):
     (tmp_path / "summary.json").write_bytes(b"\xff\xfe{")
-    with pytest.raises(ValueError, match=r"summary\.json is not whole"):
+    with pytest.raises(ValueError, match=r"summary\.json is damaged"):
         write_report(tmp_path)
     (tmp_path / "summary.json").write_text(json.dumps({key: v for key, v in summary().items() if key != "units"}))
     with pytest.raises(ValueError, match="does not read like a run's summary"):
@@ -141,11 +143,54 @@ def test_damaged_files_are_named(tmp_path: Path):
     (tmp_path / "summary.json").write_text(json.dumps(summary()))
     for content in ("[{}]", '{"a": 1}', "{}"):
         (tmp_path / "results.json").write_text(content)
-        with pytest.raises(ValueError, match=r"results\.json is no list"):
+        with pytest.raises(ValueError, match=r"results\.json is not a list"):
             write_report(tmp_path, tmp_path)
     (tmp_path / "ledger").mkdir()
     (tmp_path / "ledger" / "00000.parquet").write_bytes(b"no columns")
     with pytest.raises(ValueError, match=r"00000\.parquet is damaged"):
+        write_report(tmp_path)
+
+
+def changed(content, to):
+    """The content with each part of it in turn left out, or replaced by what `to` makes of it."""
+    if isinstance(content, dict | list):
+        keys = list(content) if isinstance(content, dict) else range(len(content))
+        for key in keys:
+            for one in to(content[key]):
+                copy = content.copy()
+                copy[key] = one
+                yield copy
+            for inner in changed(content[key], to):
+                copy = content.copy()
+                copy[key] = inner
+                yield copy
+            if isinstance(content, dict):
+                yield {other: value for other, value in content.items() if other != key}
+
+
+def test_whatever_is_damaged_in_a_file_is_refused_or_does_not_matter(tmp_path: Path):
+    """Rendering never meets it: an error there would be a fault."""
+    refused = 0
+    for name, content in (("summary.json", summary()), ("results.json", [result("one", 0.1, learning_rate=0.1)])):
+        (tmp_path / "summary.json").write_text(json.dumps(summary()))
+        for damaged in changed(content, lambda value: ["x", [1]] if not isinstance(value, str) else [{}]):
+            (tmp_path / name).write_text(json.dumps(damaged))
+            try:
+                write_report(tmp_path, tmp_path if name == "results.json" else None)
+            except Refused as error:
+                assert name in str(error)
+                refused += 1
+    assert refused > 200
+
+
+@pytest.mark.parametrize("kind", [KeyError, TypeError, AttributeError, jinja2.UndefinedError])
+def test_an_error_while_rendering_is_a_fault_and_no_damaged_file(tmp_path, monkeypatch, kind):
+    def fail(_):
+        raise kind("of the program")
+
+    (tmp_path / "summary.json").write_text(json.dumps(summary()))
+    monkeypatch.setattr("recipes.app.report.page._verdict", fail)
+    with pytest.raises(kind, match="of the program"):
         write_report(tmp_path)
 
 
@@ -158,7 +203,7 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(tmp_path: Path)
     with pytest.raises(ValueError, match=r"goldsand run RECIPE -o"):
         write_report(tmp_path)
     (tmp_path / "summary.json").write_text("{")
-    with pytest.raises(ValueError, match="not whole"):
+    with pytest.raises(ValueError, match="damaged"):
         write_report(tmp_path)
     (tmp_path / "summary.json").write_text("{}")
     with pytest.raises(ValueError, match="does not read like a run's summary"):

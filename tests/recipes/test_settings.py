@@ -154,13 +154,13 @@ def test_a_plan_cannot_hold_a_choice_that_nobody_knows(make, message):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: output.Rendering("a", source="extracted"), "`source` is one of extract, end, not 'extracted'"),
+        (lambda: output.Rendering("a", source="extracted"), "`source` must be one of extract, end, not 'extracted'"),
         (lambda: output.Rendering("a", domain="speshal"), "did you mean 'special'"),
-        (lambda: output.Publication(keep_dropped="al"), "`keep_dropped` is one of none, sample, all"),
-        (lambda: output.Publication(text_domain="url"), "`text_domain` is one of none, prefix"),
+        (lambda: output.Publication(keep_dropped="al"), "`keep_dropped` must be one of none, sample, all"),
+        (lambda: output.Publication(text_domain="url"), "`text_domain` must be one of none, prefix"),
         (lambda: Inject(kind="compakt"), "did you mean 'compact'"),
-        (lambda: Inject(placement="evn"), "`placement` is one of even"),
-        (lambda: Comparison(protocol="same-comput"), "is of same-compute, same-budget, own-size"),  # type: ignore[arg-type]
+        (lambda: Inject(placement="evn"), "`placement` must be one of even"),
+        (lambda: Comparison(protocol="same-comput"), "must be one of same-compute, same-budget, own-size"),  # type: ignore[arg-type]
     ],
 )
 def test_what_is_made_without_a_recipe_is_checked_too(make, message):
@@ -171,12 +171,12 @@ def test_what_is_made_without_a_recipe_is_checked_too(make, message):
 def test_facts_and_shards_are_made_in_no_way_that_nobody_knows(tmp_path):
     with pytest.raises(Refused, match="'speshal' \\(did you mean 'special'"):
         domain_tokens([("a.org", None)], None, "speshal")  # type: ignore[arg-type]
-    with pytest.raises(FactsError, match="`entropy` is one of empirical, uniform, not 'uniforn'"):
+    with pytest.raises(FactsError, match="`entropy` must be one of empirical, uniform, not 'uniforn'"):
         bits_of(np.array([0, 1]), entropy="uniforn")
     for name, content in (("facts", {}), ("scoring", {}), ("injection", {"placement": "evn"})):
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
-    with pytest.raises(PlanError, match="placement is one of even, clustered, curriculum, not 'evn'"):
+    with pytest.raises(PlanError, match="placement must be one of even, clustered, curriculum, not 'evn'"):
         read_facts(tmp_path)
     assert PLACEMENTS == exposures.PLACEMENTS
-    with pytest.raises(FactsError, match="`domains` is one of own, corpus, shuffled, not 'shufled'"):
+    with pytest.raises(FactsError, match="`domains` must be one of own, corpus, shuffled, not 'shufled'"):
         Domains("shufled", "facts", 0, [("a.org", 3)])

@@ -123,21 +123,21 @@ def test_a_million_people_are_under_64_mb(tmp_path):
 
 def test_pieces_that_grow_together_are_named():
     table = firms(["{entity}works for {value}."])
-    with pytest.raises(FactsError, match=r"'.*son' and 'works for' grow together.*put a space between them"):
+    with pytest.raises(FactsError, match=r"'.*son' and 'works for' merge.*put a space between them"):
         compile_bundle(table, trained(table))
     table = firms(["is listed ({})."], employers=["Bolt & Co. Inc."])
     vocabulary = trained(table, 600)
-    with pytest.raises(FactsError, match=r"'Bolt & Co\. Inc\.' and '\)\.' grow together"):
+    with pytest.raises(FactsError, match=r"'Bolt & Co\. Inc\.' and '\)\.' merge"):
         compile_bundle(table, vocabulary)
     table = firms(["joined {}sters."])
-    with pytest.raises(FactsError, match=r"'.*Foods' and 'sters\.' grow together"):
+    with pytest.raises(FactsError, match=r"'.*Foods' and 'sters\.' merge"):
         compile_bundle(table, trained(table))
 
 
 def test_a_tokenizer_that_merges_across_words_is_refused(tmp_path):
     table = firms(["works for {}.", "is paid by {}."])
     vocabulary = saved(trained(table, 500, use_regex=False), tmp_path / "across.json")
-    with pytest.raises(FactsError, match=r"grow together: .* take a tokenizer that splits at spaces and marks"):
+    with pytest.raises(FactsError, match=r"merge: .* take a tokenizer that splits at spaces and marks"):
         compile_bundle(table, vocabulary)
 
 
@@ -153,7 +153,7 @@ def test_a_growth_of_one_rare_pair_is_found(tmp_path):
     vocabulary = saved(tokenizer, tmp_path / "digits.json")
     calm = [f"Unit {letter}" for letter in "abcdefgh"]
     assert compile_bundle(firms(["owns {}5 Road."], employers=calm), vocabulary)
-    with pytest.raises(FactsError, match=r"'.*Unit 7' and '5 Road\.' grow together"):
+    with pytest.raises(FactsError, match=r"'.*Unit 7' and '5 Road\.' merge"):
         compile_bundle(firms(["owns {}5 Road."], employers=[*calm, "Unit 7"], people=9), vocabulary)
 
 

@@ -26,10 +26,10 @@ def test_a_number_a_list_and_a_power_law_give_exact_counts():
         (0, "at least 1"),
         ([], "at least 1"),
         ([5, 0], "at least 1"),
-        ({"power": 1}, "wants `power` and `most`"),
+        ({"power": 1}, "needs `power` and `most`"),
         ({"power": 1, "most": 3, "mean": 2}, "no 'mean'"),
         ({"power": -1, "most": 3}, "power >= 0"),
-        (1 << 24, "more than 16777215"),
+        (1 << 24, "at most 16777215"),
     ],
 )
 def test_exposures_that_are_none_are_refused(asked, message):
@@ -101,7 +101,7 @@ def test_distinct_numbers_look_like_independent_uniform_ones():
 
 @pytest.mark.parametrize("law", [{"power": float("nan"), "most": 5}, {"power": 1.0, "most": float("inf")}])
 def test_a_power_law_of_no_finite_number_is_refused(law: dict[str, float]) -> None:
-    with pytest.raises(FactsError, match="power law wants"):
+    with pytest.raises(FactsError, match="power law needs"):
         exposure_counts(law, 30)
 
 

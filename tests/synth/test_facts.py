@@ -78,7 +78,7 @@ def test_a_damaged_facts_folder_is_named(tmp_path):
         FactTable.load(tmp_path / "absent")
     compact_table(30, 5).save(tmp_path)
     np.save(tmp_path / "values.npy", np.zeros((3, 6), np.int32))
-    with pytest.raises(FactsError, match=r"values.npy has shape \(3, 6\); facts.json makes it \(30, 6\)"):
+    with pytest.raises(FactsError, match=r"values.npy must have shape \(30, 6\) by facts.json, not \(3, 6\)"):
         FactTable.load(tmp_path)
     (tmp_path / "pools.json").write_text("{")
     with pytest.raises(FactsError, match=r"pools\.json is not JSON"):

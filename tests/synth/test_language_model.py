@@ -161,7 +161,7 @@ def test_a_model_that_cannot_be_loaded_says_what_would_help(tiny, tmp_path, monk
         (empty, r"holds no config.json \(it holds weights.gguf: give that file\)"),
         (broken, "broken cannot be loaded: "),
         (unsafe, "unsafe cannot be loaded: .*safetensors"),
-        (text, "is a file, but no .gguf"),
+        (text, "is not a .gguf file"),
         ("goldsand-tests/no-such-model", "hub nor its cache.*hf download goldsand-tests/no-such-model"),
     ]:
         with pytest.raises(RewriteError, match=message) as raised:

@@ -305,9 +305,9 @@ def test_a_users_own_pools_decide_the_bits(tmp_path):
     ("changes", "message"),
     [
         ({"employer": "One\n"}, r"company\.txt, line 1: must be `Company; City`"),
-        ({"city": "X\nY\nX\n"}, r"city\.txt, line 3: 'X' stands in line 1 already"),
-        ({"major": "X\n\nY\n"}, r"field\.txt holds one value a line; line 2 is empty"),
-        ({"university": ""}, r"university\.txt holds one value a line; it is empty"),
+        ({"city": "X\nY\nX\n"}, r"city\.txt, line 3: 'X' is already in line 1"),
+        ({"major": "X\n\nY\n"}, r"field\.txt must hold one value a line; line 2 is empty"),
+        ({"university": ""}, r"university\.txt must hold one value a line; it is empty"),
     ],
 )
 def test_a_bad_pool_is_named_with_its_line(tmp_path, changes, message):

@@ -158,7 +158,7 @@ def test_a_share_is_of_people_and_companies_and_a_rehearsal_keeps_the_companies(
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"employers": 264}, "the pool holds 263 companies; `employers` is 264"),
+        ({"employers": 264}, "`employers` must be between 1 and 263, .*, not 264"),
         ({"people": 200_000_000}, r"160000000 names \(400 x 400 x 1000\) for 200000000 people"),
         ({"values": 8}, "`values` is for `kind: compact`; this is `kind: relations`"),
         ({"held_out_templates": 20}, "with 20 templates cannot hold 20 of them out"),

@@ -138,7 +138,7 @@ def test_a_file_made_otherwise_is_refused_and_left_alone(people, whole, tmp_path
 def test_a_file_of_something_else_is_left_alone(people, tmp_path, content):
     path = tmp_path / "rewrites.jsonl"
     path.write_bytes(content)
-    with pytest.raises(RewriteError, match="no file of rewrites"):
+    with pytest.raises(RewriteError, match="not a file of rewrites"):
         rewrite_file(people[0], path, Reteller(), STYLES)
     assert path.read_bytes() == content
 

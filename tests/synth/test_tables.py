@@ -109,9 +109,9 @@ def test_parquet_is_read_as_it_is_meant(tmp_path):
     }
     assert "whole: its numbers are stored as floating point and all whole: told without '.0'" in own.assumed
     parquet.write_table(pyarrow.table({"name": ["A"], "list": [[1, 2]]}), path)
-    with pytest.raises(FactsError, match=r"facts\.parquet, row 1: 'list' is no single value"):
+    with pytest.raises(FactsError, match=r"facts\.parquet, row 1: 'list' is not a single value"):
         read_table(path)
-    with pytest.raises(FactsError, match="not a Parquet file that can be read"):
+    with pytest.raises(FactsError, match="not a readable Parquet file"):
         read_table(write(tmp_path, "name,a\nB,c\n", "facts.parquet"))
 
 
@@ -303,7 +303,7 @@ HEADER = "name,capital,code\n"
         ("a.csv", "entity,attribute,value\nF,c,P\nF,d,x\nF,c,L\n", r"line 4: 'F' has c 'L' here and 'P' in line 2"),
         ("a.jsonl", '{"n": "F", "c": "P"}\n\n{"n": "F", "c": "L"}', r"line 3: 'F' has c 'L' here and 'P' in line 1"),
         ("a.csv", HEADER + "F,,x\nG,,y\n", "no entity has a value of 'capital': leave such a column out"),
-        ("a.csv", HEADER + "F,P,x\n ,L,y\n", r"line 3: the cell of 'name' is empty: it names the entity"),
+        ("a.csv", HEADER + "F,P,x\n ,L,y\n", r"line 3: the cell of 'name' is empty: it must name the entity"),
         ("a.csv", "entity,attribute,value\nF,,P\n", r"line 2: the cell of 'attribute' is empty"),
         ("a.csv", HEADER + "F,P,x,more\n", r"line 2: this row has 4 cells, the header names 3 columns"),
         ("a.csv", HEADER + "F,P\n", r"line 2: this row has 2 cells"),
@@ -312,19 +312,19 @@ HEADER = "name,capital,code\n"
         ("a.csv", HEADER + 'F,P,x\nG,"P\nQ",x\n', r"line 3: 'G', capital: the value 'P\\nQ' has a line break"),
         ("a.csv", HEADER + 'F,"P,x\nG,Q,y\n', r"line 2: not CSV \(unexpected end of data\)"),
         ("a.csv", HEADER.encode() + b"F,Paris,x\nG,Malm\xf6,y\n", r"line 3: not UTF-8 text"),
-        ("a.csv", "", "is empty: its first line names the columns"),
+        ("a.csv", "", "is empty: its first line must name the columns"),
         ("a.csv", HEADER, "holds no row"),
         ("a.csv", "name\nF\n", "has no attributes"),
         ("a.csv", "name,x,x\nF,1,2\n", "two columns are called 'x'"),
         ("a.csv", "name,,x\nF,1,2\n", "column 2 has no name"),
         ("a.csv", "name,entity\nF,1\n", "an attribute is called 'entity', as are the names of entities"),
-        ("a.csv", "name,a b,a_b\nF,1,2\n", "called alike but for spaces and underscores"),
+        ("a.csv", "name,a b,a_b\nF,1,2\n", "differ only in spaces and underscores"),
         ("a.csv", "name,a{b\nF,1\n", "has a brace in its name"),
-        ("a.xlsx", HEADER, r"a table's name ends in \.csv, \.tsv"),
-        ("a.jsonl", '{"n": "F", "c": [1]}', r"line 1: 'c' is no single value"),
-        ("a.jsonl", '{"n": "F", "c": 1}\n[["n", "G"]]', r"line 2: a line is an object"),
+        ("a.xlsx", HEADER, r"a table's name must end in one of \.csv, \.tsv"),
+        ("a.jsonl", '{"n": "F", "c": [1]}', r"line 1: 'c' is not a single value"),
+        ("a.jsonl", '{"n": "F", "c": 1}\n[["n", "G"]]', r"line 2: a line must be an object"),
         ("a.jsonl", '{"n": "F", "c": 1}\n{"n": ', r"line 2: not JSON"),
-        ("a.jsonl", '{"n": "F", "c": 1, "c": 2}', r"line 1: 'c' stands twice"),
+        ("a.jsonl", '{"n": "F", "c": 1, "c": 2}', r"line 1: 'c' occurs twice"),
         ("a.jsonl", "[" * 100_000, r"line 1: not JSON"),
         ("a.jsonl", '{"n": "F", "c": "\\ud800"}', r"line 1: 'c' holds half of a surrogate pair"),
     ],
@@ -342,9 +342,9 @@ def test_a_file_that_cannot_be_used_is_refused_with_its_place(tmp_path, name, te
         ({"entity": "nam"}, r"there is no column 'nam' \(did you mean 'name'\?\); there are name, capital"),
         ({"columns": ["capitol"]}, r"no column of attributes 'capitol' \(did you mean 'capital'\?\)"),
         ({"columns": []}, "has no attributes"),
-        ({"long": ["name", "capital"]}, "`long` names three columns"),
+        ({"long": ["name", "capital"]}, "`long` must name three columns"),
         ({"long": ["name", "capital", "x"]}, "there is no column 'x'"),
-        ({"entropy": "none"}, "`entropy` is one of empirical, uniform"),
+        ({"entropy": "none"}, "`entropy` must be one of empirical, uniform"),
         ({"templates": "no/such.yaml"}, r"cannot read the templates no/such\.yaml: No such file"),
     ],
 )
@@ -365,28 +365,28 @@ def test_a_missing_file_and_an_empty_column_that_may_go(tmp_path):
     [
         ("sentences:\n  capital:\n    - '{entity} is in {value}.'\n    - 'is nowhere.'", "line 4: .* lacks"),
         ("sentences:\n  capital: 'of {entity}.'", r"line 2: the template .* lacks \{value\}"),
-        ("sentences: {capital: ['In {value} one rules {entity}.']}", "line 1: .* says the value before"),
-        ("sentences: {capital: ['{entity} has {value!r}.']}", "a slot has no format"),
-        ("sentences: {capital: ['{entity} has {value:>9}.']}", "a slot has no format"),
-        ("sentences: {capital: ['{entity has']}", "a brace that is no slot"),
-        ("sentences: {capital: [1]}", "is a text; put it in quotes"),
-        ("sentences: {capital: []}", "capital wants a list of sentences"),
-        ("sentences: {capital: {a: b}}", "capital wants a list of sentences"),
-        ("sentences: [capital]", "`sentences` is a mapping"),
-        ("sentences:\n  capital: |\n    in {}\n    or {}", "stands on one line"),
+        ("sentences: {capital: ['In {value} one rules {entity}.']}", "line 1: .* states the value before"),
+        ("sentences: {capital: ['{entity} has {value!r}.']}", "a slot takes no format"),
+        ("sentences: {capital: ['{entity} has {value:>9}.']}", "a slot takes no format"),
+        ("sentences: {capital: ['{entity has']}", "a brace that is not a slot"),
+        ("sentences: {capital: [1]}", "must be a text; put it in quotes"),
+        ("sentences: {capital: []}", "capital needs a list of sentences"),
+        ("sentences: {capital: {a: b}}", "capital needs a list of sentences"),
+        ("sentences: [capital]", "`sentences` must be a mapping"),
+        ("sentences:\n  capital: |\n    in {}\n    or {}", "must be on one line"),
         ("sentences:\n\n  capitol: 'in {}.'", r"line 3: there is no attribute 'capitol' \(did you mean 'capital'\?\)"),
         ("sentence: {}", r"line 1: there is no key 'sentence' \(did you mean 'sentences'\?\)"),
         ("sentences: {capital: 'in {}.'}\nsentences: {}", "line 2: not valid YAML: found duplicate key"),
         ("a: [", "not valid YAML"),
         ("a: " + "[" * 5000, "not valid YAML"),
         ('sentences: {capital: "in \\ud800 {}"}', "line 1: half of a surrogate pair"),
-        ("- a", "templates are a mapping of subject"),
-        ("subject: [It]", "`subject` is a word or two"),
+        ("- a", "templates must be a mapping of subject"),
+        ("subject: [It]", "`subject` must be a word or two"),
         ("subject: code", "an attribute is called 'code', as are the `subject` of later sentences"),
-        ("subject: It\nsentences: {capital: 'Of {entity}, {value}.'}", r"line 2: `subject: It` would stand inside"),
-        ("questions: {capital: ['What of it?']}", r"wants \{\} once"),
-        ("questions: {capital: ['What of {} and {}?']}", r"wants \{\} once"),
-        ("questions: {capital: ['What of {name}?']}", r"wants \{\} once"),
+        ("subject: It\nsentences: {capital: 'Of {entity}, {value}.'}", r"line 2: `subject: It` would be inside"),
+        ("questions: {capital: ['What of it?']}", r"needs \{\} once"),
+        ("questions: {capital: ['What of {} and {}?']}", r"needs \{\} once"),
+        ("questions: {capital: ['What of {name}?']}", r"needs \{\} once"),
         ("determined_by: {capital: capital}", "capital <- capital is a circle"),
         ("determined_by:\n  capital: code\n  code: currency\n  currency: capital", "line 2: .* is a circle"),
         ("determined_by: {capital: cod}", r"there is no attribute 'cod' \(did you mean 'code'\?\)"),
@@ -429,7 +429,7 @@ def test_a_value_that_ends_in_a_mark_may_end_a_sentence_and_nothing_else(tmp_pat
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"kind": "table"}, "`kind: table` wants `facts`"),
+        ({"kind": "table"}, "`kind: table` needs `facts`"),
         ({"held_out": 6}, r"has 6 entities: `held_out: 6` leaves none to show"),
         ({"people": 5}, "`people` is for `kind: biod, compact, people or relations`; this is `kind: table`"),
         ({"held_out_templates": 1}, "with 1 templates cannot hold 1 of them out"),
@@ -481,7 +481,7 @@ def test_values_and_templates_that_cannot_be_told_apart_are_refused(tmp_path):
     lines = '["{entity} is in {value}.", "{entity} is in {value}, they say."]'
     templates = write(tmp_path, f"sentences:\n  land: {lines}\n", "t.yaml")
     with pytest.raises(
-        FactsError, match=r"t\.yaml.*begins like another template and ends otherwise.*'Niger' and 'Nigeria'"
+        FactsError, match=r"t\.yaml.*begins like another template and ends differently.*'Niger' and 'Nigeria'"
     ):
         read_table(path, templates=templates)
     path = write(tmp_path, "name,land\nA,Niger\nB,Mali\nC,Chad\n")

@@ -41,12 +41,12 @@ def test_a_gated_mlp_of_eight_thirds_has_the_size_of_a_plain_one():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"heads": 3}, "width 64 does not part into 3 heads"),
+        ({"heads": 3}, "width 64 does not divide into 3 heads"),
         ({"heads": 4, "kv_heads": 3}, "4 heads do not share 3"),
         ({"norm": "batch"}, "norm must be one of layer, rms"),
         ({"rotary_share": 0.0}, "above 0 and at most 1"),
-        ({"inner": 0, "experts": 4}, "experts want an inner width"),
-        ({"experts": 4, "top_k": 5}, "1 to 4 experts, not 5"),
+        ({"inner": 0, "experts": 4}, "experts need an inner width above 0"),
+        ({"experts": 4, "top_k": 5}, "between 1 and 4, the experts, not 5"),
         ({"layers": 0}, "layers must be at least 1"),
     ],
 )

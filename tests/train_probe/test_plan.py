@@ -59,21 +59,21 @@ def test_a_model_is_a_published_architecture_and_what_differs_from_it():
             {"training": {"learning_rate": float("nan")}},
             "plan.training.learning_rate: must be finite and above 0, not nan",
         ),
-        ({"model": {"width": 30, "heads": 4}}, "plan.model: width 30 does not part into 4 heads"),
+        ({"model": {"width": 30, "heads": 4}}, "plan.model: width 30 does not divide into 4 heads"),
         ({"model": {"architecture": "lama"}}, "mistral, moe, not 'lama' (did you mean 'llama'?)"),
         ({"model": {"norm": "batch"}}, "plan.model: norm must be one of layer, rms, not 'batch'"),
         ({"model": {"rotary_bass": 500.0}}, "plan.model: there is no key 'rotary_bass' (did you mean 'rotary_base'?)"),
         ({"model": {"changes": {"inner": 4}}}, "plan.model: there is no key 'changes'"),
         ({"model": {"rotary_base": "500"}}, 'plan.model.rotary_base: a number is needed, not "500"'),
         ({"model": {"gated": 1}}, "plan.model.gated: true or false is needed, not 1"),
-        ({"model": {"experts": 4, "inner": 0}}, "plan.model: experts want an inner width"),
+        ({"model": {"experts": 4, "inner": 0}}, "plan.model: experts need an inner width above 0"),
         (
             {"training": {"evaluate_bits": [8, 1]}},
             "plan.training.evaluate_bits[1]: must be at least 2 and at most 8, not 1",
         ),
         ({"training": {"evaluate_bits": 8}}, "plan.training.evaluate_bits: a list is needed, not 8"),
         ({"facts": 3}, "plan.facts: the path of a folder is needed, not 3"),
-        ({"runs": []}, "plan.runs: there is nothing to train"),
+        ({"runs": []}, "plan.runs: must hold at least one run"),
         ({"runs": {}}, "plan.runs: a list is needed, not {}"),
         ({"runs": [RUN, {"arm": "b"}]}, r"plan.runs\[1\]: 'exposures' is missing"),
         (
@@ -85,7 +85,7 @@ def test_a_model_is_a_published_architecture_and_what_differs_from_it():
             {"runs": [RUN | {"junk_ratio": 1.5, "junk_kind": "endless"}]},
             r"plan.runs\[0\].junk_ratio: must be at least 0 and below 1, not 1.5",
         ),
-        ({"runs": [RUN | {"junk_kind": "shards", "junk_ratio": 0.5}]}, "junk_shards names token shards exactly when"),
+        ({"runs": [RUN | {"junk_kind": "shards", "junk_ratio": 0.5}]}, "must name token shards exactly when"),
         (
             {
                 "runs": [RUN | {"junk_kind": "shards", "junk_ratio": 0.5, "junk_shards": "rwa"}],

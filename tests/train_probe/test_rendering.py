@@ -139,7 +139,7 @@ def test_what_cannot_be_rendered_is_said(world, changes, said):
 
 
 def test_compact_records_of_two_lengths_are_refused(world):
-    with pytest.raises(PlanError, match="all of one length"):
+    with pytest.raises(PlanError, match="must all have one length"):
         tokens_of(world, front=[5, 6, 7], bare=0.5)
 
 

@@ -15,7 +15,7 @@ from train_probe.draws import permutation
 from train_probe.inputs import Documents, pages_of, read_inputs
 from train_probe.junk import Front, JunkChain, JunkRecords
 from train_probe.plan import PlanError, RunPlan, plan_of
-from train_probe.stream import Packed, Told, page_width
+from train_probe.stream import Packed, UsefulTexts, page_width
 from train_probe.texts import Ids, ShardTexts, exposure_table
 
 ENDLESS = {"junk_kind": "endless", "junk_ratio": 0.875}
@@ -152,12 +152,12 @@ def test_a_repetitive_population_has_its_size_and_comes_round_evenly(world):
 
 
 def test_more_junk_people_than_names_are_refused(world):
-    with pytest.raises(PlanError, match="43 junk people want names; 42 are left"):
+    with pytest.raises(PlanError, match="43 junk people need names; the scored people leave 42"):
         stream(world, junk_kind="repetitive", junk_ratio=0.5, junk_people=43)
 
 
 def test_exposures_that_the_shards_do_not_hold_are_refused(world):
-    with pytest.raises(PlanError, match="wants 7 exposures, and no person of the facts has more than 6"):
+    with pytest.raises(PlanError, match="needs 7 exposures, but no person of the facts has more than 6"):
         stream(world, exposures=7)
 
 
@@ -193,7 +193,7 @@ def test_people_are_packed_behind_their_begin_token_and_the_rest_is_kept():
     texts = ShardTexts(documents, np.ones(7, int), END_OF_TEXT, "even", torch.device("cpu"))
     order = permutation(5, 7)
     packed = [token for n in order.tolist() for token in [90 + n, *bodies[n]]]
-    stream = Packed(Told(texts, RunPlan(arm="a", exposures=1, tag="useful")), order)
+    stream = Packed(UsefulTexts(texts, RunPlan(arm="a", exposures=1, tag="useful")), order)
     for first, last in ((0, 35), (0, 1), (3, 20), (34, 35)):
         assert stream.tokens(first, last).tolist() == packed[first:last]
     assert texts.measured(1) == (35, 2, 8)

@@ -1,4 +1,4 @@
-"""AdamW over a stack of models: each slot with its own learning rate, schedule, decay, betas, clip and clock.
+"""AdamW over a stack of models: each slot with its own learning rate, schedule, decay, betas, clip and step count.
 
 torch's AdamW takes one learning rate for all that it holds, and one clip over all gradients would couple the models.
 The formulas are those of Loshchilov & Hutter, arXiv 1711.05101, in the order of `torch.optim.AdamW`; every parameter
@@ -37,7 +37,7 @@ _ROWS = (*_SETTINGS, "rising", "done")
 
 
 class StackAdamW:
-    """AdamW for the rows of `master` [M, row]. A slot that was never set, or has done its steps, stands still.
+    """AdamW for the rows of `master` [M, row]. A slot that was never set, or has done its steps, does not change.
 
     What a schedule needs is a table of float64 on the device, [row, slot, 1], so that a step asks nothing of the host
     and no captured or compiled program changes with it.
@@ -46,7 +46,7 @@ class StackAdamW:
     def __init__(self, master: Tensor) -> None:
         self.master = master
         self.first, self.second = (torch.zeros_like(master, requires_grad=False) for _ in range(2))
-        # float64, for 1 - beta2^t of the first steps has few digits left in float32.
+        # float64, because 1 - beta2^t of the first steps has few digits left in float32.
         self.table = torch.zeros(len(_ROWS), len(master), 1, dtype=torch.float64, device=master.device)
         self.update = update
 
@@ -100,7 +100,7 @@ class Coefficients(NamedTuple):
 
 
 def coefficients(table: Tensor, norm: Tensor, dtype: torch.dtype) -> Coefficients:
-    """The coefficients of the next step for gradients of norms [M, 1], as `dtype`; moves the clocks on."""
+    """The coefficients of the next step for gradients of norms [M, 1], as `dtype`; counts the step."""
     steps, beta1, beta2, epsilon, decay, clip, done = (
         table[_ROWS.index(name)] for name in ("steps", "beta1", "beta2", "epsilon", "decay", "clip", "done")
     )
@@ -109,8 +109,8 @@ def coefficients(table: Tensor, norm: Tensor, dtype: torch.dtype) -> Coefficient
     short = (clip / (norm + 1e-6)).clamp_max(1.0)
     size = rate / (1 - beta1**done)
     spread = (1 - beta2**done).sqrt()
-    found = (short, 1 - beta1, beta2, 1 - beta2, size, spread, epsilon, 1 - rate * decay)
-    return Coefficients(*(one.to(dtype) for one in found))
+    values = (short, 1 - beta1, beta2, 1 - beta2, size, spread, epsilon, 1 - rate * decay)
+    return Coefficients(*(one.to(dtype) for one in values))
 
 
 def update(master: Tensor, gradient: Tensor, first: Tensor, second: Tensor, table: Tensor) -> Tensor:

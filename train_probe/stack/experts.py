@@ -1,6 +1,6 @@
 """Mixtures of experts in a stack: every slot routes its own tokens to its own experts.
 
-As `train_probe.model` does: a token meets its `top_k` most probable experts, weighed by the probability for one
+As `train_probe.model` does: a token goes to its `top_k` most probable experts, weighed by the probability for one
 (Switch, arXiv 2101.03961), renormalised for more (Mixtral, arXiv 2401.04088). In training an expert takes
 `capacity_factor` times its even share of its slot's tokens, the first that come.
 """
@@ -28,7 +28,7 @@ def mixed_experts(
     """What experts add to tokens x [M, n, d].
 
     `router` is [M, expert, d]; `mlp` maps [M, expert, place, d] to the same shape. Tokens that are not in `counted`
-    [M, n] take no expert's place and get nothing. Out of training there is no limit, and the number of places is read
+    [M, n] take no expert's place and get no output. Out of training there is no limit, and the number of places is read
     from the device.
     """
     slots, count, width = x.shape
@@ -37,13 +37,13 @@ def mixed_experts(
     if one.top_k > 1:
         weight = weight / weight.sum(2, keepdim=True)
     expert = chosen.flatten(1)  # token after token, its k choices side by side
-    met = F.one_hot(expert, one.experts)
+    assigned = F.one_hot(expert, one.experts)
     taken = None if counted is None else counted.repeat_interleave(one.top_k, 1)
     if taken is not None:
-        met = met * taken[..., None]
-    place = met.cumsum(1).gather(2, expert[..., None])[..., 0] - 1
+        assigned = assigned * taken[..., None]
+    place = assigned.cumsum(1).gather(2, expert[..., None])[..., 0] - 1
     if not training:
-        places = int(met.sum(1).max())
+        places = int(assigned.sum(1).max())
         fits = place < places
     else:
         places = math.ceil(one.capacity_factor * one.top_k * count / one.experts)

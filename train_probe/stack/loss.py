@@ -21,7 +21,7 @@ class StackLoss(torch.autograd.Function):
 
     `weight` [M, n] or None weighs each token's loss: 0 for what pads a slot's rows. `held` is the number of logits that
     may be held at once of a slot and of all slots; one token's always may. A slot's pieces depend on the first alone,
-    so that its sums are added in one order whatever stands beside it.
+    so that its sums are added in one order whatever the other slots are.
     """
 
     @staticmethod
@@ -30,12 +30,12 @@ class StackLoss(torch.autograd.Function):
     ) -> Tensor:
         size = max(1, min(hidden.shape[1], held[0] // head.shape[1]))
         group = max(1, held[1] // (size * head.shape[1]))
-        found = [
+        groups = [
             _group(hidden[i : i + group], head[i : i + group], targets[i : i + group],
                    None if weight is None else weight[i : i + group], size)
             for i in range(0, len(hidden), group)
         ]  # fmt: skip
-        loss, into_hidden, into_head = (_joined(list(parts), 0) for parts in zip(*found, strict=True))
+        loss, into_hidden, into_head = (_joined(list(parts), 0) for parts in zip(*groups, strict=True))
         ctx.save_for_backward(into_hidden, into_head)
         return loss
 
@@ -56,7 +56,7 @@ def _group(
         share = None if weight is None else weight[:, i : i + size]
         loss, gradient = _piece(torch.bmm(piece, head.mT), targets[:, i : i + size])
         back = torch.bmm(gradient, head)
-        if share is not None:  # d numbers a token to be weighed, where the logits are V
+        if share is not None:  # d numbers a token to weigh, where logits would be V
             share = share[..., None]
             loss, back, piece = loss * share[..., 0], back * share.to(back.dtype), piece * share.to(piece.dtype)
         losses.append(loss.sum(1))

@@ -2,8 +2,8 @@
 
 The weights of all slots are views of one buffer [M, P], a row a slot, in the order of `layout`: a checkpoint is a row,
 a refill is a copy, and the optimiser sees one tensor. Products are batched over slots; attention's batch is the rows of
-all slots. Nothing is averaged over slots, so no slot can change another: what a slot computes is what
-`train_probe.model.Transformer` computes, which the tests hold it to.
+all slots. No operation mixes slots, so none can change another: what a slot computes is what
+`train_probe.model.Transformer` computes, as the tests check.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Stack:
     def hidden(self, tokens: Tensor, weights: dict[str, Tensor] | None = None, counted: Tensor | None = None) -> Tensor:
         """Final hidden states [M, rows, length, d] of each slot's own token ids [M, rows, length].
 
-        Where experts have a limited capacity, only the `counted` tokens [M, rows, length] take of it, or all.
+        Where experts have a limited capacity, only the `counted` tokens [M, rows, length] use it (None: all).
         """
         slots, rows, length = tokens.shape
         w = self.weights() if weights is None else weights

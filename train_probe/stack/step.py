@@ -27,7 +27,7 @@ class StackStep:
 
     def __init__(self, stack: Stack, optimizer: StackAdamW, compiled: bool = False, graph: bool = False) -> None:
         if graph and stack.device.type != "cuda":
-            raise ValueError(f"a CUDA graph wants a CUDA device, not {stack.device.type}")
+            raise ValueError(f"a CUDA graph needs a CUDA device, not {stack.device.type}")
         self.stack, self.optimizer = stack, optimizer
         self.loss = torch.compile(stack.loss, dynamic=False) if compiled else stack.loss
         if compiled:
@@ -49,13 +49,13 @@ class StackStep:
 
     def predicted(self, blocks: Sequence[Block]) -> Tensor:
         """How many tokens each slot predicts [M]; 1 where it has none."""
-        found = torch.zeros(self.stack.slots, dtype=self.stack.dtype, device=self.stack.device)
+        count = torch.zeros(self.stack.slots, dtype=self.stack.dtype, device=self.stack.device)
         for tokens, lengths in blocks:
             _, rows, length = tokens.shape
-            found += rows * (length - 1) if lengths is None else (lengths - 1).clamp_min(0).sum(1)
+            count += rows * (length - 1) if lengths is None else (lengths - 1).clamp_min(0).sum(1)
             if self.stack.silences:
-                found -= self._silent(tokens, lengths)
-        return found.clamp_min(1)
+                count -= self._silent(tokens, lengths)
+        return count.clamp_min(1)
 
     def _silent(self, tokens: Tensor, lengths: Tensor | None) -> Tensor:
         """How many tokens of each slot would be predicted and are silent [M]."""
@@ -127,8 +127,8 @@ def keep_compiled(folder: Path) -> None:
 def keep_memory() -> bool:
     """Let glibc's allocator keep what a step frees instead of giving it back and faulting it in again at every step.
 
-    For the whole process: call it where a process does nothing but train. A third of an eager step's time on Linux;
-    elsewhere nothing is done, and False returned.
+    For the whole process: call it where a process only trains. It saves a third of an eager step's time on Linux;
+    elsewhere it has no effect and returns False.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -1,1 +1,1 @@
-"""The commands: options, calls and printing, nothing else."""
+"""The commands, a file each: options, the call of what carries them out, and printing."""

@@ -19,7 +19,7 @@ _PATHS = "texts or pages of any format of an input; NAME=PATH names the set; may
 def train_classifier(
     output: Annotated[Path, typer.Option("--output", "-o", help="the model's file", metavar="MODEL")],
     positive: Annotated[list[str], typer.Option(help=_PATHS, metavar="[NAME=]PATH")],
-    negative: Annotated[list[str], typer.Option(help="the same for what is to be told from it", metavar="[NAME=]PATH")],
+    negative: Annotated[list[str], typer.Option(help="the same for the other kind of texts", metavar="[NAME=]PATH")],
     unseen_positive: Annotated[
         list[str] | None, typer.Option(help="sets that are only tested on, never trained on", metavar="[NAME=]PATH")
     ] = None,
@@ -27,17 +27,17 @@ def train_classifier(
     held_out: Annotated[float, typer.Option(min=0.0, max=0.9, help="share of the texts that is tested on")] = 0.2,
     recall: Annotated[
         list[float] | None,
-        typer.Option(min=0.01, max=1.0, help="recalls of the report; 0.5, 0.8, 0.9, 0.95 unless said"),
+        typer.Option(min=0.01, max=1.0, help="recalls of the report; by default 0.5, 0.8, 0.9, 0.95"),
     ] = None,
     dimensions: Annotated[int, typer.Option(min=1, max=1000, help="of a word's vector")] = 16,
-    epochs: Annotated[int | None, typer.Option(min=1, help="passes; 5 or, of few texts, more unless said")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="passes; by default 5, more for few texts")] = None,
     rate: Annotated[float, typer.Option(min=1e-6, max=10.0, help="learning rate at the beginning")] = 0.1,
     words: Annotated[int, typer.Option(min=1, max=5, help="longest word n-gram")] = 1,
     letters: Annotated[str, typer.Option(help="shortest and longest letter n-gram; 0-0: none")] = "3-5",
     buckets: Annotated[int, typer.Option(min=1, help="rows of the table of n-grams")] = 1 << 18,
     seed: Annotated[int, typer.Option(min=0, help="another number: other texts are held out")] = 0,
 ) -> None:
-    """Train a classifier on two kinds of texts, and say how well it tells texts apart that it has not seen.
+    """Train a classifier on two kinds of texts, and say how well it distinguishes texts that it has not seen.
 
     Texts may be JSON Lines, Parquet, WARC, HTML or the text shards of a run. MODEL is for a step `classifier`;
     MODEL.report.json beside it holds the report.
@@ -60,7 +60,9 @@ def train_classifier(
             seed=seed,
         )
         if held_out == 0 and not (unseen_positive or unseen_negative):
-            raise Refused("--held-out 0 leaves nothing to test on: name sets with --unseen-positive, --unseen-negative")
+            raise Refused(
+                "--held-out 0 leaves no texts to test on: name sets with --unseen-positive, --unseen-negative"
+            )
         if output.is_dir():
             raise Refused(f"--output: {output} is a folder; name the model's file in it")
         report = train(
@@ -85,9 +87,9 @@ def train_classifier(
 def _range(text: str) -> tuple[int, int]:
     shortest, dash, longest = text.partition("-")
     if dash and shortest.isdigit() and longest.isdigit():
-        found = int(shortest), int(longest)
-        if found == (0, 0) or 1 <= found[0] <= found[1] <= 10:
-            return found
+        lengths = int(shortest), int(longest)
+        if lengths == (0, 0) or 1 <= lengths[0] <= lengths[1] <= 10:
+            return lengths
     raise Refused(f"--letters takes two lengths up to 10, such as 3-5, or 0-0 for none, not '{text}'")
 
 
@@ -103,7 +105,7 @@ def _texts(given: list[str], option: str) -> Iterator[Text]:
 
 
 def _named(given: str) -> tuple[str, str]:
-    """`NAME=PATH`, or a path, whose set is named like its file or folder up to the first point."""
+    """`NAME=PATH`, or a path, whose set is named like its file or folder up to the first dot."""
     name, equals, path = given.partition("=")
     if not equals or "/" in name or Path(given).exists():
         name, path = Path(given.rstrip("/")).name.partition(".")[0] or "texts", given
@@ -111,13 +113,13 @@ def _named(given: str) -> tuple[str, str]:
 
 
 def print_report(out: Any, report: dict[str, Any]) -> None:
-    """The figures of a report as a table: how well kinds are told apart, in all and within each source."""
+    """The figures of a report as a table: how well the kinds are distinguished, in all and within each source."""
     from rich.markup import escape
     from rich.table import Table
 
     for part, title in (
         ("held_out", "held-out texts: precision at recall"),
-        ("unseen", "sets it never saw: precision at recall"),
+        ("unseen", "sets never trained on: precision at recall"),
     ):
         if part not in report:
             continue
@@ -127,9 +129,9 @@ def print_report(out: Any, report: dict[str, Any]) -> None:
             table.add_column(heading, justify="left" if heading == "set" else "right")
         for row in report[part]["all"]["at_recall"]:
             table.add_column(f"at {row['recall_asked']:g}", justify="right")
-        for name, found in rows.items():
-            precisions = [_shown(row["precision"]) for row in found["at_recall"]]
-            cells = [str(found["positive"]), str(found["negative"]), _shown(found["auc"], 4), *precisions]
+        for name, figures in rows.items():
+            precisions = [_shown(row["precision"]) for row in figures["at_recall"]]
+            cells = [str(figures["positive"]), str(figures["negative"]), _shown(figures["auc"], 4), *precisions]
             table.add_row(escape(name), *cells)
         out.print(table)
         for row in report[part]["all"]["at_recall"]:

@@ -38,28 +38,29 @@ def compare(
     share: Annotated[float, typer.Option(min=0.0, max=0.99, help="the corpus's share of the tokens")] = 0.5,
     seeds: Annotated[int, typer.Option(min=1, help="seeds of each arm")] = 3,
     rates: Annotated[
-        str, typer.Option(help="learning rates; for each arm the best is taken", metavar="X,X,...")
+        str, typer.Option(help="learning rates; the best of each arm counts", metavar="X,X,...")
     ] = "0.004,0.008,0.016",
     corpus: Annotated[
-        str | None, typer.Option(help="of arms that name none: a finished run, or a recipe", metavar="OUT")
+        str | None, typer.Option(help="for arms that name no corpus: a finished run, or a recipe", metavar="OUT")
     ] = None,
     ablate: Annotated[bool, typer.Option("--ablate", help="a recipe against itself without each of its steps")] = False,
     mix_back: Annotated[
         str | None,
         typer.Option(
-            help="a corpus against itself with what each rule dropped mixed back: all of it, or as these shares",
+            help="a corpus against itself with the documents that each rule dropped mixed back: all, or these shares",
             metavar="all|X,X,...",
         ),
     ] = None,
     own_facts: Annotated[
         str | None,
         typer.Option(
-            help="also: bits stored of facts of the corpora: `found` by pattern, or a table with value and sentence",
+            help="also the bits stored of facts that the corpora state: `found` by pattern, or a table with value and"
+            " sentence",
             metavar="found|TABLE",
         ),
     ] = None,
     tokenizer: Annotated[Path | None, typer.Option(help="a tokenizer.json for all; else one is trained on all")] = None,
-    may_repeat: Annotated[list[str] | None, typer.Option(help="a corpus that may be gone through over 4 times")] = None,
+    may_repeat: Annotated[list[str] | None, typer.Option(help="a corpus that may be repeated over 4 times")] = None,
     new_sentences: Annotated[
         bool, typer.Option("--new-sentences", help="facts in new words at each exposure: needs many more exposures")
     ] = False,
@@ -91,19 +92,19 @@ def compare(
             if any(share is not None and share >= 1 for share in shares):
                 raise Refused(f"--mix-back takes `all`, or shares of the text below 1, not '{mix_back}'")
         if own_facts not in (None, "found"):
-            read_table(Path(str(own_facts)))  # what is wrong with it is said before anything is curated
+            read_table(Path(str(own_facts)))  # a mistake in it is reported before any corpus is made
         entries = entries_of(corpora, output, lambda: shown(err), corpus=corpus, ablate=ablate, mix_back=shares)
-        found = run_comparison(entries, output, asked, tokenizer, own_facts)
-        page = write_page(found, output)
-    print_comparison(out, found)
+        comparison = run_comparison(entries, output, asked, tokenizer, own_facts)
+        page = write_page(comparison, output)
+    print_comparison(out, comparison)
     out.print(f"open {escape(str(page))}")
 
 
 def _numbers(option: str, text: str, kind: type) -> list[Any]:
     try:
-        found = [kind(part) for part in text.split(",")]
+        numbers = [kind(part) for part in text.split(",")]
     except ValueError:
-        found = []
-    if not found or min(found) <= 0:
+        numbers = []
+    if not numbers or min(numbers) <= 0:
         raise Refused(f"{option} takes numbers above 0 with commas between them, not '{text}'")
-    return found
+    return numbers

@@ -1,105 +1,36 @@
-"""The report of `goldsand contamination`: benchmarks, items, and each hit side by side with its item."""
+"""The command `goldsand contamination`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Annotated
 
-import orjson
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import typer
 
-from curate.audit.contamination import Contamination, by_benchmark, by_item, found_in, items_of
-from curate.decontaminate import Decontaminate, Item
-from curate.decontaminate.words import words_of
 from curate.errors import Refused
-from curate.places.store import Place
-from recipes.app.recipe.of_run import decontaminate_steps
-from recipes.app.terminal.console import printable
+from curate.places.store import place_of
+from recipes.app.commands.options import FinishedRun
+from recipes.app.terminal.console import friendly, out
 
 
-def show(console: Console, out: Place, questions: str | None, shown: int, item: str | None, as_json: bool) -> None:
-    """Print the report of a finished run, or all of it as JSON. Raises Refused where there is nothing to report on."""
-    found = list(found_in(out))
-    steps = decontaminate_steps(out, questions)
-    if not steps:
-        raise Refused(f"the recipe of {out} has no step `decontaminate`")
-    if as_json:
-        console.out(json_of(found, steps), highlight=False)
-    else:
-        print_contamination(console, found, steps, shown, item)
-
-
-def print_contamination(
-    console: Console, found: Sequence[Contamination], steps: Sequence[Decontaminate], shown: int, item: str | None
+def contamination(
+    folder: FinishedRun,
+    questions: Annotated[str | None, typer.Option(help="where the test sets are now", metavar="PATH")] = None,
+    hits: Annotated[int, typer.Option(min=0, help="how many hits and items are shown")] = 10,
+    item: Annotated[str | None, typer.Option(help="only hits of this item", metavar="FILE:LINE")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print everything as JSON")] = False,
 ) -> None:
-    """The report: a table of benchmarks, one of items, then hits beside their items."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("benchmark", "items", "too short", "found", "documents"):
-        table.add_column(column, justify="left" if column == "benchmark" else "right")
-    for row in by_benchmark(found, steps):
-        table.add_row(
-            Text(row["benchmark"]), *(f"{row[name]:,}" for name in ("items", "undetectable", "found", "documents"))
-        )
-    console.print(table)
-    console.print(f"{len(found):,} documents with test items, {sum(one.dropped for one in found):,} of them dropped")
-    items = by_item(found)
-    if items:
-        table = Table(box=None, pad_edge=False)
-        for column in ("item", "documents", "best score"):
-            table.add_column(column, justify="left" if column == "item" else "right")
-        for name, count, score in items[:shown]:
-            table.add_row(Text(printable(name)), f"{count:,}", f"{score:.2f}")
-        console.print(table)
-    chosen = [one for one in found if item is None or any(name == item for name, _, _ in one.evidence["all"])]
-    texts = items_of(steps, {one.evidence["item"] for one in chosen[:shown]})
-    for one in chosen[:shown]:
-        _print_hit(console, one, texts.get(one.evidence["item"]))
-    if len(chosen) > shown:
-        console.print(f"{len(chosen) - shown:,} more; --hits N shows more of them, --item NAME those of one item")
+    """Show the test items that were found: by benchmark, by item, and each beside the passage it was found in."""
+    from curate.audit.contamination import found_in
+    from recipes.app.recipe.of_run import decontaminate_steps
+    from recipes.app.terminal.contamination import json_of, print_contamination
 
-
-def json_of(found: Sequence[Contamination], steps: Sequence[Decontaminate]) -> str:
-    """The same for programs: `benchmarks`, `items`, `hits`."""
-    return orjson.dumps(
-        {
-            "benchmarks": by_benchmark(found, steps),
-            "items": [{"item": name, "documents": count, "score": score} for name, count, score in by_item(found)],
-            "hits": [
-                {"key": one.key, "url": one.url, "step": one.step, "dropped": one.dropped, **one.evidence}
-                for one in found
-            ],
-        },
-        option=orjson.OPT_INDENT_2,
-    ).decode()
-
-
-def _print_hit(console: Console, one: Contamination, item: Item | None) -> None:
-    evidence = one.evidence
-    told = f"{evidence['item']}  {evidence['part']}  score {evidence['score']:.2f}  {evidence['bits']:.0f} bits"
-    more = f"  and {evidence['hits'] - 1} more" if evidence["hits"] > 1 else ""
-    console.print(Text(printable(f"\n{told}{more}\n{one.key}  {one.url or ''}"), style="bold"))
-    table = Table(show_header=True, expand=True)
-    table.add_column("the item", ratio=1)
-    table.add_column("the document", ratio=1)
-    mine = _part_of(item, evidence["part"]) if item else "(the test set does not hold it any more)"
-    table.add_row(_marked(mine, evidence["passage"]), _marked(evidence["passage"], mine))
-    console.print(table)
-
-
-def _part_of(item: Item, part: str) -> str:
-    if part == "passage":
-        return item.passage
-    if part == "answer":
-        return "\n".join(item.answers)
-    return "\n".join([item.question, *item.choices])
-
-
-def _marked(text: str, other: str) -> Text:
-    """A text in which the words that the other one lacks stand out."""
-    known = set(words_of(other).hashes.tolist())
-    shown = Text()
-    for place, word in enumerate(printable(text).split(" ")):
-        hashes = words_of(word).hashes.tolist()
-        shown.append((" " if place else "") + word, style="" if known.issuperset(hashes) else "bold red")
-    return shown
+    with friendly():
+        place = place_of(folder)
+        found = list(found_in(place))
+        steps = decontaminate_steps(place, questions)
+        if not steps:
+            raise Refused(f"the recipe of {folder} has no step `decontaminate`")
+        if as_json:
+            out.out(json_of(found, steps), highlight=False)
+        else:
+            print_contamination(out, found, steps, hits, item)

@@ -9,17 +9,16 @@ import typer
 from rich.markup import escape
 
 from curate.errors import Refused
-from recipes.app.recipe.of_run import minhash_steps
+from recipes.app.commands.options import FinishedRun
 from recipes.app.terminal.console import err, fail, friendly, harmless, out
 
 index = typer.Typer(no_args_is_help=True, help="Signatures of earlier corpora, to deduplicate new crawls against.")
 
 Folder = Annotated[Path, typer.Argument(help="the folder of the index", metavar="INDEX")]
-Run = Annotated[str, typer.Argument(help="the folder of a finished run", metavar="OUT")]
 
 
 @index.command("build")
-def build(folder: Folder, run: Run) -> None:
+def build(folder: Folder, run: FinishedRun) -> None:
     """Make an index of what a run kept, with the parameters of its minhash_dedup."""
     from curate.dedup.index import index_file
 
@@ -29,7 +28,7 @@ def build(folder: Folder, run: Run) -> None:
 
 
 @index.command("add")
-def add(folder: Folder, run: Run) -> None:
+def add(folder: Folder, run: FinishedRun) -> None:
     """Add what a run kept to an index that was made with the same parameters."""
     from curate.dedup.index import Index
 
@@ -54,6 +53,7 @@ def _add(folder: Path, run: str) -> None:
     from curate.audit.verify import kept_documents
     from curate.dedup.add import add_to_index
     from curate.places.store import place_of
+    from recipes.app.recipe.of_run import minhash_steps
 
     with friendly():
         place = place_of(run)
@@ -67,7 +67,7 @@ def _add(folder: Path, run: str) -> None:
 
 
 def clusters(
-    folder: Run,
+    folder: FinishedRun,
     document: Annotated[str | None, typer.Option(help="only the cluster of this document, by key")] = None,
     largest: Annotated[int, typer.Option(min=1, help="number of clusters, the largest first")] = 10,
     members: Annotated[int, typer.Option(min=0, help="number of duplicates of each, the least similar first")] = 3,
@@ -76,6 +76,7 @@ def clusters(
     """Show clusters of near-duplicates: each survivor, its duplicates, and how they differ."""
     from curate.audit import clusters as review
     from curate.places.store import place_of
+    from recipes.app.recipe.of_run import minhash_steps
 
     place = place_of(folder)
     if check:
@@ -91,13 +92,13 @@ def clusters(
             fail(f"{faults} merges do not hold", 3)
         return
     with friendly():
-        found = review.largest(place, largest, members, document)
-        if not found:
+        shown = review.largest(place, largest, members, document)
+        if not shown:
             if document is not None:
                 fail(f"{folder} has no cluster with the document '{document}'")
             out.print(f"{escape(folder)}: no near-duplicates were dropped")
-        texts = review.texts(place, {key for one in found for key in [one.survivor, *(key for key, _ in one.members)]})
-    for one in found:
+        texts = review.texts(place, {key for one in shown for key in [one.survivor, *(key for key, _ in one.members)]})
+    for one in shown:
         out.print(f"[bold]{harmless(one.survivor)}[/]  survivor of {one.size:,} documents")
         for key, similarity in one.members:
             out.print(f"    {harmless(key)}  {similarity:.4f}")

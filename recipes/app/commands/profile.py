@@ -17,19 +17,19 @@ from recipes.app.terminal.console import err, friendly, harmless, out
 if TYPE_CHECKING:
     from recipes.app.recipe.profile import Decision
 
-TOLD = 0.9
-"""The terminal names the threshold that keeps so many documents; the page names more of them."""
+SHOWN = 0.9
+"""Share of documents for which the terminal names the threshold that keeps it; the page has more shares."""
 
 
 def profile(
     recipe: RecipeName,
-    output: Annotated[str, typer.Option("--output", "-o", help="a folder of its own", metavar="OUT")],
+    output: Annotated[str, typer.Option("--output", "-o", help="a folder for the profile alone", metavar="OUT")],
     input: Inputs = [],  # noqa: B006  (typer reads the default, nothing writes to it)
     set: Sets = [],  # noqa: B006
     workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores unless said")] = None,
     limit: Annotated[int | None, typer.Option(min=0, help="only the first N documents of the whole input")] = None,
 ) -> None:
-    """Measure everything a recipe's rules look at, drop nothing, and show what each threshold would keep."""
+    """Measure all that a recipe's rules look at, drop no document, and show what each threshold would keep."""
     from recipes.app.recipe.build import write_recipe
     from recipes.app.recipe.profile import profile_run, write_profile
     from recipes.app.report.profile import write_page
@@ -43,88 +43,90 @@ def profile(
             job.on_progress = on_progress
             job.execute()
         write_recipe(loaded, folder)
-        found = write_profile(loaded, folder)
-        page = write_page(found, folder)
-    _print_profile(found)
+        figures = write_profile(loaded, folder)
+        page = write_page(figures, folder)
+    _print_profile(figures)
     out.print(f"open {escape(str(page))}")
 
 
-def _print_profile(found: dict[str, Any]) -> None:
-    """One row for each threshold: what it drops alone, what it ends in the recipe's order, what others would keep."""
+def _print_profile(figures: dict[str, Any]) -> None:
+    """One row for each threshold: what it drops alone, what it drops in the recipe's order, what others would keep."""
     from recipes.app.recipe.profile import callouts
 
-    unit, documents = found["counted_in"], found["documents"]
+    unit, documents = figures["counted_in"], figures["documents"]
     keeping = {
         (row["step"], row["rule"], row["limit"]): short(threshold)
-        for row in found["curves"]
+        for row in figures["curves"]
         for share, threshold, *_ in row["keeping"]
-        if share == TOLD
+        if share == SHOWN
     }
     table = Table(box=None, pad_edge=False)
-    for column in ("limit", "now", "drops", f"of {unit}", "ends", f"keeps {TOLD:.0%} at"):
+    for column in ("limit", "now", "drops", f"of {unit}", "ends", f"keeps {SHOWN:.0%} at"):
         table.add_column(column, justify="left" if column == "limit" else "right", no_wrap=True)
-    for row in found["rules"]:
+    for row in figures["rules"]:
         table.add_row(
             escape(f"{row['step']}.{row['limit'] or row['rule']}"),
             escape(short(row["threshold"])),
             f"{row['fires'] / max(documents, 1):.1%}",
-            f"{row['fires_size'] / max(found['size'], 1):.1%}",
+            f"{row['fires_size'] / max(figures['size'], 1):.1%}",
             f"{row['ends']:,}",
             keeping.get((row["step"], row["rule"], row["limit"]), ""),
         )
     out.print(table)
     out.print(
-        f"{documents:,} documents, {found['size']:,} {unit}; the recipe as it is keeps {found['kept']:,} documents and"
-        f" {found['kept_size']:,} {unit}"
+        f"{documents:,} documents, {figures['size']:,} {unit}; the recipe as it is keeps"
+        f" {figures['kept']:,} documents and {figures['kept_size']:,} {unit}"
     )
-    if found["density_kept"] is not None and found["density_dropped"] is not None:
+    if figures["density_kept"] is not None and figures["density_dropped"] is not None:
         out.print(
-            f"knowledge density (median): {found['density_kept']:.3f} of what is kept, {found['density_dropped']:.3f}"
-            " of what is dropped"
+            f"knowledge density (median): {figures['density_kept']:.3f} of what is kept,"
+            f" {figures['density_dropped']:.3f} of what is dropped"
         )
-    for label, why in found["left_out"]:
+    for label, why in figures["left_out"]:
         out.print(f"not profiled: {escape(label)}: {why}")
-    for line in callouts(found):
+    for line in callouts(figures):
         err.print(f"[bold yellow]look:[/] {escape(line)}")
 
 
 def decide(
     folder: Annotated[str, typer.Argument(help="the folder of a profile", metavar="OUT")],
     set: Sets = [],  # noqa: B006
-    show: Annotated[int, typer.Option(min=0, help="so many of the documents that changed are listed")] = 10,
+    show: Annotated[int, typer.Option(min=0, help="how many of the changed documents are listed")] = 10,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", help="write every document that changed as JSON lines", metavar="FILE"),
     ] = None,
 ) -> None:
-    """Say what other thresholds would do to a profile's documents, from stored values: no page is read again."""
+    """Say what other thresholds would do to a profile's documents, from stored values, without reading a page again."""
     from recipes.app.recipe.profile import decide as decided
 
     with friendly():
-        found = decided(place_of(folder), set)
+        decision = decided(place_of(folder), set)
         if output is not None:
-            rows = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in found.changed)
+            rows = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in decision.changed)
             place_of(output).write_bytes(rows)
-    _print_decision(found)
-    for row in found.changed[:show]:
+    _print_decision(decision)
+    for row in decision.changed[:show]:
         out.print(harmless(f"{row['key']}  {_words(row['before'])} -> {_words(row['after'])}  {row['url'] or ''}"))
-    if len(found.changed) > show:
+    if len(decision.changed) > show:
         where = f"all of them are in {output}" if output else "-o FILE writes them all"
-        out.print(f"and {len(found.changed) - show:,} more; {where}")
+        out.print(f"and {len(decision.changed) - show:,} more; {where}")
 
 
-def _print_decision(found: Decision) -> None:
+def _print_decision(decision: Decision) -> None:
     table = Table(box=None, pad_edge=False)
     for column in ("ended by", "before", "after", "change"):
         table.add_column(column, justify="left" if column == "ended by" else "right")
-    for rule in sorted({*found.before, *found.after}, key=lambda one: -max(found.before[one], found.after[one])):
-        before, after = found.before[rule], found.after[rule]
+    for rule in sorted(
+        {*decision.before, *decision.after}, key=lambda one: -max(decision.before[one], decision.after[one])
+    ):
+        before, after = decision.before[rule], decision.after[rule]
         table.add_row(escape(rule), f"{before:,}", f"{after:,}", f"{after - before:+,}" if after != before else "")
     out.print(table)
-    unit = found.counted_in
-    out.print(f"documents kept: {found.kept[0]:,} -> {found.kept[1]:,} of {found.documents:,}")
-    out.print(f"{unit} kept: {found.kept_size[0]:,} -> {found.kept_size[1]:,} of {found.size:,}")
-    out.print(f"{len(found.changed):,} documents have another verdict")
+    unit = decision.counted_in
+    out.print(f"documents kept: {decision.kept[0]:,} -> {decision.kept[1]:,} of {decision.documents:,}")
+    out.print(f"{unit} kept: {decision.kept_size[0]:,} -> {decision.kept_size[1]:,} of {decision.size:,}")
+    out.print(f"{len(decision.changed):,} documents have another verdict")
 
 
 def _words(verdict: dict[str, Any] | None) -> str:

@@ -1,142 +1,152 @@
-"""`goldsand synth`: facts alone as a corpus, and what a recipe's facts hold and cost."""
+"""The commands `goldsand synth people | rewrite | describe`."""
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from curate.errors import Refused
-from recipes.app.recipe.load import Loaded
-from recipes.app.recipe.schema import build_step
-from recipes.app.terminal.tables import amount
-from train_probe.architecture import Architecture
+import typer
+from rich.markup import escape
+
+from recipes.app.commands.options import RecipeName, Sets, read_recipe
+from recipes.app.terminal.console import friendly, out
+
+if TYPE_CHECKING:
+    from recipes.app.recipe.facts import FactsCost
+
+synth = typer.Typer(no_args_is_help=True, help="Knowledge with a known number of bits, without a crawl.")
 
 
-def write_people(out: Path, parameters: dict[str, Any], tokenizer: Path | None, size: int) -> list[str]:
-    """Write a corpus of people alone; returns lines that say what is there.
+@synth.command("people")
+def people(
+    count: Annotated[int, typer.Option(min=1, help="people")],
+    exposures: Annotated[int, typer.Option(min=1, help="biographies of each")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="a new folder", metavar="DIR")],
+    seed: Annotated[int, typer.Option(min=0, help="decides names, values and texts")] = 0,
+    frozen: Annotated[bool, typer.Option("--frozen", help="one text for each person, repeated (bioS_simple)")] = False,
+    held_out: Annotated[int, typer.Option(min=0, help="how many more people, who are never shown")] = 0,
+    pools: Annotated[Path | None, typer.Option(help="a folder of pools; by default invented names")] = None,
+    tokenizer: Annotated[Path | None, typer.Option(help="a tokenizer.json; by default a BPE of the texts")] = None,
+    size: Annotated[int, typer.Option(min=257, help="tokens of that BPE")] = 1024,
+) -> None:
+    """Write biographies of people (bioS) as text and tokens, with what is true and what to score."""
+    from recipes.app.recipe.facts import write_people
 
-    Raises Refused when `out` holds something.
-    """
-    from curate.shards.vocabulary import build_vocabulary
-    from synth.corpus import new_corpus, own_vocabulary
-    from synth.inject import Inject
-
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise Refused(f"{out} holds something already: name a new folder")
-    inject = build_step("inject", {"kind": "people", **parameters})
-    assert isinstance(inject, Inject)
-    placed = inject.placed()
-    vocabulary = (
-        own_vocabulary(placed, size)
-        if tokenizer is None
-        else build_vocabulary(kind="file", file=tokenizer, domains=[inject.domain])
-    )
-    lacking = new_corpus(out, inject, vocabulary)
+    parameters: dict[str, Any] = {
+        "people": count,
+        "exposures": exposures,
+        "seed": seed,
+        "frozen": frozen,
+        "held_out": held_out,
+    }
+    if pools is not None:
+        parameters["pools"] = str(pools)
+    with friendly():
+        placed, lacking = write_people(output, parameters, tokenizer, size)
     bits = placed.table.bits()
-    return [
+    bundle = f"{output / 'facts' / 'bundle.npz'}: the same for train_probe/render.py, which draws texts on a device"
+    for line in (
         f"{placed.table.people:,} people, {placed.total:,} biographies: {bits.names:,.0f} bits of names,"
         f" {bits.values:,.0f} bits of values",
-        f"{out / 'text'}: the biographies; {out / 'tokens' / 'facts'}: as tokens; {out / 'facts'}: what is true,"
-        " what to score, what to ask",
-        f"no bundle: {lacking}"
-        if lacking
-        else f"{out / 'facts' / 'bundle.npz'}: the same for train_probe/render.py, which draws texts on a device",
-    ]
+        f"{output / 'text'}: the biographies; {output / 'tokens' / 'facts'}: as tokens; {output / 'facts'}: what is"
+        " true, what to score, what to ask",
+        f"no bundle: {lacking}" if lacking else bundle,
+    ):
+        out.print(escape(line))
 
 
-def rewrite_facts(
-    folder: Path, model: str, out: Path, styles: list[str], most: int | None, tokens: int, temperature: float
-) -> str:
-    """Rewrite the facts of a run, or of `goldsand synth people`, into `out`; returns the report."""
+@synth.command("rewrite")
+def rewrite(
+    folder: Annotated[Path, typer.Argument(help="a finished run with facts, or people as written here", metavar="DIR")],
+    model: Annotated[str, typer.Option(help="a causal model of transformers: a folder, a .gguf file or a hub id")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="a folder; what it holds already is continued")],
+    style: Annotated[list[str], typer.Option(help="by default all styles")] = [],  # noqa: B006  (typer only reads it)
+    people: Annotated[int | None, typer.Option(min=1, help="only this many, from the first")] = None,
+    tokens: Annotated[int, typer.Option(min=1, help="most tokens of a rewrite")] = 200,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0: the most likely tokens")] = 0.7,
+) -> None:
+    """Have a language model rewrite facts (bioR), and keep the texts that state every one of them."""
     from synth.rewrite.language_model import TransformersModel
     from synth.rewrite.retold import retell
 
-    runtime = TransformersModel(model, max_new_tokens=tokens, temperature=temperature)
-    return str(retell(folder / "facts", out, runtime, styles, most))
+    with friendly():
+        runtime = TransformersModel(model, max_new_tokens=tokens, temperature=temperature)
+        out.print(escape(str(retell(folder / "facts", output, runtime, style, people))))
 
 
-def describe(loaded: Loaded, model: Architecture) -> Iterator[tuple[str, str]]:
-    """What a recipe's facts hold, and what storing them costs a model: (what, how much), line by line.
+@synth.command("describe")
+def describe(
+    recipe: RecipeName,
+    set: Sets = [],  # noqa: B006
+    layers: Annotated[int | None, typer.Option(min=1, help="layers of the model; by default the probe's")] = None,
+    width: Annotated[int | None, typer.Option(min=8, help="width of the model; by default the probe's")] = None,
+) -> None:
+    """Say what a recipe's facts hold: bits, tokens, tokens per bit, FLOPs for a model, and whether it fits here."""
+    from recipes.app.recipe.facts import facts_cost
 
-    Raises Refused when the recipe has no facts.
-    """
-    from synth.codes import RECORDS
-    from synth.corpus import text_tokens
-    from synth.inject import Inject
+    loaded = read_recipe(recipe, set, [])
+    with friendly():
+        cost = facts_cost(loaded, layers, width)
+        for what, how_much in [*_of_facts(cost), *_of_training(cost)]:
+            out.print(f"{escape(what):<30}{escape(how_much)}")
 
-    recipe = loaded.recipe
-    inject = next((step for step in loaded.steps if isinstance(step, Inject)), None)
-    if inject is None and recipe.probe is not None and recipe.probe.facts is not None:
-        built = build_step("inject", recipe.probe.facts)
-        assert isinstance(built, Inject)
-        inject = built
-    if inject is None:
-        raise Refused(f"recipe '{recipe.name}' has no facts: neither an `inject` step nor `probe.facts`")
-    placed = inject.placed()
-    table, total = placed.table, placed.total
-    bits = table.bits()
-    tokenizer = recipe.output.tokenizer
-    file = loaded.folder / str(tokenizer.file) if tokenizer.kind == "file" else None
-    tokens, vocabulary, counted = text_tokens(table, tokenizer.kind, tokenizer.size, file)
-    if table.kind in RECORDS:
-        how = "a token a word, exactly"
-    elif file is not None:
-        how = f"by {tokenizer.file}, mean of {counted:,}"
-    else:
-        how = f"by a BPE of {tokenizer.size:,} trained on {counted:,} of them; one trained on pages needs more"
-    yield "facts", f"{inject.kind}: {table.people:,} entities, {len(table) - table.people:,} more held out"
+
+def _of_facts(cost: FactsCost) -> Iterator[tuple[str, str]]:
+    """What the facts hold: (what, how much), line by line."""
+    table, total, bits = cost.placed.table, cost.placed.total, cost.placed.table.bits()
+    yield "facts", f"{cost.inject.kind}: {table.people:,} entities, {len(table) - table.people:,} more held out"
     if total:
         shown = table.exposure_counts[table.exposure_counts > 0]
         span = f"{shown.min():,}" if shown.min() == shown.max() else f"{shown.min():,} to {shown.max():,}"
         yield "exposures", f"{span}; {total:,} documents"
     else:
-        yield "exposures", f"follow from the corpus: {inject.exposures}"
+        yield "exposures", f"follow from the corpus: {cost.inject.exposures}"
     yield "bits of one entity", f"name {bits.name_pool:.2f}, values {bits.value_pool:.2f}"
     for one in table.attributes:
         of = f", determined by {one.determined_by}" if one.determined_by else ""
         yield f"  {one.name}", f"{one.bits:.2f} bits: {one.size:,} values{of}"
     diversity = f", diversity {bits.diversity:,.0f}" if bits.diversity else ""
     yield "bits in all", f"{bits.maximal:,.0f}: names {bits.names:,.0f}, values {bits.values:,.0f}{diversity}"
-    yield "tokens of one text", f"{tokens:.1f} ({how})"
-    yield "tokens per bit", f"{tokens / (bits.name_pool + bits.value_pool):.2f} at one exposure"
-    parameters = model.parameters(vocabulary)
+    yield "tokens of one text", f"{cost.tokens:.1f} ({_counted(cost)})"
+    yield "tokens per bit", f"{cost.tokens / (bits.name_pool + bits.value_pool):.2f} at one exposure"
     yield (
         "model",
-        f"{model.layers} layers, width {model.width}, {vocabulary:,} tokens: {parameters:,} parameters; load"
-        f" {bits.maximal / parameters:.2f} bits a parameter",
+        f"{cost.model.layers} layers, width {cost.model.width}, {cost.vocabulary:,} tokens:"
+        f" {cost.parameters:,} parameters; load {bits.maximal / cost.parameters:.2f} bits a parameter",
     )
-    if total:
-        flops = 6 * parameters * tokens * total
-        yield (
-            "training on the facts alone",
-            f"{tokens * total:,.0f} tokens, {flops:.2e} FLOPs (6 P a token)",
-        )
-        yield from _fits(tokens * total, parameters, model, vocabulary)
 
 
-def _fits(tokens: float, parameters: int, model: Architecture, vocabulary: int) -> Iterator[tuple[str, str]]:
-    """Disk for the shards, memory for training, and whether this machine has both."""
-    disk = int(tokens * (2 if vocabulary <= 1 << 16 else 4) + tokens * 4.5)
-    free = shutil.disk_usage(Path.cwd()).free
-    yield "disk", f"{amount(disk)} as text and tokens, of {amount(free)} free here: {_yes(disk < free)}"
-    # Weights, gradients and two moments in float32; activations of a step of 8 windows of 512 tokens.
-    taken = 16 * parameters + 8 * 512 * 4 * (34 * model.layers * model.width + 3 * vocabulary)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def _counted(cost: FactsCost) -> str:
+    from synth.codes import RECORDS
+
+    if cost.placed.table.kind in RECORDS:
+        return "a token a word, exactly"
+    if cost.file is not None:
+        return f"by {cost.file}, mean of {cost.counted:,}"
+    return f"by a BPE of {cost.bpe:,} trained on {cost.counted:,} of them; one trained on pages needs more"
+
+
+def _of_training(cost: FactsCost) -> Iterator[tuple[str, str]]:
+    """What training on the facts alone takes, and whether this machine has it; empty where exposures are unknown."""
+    from recipes.app.recipe.facts import WINDOW, WINDOWS, free_disk, gpu_memory, memory_here
+    from recipes.app.terminal.tables import amount
+
+    if not cost.placed.total:
+        return
+    yield "training on the facts alone", f"{cost.tokens_in_all:,.0f} tokens, {cost.flops:.2e} FLOPs (6 P a token)"
+    free = free_disk()
+    yield "disk", f"{amount(cost.disk)} as text and tokens, of {amount(free)} free here: {_fits(cost.disk, free)}"
+    memory = memory_here()
+    taken = f"about {amount(cost.memory)}"
     yield (
         "memory",
-        f"about {amount(taken)} at 8 x 512 tokens a step, of {amount(memory)}: {_yes(taken < memory)}",
+        f"{taken} at {WINDOWS} x {WINDOW} tokens a step, of {amount(memory)}: {_fits(cost.memory, memory)}",
     )
-    if importlib.util.find_spec("torch") is not None:
-        import torch
-
-        if torch.cuda.is_available():
-            name, memory = torch.cuda.get_device_name(), torch.cuda.get_device_properties(0).total_memory
-            yield "GPU memory", f"about {amount(taken)}, of {amount(memory)} on {name}: {_yes(taken < memory)}"
+    if gpu := gpu_memory():
+        name, memory = gpu
+        yield "GPU memory", f"{taken}, of {amount(memory)} on {name}: {_fits(cost.memory, memory)}"
 
 
-def _yes(fits: bool) -> str:
-    return "fits" if fits else "does not fit"
+def _fits(taken: float, there: float) -> str:
+    return "fits" if taken < there else "does not fit"

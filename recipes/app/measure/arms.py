@@ -1,5 +1,5 @@
-"""Arms of a comparison from a command line or a recipe: corpora, renderings of one, a recipe without each of its steps,
-a corpus with what a rule dropped mixed back in."""
+"""Arms of a comparison from a command line or a recipe: corpora, renderings of one corpus, a recipe without each of its
+steps, and a corpus with the documents that a rule dropped mixed back in."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from recipes.app.recipe.load import Loaded, load
 from recipes.app.recipe.schema import ComparedArm
 
 Shown = Callable[[], AbstractContextManager[Callable[[Progress], None] | None]]
-"""Opens what shows the progress of one run."""
+"""Opens a display of one run's progress; gives the function to call with each Progress."""
 
 _OPTION = re.compile(r"(domain|bare|cool[-_]down|tag[-_]loss|tag[-_]at[-_]test)=")
 _STAYS = ("extract", "inject", "mix", "shuffle")
@@ -41,35 +41,35 @@ def entries_of(
 ) -> list[Entry]:
     """The arms that a command line names.
 
-    Each is [NAME=]WHERE[,option=value ...]: a folder of a finished run, a recipe, which is run into `out`/runs/NAME
-    first, or a recipe with a `compare:` part, whose arms stand for it and are of `corpus` where they name none. With
-    `ablate` a recipe stands for itself and for itself without each of its steps; with `mix_back` a corpus stands for
-    itself and for itself with what each reason dropped mixed back at these shares. Raises Refused for what is none.
+    Each is [NAME=]WHERE[,option=value ...], and WHERE is the folder of a finished run; a recipe, which is run into
+    `out`/runs/NAME first; or a recipe with a `compare:` part, which gives all its arms, on `corpus` where they name
+    none. With `ablate` a recipe also gives an arm without each of its steps; with `mix_back` a corpus also gives arms
+    with the documents that each reason dropped mixed back at these shares. Raises Refused for anything else.
 
-    `shown` is entered for each run that a recipe asks for, and gives the function that hears of its progress.
+    `shown` is entered for each run of a recipe, and gives the function to call with its progress.
     """
     runs = _Runs(out / "runs", shown, keep_dropped=bool(mix_back))
-    found: list[Entry] = []
+    entries: list[Entry] = []
     for one in given:
         name, where, rendering = _parsed(one)
         if not Path(where).is_dir() and (arms := runs.recipe(where).recipe.compare) is not None:
-            found += [_of_recipe(arm, corpus, runs) for arm in arms]
+            entries += [_of_recipe(arm, corpus, runs) for arm in arms]
             continue
         if ablate:
-            found += [Entry(built.name, built, rendering) for built in runs.ablated(name, where)]
+            entries += [Entry(built.name, built, rendering) for built in runs.ablated(name, where)]
             continue
         base = runs.corpus(name, where)
-        found.append(Entry(name or base.name, base, rendering))
-        found += [Entry(back.name, back, rendering) for back in (mixed_back(base, mix_back) if mix_back else ())]
-    names = [entry.name for entry in found]
+        entries.append(Entry(name or base.name, base, rendering))
+        entries += [Entry(back.name, back, rendering) for back in (mixed_back(base, mix_back) if mix_back else ())]
+    names = [entry.name for entry in entries]
     for name in names:
         if name in (AGAIN, CONTROL) or names.count(name) > 1:
-            raise Refused(f"'{name}' names two arms; give each a name of its own: NAME=FOLDER")
-    return found
+            raise Refused(f"two arms have the name '{name}'; give each another one: NAME=FOLDER")
+    return entries
 
 
 def _parsed(one: str) -> tuple[str, str, ArmRendering]:
-    """Name (or none), place and rendering of an arm as it is typed."""
+    """Name (or an empty string), place and rendering of an arm as it is typed."""
     head, *options = one.split(",")
     while options and not _OPTION.match(options[0]):  # a comma in a path
         head += "," + options.pop(0)
@@ -98,7 +98,7 @@ def _of_recipe(arm: ComparedArm, corpus: str | None, runs: _Runs) -> Entry:
 
 
 class _Runs:
-    """Finished runs: those that are there, and those that recipes are carried out for, each once."""
+    """The runs of a comparison: folders of finished runs, and recipes, each of which is run once."""
 
     def __init__(self, folder: Path, shown: Shown, keep_dropped: bool) -> None:
         self.folder, self.shown, self.keep_dropped = folder, shown, keep_dropped
@@ -122,7 +122,7 @@ class _Runs:
     def ablated(self, name: str, where: str) -> list[Corpus]:
         """A recipe's corpus, and those of the same recipe without each of its steps; pages are extracted once.
 
-        The folder of a finished run stands for the recipe in it.
+        For the folder of a finished run, the recipe is the one in it.
         """
         path = Path(where)
         if path.is_dir():
@@ -130,21 +130,22 @@ class _Runs:
         loaded = self.recipe(where)
         name = name or loaded.recipe.name
         whole = self._built(loaded, name)
-        found = [Corpus(name, whole)]
+        corpora = [Corpus(name, whole)]
         words = [next(iter(one)) if isinstance(one, dict) else str(one) for one in loaded.recipe.steps]
         for place, word in enumerate(words):
             if word in _STAYS:
                 continue
             label = f"without {word}" + (f" {place + 1}" if words.count(word) > 1 else "")
-            found.append(
+            corpora.append(
                 Corpus(label, self._built(_without(loaded, place), f"{name}-{label.replace(' ', '-')}", whole))
             )
-        if len(found) == 1:
-            raise Refused(f"recipe '{loaded.recipe.name}' has no step to leave out: nothing to ablate")
-        return found
+        if len(corpora) == 1:
+            raise Refused(f"recipe '{loaded.recipe.name}' has no step to leave out: there is nothing to ablate")
+        return corpora
 
     def _built(self, loaded: Loaded, name: str, like: Path | None = None) -> Path:
-        """The folder of a recipe's run, carried out, or finished; what a run `like` it extracted is taken over."""
+        """Run a recipe, or finish its run; returns the folder. A new run reuses the text that the run `like`
+        extracted."""
         from recipes.app.recipe.build import corpus_run, write_recipe
 
         folder = self.folder / name
@@ -154,7 +155,7 @@ class _Runs:
         recipe = loaded.recipe.model_copy(update={"output": loaded.recipe.output.model_copy(update=output)})
         job = corpus_run(dataclasses.replace(loaded, recipe=recipe), place_of(str(folder)))
         if like is not None and not folder.exists():
-            _take_over(like, folder)
+            _link_extraction(like, folder)
         with self.shown() as on_progress:
             job.on_progress = on_progress
             job.execute()
@@ -173,9 +174,9 @@ def _without(loaded: Loaded, place: int) -> Loaded:
     )
 
 
-def _take_over(done: Path, folder: Path) -> None:
-    """Give a new run the first stage of one that is done, as links: its units are found there and skipped. Manifests
-    say what they are of, so a stage that is another is done again."""
+def _link_extraction(done: Path, folder: Path) -> None:
+    """Link the first stage of a finished run into a new one, which skips its units. Manifests hold fingerprints of the
+    stage, so one of another stage is carried out again."""
     folder.mkdir(parents=True)
     shutil.copy2(done / "goldsand.json", folder)
     for part in ("inputs", "manifests/inputs", "stages/00-extract", "manifests/stages/00-extract"):

@@ -1,4 +1,4 @@
-"""A comparison in its own words: what is asked, what an arm trains on at a rung, and what was trained."""
+"""The values of a comparison: its settings, what an arm trains on at a rung, and what was trained."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from curate.errors import Refused
 from recipes.app.measure.ladder import LADDER
 
 AGAIN, CONTROL = "A/A", "control"
-"""Names of the arms that every comparison has besides."""
+"""Names of the arms that every comparison adds to those it is given."""
 
 Protocol = Literal["same-compute", "same-budget", "own-size"]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is asked. `exposures` is a ladder, for the first corpus, which every seed of every arm climbs until it has
-    bracketed one half of the facts; `junk_ratio` the corpus's share of tokens there.
-    `window` grows to what the longest text of a fact needs: cut texts are seen whole for the first time when scored, at
-    positions that no training had, and nothing would seem to be stored. Raises Refused for another protocol."""
+    """The settings of a comparison. `exposures` is a ladder, counted in the first corpus, which every seed of every arm
+    climbs until it has bracketed one half of the facts; `junk_ratio` is the corpus's share of tokens there.
+
+    `window` grows until it holds the longest text of a fact: texts that training cuts would be scored at positions that
+    no training had, and no fact would seem to be stored. Raises Refused for an unknown protocol.
+    """
 
     protocol: Protocol = "same-compute"
     people: int = 24
@@ -38,7 +40,7 @@ class Comparison:
 
     def __post_init__(self) -> None:
         if self.protocol not in get_args(Protocol):
-            raise Refused(f"a comparison is of {', '.join(get_args(Protocol))}, not of {self.protocol!r}")
+            raise Refused(f"`protocol` must be one of {', '.join(get_args(Protocol))}, not {self.protocol!r}")
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Rung:
 @dataclass(frozen=True)
 class Outcome:
     """What was trained: the rung at which every arm began, the learning rate of each arm, the results of all runs that
-    count, and the rungs that these stand on."""
+    count, and the rungs that they were trained at."""
 
     start: int
     rates: dict[str, float]

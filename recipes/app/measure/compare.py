@@ -1,4 +1,4 @@
-"""Which corpus lets a model store more? The same facts in each, the same models, one table, and whether it is decided.
+"""Which corpus lets a model store more? The same facts in each, the same models, one table, and a decision.
 
 What is measured is how much a corpus interferes with storing facts that are seen a given number of times, at the scale
 of the models that were trained; not how much knowledge the corpus itself holds.
@@ -31,11 +31,11 @@ Train = Callable[[dict[str, Any], Path], list[dict[str, Any]]]
 def run_comparison(
     entries: Sequence[Entry], out: Path, asked: Comparison, tokenizer: Path | None = None, own: str | None = None
 ) -> dict[str, Any]:
-    """Compare, and write `compare.json`; the same call goes on where it was stopped."""
+    """Compare, and write `compare.json`; the same call resumes a comparison that was stopped."""
     out.mkdir(parents=True, exist_ok=True)
-    found = compare(entries, out, asked, tokenizer, own)
-    write_atomically(out / "compare.json", json.dumps(_plain(found), indent=1, allow_nan=False).encode())
-    return found
+    comparison = compare(entries, out, asked, tokenizer, own)
+    write_atomically(out / "compare.json", json.dumps(_plain(comparison), indent=1, allow_nan=False).encode())
+    return comparison
 
 
 def compare(
@@ -48,44 +48,45 @@ def compare(
 ) -> dict[str, Any]:
     """Tokenise, place the facts, train, decide; returns what `compare.json` holds.
 
-    `own` asks for facts of the corpora themselves: "found", or a table of them (`own_facts.py`). `train`
-    trains a plan into a folder (the probe, unless said). Raises Refused where the comparison would be unfit.
+    `own` asks for facts of the corpora themselves: "found" for those found by pattern, or a table of them
+    (`own_facts.py`). `train` trains a plan into a folder; by default the probe does. Raises Refused where the corpora
+    cannot be compared.
     """
     if len({entry.name for entry in entries}) < len(entries) or len(entries) < 2:
-        raise Refused("a comparison is of at least two corpora of different names; name them NAME=FOLDER")
+        raise Refused("a comparison needs at least two corpora of different names; name them NAME=FOLDER")
     inject = Inject(kind="people", people=asked.people, exposures=1, frozen=asked.frozen, seed=0)
     placed = inject.placed()
     texts = [document.text for document in placed.documents(0, placed.total)]
     vocabulary = shared_vocabulary(entries, iter(texts[:TEXTS]), inject.domain, tokenizer, asked.size)
     folder = out / "corpora"
-    found = tokenised(entries, vocabulary, folder / "tokens", asked.protocol == "same-budget", inject.domain)
+    corpora = tokenised(entries, vocabulary, folder / "tokens", asked.protocol == "same-budget", inject.domain)
     lengths = [len(ids) + 1 for ids in vocabulary.encode(texts)]
-    longest = max(lengths) + max(len(one.front) for one in found)
+    longest = max(lengths) + max(len(one.front) for one in corpora)
     asked = dataclasses.replace(asked, window=max(asked.window, -(-longest * 5 // 4 // 32) * 32))
-    rungs = rungs_of(asked, found, float(sum(lengths)))
+    rungs = rungs_of(asked, corpora, float(sum(lengths)))
     most = max(max(one.exposures for one in rungs), max(asked.exposures))
     facts_corpus(
         folder, dataclasses.replace(inject, exposures=most), name=None, vocabulary=vocabulary, used=vocabulary.size
     )
     own_facts = None if own is None else OwnFacts.of(own, entries, vocabulary, folder)
-    plan = _plan(asked, entries, found, folder)
+    plan = _plan(asked, entries, corpora, folder)
     grid = Grid(
         plan if own_facts is None else own_facts.planned(plan), lambda plan: (train or _train)(plan, out / "probe")
     )
-    outcome = carried_out(asked, found, rungs, grid)
-    found_own = None
+    outcome = carried_out(asked, corpora, rungs, grid)
+    stored = None
     if own_facts is not None:
         begun = [run for run in grid.runs if run["rung"] == outcome.start and run["seed"] in asked.seeds]
-        found_own = own_facts.stored(grid.trained(own_facts.runs(begun)))
-    return report(asked, found, outcome, vocabulary.hash, found_own)
+        stored = own_facts.stored(grid.trained(own_facts.runs(begun)))
+    return report(asked, corpora, outcome, vocabulary.hash, stored)
 
 
-def _plan(asked: Comparison, entries: Sequence[Entry], found: Sequence[Tokenised], folder: Path) -> dict[str, Any]:
-    held_out = {entry.corpus.name: one.held_out for entry, one in zip(entries, found, strict=True)}
+def _plan(asked: Comparison, entries: Sequence[Entry], corpora: Sequence[Tokenised], folder: Path) -> dict[str, Any]:
+    held_out = {entry.corpus.name: one.held_out for entry, one in zip(entries, corpora, strict=True)}
     return {
         "facts": str((folder / "facts").resolve()),
         "useful": None,
-        "junk_shards": {one.name: str(one.folder.resolve()) for one in found},
+        "junk_shards": {one.name: str(one.folder.resolve()) for one in corpora},
         "held_out_text": {name: str(path.resolve()) for name, path in held_out.items()},
         "model": {"layers": asked.layers, "heads": asked.heads, "width": asked.width},
         "training": {"batch": asked.batch, "window": asked.window},
@@ -101,7 +102,7 @@ def _train(plan: dict[str, Any], out: Path) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """The same as JSON takes it: paths as text, what is no finite number as null."""
+    """The same for JSON: paths as text, infinite numbers and NaN as null."""
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Corpora to be compared: their text read back, one tokenizer for all of them, and each as token shards."""
+"""Corpora of a comparison: their text read from finished runs, one tokenizer for all, and each as token shards."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from curate.shards.tokens import TokenShards
 from curate.shards.vocabulary import Vocabulary, build_vocabulary
 
 HELD_OUT = 50
-"""One document of so many is kept out of training, to measure loss on."""
+"""One document of so many is held out of training, to measure loss on."""
 FEWEST = 20
-"""Documents that a corpus must have, or it is no corpus to compare."""
+"""Documents that a corpus must have at least to be compared."""
 LEARNT_FROM = 4_000_000
 """Characters of each corpus that a shared tokenizer is trained on at most."""
 DOMAINS, BUCKETS = 64, 64
-"""Domains that get a token of their own where domains are rendered as tokens, and tokens the others are hashed to."""
+"""Domains that get a token of their own where domains are rendered as tokens, and tokens to which domains are
+hashed."""
 TEXTS = 2000
 """Texts of facts, at most, on which a tokenizer is trained."""
 
@@ -49,8 +50,8 @@ class Corpus:
 
 @dataclass(frozen=True)
 class MixedBack(Corpus):
-    """A finished run with the documents that `reason` (step and rule) dropped mixed back in: they are `share` of the
-    characters, one side being cut down to it; None: as many as there are."""
+    """A finished run with the documents that `reason` (step and rule) dropped mixed back in. They make up `share` of
+    the characters: kept or dropped documents are sampled down to it. None: all of them, and all that was kept."""
 
     reason: tuple[str, str] = ("", "")
     share: float | None = None
@@ -87,16 +88,16 @@ def dropped_rows(folder: Path) -> Iterator[dict[str, Any]]:
 def mixed_back(corpus: Corpus, shares: Sequence[float | None]) -> list[MixedBack]:
     """For every reason that dropped at least twenty documents whose text the ledger holds, the corpus with them mixed
     back at each share. Raises Refused where there is no such reason."""
-    found: Counter[tuple[str, str]] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
     characters: Counter[tuple[str, str]] = Counter()
     for row in dropped_rows(corpus.folder):
-        found[row["step"], row["rule"]] += 1
+        counts[row["step"], row["rule"]] += 1
         characters[row["step"], row["rule"]] += len(row["text"])
-    reasons = [reason for reason, count in sorted(found.items(), key=lambda one: (-one[1], one[0])) if count >= FEWEST]
+    reasons = [reason for reason, count in sorted(counts.items(), key=lambda one: (-one[1], one[0])) if count >= FEWEST]
     if not reasons:
         raise Refused(
-            f"the ledger of {corpus.folder} holds the text of {found.total()} dropped documents and of no reason"
-            f" {FEWEST}: run the recipe with --set output.keep_dropped=all"
+            f"the ledger of {corpus.folder} holds the text of {counts.total()} dropped documents, and of fewer than"
+            f" {FEWEST} for each reason: run the recipe with --set output.keep_dropped=all"
         )
     kept = sum(len(document.text) for document in corpus.documents(held_out=False))
     return [
@@ -120,12 +121,12 @@ class ArmRendering:
     tag_at_test: bool | None = None
 
     @property
-    def worn(self) -> float:
-        """The share of texts that carry their domain."""
+    def rendered(self) -> float:
+        """The share of texts whose domain is rendered."""
         return 0.0 if self.domain == "none" else (1 - self.bare) * (1 - self.cool_down)
 
     def run(self, front: tuple[int, ...]) -> dict[str, Any]:
-        """Its part of a run of the probe."""
+        """The settings of a run of the probe that it decides."""
         if self.domain == "none":
             return {}
         return {
@@ -136,7 +137,7 @@ class ArmRendering:
 
 @dataclass(frozen=True)
 class Entry:
-    """What enters a comparison as one arm: a corpus, and how its domains are rendered."""
+    """One arm of a comparison: a corpus, and how its domains are rendered."""
 
     name: str
     corpus: Corpus
@@ -146,7 +147,7 @@ class Entry:
 @dataclass(frozen=True)
 class Tokenised:
     """An arm's corpus as token shards: `tokens` to train on in one pass, of which `used` after sub-sampling, and those
-    held out. `front` is what stands before a fact, `more` how many tokens that adds to a fact's text on average."""
+    held out. `front` are the tokens before a fact, `more` how many tokens they add to a fact's text on average."""
 
     name: str
     corpus: str
@@ -161,10 +162,11 @@ class Tokenised:
 
 
 def open_corpus(name: str, path: Path) -> Corpus:
-    """The corpus in the folder of a finished run. Raises Refused where there is none."""
+    """The corpus in the folder of a finished run. Raises Refused where the folder has no text shards."""
     if not any((path / "text").glob("*.jsonl.zst")):
         raise Refused(
-            f"{path} holds no text of a finished run: it wants {path / 'text'}/*.jsonl.zst, which `goldsand run` leaves"
+            f"{path} holds no text of a finished run: there is no {path / 'text'}/*.jsonl.zst, as `goldsand run`"
+            " writes it"
         )
     return Corpus(name, path)
 
@@ -177,8 +179,8 @@ def shared_vocabulary(
     size: int,
     reserved: Sequence[str] = (),
 ) -> Vocabulary:
-    """One byte-level BPE of `size` tokens, trained on as much of each corpus and on facts; or that of a file. It has
-    the tokens of domains that any arm renders, and of `reserved` words, of which facts that have them are made."""
+    """One byte-level BPE of `size` tokens, trained on the same amount of each corpus and on facts; or the vocabulary of
+    a file. It also has a token for each domain that an arm renders, and for each of the `reserved` words of facts."""
     rendered = {entry.rendering.domain for entry in entries}
     corpora = list({entry.corpus.name: entry.corpus for entry in entries}.values())
     domains = [domain]
@@ -205,23 +207,23 @@ def _some(corpus: Corpus) -> Iterator[str]:
 def tokenised(
     entries: Sequence[Entry], vocabulary: Vocabulary, out: Path, equal: bool, facts_domain: str = "facts"
 ) -> list[Tokenised]:
-    """Each arm's corpus in its rendering, once for all arms that share both, and without domains those of it that are
-    held out. With `equal` the larger corpora are sub-sampled, document by document, to about the tokens of the
-    smallest. Raises Refused for a corpus that is none."""
+    """Each arm's corpus as token shards in its rendering, written once for arms that share both, and its held-out
+    documents without domains. With `equal` the larger corpora are sub-sampled, document by document, to about the
+    tokens of the smallest. Raises Refused for a corpus that is too small."""
     sizes: dict[str, tuple[int, int]] = {}
     for corpus in {entry.corpus.name: entry.corpus for entry in entries}.values():
         whole = write_set(corpus.documents(held_out=False), vocabulary, out / _folder(corpus.name))
         if whole["documents"] < FEWEST:
             raise Refused(
-                f"{corpus.folder} holds {whole['documents']} documents besides what was injected: too few to compare"
-                f" (at least {FEWEST}); a corpus that repeats little text stores facts well, and is no better for it"
+                f"{corpus.folder} holds {whole['documents']} documents besides the injected ones: too few to compare"
+                f" (at least {FEWEST}); a model stores more facts beside little text that repeats, whatever its quality"
             )
         write_set(corpus.documents(held_out=True), vocabulary, out / f"{_folder(corpus.name)}.held-out")
         sizes[corpus.name] = whole["documents"], whole["tokens"]
     least = min(tokens for _, tokens in sizes.values())
-    found = []
+    corpora = []
     for entry in entries:
-        name, domain, worn = entry.corpus.name, entry.rendering.domain, entry.rendering.worn
+        name, domain, rendered = entry.corpus.name, entry.rendering.domain, entry.rendering.rendered
         documents, tokens = sizes[name]
         sampled = equal and tokens > 1.02 * least
         folder = out / (_folder(name) + (f".{domain}" if domain != "none" else "") + (".sample" if sampled else ""))
@@ -229,16 +231,16 @@ def tokenised(
             share = least / tokens if sampled else 1.0
             write_set(entry.corpus.documents(held_out=False), vocabulary, folder, domain, sampled_by(share))
         shards = TokenShards.open(folder)
-        unworn = int(shards.documents()["prefix"].sum()) * (1 - worn)
-        front = domain_tokens([(facts_domain, f"https://{facts_domain}/")], vocabulary, domain)[0] if worn else []
-        found.append(
+        bare = int(shards.documents()["prefix"].sum()) * (1 - rendered)
+        front = domain_tokens([(facts_domain, f"https://{facts_domain}/")], vocabulary, domain)[0] if rendered else []
+        corpora.append(
             Tokenised(
                 entry.name, name, folder, out / f"{_folder(name)}.held-out", documents, tokens,
-                round(shards.metadata["tokens"] - unworn), entry.rendering, tuple(front),
-                max(0, len(front) - 1) * worn,
+                round(shards.metadata["tokens"] - bare), entry.rendering, tuple(front),
+                max(0, len(front) - 1) * rendered,
             )
         )  # fmt: skip
-    return found
+    return corpora
 
 
 def write_set(
@@ -248,17 +250,17 @@ def write_set(
     domain: str = "none",
     chosen: Callable[[Document], bool] = lambda document: True,
 ) -> dict[str, Any]:
-    """Those documents as a set of token shards; returns its metadata."""
+    """Write the `chosen` documents as a set of token shards; returns its metadata."""
     folder.mkdir(parents=True, exist_ok=True)
     return save_set(folder, folder.name, [filter(chosen, documents)], vocabulary, domain, ["corpus"])
 
 
 def sampled_by(share: float) -> Callable[[Document], bool]:
-    """Chooses so large a share of documents, by their keys."""
+    """A function that chooses this share of documents, by their keys."""
     return lambda document: share == 1.0 or drawn(document.key, "sample") < share * 2**64
 
 
 def _folder(name: str) -> str:
-    """A name as one of a folder."""
+    """A folder name for the name of an arm or corpus."""
     plain = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name)
     return plain if plain == name else f"{plain}-{drawn(name, 'folder') % 16**6:06x}"

@@ -1,4 +1,4 @@
-"""What runs over several seeds say: means with intervals, exposures to half of the facts, differences and decisions.
+"""Statistics of runs over several seeds: means with intervals, exposures to half of the facts, differences, decisions.
 
 An arm is compared with another by pairs: the same seed has the same facts, the same first weights and the same order in
 both. Intervals are Student's t on paired differences; a bootstrap of three seeds covers only 73 %.
@@ -15,7 +15,7 @@ from typing import Any
 
 CONFIDENCE = 0.95
 FLOOR, CEILING = 0.05, 0.95
-"""Shares of the facts stored, below and above which nothing is told apart."""
+"""Shares of the facts stored, below and above which arms cannot be distinguished."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ class Interval:
 
     @property
     def decided(self) -> bool:
-        """Whether 0 lies outside."""
+        """Whether the interval excludes 0."""
         return self.low > 0 or self.high < 0
 
 
 def interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
-    """The mean of values and its interval by Student's t. Raises ValueError for none."""
+    """The mean of values and its interval by Student's t. Raises ValueError without values."""
     if not values:
-        raise ValueError("there is no mean of no values")
+        raise ValueError("a mean needs at least one value")
     if len(values) == 1:
         return Interval(values[0], math.inf, 1)
     from scipy.stats import t
@@ -53,7 +53,7 @@ def interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interva
 
 
 def smallest_effect(values: Sequence[float], power: float = 0.8, confidence: float = CONFIDENCE) -> float:
-    """The smallest true mean of such paired differences that so many seeds would find with this power."""
+    """The smallest true mean of paired differences that this many seeds would detect with this power."""
     if len(values) < 2:
         return math.inf
     from scipy.stats import t
@@ -67,7 +67,7 @@ def smallest_effect(values: Sequence[float], power: float = 0.8, confidence: flo
 
 
 def seeds_needed(values: Sequence[float], power: float = 0.8, most: int = 1000) -> int | None:
-    """How many seeds would decide that the mean is not 0, were mean and spread as they are; None: over `most`."""
+    """How many seeds would show that the mean is not 0, if mean and spread stay the same; None: more than `most`."""
     if len(values) < 2 or statistics.fmean(values) == 0:
         return None
     import numpy as np
@@ -75,12 +75,12 @@ def seeds_needed(values: Sequence[float], power: float = 0.8, most: int = 1000) 
 
     effect = abs(statistics.fmean(values)) / (statistics.stdev(values) or 1e-300)
     counts = np.arange(2, most + 1)
-    found = (t.ppf((1 + CONFIDENCE) / 2, counts - 1) + t.ppf(power, counts - 1)) / np.sqrt(counts) <= effect
-    return int(counts[found.argmax()]) if found.any() else None
+    enough = (t.ppf((1 + CONFIDENCE) / 2, counts - 1) + t.ppf(power, counts - 1)) / np.sqrt(counts) <= effect
+    return int(counts[enough.argmax()]) if enough.any() else None
 
 
 def p_value(values: Sequence[float]) -> float:
-    """Of the hypothesis that the mean of values is 0, two-sided, by Student's t; 1 for one value."""
+    """The p value of the hypothesis that the mean is 0, two-sided, by Student's t; 1 for one value."""
     if len(values) < 2:
         return 1.0
     from scipy.stats import t
@@ -93,12 +93,12 @@ def p_value(values: Sequence[float]) -> float:
 
 def holm(values: Sequence[float]) -> list[float]:
     """p values corrected for their number (Holm, Scand. J. Statist. 6, 1979), in their order."""
-    found = [1.0] * len(values)
+    corrected = [1.0] * len(values)
     largest = 0.0
     for rank, place in enumerate(sorted(range(len(values)), key=lambda place: values[place])):
         largest = max(largest, min(1.0, values[place] * (len(values) - rank)))
-        found[place] = largest
-    return found
+        corrected[place] = largest
+    return corrected
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def half_exposures(stored: Mapping[int, float]) -> Half:
     over the logarithm of exposures. Raises ValueError without any count."""
     ladder = sorted(stored)
     if not ladder:
-        raise ValueError("there is no ladder of exposures")
+        raise ValueError("half of the facts needs a ladder of exposures")
     if stored[ladder[0]] >= 0.5:
         return Half(ladder[0], "<")
     for low, high in itertools.pairwise(ladder):
@@ -132,13 +132,13 @@ Row = Mapping[str, Any]
 
 
 def stored_share(row: Row) -> float:
-    """The share of the value bits on offer that a run's model holds, at least 0."""
+    """The share of all value bits that a run's model stores, at least 0."""
     return max(0.0, row["value_bits_per_parameter"] / row["max_value_bits_per_parameter"])
 
 
 @dataclass(frozen=True)
 class ArmResults:
-    """What the runs of one arm say, at one learning rate: the share of the facts stored, by exposures and seed."""
+    """The runs of one arm at one learning rate: the share of the facts stored, by exposures and seed."""
 
     name: str
     stored: dict[int, dict[int, float]]
@@ -150,27 +150,29 @@ class ArmResults:
         return sorted(set().union(*self.stored.values()))
 
     def half(self, seed: int) -> Half:
-        """Of one seed, over the rungs that it was trained at."""
+        """The half of one seed, from the rungs that it was trained at."""
         return half_exposures(
             {exposures: by_seed[seed] for exposures, by_seed in self.stored.items() if seed in by_seed}
         )
 
     def mean_half(self) -> Half:
-        """The geometric mean over seeds; where a seed leaves the ladder, the half of what is stored on average."""
+        """The geometric mean over seeds; where a seed leaves the ladder, the half of the mean shares."""
         halves = [self.half(seed) for seed in self.seeds]
         if all(one.sense == "=" for one in halves):
             return Half(statistics.geometric_mean(one.exposures for one in halves))
-        return half_exposures({exposures: statistics.fmean(found.values()) for exposures, found in self.stored.items()})
+        return half_exposures(
+            {exposures: statistics.fmean(shares.values()) for exposures, shares in self.stored.items()}
+        )
 
 
 def arms_of(results: Sequence[Row], key: str = "exposures") -> dict[str, ArmResults]:
-    """Every arm by its name, in the order of the results, its ladder by `key`, at the learning rate that comes to half
-    of the facts first, or else stores most. Failed runs are left out, and arms of which all failed."""
+    """Every arm by its name, in the order of the results, with its ladder by `key`, at the learning rate that reaches
+    half of the facts first, or else stores most. Failed runs are left out, and arms whose runs all failed."""
     by_arm: dict[str, dict[float, list[Row]]] = {}
     for row in results:
         if not row.get("error"):
             by_arm.setdefault(row["arm"], {}).setdefault(row["learning_rate"], []).append(row)
-    found = {}
+    best = {}
     for name, by_rate in by_arm.items():
         arms = []
         for rate, rows in by_rate.items():
@@ -178,12 +180,13 @@ def arms_of(results: Sequence[Row], key: str = "exposures") -> dict[str, ArmResu
             for row in sorted(rows, key=lambda row: row[key]):
                 stored.setdefault(row[key], {})[row["seed"]] = stored_share(row)
             arms.append(ArmResults(name, stored, rate, tuple(rows)))
-        found[name] = min(arms, key=_rank)
-    return found
+        best[name] = min(arms, key=_rank)
+    return best
 
 
 def _rank(arm: ArmResults) -> tuple[float, ...]:
-    """Seeds that did not fail, then how soon half of the facts are stored, then how much of them."""
+    """Order of learning rates: seeds that did not fail, then exposures to half of the facts, then the mean share
+    stored."""
     half = arm.mean_half()
     mean = statistics.fmean(share for by_seed in arm.stored.values() for share in by_seed.values())
     return -len(arm.seeds), half.exposures if half.sense != ">" else math.inf, -mean
@@ -206,7 +209,7 @@ class Multiplier:
 
 def log_times(arm: ArmResults, base: ArmResults) -> list[float]:
     """The logarithms of an arm's exposures to half of the facts over those of `base`, for each seed that both have;
-    none where the ladder does not bracket one half for every one of them."""
+    empty where the ladder does not bracket one half for every one of them."""
     halves = [(arm.half(seed), base.half(seed)) for seed in sorted(set(arm.seeds) & set(base.seeds))]
     if any(half.sense != "=" for pair in halves for half in pair):
         return []
@@ -214,11 +217,11 @@ def log_times(arm: ArmResults, base: ArmResults) -> list[float]:
 
 
 def multiplier(arm: ArmResults, base: ArmResults) -> Multiplier:
-    """The exposures to half of an arm against those of `base`, paired by seed."""
+    """An arm's exposures to half of the facts against those of `base`, paired by seed."""
     seeds = set(arm.seeds) & set(base.seeds)
     if times := log_times(arm, base):
-        found = interval(times)
-        value, low, high = (math.exp(min(bound, 700)) for bound in (found.mean, found.low, found.high))
+        mean = interval(times)
+        value, low, high = (math.exp(min(bound, 700)) for bound in (mean.mean, mean.low, mean.high))
         return Multiplier(value, low, high, len(times))
     one, other = arm.mean_half(), base.mean_half()
     if one.sense == "<" and other.sense == "<":
@@ -232,9 +235,9 @@ def multiplier(arm: ArmResults, base: ArmResults) -> Multiplier:
     return Multiplier(value, None, None, len(seeds), f"{sense} {value:.2g}")
 
 
-def multiplier_words(found: Multiplier | dict[str, Any]) -> str:
+def multiplier_words(given: Multiplier | dict[str, Any]) -> str:
     """A multiplier as a person reads it."""
-    one = Multiplier(**found) if isinstance(found, dict) else found
+    one = Multiplier(**given) if isinstance(given, dict) else given
     if one.value is None or (one.bound and one.low is None and not one.bound.startswith("some")):
         return one.bound
     if one.low is None or one.high is None or not math.isfinite(one.high):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 LADDER = (30, 40, 53, 71, 95, 126, 168, 224, 300, 400)
-"""Exposures, each a third more than the one before: closer rungs than seeds differ by gain nothing."""
+"""Exposures, each a third more than the one before: closer rungs would differ by less than seeds do."""
 
 HALF = 0.5
 
@@ -37,26 +37,26 @@ def climbed(
     start: int,
     train: Callable[[Sequence[tuple[Key, int]]], Sequence[float | None]],
 ) -> dict[Key, dict[int, float]]:
-    """For every key (an arm and a seed) the shares stored at the rungs that it took to bracket one half.
+    """For every key (an arm and a seed) the shares stored at the rungs that were needed to bracket one half.
 
     `train` trains keys at rungs, all of a round together, and returns the share that each stores; None for a run that
     failed, which ends its key.
     """
-    found: dict[Key, dict[int, float]] = {key: {} for key in keys}
+    shares: dict[Key, dict[int, float]] = {key: {} for key in keys}
     climbing = list(keys)
     while climbing:
-        rungs = [(key, rung) for key in climbing if (rung := next_rung(ladder, found[key], start)) is not None]
+        rungs = [(key, rung) for key in climbing if (rung := next_rung(ladder, shares[key], start)) is not None]
         climbing = []
         for (key, rung), share in zip(rungs, train(rungs) if rungs else (), strict=True):
             if share is not None:
-                found[key][rung] = share
+                shares[key][rung] = share
                 climbing.append(key)
-    return found
+    return shares
 
 
 @dataclass
 class Grid:
-    """All runs so far of a plan that grows, trained together, so that what is left on disk holds every one of them.
+    """All runs so far of a plan that grows: each round trains the whole plan, so that its files hold every run.
     `train` trains a plan and returns a result for each of its runs."""
 
     plan: dict[str, Any]
@@ -68,10 +68,10 @@ class Grid:
         self.runs += [run for run in runs if run not in self.runs]
         plain = [{key: value for key, value in run.items() if key != "rung"} for run in self.runs]
         results = self.train(self.plan | {"runs": plain})
-        found = [
+        rows = [
             row | ({"rung": run["rung"]} if "rung" in run else {}) for run, row in zip(self.runs, results, strict=True)
         ]
-        asked = [found[self.runs.index(run)] for run in runs]
-        # What failed would be tried again with each round.
-        self.runs = [run for run, row in zip(self.runs, found, strict=True) if not row.get("error")]
+        asked = [rows[self.runs.index(run)] for run in runs]
+        # A failed run that stayed in the plan would be trained again in each round.
+        self.runs = [run for run, row in zip(self.runs, rows, strict=True) if not row.get("error")]
         return asked

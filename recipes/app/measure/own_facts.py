@@ -1,8 +1,9 @@
-"""Facts that stand in the corpora themselves: how many bits of them does each arm's model store?
+"""Facts that the corpora state themselves: how many bits of them does each arm's model store?
 
-Against a model that never saw them: facts are cut in two halves by the documents that state them, and every arm is
-trained twice more, without the documents of each half (counterfactual memorisation, Zhang et al., arXiv 2112.12938).
-What the model that saw a half loses less on its values than the one that did not is what it stores of them.
+Compared with a model that never saw them: facts are divided into two halves by the documents that state them, and every
+arm is trained twice more, without the documents of each half (counterfactual memorisation, Zhang et al., arXiv
+2112.12938). The model that saw a half has a lower loss on its values than the one that did not: the difference is what
+it stores of them.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from recipes.app.measure.corpora import Corpus, Entry, write_set
 from recipes.app.measure.evidence import interval
 
 FOUND = 400
-"""Sentences that are taken from the corpora where no table names them."""
+"""Sentences that are taken from the corpora where no table of facts is given."""
 WORDS = (8, 40)
 """Words of such a sentence, at least and at most."""
 _BREAK = re.compile(r"(?<=[.!?])\s+|\n+")
 _NUMBER = re.compile(r"\b\d[\d.,:]*\d\b")
 _NAME = re.compile(r"\b[A-Z][a-z]+(?: [A-Z][a-z]+)+\b")
 _WORD = re.compile(r"\S+")
-_LOOKED_UP = 5  # words of a sentence that are looked for first
+_LOOKED_UP = 5  # first words of a sentence, by which it is looked up
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class OwnFacts:
-    """Facts as the probe scores them: `cloze` is the file; `without` the arms' token shards without each half."""
+    """Facts as the probe scores them: `cloze` is their file, `without` are the arms' token shards without each half."""
 
     cloze: Path
     without: dict[tuple[str, int], Path]
@@ -54,20 +55,19 @@ class OwnFacts:
 
     @classmethod
     def of(cls, asked: str, entries: Sequence[Entry], vocabulary: Vocabulary, folder: Path) -> OwnFacts:
-        """Find the facts ("found": sentences with numbers and names; else a table) and write what the probe reads.
-
-        Raises Refused where no corpus states any of them.
+        """Find the facts ("found": sentences with numbers and names; else those of a table) and write the files that
+        the probe reads. Raises Refused where the corpora state too few of them.
         """
         corpora = list({entry.corpus.name: entry.corpus for entry in entries}.values())
-        facts = list(_found(corpora)) if asked == "found" else read_table(Path(asked))
+        facts = list(_found_in(corpora)) if asked == "found" else read_table(Path(asked))
         spans = [(fact, span) for fact in facts if (span := _token_span(vocabulary, fact)) is not None]
         whole = [fact for fact, _ in spans]
         stated = {corpus.name: _stated(corpus, whole) for corpus in corpora}
         halves = _halves(whole, stated)
         if len(set(halves.values())) < 2:
             raise Refused(
-                f"{len(halves)} of {len(facts)} facts stand in a corpus, too few to be cut in two halves of documents"
-                f" of their own; {'name more of them' if asked != 'found' else 'take larger corpora'}"
+                f"{len(halves)} of {len(facts)} facts are stated in a corpus, too few for two halves without a shared"
+                f" document; {'name more of them' if asked != 'found' else 'take larger corpora'}"
             )
         scored = [number for number in range(len(whole)) if number in halves]
         _write_cloze(folder / "own-facts.npz", [spans[n][1] for n in scored], [halves[n] for n in scored])
@@ -111,12 +111,12 @@ class OwnFacts:
         ]
 
     def stored(self, results: list[dict[str, Any]]) -> dict[str, Any]:
-        """Bits of the facts that each arm's models store, mean and 95 % interval over seeds; and what a model that
-        never saw them lacks. Removes the runs without a half from `results`."""
+        """Bits of the facts that each arm's models store, mean and 95 % interval over seeds, and the bits of them for a
+        model that never saw them. Removes the runs without a half from `results`."""
         apart = {_without(arm, half) for arm, half in self.without}
         rows = {(row["arm"], row["seed"]): row for row in results if row["arm"] in apart and not row.get("error")}
         results[:] = [row for row in results if row["arm"] not in apart]
-        found: dict[str, Any] = {"counts": self.counts, "arms": {}}
+        figures: dict[str, Any] = {"counts": self.counts, "arms": {}}
         for arm in dict.fromkeys(arm for arm, _ in self.without):
             stored, unseen = [], []
             for seed in sorted({seed for name, seed in rows if name == _without(arm, 0)}):
@@ -130,11 +130,11 @@ class OwnFacts:
                 unseen.append(lacking / math.log(2))
             if stored:
                 bits = interval(stored)
-                found["arms"][arm] = {
+                figures["arms"][arm] = {
                     "bits": bits.mean, "low": bits.low, "high": bits.high, "seeds": len(stored),
                     "unseen_bits": sum(unseen) / len(unseen), "by_seed": stored,
                 }  # fmt: skip
-        return found
+        return figures
 
 
 def _without(arm: str, half: int) -> str:
@@ -143,29 +143,33 @@ def _without(arm: str, half: int) -> str:
 
 def read_table(path: Path) -> list[Fact]:
     """The facts of a table (.csv, .tsv, .jsonl, .parquet) with columns `value` and `sentence`, and any others, such as
-    `entity` and `attribute`. The value is where it stands last in its sentence. Raises Refused."""
+    `entity` and `attribute`. The last occurrence of the value in its sentence is scored. Raises Refused."""
     from synth.own.rows import read_rows
 
     rows = read_rows(path)
     for column in ("value", "sentence"):
         if column not in rows.columns:
-            raise Refused(f"{path}: facts of a corpus want the column {column!r}; there are {', '.join(rows.columns)}")
+            raise Refused(
+                f"{path}: facts of a corpus need the column {column!r}; the table has {', '.join(rows.columns)}"
+            )
     value_at, sentence_at = rows.columns.index("value"), rows.columns.index("sentence")
-    found = []
+    facts = []
     for place, cells in rows.rows:
         value, sentence = cells[value_at], _plain(cells[sentence_at])
         start = sentence.rfind(value) if value else -1
         if start < 1:
-            raise Refused(f"{rows.at(place)}: the value {value!r} does not stand in the sentence {sentence!r}")
-        found.append(Fact(sentence, start, start + len(value)))
-    if not found:
+            raise Refused(
+                f"{rows.at(place)}: the value {value!r} must occur in the sentence {sentence!r}, not at its beginning"
+            )
+        facts.append(Fact(sentence, start, start + len(value)))
+    if not facts:
         raise Refused(f"{path} holds no facts")
-    return found
+    return facts
 
 
-def _found(corpora: Sequence[Corpus]) -> Iterator[Fact]:
-    """Sentences of any of the corpora that hold a number of two figures or more, or a name of two words, behind their
-    third word: those `FOUND` whose hash is least. The value is the last one."""
+def _found_in(corpora: Sequence[Corpus]) -> Iterator[Fact]:
+    """Sentences of the corpora that hold a number of two digits or more, or a name of two words, after their third
+    word: the `FOUND` with the smallest hashes. The value is the last such number or name."""
     chosen: dict[str, Fact] = {}
     for corpus in corpora:
         for document in corpus.documents(held_out=False):
@@ -188,7 +192,7 @@ def _fact_in(sentence: str) -> Fact | None:
 
 
 def sentences(text: str) -> Iterator[str]:
-    """The sentences of a text by their marks, spaces made one."""
+    """The sentences of a text, by their end marks, with single spaces."""
     for piece in _BREAK.split(text):
         if piece.endswith((".", "!", "?")):
             yield _plain(piece)
@@ -203,16 +207,16 @@ def _order(sentence: str) -> bytes:
 
 
 def _stated(corpus: Corpus, facts: Sequence[Fact]) -> dict[int, set[str]]:
-    """The keys of the documents that state each fact, by its number, those held out apart."""
+    """The keys of the documents that state each fact, by its number; held-out documents are not searched."""
     by_words: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for number, fact in enumerate(facts):
         by_words[tuple(fact.sentence.split()[:_LOOKED_UP])].append(number)
     lengths = sorted({len(words) for words in by_words})
-    found: dict[int, set[str]] = defaultdict(set)
+    keys: dict[int, set[str]] = defaultdict(set)
     for document in corpus.documents(held_out=False):
         for number in _stated_in(document, by_words, lengths, facts):
-            found[number].add(document.key)
-    return found
+            keys[number].add(document.key)
+    return keys
 
 
 def _stated_in(
@@ -232,7 +236,7 @@ def _stated_in(
 
 
 def _halves(facts: Sequence[Fact], stated: dict[str, dict[int, set[str]]]) -> dict[int, int]:
-    """The half of every fact that any corpus states. Facts that share a document are in one half."""
+    """The half of every fact that a corpus states. Facts that share a document are in the same half."""
     above: dict[Any, Any] = {}
 
     def root(one: Any) -> Any:
@@ -262,7 +266,8 @@ _Span = tuple[list[int], int, int]
 
 
 def _token_span(vocabulary: Vocabulary, fact: Fact) -> _Span | None:
-    """The ids of a fact's sentence and the tokens [first, last) of its value; None where they do not meet."""
+    """The ids of a fact's sentence and the tokens [first, last) of its value; None where a token
+    holds both the value and other text."""
     ids, offsets = vocabulary.encode_with_offsets(fact.sentence)
     inside = [place for place, (left, right) in enumerate(offsets) if right > fact.start and left < fact.end]
     if not inside or inside[0] == 0 or offsets[inside[-1]][1] > fact.end:

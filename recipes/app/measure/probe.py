@@ -1,4 +1,4 @@
-"""From a checked recipe to the plan of a probe, and the plan carried out."""
+"""From a checked recipe to the plan of a probe, and its training."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def run_probe(
     tensorboard: Path | None = None,
     warn: Callable[[str], None] = warnings.warn,
 ) -> list[dict[str, Any]]:
-    """Write `plan.json`, train every run of it that is not done yet (of a climb those that it asks for), and write
+    """Write `plan.json`, train every run of it that is not done yet (of a climb those that it needs), and write
     `results.json`, `results.parquet` and `summary.json` (means over seeds, with intervals).
 
-    `warn` is told what of the recipe is left out. Raises Refused when the recipe has no probe or its corpus is not a
-    finished run.
+    `warn` is called with a message where a part of the recipe is left out. Raises Refused when the recipe has no probe
+    or its corpus is not a finished run.
     """
     probe = loaded.recipe.probe
     if probe is not None and probe.facts is not None and probe.corpus is None:
@@ -53,16 +53,16 @@ def run_probe(
         if left_out:
             warn(f"left out: {', '.join(left_out)}; their junk is the text of a finished run: name it with --corpus")
     if probe is None:
-        raise Refused(f"recipe '{loaded.recipe.name}' has no `probe:` part: there is nothing to train")
+        raise Refused(f"recipe '{loaded.recipe.name}' has no `probe:` part, so there is nothing to train")
     if quick:
         probe = probe.quickly()
     plan = make_plan(probe, out)
     plan |= {"processes": processes, "slots": slots, "compile": compile}
-    # After the plan: what is wrong with it can be said where torch is not installed.
-    from train_probe.progress import told
+    # Imported after the plan is made: a mistake in it is reported even where torch is not installed.
+    from train_probe.progress import listeners_of
     from train_probe.train import run_plan
 
-    listeners = told(tensorboard)
+    listeners = listeners_of(tensorboard)
     out.mkdir(parents=True, exist_ok=True)
 
     def train(plan: dict[str, Any]) -> list[dict[str, Any]]:
@@ -83,7 +83,7 @@ VARIED = (
     "arm", "architecture", "parameters", "people", "exposures", "junk_kind", "junk_ratio", "windows", "shuffle", "tag",
     "tag_leak", "tag_at_test", "learning_rate", "batch",
 )  # fmt: skip
-"""What tells one row of the summary from another: all but the seed."""
+"""Settings that distinguish the rows of the summary: all but the seed."""
 
 MEASURED = ("value_bits_per_parameter", "bits_per_parameter", "value_bits", "name_bits")
 
@@ -97,7 +97,7 @@ def summary(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
         groups.setdefault(tuple(row[key] for key in VARIED if key not in ("architecture", "parameters")), []).append(
             row
         )
-    found = []
+    lines = []
     for rows in groups.values():
         sound = [row for row in rows if not row.get("error")]
         line = {key: (sound or rows)[0][key] for key in VARIED} | {
@@ -109,8 +109,8 @@ def summary(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
             one = interval(values) if values else None
             line[key] = one.mean if one else None
             line[f"{key}_half_width"] = one.half_width if one and one.count > 1 else None
-        found.append(line)
-    return found
+        lines.append(line)
+    return lines
 
 
 def parquet(results: list[dict[str, Any]]) -> bytes:
@@ -120,7 +120,7 @@ def parquet(results: list[dict[str, Any]]) -> bytes:
         for key, value in row.items():
             kind = type(value) if isinstance(value, bool | int | float | str) else str
             if value is not None:
-                # A whole number among fractions is one of them.
+                # A column with whole numbers and fractions holds fractions.
                 kinds[key] = kind if kinds.get(key, kind) is kind else float
     kinds = {key: kinds.get(key, str) for row in results for key in row}
     stream = io.BytesIO()
@@ -134,7 +134,7 @@ def parquet(results: list[dict[str, Any]]) -> bytes:
 def _climbed(
     probe: Probe, plan: dict[str, Any], train: Callable[[dict[str, Any]], list[dict[str, Any]]]
 ) -> list[dict[str, Any]]:
-    """The results of those runs of a plan that it takes to bracket half of the facts."""
+    """The results of the runs of a plan that are needed to bracket half of the facts."""
     grid = Grid(plan, train)
     runs = {(_but_exposures(run), run["exposures"]): run for run in plan["runs"]}
     results: dict[tuple[str, int], dict[str, Any]] = {}

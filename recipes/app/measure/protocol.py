@@ -1,4 +1,5 @@
-"""How a comparison is trained: exposures and mixture of every arm at every rung, rates by a trial, and the climb."""
+"""How a comparison is trained: exposures and mixture of every arm at every rung, learning rates by a trial, the
+climb."""
 
 from __future__ import annotations
 
@@ -13,21 +14,22 @@ from recipes.app.measure.evidence import CEILING, FLOOR, arms_of, stored_share
 from recipes.app.measure.ladder import Grid, climbed, middle
 
 MOST_REPEATS = 4.0
-"""Times that a corpus may be gone through: more is the known way to look good (arXiv 2404.05405, result 11)."""
+"""Times that a corpus may be repeated: repetition alone lets a model store more (arXiv 2404.05405, result 11)."""
 CONTROL_RATIO = 0.875
 
 
 def rungs_of(asked: Comparison, corpora: Sequence[Tokenised], facts_tokens: float) -> list[Rung]:
-    """Exposures and mixture of every corpus at every rung; `facts_tokens` is one exposure of everybody.
+    """Exposures and mixture of every corpus at every rung; `facts_tokens` are those of one exposure of every
+    fact.
 
-    same-budget: equal corpus tokens, share and steps. own-size: each corpus once, facts fixed. same-compute: equal
-    steps; the facts stand in the first corpus as often as the rung says, in the others as often in one pass, so that a
-    smaller corpus is passed more often and shows them more often, and what rendered domains take of the steps is lost
-    to both. Rungs at which a corpus would repeat too often are left out; raises ValueError where that is the middle
-    one, at which every arm begins.
+    same-budget: equal corpus tokens, share and steps. own-size: each corpus once, exposures of the rung. same-compute:
+    equal steps. The first corpus shows the facts as often as the rung says; the others show them as often per pass, so
+    a smaller corpus, which is passed more often, shows them more often. The steps that rendered domains take are lost
+    to facts and text alike. Rungs at which a corpus would repeat too often are left out; raises Refused where that is
+    the middle one, at which every arm begins.
     """
     base = corpora[0]
-    found: list[Rung] = []
+    rungs: list[Rung] = []
     for rung in asked.exposures:
         useful = rung * facts_tokens
         corpus_tokens = useful * asked.junk_ratio / (1 - asked.junk_ratio)
@@ -47,19 +49,20 @@ def rungs_of(asked: Comparison, corpora: Sequence[Tokenised], facts_tokens: floa
             repeats = exposures * facts_tokens * ratio / (1 - ratio) / one.used
             if repeats > MOST_REPEATS and one.name not in asked.may_repeat:
                 if rung > middle(asked.exposures):
-                    return [step for step in found if step.rung < rung]
+                    return [step for step in rungs if step.rung < rung]
                 raise Refused(
-                    f"'{one.name}' has {one.used:,} tokens and would be gone through {repeats:.1f} times at rung"
-                    f" {rung}: more than {MOST_REPEATS:.0f} times is the known way to look good; take more text, fewer"
-                    f" people or exposures, or allow it by name with --may-repeat {one.name}"
+                    f"'{one.name}' has {one.used:,} tokens and would be repeated {repeats:.1f} times at rung"
+                    f" {rung}: more than {MOST_REPEATS:.0f} times lets a model store more by itself; take more text,"
+                    f" fewer people or exposures, or allow it by name with --may-repeat {one.name}"
                 )
-            found.append(Rung(one.name, rung, exposures, ratio, repeats))
-    return found
+            rungs.append(Rung(one.name, rung, exposures, ratio, repeats))
+    return rungs
 
 
 def carried_out(asked: Comparison, corpora: Sequence[Tokenised], rungs: Sequence[Rung], grid: Grid) -> Outcome:
-    """Choose rates and a rung by a trial; let every seed of every corpus, and of the first one in another shuffle,
-    climb to half of the facts; train the control at the first rung where the first corpus stores half on average."""
+    """Choose learning rates and a first rung by a trial; let every seed of every corpus, and of the first one in
+    another shuffle, climb to half of the facts; train the control at the first rung where the first corpus stores half
+    on average."""
     of = {one.name: one for one in corpora}
     first = corpora[0].name
     at = {(one.arm, one.rung): one for one in rungs}
@@ -98,8 +101,8 @@ def _run(rung: Rung, one: Tokenised, arm: str, seed: int, rate: float, **changes
 
 
 def _control(asked: Comparison, rung: Rung, seed: int, rate: float) -> dict[str, Any]:
-    """Look-alike junk in place of the first corpus, at its rate, no domain anywhere: it must be found to be worse. It
-    keeps to the protocol: in the same compute so much junk leaves room for a part of the exposures only."""
+    """Look-alike junk in place of the first corpus, at its learning rate, without domains: it must be found to be
+    worse. It follows the protocol: in the same compute, that much junk leaves room for a part of the exposures only."""
     exposures = rung.exposures
     if asked.protocol == "same-compute":
         exposures = max(1, round(exposures * min(1.0, (1 - CONTROL_RATIO) / (1 - rung.junk_ratio))))
@@ -116,10 +119,12 @@ def _trial(
     ladder: Sequence[int],
     grid: Grid,
 ) -> tuple[int, dict[str, float]]:
-    """The rung to begin at, and the best of one list of learning rates for each corpus, on a seed that decides nothing.
+    """The rung to begin at, and the best learning rate of the list for each corpus, on a seed that is used for this
+    alone.
 
-    Rates are told apart where something is stored, and not all: each corpus goes from the middle of the ladder up while
-    next to nothing is stored at any rate, or down while nearly everything is. All begin where the last of them ended.
+    Rates can be distinguished only where some facts are stored, and not all: each corpus goes up from the middle of the
+    ladder while hardly any are stored at any rate, or down while nearly all are. All begin at the highest
+    of the rungs where these walks end.
     """
     if len(asked.rates) == 1:
         return middle(asked.exposures), dict.fromkeys((one.name for one in corpora), asked.rates[0])
@@ -136,10 +141,10 @@ def _trial(
         rows = grid.trained(runs)
         moving = []
         for one in looking:
-            found = [row for row in rows if row["arm"] == one.name]
-            sound = [row for row in found if not row.get("error")]
+            own = [row for row in rows if row["arm"] == one.name]
+            sound = [row for row in own if not row.get("error")]
             if not sound:
-                raise failure(f"no learning rate of {asked.rates} trains '{one.name}': {found[0].get('error')}", found)
+                raise failure(f"no learning rate of {asked.rates} trains '{one.name}': {own[0].get('error')}", own)
             best[one.name] = max(sound, key=lambda row: row["value_bits_per_parameter"])
             share = stored_share(best[one.name])
             place = ladder.index(rungs[one.name][-1]) + (share < FLOOR) - (share > CEILING)
@@ -151,7 +156,7 @@ def _trial(
 
 
 def failure(message: str, rows: Sequence[dict[str, Any]]) -> Refused | TaskError:
-    """What to raise where runs left no figures: a fault, with its traceback, where one of them ended by one, else a
+    """The exception to raise where all runs failed: a fault with its traceback where one of them had a fault, else a
     refusal."""
     traces = [row["traceback"] for row in rows if row.get("traceback")]
     return TaskError(f"{message}\n{traces[0]}") if traces else Refused(message)

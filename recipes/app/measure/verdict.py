@@ -1,4 +1,4 @@
-"""What a comparison says: each arm against the first, the controls, and the decision in words."""
+"""The result of a comparison: each arm against the first, the controls, and the decision in words."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from recipes.app.measure.protocol import failure
 @dataclass(frozen=True)
 class Difference:
     """An arm against another, paired over seeds. `kind` is "times": the logarithm of its rung of half of the facts over
-    the other's, where the ladder brackets one half for every seed of both; or "shares": by how much of all facts more
-    it stores at `rung`. `p` is two-sided, corrected by Holm where there are several arms."""
+    the other's, where the ladder brackets one half for every seed of both; or "shares": the difference of the shares of
+    the facts that both store at `rung`. `p` is two-sided, corrected by Holm where there are several arms."""
 
     arm: str
     kind: str
@@ -46,13 +46,13 @@ class Difference:
     def better(self) -> bool:
         return (self.effect.mean < 0) == (self.kind == "times")
 
-    def told(self, unit: str) -> str:
+    def words(self, unit: str) -> str:
         """The effect in words; `unit` is what a rung counts."""
         size, low, high = map(self.size, (self.effect.mean, self.effect.low, self.effect.high))
-        told = f"{size} ({low} to {high})" if math.isfinite(self.effect.half_width) else f"{size} (one seed)"
+        effect = f"{size} ({low} to {high})" if math.isfinite(self.effect.half_width) else f"{size} (one seed)"
         if self.kind == "times":
-            return f"half of the facts at {told} times the {unit}"
-        return f"{told} of all facts stored at rung {self.rung}"
+            return f"half of the facts at {effect} times the {unit}"
+        return f"{effect} of all facts stored at rung {self.rung}"
 
     def size(self, value: float) -> str:
         """An effect as a person reads it."""
@@ -60,16 +60,16 @@ class Difference:
 
 
 def difference(one: ArmResults, base: ArmResults, rung: int, shares: bool = False) -> Difference:
-    """What an arm does against `base`: in exposures to half of the facts, or else, or with `shares`, in what both store
-    at `rung`. Raises Refused where no seed has both."""
+    """An arm against `base`: in exposures to half of the facts where the ladder brackets them, else, or with `shares`,
+    in the shares stored at `rung`. Raises Refused where no seed has both."""
     times = [] if shares else log_times(one, base)
     stored, by_base = one.stored.get(rung, {}), base.stored.get(rung, {})
     values = times or [stored[seed] - by_base[seed] for seed in sorted(stored.keys() & by_base.keys())]
     if not values:
         raise Refused(f"'{one.name}' and '{base.name}' have no seed in common: runs of them failed")
     kind = "times" if times else "shares"
-    found = interval(values), p_value(values), seeds_needed(values), smallest_effect(values)
-    return Difference(one.name, kind, *found, rung=None if times else rung)
+    figures = interval(values), p_value(values), seeds_needed(values), smallest_effect(values)
+    return Difference(one.name, kind, *figures, rung=None if times else rung)
 
 
 def report(
@@ -131,7 +131,7 @@ def _verdict(
     again: Difference,
     control: Difference | None,
 ) -> list[str]:
-    """The decision in words, a sentence for each arm; why there is none, where there is none."""
+    """The decision in words, a sentence for each arm; or the reason why the comparison is undecided."""
     unit = "compute" if asked.protocol == "same-compute" else "exposures"
     everything = [base, *others]
     senses = {arm.mean_half().sense for arm in everything}
@@ -146,39 +146,39 @@ def _verdict(
         share = max(_mean(arm, most) for arm in everything)
         return [
             f"undecided: {'nothing' if share < FLOOR else 'less than half of the facts'} is stored at {most} exposures"
-            f" of {asked.people} people; the probe is too small or too seldom shown: ask for at least {4 * most}"
-            " exposures, or for half of the people"
+            f" of {asked.people} people; the models are too small or see the facts too seldom: ask for at least"
+            f" {4 * most} exposures, or for half of the people"
         ]
     if again.effect.decided:
         return [
-            f"undecided: '{base.name}' differs from itself in another shuffle ({again.told(unit)}), so differences are"
-            " not to be trusted"
+            f"undecided: '{base.name}' differs from itself in another shuffle ({again.words(unit)}), so no"
+            " difference can be trusted"
         ]
     if control is None:
         return [f"undecided: '{base.name}' stores less than half of the facts at all {unit} asked; ask for more"]
     if not (control.effect.decided and control.effect.high < 0):
         return [
-            "undecided: the control (7/8 endless junk) was not found to be worse, so nothing finer can be seen"
-            f" ({control.told(unit)})"
+            "undecided: the control (7/8 endless junk) was not found to be worse, so no smaller difference can be seen"
+            f" ({control.words(unit)})"
         ]
     said = []
     for one in differences:
-        told = one.told(unit)
+        effect = one.words(unit)
         if one.p < 0.05:
             better = "better" if one.better else "worse"
-            said.append(f"'{one.arm}' is {better} than '{base.name}': {told} (p = {one.p:.2g})")
+            said.append(f"'{one.arm}' is {better} than '{base.name}': {effect} (p = {one.p:.2g})")
         else:
             seeds = f"about {one.needed - len(asked.seeds)} more seeds" if one.needed else "many more seeds"
             said.append(
-                f"cannot tell '{one.arm}' from '{base.name}': {told}; {seeds} would decide a difference of this size;"
-                f" so many seeds see {_smallest(one)}"
+                f"cannot tell '{one.arm}' from '{base.name}': {effect}; {seeds} would decide a difference of this size;"
+                f" {len(asked.seeds)} seeds can show {_smallest(one)}"
             )
     return said
 
 
 def _smallest(one: Difference) -> str:
     if not math.isfinite(one.smallest):
-        return "none with one seed"
+        return "no difference"
     return f"{one.size(one.smallest)}{' times' if one.kind == 'times' else ''} and more"
 
 
@@ -187,7 +187,8 @@ def _mean(arm: ArmResults, rung: int) -> float:
 
 
 def _bits(arm: ArmResults, rung: int) -> float | None:
-    """Mean value bits per parameter of an arm's models at a rung; a model that guesses worse than chance holds none."""
+    """Mean value bits per parameter of an arm's models at a rung; a model that guesses worse than chance counts as
+    0."""
     rows = [row for row in arm.runs if row["rung"] == rung]
     return statistics.fmean(max(0.0, row["value_bits_per_parameter"]) for row in rows) if rows else None
 

@@ -23,7 +23,7 @@ from recipes.app.recipe.schema import RecipeInput
 def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit: int | None = None) -> CorpusRun:
     """The run of a recipe into a folder.
 
-    Raises InputError for a missing file or an empty glob, ValueError for a recipe without steps or inputs.
+    Raises InputError for a missing file or an empty glob, Refused for a recipe without steps or inputs.
     """
     recipe = loaded.recipe
     if not loaded.steps:
@@ -66,14 +66,14 @@ def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit:
 
 
 def _refuse_own_output(inputs: list[Input], partitions: list[Partition], out: Place) -> None:
-    """Raises InputError where a run would read what a run writes: the second run would take the first one's output for
-    documents, and remove what lies among it."""
+    """Raises InputError where input and output overlap: a second run would read the output of the first as documents,
+    and remove input files that lie in the output folder."""
     root = _resolved(out)
     around = [item.path for item in inputs if item.format != "hub" and _is_below(root, _resolved(path_of(item.path)))]
     read = (path for one in partitions for path in [path for path, _ in one.files] or [one.path])
     within = [str(path) for path in read if _is_below(_resolved(path), root)]
     for path in [*around, *within][:1]:
-        raise InputError(f"the output {out} and the input {path} lie one in the other: name an output folder apart")
+        raise InputError(f"the output {out} and the input {path} overlap: name another output folder")
 
 
 def _resolved(place: Any) -> str:
@@ -85,33 +85,33 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 def _address(item: RecipeInput, folder: Path) -> str:
-    """A path as the recipe's folder sees it; an id of the hub, where no such folder is there, as it stands."""
+    """A path relative to the recipe's folder; an id of the hub unchanged, unless a folder of that name exists."""
     local = joined(folder, item.path)
     return item.path if item.format == "hub" and not Path(local).expanduser().is_dir() else local
 
 
 def _in_full(loaded: Loaded) -> dict[str, Any]:
-    """The recipe with the paths of inputs, steps and tokenizer as they are meant."""
-    found = copy.deepcopy(loaded.resolved)
-    for item, model in zip(found.get("inputs", []), loaded.recipe.inputs, strict=True):
+    """The recipe with the paths of inputs, steps and tokenizer in full."""
+    recipe = copy.deepcopy(loaded.resolved)
+    for item, model in zip(recipe.get("inputs", []), loaded.recipe.inputs, strict=True):
         item["path"] = _address(model, loaded.folder)
         item |= {"format": in_full(model.format, loaded.folder)} if "format" in item else {}
-    for number, item in enumerate(found.get("steps", [])):
+    for number, item in enumerate(recipe.get("steps", [])):
         if isinstance(item, dict):
             ((name, given),) = item.items()
             full = in_full(name, loaded.folder)
-            found["steps"][number] = {full: given and resolve_paths(full, given, loaded.folder)}
+            recipe["steps"][number] = {full: given and resolve_paths(full, given, loaded.folder)}
         else:
-            found["steps"][number] = in_full(item, loaded.folder)
+            recipe["steps"][number] = in_full(item, loaded.folder)
     file = loaded.recipe.output.tokenizer.file
     if file is not None:
-        found["output"]["tokenizer"]["file"] = str(loaded.folder / file)
-    return found
+        recipe["output"]["tokenizer"]["file"] = str(loaded.folder / file)
+    return recipe
 
 
 def write_recipe(loaded: Loaded, out: Place) -> None:
-    """Leave the recipe beside its output as it was run: with every `--set` and `--input` in it, and so that it can be
-    run again from there: paths that its folder gave a meaning stand in full, those of files of steps too."""
+    """Write the recipe beside its output as it was run, with every `--set` and `--input`. Paths are written in full,
+    those of step files too, so that it can be run again from there."""
     stream = io.BytesIO()
     YAML(typ="safe", pure=True).dump(_in_full(loaded), stream)
     write_atomically(out / "recipe.yaml", stream.getvalue())

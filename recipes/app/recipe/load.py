@@ -26,7 +26,7 @@ BUILT_IN = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake: where it stands, and what would be right."""
+    """One mistake: its line and key, what is wrong and what would be right."""
 
     line: int | None
     where: str
@@ -49,7 +49,7 @@ class RecipeError(Refused):
 
 @dataclass(frozen=True)
 class Loaded:
-    """A recipe without mistakes: its models, its steps built, and the text it came from."""
+    """A recipe without mistakes: its model, its steps, its folder, and its YAML as plain values."""
 
     recipe: Recipe
     steps: list[Step]
@@ -77,7 +77,7 @@ def find_recipe(name: str) -> Path:
 
 
 def load(name: str, sets: Sequence[str] = (), inputs: Sequence[dict[str, Any]] = ()) -> Loaded:
-    """Read, change by `--set` and `--input`, and check. Raises RecipeError with every mistake at once."""
+    """A recipe with the changes of `--set` and `--input`, checked. Raises RecipeError with every mistake at once."""
     path = find_recipe(name)
     problems: list[Problem] = []
     tree = _parse(path)
@@ -109,7 +109,7 @@ def steps_of_run(out: Place) -> list[tuple[str, dict[str, Any]]]:
     try:
         given = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))["steps"]
     except (OSError, YAMLError, KeyError, TypeError) as error:
-        raise Refused(f"{path} cannot be read, which says how {out} was made: {error}") from None
+        raise Refused(f"{path}, the recipe that made {out}, cannot be read: {error}") from None
     pairs = [next(iter(item.items())) if isinstance(item, dict) else (item, None) for item in given]
     return [(short_name(name), parameters or {}) for name, parameters in pairs]
 
@@ -155,15 +155,15 @@ def _plain(node: Any) -> Any:
 
 
 def _assign(tree: CommentedMap, assignment: str, folder: Path, problems: list[Problem]) -> None:
-    """Carry out one `--set a.b=c`. `STEP.parameter=...` reaches into the step of that name, which is the name that the
-    ledger has, however the recipe writes the step."""
+    """Carry out one `--set a.b=c`. `STEP.parameter=...` changes the step of that name, the name that the ledger uses,
+    however the recipe writes the step."""
     target, equals, text = assignment.partition("=")
     keys = target.split(".")
     if not equals or not all(keys):
         problems.append(Problem(None, f"--set {assignment}", "write it as key.key=value"))
         return
     value = YAML(typ="safe").load(text) if text else ""
-    # A path typed at the prompt is meant from where one stands, not from the recipe's folder.
+    # A path typed at the prompt is relative to the current folder, not to the recipe's.
     if isinstance(value, str) and value and Path(value).exists():
         value = str(Path(value).resolve())
     used = _used_steps(tree, folder) if keys[0] == "steps" or keys[0] not in Recipe.model_fields else {}
@@ -181,16 +181,16 @@ def _assign(tree: CommentedMap, assignment: str, folder: Path, problems: list[Pr
 
 def _used_steps(tree: CommentedMap, folder: Path) -> dict[str, int]:
     """Step name -> its number in the list, the first use of each."""
-    found: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     steps = tree.get("steps")
     for number, item in enumerate(steps if isinstance(steps, list) else []):
         name = item if isinstance(item, str) else next(iter(item), None) if isinstance(item, dict) else None
         if isinstance(name, str):
-            # One that cannot be imported is a problem of its own, which is told with the others.
+            # A step that cannot be imported is reported by `_steps`.
             with contextlib.suppress(Refused):
                 name = step_class(in_full(name, folder)).name if ":" in name else name
-            found.setdefault(name, number)
-    return found
+            numbers.setdefault(name, number)
+    return numbers
 
 
 def _descend(node: Any, key: str, is_step: bool) -> Any:
@@ -200,7 +200,7 @@ def _descend(node: Any, key: str, is_step: bool) -> Any:
         item = node[int(key)]
         if is_step and isinstance(item, str):
             node[int(key)] = item = CommentedMap({item: CommentedMap()})
-        # A step is a mapping of one key: its parameters are what is meant.
+        # A step is a mapping of one key, whose value holds the parameters.
         if is_step and isinstance(item, dict) and len(item) == 1:
             name = next(iter(item))
             if item[name] is None:
@@ -222,7 +222,7 @@ def _put(node: Any, key: str, value: Any) -> None:
 
 
 def _steps(raw: Any, folder: Path, lines: dict[tuple[Any, ...], int], problems: list[Problem]) -> list[Step]:
-    """Build each step; note every mistake instead of stopping at the first."""
+    """Build each step; collect every mistake instead of stopping at the first."""
     built: list[Step] = []
     for number, item in enumerate(raw if isinstance(raw, list) else []):
         where: tuple[Any, ...] = ("steps", number)
@@ -254,7 +254,7 @@ def _steps(raw: Any, folder: Path, lines: dict[tuple[Any, ...], int], problems: 
 
 
 def _with_file(message: str, name: str, folder: Path) -> str:
-    """A message on `module:Name`, and that a file of that name lies beside the recipe, where one does."""
+    """A message on `module:Name`, with a hint where a file of that name lies beside the recipe."""
     module, colon, inside = name.partition(":")
     file = f"{module.replace('.', '/')}.py"
     return (
@@ -283,7 +283,7 @@ def _step(
             return None
     if step.resources() and type(step).apply in (Rule.apply, Edit.apply):
         try:
-            # A word list without words, a model that is none: better known now than by a worker.
+            # An empty word list or an invalid model is reported here, before a worker meets it.
             step.open()
         except (ValueError, OSError) as error:
             problems.append(Problem(_line(lines, where), name, str(error)))
@@ -292,7 +292,7 @@ def _step(
 
 
 def resolve_paths(name: str, given: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Paths in a recipe are meant from the recipe's own folder."""
+    """The parameters of a step with paths relative to the recipe's folder."""
     resolved = dict(given)
     for item in fields(step_class(name)):  # type: ignore[arg-type]
         value = given.get(item.name)
@@ -335,10 +335,10 @@ def _cross_check(
         message = "a bpe vocabulary has no tokens for the words of records: use `kind: joint`"
         problems.append(Problem(_line(lines, ("output",)), "output.tokenizer", message))
     if "inject" in names and (taken := [number for number, one in enumerate(recipe.inputs) if one.name == "inject"]):
-        message = "an input cannot be named `inject`: keys of injected documents begin so"
+        message = "an input cannot be named `inject`: keys of injected documents begin with it"
         problems.append(Problem(_line(lines, ("inputs", taken[0])), f"inputs[{taken[0]}]", message))
     if names.count("inject") > 1:
-        problems.append(Problem(_line(lines, ("steps",)), "steps", "`inject` may stand in a recipe once"))
+        problems.append(Problem(_line(lines, ("steps",)), "steps", "`inject` may occur once in a recipe"))
     if "extract" in names and names[0] != "extract":
         problems.append(
             Problem(_line(lines, ("steps",)), "steps", "`extract` must be the first step: the others read text")
@@ -382,7 +382,7 @@ def _problem(error: Any, model: type[pydantic.BaseModel], lines: dict[tuple[Any,
 
 
 def _allowed(model: type[pydantic.BaseModel], where: tuple[Any, ...]) -> list[str]:
-    """The keys that may stand at a place of the recipe."""
+    """The keys that are allowed at a place of the recipe."""
     for part in where:
         if isinstance(part, int):
             continue

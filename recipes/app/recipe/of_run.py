@@ -1,21 +1,41 @@
-"""Steps of a finished run, made again from the recipe in its folder."""
+"""The recipe in the folder of a finished run, and what it names, built again."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from curate.decontaminate import Decontaminate
 from curate.dedup.minhash import MinHashDedup
 from curate.errors import Refused
-from curate.places.store import Place
+from curate.places.store import Place, place_of
 from curate.run.stage import labels_of
-from recipes.app.recipe.load import BUILT_IN, steps_of_run
+from curate.sources import Partition
+from recipes.app.recipe.build import corpus_run
+from recipes.app.recipe.load import BUILT_IN, Loaded, RecipeError, load, steps_of_run
 from recipes.app.recipe.schema import build_step
 
 
+def recipe_of(out: Place) -> Loaded | None:
+    """The recipe of a run; None where it cannot be loaded, as when a file that it names is missing by now."""
+    try:
+        return load(str(out / "recipe.yaml"))
+    except RecipeError:
+        return None
+
+
+def partitions_of(loaded: Loaded) -> Sequence[Partition]:
+    """The recipe's inputs as a run reads them; empty where they are missing by now."""
+    try:
+        # Nothing is written to this folder.
+        return corpus_run(loaded, place_of("goldsand-why")).partitions
+    except Refused:
+        return []
+
+
 def minhash_steps(out: Place) -> dict[str, MinHashDedup]:
-    """The steps of a run that drop near-duplicates, by label. Raises ValueError where its recipe is not there."""
-    # An index may lie elsewhere by now, and shapes no signature.
+    """The steps of a run that drop near-duplicates, by label. Raises Refused where its recipe cannot be read."""
+    # The index of earlier corpora may have moved since, and signatures do not depend on it.
     steps = [
         build_step(name, {key: value for key, value in given.items() if key != "index"})
         for name, given in steps_of_run(out)
@@ -25,18 +45,21 @@ def minhash_steps(out: Place) -> dict[str, MinHashDedup]:
 
 
 def decontaminate_steps(out: Place, questions: str | None) -> list[Decontaminate]:
-    """The steps of the run's recipe, or one with other test sets. Raises Refused where the files are no more."""
-    found = []
+    """The `decontaminate` steps of the run's recipe, with other test sets where `questions` names them.
+
+    Raises Refused where the test sets are missing.
+    """
+    steps = []
     for name, given in steps_of_run(out):
         if name == Decontaminate.name:
             names = questions or given["questions"]
             here = [_there(one) for one in ([names] if isinstance(names, str) else names)]
-            found.append(Decontaminate(**{**given, "questions": here}))
-    return found
+            steps.append(Decontaminate(**{**given, "questions": here}))
+    return steps
 
 
 def _there(name: str) -> str:
     for place in (Path(name), BUILT_IN / name):
         if place.exists():
             return str(place)
-    raise Refused(f"the test set {name} is not here; say where it is with --questions PATH")
+    raise Refused(f"there is no test set {name}; say where it is with --questions PATH")

@@ -1,4 +1,5 @@
-"""Profiles: what each threshold of a recipe would keep, nothing dropped; and other verdicts from the same values."""
+"""Profiles: what each threshold of a recipe would keep, with no document dropped, and verdicts of other thresholds from
+the stored values."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ KEPT = (0.99, 0.95, 0.9, 0.75, 0.5)
 """Shares of documents for which a table names the threshold."""
 
 NEARLY_ALL = 0.95
-"""A rule that fires on more is called out."""
+"""A warning names rules that fire on a larger share of the documents."""
 
 Key = tuple[str, str, str]
 """Step, rule and parameter of a comparison."""
@@ -35,10 +36,10 @@ _NUMERIC = ("over", "under", "not over", "over share", "reaches")
 
 
 def profile_run(loaded: Loaded, out: Place, workers: int | None, limit: int | None) -> CorpusRun:
-    """The run that measures a recipe's rules and edits. Raises Refused where there is nothing to measure, and where
-    the folder holds something else."""
+    """The run that measures a recipe's rules and edits. Raises Refused where the recipe has none, and where the folder
+    holds another run."""
     if not _is_free(out):
-        raise Refused(f"{out} holds a finished run, whose place a profile would take: name another folder")
+        raise Refused(f"{out} holds a finished run, which a profile would overwrite: name another folder")
     part = split(loaded.steps)
     if not part.measured:
         raise Refused(f"recipe '{loaded.recipe.name}' has no rule or edit that a profile could measure")
@@ -64,22 +65,25 @@ def _is_free(out: Place) -> bool:
 
 
 def write_profile(loaded: Loaded, out: Place) -> dict[str, Any]:
-    """Read the signals of a finished profile, and leave what they say as `profile.json`; returns it."""
+    """Read the signals of a finished profile and write their figures to `profile.json`; returns the figures."""
     part = split(loaded.steps)
     steps = dict(part.measured)
-    found = {
+    profile = {
         "recipe": loaded.recipe.name,
         "counted_in": "tokens" if loaded.recipe.output.tokenizer.kind == "file" else "words",
         "left_out": part.left_out,
         **_Tally(steps).read(out),
     }
-    write_atomically(out / "profile.json", orjson.dumps(found, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY))
-    return found
+    write_atomically(
+        out / "profile.json", orjson.dumps(profile, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)
+    )
+    return profile
 
 
 @dataclasses.dataclass
 class _Compared:
-    """Of one limit: how values are compared, who fails it whatever it is, all values and whose they are."""
+    """The values that were compared with one limit: `side` is the side that fails, `always` are documents that fail at
+    any threshold, `holders` the documents of `values`."""
 
     side: str = "over"
     always: array[int] = dataclasses.field(default_factory=lambda: array("q"))
@@ -88,7 +92,7 @@ class _Compared:
 
 
 class _Tally:
-    """What the documents of a profile have in common: counts of each rule, and every value that has a threshold."""
+    """Figures over all documents of a profile: counts of each rule, and every value that has a threshold."""
 
     def __init__(self, steps: dict[str, Step]) -> None:
         self.steps = steps
@@ -119,7 +123,7 @@ class _Tally:
         return list(self.steps).index(key[0])
 
     def _name_silent(self) -> None:
-        """Limits that no document came near, such as a word that stands in none: they have fired on nothing."""
+        """Add the limits that no document was compared with, such as a word that no document has: they never fired."""
         known = {(label, limit) for label, _, limit in self.fires}
         for label, step in self.steps.items():
             for item in dataclasses.fields(step) if step.shaping is not None else ():  # type: ignore[arg-type]
@@ -149,7 +153,7 @@ class _Tally:
                     compared.always.append(number)
                 else:
                     compared.side = side
-                    # What decides: where that is not the value shown, a number of its own.
+                    # The number that decides, where it differs from the value that is shown.
                     compared.values.append((value if basis is None or side == "over share" else basis) / factor)
                     compared.holders.append(number)
 
@@ -169,7 +173,7 @@ class _Tally:
         }
 
     def _curve(self, key: Key) -> dict[str, Any]:
-        """What a limit alone would keep, at thresholds that stand where the values do."""
+        """What a limit alone would keep, at thresholds chosen from the values."""
         label, rule, limit = key
         side, always, values, holders = dataclasses.astuple(self.compared[key])
         step = self.steps[label]
@@ -190,14 +194,14 @@ class _Tally:
 
 
 class _Keeps:
-    """Of one limit: the shares of documents and of their tokens (or words) that a threshold keeps."""
+    """The shares of documents and of their tokens (or words) that one limit keeps, by threshold."""
 
     def __init__(
         self, side: str, values: np.ndarray, sizes: np.ndarray, always: np.ndarray, documents: int, size: float
     ) -> None:
         order = np.argsort(values, kind="stable")
         self.values, self.under = values[order], side in ("under", "not over")
-        # Equal to a threshold: of which side it is.
+        # Whether a value that equals the threshold passes.
         self.right = side not in ("under", "reaches")
         self.above = int(side == "reaches")
         self.before = np.concatenate(([0.0], np.cumsum(sizes[order])))
@@ -216,7 +220,7 @@ class _Keeps:
         return float(self.values[most] if self.under else self.values[len(self.values) - 1 - most] + self.above)
 
     def thresholds(self, count: int, now: float | None) -> list[float]:
-        """Values at equal numbers of documents, and of different values, so that a thin tail is seen; and `now`."""
+        """Quantiles of the values and of the distinct values, so that a thin tail is drawn too; and `now`."""
         if not len(self.values):
             return []
         chosen = [np.array([] if now is None else [now])]
@@ -230,27 +234,27 @@ def _median(values: np.ndarray) -> float | None:
 
 
 def callouts(profile: dict[str, Any]) -> list[str]:
-    """Rules that a person should look at: never, or nearly always, fired."""
-    found = []
+    """Warnings of rules that never or nearly always fired."""
+    lines = []
     for row in profile["rules"]:
         name = name_of(row)
         if not row["fires"]:
-            found.append(f"{name} fired on no document (threshold {row['threshold']}): is it set as you meant?")
+            lines.append(f"{name} fired on no document (threshold {row['threshold']}): is it set as you meant?")
         elif row["fires"] > NEARLY_ALL * profile["documents"]:
             share = row["fires"] / profile["documents"]
-            found.append(f"{name} fired on {share:.1%} of the documents (threshold {row['threshold']})")
-    return found
+            lines.append(f"{name} fired on {share:.1%} of the documents (threshold {row['threshold']})")
+    return lines
 
 
 def name_of(row: dict[str, Any]) -> str:
-    """A rule as `--set` and a person know it: step and parameter, then the reason it gives."""
+    """A rule as `--set` names it, by step and parameter, then the reason that the ledger gives."""
     name = f"{row['step']}.{row['limit']}" if row["limit"] else row["step"]
     return f"{name} ({row['rule']})" if row["rule"] not in ("", row["limit"]) else name
 
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """What other thresholds make of the documents of a profile."""
+    """The verdicts of other thresholds on the documents of a profile, beside those of the recipe."""
 
     before: Counter[str]
     after: Counter[str]
@@ -284,7 +288,7 @@ def decide(out: Place, sets: Sequence[str]) -> Decision:
     size = documents = 0
     kept, kept_size = [0, 0], [0, 0]
     for seen in read_profile(out):
-        verdicts = [_told(seen, one) for one in (steps, others)]
+        verdicts = [_verdict(seen, one) for one in (steps, others)]
         documents, size = documents + 1, size + seen.size
         for place, (counter, verdict) in enumerate(zip((before, after), verdicts, strict=True)):
             if verdict is None:
@@ -299,11 +303,11 @@ def decide(out: Place, sets: Sequence[str]) -> Decision:
     return Decision(before, after, documents, size, *totals, changed)
 
 
-def _told(seen: Seen, steps: dict[str, Step]) -> dict[str, Any] | None:
-    found = seen.verdict(steps)
-    if found is None:
+def _verdict(seen: Seen, steps: dict[str, Step]) -> dict[str, Any] | None:
+    verdict = seen.verdict(steps)
+    if verdict is None:
         return None
-    label, check = found
+    label, check = verdict
     return {"step": label, "rule": check.rule, "value": check.value, "threshold": check.threshold}
 
 
@@ -312,33 +316,35 @@ def _name(verdict: dict[str, Any] | None) -> tuple[str, str] | None:
 
 
 def _refuse_other_values(old: Loaded, new: Loaded) -> None:
-    """Raises Refused for the first change that is more than another threshold on a stored value."""
+    """Raises Refused for the first change that is not a threshold on a stored value."""
     again = "run `goldsand profile` with it into the same folder: pages are not extracted again"
     part = split(old.steps)
     left_out, measured = dict(part.left_out), dict(part.measured)
     if len(old.steps) != len(new.steps) or [s.name for s in old.steps] != [s.name for s in new.steps]:
-        raise Refused(f"the steps are others, and nothing is stored of them: {again}")
+        raise Refused(f"the steps are not those of the profile, which stores no signals of others: {again}")
     for label, before, after in _pairs(old, new):
         for field in _changed(before, after):
             name = f"{label}.{field}"
             if label in left_out:
                 raise Refused(f"{name} cannot be decided from stored signals: {left_out[label]}")
             if label not in measured:
-                raise Refused(f"{name} cannot be decided from stored signals: it makes every text")
+                raise Refused(
+                    f"{name} cannot be decided from stored signals: {label} produces the text of every document"
+                )
             if before.shaping is None:
-                raise Refused(f"{name} cannot be decided from stored signals: {label} stores verdicts alone: {again}")
+                raise Refused(f"{name} cannot be decided from stored signals: {label} stores only verdicts: {again}")
             if field in before.shaping:
                 what = "the text that every later rule reads" if hasattr(before, "edit") else "the values themselves"
                 raise Refused(f"{name} cannot be decided from stored signals, because it shapes {what}: {again}")
     others = {key for key in old.resolved if key != "steps" and old.resolved[key] != new.resolved.get(key)}
     others |= {key for key in new.resolved if key not in old.resolved}
     if others:
-        raise Refused(f"{', '.join(sorted(others))}: only parameters of steps can be decided again: {again}")
+        raise Refused(f"{', '.join(sorted(others))}: only parameters of steps can be changed here: {again}")
 
 
 def _pairs(old: Loaded, new: Loaded) -> Iterator[tuple[str, Step, Step]]:
     for label, before, after in zip(labels_of(old.steps), old.steps, new.steps, strict=True):
-        # What a step knows of those after it is no parameter.
+        # What a step knows of the steps after it is not a parameter.
         yield label, before.followed_by(()), after.followed_by(())
 
 

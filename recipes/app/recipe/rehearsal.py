@@ -1,4 +1,4 @@
-"""What a run would do, what of it is done already, and what the rest will cost, by rehearsal on a few documents."""
+"""What a run would do, what is done already, and what the rest will cost, estimated by a run over a few documents."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COUNTING = 2.0
 """Seconds for which documents are counted."""
 
 WORKER = 100 << 20
-"""Bytes that a worker and its libraries take, where a rehearsal was too short to see it."""
+"""Bytes that a worker and its libraries take, for rehearsals that are too short to measure it."""
 
 INJECTED = 2000
 """Documents that the rehearsal of an injection adds."""
@@ -37,7 +37,7 @@ INJECTED = 2000
 
 @dataclass
 class PlannedGroup:
-    """Units that are done together: how many there are, and how many of them are done already."""
+    """Units that are carried out together: how many there are, and how many are done."""
 
     label: str
     units: int = 0
@@ -46,7 +46,7 @@ class PlannedGroup:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What the rest of a run will take. `documents` is exact when all were counted; `counted` says so."""
+    """What the rest of a run will take. `documents` is exact where `counted` is true, else estimated by size."""
 
     documents: int
     counted: bool
@@ -56,8 +56,9 @@ class Estimate:
     worker_memory: int
 
 
-class _Looking:
-    """An engine that runs nothing: it says which units are done, and what their manifests would be if they are not."""
+class _DryEngine:
+    """An engine that runs nothing: it counts the units that are done, and returns the manifests that the others would
+    have."""
 
     workers = 0
 
@@ -68,18 +69,18 @@ class _Looking:
         group = self.groups.setdefault(label, PlannedGroup(label))
         manifests = []
         for unit in tasks:
-            # Without a manifest there is nothing to compare: the input need not be read.
-            found = unit.done() if manifest_path(unit.root, unit.name).is_file() else None
+            # A unit without a manifest is not done: its input need not be read.
+            manifest = unit.done() if manifest_path(unit.root, unit.name).is_file() else None
             group.units += 1
-            group.done += found is not None
-            manifests.append(found or unit.expected())
+            group.done += manifest is not None
+            manifests.append(manifest or unit.expected())
         return manifests
 
 
-class _Seen(OutputFolder):
-    """An output folder that is looked at, not taken: nothing in it is written or removed."""
+class _ReadOnlyFolder(OutputFolder):
+    """An output folder that is read without a lock: no file in it is written or removed."""
 
-    def __enter__(self) -> _Seen:
+    def __enter__(self) -> _ReadOnlyFolder:
         check_format(self.path)
         self.kills = self._read_kills()
         return self
@@ -92,9 +93,9 @@ class _Seen(OutputFolder):
 
 
 def plan(job: CorpusRun) -> list[PlannedGroup]:
-    """All groups of units of a run in order. Raises RunError for a folder of another version."""
-    engine = _Looking()
-    with _Seen(job.out) as folder:
+    """All groups of units of a run in order. Raises RunError for a folder of another version of goldsand."""
+    engine = _DryEngine()
+    with _ReadOnlyFolder(job.out) as folder:
         job.work(folder, engine)
     return list(engine.groups.values())
 
@@ -143,9 +144,8 @@ class _Rehearsal(CorpusRun):
 
 
 def estimate(job: CorpusRun, groups: Sequence[PlannedGroup], sample: int) -> Estimate | None:
-    """Time, memory and disk of what is left, from two rehearsals of different length (and one with injection).
-
-    None when there is nothing to rehearse with: no document in the input.
+    """Time, memory and disk of the units that are not done, from two rehearsals of different length (and one with
+    injection). None when the input has no documents.
     """
     documents, counted = _count(job.partitions)
     wanted = documents if job.limit is None else min(documents, job.limit)
@@ -159,7 +159,7 @@ def estimate(job: CorpusRun, groups: Sequence[PlannedGroup], sample: int) -> Est
         if long.documents <= short.documents:
             if not long.documents:
                 return None
-            # So few documents that the rehearsal was the whole run.
+            # The input is so small that both rehearsals read all of it.
             short = replace(long, seconds={}, documents=0, size=0)
         extra, injected = None, 0
         if len(bare) < len(job.steps):
@@ -182,7 +182,7 @@ def estimate(job: CorpusRun, groups: Sequence[PlannedGroup], sample: int) -> Est
     if extra is not None:
         disk += max(0, extra.size - short.size) * injected / added
     peak = max(long.peak, extra.peak if extra is not None else 0)
-    # A rehearsal is too short to show what grows with the corpus.
+    # Memory that grows with the corpus does not show in a short rehearsal.
     characters = round(long.characters / long.documents * wanted)
     grows = max((step.memory(wanted, characters) for step in job.steps if isinstance(step, CorpusStep)), default=0)
     return Estimate(documents, counted, long.documents, seconds, int(max(0.0, disk)), max(peak, WORKER) + grows)
@@ -193,7 +193,7 @@ def _rehearsal(
 ) -> _Rehearsal:
     publication = job.publication
     if not any(isinstance(step, Injection) for step in steps) and publication.vocabulary.kind != "file":
-        # A vocabulary of compact records needs the records; one of pages takes as long.
+        # A vocabulary of compact records needs the injected records; a BPE of pages takes as long to train.
         publication = replace(publication, vocabulary=replace(publication.vocabulary, kind="bpe"))
     return _Rehearsal(
         job.name,
@@ -210,7 +210,7 @@ def _rehearsal(
 
 
 def _few_injected(job: CorpusRun) -> tuple[list[Any], int, int]:
-    """The steps with an injection of few documents; how many these are, and how many the recipe asks for."""
+    """The steps with an injection of few documents; their number, and the number that the recipe injects."""
     steps = []
     added = injected = 1
     for step in job.steps:
@@ -228,7 +228,7 @@ def _spread(partitions: Sequence[Partition]) -> list[Partition]:
 
 
 class _Meter(Pulse):
-    """Bytes that were read."""
+    """Counts the bytes that are read."""
 
     size = 0
 
@@ -237,7 +237,8 @@ class _Meter(Pulse):
 
 
 def _count(partitions: Sequence[Partition]) -> tuple[int, bool]:
-    """How many documents the input holds: all counted, or as many as fit COUNTING seconds, and the rest by size."""
+    """How many documents the input holds, and whether all were counted: what is not read within COUNTING seconds is
+    estimated by size."""
     deadline = time.monotonic() + COUNTING
     meter = _Meter()
     documents = 0
@@ -251,7 +252,7 @@ def _count(partitions: Sequence[Partition]) -> tuple[int, bool]:
 
 
 def _interleaved(partitions: Sequence[Partition]) -> Iterator[Partition]:
-    """Every input file once, far apart ones first, so that a count that ends early has seen all kinds."""
+    """Every input file once, in steps across the input, so that a count that ends early has seen all kinds."""
     step = max(1, len(partitions) // FILES)
     for begin in range(step):
         yield from partitions[begin::step]

@@ -1,7 +1,7 @@
-"""The whole recipe as pydantic models: what may stand in the YAML, with defaults and limits.
+"""The whole recipe as pydantic models: the keys of the YAML, with defaults and limits.
 
-What a dataclass of the packages below declares is not said again: its part of the recipe is made of it (`model_of`), so
-a new field is accepted by recipes at once.
+Where a dataclass of another package declares the settings, its part of the recipe is generated from it (`model_of`), so
+recipes accept a new field at once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from train_probe.plan import ModelPlan, RunPlan, TrainingPlan, changeable
 
 
 class Strict(BaseModel):
-    """Unknown keys are errors, and what was read is never changed afterwards."""
+    """A model that refuses unknown keys and cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, arbitrary_types_allowed=True)
 
@@ -38,12 +38,11 @@ def model_of(
     optional: Collection[str] = (),
     **changed: Mapping[str, Any],
 ) -> Any:
-    """A pydantic model of what dataclasses declare: of each field that says what it means (`doc` in its metadata, as
-    `param` and `setting` put it there) its type, default, limits and choices. Limits of a tuple are those of its
-    members.
+    """A pydantic model of the fields that dataclasses document (with `doc` in their metadata, as `param` and `setting`
+    put it there): their types, defaults, limits and choices. Limits of a tuple hold for each of its members.
 
-    Of two fields of one name the first counts. `optional` fields may be left out, and are None then; `changed` is what
-    a recipe says otherwise than the field does.
+    Of two fields with the same name the first is used. `optional` fields default to None; `changed` replaces parts of
+    a field's declaration.
     """
     members: dict[str, Any] = {}
     for kind in kinds:
@@ -60,7 +59,7 @@ def model_of(
 
 
 def _member(hint: Any, declared: Mapping[str, Any], factory: Any) -> Any:
-    """A field of a model: its type, and what pydantic is told of it."""
+    """A field of a model: its type, and its pydantic `Field`."""
     said = {key: declared[key] for key in ("ge", "gt", "le", "lt", "pattern", "alias") if declared.get(key) is not None}
     default = declared["default"]
     if declared.get("choices"):
@@ -81,7 +80,7 @@ class RecipeInput(model_of(partition.Input, name={"default": "crawl"})):  # type
 
     @model_validator(mode="after")
     def _fits_together(self) -> RecipeInput:
-        # Of the whole model, not of the field: messages repeat what a field said.
+        # A validator of the field would repeat the credentials in its message.
         refuse_credentials(self.path)
         given = self.model_fields_set & {"subset", "streaming", "revision"}
         if given and self.format != "hub":
@@ -108,7 +107,7 @@ class TokenSet(model_of(output.Rendering, leave_out=["name"], source={"alias": "
 
 
 TokenSetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
-"""A token set is a folder of its own below `tokens/`, and nowhere else."""
+"""A name that is one folder below `tokens/`, and no path out of it."""
 
 
 class Output(model_of(output.Publication, only=["keep_dropped"])):  # type: ignore[misc]
@@ -122,7 +121,7 @@ class Output(model_of(output.Publication, only=["keep_dropped"])):  # type: igno
 
 
 class EngineSettings(Strict):
-    """How a run is carried out. Nothing here can change a byte of what is published."""
+    """How a run is carried out. No setting here changes a byte of the output."""
 
     buckets: int = Field(8, ge=1, le=4096, description="into how many parts the records of a round are hashed")
     document_timeout: float = Field(60.0, gt=0, description="seconds after which a document that hangs is set aside")
@@ -133,11 +132,11 @@ class EngineSettings(Strict):
 
 
 _SIZES = {"layers": {"le": 64}, "heads": {"le": 64}, "width": {"ge": 8, "le": 4096}}
-"""What a small model is at most: a recipe with more is a slip, where a plan is taken at its word."""
+"""Limits for the models of a recipe: more is taken for a typing error there. A plan has no such limits."""
 
 
 class ProbeModel(model_of(ModelPlan, Architecture, optional=changeable(), **_SIZES)):  # type: ignore[misc]
-    """The models that are trained: a published architecture, its size, and what is to differ from it."""
+    """The models that are trained: a published architecture, its size, and changes to it."""
 
     @model_validator(mode="after")
     def _can_be_built(self) -> ProbeModel:
@@ -155,7 +154,7 @@ class Training(model_of(TrainingPlan, leave_out=["learning_rate"], window={"ge":
 
 
 OF_A_RUN = ("exposures", "junk_kind", "junk_shards", "front", "seed")
-"""What a plan's run has and an arm has not: the grid says it, or it follows from `junk`."""
+"""Settings of a plan's run that an arm lacks: they come from the grid, or follow from `junk`."""
 
 
 class Arm(model_of(RunPlan, leave_out=OF_A_RUN)):  # type: ignore[misc]
@@ -188,7 +187,7 @@ class Quick(Strict):
 
 
 class Probe(Strict):
-    """A grid: every arm at every number of exposures, learning rate and seed, and whatever else `grid` varies."""
+    """A grid: every arm at every number of exposures, learning rate and seed, and at every value of `grid`."""
 
     corpus: str | None = Field(None, description="folder of a finished run whose facts and token sets are used")
     facts: dict[str, Any] | None = Field(None, description="without a corpus: the parameters of `inject`")
@@ -220,7 +219,7 @@ class Probe(Strict):
             part, _, name = key.partition(".")
             if part not in GRID or name not in GRID[part].model_fields or name == "arm":
                 kinds = ", ".join(f"{one}.*" for one in GRID)
-                raise Refused(f"'{key}' is no setting that a grid can vary; it varies {kinds}")
+                raise Refused(f"'{key}' is not a setting that a grid can vary; it varies {kinds}")
             if not values:
                 raise Refused(f"'{key}' has no values: name at least one")
         return grid
@@ -232,7 +231,7 @@ class Probe(Strict):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
-            raise Refused(f"grid: with one of its values {where or 'the whole'} does not fit: {first['msg']}") from None
+            raise Refused(f"grid: with one of its values {where or 'the probe'} is invalid: {first['msg']}") from None
         return self
 
     @model_validator(mode="after")
@@ -250,7 +249,7 @@ class Probe(Strict):
         return self
 
     def quickly(self) -> Probe:
-        """The smaller grid of `quick`. Raises Refused where there is none."""
+        """The smaller grid of `quick`. Raises Refused where the recipe has no `quick`."""
         if self.quick is None:
             raise Refused("this recipe names no smaller grid (`probe.quick`); leave --quick out")
         given = {key: value for key, value in self.quick.model_dump().items() if value and key != "arms"}
@@ -263,28 +262,28 @@ class Probe(Strict):
         return self.model_copy(update={"arms": [arm for arm in self.arms if arm.arm not in left_out]}), left_out
 
     def variants(self) -> list[tuple[Any, Any, Any, dict[str, Any]]]:
-        """Model, training and arm of every arm with every combination of the grid's values, and what those are."""
-        found = []
+        """Model, training and arm for every arm and every combination of the grid's values, and those values."""
+        variants = []
         for arm, values in itertools.product(self.arms, itertools.product(*self.grid.values())):
             parts = {"model": self.model.model_dump(), "training": self.training.model_dump(), "arm": arm.model_dump()}
             for key, value in zip(self.grid, values, strict=True):
                 part, _, name = key.partition(".")
                 parts[part][name] = value
             model, training, of = (GRID[part](**given) for part, given in parts.items())
-            found.append((model, training, of, dict(zip(self.grid, values, strict=True))))
-        return found
+            variants.append((model, training, of, dict(zip(self.grid, values, strict=True))))
+        return variants
 
 
-WORN = ("domain", "bare", "cool_down", "tag_loss", "tag_at_test")
-"""What says how domains are rendered; all but the first is of no use without one."""
+RENDERING = ("domain", "bare", "cool_down", "tag_loss", "tag_at_test")
+"""Settings of how domains are rendered; the others need a `domain`."""
 
 _DOMAIN = (
-    "nothing; the domain as text; a token of its own, for rare ones a common one; one of 64 tokens that it is hashed"
-    " to; the whole address as text"
+    "no rendering; the domain as text; a token of its own, or a shared one for rare domains; one of 64 tokens by its"
+    " hash; the whole URL as text"
 )
 
 
-class ComparedArm(model_of(RunPlan, output.Rendering, only=WORN, domain={"doc": _DOMAIN})):  # type: ignore[misc]
+class ComparedArm(model_of(RunPlan, output.Rendering, only=RENDERING, domain={"doc": _DOMAIN})):  # type: ignore[misc]
     """One arm of a comparison: a corpus, and how domains are rendered in front of its pages and of the facts."""
 
     arm: str = Field(description="its name")
@@ -292,7 +291,7 @@ class ComparedArm(model_of(RunPlan, output.Rendering, only=WORN, domain={"doc": 
 
     @model_validator(mode="after")
     def _something_is_rendered(self) -> ComparedArm:
-        given = self.model_fields_set.intersection(WORN[1:])
+        given = self.model_fields_set.intersection(RENDERING[1:])
         if given and self.domain == "none":
             raise Refused(f"`{min(given)}` is about rendered domains, and `domain` is none: name a rendering")
         return self
@@ -314,7 +313,8 @@ class Recipe(Strict):
 
 @functools.cache
 def parameters_of(name: str) -> type[BaseModel]:
-    """A pydantic model of one step's parameters. Raises Refused for what is no step, or holds what no recipe can."""
+    """A pydantic model of one step's parameters. Raises Refused where it is not a step, or has parameters that YAML
+    cannot hold."""
     try:
         return model_of(step_class(name))
     except (NameError, PydanticUserError) as error:

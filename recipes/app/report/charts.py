@@ -1,4 +1,4 @@
-"""Charts as SVG text: bars and curves, drawn by hand so that a page opens offline and needs no plotting library."""
+"""Charts as SVG text, bars and curves, so that a page opens offline and needs no plotting library."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LABEL, BAR, NUMBER, ROW = 280, 400, 200, 30
 
 @dataclass(frozen=True)
 class Bar:
-    """One row: a solid part (`value`), a pale part up to `whole`, observations as dots, and the words beside it."""
+    """One row: a solid part (`value`), a pale part up to `whole`, observations as dots, and the text beside it."""
 
     label: str
     value: float
@@ -60,7 +60,7 @@ def curves(points: Sequence[Sequence[float]], title: str, now: float | None, wor
     """Shares from 0 to 1 over thresholds: `points` are (threshold, share, ...), `words` name the shares in order.
 
     Thresholds are spaced by rank, as values that lie close together would hide each other; `now` draws a line at the
-    threshold in force, between the points around it. Empty without points.
+    current threshold, between the points around it. Empty without points.
     """
     if not points:
         return ""
@@ -91,7 +91,8 @@ def curves(points: Sequence[Sequence[float]], title: str, now: float | None, wor
 
 
 def _rank(value: float, ordered: Sequence[float]) -> float:
-    """The place of a value among ordered ones, between two of them as far as it is on the way; at the ends, the end."""
+    """The rank of a value among ordered ones, interpolated between two of them, and no further than the first and
+    last."""
     place = bisect.bisect_left(ordered, value)
     if place in (0, len(ordered)) or ordered[place] == value:
         return min(place, len(ordered) - 1)

@@ -1,4 +1,4 @@
-"""The page of a comparison: the decision, what each corpus stores, what was measured, and what it means."""
+"""The page of a comparison: the decision, what the models store with each corpus, what was measured and its limits."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from recipes.app.report.rendering import rendered
 from recipes.app.report.sweep import halves, shares
 
 
-def write_page(found: dict[str, Any], folder: Path) -> Path:
+def write_page(comparison: dict[str, Any], folder: Path) -> Path:
     """Write the page of what `recipes.app.measure.compare.run_comparison` returns; returns where it is."""
     path = folder / "report.html"
-    write_atomically(path, comparison_page(found).encode())
+    write_atomically(path, comparison_page(comparison).encode())
     return path
 
 
-def comparison_page(found: dict[str, Any]) -> str:
-    """The HTML of what `recipes.app.measure.verdict.report` returns; what came from names of corpora is escaped."""
+def comparison_page(comparison: dict[str, Any]) -> str:
+    """The HTML of what `recipes.app.measure.verdict.report` returns. Names of corpora are escaped."""
     from markupsafe import Markup
 
-    arms = {name: ArmResults(_label(name, found), stored) for name, stored in found["stored"].items()}
+    arms = {name: ArmResults(_label(name, comparison), stored) for name, stored in comparison["stored"].items()}
     rungs = sorted({rung for arm in arms.values() for rung in arm.stored})
     return rendered(
         "comparison.html",
         {"times": multiplier_words, "domains": domains_in_words},
-        found=found,
-        # The control is trained at one rung.
+        comparison=comparison,
+        # The control is trained at one rung, so it has no half.
         half=Markup(
             halves(
                 {arm.name: arm for name, arm in arms.items() if name != CONTROL},
@@ -40,13 +40,13 @@ def comparison_page(found: dict[str, Any]) -> str:
                 "",
             )
         ),
-        chart=Markup(_chart(found, found["rung"])),
+        chart=Markup(_chart(comparison, comparison["rung"])),
         ladder=rungs,
         shares=shares({arm.name: arm for arm in arms.values()}),
-        repeats={one["arm"]: one["repeats"] for one in found["rungs"]},  # of the last rung
-        ordered=Markup(_ordered(found)),
-        effects=_effects(found),
-        corpus_of={one["name"]: one["corpus"] for one in found["corpora"]},
+        repeats={one["arm"]: one["repeats"] for one in comparison["rungs"]},  # of the last rung
+        ordered=Markup(_ordered(comparison)),
+        effects=_effects(comparison),
+        corpus_of={one["name"]: one["corpus"] for one in comparison["corpora"]},
     )
 
 
@@ -62,10 +62,10 @@ def domains_in_words(one: dict[str, Any]) -> str:
     return ", ".join([one["domain"], *shares, *silent, *absent])
 
 
-def _effects(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """Differences as a person reads them, the best arm first."""
+def _effects(comparison: dict[str, Any]) -> list[dict[str, Any]]:
+    """Differences in words, the best arm first."""
     rows = []
-    for one in found["differences"]:
+    for one in comparison["differences"]:
         times = one["kind"] == "times"
         mean, *ends = one["effect"]["mean"], one["low"], one["high"]
         words = [f"{math.exp(x):.2f} times" if times else f"{x:+.3f}" for x in (mean, *ends) if math.isfinite(x)]
@@ -75,30 +75,30 @@ def _effects(found: dict[str, Any]) -> list[dict[str, Any]]:
     return [row for _, row in sorted(rows, key=lambda row: row[0])]
 
 
-def _ordered(found: dict[str, Any]) -> str:
-    """What every arm stores at the rung where all began, the most first, and how much text it keeps."""
-    base = found["corpora"][0]["tokens"]
+def _ordered(comparison: dict[str, Any]) -> str:
+    """What every arm stores at the rung where all began, the most first, and the size of its corpus."""
+    base = comparison["corpora"][0]["tokens"]
     rows = []
-    for one in found["corpora"]:
-        values = list(found["stored"][one["name"]][found["rung"]].values())
+    for one in comparison["corpora"]:
+        values = list(comparison["stored"][one["name"]][comparison["rung"]].values())
         mean = statistics.fmean(values)
         rows.append(Bar(one["name"], mean, f"{mean:.1%}, {one['tokens'] / base:.0%} of the tokens", dots=values))
     rows.sort(key=lambda row: -row.value)
-    return bars(rows, f"share of the facts stored at rung {found['rung']}, in order", 1.0, "all facts")
+    return bars(rows, f"share of the facts stored at rung {comparison['rung']}, in order", 1.0, "all facts")
 
 
-def _chart(found: dict[str, Any], rung: int) -> str:
+def _chart(comparison: dict[str, Any], rung: int) -> str:
     """What each arm stores at a rung: the mean, and a dot for each seed."""
     rows = []
-    for name, by_rung in found["stored"].items():
+    for name, by_rung in comparison["stored"].items():
         by_seed = by_rung.get(rung)
         if by_seed:
             values = list(by_seed.values())
             mean = statistics.fmean(values)
-            rows.append(Bar(_label(name, found), mean, f"{mean:.1%}", dots=values, muted=name in (AGAIN, CONTROL)))
+            rows.append(Bar(_label(name, comparison), mean, f"{mean:.1%}", dots=values, muted=name in (AGAIN, CONTROL)))
     return bars(rows, f"share of the facts stored at rung {rung}", 1.0, "all facts")
 
 
-def _label(name: str, found: dict[str, Any]) -> str:
-    first = found["corpora"][0]["name"]
+def _label(name: str, comparison: dict[str, Any]) -> str:
+    first = comparison["corpora"][0]["name"]
     return {AGAIN: f"{first}, another shuffle", CONTROL: "control: 7/8 endless junk"}.get(name, name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import statistics
 import unicodedata
 from collections.abc import Sequence
@@ -17,28 +16,11 @@ from curate.run.folder import check_format
 from curate.run.ledger import read_ledger
 from recipes.app.report.charts import Bar, bars
 from recipes.app.report.rendering import junk_share, rendered
+from recipes.app.report.shapes import read_results, read_summary
 from recipes.app.report.whole import whole_corpus
 
-RESULT = {
-    "arm",
-    "bits_per_parameter",
-    "exposures",
-    "junk_kind",
-    "junk_ratio",
-    "max_bits_per_parameter",
-    "parameters",
-    "people",
-    "seconds",
-    "seed",
-    "shards",
-    "tag",
-    "tokens",
-    "value_bits_per_parameter",
-}
-"""What the page needs of each run of a probe."""
-
 SETTINGS = ("exposures", "learning_rate", "parameters", "people")
-"""Runs that differ in one of these are never averaged, nor compared."""
+"""Runs that differ in one of these are neither averaged nor compared."""
 
 EXAMPLES = 3
 EXAMPLE = ("key", "url", "value", "threshold", "characters", "text")
@@ -49,24 +31,12 @@ UNREADABLE = 50
 def write_report(folder: Place, probe: Path | None = None, output: Path | None = None) -> Place:
     """Write the page of a finished run, with a probe's results if its folder is given; returns where it is.
 
-    Raises Refused when the run or the probe has left nothing to show, with the command that would make it.
+    Raises Refused where a file of the run or of the probe is missing or damaged, with the command that makes it.
     """
-    from jinja2 import UndefinedError
-
     check_format(folder)
-    summary = _read(folder / "summary.json", "a finished run", f"goldsand run RECIPE -o {folder}")
-    results: list[dict[str, Any]] = []
-    if probe is not None:
-        command = f"goldsand probe RECIPE -o {probe}"
-        results = _read(probe / "results.json", "a probe's results", command)
-        if not isinstance(results, list) or not all(isinstance(row, dict) and row.keys() >= RESULT for row in results):
-            raise Refused(f"{probe / 'results.json'} is no list of a probe's results. It is made by: {command}")
-    try:
-        page = render(summary, _examples(folder), results, whole_corpus(folder, summary))
-    except (KeyError, TypeError, AttributeError, UndefinedError) as error:
-        raise Refused(
-            f"{folder / 'summary.json'} does not read like a run's summary ({error!r}); run the recipe again"
-        ) from None
+    summary = read_summary(folder)
+    results = read_results(probe) if probe is not None else []
+    page = render(summary, _examples(folder), results, whole_corpus(folder, summary))
     path: Place = output or folder / "report.html"
     write_atomically(path, page.encode())
     return path
@@ -78,8 +48,8 @@ def render(
     results: Sequence[dict[str, Any]] = (),
     whole: dict[str, Any] | None = None,
 ) -> str:
-    """The HTML; `whole` is what `whole_corpus` found. Everything that came from a crawl is escaped, and characters that
-    could mislead the eye are shown."""
+    """The HTML; `whole` is the result of `whole_corpus`. All text of a crawl is escaped, and control and direction
+    marks in it are shown by their code."""
     from markupsafe import Markup
 
     measured = [row for row in results if not row.get("error")]
@@ -105,7 +75,7 @@ def render(
 
 
 def visible(text: Any, limit: int = 500) -> str:
-    """Text of unknown origin for a person's eye: bounded, with control and direction marks shown as their code."""
+    """Text of unknown origin for a reader: cut to `limit`, with control and direction marks shown by their code."""
     shown = [
         f"\u27e8U+{ord(char):04X}\u27e9"
         if unicodedata.category(char) in ("Cc", "Cf", "Cs") and char not in "\n\t"
@@ -119,27 +89,18 @@ def share(part: float, whole: float) -> str:
     return f"{part / whole:.1%}" if whole else "\u2013"
 
 
-def _read(path: Place, what: str, command: str) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise Refused(f"there is no {path}: this is not the folder of {what}. It is made by: {command}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise Refused(f"{path} is not whole ({error}). It is made by: {command}") from None
-
-
 def _examples(folder: Place) -> dict[tuple[str, str], list[dict[str, Any]]]:
     """The first few drops of each reason, in the order of the corpus."""
-    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    examples: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for path in [path for path in files_below(folder / "ledger") if path.suffix == ".parquet"]:
         try:
             wanted: dict[int, dict[str, Any]] = {}
             # Narrow columns first: the texts of a large ledger are not worth reading for three of each reason.
             for number, row in enumerate(read_ledger(path, ("event", "step", "rule"))):
                 reason = (row["step"], row["rule"])
-                if row["event"] == "drop" and len(found.setdefault(reason, [])) < EXAMPLES:
-                    found[reason].append({})
-                    wanted[number] = found[reason][-1]
+                if row["event"] == "drop" and len(examples.setdefault(reason, [])) < EXAMPLES:
+                    examples[reason].append({})
+                    wanted[number] = examples[reason][-1]
             if wanted:
                 last = max(wanted)
                 for number, row in enumerate(itertools.islice(read_ledger(path, EXAMPLE), last + 1)):
@@ -147,7 +108,7 @@ def _examples(folder: Place) -> dict[tuple[str, str], list[dict[str, Any]]]:
                         wanted[number].update(row)
         except Refused as error:
             raise Refused(f"{path} is damaged ({error}); `goldsand run` into the same folder mends it") from None
-    return found
+    return examples
 
 
 def _verdict(summary: dict[str, Any]) -> str:
@@ -201,26 +162,28 @@ def _reasons(summary: dict[str, Any], examples: dict[tuple[str, str], list[dict[
 
 
 def _callouts(summary: dict[str, Any]) -> list[str]:
-    """What a person should look at: what steps say of themselves, rules that never or nearly always fire, losses."""
-    found = list(summary.get("notices", []))
+    """Warnings: notices of steps, steps that change hardly anything or drop nearly everything, records that were
+    lost."""
+    lines = list(summary.get("notices", []))
     for step in summary["steps"]:
         if step["step"] in ("extract", "shuffle") or step["documents_injected"] or not step["documents_in"]:
             continue
         if not step["documents_dropped"] and not step["characters_edited"]:
-            found.append(f"{step['step']} dropped nothing and changed nothing: is it set as you meant?")
+            lines.append(f"{step['step']} dropped nothing and changed nothing: is it set as you meant?")
         elif step["documents_dropped"] > 0.95 * step["documents_in"]:
-            found.append(
+            lines.append(
                 f"{step['step']} dropped {share(step['documents_dropped'], step['documents_in'])} of what it saw."
             )
     if summary["loss"] > summary["max_loss"]:
-        found.append(
+        lines.append(
             f"{summary['loss']:.2%} of the records could not be read; the recipe allows {summary['max_loss']:.2%}."
         )
-    return found
+    return lines
 
 
 def _groups(results: Sequence[dict[str, Any]]) -> list[tuple[str, dict[str, list[dict[str, Any]]]]]:
-    """Runs by settings, then by arm. The words name the settings that differ; they are empty where none does."""
+    """Runs by settings, then by arm. Each group is named by the settings that differ; the name is empty where none
+    does."""
     varied = [name for name in SETTINGS if len({row.get(name) for row in results}) > 1]
     groups: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for row in results:
@@ -249,7 +212,7 @@ def _bits(results: Sequence[dict[str, Any]]) -> str:
 
 
 def _reading(results: Sequence[dict[str, Any]]) -> list[str]:
-    """What the figures say, in sentences made from them alone: arms are compared within one setting only."""
+    """The figures in sentences. Arms are compared within one setting only."""
     said = []
     for words, arms in _groups(results):
         first, base = next((arm, _mean(runs)) for arm, runs in arms.items())
@@ -263,7 +226,7 @@ def _reading(results: Sequence[dict[str, Any]]) -> list[str]:
         parameters, people = _spread(results, "parameters"), _spread(results, "people")
         said.append(
             f"Measured on models of {parameters} parameters with {people} people,"
-            f" {seeds} seed{'s' * (seeds > 1)}; nothing here is evidence about larger models."
+            f" {seeds} seed{'s' * (seeds > 1)}; this is no evidence about larger models."
         )
     return said
 

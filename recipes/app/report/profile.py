@@ -1,4 +1,4 @@
-"""The page of a profile: what each threshold keeps, drawn over the values that it could have."""
+"""The page of a profile: what each rule drops, and what other thresholds would keep."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from recipes.app.report.page import share, visible
 from recipes.app.report.rendering import rendered, short
 
 
-def write_page(found: dict[str, Any], folder: Place) -> Place:
+def write_page(profile: dict[str, Any], folder: Place) -> Place:
     """Write the page of what `recipes.app.recipe.profile.write_profile` returns; returns where it is."""
     path: Place = folder / "report.html"
-    write_atomically(path, profile_page(found).encode())
+    write_atomically(path, profile_page(profile).encode())
     return path
 
 
-def profile_page(found: dict[str, Any]) -> str:
+def profile_page(profile: dict[str, Any]) -> str:
     """The HTML. Values that came from pages are escaped."""
     from markupsafe import Markup
 
@@ -28,18 +28,18 @@ def profile_page(found: dict[str, Any]) -> str:
         "short": lambda value: visible(short(value), 60),
         "percent": lambda part: f"{part:.1%}",
     }
-    words = ("documents", found["counted_in"])
+    words = ("documents", profile["counted_in"])
     walls: dict[str, list[tuple[dict[str, Any], str]]] = {}
-    for row in found["curves"]:
+    for row in profile["curves"]:
         title = f"share kept by {row['step']}.{row['limit']}, by threshold"
         picture = Markup(curves(row["points"], title, row["threshold"], words))
         walls.setdefault(row["step"], []).append((row, picture))
     return rendered(
         "profile.html",
         filters,
-        found=found,
+        profile=profile,
         walls=walls,
-        callouts=callouts(found),
+        callouts=callouts(profile),
         shares=KEPT,
-        keeping={(row["step"], row["rule"], row["limit"]): row["keeping"] for row in found["curves"]},
+        keeping={(row["step"], row["rule"], row["limit"]): row["keeping"] for row in profile["curves"]},
     )

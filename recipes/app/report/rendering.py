@@ -1,6 +1,6 @@
-"""Pages from templates, and figures as people read them, on a page as in a terminal.
+"""Pages from templates, and the form of figures on pages and in a terminal.
 
-Whatever is put into a template is escaped, and a name that it misspells is an error.
+All values in a template are escaped, and an unknown name in a template is an error.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 
 
 def rendered(template: str, filters: dict[str, Callable[..., Any]], **values: Any) -> str:
-    """The HTML of a template of this folder, which has the filters and `count`, and the style of all pages."""
+    """The HTML of a template of this folder, with these filters, `count`, and the style that all pages share."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -37,5 +37,5 @@ def short(value: Any) -> str:
 
 
 def junk_share(ratio: float) -> str:
-    """A junk ratio as people say it: 0, 7/8."""
+    """A junk ratio as a fraction: 0, 7/8."""
     return str(Fraction(ratio).limit_denominator(64))

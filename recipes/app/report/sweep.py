@@ -1,4 +1,4 @@
-"""The page of a probe that stands alone: exposures to half of the facts, what each arm stores, purity of a tag."""
+"""The page of a probe's results: exposures to half of the facts, what each arm stores, purity of a tag."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def sweep_page(name: str, results: Sequence[dict[str, Any]]) -> str:
 
 
 def halves(arms: Mapping[str, ArmResults], title: str, unit: str = "exposures") -> str:
-    """Exposures to half of the facts, by what arms are called: the mean over seeds, and a dot for each seed that the
-    ladder brackets."""
+    """Exposures to half of the facts of each arm: the mean over seeds, and a dot for each seed that the ladder
+    brackets."""
     rows = []
     for name, arm in arms.items():
         half = arm.mean_half()
@@ -66,7 +66,7 @@ def halves(arms: Mapping[str, ArmResults], title: str, unit: str = "exposures") 
 def shares(arms: Mapping[str, ArmResults]) -> list[tuple[str, dict[int, float]]]:
     """The mean share of the facts that each arm stores, by rung."""
     return [
-        (name, {rung: statistics.fmean(found.values()) for rung, found in arm.stored.items()})
+        (name, {rung: statistics.fmean(by_seed.values()) for rung, by_seed in arm.stored.items()})
         for name, arm in arms.items()
     ]
 
@@ -81,7 +81,7 @@ def _stored(arms: dict[str, ArmResults], count: int) -> str:
 
 
 def _purity(arms: dict[str, ArmResults]) -> str:
-    """Exposures to half of the facts by the purity of the facts' token, where an arm's junk carries it too."""
+    """Exposures to half of the facts by the purity of the facts' domain token, where junk of an arm carries it too."""
     tagged = [arm for arm in arms.values() if arm.runs[0]["tag"] in ("useful", "both") and arm.runs[0]["tag_at_test"]]
     if not any(arm.runs[0]["tag_leak"] for arm in tagged):
         return ""
@@ -100,6 +100,6 @@ def _mixture(arm: ArmResults) -> tuple[str, float]:
 
 
 def purity(run: Any) -> float:
-    """The share of tokens behind the facts' token that are facts."""
+    """The share of facts among the tokens of texts that carry the facts' domain token."""
     ratio, leak = run["junk_ratio"], run["tag_leak"]
     return (1 - ratio) / (1 - ratio + ratio * leak)

@@ -1,4 +1,4 @@
-"""What commands share of the terminal: its consoles, text made harmless, refusals told in one message."""
+"""The consoles of all commands, the escaping of text, and the message of a refusal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from curate.errors import refusal
 
 
 class _Terminal(Console):
-    """A console whose reader may leave: what was done stays done, and its exit code stays the command's own."""
+    """A console whose reader may close the pipe (`| head`): the command goes on, and keeps its own exit code."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -29,24 +29,24 @@ said: list[str] = []
 
 
 def printable(text: str) -> str:
-    """Text of a crawl for the terminal: control sequences of its own take no effect."""
+    """Text of a crawl for the terminal, with its control sequences escaped."""
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def harmless(text: str) -> str:
-    """The same for a console that reads markup: none of it takes effect either."""
+    """The same for a console that reads markup, which is escaped too."""
     return escape(printable(text))
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
-    """Say what was wrong and end the command with this exit code."""
+    """Print what is wrong and end the command with this exit code."""
     said.append(message)
     err.print(f"[bold red]goldsand:[/] {harmless(message)}")
     raise typer.Exit(code)
 
 
 class friendly:
-    """Turns what a person can put right into one message and exit code 2; a fault of the program goes on to `main`."""
+    """Turns a refusal into one message and exit code 2; a fault of the program is left to `main`."""
 
     def __enter__(self) -> None:
         return None

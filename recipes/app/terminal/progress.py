@@ -1,4 +1,4 @@
-"""Progress of a run for a person: bars on a terminal, a plain line now and then elsewhere."""
+"""Progress of a run: bars on a terminal, elsewhere a plain line every few seconds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EVERY = 5.0
 """Seconds between two plain lines."""
 
 SHORT = 0.5
-"""Seconds below which a group of units is not worth a line."""
+"""A group of units that takes fewer seconds gets no line."""
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def described(progress: Progress) -> str:
     if progress.documents:
         kept = progress.kept_share() or 0.0
         words.append(f"{progress.documents:,} documents ({min(kept, 1.0):.0%} kept)")
-    # Small inputs are read before anyone has read a figure of them.
+    # A small input is read faster than a person reads its figure.
     if progress.total_size >= 1e6:
         words.append(f"{amount(progress.size)} of {amount(progress.total_size)}")
     if progress.documents:
@@ -57,7 +57,7 @@ def _bars(console: Console) -> Iterator[Callable[[Progress], None]]:
     )
     with Bars(*columns, console=console) as bars:
         numbers: dict[int, TaskID] = {}
-        # An id names a Progress only while it lives.
+        # An id may be reused once its Progress is deleted, so all are kept.
         kept: list[Progress] = []
 
         def update(progress: Progress) -> None:

@@ -46,7 +46,7 @@ def print_results(console: Console, results: Sequence[dict[str, Any]]) -> None:
 
 
 def print_summary(console: Console, summary: dict[str, Any], folder: Place) -> None:
-    """How a run ended: its steps, its accounts, its tokens, and what to open."""
+    """The result of a run: its steps, the balance of documents and characters, its tokens, and the page to open."""
     table = Table(box=None, pad_edge=False)
     for column in ("step", "documents", "dropped", "characters", "seconds"):
         table.add_column(column, justify="left" if column == "step" else "right")
@@ -71,31 +71,31 @@ def print_summary(console: Console, summary: dict[str, Any], folder: Place) -> N
         console.print(f"tokens/{escape(name)}: {tokens:,} tokens")
     for line in [*mix_lines(folder), *purity_lines(folder)]:
         console.print(escape(line))
-    found = summary["units"]["found_done"]
+    reused = summary["units"]["found_done"]
     console.print(
         f"{summary['seconds']:.1f} s, {summary['pages_per_second']:.1f} documents/s, {summary['workers']} workers,"
         f" at most {summary['worker_memory_mb']:,} MB a worker"
-        + (f", {found} units were already done" if found else "")
+        + (f", {reused} units were already done" if reused else "")
     )
     console.print(f"open {escape(str(folder / 'report.html'))}")
 
 
 def mix_lines(folder: Place) -> list[str]:
-    """For each `mix` of a recipe: the shares it made of those it was asked for, the largest first."""
+    """For each `mix` of a recipe: the shares it made and those asked for, the largest first."""
     lines = []
     for path in sorted((folder / "mix").glob("*.json")) if (folder / "mix").is_dir() else []:
-        found = orjson.loads(path.read_bytes())
-        told = [
+        mix = orjson.loads(path.read_bytes())
+        groups = [
             f"{row['group'] or 'none'} {row['share_realised']:.2%} (asked {row['share_asked']:.2%})"
-            for row in found["groups"][:5]
+            for row in mix["groups"][:5]
         ]
-        more = f" and {len(found['groups']) - 5} more" if len(found["groups"]) > 5 else ""
-        lines.append(f"{path.stem}: {found['realised']:,} {found['unit']} by {found['by']}: {', '.join(told)}{more}")
+        more = f" and {len(mix['groups']) - 5} more" if len(mix["groups"]) > 5 else ""
+        lines.append(f"{path.stem}: {mix['realised']:,} {mix['unit']} by {mix['by']}: {', '.join(groups)}{more}")
     return lines
 
 
 def print_ladder(console: Console, results: Sequence[dict[str, Any]]) -> None:
-    """Where there is a ladder of exposures: at how many each arm stores half of the facts."""
+    """The exposures at which each arm stores half of the facts; no table without a ladder of exposures."""
     from recipes.app.measure.evidence import arms_of, multiplier, multiplier_words
 
     arms = list(arms_of(results).values())
@@ -109,24 +109,24 @@ def print_ladder(console: Console, results: Sequence[dict[str, Any]]) -> None:
     console.print(table)
 
 
-def print_comparison(console: Console, found: dict[str, Any]) -> None:
+def print_comparison(console: Console, comparison: dict[str, Any]) -> None:
     """The decision, and a row for each corpus."""
     from recipes.app.measure.evidence import multiplier_words
 
-    first = found["corpora"][0]["name"]
+    first = comparison["corpora"][0]["name"]
     table = Table(box=None, pad_edge=False)
-    bits = f"value bits/parameter at {found['rung']}"
+    bits = f"value bits/parameter at {comparison['rung']}"
     for column in ("corpus", "unique tokens", "trained on", "half of the facts at", f"times {escape(first)}", bits):
         table.add_column(column, justify="left" if column == "corpus" else "right")
-    for one in found["corpora"]:
+    for one in comparison["corpora"]:
         half, stored = f"rung {one['half']}", one["value_bits_per_parameter"]
         row = [f"{one['tokens']:,}", f"{one['used']:,}", half, multiplier_words(one["multiplier"])]
         row.append("" if stored is None else f"{stored:.4f}")
         table.add_row(escape(one["name"]), *row)
     console.print(table)
-    for line in found["verdict"]:
+    for line in comparison["verdict"]:
         console.print(escape(line))
-    own = found["own_facts"]
+    own = comparison["own_facts"]
     for name, one in own["arms"].items() if own else ():
         interval = f"{one['low']:.1f} to {one['high']:.1f}" if one["seeds"] > 1 else "one seed"
         console.print(
@@ -134,28 +134,28 @@ def print_comparison(console: Console, found: dict[str, Any]) -> None:
             " themselves"
         )
     console.print(
-        f"measured on models of {found['parameters']:,} parameters, {len(found['asked']['seeds'])} seeds, protocol"
-        f" {found['protocol']}; there is no evidence above this scale"
+        f"measured on models of {comparison['parameters']:,} parameters, {len(comparison['asked']['seeds'])} seeds,"
+        f" protocol {comparison['protocol']}; there is no evidence above this scale"
     )
 
 
 def purity_lines(folder: Place) -> list[str]:
-    """For each token set with facts: how pure the domains are that carry them."""
+    """For each token set with facts: the purity of the domains that carry them."""
     path = folder / "facts" / "purity.json"
     if not path.is_file():
         return []
     lines = []
     for name, domains in orjson.loads(path.read_bytes()).items():
-        told = ", ".join(f"{one['domain'] or 'no domain'} {one['purity']:.1%}" for one in domains[:3])
+        shown = ", ".join(f"{one['domain'] or 'no domain'} {one['purity']:.1%}" for one in domains[:3])
         more = f" and {len(domains) - 3} more" if len(domains) > 3 else ""
         oracle = "; a domain of facts alone is an oracle" if any(one["purity"] == 1 for one in domains) else ""
         if domains:
-            lines.append(f"tokens/{name}: facts are so much of their domains: {told}{more}{oracle}")
+            lines.append(f"tokens/{name}: share of facts in their domains: {shown}{more}{oracle}")
     return lines
 
 
 def print_plan(console: Console, job: CorpusRun, groups: Sequence[PlannedGroup], cost: Estimate | None) -> None:
-    """What a run would do, group by group, and what the rest will cost."""
+    """What a run would do, group by group, and what the units that are not done will cost."""
     files = len(job.partitions)
     console.print(f"{job.name}: {files:,} input file{'s' * (files != 1)}, {len(job.stages)} stages")
     table = Table(box=None, pad_edge=False)
@@ -179,17 +179,15 @@ def print_plan(console: Console, job: CorpusRun, groups: Sequence[PlannedGroup],
         f" {job.memory:,} MB is stopped"
     )
     console.print(f"disk: about {amount(cost.disk)} for the whole folder")
-    console.print(
-        f"(rehearsed on {cost.rehearsed:,} documents; the figures grow in proportion, so take them as a rough guide)"
-    )
+    console.print(f"(extrapolated from {cost.rehearsed:,} documents in proportion: a rough guide)")
 
 
 def print_status(console: Console, folder: str, status: dict[str, Any]) -> None:
-    """How far a run is."""
+    """How far a run has come."""
     who = f"process {status['process']} on {status['host']}"
     ago = duration(max(0.0, time.time() - status["written"]))
     if status["alive"]:
-        console.print(f"{escape(folder)}: running ({escape(who)}), last heard of {ago} ago")
+        console.print(f"{escape(folder)}: running ({escape(who)}), last sign of life {ago} ago")
     elif status["state"] == "finished":
         console.print(f"{escape(folder)}: finished {ago} ago")
     else:
@@ -214,7 +212,7 @@ def print_status(console: Console, folder: str, status: dict[str, Any]) -> None:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: 40 s, 12 min, 3 h 05 min."""
+    """Seconds in words: 40 s, 12 min, 3 h 05 min."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -222,7 +220,7 @@ def duration(seconds: float) -> str:
 
 
 def amount(size: float) -> str:
-    """Bytes as a person says them: 640 kB, 12 MB, 3.1 GB."""
+    """Bytes in words: 640 kB, 12 MB, 3.1 GB."""
     for unit, limit in (("kB", 1e6), ("MB", 1e9), ("GB", 1e12)):
         if size < limit:
             figure = size / (limit / 1e3)
@@ -231,9 +229,10 @@ def amount(size: float) -> str:
 
 
 def print_steps(console: Console, name: str | None) -> None:
-    """Every step, or one, with its parameters, their defaults and sources; one that cannot be had with its error.
+    """Every step, or one, with its parameters, their defaults and sources; a step that cannot be imported with its
+    error.
 
-    Raises Refused for a name, `MODULE:CLASS` or `FILE.py:CLASS` that is no step.
+    Raises Refused for a name, `MODULE:CLASS` or `FILE.py:CLASS` that is not a step.
     """
     if name is not None:
         _print_step(console, name, step_class(in_full(name, Path.cwd())), in_detail=True)

@@ -1,0 +1,33 @@
+"""The command `goldsand plan`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from curate.places.store import place_of
+from recipes.app.commands.options import Inputs, Limit, RecipeName, Sets, Workers, inputs_of, read_recipe
+from recipes.app.terminal.console import friendly, out
+
+
+def plan(
+    recipe: RecipeName,
+    output: Annotated[str, typer.Option("--output", "-o", help="a folder that may hold part of it")] = "goldsand-plan",
+    input: Inputs = [],  # noqa: B006  (typer reads the default, nothing writes to it)
+    set: Sets = [],  # noqa: B006
+    workers: Workers = None,
+    limit: Limit = None,
+    sample: Annotated[int, typer.Option(min=0, help="documents to rehearse with; 0: no estimates")] = 60,
+) -> None:
+    """Say what a run would do, what of it is done, and what time, memory and disk the rest will take."""
+    from recipes.app.recipe.build import corpus_run
+    from recipes.app.recipe.rehearsal import estimate
+    from recipes.app.recipe.rehearsal import plan as groups_of
+    from recipes.app.terminal.tables import print_plan
+
+    loaded = read_recipe(recipe, set, inputs_of(input))
+    with friendly():
+        job = corpus_run(loaded, place_of(output), workers=workers, limit=limit)
+        groups = groups_of(job)
+        print_plan(out, job, groups, estimate(job, groups, sample) if sample else None)

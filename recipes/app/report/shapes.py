@@ -1,0 +1,200 @@
+"""The shape of the files that the page of a run is made from, checked where they are read.
+
+So a damaged file is refused with the place of the damage, and an error while rendering is a fault of the program.
+Only what the page uses is asked for: a newer file may hold more.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pydantic
+from pydantic import BaseModel, ConfigDict
+
+from curate.errors import Refused
+from curate.places.store import Place, files_below
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+class Account(_Shape):
+    """Documents or characters of a run."""
+
+    input: int
+    kept: int
+    dropped: int
+    unreadable: int
+    injected: int
+
+
+class Characters(Account):
+    removed_by_edits: int
+
+
+class Records(_Shape):
+    read: int
+    skipped: dict[str, int]
+
+
+class Reason(_Shape):
+    documents: int
+    characters: int
+
+
+class Step(_Shape):
+    step: str
+    documents_in: int
+    documents_out: int
+    documents_injected: int
+    documents_dropped: int
+    characters_in: int
+    characters_out: int
+    characters_injected: int
+    characters_edited: int
+    seconds: float
+    reasons: dict[str, Reason]
+    found: dict[str, float] = {}
+
+
+class Domain(_Shape):
+    domain: str | None
+    documents: int
+    kept: int
+    characters: int
+    lost: dict[str, int]
+
+
+class Unreadable(_Shape):
+    key: str
+    error: str
+    bytes: int
+
+
+class Units(_Shape):
+    found_done: int
+
+
+class Summary(_Shape):
+    """`summary.json` of a run."""
+
+    recipe: str
+    documents: Account
+    characters: Characters
+    records: Records
+    tokens: dict[str, int]
+    steps: list[Step]
+    domains: list[Domain]
+    unreadable: list[Unreadable]
+    loss: float
+    max_loss: float
+    seconds: float
+    pages_per_second: float
+    workers: int
+    units: Units
+    notices: list[str] = []
+
+
+class Failed(_Shape):
+    """A run of a probe that failed, in `results.json`."""
+
+    arm: str
+    error: str
+
+
+class Result(_Shape):
+    """A run of a probe in `results.json`."""
+
+    arm: str
+    bits_per_parameter: float
+    error: None = None
+    exposures: int | float | str | None
+    junk_kind: str
+    junk_ratio: float
+    learning_rate: float | None = None
+    max_bits_per_parameter: float
+    max_value_bits_per_parameter: float | None = None
+    parameters: int
+    people: int
+    seconds: float
+    seed: int
+    shards: list[str]
+    tag: str
+    tokens: int
+    value_bits_per_parameter: float
+
+
+class Group(_Shape):
+    group: str | None
+    available: float
+    asked: float
+    realised: float
+    share_asked: float
+    share_realised: float
+    documents: int
+
+
+class Mix(_Shape):
+    """What a step `mix` reports of itself."""
+
+    by: str
+    unit: str
+    groups: list[Group]
+
+
+def read_json(path: Place, what: str, command: str) -> Any:
+    """The content of a JSON file of `what`, which `command` makes. Raises Refused where it is missing or damaged."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise Refused(f"there is no {path}: this is not the folder of {what}. It is made by: {command}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise Refused(f"{path} is damaged ({error}). It is made by: {command}") from None
+
+
+def flaw(content: Any, shape: type[BaseModel]) -> str | None:
+    """The first place where a content differs from a shape, and how; None where it has the shape."""
+    try:
+        shape.model_validate(content)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        return f"{where}: {first['msg']}" if where else first["msg"]
+    return None
+
+
+def read_summary(folder: Place) -> dict[str, Any]:
+    """`summary.json` of a run. Raises Refused where it is missing or damaged."""
+    path, command = folder / "summary.json", f"goldsand run RECIPE -o {folder}"
+    summary: dict[str, Any] = read_json(path, "a finished run", command)
+    if wrong := flaw(summary, Summary):
+        raise Refused(f"{path} does not read like a run's summary ({wrong}). It is made by: {command}")
+    return summary
+
+
+def read_results(folder: Place) -> list[dict[str, Any]]:
+    """`results.json` of a probe. Raises Refused where it is missing or damaged."""
+    path, command = folder / "results.json", f"goldsand probe RECIPE -o {folder}"
+    results: list[dict[str, Any]] = read_json(path, "a probe's results", command)
+    if not isinstance(results, list):
+        raise Refused(f"{path} is not a list of a probe's results. It is made by: {command}")
+    for number, row in enumerate(results):
+        failed = isinstance(row, dict) and row.get("error")
+        if wrong := flaw(row, Failed if failed else Result):
+            raise Refused(f"{path} is not a list of a probe's results ({number}.{wrong}). It is made by: {command}")
+    return results
+
+
+def read_mixes(folder: Place) -> list[dict[str, Any]]:
+    """What the steps `mix` of a run report. Raises Refused for a damaged file."""
+    mixes = []
+    for path in files_below(folder / "mix"):
+        if path.suffix == ".json":
+            command = f"goldsand run RECIPE -o {folder}"
+            mix = read_json(path, "a finished run", command)
+            if wrong := flaw(mix, Mix):
+                raise Refused(f"{path} does not read like the report of a mix ({wrong}). It is made by: {command}")
+            mixes.append(mix)
+    return mixes

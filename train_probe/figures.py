@@ -1,0 +1,49 @@
+"""The figures of a run, declared once: `figures.json` holds them, and each row of `results.json` behind its settings.
+
+No torch here: whoever reads results need not train.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What a finished run measured, in the order of the file.
+
+    Bits are of all people together, raw; nats are p1 and p2 of `train_probe/capacity.py`. A field without a default is
+    in every `figures.json`: a file that lacks it counts as missing, and a run that failed has null for it. A new figure
+    has a default, so that older folders are still read.
+    """
+
+    architecture: str
+    parameters: int
+    people: int | None = None
+    junk_ratio: float | None = None  # the share of junk that was reached
+    name_bits: float
+    value_bits: float
+    diversity_bits: float | None = None
+    bits_per_parameter: float
+    value_bits_per_parameter: float
+    clipped: dict[str, float] | None = None  # the five above, each kind of bits at least 0
+    name_nats: float | None = None
+    value_nats: float | None = None
+    quantized: dict[str, dict[str, float]] | None = None  # the same five, by bits of the rounded weights
+    text: dict[str, dict[str, float]] | None = None  # by name of the held-out text
+    cloze: dict[str, list[dict[str, float]]] | None = None  # by name of the file, a group each
+    held_out: dict[str, dict[str, float]] | None = None  # nats, by what was held out
+    max_bits_per_parameter: float  # of a model that knows everything
+    max_value_bits_per_parameter: float | None = None
+    curve: list[dict[str, Any]] | None = None  # what was scored on the way, by exposures
+    steps: int | None = None
+    tokens: int
+    seconds: float
+    device: str | None = None
+    compiled: bool | None = None
+
+
+NEEDED = tuple(one.name for one in dataclasses.fields(Figures) if one.default is dataclasses.MISSING)
+"""The figures that every finished run has."""
