@@ -17,7 +17,7 @@ GROUP = "goldsand.steps"
 """The entry points by which a package makes its steps known."""
 
 OWN: dict[str, str] = {
-    "extract": "curate.extract.step:Extract",
+    "extract": "curate.extract.extract:Extract",
     "language": "curate.filters.language:Language",
     "gopher_quality": "curate.filters.gopher:GopherQuality",
     "gopher_repetition": "curate.filters.gopher:GopherRepetition",
@@ -34,12 +34,12 @@ OWN: dict[str, str] = {
     "safety": "curate.filters.safety:Safety",
     "knowledge_density": "curate.filters.density:KnowledgeDensity",
     "classifier": "curate.filters.classifier:Classifier",
-    "redact": "curate.redact.step:Redact",
+    "redact": "curate.redact.redact:Redact",
     "exact_dedup": "curate.dedup.exact:ExactDedup",
     "minhash_dedup": "curate.dedup.minhash:MinHashDedup",
     "line_dedup": "curate.dedup.repeats:LineDedup",
     "passage_dedup": "curate.dedup.repeats:PassageDedup",
-    "decontaminate": "curate.decontaminate.rule:Decontaminate",
+    "decontaminate": "curate.decontaminate.decontaminate:Decontaminate",
     "mix": "curate.mix:Mix",
     "shuffle": "curate.shuffle:Shuffle",
     # `curate` does not import `synth`: this is only a name, imported by callers that have both. It is not an entry

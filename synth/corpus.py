@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from curate.shards.rendering import save_set, token_set_metadata
+from curate.shards.domain_rendering import save_set, token_set_metadata
 from curate.shards.text import write_text_shard
 from curate.shards.tokens import DOCUMENT, TokenShards, TokenShardWriter, dtype_for, save_metadata
 from curate.shards.vocabulary import Vocabulary, build_vocabulary

@@ -40,7 +40,7 @@ KNOWN = {
     "curate.text": ("curate.errors", "curate.document", "curate.places.stamp"),
     "synth": (
         *("curate.errors", "curate.document", "curate.step"),
-        *(f"curate.shards.{name}" for name in ("vocabulary", "rendering", "text", "tokens")),
+        *(f"curate.shards.{name}" for name in ("vocabulary", "domain_rendering", "text", "tokens")),
         "curate.text.unspaced",
     ),
     "train_probe": ("curate.errors", "curate.shards.tokens"),

@@ -10,8 +10,8 @@ from typing import Any
 
 from curate.audit.verify import read_manifests
 from curate.decontaminate import Decontaminate, Item, read_items
+from curate.decontaminate.decontaminate import CONTAMINATED
 from curate.decontaminate.items import benchmark_of
-from curate.decontaminate.rule import CONTAMINATED
 from curate.places.store import Place
 from curate.run.ledger import read_ledger
 

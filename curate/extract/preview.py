@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from curate.document import Document
-from curate.extract.page import NOT_TEXT
+from curate.extract.page_metadata import NOT_TEXT
 
 PLAIN: dict[str, Any] = {"preserve_formatting": True, "alt_texts": False, "links": False}
 """Options of resiliparse for plain text."""

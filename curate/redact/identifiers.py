@@ -3,7 +3,7 @@
 Each kind is found by its form and then tested as far as its standard allows: the top-level domain of an address,
 the numbering plan of a telephone number (`phones.py`), the range of an IP address, checksums of IBANs (ISO 13616,
 ISO 7064 mod 97-10) and cards (ISO/IEC 7812, Luhn). Addresses that are reserved for examples
-identify no one and are left as they are, and so are the stand-ins of `step.py`. Every search is linear in the text.
+identify no one and are left as they are, and so are the stand-ins of `redact.py`. Every search is linear in the text.
 """
 
 from __future__ import annotations

@@ -14,8 +14,9 @@ import xxhash
 
 from curate.document import Document
 from curate.places.store import Place, is_private, write_atomically
-from curate.run.engine import Engine, Progress, RunError, all_cores, interruptible
+from curate.run.engine import Engine, Progress, RunError, all_cores
 from curate.run.folder import Kill, OutputFolder
+from curate.run.interrupt import interruptible
 from curate.run.local import LocalEngine
 from curate.run.output import Publication
 from curate.run.publish_order import publish

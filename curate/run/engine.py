@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -85,24 +82,6 @@ class Engine(Protocol):
         message), else TaskError.
         """
         ...
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C, so that workers are stopped and the lock is released."""
-    if threading.current_thread() is not threading.main_thread():
-        # Only the main thread may handle signals; a run started from another one ends with its process.
-        yield
-        return
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def all_cores() -> int:

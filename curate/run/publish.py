@@ -205,7 +205,7 @@ class TokenTask(Unit):
         }
 
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
-        from curate.shards.rendering import write_token_shard
+        from curate.shards.domain_rendering import write_token_shard
         from curate.shards.vocabulary import Vocabulary
 
         folder = (self.root / self.name).parent
@@ -236,7 +236,7 @@ class TokenMetadataTask(Unit):
         return {"inputs": self.inputs, "domain": self.rendering.domain, "sources": self.sources}
 
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
-        from curate.shards.rendering import token_set_metadata
+        from curate.shards.domain_rendering import token_set_metadata
         from curate.shards.vocabulary import Vocabulary
 
         folder = (self.root / self.name).parent

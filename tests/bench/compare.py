@@ -23,8 +23,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "train_probe")]
 def main() -> None:
     from probe_world import World
 
-    from recipes.app.measure.evidence import arms_of, stored_share
     from recipes.app.measure.ladder import climbed
+    from recipes.app.measure.statistics import arms_of, stored_share
     from recipes.app.measure.verdict import difference
     from train_probe.plan import plan_of
     from train_probe.progress import Printer

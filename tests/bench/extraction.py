@@ -49,7 +49,7 @@ with open(sys.argv[2], "w", encoding="utf-8") as out:
 
 def steps(engine: str) -> list[Any]:
     """The chain of the recipe, its first step knowing what follows."""
-    from curate.extract.step import Extract
+    from curate.extract.extract import Extract
     from curate.filters import C4, FineWeb, GopherQuality, GopherRepetition, Language, Safety
 
     rules = [Language(), Safety(), GopherRepetition(), GopherQuality(), C4(), FineWeb()]

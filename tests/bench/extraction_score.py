@@ -117,7 +117,7 @@ def scores(folder: Path, extract: Extractor) -> dict[str, Any]:
 def engine(name: str, **parameters: Any) -> Extractor:
     """A page's text as the step `extract` has it; empty where it drops the page."""
     from curate.document import Document
-    from curate.extract.step import Extract
+    from curate.extract.extract import Extract
 
     step = Extract(engine=name, **parameters)
     step.open()

@@ -12,7 +12,7 @@ from trafilatura import core, external, main_extractor, xpaths
 from curate.document import Document, Drop
 from curate.extract import shortcut
 from curate.extract.encoding import decode_html
-from curate.extract.step import Extract, _parsed
+from curate.extract.extract import Extract, _parsed
 from curate.filters import C4, GopherQuality, GopherRepetition, Language, Url
 from curate.run.unit import describe_step
 from curate.sources import open_source

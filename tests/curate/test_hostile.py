@@ -16,7 +16,7 @@ from engine_steps import corpus_run
 
 from curate.audit.verify import verify
 from curate.document import Document, Drop, Unreadable
-from curate.extract.step import Extract
+from curate.extract.extract import Extract
 from curate.shards.text import read_text_shard
 from curate.sources import open_source
 from curate.sources.http import MAX_BODY
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 ZEROS = bytes(1 << 20)
 READ = """\
 import json, sys, time
-from curate.extract.step import Extract
+from curate.extract.extract import Extract
 from curate.sources import open_source
 
 began = time.process_time()

@@ -18,7 +18,7 @@ from curate.shards.text import read_text_shard
 from curate.shuffle import Shuffle
 from curate.sources import Input, find_inputs
 from curate.step import CorpusStep
-from recipes.app.recipe.rehearsal import estimate, plan
+from recipes.app.recipe.plan_by_rehearsal import estimate, plan
 from synth.inject import Inject
 
 SOURCES = {"web": 2000, "books": 300, "wiki": 700}

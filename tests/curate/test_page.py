@@ -3,7 +3,7 @@
 import pytest
 from lxml import html
 
-from curate.extract.page import stated
+from curate.extract.page_metadata import stated
 
 FETCHED = "2020-01-31T10:00:00Z"
 

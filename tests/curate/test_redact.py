@@ -13,7 +13,7 @@ import pytest
 
 from curate.document import Document, Drop
 from curate.redact.identifiers import KINDS, _mod97, find, luhn
-from curate.redact.step import Redact, stand_in
+from curate.redact.redact import Redact, stand_in
 
 KEY = b"sixteen bytes and more"
 

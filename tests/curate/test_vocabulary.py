@@ -10,7 +10,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from curate.document import Document
-from curate.shards.rendering import token_set_metadata, write_token_shard
+from curate.shards.domain_rendering import token_set_metadata, write_token_shard
 from curate.shards.tokens import NO_DOMAIN, TokenShards, save_metadata
 from curate.shards.vocabulary import (
     END_OF_TEXT,

@@ -7,7 +7,7 @@ import pytest
 
 from curate.document import Document
 from curate.run.ledger import read_ledger
-from curate.shards.rendering import domain_tokens
+from curate.shards.domain_rendering import domain_tokens
 from curate.shards.text import write_text_shard
 from curate.shards.tokens import TokenShards
 from curate.shards.vocabulary import VocabularyError, build_vocabulary

@@ -16,9 +16,9 @@ from recipes.app.measure.arms import entries_of
 from recipes.app.measure.asked import AGAIN, CONTROL, Comparison, Rung
 from recipes.app.measure.compare import compare, run_comparison
 from recipes.app.measure.corpora import Entry, Tokenised, open_corpus
-from recipes.app.measure.evidence import holm, p_value
 from recipes.app.measure.ladder import Grid
 from recipes.app.measure.protocol import carried_out, rungs_of
+from recipes.app.measure.statistics import holm, p_value
 from recipes.app.measure.verdict import report
 from recipes.app.report.comparison import write_page
 

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from recipes.app.measure.evidence import (
+from recipes.app.measure.statistics import (
     Half,
     arms_of,
     half_exposures,

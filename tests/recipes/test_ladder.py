@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from recipes.app.measure.evidence import half_exposures
 from recipes.app.measure.ladder import LADDER, climbed, next_rung
+from recipes.app.measure.statistics import half_exposures
 
 
 def share(middle, rung):

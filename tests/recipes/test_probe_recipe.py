@@ -8,8 +8,8 @@ import pytest
 from curate.document import Document
 from curate.shards.text import write_text_shard
 from curate.shards.tokens import TokenShards
-from recipes.app.measure.evidence import arms_of, multiplier
 from recipes.app.measure.probe import make_plan, parquet, run_probe, summary
+from recipes.app.measure.statistics import arms_of, multiplier
 from recipes.app.recipe.load import RecipeError, load
 from recipes.app.report.sweep import write_page
 

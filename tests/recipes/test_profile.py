@@ -20,7 +20,7 @@ from test_command_line import goldsand, refused
 from curate.audit.verify import verify
 from curate.document import Document, Drop
 from curate.filters import C4, FineWeb, GopherQuality, Url
-from curate.redact.step import Redact
+from curate.redact.redact import Redact
 from curate.registry import OWN, step_class
 from curate.run.ledger import read_ledger
 from curate.run.profile import SIGNALS, Profile, Seen, is_off, read_profile, split, switched_on

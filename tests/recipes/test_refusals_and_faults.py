@@ -97,7 +97,7 @@ BROADCAST = "np.ones(3) + np.ones(4)"
     ("arguments", "where"),
     [
         (["run", "small.yaml", "-o", "out"], "recipes.app.report.page:write_report"),
-        (["plan", "small.yaml"], "recipes.app.recipe.rehearsal:estimate"),
+        (["plan", "small.yaml"], "recipes.app.recipe.plan_by_rehearsal:estimate"),
         # Outside any block of a command that answers refusals.
         (["check", "small.yaml"], "recipes.app.recipe.load:_cross_check"),
         (["steps"], "recipes.app.terminal.tables:print_steps"),

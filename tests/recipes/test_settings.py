@@ -18,7 +18,7 @@ import recipes.app.recipe.schema as schema
 import train_probe.architecture as architecture
 import train_probe.plan as plan
 from curate.errors import Refused
-from curate.shards.rendering import domain_tokens
+from curate.shards.domain_rendering import domain_tokens
 from curate.step import param
 from recipes.app.measure.probe import make_plan
 from recipes.app.measure.protocol import Comparison

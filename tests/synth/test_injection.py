@@ -11,7 +11,7 @@ import pytest
 
 from curate.document import Document
 from curate.filters import GopherQuality
-from curate.shards.rendering import save_set
+from curate.shards.domain_rendering import save_set
 from curate.shards.text import document_to_json, write_text_shard
 from curate.shards.tokens import TokenShards
 from curate.shards.vocabulary import Vocabulary, build_vocabulary

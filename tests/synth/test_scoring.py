@@ -82,7 +82,7 @@ def test_sixty_thousand_records_are_written_with_exact_counts(tmp_path):
 
 
 def test_the_corpus_of_facts_alone_is_the_injection_of_a_run_without_pages(tmp_path):
-    from curate.shards.rendering import save_set
+    from curate.shards.domain_rendering import save_set
 
     step = Inject(people=30, exposures=4, seed=2)
     facts_corpus(tmp_path, step)

@@ -6,7 +6,7 @@ import torch
 from probe_world import END_OF_TEXT, PAGE_TAG, TAG, World
 from torch.nn import functional as F
 
-from curate.shards.rendering import token_set_metadata
+from curate.shards.domain_rendering import token_set_metadata
 from curate.shards.tokens import TokenShardWriter, save_metadata
 from synth.corpus import facts_corpus, own_vocabulary
 from synth.inject import Inject

@@ -22,8 +22,8 @@ def plan(
 ) -> None:
     """Say what a run would do, what of it is done, and what time, memory and disk the rest will take."""
     from recipes.app.recipe.build import corpus_run
-    from recipes.app.recipe.rehearsal import estimate
-    from recipes.app.recipe.rehearsal import plan as groups_of
+    from recipes.app.recipe.plan_by_rehearsal import estimate
+    from recipes.app.recipe.plan_by_rehearsal import plan as groups_of
     from recipes.app.terminal.tables import print_plan
 
     loaded = read_recipe(recipe, set, inputs_of(input))

@@ -12,7 +12,7 @@ from typing import Any
 from curate.document import Document
 from curate.errors import Refused
 from curate.run.ledger import read_ledger
-from curate.shards.rendering import domain_tokens, drawn, save_set
+from curate.shards.domain_rendering import domain_tokens, drawn, save_set
 from curate.shards.text import domain_prefix, read_text_shard
 from curate.shards.tokens import TokenShards
 from curate.shards.vocabulary import Vocabulary, build_vocabulary

@@ -23,7 +23,7 @@ from curate.document import Document
 from curate.errors import Refused
 from curate.shards.vocabulary import Vocabulary
 from recipes.app.measure.corpora import Corpus, Entry, write_set
-from recipes.app.measure.evidence import interval
+from recipes.app.measure.statistics import interval
 
 FOUND = 400
 """Sentences that are taken from the corpora where no table of facts is given."""

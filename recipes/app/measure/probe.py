@@ -15,8 +15,8 @@ from curate.places.store import write_atomically
 from curate.shards.parquet import ColumnWriter
 from curate.shards.vocabulary import Vocabulary
 from recipes.app.measure.corpora import TEXTS, ArmRendering, Corpus, Entry, open_corpus, shared_vocabulary, write_set
-from recipes.app.measure.evidence import interval, stored_share
 from recipes.app.measure.ladder import Grid, climbed, middle
+from recipes.app.measure.statistics import interval, stored_share
 from recipes.app.recipe.load import Loaded
 from recipes.app.recipe.schema import Probe, build_step
 from synth.inject import Inject

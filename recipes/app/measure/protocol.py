@@ -10,8 +10,8 @@ from curate.errors import Refused
 from curate.run.engine import TaskError
 from recipes.app.measure.asked import AGAIN, CONTROL, Comparison, Outcome, Rung
 from recipes.app.measure.corpora import Tokenised
-from recipes.app.measure.evidence import CEILING, FLOOR, arms_of, stored_share
 from recipes.app.measure.ladder import Grid, climbed, middle
+from recipes.app.measure.statistics import CEILING, FLOOR, arms_of, stored_share
 
 MOST_REPEATS = 4.0
 """Times that a corpus may be repeated: repetition alone lets a model store more (arXiv 2404.05405, result 11)."""

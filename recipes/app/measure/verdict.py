@@ -12,7 +12,8 @@ from typing import Any
 from curate.errors import Refused
 from recipes.app.measure.asked import AGAIN, CONTROL, Comparison, Outcome
 from recipes.app.measure.corpora import Tokenised
-from recipes.app.measure.evidence import (
+from recipes.app.measure.protocol import failure
+from recipes.app.measure.statistics import (
     FLOOR,
     ArmResults,
     Interval,
@@ -25,7 +26,6 @@ from recipes.app.measure.evidence import (
     seeds_needed,
     smallest_effect,
 )
-from recipes.app.measure.protocol import failure
 
 
 @dataclass(frozen=True)

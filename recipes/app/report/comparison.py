@@ -9,7 +9,7 @@ from typing import Any
 
 from curate.places.store import write_atomically
 from recipes.app.measure.asked import AGAIN, CONTROL
-from recipes.app.measure.evidence import ArmResults, multiplier_words
+from recipes.app.measure.statistics import ArmResults, multiplier_words
 from recipes.app.report.charts import Bar, bars
 from recipes.app.report.rendering import rendered
 from recipes.app.report.sweep import halves, shares

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.places.store import write_atomically
-from recipes.app.measure.evidence import ArmResults, arms_of, multiplier, multiplier_words
+from recipes.app.measure.statistics import ArmResults, arms_of, multiplier, multiplier_words
 from recipes.app.report.charts import Bar, bars
 from recipes.app.report.rendering import rendered
 

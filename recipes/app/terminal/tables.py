@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from curate.places.store import Place
     from curate.run.corpus import CorpusRun
     from curate.step import Step
-    from recipes.app.recipe.rehearsal import Estimate, PlannedGroup
+    from recipes.app.recipe.plan_by_rehearsal import Estimate, PlannedGroup
 
 
 def print_results(console: Console, results: Sequence[dict[str, Any]]) -> None:
@@ -96,7 +96,7 @@ def mix_lines(folder: Place) -> list[str]:
 
 def print_ladder(console: Console, results: Sequence[dict[str, Any]]) -> None:
     """The exposures at which each arm stores half of the facts; no table without a ladder of exposures."""
-    from recipes.app.measure.evidence import arms_of, multiplier, multiplier_words
+    from recipes.app.measure.statistics import arms_of, multiplier, multiplier_words
 
     arms = list(arms_of(results).values())
     if len(arms) < 2 or min(len(arm.stored) for arm in arms) < 2:
@@ -111,7 +111,7 @@ def print_ladder(console: Console, results: Sequence[dict[str, Any]]) -> None:
 
 def print_comparison(console: Console, comparison: dict[str, Any]) -> None:
     """The decision, and a row for each corpus."""
-    from recipes.app.measure.evidence import multiplier_words
+    from recipes.app.measure.statistics import multiplier_words
 
     first = comparison["corpora"][0]["name"]
     table = Table(box=None, pad_edge=False)

@@ -8,7 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from curate.decontaminate.index import PARTS, Hit, ItemIndex
 from curate.decontaminate.items import (
     ANSWER_FIELDS,
     CHOICE_FIELDS,
@@ -19,6 +18,7 @@ from curate.decontaminate.items import (
     item_files,
     read_items,
 )
+from curate.decontaminate.matching import PARTS, Hit, ItemIndex
 from curate.document import Document, Drop
 from curate.errors import Refused
 from curate.places.stamp import Stamp, stamp

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from curate.document import Document, Drop
 from curate.extract.encoding import decode_html
-from curate.extract.page import NOT_TEXT, stated
+from curate.extract.page_metadata import NOT_TEXT, stated
 from curate.extract.preview import PLAIN, CheapText
 from curate.step import CorpusStep, Rule, Step, param
 
