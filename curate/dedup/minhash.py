@@ -17,7 +17,7 @@ from curate.dedup.index import Index, index_file
 from curate.dedup.layouts import VERDICTS
 from curate.dedup.merges import ClusterRound, GatherRound, VerdictRound, VerifyRound
 from curate.dedup.search import Search
-from curate.dedup.sketch import DIALECTS, NORMALISER, Sketcher
+from curate.dedup.signatures import DIALECTS, NORMALISER, Sketcher
 from curate.dedup.survivors import Policy
 from curate.document import Document, Drop
 from curate.errors import Refused

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from curate.dedup.index import Index
 from curate.dedup.layouts import TEXT_HASH, Layouts
-from curate.dedup.sketch import Sketcher
+from curate.dedup.signatures import Sketcher
 from curate.dedup.survivors import Policy
 
 

@@ -44,7 +44,7 @@ def store_errors(place: Place) -> Iterator[None]:
     if is_local(place):
         yield
         return
-    from curate.places import remote
+    from curate.places import remote_input as remote
 
     with remote.store_errors(cast(Any, place)):
         yield
@@ -71,7 +71,7 @@ def mark(place: Place) -> str | None:
     """
     if is_local(place):
         return None
-    from curate.places.remote import identity, properties
+    from curate.places.remote_input import identity, properties
 
     return identity(properties(cast(Any, place)))
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import zstandard
     from upath import UPath
 
-    from curate.places.remote import RemoteFile
+    from curate.places.remote_input import RemoteFile
 
 FEED = 1 << 16
 INFLATED = 1 << 20
@@ -201,7 +201,7 @@ class Meter:
 def mapped(path: Path | UPath) -> Iterator[Data]:
     """A file's bytes without reading them all; an empty file is empty bytes. Raises OSError."""
     if not isinstance(path, Path):
-        from curate.places.remote import RemoteFile
+        from curate.places.remote_input import RemoteFile
 
         yield RemoteFile(path)
         return

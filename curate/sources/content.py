@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import xxhash
 
-from curate.places import remote
+from curate.places import remote_input as remote
 from curate.places.store import checksum
 from curate.sources.hub import hub_content
 from curate.sources.partition import Partition

@@ -80,7 +80,7 @@ def _files(item: Input) -> tuple[Sequence[tuple[Path | UPath, str]], bool]:
     """The files with their paths below the input's root, and whether the user named the file itself."""
     path = path_of(item.path)
     if not isinstance(path, Path):
-        from curate.places.remote import remote_files
+        from curate.places.remote_input import remote_files
 
         return remote_files(item.name, path)
     root, files, named = _local_files(item, path)

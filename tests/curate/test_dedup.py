@@ -13,7 +13,7 @@ from generated_corpus import biography, edited, prose, run_step, slow_jaccard
 
 from curate.dedup import ExactDedup, MinHashDedup
 from curate.dedup.shingles import jaccard, numbers, shingle_set, word_hashes
-from curate.dedup.sketch import Sketcher
+from curate.dedup.signatures import Sketcher
 from curate.document import Document
 from curate.text.folding import fold
 

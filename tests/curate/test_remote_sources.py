@@ -12,8 +12,8 @@ import pytest
 from store_server import s3_store
 
 from curate.document import Document, Unreadable
-from curate.places import remote as remote_module
-from curate.places.remote import RemoteFile
+from curate.places import remote_input as remote_module
+from curate.places.remote_input import RemoteFile
 from curate.sources import Input, InputError, find_inputs, path_of, read_partition
 from curate.sources.content import content_of, size_of
 from curate.sources.split import cut
