@@ -27,7 +27,7 @@ Shown = Callable[[], AbstractContextManager[Callable[[Progress], None] | None]]
 
 _OPTION = re.compile(r"(domain|bare|cool[-_]down|tag[-_]loss|tag[-_]at[-_]test)=")
 _STAYS = ("extract", "inject", "mix", "shuffle")
-"""Steps that an ablation leaves in: without them there is no text, or the same text in another order."""
+"""Steps that an ablation keeps: without them there is no text, or the same text in another order."""
 
 
 def entries_of(
