@@ -141,7 +141,7 @@ class DolmaRepetition(Rule):
 
 @dataclass(frozen=True)
 class DolmaC4(Edit):
-    """C4's rules as dolma reads them: drop pages with one of its phrases, and short or unended lines."""
+    """C4's rules as dolma reads them: drop pages with its phrases, and lines that are short or lack an end mark."""
 
     name: ClassVar[str] = "c4_dolma"
     shaping: ClassVar[tuple[str, ...]] = (
