@@ -10,13 +10,13 @@ _FORM = "give a text file with one word or phrase a line"
 
 
 def require_bad_words(step: str, path: str | None) -> None:
-    """Raises Refused where a file is named that is not there."""
+    """Raises Refused if the file named does not exist."""
     if path is not None and not Path(path).is_file():
         raise Refused(f"{step}: bad_words: there is no file {path}; {_FORM}")
 
 
 def read_bad_words(step: str, path: str) -> list[str]:
-    """The lines that are not blank, as they are written. Raises Refused where there is none."""
+    """The lines that are not blank, unchanged. Raises Refused if every line is blank."""
     lines = [line for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
     if not lines:
         raise Refused(f"{step}: bad_words: {path} holds no word; {_FORM}")

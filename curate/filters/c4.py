@@ -1,6 +1,6 @@
 """C4's cleaning (Raffel et al. 2020, JMLR 21:140, section 2.2), dialect `fineweb`: as datatrove 0.10.1 does it.
 
-An edit: lines go, the text becomes the kept lines joined by newlines; and some pages go whole.
+An edit: it drops lines, joins the kept ones by newlines, and drops some pages whole.
 """
 
 from __future__ import annotations
@@ -81,34 +81,34 @@ class C4(Edit):
         return next((check for check in checks if check.failed), left)
 
     def examine(self, document: Document) -> tuple[list[Check], TextSignals]:
-        """Every comparison, the one that decides first, and the signals of the text that the lines' rules leave."""
+        """Every check in order (the first that fails decides), and the signals of the text that line rules leave."""
         import numpy as np
 
         signals = words_in(document, self.language)
         reading, table = signals.reading, signals.table
         checks: list[Check] = []
         rewritten: list[str] = []
-        if self._asks_words_alone(document.text, signals):
-            as_they_were = np.flatnonzero(self._line_sizes(signals) >= (self.min_words_per_line or 1)).tolist()
+        if self._needs_word_counts_only(document.text, signals):
+            unchanged = np.flatnonzero(self._line_sizes(signals) >= (self.min_words_per_line or 1)).tolist()
             lines = signals.filled_stripped
-            kept = [lines[number] for number in as_they_were]
+            kept = [lines[number] for number in unchanged]
         else:
-            kept, as_they_were = self._read_lines(document.text, signals, checks, rewritten)
-        lines_of_chunks = _numbered(reading.lines, as_they_were)
+            kept, unchanged = self._read_lines(document.text, signals, checks, rewritten)
+        lines_of_chunks = _numbered(reading.lines, unchanged)
         if self.min_sentences and tongue_of(document, self.language).end_marks:
-            sentences = len(as_they_were) + sentences_begun(table, reading, lines_of_chunks)
+            sentences = len(unchanged) + sentences_begun(table, reading, lines_of_chunks)
             sentences += sum(count_sentences(line, table) for line in rewritten)
             checks.append(under("too_few_sentences", sentences, self.min_sentences, "min_sentences"))
         text = "\n".join(kept).strip()
         if self.bad_words is not None:
-            found = _bad_words_pattern(stamp(self.bad_words)).search(text.lower())
-            checks.append(Check("document_removed_with_badwords", found and found.group(1), None, found is not None))
+            match = _bad_words_pattern(stamp(self.bad_words)).search(text.lower())
+            checks.append(Check("document_removed_with_badwords", match and match.group(1), None, match is not None))
         if rewritten or self.language != "en":
             return checks, TextSignals(text)
         return checks, TextSignals(text, reading.ids[np.repeat(lines_of_chunks >= 0, reading.counts)], table)
 
     def _line_sizes(self, signals: TextSignals) -> npt.NDArray[np.int64]:
-        """The words of each line that is not blank: between white space in English, else as they are cut."""
+        """Words in each line that is not blank: white-space chunks in English, else words as `signals` cuts them."""
         import numpy as np
 
         reading = signals.reading
@@ -116,8 +116,8 @@ class C4(Edit):
             return np.diff(reading.lines)
         return np.diff(np.concatenate(([0], np.cumsum(reading.counts, dtype=np.int64)))[reading.lines])
 
-    def _asks_words_alone(self, text: str, signals: TextSignals) -> bool:
-        """Whether of each line no more is asked than how many words it has."""
+    def _needs_word_counts_only(self, text: str, signals: TextSignals) -> bool:
+        """Whether the word count alone decides on every line of this text."""
         longest = self.max_word_length
         return (
             bool(self.min_words_per_line)
@@ -130,12 +130,12 @@ class C4(Edit):
     def _read_lines(
         self, text: str, signals: TextSignals, checks: list[Check], rewritten: list[str]
     ) -> tuple[list[str], list[int]]:
-        """The kept lines, and the numbers of those kept as they were; the others are added to `rewritten`."""
+        """The kept lines, and the numbers of those that are unchanged; the others are added to `rewritten`."""
         sizes = iter(self._line_sizes(signals).tolist())
         look_inside = _holds_a_phrase(text)
         lorem_ipsum = curly_bracket = False
         kept: list[str] = []
-        as_they_were: list[int] = []
+        unchanged: list[int] = []
         number = -1
         fewest = self.min_words_per_line or 0
         for full_line in signals.lines:
@@ -152,7 +152,7 @@ class C4(Edit):
             if self.remove_citations and "[" in line:
                 shorter = CITATION.sub("", line)
                 if shorter != line:
-                    # A phrase can come about by what was cut out.
+                    # Cutting a citation can create a phrase.
                     line, look, whole = shorter, True, False
             if self.require_end_mark and (not line.endswith(_END_MARKS) or line.endswith("...")):
                 continue
@@ -172,13 +172,13 @@ class C4(Edit):
             if not whole:
                 rewritten.append(line)
             elif count:
-                as_they_were.append(number)
-        return kept, as_they_were
+                unchanged.append(number)
+        return kept, unchanged
 
 
 def _holds_a_phrase(text: str) -> bool:
-    """Whether any line can hold what the rules look for inside lines; False is certain."""
-    if "\u212a" in text:  # the Kelvin sign: of all characters the only one whose lower case is in ASCII
+    """Whether any line may hold a phrase that the rules search for; False is certain."""
+    if "\u212a" in text:  # the Kelvin sign: the only character beyond ASCII whose lower case is in ASCII
         return True
     lowered = text.encode("utf-8", "surrogatepass").lower()
     return any(phrase in lowered for phrase in _PHRASES)
@@ -195,6 +195,6 @@ def _numbered(borders: npt.NDArray[np.int64], kept: list[int]) -> npt.NDArray[np
 
 @lru_cache(maxsize=4)
 def _bad_words_pattern(file: Stamp) -> re.Pattern[str]:
-    """Any of the file's words between characters that are no word characters."""
+    """Any of the file's words, between characters that are not word characters."""
     words = sorted(set(map(str.strip, read_bad_words(C4.name, file.path))), key=lambda word: (-len(word), word))
     return re.compile(r"(?:\W|^)({})(?:\W|$)".format("|".join(map(re.escape, words))))

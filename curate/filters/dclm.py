@@ -1,7 +1,7 @@
 """The rules of Gopher, RefinedWeb and C4 as DCLM reads them (Li et al. 2024, arXiv:2406.11794; its baselines/mappers).
 
 Steps and thresholds are those of baselines_configs/dclm_baseline_refinedweb.yaml; a reason is the name of the function
-there that drops the page. Repetition counts the first copy of a line or n-gram with the others. C4's are those of
+there that drops the page. Repetition counts the first copy of a line or n-gram too. The rules of C4 are those of
 baselines_configs/c4.yaml, with the reasons of step `c4`.
 """
 
@@ -37,7 +37,7 @@ _CUTS = (
     re.compile(r"\s?read more...$", re.IGNORECASE),
     re.compile(r"^sign-in\s?", re.IGNORECASE),
 )
-"""In this order. The full stops of the second stand for any character, as they do in DCLM."""
+"""In this order. The full stops of the second match any character, as in DCLM."""
 _JAVASCRIPT = re.compile("javascript", re.IGNORECASE)
 _END_MARKS = (".", "?", "!", '"', "…")
 _POLICIES = re.compile("|".join(POLICIES), re.IGNORECASE)
@@ -107,13 +107,13 @@ class DclmQuality(Rule):
             check = over("alphabetic_word_ratio_filter", share, limit, "max_words_without_letter")
             yield _unless_empty(words, check)
         if self.min_stop_words is not None:
-            found = signals.count_words(self.stop_words, lowered=True)
-            # At least one, even where none is asked for.
-            yield _unless_empty(found, under("stop_word_filter", found, max(self.min_stop_words, 1), "min_stop_words"))
+            count = signals.count_words(self.stop_words, lowered=True)
+            # At least one, even if the limit is 0.
+            yield _unless_empty(count, under("stop_word_filter", count, max(self.min_stop_words, 1), "min_stop_words"))
 
 
 def _unless_empty(count: int, check: Check) -> Check:
-    """A comparison that a text without words (or stop words) fails whatever the limit is."""
+    """The check; a text without words (or stop words) fails it, whatever the limit."""
     return check if count else check._replace(failed=True, side="always")
 
 
@@ -121,8 +121,8 @@ def _unless_empty(count: int, check: Check) -> Check:
 class DclmRepetition(Rule):
     """Gopher's repetition rules as DCLM reads them. A limit of None is off.
 
-    Words are those of Unicode's word boundaries that begin with a letter or digit. DCLM has one name for all; here a
-    reason says what was repeated.
+    Words are those of Unicode's word boundaries that begin with a letter or digit. DCLM has one name for all of these
+    rules; here a reason says what was repeated.
     """
 
     name: ClassVar[str] = "gopher_repetition_dclm"
@@ -171,15 +171,15 @@ class DclmRepetition(Rule):
         for n, name, limit in gram_limits(self):
             if limit is None or len(signals.word_ids) < n:
                 continue
-            found = signals.longest_top_gram_characters(n) if n < 5 else signals.characters_in_repeated_grams(n)
-            yield over(name, found / signals.word_characters, limit, name)
+            characters = signals.longest_top_gram_characters(n) if n < 5 else signals.characters_in_repeated_grams(n)
+            yield over(name, characters / signals.word_characters, limit, name)
 
 
 @dataclass(frozen=True)
 class RefinedWebLines(Edit):
-    """RefinedWeb's line rules as DCLM has them: shouting, numbers, counters and short lines go, some phrases are cut.
+    """RefinedWeb's line rules as DCLM reads them: drop capitals, numbers, counters and short lines; cut phrases.
 
-    A page of which nothing is left, or of whose words too many went, is dropped.
+    A page that is then empty, or that has lost too many words, is dropped.
     """
 
     name: ClassVar[str] = "refinedweb_lines"
@@ -208,7 +208,7 @@ class RefinedWebLines(Edit):
 
     def examine(self, document: Document) -> tuple[list[Check], str]:
         text = document.text
-        for keeps in (self._is_calm, self._is_no_number, self._is_no_counter):
+        for keeps in (self._is_not_uppercase, self._is_not_numeric, self._is_not_counter):
             text = "\n".join(filter(keeps, text.split("\n"))).strip()
         text = "\n".join(filter(self._is_long, text.split("\n")))
         if self.cut_phrases:
@@ -223,13 +223,13 @@ class RefinedWebLines(Edit):
         check = over("word_removal_ratio_filter", removed, self.max_removed_words, "max_removed_words")
         return [_unless_empty(before, check)], text
 
-    def _is_calm(self, line: str) -> bool:
+    def _is_not_uppercase(self, line: str) -> bool:
         return not line or sum(map(str.isupper, line)) / len(line) <= self.max_uppercase
 
-    def _is_no_number(self, line: str) -> bool:
+    def _is_not_numeric(self, line: str) -> bool:
         return not line or sum(map(str.isdigit, line)) / len(line) <= self.max_digits
 
-    def _is_no_counter(self, line: str) -> bool:
+    def _is_not_counter(self, line: str) -> bool:
         return not (self.drop_counters and _COUNTER.search(line.lower()))
 
     def _is_long(self, line: str) -> bool:
@@ -247,10 +247,10 @@ class RefinedWebLines(Edit):
 
 @dataclass(frozen=True)
 class DclmC4(Edit):
-    """C4's cleaning as DCLM has it, on one page: lines of prose stay; pages of code, filler or few sentences go.
+    """C4's cleaning as DCLM reads it, within a page: keep lines of prose; drop pages of code, filler or few sentences.
 
-    What DCLM does between these rules and beside them are steps of their own here: repeated addresses and paragraphs
-    across pages (`exact_dedup`, `line_dedup`) and the language (`language`). A limit of None or 0 is off.
+    The rest of DCLM's C4 recipe is done by other steps: repeated addresses and paragraphs across pages (`exact_dedup`,
+    `line_dedup`) and the language (`language`). A limit of None or 0 is off.
     """
 
     name: ClassVar[str] = "c4_dclm"
@@ -275,7 +275,7 @@ class DclmC4(Edit):
     remove_citations: bool = param(True, "delete [1], [edit] and [citation needed]", source=_C4_YAML)
     require_end_mark: bool = param(True, 'drop lines that do not end in . ? ! " or …', source=_C4_YAML)
     drop_ellipsis_lines: bool = param(
-        True, "drop lines that end in an ellipsis, where marks are asked for", source=_C4_YAML
+        True, "drop lines that end in an ellipsis, if `require_end_mark` is on", source=_C4_YAML
     )
     min_words_per_line: int | None = param(5, "fewest white-space words of a line", source=_C4_YAML, ge=0)
     drop_lorem_ipsum: bool = param(True, "drop pages with `lorem ipsum`", source=_C4_YAML)
@@ -291,7 +291,7 @@ class DclmC4(Edit):
     )
     punkt: str | None = param(
         None,
-        "folder of the English Punkt model that tells sentences: `punkt_tab/english` of nltk's data",
+        "folder of the English Punkt model that splits sentences: `punkt_tab/english` of nltk's data",
         source="DCLM core_utils.py, split_sentences",
         path=True,
     )
@@ -305,7 +305,7 @@ class DclmC4(Edit):
                 raise Refused(f"c4_dclm: punkt: {error}") from None
         elif self.min_sentences:
             raise Refused(
-                f"c4_dclm: punkt: sentences are counted by nltk with its English Punkt model; {GET_NLTK}, {GET_PUNKT};"
+                f"c4_dclm: punkt: nltk counts sentences with its English Punkt model; {GET_NLTK}, {GET_PUNKT};"
                 " or set `min_sentences: 0`"
             )
 
@@ -316,14 +316,14 @@ class DclmC4(Edit):
             _bad_words_pattern(stamp(self.bad_words))
 
     def edit(self, document: Document) -> str | Check:
-        return next(found for found in self._read(document.text) if isinstance(found, str) or found.failed)
+        return next(result for result in self._read(document.text) if isinstance(result, str) or result.failed)
 
     def examine(self, document: Document) -> tuple[list[Check], str]:
         *checks, left = self._read(document.text)
         return checks, left  # type: ignore[return-value]
 
     def _read(self, text: str) -> Iterator[Check | str]:
-        """Every comparison in DCLM's order, then the text that is left."""
+        """Every check in DCLM's order, then the text that is left."""
         if self.max_characters:
             yield over("page_length", len(text), self.max_characters, "max_characters")
         text = self._lines_of_prose(text)
@@ -344,8 +344,8 @@ class DclmC4(Edit):
                 text = once
                 yield from self._sentences(text)
         if self.bad_words is not None:
-            found = _bad_words_pattern(stamp(self.bad_words)).search(text.lower())
-            yield Check("document_removed_with_badwords", found and found.group(), None, found is not None)
+            match = _bad_words_pattern(stamp(self.bad_words)).search(text.lower())
+            yield Check("document_removed_with_badwords", match and match.group(), None, match is not None)
         yield text
 
     def _lines_of_prose(self, text: str) -> str:

@@ -1,8 +1,8 @@
 """The rules of Gopher and C4 in the dialect of dolma 1.2.1: taggers `gopher_v1` and `c4_v1`, its v1.6 thresholds.
 
-dolma's taggers only measure; the thresholds stand in configs/dolma-v1_6/mixing/cc-head.yaml and are compared as written
-there. Words are what `str.split` leaves, shares of characters are shares of the characters that are not white space,
-and a repeated line or n-gram counts with its first copy.
+dolma's taggers only measure; the thresholds are those of configs/dolma-v1_6/mixing/cc-head.yaml, compared as there.
+Words are what `str.split` gives, shares of characters are of the characters that are not white space, and the first
+copy of a repeated line or n-gram counts too.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class DolmaRepetition(Rule):
 
 @dataclass(frozen=True)
 class DolmaC4(Edit):
-    """C4's rules as dolma marks them: a page with a marked phrase goes, and so do marked lines."""
+    """C4's rules as dolma reads them: drop pages with its phrases, and lines that are short or lack an end mark."""
 
     name: ClassVar[str] = "c4_dolma"
     shaping: ClassVar[tuple[str, ...]] = (
@@ -203,6 +203,6 @@ def _with_ends(text: str) -> list[str]:
 
 @lru_cache(maxsize=4)
 def _bad_words(file: Stamp) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Words, and phrases with a space in them."""
+    """The file's words, and its phrases: the entries with a space in them."""
     entries = read_bad_words(DolmaC4.name, file.path)
     return frozenset(entry for entry in entries if " " not in entry), tuple(e for e in entries if " " in e)

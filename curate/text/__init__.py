@@ -1,1 +1,1 @@
-"""What a rule rests on: a text's words, repeats and signals, in every language."""
+"""What filters measure of a text: its words, its repeated n-grams and other signals, in every language."""

@@ -1,6 +1,6 @@
-"""The white-space chunks of a text by compiled loops: a hash table that `native.py` looks all of them up in.
+"""The white-space chunks of a text, looked up in a hash table by the compiled loops of `native.py`.
 
-The same reading as `reading.Chunks` gives, for where numba is installed.
+Gives the same reading as `reading.Chunks`; used where numba is installed.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ BYTE_KINDS = bytes(
     else 0
     for byte in range(256)
 )
-"""Of each byte of UTF-8: odd for white space, 1 the space, 3 what ends a line; 4 what may begin white space of several
-bytes."""
+"""The kind of each byte of UTF-8: odd for white space (1: the space, 3: ends a line), 4 if it may begin white space of
+several bytes, else 0."""
 
 
 class ChunkTable:
-    """An open hash table of chunks of at most fifteen bytes, by their keys: two integers that hold bytes and length.
+    """A hash table of chunks of at most fifteen bytes, open-addressed. A key is two integers: the bytes and the length.
 
-    `slots` hold entries (-1: none), 2^`bits` of them. `rows`, one for each entry: its key's two integers, and where its
-    words begin in `words` (upper half) and how many they are. Longer chunks have entries too, but no slot; `long`: what
-    they take, in bytes, with their words. `loops` is `native.py`.
+    `slots`: 2^`bits` slots, each the number of an entry, or -1 if empty. `rows`, one for each entry: its key, then
+    where its words begin in `words` (upper half) and how many there are (lower half). Longer chunks have entries too,
+    but no slot; `long`: the bytes that they and their words take. `loops` is `native.py`.
     """
 
     def __init__(self, split: Split, number: Number, loops: ModuleType) -> None:
@@ -87,12 +87,12 @@ class ChunkTable:
         return self._loops.scan(raw, len(raw) - KEY - 1, _byte_kinds(), self.slots, self.rows, self.bits)
 
     def _add(self, data: bytes, starts: Places, lengths: Places, low: Keys, high: Keys, entries: Entries) -> None:
-        """Cut the chunks that have no entry into words, add them to the table, and put their entries in place."""
+        """Cut the chunks that have no entry into words, add them to the table, and fill in `entries`."""
         import numpy as np
 
         missing = np.flatnonzero(entries < 0)
         short: dict[bytes, int] = {}
-        found: list[int] = []
+        numbers: list[int] = []
         places: list[int] = []
         added: list[str] = []
         for place, start, length in zip(
@@ -107,12 +107,12 @@ class ChunkTable:
                 added.append(chunk.decode("utf-8", "surrogatepass"))
                 if length > KEY:
                     self.long += 2 * length
-            found.append(entry)
+            numbers.append(entry)
         self._enter(low[places], high[places], list(map(self._split, added)))
-        entries[missing] = found
+        entries[missing] = numbers
 
     def _enter(self, low: Keys, high: Keys, words: list[Sequence[str]]) -> None:
-        """Add entries, in order; those longer than a key get no slot."""
+        """Add entries in order; chunks longer than a key get no slot."""
         import numpy as np
 
         old, new = self.size, self.size + len(words)
@@ -137,7 +137,7 @@ class ChunkTable:
 
 
 def grown(array: npt.NDArray, size: int) -> npt.NDArray:
-    """The array, or a longer one that begins with it and holds at least `size` rows."""
+    """The array, or a longer copy with at least `size` rows, the new ones zero."""
     import numpy as np
 
     if size <= len(array):

@@ -1,4 +1,4 @@
-"""How a chunk of text is cut into words: as spaCy does, at Unicode's boundaries, as any language's can be."""
+"""Three ways to cut a chunk of text into words: spaCy's English, Unicode's boundaries, and one for any language."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def between_boundaries(chunk: str) -> list[str]:
     """Words by Unicode's default boundaries (UAX 29) that begin with a letter or digit."""
     if chunk.isascii() and chunk.isalnum():
         return [chunk]
-    # regex leaves an apostrophe at the vowel that follows it, which the standard's rules do not.
+    # regex keeps an apostrophe with the vowel that follows it; the rules of the standard do not.
     words = (word.lstrip("'’") for word in _boundaries()(chunk))
     return [word for word in words if word[:1].isalnum()]
 
 
 @cache
 def in_any_language() -> Callable[[str], list[str]]:
-    """Words where spaces stand between them, pairs of characters elsewhere; marks are words of their own."""
+    """Words in scripts with spaces, pairs of characters in scripts without; each punctuation mark is a word."""
     import regex
 
     unspaced = rf"[{SCRIPTS}ー々]\p{{M}}*+"
     letter = rf"[\p{{L}}\p{{N}}--[{SCRIPTS}]]"
-    # Two characters where nothing stands between words; else letters, figures and what joins them; else a mark.
+    # Up to two characters of a script without spaces; else letters, digits and what joins them; else one mark.
     return regex.compile(
         rf"(?V1)(?:{unspaced}){{1,2}}+|{letter}[\p{{M}}\u200c\u200d]*+(?:[’'_.·-]?{letter}[\p{{M}}\u200c\u200d]*+)*+|\S"
     ).findall

@@ -1,9 +1,9 @@
-"""How much of a text is facts: numbers, dates, names and definitions in its sentences, for each word of the whole.
+"""How dense a text is in facts: numbers, dates, names and definitions in its sentences, for each word of the text.
 
-A cheap reading, ours and not published: kinds of words and pairs of words, looked up by the words' numbers, no model.
-Facts are counted in lines that end as sentences do, so that menus, price lists and lists of links add words and no
-facts; and each different word of a number, date or name counts once, so that a name on every line of a page is one
-name. Names are told by capitals within a sentence: a script without capitals has none, and German has too many. Months
+A cheap heuristic of ours, not a published one: it looks at single words and pairs of words and needs no model. Facts
+are counted only in lines that end as sentences do, so that menus, price lists and lists of links add words but no
+facts. Each distinct word of a number, date or name counts once, so that a name on every line of a page is one name.
+Names are recognised by capitals within a sentence: a script without capitals yields no names, German too many. Months
 and the words of definitions are English.
 """
 
@@ -34,7 +34,7 @@ _CLOSING = "\"'”’»)]"
 
 
 class FactCounts(NamedTuple):
-    """Different words of numbers, dates and names, words of definitions, and all words they are a share of."""
+    """Distinct words of numbers, dates and names, words of definitions, and `words`: all words of the text."""
 
     words: int
     numbers: int
@@ -44,12 +44,12 @@ class FactCounts(NamedTuple):
 
     @property
     def density(self) -> float:
-        """Words that state facts for each word of the text; 0 for a text without words."""
+        """Words that state facts, over all words; 0 for a text without words."""
         return sum(self[1:]) / self.words if self.words else 0.0
 
 
 def kind_of(word: str) -> int:
-    """What a word can be part of, as bits."""
+    """Which kinds of facts a word can be part of, as bits."""
     listed = _LISTED.get(word)
     if listed is not None:
         return listed
@@ -61,7 +61,7 @@ def kind_of(word: str) -> int:
 
 
 def facts_of(signals: TextSignals) -> FactCounts:
-    """The facts of a text whose words are cut as English is."""
+    """Count the facts of a text; `signals` must have cut its words as English."""
     import numpy as np
 
     reading, table = signals.reading, signals.table
@@ -72,24 +72,24 @@ def facts_of(signals: TextSignals) -> FactCounts:
     worded = (table.features.kinds[ids] & WORDED) != 0
     prose = np.array([(line.rstrip(_CLOSING) or line)[-1] in _SENTENCE_ENDS for line in signals.filled_stripped])
     lines = _lines_of_words(reading.counts, reading.lines)
-    told = prose[lines]
+    in_prose = prose[lines]
     joined = np.zeros(words, dtype=np.bool_)
-    joined[1:] = (lines[1:] == lines[:-1]) & told[1:]
+    joined[1:] = (lines[1:] == lines[:-1]) & in_prose[1:]
     before, after = np.zeros_like(kinds), np.zeros_like(kinds)
     before[1:] = np.where(joined[1:], kinds[:-1], 0)
     after[:-1] = np.where(joined[1:], kinds[1:], 0)
     follows = np.zeros(words, dtype=np.bool_)
     follows[1:] = joined[1:] & (worded[:-1] | (kinds[:-1] & _JOINS != 0))
     dated = (kinds & _MONTH != 0) & ((before | after) & _NUMBER != 0)
-    years = (kinds & _YEAR != 0) & told
+    years = (kinds & _YEAR != 0) & in_prose
     named = (kinds & _CAPITAL != 0) & follows & ~dated
-    numbered = (kinds & _NUMBER != 0) & told & ~years
+    numbered = (kinds & _NUMBER != 0) & in_prose & ~years
     defined = (before & _COPULA != 0) & (kinds & (_ARTICLE | _DEFINES) != 0)
     return FactCounts(
         words,
-        _different(ids[numbered]),
-        _different(ids[dated | years]),
-        _different(ids[named]),
+        _distinct(ids[numbered]),
+        _distinct(ids[dated | years]),
+        _distinct(ids[named]),
         2 * int(np.count_nonzero(defined)),
     )
 
@@ -102,5 +102,5 @@ def _lines_of_words(counts: npt.NDArray[np.int32], borders: npt.NDArray[np.int64
     return np.repeat(lines, counts)
 
 
-def _different(numbers: npt.NDArray[np.int32]) -> int:
+def _distinct(numbers: npt.NDArray[np.int32]) -> int:
     return len(set(numbers.tolist()))

@@ -1,14 +1,14 @@
-"""The words of one chunk without white space, as spaCy's English tokenizer has them: words of the `fineweb` dialect.
+"""The words of one white-space chunk as spaCy's English tokenizer cuts it: the words of the `fineweb` dialect.
 
 spaCy tokenizes one white-space chunk at a time, so its words are a pure function of the chunk. spaCy's tables (regular
-expressions, special cases) are data with their source and licence, in `english_words.json`; the procedure below follows
-spaCy's, with positions instead of copies, so that a chunk of ten million marks costs linear time.
+expressions, special cases) are in `english_words.json`, with their source and licence. The procedure below follows
+spaCy's but moves positions where spaCy copies text, so that a chunk of ten million marks takes linear time.
 
-The tables' expressions know all scripts and cost microseconds for each question. Most questions have an answer that
-one ASCII character at either end of the chunk settles; those are asked first.
+The tables' expressions cover all scripts and take microseconds for each match. Mostly one ASCII character at either end
+of the chunk decides; it is looked at first.
 
-One thing differs from spaCy: a special case it finds across a single space (`: )`) can there keep a shorter one inside
-a chunk from being merged; here chunks do not see each other.
+One difference from spaCy: there a special case across a single space (`: )`) can keep a shorter one inside a chunk from
+being merged; here each chunk is cut alone.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ _MARKS = ",:;!?()[]{}<>_#*&'\"`”“’‘»«—–"
 _PREFIX_LENGTHS = dict.fromkeys(_MARKS + "$%=", 1) | dict.fromkeys(
     (set(string.ascii_letters) - set("UCA")) | set(string.digits + "-/@|~^\\"), 0
 )
-"""First characters that settle the prefix; `US$`, `C$` and `A$` are the only ones that begin with a letter."""
+"""Prefix length by first character, where that decides; only the prefixes `US$`, `C$` and `A$` begin with a letter."""
 _SUFFIX_LENGTHS = dict.fromkeys(_MARKS, 1) | dict.fromkeys(string.digits + "-/=@|~^\\", 0)
 _LETTERS = frozenset(string.ascii_letters)
 _CAPITALS = string.ascii_uppercase
 _UNITS = re.compile(r"\(\?<=\[0-9\]\)\(\?:km\|[^)]*\)").search
-"""Where the table of suffixes holds the units: of all suffixes only they and the genitives end in a letter."""
+"""The part of the suffix table that lists units: only units and genitives are suffixes that end in a letter."""
 _PLAIN = re.compile(r"""([("'\[]?)([A-Za-z]+(?:-[A-Za-z]+)*)([.,;:!?)"'\]]{0,2})$""").match
 _LETTERS_ALONE = re.compile("[A-Za-z]+").findall
 _ASCII_INFIXES = re.compile(
     r"""[-.,~+*^:<>=/](?:(?<=\.)\.+|(?<=[0-9][-+*^])(?=[0-9-])|(?<=[a-z'"`,]\.)(?=[A-Z'"`,])|(?<=[A-Za-z],)(?=[A-Za-z])"""
     r"""|(?<=[A-Za-z0-9][-~:<>=/])(?=[A-Za-z])|(?<=[A-Za-z0-9]-)--?(?=[A-Za-z]))"""
 ).finditer
-"""What is left of the table's inner marks where all characters are ASCII."""
+"""The table's infixes, reduced to those that can match in ASCII text."""
 
 
 class EnglishSplitter:
@@ -54,7 +54,7 @@ class EnglishSplitter:
         units = _UNITS(tables["suffix"])
         if units is None:
             raise ValueError(
-                f"{_TABLES}: the suffixes hold no units; make the file again with tests/parity/make_word_rules.py"
+                f"{_TABLES}: the suffixes hold no units; rebuild the file with tests/parity/make_word_rules.py"
             )
         self._letter_suffix = re.compile(rf"(?:['’][sS]|{units.group()})$").search
         self._stop_after = {
@@ -75,7 +75,7 @@ class EnglishSplitter:
         for chunk in self.specials:
             if self._prefix(chunk) or self._suffix(chunk) or next(self._infixes(chunk), None):
                 words = tuple(self._cut(chunk, specials=False))
-                if len(words) > 1:  # the others are marks that stand for themselves
+                if len(words) > 1:  # the others are single marks
                     self._merges.setdefault((words[0], words[1]), []).append((words, chunk))
 
     def __call__(self, chunk: str) -> tuple[str, ...]:
@@ -91,11 +91,11 @@ class EnglishSplitter:
         return tuple(self._merged(self._cut(chunk, specials=True)))
 
     def _plain(self, chunk: str) -> tuple[str, ...] | None:
-        """The words of what most chunks are: letters, with hyphens between and a few marks around; None for others."""
-        found = _PLAIN(chunk)
-        if not found:
+        """The words of a plain chunk: letters, with hyphens between and a few marks around. None for other chunks."""
+        match = _PLAIN(chunk)
+        if not match:
             return None
-        front, core, back = found.groups()
+        front, core, back = match.groups()
         parts = core.split("-")
         if back in self.specials or not self._in_specials.isdisjoint(parts):
             return None
@@ -108,7 +108,7 @@ class EnglishSplitter:
         return (*front, *parts, *back)
 
     def _cut(self, chunk: str, specials: bool) -> list[str]:
-        """Marks off both ends, then what is left: a special case, a URL, or words around inner marks."""
+        """Cut marks off both ends; what is left is a special case, a URL, or words around inner marks."""
         front: list[str] = []
         back: list[str] = []
         start, end = 0, len(chunk)
@@ -151,12 +151,12 @@ class EnglishSplitter:
     def _prefix_length(self, chunk: str, start: int, end: int) -> int:
         length = _PREFIX_LENGTHS.get(chunk[start])
         if length is None:
-            found = self._prefix(chunk, start, end)
-            length = found.end() - start if found else 0
+            match = self._prefix(chunk, start, end)
+            length = match.end() - start if match else 0
         return length
 
     def _suffix_length(self, chunk: str, start: int, end: int) -> int:
-        """Only the tail can hold a suffix; of all suffixes a run of full stops alone has no greatest length."""
+        """Search the tail only: every suffix but a run of full stops has a greatest length."""
         if start == end:
             return 0
         last = chunk[end - 1]
@@ -164,8 +164,8 @@ class EnglishSplitter:
         if length is not None:
             return length
         if last in _LETTERS:
-            found = self._letter_suffix(chunk[max(start, end - _TAIL) : end])
-            return found.end() - found.start() if found else 0
+            match = self._letter_suffix(chunk[max(start, end - _TAIL) : end])
+            return match.end() - match.start() if match else 0
         if last == "." and end - start > 1:
             length = self._stop_after.get(chunk[end - 2])
             if length is not None:
@@ -174,11 +174,11 @@ class EnglishSplitter:
         while True:
             first = max(start, end - reach)
             tail = chunk[first:end]
-            found = self._suffix(tail)
-            if found and found.start() == 0 and first > start:
+            match = self._suffix(tail)
+            if match and match.start() == 0 and first > start:
                 reach *= 2
                 continue
-            return found.end() - found.start() if found else 0
+            return match.end() - match.start() if match else 0
 
     def _is_url(self, text: str) -> bool:
         if "." not in text:
@@ -201,18 +201,18 @@ class EnglishSplitter:
             words.append(core[start:])
 
     def _merged(self, words: list[str]) -> list[str]:
-        """Special cases that show once the words are cut (`and/or` in `foo-and/or`): longest first, then leftmost."""
-        found = [
+        """Merge special cases that appear after cutting (`and/or` in `foo-and/or`): longest first, then leftmost."""
+        candidates = [
             (len(pattern), start, chunk)
             for start, pair in enumerate(pairwise(words))
             for pattern, chunk in self._merges.get(pair, ())
             if tuple(words[start : start + len(pattern)]) == pattern
         ]
-        if not found:
+        if not candidates:
             return words
         taken: set[int] = set()
         chosen = {}
-        for length, start, chunk in sorted(found, key=lambda match: (-match[0], match[1])):
+        for length, start, chunk in sorted(candidates, key=lambda match: (-match[0], match[1])):
             if start not in taken and start + length - 1 not in taken:
                 chosen[start] = (length, chunk)
             taken.update(range(start, start + length))

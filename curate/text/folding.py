@@ -1,6 +1,6 @@
-"""A text without what reformatting changes: the ground of near-duplicate search and of decontamination.
+"""Normalise a text so that reformatting does not change it, for near-duplicate search and decontamination.
 
-A pure function of the text: no salt, no state that could show in a result.
+The result depends on the text alone: no salt, no state.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ WORD_BYTES = bytes(
 )
 """A table for `bytes.translate`: letters and digits of folded UTF-8 stay, in lower case; all else becomes a space."""
 
-# Each character of these counts as a word, or a sentence would be one.
+# Each character of these blocks counts as a word; otherwise a whole sentence would be one word.
 _UNSPACED = (*BLOCKS, HEXAGRAMS)
 _ASCII = bytes(range(128))
 _FEW_REPLACEMENTS = 32
 
 
 def fold(text: str) -> bytes:
-    """The text without what reformatting changes, in UTF-8: lower case, one form of each letter and digit.
+    """The normalised text in UTF-8: lower case, one form of each letter and digit.
 
     Letters of every script, combining marks and ASCII punctuation stay; other symbols become spaces, invisible
-    characters go. Lone surrogates, which hostile JSON can hold, become spaces as well.
+    characters are removed. Lone surrogates, which hostile JSON can hold, become spaces as well.
     """
     if not text.isascii():
         text = unicodedata.normalize("NFC", _stream_safe(text))
@@ -49,7 +49,7 @@ def _beyond_ascii(text: str) -> set[str]:
 
 
 def _stream_safe(text: str) -> str:
-    """Cut runs of combining marks at 30 (UAX 15, stream-safe text): normalising takes their square in time."""
+    """Cut runs of combining marks at 30 (UAX 15, stream-safe text): normalising them takes quadratic time."""
     marks = "".join(sorted(character for character in _beyond_ascii(text) if _is_mark(character)))
     return re.sub(f"([{marks}]{{30}})[{marks}]+", r"\1", text) if marks else text
 
@@ -61,7 +61,7 @@ def _is_mark(character: str) -> bool:
 
 @lru_cache(maxsize=1 << 16)
 def _folded(character: str) -> str:
-    """What one non-ASCII character becomes, in lower case; never another character that would change again."""
+    """What one non-ASCII character becomes, in lower case; folding the result again does not change it."""
     code = ord(character)
     if any(first <= code <= last for first, last in _UNSPACED):
         return f" {character} "
@@ -75,6 +75,6 @@ def _folded(character: str) -> str:
     if character.isalnum():
         plain = unicodedata.normalize("NFKC", character)
         plain = plain if plain.isalnum() and plain.isascii() else character
-        # A sigma at the end of a word has a form of its own in lower case only.
+        # Only in lower case does a sigma at the end of a word have another form.
         return plain.lower().replace("\u03c2", "\u03c3")
     return {"\u2212": "-", "\u2044": "/"}.get(character, " ")

@@ -1,8 +1,8 @@
-"""Which n-grams of words a text repeats: by the numbers of its words, and, as datatrove compares them, by characters.
+"""Which n-grams of words a text repeats: compared by the numbers of the words or, as datatrove does, by characters.
 
-Repeats are found with one scatter and one gather for each length: every n-gram writes its place into the slot its hash
-names, the earliest last, and reads back who stands there. Nothing is sorted, and the slots are never cleared, since
-only those are read that were just written.
+Repeats are found with one scatter and one gather for each length: every n-gram writes its place into the slot of its
+hash, the earliest last, and reads back which place the slot holds. No sort is needed, and the slots are never cleared,
+since only slots that were just written are read.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _scratch = threading.local()
 
 
 def first_places(keys: npt.NDArray[np.uint64], attempt: int = 0) -> Places:
-    """For each key the place where an equal key stands first; shape (keys,)."""
+    """For each key the place of the first equal key; shape (keys,)."""
     import numpy as np
 
     size = len(keys)
@@ -49,7 +49,7 @@ def first_places(keys: npt.NDArray[np.uint64], attempt: int = 0) -> Places:
     first = slots[wanted].astype(np.int64)
     others = np.flatnonzero(keys[first] != keys)
     if len(others):
-        # None of these holds its slot, so all copies of their keys are among them.
+        # None of these keys holds its slot, so `others` has all copies of each.
         first[others] = others[first_places(keys[others], attempt + 1)]
     return first
 
@@ -78,17 +78,17 @@ def repeated_keys(keys: npt.NDArray[np.uint64]) -> tuple[Places, npt.NDArray[np.
 
 
 class Repeats(NamedTuple):
-    """The places of n-grams that occur more than once, in order, and for each the place where its like stands first."""
+    """The places of n-grams that occur more than once, in order, and for each the place of its first copy."""
 
     places: Places
     first: Places
 
 
 def repeats_of_words(ids: npt.NDArray[np.int32], shorter: Repeats | None, n: int) -> Repeats:
-    """The repeated n-grams (n >= 2) of a text whose words have these numbers; `shorter` are its (n-1)-grams' repeats.
+    """The repeated n-grams (n >= 2) of a text with the word numbers `ids`; `shorter`: its repeated (n-1)-grams.
 
-    An n-gram can only occur twice where the (n-1)-grams it begins and ends with do: so there is less to look at with
-    each length. Exact: the key of an n-gram is the first place of the (n-1)-gram it begins with, and its last word.
+    An n-gram can occur twice only if the (n-1)-grams that it begins and ends with do, so each length has fewer
+    candidates. Exact: the key of an n-gram is the first place of the (n-1)-gram it begins with, and its last word.
     """
     import numpy as np
 
@@ -106,10 +106,10 @@ def repeats_of_words(ids: npt.NDArray[np.int32], shorter: Repeats | None, n: int
 
 
 class Joined:
-    """The words of a text side by side, without spaces, where datatrove compares n-grams of five words and more.
+    """The words of a text joined without spaces, as datatrove compares n-grams of five words and more.
 
-    `data`: them in UTF-8. Of each word: `lengths` in characters, `sizes` in bytes; `hashed` gives three more arrays
-    when they are needed, `hashes`, `moves` and `returns` as in `curate.text.words`.
+    `data`: the joined words in UTF-8. For each word: `lengths` in characters, `sizes` in bytes. `hashed` computes three
+    more arrays when needed: the words' hashes and the two arrays of `_Features.shifts` in `curate.text.words`.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Joined:
         self._hashed = hashed
         self._starts = sums_before(lengths)
         self._bytes = self._starts if int(self._starts[-1]) == len(data) else sums_before(sizes)
-        # Equal n-grams of at least 16 bytes begin with the same 16: what this rules out is ruled out for certain.
+        # Equal n-grams of at least 16 bytes begin with the same 16 bytes, so no true repeat is ruled out here.
         eights: Keys = np.ndarray(
             (len(data) + _LONG_WINDOW - 7,), dtype="<u8", buffer=data + bytes(_LONG_WINDOW), strides=(1,)
         )
@@ -132,7 +132,7 @@ class Joined:
         sizes_of_five = self._bytes[5:] - self._bytes[:-5]
         may_repeat[: len(sizes_of_five)] |= sizes_of_five < _WINDOW
         self._may_repeat = np.flatnonzero(may_repeat)
-        # Those of seven words and more are longer as a rule: among what is left, 24 bytes are asked for.
+        # N-grams of seven words and more are mostly longer: among the candidates left, compare 24 bytes.
         begins = self._bytes[self._may_repeat]
         _, may_repeat = repeated_keys(keys[self._may_repeat] ^ (eights[16:][begins] * np.uint64(_MULTIPLIERS[1])))
         ends = self._bytes[np.minimum(self._may_repeat + 7, len(lengths))]
@@ -140,7 +140,7 @@ class Joined:
 
     @cached_property
     def _polynomials(self) -> tuple[Keys, Keys]:
-        """A hash of what stands before each word, and of all, and what takes it back to the text's beginning."""
+        """Hashes of the text before each word and of the whole text, and factors that shift them to the beginning."""
         import numpy as np
 
         hashes, moves, returns = self._hashed()
@@ -152,9 +152,9 @@ class Joined:
         return sums, back
 
     def repeated_characters(self, n: int) -> int:
-        """Characters in repeats of n-grams (n >= 5), taken greedily from the left: a repeat's n words are passed over.
+        """Characters in repeated n-grams (n >= 5), greedily from the left: after a repeat its n words are skipped.
 
-        Of many n-grams only those whose hash occurs twice are looked at: hashes rule out, the bytes decide.
+        Among many n-grams only those whose hash occurs twice are compared; the bytes decide.
         """
         import numpy as np
 
@@ -187,7 +187,7 @@ class Joined:
 
 
 def sums_before(values: Lengths) -> Places:
-    """Of each value the sum of those before it, and of all; shape (values + 1,)."""
+    """For each value the sum of those before it, and last the sum of all; shape (values + 1,)."""
     import numpy as np
 
     sums = np.zeros(len(values) + 1, dtype=np.int64)

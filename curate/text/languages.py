@@ -1,8 +1,8 @@
-"""What a rule made for English has to know of another language: its stop words, and how long its words and texts are.
+"""What a rule made for English needs to know of another language: its stop words, and the length of words and texts.
 
-The figures are those of one text that nearly every language has, the Universal Declaration of Human Rights: how long
-its words are in the language, and how many words and characters it has, each over the same of the English text. A
-threshold in words or characters is the English one times that. Made by `tests/parity/make_languages.py`.
+The figures come from one text that nearly every language has, the Universal Declaration of Human Rights: the length of
+its words, its words and its characters, each divided by that of the English text. A threshold in words or characters
+is the English one times that ratio. Made by `tests/parity/make_languages.py`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from curate.document import Document
     from curate.text.signals import TextSignals
 
-LANGUAGE = "of which language the text is: words and thresholds are its own; `own`: as the step `language` found"
-"""What a rule's parameter `language` says."""
+LANGUAGE = "language of the text, whose words and thresholds are used; `own`: the one that the step `language` found"
+"""The description of a rule's parameter `language`."""
 _TABLE = Path(__file__).with_name("languages.json")
 OWN = "own"
 _OTHERS = """
@@ -42,14 +42,14 @@ rn ro ru rw sa sco sd sg si sk sl sm sn so sq sr ss st su sv sw syr ta te tg th 
 ur uz ve vi vo war wo xh xx-Bugi xx-Goth yi yo za zh zh-Hant zu zzp
 """
 PY3LANGID_CODES = tuple(_PY3LANGID.split())
-"""The codes py3langid 0.4 can answer (a test compares them with its model); `zxx` is no language at all."""
+"""The codes py3langid 0.4 can give (a test compares them with its model); `zxx` means no linguistic content."""
 PYCLD2_CODES = tuple(_PYCLD2.split())
-"""The codes pycld2 0.42 can answer, old ones among them (`iw` is Hebrew, `jw` Javanese)."""
+"""The codes pycld2 0.42 can give, old ones among them (`iw` is Hebrew, `jw` Javanese)."""
 
 
 class Tongue(NamedTuple):
-    """`word_length`, `words`, `characters`: over those of English. `spaced`: spaces stand between words, so that stop
-    words are words; else they are looked for anywhere. `end_marks`: sentences end in a mark."""
+    """A language. `word_length`, `words`, `characters`: ratios to English. `spaced`: it writes spaces between words and
+    stop words are compared with words; else they are searched anywhere. `end_marks`: sentences end in a mark."""
 
     stop_words: tuple[str, ...] = ()
     word_length: float = 1.0
@@ -59,7 +59,7 @@ class Tongue(NamedTuple):
     end_marks: bool = True
 
     def stop_words_in(self, text: str, signals: TextSignals) -> int:
-        """How many of the stop words stand in a text."""
+        """How many of the stop words a text holds."""
         return signals.holds(list(self.stop_words)) if self.spaced else sum(word in text for word in self.stop_words)
 
 
@@ -67,12 +67,12 @@ ENGLISH = Tongue()
 
 
 def times(limit: float | None, ratio: float) -> float | None:
-    """An English threshold in another language; as it is where there is no difference."""
+    """An English threshold for another language, unchanged where the ratio is 1."""
     return limit if ratio == 1 or not limit else round(limit * ratio, 3)
 
 
 def words_in(document: Document, language: str) -> TextSignals:
-    """The document's words: English ones as the dialects cut them, others as any language's can be cut."""
+    """The signals of a document with its words cut as English, or in the way that suits any language."""
     return document.signals if language == "en" else document.signals.in_any_language
 
 
@@ -86,15 +86,15 @@ def tongues() -> dict[str, Tongue]:
 
 
 def language_of(document: Document, language: str) -> str:
-    """The code of the document's own language (as the step `language` found it, or its source or page says), "" where
-    nobody said; or the one named."""
+    """The code named; for `own` the document's: as the step `language` found it, else as its source or page states it,
+    else ""."""
     if language != OWN:
         return language
     return str(document.metadata.get("language") or document.metadata.get("stated_language") or "")
 
 
 def tongue_of(document: Document, language: str) -> Tongue:
-    """What is known of the language of a document. Of one that is not known nothing is asked that takes knowing it."""
+    """The language of a document; an unknown one is treated as `ENGLISH`, without stop words and with ratios of 1."""
     if language == "en":
         return ENGLISH
     return tongues().get(language_of(document, language)) or ENGLISH
@@ -102,16 +102,16 @@ def tongue_of(document: Document, language: str) -> Tongue:
 
 @cache
 def known_codes() -> frozenset[str]:
-    """Every code that a language identifier may give (`_OTHERS`: fastText's lid.176 alone), or a rule or list knows."""
+    """Every code that a language identifier can give (`_OTHERS`: only fastText's lid.176), or a rule or list uses."""
     return frozenset((*tongues(), *PY3LANGID_CODES, *PYCLD2_CODES, *_OTHERS.split()))
 
 
 def check_language(step: str, language: str) -> None:
-    """Raises Refused for a code that is no known language."""
+    """Raises Refused for a code that is not a known language."""
     if language in (OWN, "en") or language in tongues():
         return
     hint = nearest(language.lower(), [OWN, *tongues()], cutoff=0.5)
     raise Refused(
-        f"{step}: language: {language!r} is no language that is known{hint}; use `own` for the language of each"
+        f"{step}: language: {language!r} is not a known language{hint}; use `own` for the language of each"
         f" document, or one of: {' '.join(sorted(tongues()))}"
     )

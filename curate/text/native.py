@@ -1,6 +1,6 @@
 """The loops of `chunks`, `words` and `grams` as machine code, where numba is installed (`pip install goldsand[fast]`).
 
-The same results as theirs, in one pass over the bytes where they make dozens over arrays; tests hold both to the same
+The same results in one pass over the bytes where those make dozens over arrays; tests compare both on the same
 texts. The code is compiled at its first use and kept on disk beside this file, or in numba's folder for the user.
 Imported only by `curate.text.words`, and only when a text is cut.
 """
@@ -23,7 +23,7 @@ _compiled: Any = njit(cache=True, nogil=True)
 
 @_compiled
 def _kind_at(raw, place, kinds):  # type: ignore[no-untyped-def]
-    """The kind of the character that begins here, and its bytes; 0 for all that is no white space."""
+    """The kind of the character that begins here (0 if it is not white space), and its bytes."""
     byte = raw[place]
     kind = kinds[byte]
     if kind != 4:
@@ -52,9 +52,9 @@ def _kind_at(raw, place, kinds):  # type: ignore[no-untyped-def]
 
 @_compiled
 def scan(raw, end, kinds, slots, rows, bits):  # type: ignore[no-untyped-def]
-    """Cut bytes 0 to `end` (zeros behind) into chunks and look each up.
+    """Cut bytes 0 to `end` (zeros follow) into chunks and look each up.
 
-    Returns starts, lengths, wide, lines, low, high, entries and the number of entries missing, as `chunks` has them.
+    Returns starts, lengths, wide, lines, low, high, entries and the number of missing entries, as `chunks` uses them.
     """
     most = (end + 1) // 2 + 1
     starts = np.empty(most, np.int64)
@@ -135,7 +135,7 @@ def scan(raw, end, kinds, slots, rows, bits):  # type: ignore[no-untyped-def]
 
 @_compiled
 def place(first, end, slots, rows, bits):  # type: ignore[no-untyped-def]
-    """Give each of these entries, but those longer than a key, the first free slot from its own place on."""
+    """Give each of these entries, except those longer than a key, the first free slot from its hash on."""
     for entry in range(first, end):
         low, high = rows[entry, 0], rows[entry, 1]
         if high >> np.uint64(56) <= np.uint64(_KEY):
@@ -149,7 +149,7 @@ def place(first, end, slots, rows, bits):  # type: ignore[no-untyped-def]
 
 @_compiled
 def spread(entries, rows, words):  # type: ignore[no-untyped-def]
-    """The numbers of the words of each chunk, and how many each has."""
+    """The numbers of the words of all chunks, and how many words each chunk has."""
     sizes = np.empty(len(entries), np.int32)
     total = 0
     for place in range(len(entries)):
@@ -167,8 +167,8 @@ def spread(entries, rows, words):  # type: ignore[no-untyped-def]
 
 @_compiled
 def top_grams(ids, longest):  # type: ignore[no-untyped-def]
-    """For n from 2 to `longest`: the first place of the most frequent n-gram (the earliest of equals), its count."""
-    found = np.zeros((longest + 1, 2), np.int64)
+    """For n from 2 to `longest`: the first place of the most frequent n-gram (the earliest of equals) and its count."""
+    tops = np.zeros((longest + 1, 2), np.int64)
     size = len(ids)
     bits = 4
     while (1 << bits) < 2 * size:
@@ -180,7 +180,7 @@ def top_grams(ids, longest):  # type: ignore[no-untyped-def]
     for n in range(2, longest + 1):
         slots[:] = -1
         for place in range(size - n + 1):
-            # n-grams that begin alike have one head: the first place of the (n-1)-gram they begin with.
+            # n-grams with the same first n-1 words share a head: the first place of that (n-1)-gram.
             head, last = shorter[place], ids[place + n - 1]
             mixed = (np.uint64(head) << np.uint64(32) | np.uint64(last)) * _A
             mixed ^= mixed >> np.uint64(32)
@@ -195,19 +195,19 @@ def top_grams(ids, longest):  # type: ignore[no-untyped-def]
             firsts[place] = other
             counts[other] += 1
         for place in range(size - n + 1):
-            if firsts[place] == place and counts[place] > found[n, 1]:
-                found[n, 0], found[n, 1] = place, counts[place]
+            if firsts[place] == place and counts[place] > tops[n, 1]:
+                tops[n, 0], tops[n, 1] = place, counts[place]
         shorter[:] = firsts
-    return found
+    return tops
 
 
 @_compiled
 def repeated_grams(data, begins, characters, shortest, longest):  # type: ignore[no-untyped-def]
     """For n from `shortest` to `longest`: the characters in repeats, as `grams.Joined.repeated_characters` counts them.
 
-    `begins` and `characters`: where each word begins in `data`, and the end, in bytes and in characters.
+    `begins` and `characters`: where each word begins in `data`, and last the end, in bytes and in characters.
     """
-    found = np.zeros(longest + 1, np.int64)
+    repeated = np.zeros(longest + 1, np.int64)
     size = len(begins) - 1
     sums = np.empty(len(data) + 1, np.uint64)
     powers = np.empty(len(data) + 1, np.uint64)
@@ -241,18 +241,18 @@ def repeated_grams(data, begins, characters, shortest, longest):  # type: ignore
                 slot = (slot + 1) & ((1 << bits) - 1)
                 other = slots[slot]
             if same:
-                found[n] += characters[place + n] - characters[place]
+                repeated[n] += characters[place + n] - characters[place]
                 place += n
             else:
                 slots[slot] = place
                 hashes[place] = mixed
                 place += 1
-    return found
+    return repeated
 
 
 @_compiled
 def sentences(kinds, ids, counts, wide, lines, ends, marks):  # type: ignore[no-untyped-def]
-    """`words.sentences_begun`; `ends` and `marks` are the bits of `kinds` (of all words, by number)."""
+    """As `words.sentences_begun`; `ends` and `marks` are bits of `kinds` (of all words, by number)."""
     begun = at = 0
     pending = False
     for chunk in range(len(counts)):

@@ -1,18 +1,18 @@
 """The character sets of the `fineweb` dialect (datatrove 0.10.1, utils/text.py), as code points.
 
-A test holds each to the SHA-256 of its sorted characters. Note what they do not hold: no bullet, no quotation mark
-among the terminal ones; and that the first holds a full-width digit one.
+A test compares each with the SHA-256 of its sorted characters. Neither set holds a bullet, the terminal set holds no
+quotation mark, and the first holds a full-width digit one.
 """
 
 from __future__ import annotations
 
 
 def _characters(ranges: str) -> frozenset[str]:
-    found: set[str] = set()
+    characters: set[str] = set()
     for item in ranges.split():
         first, _, last = item.partition("-")
-        found.update(map(chr, range(int(first, 16), int(last or first, 16) + 1)))
-    return frozenset(found)
+        characters.update(map(chr, range(int(first, 16), int(last or first, 16) + 1)))
+    return frozenset(characters)
 
 
 PUNCTUATION = _characters(
@@ -33,4 +33,4 @@ TERMINAL_PUNCTUATION = _characters(
 """What ends a sentence, in many scripts."""
 
 SYMBOLS = PUNCTUATION | TERMINAL_PUNCTUATION
-"""A word made of these alone is no word for the counts of Gopher's rules."""
+"""Gopher's rules do not count a word made of these alone."""

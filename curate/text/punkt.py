@@ -1,8 +1,8 @@
-"""Sentences as Punkt ends them (Kiss & Strunk 2006, Computational Linguistics 32:485): nltk's code, a model's files.
+"""Sentences by Punkt (Kiss & Strunk 2006, Computational Linguistics 32:485): nltk's code with a model's files.
 
-DCLM was made with nltk 3.8.1, and 3.9 ends sentences where that did: tests/parity holds it to stored decisions. 3.10
-and later are refused: curly quotes end sentences there, and a text that takes five seconds raises an error. No model is
-part of this package: nltk's are of unclear licence.
+DCLM was made with nltk 3.8.1, and 3.9 ends sentences at the same places: tests/parity compares it with stored
+decisions. 3.10 and later are refused: there curly quotes end sentences, and a text that takes five seconds raises an
+error. This package includes no model, because the licence of nltk's is unclear.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nltk.tokenize.punkt import PunktSentenceTokenizer
 
 FILES = ("abbrev_types.txt", "collocations.tab", "sent_starters.txt", "ortho_context.tab")
-"""What a folder holds that nltk calls `punkt_tab/LANGUAGE`."""
+"""The files of a model's folder, which nltk calls `punkt_tab/LANGUAGE`."""
 GET_NLTK = "`pip install 'goldsand[dclm]'` brings nltk 3.9"
 GET_PUNKT = "`python -m nltk.downloader punkt_tab` fetches it to ~/nltk_data/tokenizers/punkt_tab/english"
 
@@ -33,11 +33,11 @@ def count_sentences(text: str, folder: str | Path) -> int:
 def read_punkt(folder: str | Path) -> PunktSentenceTokenizer:
     """nltk's tokenizer with the model in a folder of `punkt_tab`.
 
-    Raises Refused where nltk is missing or of another version, and where a file is missing or not a model's.
+    Raises Refused if nltk is missing or too new, or if a file is missing or invalid.
     """
     missing = next((name for name in FILES if not (Path(folder) / name).is_file()), None)
     if missing:
-        raise Refused(f"{folder} holds no {missing}, and is no folder of a Punkt model; {GET_PUNKT}")
+        raise Refused(f"{folder} holds no {missing}, so it is not a folder of a Punkt model; {GET_PUNKT}")
     return _read(tuple(stamp(Path(folder) / name) for name in FILES))
 
 
@@ -47,7 +47,7 @@ def _require_nltk() -> None:
     except PackageNotFoundError:
         raise Refused(f"nltk is not installed; {GET_NLTK}") from None
     if tuple(map(int, installed.split(".")[:2])) >= (3, 10):
-        raise Refused(f"nltk {installed} ends sentences elsewhere than DCLM's; {GET_NLTK}")
+        raise Refused(f"nltk {installed} ends sentences at other places than DCLM's nltk 3.8.1; {GET_NLTK}")
 
 
 @lru_cache(maxsize=2)
@@ -60,12 +60,12 @@ def _read(files: tuple[Stamp, ...]) -> PunktSentenceTokenizer:
     model.abbrev_types, model.sent_starters = set(abbreviations), set(starters)
     try:
         model.collocations = {(first, second) for first, second in (line.split("\t") for line in collocations)}
-        # nltk's defaultdict would keep every word that it is asked for.
+        # nltk's defaultdict would store every word that is looked up.
         model.ortho_context = Counter({word: int(flags) for word, flags in (line.split("\t") for line in contexts)})
     except ValueError:
         raise Refused(
-            f"{Path(files[1].path).parent} is no folder of a Punkt model: its tables are not two columns, "
-            f"word and word, word and number; {GET_PUNKT}"
+            f"{Path(files[1].path).parent} is not a folder of a Punkt model: its tables are not two columns, "
+            f"word and word or word and number; {GET_PUNKT}"
         ) from None
     return PunktSentenceTokenizer(model)
 
@@ -74,5 +74,5 @@ def _lines(path: str) -> list[str]:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise Refused(f"{path} is not UTF-8 text, as a file of a Punkt model is; {GET_PUNKT}") from None
+        raise Refused(f"{path} is not UTF-8 text, so it is not a file of a Punkt model; {GET_PUNKT}") from None
     return [line for line in text.split("\n") if line]

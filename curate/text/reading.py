@@ -1,7 +1,7 @@
-"""What the rules read of a text, in plain Python: its words as numbers, and the n-grams of words that it repeats.
+"""The words of a text as numbers, and the n-grams of words that it repeats: in plain Python.
 
-The readable rung. Words are read by it where numba is not installed; `chunks.py` reads the same by compiled loops.
-N-grams are always counted faster, by `grams.py` over arrays or `native.py`; a test holds all of them to these forms.
+The reference that is easy to read. Without numba the words are read by this file, with it by `chunks.py`. N-grams are
+always counted by faster code, `grams.py` (arrays) or `native.py`; a test compares all of them with these functions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Number = Callable[[Iterable[str]], list[int]]
 
 
 class Reading(NamedTuple):
-    """The words of a text and where they stand.
+    """The words of a text and their places.
 
     `ids`: the number of each word. Of each white-space chunk: `counts`, its words; `wide`, whether more than one space
     follows it before the next chunk of its line. Of each line that is not blank: `lines`, the number of its first
@@ -40,9 +40,9 @@ class Reading(NamedTuple):
 
 
 class Chunks(dict[str, bytes]):
-    """White-space chunk -> the numbers of its words, four bytes each. A chunk is split once, when it is first met.
+    """White-space chunk -> the numbers of its words, four bytes each. A chunk is split once, when it is first seen.
 
-    `long`: what long chunks take, in characters, with their words.
+    `long`: the characters that long chunks and their words take.
     """
 
     def __init__(self, split: Split, number: Number) -> None:
@@ -60,7 +60,7 @@ class Chunks(dict[str, bytes]):
     def read(self, text: str) -> Reading:
         """The words of a text, line by line.
 
-        Gopher's rules count "words" and leave open what one is (Rae et al. 2021, appendix A.1.1): `split` says it.
+        Gopher's rules count words but do not define them (Rae et al. 2021, appendix A.1.1); here `split` does.
         """
         import numpy as np
 
@@ -88,10 +88,10 @@ class Chunks(dict[str, bytes]):
 
 
 def top_gram_characters(words: Sequence[str], n: int) -> int:
-    """Characters of the most frequent n-gram, spaces included, times its count; of equals the first in the text.
+    """Characters of the most frequent n-gram, spaces included, times its count; among equals, the first in the text.
 
-    Gopher: "for each n in {2, 3, 4}, we calculate the fraction of characters contained within the most
-    frequently-occurring n-gram" (appendix A.1.1). Raises IndexError for a text of fewer than n words.
+    Gopher, in a paraphrase: for n of 2, 3 and 4, the share of characters that lie in the most frequent n-gram (Rae et
+    al. 2021, arXiv:2112.11446, appendix A.1.1). Raises IndexError for a text of fewer than n words.
     """
     grams = Counter(" ".join(words[place : place + n]) for place in range(len(words) - n + 1))
     gram, count = grams.most_common(1)[0]
@@ -99,11 +99,11 @@ def top_gram_characters(words: Sequence[str], n: int) -> int:
 
 
 def repeated_gram_characters(words: Sequence[str], n: int) -> int:
-    """Characters in n-grams that have stood before, from the left: behind such a one its n words are passed over.
+    """Characters in n-grams that occurred before, counted from the left; after a repeat its n words are skipped.
 
-    Gopher: "for each n in {5, ..., 10}, we calculate the fraction of characters contained within all duplicate
-    n-grams, taking care not to double-count characters that occur in overlapping n-grams" (appendix A.1.1). As in
-    datatrove an n-gram is its words joined without spaces, and the first copy is not counted.
+    Gopher, in a paraphrase: for n of 5 to 10, the share of characters that lie in repeated n-grams, where characters of
+    overlapping n-grams count once (Rae et al. 2021, arXiv:2112.11446, appendix A.1.1). As in datatrove, an n-gram is
+    its words joined without spaces, and the first copy is not counted.
     """
     seen: set[str] = set()
     place = characters = 0

@@ -1,6 +1,6 @@
-"""What the rules need to know of a text, computed once, when first asked for, and shared by all rules.
+"""The signals of a text that rules compare: each computed once, when first used, and shared by all rules.
 
-Words are cut once, line by line, and are numbers from then on (`words.py`). All signals take time and memory linear
+Words are cut once, line by line, and then handled as numbers (`words.py`). All signals take time and memory linear
 in the text.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _LONGEST_TOP = 4
 _REPEATED = (5, 10)
 _MOST_HASHED = 1 << 21
-"""Characters of a text of which each has a hash of what stands before it, where that is the faster way."""
+"""Longest text, in characters, whose repeated n-grams the compiled loops count: they keep two numbers for each byte."""
 _ASCII_WHITE = bytes(byte for byte in range(128) if chr(byte).isspace())
 
 
@@ -38,7 +38,7 @@ class Copies(NamedTuple):
 
 
 def count_copies(pieces: list[str]) -> Copies:
-    """Second and later copies, the first not counted."""
+    """Count the second and later copies of equal pieces."""
     distinct = set(pieces)
     if len(distinct) == len(pieces):
         return Copies(len(pieces), 0, 0)
@@ -47,7 +47,7 @@ def count_copies(pieces: list[str]) -> Copies:
 
 
 class WordKinds(NamedTuple):
-    """Of all words: those that are not marks alone, the characters in these, and the words with a letter."""
+    """Counts over all words: those not made of marks alone, the characters in these, and the words with a letter."""
 
     worded: int
     characters: int
@@ -55,7 +55,7 @@ class WordKinds(NamedTuple):
 
 
 class TextSignals:
-    """The signals of one revision of a text. `ids`, where a step knows them: the words' numbers in `table`."""
+    """The signals of one version of a text. `ids`: the words' numbers in `table`, if the caller has them."""
 
     def __init__(self, text: str, ids: npt.NDArray[np.int32] | None = None, table: WordTable | None = None) -> None:
         self.text = text
@@ -90,7 +90,7 @@ class TextSignals:
 
     @cached_property
     def in_any_language(self) -> TextSignals:
-        """The signals of the same text with words that need no language to be cut, marks included."""
+        """The signals of the same text with words cut in the way that suits any language, marks included."""
         return TextSignals(self.text, table=word_table("any"))
 
     @cached_property
@@ -111,7 +111,7 @@ class TextSignals:
         return set(map(self.table.words.__getitem__, np.unique(self.word_ids).tolist()))
 
     def holds(self, words: list[str]) -> int:
-        """How many of these different words stand in the text."""
+        """How many of these distinct words the text holds."""
         numbers = (self.table.number(word) for word in set(words))
         return sum(bool((self.word_ids == number).any()) for number in numbers if number is not None)
 
@@ -140,7 +140,7 @@ class TextSignals:
 
     @cached_property
     def filled_lines(self) -> list[str]:
-        """Lines between newlines that are not blank, as FineWeb's rules take them."""
+        """Lines between newlines that are not blank, as FineWeb's rules split them."""
         return [line for line in self._between_newlines if line and not line.isspace()]
 
     @cached_property
@@ -180,7 +180,7 @@ class TextSignals:
 
     @cached_property
     def median_word_length(self) -> float:
-        """Characters of the median word, 0 where there is none."""
+        """Characters of the median word, 0 for a text without words."""
         import numpy as np
 
         return float(np.median(self.word_lengths)) if len(self.word_ids) else 0.0
@@ -194,14 +194,14 @@ class TextSignals:
         return int(np.count_nonzero(self.table.features.kinds[ids] & SYMBOLIC))
 
     def count_words(self, words: list[str], lowered: bool = False) -> int:
-        """How often one of these words stands in the text; `lowered`: in whatever case."""
+        """How often these words occur in the text, together; `lowered`: compare lower-cased words of the text."""
         import numpy as np
 
         wanted = set(words)
         numbers, counts = np.unique(self.word_ids, return_counts=True)
         held = map(self.table.words.__getitem__, numbers.tolist())
-        found = [(word.lower() if lowered else word) in wanted for word in held]
-        return int(counts[found].sum())
+        matches = [(word.lower() if lowered else word) in wanted for word in held]
+        return int(counts[matches].sum())
 
     def gram_lengths(self, n: int) -> npt.NDArray[np.int64]:
         """Characters of the words of each n-gram; shape (words - n + 1,)."""
@@ -211,12 +211,12 @@ class TextSignals:
         return ends[n:] - ends[:-n]
 
     def share_of_repeated_grams(self, n: int) -> float:
-        """Of the characters of all n-grams those of n-grams that occur more than once, first copies counted."""
+        """The share of all n-grams' characters that is in n-grams that occur more than once, first copies counted."""
         lengths = self.gram_lengths(n)
         return int(lengths[self.repeats(n).places].sum()) / max(int(lengths.sum()), 1)
 
     def characters_in_repeated_grams(self, n: int) -> int:
-        """Characters of the words that stand in some n-gram that occurs more than once, each word counted once."""
+        """Characters of the words in any n-gram that occurs more than once, each word counted once."""
         import numpy as np
 
         places = self.repeats(n).places
@@ -226,7 +226,7 @@ class TextSignals:
         return int(self.word_lengths[np.cumsum(borders)[:-1] > 0].sum(dtype=np.int64))
 
     def longest_top_gram_characters(self, n: int) -> int:
-        """Characters of the longest of the most frequent n-grams, times its count; 0 when none occurs twice."""
+        """Characters of the longest of the most frequent n-grams, times its count; 0 if no n-gram occurs twice."""
         import numpy as np
 
         repeats = self.repeats(n)
@@ -239,7 +239,7 @@ class TextSignals:
     def top_gram_characters(self, n: int, spaces: bool = True) -> int:
         """Characters (`spaces` between its words included) of the most frequent n-gram, times its count.
 
-        Among n-grams of equal count the first in the text is taken. 0 when the text has fewer than n words.
+        Among n-grams of equal count, the first in the text. 0 if the text has fewer than n words.
         """
         import numpy as np
 
@@ -299,7 +299,7 @@ class TextSignals:
         )
 
     def repeated_gram_characters(self, n: int) -> int:
-        """Characters in repeats of n-grams, taken greedily from the left: after a repeat its n words are passed over.
+        """Characters in repeated n-grams, greedily from the left: after a repeat its n words are skipped.
 
         N-grams are compared as words joined without spaces, as datatrove does.
         """

@@ -1,8 +1,8 @@
-"""Words as numbers: a bounded table white-space chunk -> its words, shared by all texts of a process.
+"""Words as numbers: a bounded table from white-space chunks to their words, shared by all texts of a process.
 
-A chunk is cut once, when it is first met: `reading.py` looks chunks up line by line, `chunks.py` all of a text by
-compiled loops. What the rules ask of a word (length, letters, marks, hash) stands in arrays beside the table, so that
-they ask it of all words of a text at once.
+A chunk is cut once, when it is first seen: `reading.py` looks chunks up line by line, `chunks.py` all chunks of a text
+by compiled loops. A word's features (length, letters, marks, hash) are in arrays by the word's number, so that rules
+look them up for all words of a text at once.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ _LETTER = re.compile(r"[A-Za-z]").search
 _WHITES = re.compile(r"\s+")
 _BREAK = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]").search
 _SLICE = 1 << 18
-"""Characters of a text that are looked at together, so that a giant text needs no giant arrays."""
+"""Characters of a text that are read together, so that a giant text needs no giant arrays."""
 _LONG_WORD = 4096
 _BASE = 0x9E3779B97F4A7C15
 _INVERSE = pow(_BASE, -1, 1 << 64)
 _TOGETHER = 1024
 
 LETTERED, WORDED, ENDS, MARKS, SYMBOLIC = 1, 2, 4, 8, 16
-"""What a word is, as bits: it has a letter; it is not made of symbols alone (`punctuation.py`); it ends a sentence;
+"""The kind of a word, as bits: it has a letter; it is not made of symbols alone (`punctuation.py`); it ends a sentence;
 all of its characters are punctuation by their Unicode category; it holds `#` or an ellipsis."""
 
 
 class WordTable:
     """Chunk -> the numbers of its words. `words` are the words by number.
 
-    A table only grows; a full one is replaced between two texts, and lives on while something counts by its numbers.
+    A table only grows; a full one is replaced between two texts, and is freed once no signals use its numbers.
     """
 
     CHUNKS: ClassVar[int] = 200_000
@@ -60,7 +60,7 @@ class WordTable:
         self._features = _Features()
 
     def number(self, word: str) -> int | None:
-        """The number of a word that some text has held, else None."""
+        """The number of a word that occurred in some text, else None."""
         return self._numbers.get(word)
 
     @property
@@ -70,7 +70,7 @@ class WordTable:
 
     @property
     def features(self) -> _Features:
-        """What is known of each word, by its number."""
+        """The features of each word, by its number."""
         if self._features.size < len(self.words):
             with self._lock:
                 self._features.extend(self.words, self._kind)
@@ -109,17 +109,17 @@ class WordTable:
         return self._chunks.read(text)
 
     def _number(self, words: Iterable[str]) -> list[int]:
-        """The numbers of words; one that no text has held gets the next."""
+        """The numbers of words; a new word gets the next number."""
         numbers, held = self._numbers, self.words
-        found = []
+        result = []
         with self._lock:
             for word in words:
                 number = numbers.get(word)
                 if number is None:
                     number = numbers[word] = len(held)
                     held.append(word)
-                found.append(number)
-        return found
+                result.append(number)
+        return result
 
     def _kind(self, word: str) -> int:
         if word.isalpha():
@@ -168,7 +168,7 @@ class _Features:
         self.size = new
 
     def hashes(self, words: list[str]) -> npt.NDArray[np.uint64]:
-        """Of each word, by its number, a polynomial of its characters modulo 2^64: seldom needed."""
+        """A hash of each word, by its number: a polynomial of its characters modulo 2^64. Seldom needed."""
         self._hashes = grown(self._hashes, self.size)
         for start in range(self._hashed, self.size, _TOGETHER):
             here = slice(start, min(start + _TOGETHER, self.size))
@@ -177,7 +177,7 @@ class _Features:
         return self._hashes
 
     def column(self, of: Callable[[str], int], words: list[str]) -> npt.NDArray[np.uint8]:
-        """The byte that `of` gives for each word, by its number. Each word is asked for once in the table's life."""
+        """The byte that `of` gives for each word, by its number. `of` is called once for each word of the table."""
         import numpy as np
 
         known = self._columns.get(of, np.zeros(0, dtype=np.uint8))
@@ -188,7 +188,7 @@ class _Features:
 
     @staticmethod
     def shifts(lengths: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
-        """The power of the polynomials' base that moves what follows words of these lengths, and its inverse."""
+        """For each length the power of the hash's base that shifts past a word of it, and the inverse of that power."""
         import numpy as np
 
         short = np.minimum(lengths, _LONG_WORD)
@@ -234,7 +234,7 @@ def _long_polynomial(word: str) -> int:
 
 @cache
 def native() -> ModuleType | None:
-    """The loops as machine code, where numba is installed; the same results without."""
+    """The module of compiled loops where numba is installed, else None; results are the same."""
     if find_spec("numba") is None:
         return None
     from curate.text import native as loops
@@ -260,7 +260,7 @@ _tables: dict[str, WordTable] = {}
 
 def word_table(kind: str = "english") -> WordTable:
     """The table in use: `english` cuts as spaCy does (dialect `fineweb`), `spaces` at white space (`dolma`), `unicode`
-    at Unicode's word boundaries (`dclm`), `any` as any language's words can be cut, marks included."""
+    at Unicode's word boundaries (`dclm`), `any` in the way that suits any language, marks included."""
     table = _tables.get(kind)
     if table is None or table.full:
         if kind == "english":
@@ -272,7 +272,7 @@ def word_table(kind: str = "english") -> WordTable:
         elif kind == "any":
             table = WordTable(in_any_language(), english().sentence_ends)
         else:
-            raise KeyError(f"there is no way to cut words called {kind!r}; there are english, spaces, unicode, any")
+            raise KeyError(f"`kind` must be one of english, spaces, unicode, any, not {kind!r}")
         _tables[kind] = table
     return table
 
@@ -286,7 +286,7 @@ def split_words(text: str) -> list[str]:
 def count_sentences(text: str, table: WordTable | None = None) -> int:
     """How many sentences spaCy's rule-based sentencizer finds.
 
-    A sentence ends at a closing mark and begins with the next word that is no mark. White space that is more than one
+    A sentence ends at a closing mark and begins with the next word that is not a mark. White space longer than one
     space is a token for spaCy, and begins a sentence too.
     """
     import numpy as np
@@ -294,14 +294,14 @@ def count_sentences(text: str, table: WordTable | None = None) -> int:
     if not text:
         return 0
     if text[len(text.rstrip()) :] not in ("", " "):
-        text += "x"  # white space at the end is a token too, and a word behind it begins no sentence more
+        text += "x"  # white space at the end is a token too; a word after it adds no other sentence
     table = table or word_table()
     reading = table.read(text)
     return 1 + sentences_begun(table, reading, np.zeros(len(reading.counts), dtype=np.int64))
 
 
 def sentences_begun(table: WordTable, reading: Reading, lines: npt.NDArray[np.int64]) -> int:
-    """Sentences that begin after another in the same line; `lines`: the line of each chunk, -1 for those left out."""
+    """Sentences that begin after another in the same line; `lines`: the line of each chunk, -1 for chunks left out."""
     import numpy as np
 
     fast = native()
@@ -310,12 +310,12 @@ def sentences_begun(table: WordTable, reading: Reading, lines: npt.NDArray[np.in
         return int(fast.sentences(kinds, reading.ids, reading.counts, reading.wide, lines, ENDS, MARKS))
     gaps = np.flatnonzero(reading.wide[:-1] & (lines[1:] == lines[:-1]))
     sizes = reading.counts.copy()
-    sizes[gaps] += 1  # a wide gap is one more token behind the chunk's words
+    sizes[gaps] += 1  # a wide gap is one more token after the chunk's words
     lines_of_tokens = np.repeat(lines, sizes)
     is_word = np.ones(len(lines_of_tokens), dtype=bool)
     is_word[np.cumsum(sizes)[gaps] - 1] = False
     kinds = np.zeros(len(lines_of_tokens), dtype=np.uint8)
     kinds[is_word] = table.features.kinds[reading.ids]
-    telling = np.flatnonzero((kinds & MARKS == 0) & (lines_of_tokens >= 0))
-    ends, lines_of_tokens = (kinds[telling] & ENDS) != 0, lines_of_tokens[telling]
+    unmarked = np.flatnonzero((kinds & MARKS == 0) & (lines_of_tokens >= 0))
+    ends, lines_of_tokens = (kinds[unmarked] & ENDS) != 0, lines_of_tokens[unmarked]
     return int(np.count_nonzero(ends[:-1] & ~ends[1:] & (lines_of_tokens[1:] == lines_of_tokens[:-1])))

@@ -94,7 +94,7 @@ def test_the_language_is_that_of_the_step_or_else_of_the_page():
 
 @pytest.mark.parametrize("kind", [GopherQuality, GopherRepetition, C4, FineWeb])
 def test_a_language_that_is_not_known_is_told(kind):
-    with pytest.raises(ValueError, match=r"language: 'ger' is no language"):
+    with pytest.raises(ValueError, match=r"language: 'ger' is not a known language"):
         kind(language="ger")
     with pytest.raises(ValueError, match=r"did you mean 'own'"):
         kind(language="onw")

@@ -101,7 +101,7 @@ def test_wrong_folders_and_lists_are_told(folder: Path, tmp_path: Path) -> None:
         Safety(words=str(tmp_path / "bare"))
     with pytest.raises(ValueError, match=r"has no list for language 'sv'; it has: de en fr ru th tl zh"):
         Safety(words=str(folder), language="sv")
-    with pytest.raises(ValueError, match=r"safety: language: 'xq' is no language"):
+    with pytest.raises(ValueError, match=r"safety: language: 'xq' is not a known language"):
         Safety(words=str(folder), language="xq")
     with pytest.raises(ValueError, match=r"the built-in list is English; name a list for language 'de'"):
         Safety(language="de")
