@@ -16,6 +16,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -53,6 +54,15 @@ PRELOADED = ["curate.run.corpus"]
 ends them at a fork."""
 
 _POLITE = {signal.SIGINT, signal.SIGTERM}
+
+
+SOCKET = len("/pymp-01234567/listener-01234567\0")
+"""Bytes that the server's socket has behind the folder for temporary files; Linux allows 108 for the whole address."""
+
+
+def _has_room_for_a_server() -> bool:
+    """Whether workers can be forked from a server: on Linux, where the address of its socket is not too long."""
+    return sys.platform == "linux" and len(os.fsencode(tempfile.gettempdir())) + SOCKET <= 108
 
 
 @contextlib.contextmanager
@@ -240,7 +250,7 @@ class LocalEngine:
         # Never forked from this process: a worker inherits no threads, locks or state of a library. A server that has
         # loaded only the engine forks them, and serves later runs of this process too: a worker, or its replacement,
         # starts in a ninth of the time. Only Linux promises that this is sound.
-        self._context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+        self._context = multiprocessing.get_context("forkserver" if _has_room_for_a_server() else "spawn")
         self._context.set_forkserver_preload(PRELOADED)
         self._pool: list[_Worker] = []
         self._clock = _Clock()

@@ -319,7 +319,7 @@ def test_the_command_writes_model_and_report_and_a_recipe_uses_it(tmp_path: Path
     [
         ({"--positive": "no.jsonl"}, "no.jsonl"),
         ({"--letters": "5-3"}, "--letters takes two lengths"),
-        ({"--held-out": "0"}, "leaves nothing to test on"),
+        ({"--held-out": "0"}, "leaves no texts to test on"),
         ({"-o": "."}, "is a folder"),
         ({"--negative": "broken.jsonl"}, "cannot be read"),
         ({"--negative": "none.jsonl"}, "it holds no text"),

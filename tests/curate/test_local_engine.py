@@ -456,3 +456,16 @@ def test_what_was_killed_is_not_set_aside_in_a_file_that_was_changed(tmp_path):
     again = hostile(inputs, tmp_path / "out", [Peril(str(tmp_path / "diary"))], workers=1).execute()
     assert (again["documents"]["unreadable"], again["documents"]["kept"]) == (0, 2)
     assert len(kills_of(tmp_path / "out")) == 1
+
+
+def test_a_folder_for_temporary_files_with_a_long_name_costs_a_run_its_server_and_nothing_else(tmp_path):
+    """A socket's address has 108 bytes on Linux; workers are then started one by one."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jsonl").write_text('{"text": "one"}\n')
+    deep = tmp_path / ("temporary" * 12)
+    deep.mkdir()
+    (tmp_path / "recipe.yaml").write_text(json.dumps({"name": "long", "inputs": [{"path": "in"}], "steps": ["c4"]}))
+    command = [sys.executable, "-m", "recipes.app.start", "run", "recipe.yaml", "-o", "out"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(deep)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr

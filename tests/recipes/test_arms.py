@@ -134,7 +134,7 @@ def test_rare_domains_share_a_token_or_are_hashed():
     assert len(tokens) == 8 and max(tokens.values()) < 60  # 25 expected of each
     assert hashed.domain_token("a.example") not in tokens and hashed.domains == ["a.example"]
     assert hashed.size == alone.size + 8
-    with pytest.raises(VocabularyError, match="no tokens to hash domains to"):
+    with pytest.raises(VocabularyError, match="no buckets to hash domains to"):
         alone.bucket_token("a.example")
 
 

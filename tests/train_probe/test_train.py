@@ -14,7 +14,7 @@ import torch
 from probe_world import World
 
 from curate.shards.tokens import TokenShards
-from recipes.app.report.page import RESULT
+from recipes.app.report.shapes import ResultShape
 from train_probe import progress
 from train_probe.__main__ import main
 from train_probe.figures import Figures
@@ -44,7 +44,7 @@ def test_results_hold_every_key_and_add_up(world, tmp_path):
         for name in ("useful", "pages")
     )
     for result in results:
-        assert set(result) >= KEYS | RESULT
+        assert set(result) >= KEYS | {name for name, field in ResultShape.model_fields.items() if field.is_required()}
         total = result["name_bits"] + result["value_bits"]
         assert result["bits_per_parameter"] == pytest.approx(total / result["parameters"])
         assert result["people"] == 20

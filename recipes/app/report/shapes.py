@@ -20,7 +20,7 @@ class _Shape(BaseModel):
     model_config = ConfigDict(strict=True)
 
 
-class Account(_Shape):
+class AccountShape(_Shape):
     """Documents or characters of a run."""
 
     input: int
@@ -30,21 +30,21 @@ class Account(_Shape):
     injected: int
 
 
-class Characters(Account):
+class CharactersShape(AccountShape):
     removed_by_edits: int
 
 
-class Records(_Shape):
+class RecordsShape(_Shape):
     read: int
     skipped: dict[str, int]
 
 
-class Reason(_Shape):
+class ReasonShape(_Shape):
     documents: int
     characters: int
 
 
-class Step(_Shape):
+class StepShape(_Shape):
     step: str
     documents_in: int
     documents_out: int
@@ -55,11 +55,11 @@ class Step(_Shape):
     characters_injected: int
     characters_edited: int
     seconds: float
-    reasons: dict[str, Reason]
+    reasons: dict[str, ReasonShape]
     found: dict[str, float] = {}
 
 
-class Domain(_Shape):
+class DomainShape(_Shape):
     domain: str | None
     documents: int
     kept: int
@@ -67,44 +67,44 @@ class Domain(_Shape):
     lost: dict[str, int]
 
 
-class Unreadable(_Shape):
+class UnreadableShape(_Shape):
     key: str
     error: str
     bytes: int
 
 
-class Units(_Shape):
+class UnitsShape(_Shape):
     found_done: int
 
 
-class Summary(_Shape):
+class SummaryShape(_Shape):
     """`summary.json` of a run."""
 
     recipe: str
-    documents: Account
-    characters: Characters
-    records: Records
+    documents: AccountShape
+    characters: CharactersShape
+    records: RecordsShape
     tokens: dict[str, int]
-    steps: list[Step]
-    domains: list[Domain]
-    unreadable: list[Unreadable]
+    steps: list[StepShape]
+    domains: list[DomainShape]
+    unreadable: list[UnreadableShape]
     loss: float
     max_loss: float
     seconds: float
     pages_per_second: float
     workers: int
-    units: Units
+    units: UnitsShape
     notices: list[str] = []
 
 
-class Failed(_Shape):
+class FailedShape(_Shape):
     """A run of a probe that failed, in `results.json`."""
 
     arm: str
     error: str
 
 
-class Result(_Shape):
+class ResultShape(_Shape):
     """A run of a probe in `results.json`."""
 
     arm: str
@@ -126,7 +126,7 @@ class Result(_Shape):
     value_bits_per_parameter: float
 
 
-class Group(_Shape):
+class GroupShape(_Shape):
     group: str | None
     available: float
     asked: float
@@ -136,12 +136,12 @@ class Group(_Shape):
     documents: int
 
 
-class Mix(_Shape):
+class MixShape(_Shape):
     """What a step `mix` reports of itself."""
 
     by: str
     unit: str
-    groups: list[Group]
+    groups: list[GroupShape]
 
 
 def read_json(path: Place, what: str, command: str) -> Any:
@@ -169,7 +169,7 @@ def read_summary(folder: Place) -> dict[str, Any]:
     """`summary.json` of a run. Raises Refused where it is missing or damaged."""
     path, command = folder / "summary.json", f"goldsand run RECIPE -o {folder}"
     summary: dict[str, Any] = read_json(path, "a finished run", command)
-    if wrong := flaw(summary, Summary):
+    if wrong := flaw(summary, SummaryShape):
         raise Refused(f"{path} does not read like a run's summary ({wrong}). It is made by: {command}")
     return summary
 
@@ -182,7 +182,7 @@ def read_results(folder: Place) -> list[dict[str, Any]]:
         raise Refused(f"{path} is not a list of a probe's results. It is made by: {command}")
     for number, row in enumerate(results):
         failed = isinstance(row, dict) and row.get("error")
-        if wrong := flaw(row, Failed if failed else Result):
+        if wrong := flaw(row, FailedShape if failed else ResultShape):
             raise Refused(f"{path} is not a list of a probe's results ({number}.{wrong}). It is made by: {command}")
     return results
 
@@ -194,7 +194,7 @@ def read_mixes(folder: Place) -> list[dict[str, Any]]:
         if path.suffix == ".json":
             command = f"goldsand run RECIPE -o {folder}"
             mix = read_json(path, "a finished run", command)
-            if wrong := flaw(mix, Mix):
+            if wrong := flaw(mix, MixShape):
                 raise Refused(f"{path} does not read like the report of a mix ({wrong}). It is made by: {command}")
             mixes.append(mix)
     return mixes
