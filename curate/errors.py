@@ -16,6 +16,7 @@ EXTRAS = {
     "datasketch": "datasketch",
     "numba": "fast",
     "pycld2": "cld2",
+    "nltk": "dclm",
     "s3fs": "s3",
     "ray": "ray",
     "tensorboard": "tensorboard",

@@ -57,6 +57,11 @@ def blocks(page: str) -> Iterator[Block]:
         raise ValueError(f"line {begun[0]}: this fence is never closed")
 
 
+def without_blocks(page: str) -> str:
+    """A page without its fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", page, flags=re.MULTILINE | re.DOTALL)
+
+
 def run_page(page: Path) -> None:
     """Run every block of a page in the current folder. Raises AssertionError at the first that fails."""
     session: dict[str, object] = {"__name__": "__main__"}

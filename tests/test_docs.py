@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from pages import LANGUAGES, NOT_RUN, blocks
+from pages import LANGUAGES, NOT_RUN, blocks, without_blocks
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -47,7 +47,7 @@ def anchors(page: str) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page):
-    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    text = without_blocks(page.read_text(encoding="utf-8"))
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if re.match(r"[a-z]+:", target):
             continue
@@ -62,7 +62,7 @@ def test_every_link_leads_somewhere(page):
 def test_code_is_in_fences_that_name_its_language(page):
     text = page.read_text(encoding="utf-8")
     assert [block.line for block in blocks(text) if block.language not in LANGUAGES] == []
-    rest = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    rest = without_blocks(text)
     assert re.findall(r"^(?:\n|\A) {4}\S.*$", rest, re.MULTILINE) == [], "an indented block would never be run"
 
 

@@ -85,9 +85,8 @@ def reader_of(format: str) -> Read:
 
 def code_of_reader(format: str) -> str:
     """The digest of the code of a reader from outside goldsand; empty for one of its own. Raises Refused."""
-    reader_of(format)
-    target = target_of(format, GROUP, _OWN, "format")
-    code = {} if target in _OWN.values() else code_of(load(target))
+    reader = reader_of(format)
+    code = code_of(reader.args[0]) if isinstance(reader, functools.partial) else {}
     return hashlib.sha256(orjson.dumps(code, option=orjson.OPT_SORT_KEYS)).hexdigest() if code else ""
 
 

@@ -11,6 +11,7 @@ import venv
 from pathlib import Path
 
 import pytest
+from pages import blocks
 
 from curate.outside import declared
 from recipes.app.recipe.load import RecipeError, load
@@ -88,7 +89,7 @@ def world(tmp_path_factory):
         if importlib.util.find_spec(needed) is None:
             pytest.skip(f"`{needed}` is not installed")
     found = World(tmp_path_factory.mktemp("world"))
-    found.page = found.types("\n".join(re.findall(r"^```bash\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)))
+    found.page = found.types("\n".join(block.text for block in blocks(PAGE) if block.language == "bash"))
     assert found.page.returncode == 0, found.page.stderr
     return found
 

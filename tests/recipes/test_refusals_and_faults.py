@@ -5,11 +5,12 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from curate.errors import Refused, nearest, refusal, report_line
+from curate.errors import EXTRAS, Refused, nearest, refusal, report_line
 from recipes.app.measure.protocol import failure
 
 ROOT = Path(__file__).parents[2]
@@ -119,11 +120,18 @@ def test_a_module_that_no_extra_brings_is_a_fault(folder):
     is_a_fault(goldsand(folder, "status", "out", first=raising("curate.run.status:read_status", what)), "recipes.gone")
 
 
-@pytest.mark.parametrize(("module", "extra"), [("torch", "probe"), ("pycld2", "cld2"), ("pyarrow.parquet", "hub")])
+@pytest.mark.parametrize(
+    ("module", "extra"), [("torch", "probe"), ("pycld2", "cld2"), ("nltk", "dclm"), ("pyarrow.parquet", "hub")]
+)
 def test_a_missing_module_is_answered_with_the_extra_that_brings_it(folder, module, extra):
     what = f"raise ModuleNotFoundError('No module named', name={module!r})"
     result = goldsand(folder, "status", "out", first=raising("curate.run.status:read_status", what))
     is_refused(result, f"{module.split('.')[0]} is not installed; `pip install 'goldsand[{extra}]'` brings it")
+
+
+def test_every_extra_of_the_project_is_named_for_what_it_brings():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"].keys()
+    assert set(EXTRAS.values()) == extras - {"dev", "all"}
 
 
 def test_a_fault_of_a_step_in_a_worker_shows_the_line_of_the_step(folder):

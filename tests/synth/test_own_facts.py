@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pages
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    return [block.text for block in pages.blocks(PAGE) if block.language == language]
 
 
 def run(code: list[str], folder: Path) -> str:
