@@ -14,6 +14,7 @@ from curate.errors import Refused, nearest
 from train_probe.settings import mistakes, setting
 
 NORMS = ("layer", "rms")
+INITIALISATIONS = ("fan-in", "gpt2")
 ACTIVATIONS = ("gelu", "silu")
 """Names; the functions are in `train_probe/model.py`, whose import checks that it has the same names."""
 
@@ -49,6 +50,20 @@ class Architecture:
     experts: int = setting(0, "experts of the MLP; 0: it is not a mixture", ge=0)
     top_k: int = setting(1, "experts that a token is routed to", ge=1)
     capacity_factor: float = setting(2.0, "the most that an expert takes, in even shares of the tokens", gt=0)
+    initialisation: str = setting(
+        "fan-in",
+        "what matrices are drawn from: N(0, 1/fan-in), or gpt2: N(0, 0.02^2) at every width",
+        choices=INITIALISATIONS,
+    )
+    embedding_deviation: float | None = setting(
+        None, "standard deviation of the embedding's normal distribution; empty: that of the initialisation", gt=0
+    )
+    residual_outputs: float | None = setting(
+        None,
+        "deviation of the matrices whose product is added to the residual stream, in those of other matrices; empty:"
+        " that of the initialisation",
+        ge=0,
+    )
 
     def __post_init__(self) -> None:
         for name, mistake in mistakes(self):

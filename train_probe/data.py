@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from train_probe.draws import stream_key
 from train_probe.inputs import Facts, Inputs
-from train_probe.junk import Front, Junk, JunkChain, JunkRecords, JunkTexts, PageWindows
+from train_probe.junk import Front, Junk, JunkChain, JunkRecords, JunkTexts
+from train_probe.pages import PagePieces, PagesOnDevice
 from train_probe.plan import Plan, PlanError, RunPlan
 from train_probe.render import BundleError, Renderer
-from train_probe.stream import Stream, junk_per_useful, page_width
-from train_probe.texts import DrawnTexts, Ids, ShardTexts, Texts
+from train_probe.stream import PageStream, Stream, junk_per_useful, page_width
+from train_probe.texts import DrawnTexts, ShardTexts, Texts
 
 _ALIGNED = 64
 """The vocabulary of a model is a multiple of it: products of other sizes are slower, on a GPU much slower."""
@@ -35,11 +35,13 @@ class Data:
     def __init__(self, plan: Plan, inputs: Inputs, device: torch.device) -> None:
         self.plan, self.inputs, self.facts, self.device = plan, inputs, inputs.facts, device
         self._texts: Texts | None = None
-        self._pages: dict[str, tuple[Ids, Tensor, Tensor]] = {}
+        self._pages: dict[str, PagesOnDevice] = {}
         self._renderer: Renderer | None = None
 
-    def stream(self, run: RunPlan) -> Stream:
+    def stream(self, run: RunPlan) -> Stream | PageStream:
         """The batches of a run. Raises PlanError where the data does not hold what the run asks for."""
+        if not run.exposures:
+            return PageStream(self._page_pieces(run), self.plan.training_of(run).batch, run.tokens)
         return Stream(self.facts, self.texts, self._junk(run), self.plan.training_of(run), run)
 
     @property
@@ -67,7 +69,7 @@ class Data:
         if run.junk_kind == "none":
             return None
         if run.junk_kind == "shards":
-            return self._page_windows(run)
+            return self._page_pieces(run)
         training, facts = self.plan.training_of(run), self.facts
         seed = junk_seed(run)
         usual = facts.vocabulary if run.tag in ("junk", "both") else facts.end_of_text
@@ -82,15 +84,16 @@ class Data:
             return JunkRecords(facts, seed, people, front, self.device)
         return JunkTexts(self.renderer, seed, people, training.window, front)
 
-    def _page_windows(self, run: RunPlan) -> PageWindows:
+    def _page_pieces(self, run: RunPlan) -> PagePieces:
         name, training = str(run.junk_shards), self.plan.training_of(run)
         if name not in self._pages:
-            pages = self.inputs.pages[name]
-            ends, prefix = (torch.as_tensor(column, device=self.device) for column in (pages.ends, pages.prefix))
-            self._pages[name] = Ids(pages.tokens, self.device), ends, prefix
+            self._pages[name] = PagesOnDevice.of(self.inputs.pages[name], self.device)
+        seed, silent = junk_seed(run), not run.tag_loss
+        if not run.exposures:
+            return PagePieces(self._pages[name], training.window, seed, name, silent, run.kept)
         useful = self.texts.measured(run.exposures).longest if self.facts.kind == "compact" else training.window
         width = page_width(junk_per_useful(run.junk_ratio) * training.batch * useful, training.window)
-        return PageWindows(*self._pages[name], width, junk_seed(run), name, not run.tag_loss)
+        return PagePieces(self._pages[name], width, seed, name, silent, run.kept)
 
 
 def opened(path: Path, device: torch.device) -> Renderer:

@@ -28,7 +28,8 @@ from torch import Tensor, nn
 from curate.errors import Refused, answered
 from train_probe.architecture import Architecture
 from train_probe.inputs import Facts, read_facts
-from train_probe.model import INITIAL_DEVIATION, Transformer
+from train_probe.model import Transformer
+from train_probe.parametrisation import GPT2_DEVIATION
 from train_probe.records import read_checkpoint
 from train_probe.score import Losses, score
 from train_probe.scorer import learned
@@ -129,7 +130,7 @@ def _config(model: Transformer, kind: str) -> dict[str, Any]:
         "hidden_act": one.activation,
         "max_position_embeddings": model.context,
         "tie_word_embeddings": one.tied,
-        "initializer_range": INITIAL_DEVIATION,
+        "initializer_range": GPT2_DEVIATION,
         "attention_dropout": 0.0,
         "bos_token_id": None,
         "eos_token_id": None,

@@ -1,7 +1,7 @@
 """Junk: windows without a fact to score, numbered from 0; the same numbers always give the same tokens.
 
 Four kinds: records of other people in the form of the facts' own (endless, or a small population over and over), their
-biographies drawn from a bundle, text of a chain that can be learnt, and pages of token shards.
+biographies drawn from a bundle, text of a chain that can be learnt, and pages of token shards (`train_probe/pages.py`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from train_probe.draws import below, permutation, stream_key
 from train_probe.inputs import Facts
 from train_probe.plan import PlanError
 from train_probe.render import Renderer
-from train_probe.texts import Ids, stretches
 
 _MEASURED = 1024  # texts whose mean length says how many fill a window
 
@@ -195,49 +194,6 @@ class JunkChain:
 
     def tokens(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
         return _rows(self, numbers)
-
-
-class PageWindows:
-    """Pages packed and cut in windows; each pass over them is another permutation. Tokens behind the last are left out.
-
-    Texts are whole pages, each pass another permutation of them. `ends` is where each page ends, `prefix` how many
-    tokens of rendered domain it begins with, int64 [pages]; where domains are `silent`, these tokens are given as their
-    bitwise complement.
-    """
-
-    def __init__(
-        self, tokens: Ids, ends: Tensor, prefix: Tensor, width: int, seed: int, name: str, silent: bool
-    ) -> None:
-        self.width = width
-        self.count = len(tokens) // width
-        if not self.count:
-            raise PlanError(f"junk shards '{name}' hold {len(tokens)} tokens of pages, less than a window of {width}")
-        self._tokens, self._ends, self._prefix, self._seed, self._device = tokens, ends, prefix, seed, ends.device
-        self._lengths, self._silent = ends.diff(prepend=ends.new_zeros(1)), silent
-
-    def windows(self, first: int, last: int) -> Tensor:
-        chosen = _in_turn(self._seed, "pages", self.count, first, last, self._device)
-        return self._tokens[chosen[:, None] * self.width + torch.arange(self.width, device=self._device)]
-
-    def lengths(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
-        return self._body(self._pages(numbers), bare)
-
-    def tokens(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
-        page = self._pages(numbers)
-        length = self._body(page, bare)
-        tokens = self._tokens[stretches(self._ends[page] - length, length)]
-        if not self._silent:
-            return tokens
-        carried = self._prefix[page] if bare is None else torch.where(bare, 0, self._prefix[page])
-        # The first `carried` tokens of each page.
-        inside = stretches(torch.zeros_like(length), length) < carried.repeat_interleave(length)
-        return torch.where(inside, ~tokens, tokens)
-
-    def _body(self, page: Tensor, bare: Tensor | None) -> Tensor:
-        return self._lengths[page] if bare is None else self._lengths[page] - torch.where(bare, self._prefix[page], 0)
-
-    def _pages(self, numbers: Tensor) -> Tensor:
-        return _placed(self._seed, "page order", len(self._ends), numbers)
 
 
 def _rows(junk: JunkRecords | JunkChain, numbers: Tensor) -> Tensor:

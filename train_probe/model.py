@@ -15,9 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train_probe.architecture import ACTIVATIONS, NORMS, Architecture, layout
-
-INITIAL_DEVIATION = 0.02
-"""Standard deviation of the normal distribution that matrices are drawn from."""
+from train_probe.parametrisation import drawn
 
 ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {"gelu": F.gelu, "silu": F.silu}
 """Each name of `ACTIVATIONS` and its function, for the stack too."""
@@ -178,11 +176,9 @@ class Transformer(nn.Module):
         if not architecture.tied:
             self.head = nn.Linear(architecture.width, vocabulary, bias=False)
         generator = torch.Generator().manual_seed(seed)
-        for name, parameter in self.named_parameters():
-            if name.endswith("bias"):
-                nn.init.zeros_(parameter)
-            elif parameter.ndim > 1:
-                nn.init.normal_(parameter, 0.0, INITIAL_DEVIATION, generator=generator)
+        with torch.no_grad():
+            for name, parameter in self.named_parameters():
+                parameter.copy_(drawn(architecture, name, tuple(parameter.shape), generator))
         shapes = [(name, tuple(parameter.shape)) for name, parameter in self.named_parameters()]
         assert shapes == layout(architecture, vocabulary), "the model and the layout of its architecture differ"
 

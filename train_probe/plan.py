@@ -17,6 +17,7 @@ from train_probe.settings import mistakes, setting
 JUNK_KINDS = ("none", "endless", "repetitive", "learnable", "shards")
 TAGS = ("none", "useful", "junk", "both")
 WINDOWS = ("pure", "mixed")
+RATES = ("by width", "equal")
 PRECISIONS = ("auto", "float64", "float32", "bfloat16")
 COMPILE = ("auto", "always", "never")
 
@@ -106,6 +107,11 @@ class TrainingPlan(_Checked):
     beta1: float = setting(0.9, "AdamW's decay of the first moment", ge=0, lt=1)
     beta2: float = setting(0.98, "AdamW's decay of the second moment", ge=0, lt=1)
     epsilon: float = setting(1e-6, "AdamW's epsilon", gt=0)
+    rates: str = setting(
+        "by width",
+        "one learning rate for all weights, or matrices slower the wider the model",
+        choices=RATES,
+    )
     precision: str = setting(
         "auto", "type of products; auto: float32 on a CPU, bfloat16 with float32 weights on a GPU", choices=PRECISIONS
     )
@@ -129,10 +135,12 @@ class RunPlan(_Checked):
     """
 
     arm: str = setting(..., "the name of the row")
-    exposures: int = setting(..., "exposures of each fact", ge=1)
+    exposures: int = setting(..., "exposures of each fact; 0: pages alone, without any fact", ge=0)
+    tokens: int = setting(0, "tokens of pages that a run without facts reads", ge=0)
     junk_kind: str = setting("none", "what junk there is", choices=JUNK_KINDS)
-    junk_ratio: float = setting(0.0, "share of junk among all tokens", ge=0, lt=1)
+    junk_ratio: float = setting(0.0, "share of junk among all tokens", ge=0, le=1)
     junk_shards: str | None = None
+    kept: float = setting(1.0, "share of the pages' tokens that a coin of the seed keeps, page by page", gt=0, le=1)
     junk_people: int = setting(1000, "people of a repetitive population", ge=1)
     windows: str = setting("pure", "whether facts and junk share windows of text", choices=WINDOWS)
     tag: str = setting(
@@ -160,6 +168,12 @@ class RunPlan(_Checked):
         return bool(self.front or self.bare or self.cool_down or not self.tag_loss)
 
     def _fits_together(self) -> None:
+        if self.exposures == 0 and (self.junk_kind != "shards" or not self.tokens):
+            raise self._error("a run without exposures reads `tokens` of pages: junk_kind 'shards'")
+        if (self.exposures == 0) != (self.junk_ratio == 1) or (self.tokens and self.exposures):
+            raise self._error("junk_ratio 1 and `tokens` are for runs of pages alone, which have 0 exposures")
+        if self.kept < 1 and self.junk_kind != "shards":
+            raise self._error("a coin keeps a share of pages: junk_kind 'shards'", ".kept")
         if (self.junk_kind == "none") != (self.junk_ratio == 0):
             raise self._error(f"junk_kind '{self.junk_kind}' does not go with junk_ratio {self.junk_ratio}")
         if (self.junk_kind == "shards") != (self.junk_shards is not None):

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
-from train_probe.inputs import Facts, Ids
+from train_probe.inputs import Facts, Ids, Pages
 
 _LOGITS = 1 << 23  # logits held at once
 
@@ -70,6 +71,34 @@ def span_nats(model: nn.Module, rows: Sequence[Ids], begin: Ids, spans: np.ndarr
             line = line_of[int(row)]
             nats[span] = through[line, end] - through[line, start]
     model.train(training)
+    return nats
+
+
+@torch.no_grad()
+def page_nats(model: nn.Module, pages: Pages, end_of_text: int, window: int, vocabulary: int) -> NDArray[np.float64]:
+    """The summed loss in nats of each page, float64 [pages]: of every token once, each predicted from those before it
+    in windows of `window` tokens that begin with the page's last token before them, or with the end of text."""
+    device = next(model.parameters()).device
+    starts = np.concatenate([[0], pages.ends[:-1]]).astype(np.int64)
+    size = max(1, window - 1)
+    begins = [place for start, end in zip(starts, pages.ends, strict=True) for place in range(start, end, size)]
+    first = np.array(begins, np.int64)
+    owner = np.searchsorted(pages.ends, first, side="right")
+    length = np.minimum(size, pages.ends[owner] - first)
+    by_length = np.argsort(-length, kind="stable")
+    at_once = max(1, _LOGITS // (vocabulary * window))
+    nats = np.zeros(len(pages.ends))
+    for chosen in np.split(by_length, range(at_once, len(by_length), at_once)):
+        width = int(length[chosen].max())
+        inside = np.arange(width) < length[chosen][:, None]
+        place = np.where(inside, first[chosen][:, None] + np.arange(width), 0)
+        target = np.asarray(pages.tokens)[place].astype(np.int64)
+        before = np.where(first[chosen] == starts[owner[chosen]], end_of_text, pages.tokens[first[chosen] - 1])
+        rows = torch.from_numpy(np.concatenate([before[:, None].astype(np.int64), target[:, :-1]], 1)).to(device)
+        logits = model(rows)
+        wanted = torch.from_numpy(target).to(device)
+        loss = (logits.logsumexp(2) - logits.gather(2, wanted[..., None])[..., 0]).double().cpu().numpy()
+        np.add.at(nats, owner[chosen], (loss * inside).sum(1))
     return nats
 
 

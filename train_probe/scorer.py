@@ -16,11 +16,7 @@ from train_probe.inputs import Cloze, Facts, Pages
 from train_probe.model import Transformer
 from train_probe.plan import RunPlan
 from train_probe.quantize import quantized
-from train_probe.score import Losses, score, span_nats
-
-TEXT_WINDOWS = 256
-"""At most so many windows of held-out text are scored."""
-
+from train_probe.score import Losses, page_nats, score, span_nats
 
 class Diverged(Refused):
     """The loss is no longer a number."""
@@ -68,6 +64,8 @@ class Scorer:
         Raises Diverged where the losses are not finite.
         """
         self._model.load_state_dict(state)
+        if not self.run.exposures:
+            return self._without_facts()
         losses = self._losses(self.facts)
         if not (math.isfinite(losses.name) and math.isfinite(losses.value)):
             raise Diverged("the trained model's losses are not finite")
@@ -87,8 +85,19 @@ class Scorer:
             "held_out": {name: {"name_nats": one.name, "value_nats": one.value} for name, one in held_out.items()},
         }
 
+    def _without_facts(self) -> dict[str, Any]:
+        """The figures of a model that read no facts: losses on text, page by page too, and no bits."""
+        inputs = self.data.inputs
+        text = {name: self._text(pages, by_page=True) for name, pages in inputs.text.items()}
+        if not all(math.isfinite(one["nats_per_token"]) for one in text.values()):
+            raise Diverged("the trained model's losses are not finite")
+        cloze = {name: self._cloze(one) for name, one in inputs.cloze.items()}
+        return self._per_parameter(Bits(0.0, 0.0, 0.0)) | {"text": text, "cloze": cloze}
+
     def most(self) -> Bits:
-        """The bits of a model that knows everything."""
+        """The bits of a model that knows everything; none where it was shown no facts."""
+        if not self.run.exposures:
+            return Bits(0.0, 0.0, 0.0)
         return learned(self.facts, Losses(math.log(self.facts.people), 0.0))
 
     def _at(self, state: dict[str, Tensor], width: int) -> dict[str, float]:
@@ -105,17 +114,14 @@ class Scorer:
             {"facts": int((cloze.group == one).sum()), "nats": float(nats[cloze.group == one].sum())} for one in groups
         ]
 
-    def _text(self, pages: Pages) -> dict[str, float]:
-        """Mean loss in nats of a token of pages, in windows as long as those of training."""
-        window = min(self.training.window, len(pages.tokens))
-        count = min(TEXT_WINDOWS, len(pages.tokens) // window) if window > 1 else 0
-        if not count:
+    def _text(self, pages: Pages, by_page: bool = False) -> dict[str, Any]:
+        """Mean loss in nats of a token of pages; `by_page` also the summed loss of each page."""
+        if not len(pages.tokens):
             return {"nats_per_token": math.nan, "tokens": 0}
-        starts = np.linspace(0, len(pages.tokens) - window, count).astype(np.int64)
-        rows = torch.from_numpy(pages.tokens[starts[:, None] + np.arange(window)].astype(np.int64))
-        with torch.no_grad():
-            nats = sum(float(self._model.loss(part.to(self.data.device))) for part in rows.split(8))
-        return {"nats_per_token": nats / (count * (window - 1)), "tokens": count * window}
+        nats = page_nats(self._model, pages, self.facts.end_of_text, self.training.window, self.facts.vocabulary)
+        tokens = len(pages.tokens)
+        mean = {"nats_per_token": float(nats.sum()) / tokens, "tokens": tokens}
+        return mean | ({"page_nats": nats.tolist()} if by_page else {})
 
     def _losses(self, facts: Facts) -> Losses:
         return score(self._model, facts, facts.begins(self.run.scored_tagged, self.run.front))

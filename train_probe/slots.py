@@ -52,6 +52,7 @@ class Group:
     shape: Shape
     longest: int
     silences: bool = False
+    by_width: bool = True
 
 
 @dataclass
@@ -100,7 +101,8 @@ class Slots:
         vocabulary = model_vocabulary(self.data.facts)
         self.stack = Stack(self.group.architecture, vocabulary, count, self.group.longest, dtype, device, compute)
         self.stack.silences = self.group.silences
-        self.step = StackStep(self.stack, StackAdamW(self.stack.master), self.compiled, graph=device.type == "cuda")
+        optimizer = StackAdamW(self.stack.master, self.stack.rate_shares() if self.group.by_width else None)
+        self.step = StackStep(self.stack, optimizer, self.compiled, graph=device.type == "cuda")
         tokens = count * sum(length * rows for length, rows in self.group.shape)
         self.ahead = min(_STEPS[1], max(_STEPS[0], _TOKENS[device.type] // tokens))
         self.blocks = [

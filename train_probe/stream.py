@@ -1,8 +1,8 @@
 """Batches of useful windows and of junk, each drawn from its seed and step alone.
 
-Arms with one seed see the same facts in the same order in the same number of steps, whatever junk is around them. Where
-windows are pure, each is all useful or all junk, and junk is an exact share of tokens, up to one window at any step;
-where they are mixed, whole texts of both kinds are packed in one stream.
+Arms with one seed see the same facts in the same order, whatever junk is around them. A fact's text is never cut: each
+stands whole in one window. Where windows are pure, each is all useful or all junk, and junk is an exact share of tokens,
+up to one window at any step; where they are mixed, junk fills what the facts leave of each window.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from train_probe.draws import below, stream_key
+from train_probe.draws import below, stream_key, words
 from train_probe.inputs import Facts
 from train_probe.junk import Junk
 from train_probe.plan import PlanError, RunPlan, TrainingPlan
-from train_probe.texts import Texts
+from train_probe.pages import PagePieces
+from train_probe.texts import Texts, stretches
 
 _MEASURED = 1 << 16  # texts of junk that are measured at once
 
@@ -26,25 +27,6 @@ Shape = tuple[tuple[int, int], ...]
 
 Block = tuple[Tensor, Tensor]
 """Token ids int64 [steps, rows, length] and how many tokens of each row count, int64 [steps, rows]; the rest pads."""
-
-
-class Packed:
-    """Texts in an order as one stream of `total` tokens, `useful` of them of facts; those that are `bare` [D] come
-    without their domain."""
-
-    def __init__(self, texts: UsefulTexts | Mixed, order: Tensor, bare: Tensor | None = None) -> None:
-        self._texts, self._order, self._bare = texts, order, bare
-        lengths = texts.lengths(order, bare)
-        self._ends = lengths.cumsum(0)
-        self.total, self.useful = int(lengths.sum()), int(lengths[order >= 0].sum())
-
-    def tokens(self, first: int, last: int) -> Tensor:
-        """Tokens `first` to `last` - 1 of the stream."""
-        ends = self._ends
-        low, high = torch.searchsorted(ends, torch.tensor([first, last - 1], device=ends.device), right=True).tolist()
-        begin = int(ends[low - 1]) if low else 0
-        bare = None if self._bare is None else self._bare[low : high + 1]
-        return self._texts.tokens(self._order[low : high + 1], bare)[first - begin : last - begin]
 
 
 class UsefulTexts:
@@ -83,43 +65,147 @@ class UsefulTexts:
         return tokens
 
 
-class Mixed:
-    """Useful texts, by their own numbers, and texts of junk: text i of the junk has the number -1 - i."""
+class Rows:
+    """Windows of `width` tokens that hold texts whole, and between them junk.
 
-    def __init__(self, useful: UsefulTexts, junk: Junk) -> None:
-        self._useful, self._junk = useful, junk
+    `order` [D] are the useful texts in their order, those that are `bare` [D] without their domain; the first `junk`
+    texts of the junk fill the windows, cut where one ends. Facts are spread evenly over windows; in each they stand
+    first or last, as the window's number decides. `useful` and `total` count tokens, `lengths` [windows] those of each.
+    Raises PlanError for a text that is longer than a window.
+    """
 
-    def order(self, useful: Tensor, junk: int) -> Tensor:
-        """The useful texts in their order and the first `junk` texts of the junk in theirs, both spread evenly."""
-        place = [(torch.arange(n, device=useful.device).double() + 0.5) / n for n in (len(useful), junk)]
-        numbers = torch.cat([useful, -1 - torch.arange(junk, device=useful.device)])
-        return numbers[torch.argsort(torch.cat(place), stable=True)]
+    def __init__(
+        self,
+        texts: UsefulTexts,
+        order: Tensor,
+        width: int,
+        bare: Tensor | None = None,
+        filling: tuple[Junk, int, Tensor | None] | None = None,
+    ) -> None:
+        self._texts, self._order, self._bare, self.width = texts, order, bare, width
+        device = order.device
+        length = texts.lengths(order, bare)
+        longest = int(length.max())
+        if longest > width:
+            raise PlanError(
+                f"a text of a fact has {longest} tokens, and windows have {width}: it would be cut and scored whole; ask"
+                f" for `window: {longest}` or more"
+            )
+        self.useful = int(length.sum())
+        self._junk: Junk | None = None
+        junk_ends = length.new_zeros(0)
+        if filling is not None:
+            self._junk, count, self._junk_bare = filling
+            junk_ends = self._junk.lengths(torch.arange(count, device=device), self._junk_bare).cumsum(0)
+        self._junk_ends = junk_ends
+        junk = int(junk_ends[-1]) if len(junk_ends) else 0
+        self.total = self.useful + junk
+        ends = length.cumsum(0)
+        starts = _starts(ends, width, max(1, -(-self.total // width)))
+        self.count = max(len(starts), -(-self.total // width))
+        # Windows with facts lie evenly among all.
+        place = (torch.arange(len(starts)) * self.count + self.count // 2) // len(starts)
+        first = torch.zeros(self.count + 1, dtype=torch.int64)
+        first[place + 1] = torch.tensor([*starts[1:], len(order)]) - torch.tensor(starts)
+        first = first.cumsum(0).to(device)
+        through = torch.cat([ends.new_zeros(1), ends])
+        self._first, self._held = first, through[first[1:]] - through[first[:-1]]
+        room = width - self._held
+        filled = room.cumsum(0)
+        if int(filled[-1]) - junk >= width:  # facts alone need more windows: junk is spread over all of them
+            filled = (filled.double() * (junk / int(filled[-1]))).round().long()
+            filled = filled.diff(prepend=filled.new_zeros(1)).minimum(room).cumsum(0)
+        self._filled = torch.cat([filled.new_zeros(1), filled.clamp_max(junk)])
+        self.lengths = self._held + self._filled.diff()
+        self.total = int(self.lengths.sum())
+        self.through = torch.cat([self.lengths.new_zeros(1), self.lengths.cumsum(0)])
+        self._last = words(stream_key(0, "facts last"), torch.arange(self.count, device=device)) < 0
 
-    def lengths(self, numbers: Tensor, bare: Tensor | None) -> Tensor:
-        is_junk = numbers < 0
-        lengths = torch.empty_like(numbers)
-        lengths[is_junk] = self._junk.lengths(-1 - numbers[is_junk], _of(bare, is_junk))
-        lengths[~is_junk] = self._useful.lengths(numbers[~is_junk], _of(bare, ~is_junk))
-        return lengths
+    def tokens(self, first: int, last: int) -> tuple[Tensor, Tensor]:
+        """Windows `first` to `last` - 1, int64 [last - first, width], and how many tokens of each count [last - first];
+        beyond the last window they are empty."""
+        lengths = self.lengths.new_zeros(last - first)
+        rows = lengths.new_zeros((last - first) * self.width)
+        end = min(last, self.count)
+        if first >= end:
+            return rows.view(-1, self.width), lengths
+        lengths[: end - first] = self.lengths[first:end]
+        begins = torch.arange(end - first, device=rows.device) * self.width
+        held, filled = self._held[first:end], self._filled[first : end + 1].diff()
+        facts_last = self._last[first:end]
+        low, high = int(self._first[first]), int(self._first[end])
+        if high > low:
+            bare = None if self._bare is None else self._bare[low:high]
+            place = stretches(begins + torch.where(facts_last, filled, 0), held)
+            rows[place] = self._texts.tokens(self._order[low:high], bare)
+        if self._junk is not None:
+            place = stretches(begins + torch.where(facts_last, 0, held), filled)
+            rows[place] = self._filling(int(self._filled[first]), int(self._filled[end]))
+        return rows.view(-1, self.width), lengths
 
-    def tokens(self, numbers: Tensor, bare: Tensor | None) -> Tensor:
-        is_junk = numbers < 0
-        of_junk = is_junk.repeat_interleave(self.lengths(numbers, bare))
-        tokens = torch.empty(len(of_junk), dtype=torch.int64, device=numbers.device)
-        tokens[of_junk] = self._junk.tokens(-1 - numbers[is_junk], _of(bare, is_junk))
-        tokens[~of_junk] = self._useful.tokens(numbers[~is_junk], _of(bare, ~is_junk))
-        return tokens
+    def _filling(self, first: int, last: int) -> Tensor:
+        """Tokens `first` to `last` - 1 of the junk's stream."""
+        ends = self._junk_ends
+        if first == last or self._junk is None:
+            return ends.new_zeros(0)
+        low, high = torch.searchsorted(ends, torch.tensor([first, last - 1], device=ends.device), right=True).tolist()
+        begin = int(ends[low - 1]) if low else 0
+        numbers = torch.arange(low, high + 1, device=ends.device)
+        bare = None if self._junk_bare is None else self._junk_bare[low : high + 1]
+        return self._junk.tokens(numbers, bare)[first - begin : last - begin]
 
 
-def _of(bare: Tensor | None, chosen: Tensor) -> Tensor | None:
-    return None if bare is None else bare[chosen]
+def _starts(ends: Tensor, width: int, wanted: int) -> list[int]:
+    """The number of the first text of each window, for texts that end at `ends` in their stream: each window takes texts
+    as long as they fit into a part of it, the smallest at which `wanted` windows suffice, or else into all of it."""
+    lengths = ends.diff(prepend=ends.new_zeros(1))
+
+    def packed(part: int) -> list[int]:
+        after = torch.searchsorted(ends, ends - lengths + part, right=True).tolist()
+        starts, text = [], 0
+        while text < len(after):
+            starts.append(text)
+            text = after[text]
+        return starts
+
+    starts = packed(width)
+    low, high = int(lengths.max()), width
+    while len(starts) < wanted and low < high:
+        part = (low + high) // 2
+        tried = packed(part)
+        if len(tried) <= wanted:
+            starts, high = tried, part
+        else:
+            low = part + 1
+    return starts
+
+
+class PageStream:
+    """The batches of a run of pages alone: `steps` of `batch` windows, about `tokens` in all. As `Stream`."""
+
+    junk_ratio = 1.0
+
+    def __init__(self, pages: PagePieces, batch: int, tokens: int) -> None:
+        self._pages, self.batch = pages, batch
+        self.shape: Shape = ((pages.width, batch),)
+        self.longest = pages.width
+        self.steps = max(1, round(tokens / (batch * pages.width)))
+        self.tokens = self.steps * batch * pages.width
+
+    def step_of(self, exposures: int) -> int:
+        return self.steps
+
+    def chunk(self, first: int, last: int) -> list[Block]:
+        windows = self._pages.windows(first * self.batch, last * self.batch)
+        rows = windows.view(last - first, self.batch, self._pages.width)
+        return [(rows, torch.full(rows.shape[:2], self._pages.width, device=rows.device))]
 
 
 class Stream:
     """All batches of one run, `steps` of them, each of rows as `shape` says.
 
     `tokens` is how many there are in all, `junk_ratio` the share of junk actually reached. Raises PlanError where the
-    facts do not hold the exposures that the run asks for.
+    facts do not hold the exposures that the run asks for, or where a window does not hold a fact's text.
     """
 
     def __init__(self, facts: Facts, texts: Texts, junk: Junk | None, training: TrainingPlan, run: RunPlan) -> None:
@@ -127,7 +213,8 @@ class Stream:
         self._useful = UsefulTexts(texts, run)
         useful = texts.measured(run.exposures)
         self.width = training.window
-        if facts.kind == "compact":
+        compact = facts.kind == "compact"
+        if compact:
             self.width = useful.longest + self._useful.more
             if self._useful.more and (run.bare or run.cool_down):
                 raise PlanError(
@@ -137,26 +224,27 @@ class Stream:
                 raise PlanError(
                     f"compact records must all have one length; these have {useful.shortest} to {useful.longest} tokens"
                 )
-        self.useful_tokens = useful.tokens
         self.mixed = run.windows == "mixed" and junk is not None
         self._share = junk_per_useful(run.junk_ratio)
-        self._junk_texts = junk_tokens = 0
+        self._junk_texts = 0
         if self.mixed:
             assert junk is not None
-            self._junk_texts, junk_tokens = _texts_of(junk, int(useful.tokens * self._share), texts)
-        self._packed: Packed | None = None
-        if self._useful.more or run.bare or run.cool_down:
-            # How many tokens fronts add, or bare texts lack, is known once all texts are in order.
-            self._packed = self._stream()
-            self.useful_tokens = self._packed.useful
-            junk_tokens = self._packed.total - self.useful_tokens
+            self._junk_texts = _texts_of(junk, int(useful.tokens * self._share), texts)
+        self._rows: Rows | None = None
+        if compact and not self.mixed:
+            # A record is a window: nothing is to be packed before training.
+            count = useful.tokens // useful.longest
+            self.useful_tokens, junk_tokens = count * self.width, 0
+        else:
+            self._rows = self._packed()
+            count, self.useful_tokens = self._rows.count, self._rows.useful
+            junk_tokens = self._rows.total - self.useful_tokens
+        rows = self.batch
         if self.mixed:
             rows = max(1, round(self.batch * (1 + self._share)))
             self.shape: Shape = ((self.width, rows),)
-        else:
-            rows = self.batch
-        windows = -(-(self.useful_tokens + junk_tokens) // self.width)
-        self.steps = max(1, -(-windows // rows))
+        self._per_step = rows
+        self.steps = max(1, -(-count // rows))
         if not self.mixed:
             by_length = {self.width: self.batch}
             if junk is not None:
@@ -180,38 +268,31 @@ class Stream:
 
     def chunk(self, first: int, last: int) -> list[Block]:
         """Steps `first` to `last` - 1, the blocks of `shape` in turn; useful rows come before junk."""
-        if self._packed is None:
-            self._packed = self._stream()
-        rows = self.shape[0][1] if self.mixed else self.batch
-        total = self.tokens if self.mixed else self.useful_tokens
-        steps, width = last - first, self.width
-        low, high = min(total, first * rows * width), min(total, last * rows * width)
-        made = self._packed.tokens(low, high) if high > low else torch.zeros(0, dtype=torch.int64)
-        tokens = made.new_zeros(steps * rows * width)
-        tokens[: high - low] = made
-        lengths = (high - low - torch.arange(steps * rows, device=made.device) * width).clamp(0, width)
-        blocks = {width: (tokens.view(steps, rows, width), lengths.view(steps, rows))}
+        if self._rows is None:
+            self._rows = self._packed()
+        rows, steps = self._per_step, last - first
+        tokens, lengths = self._rows.tokens(first * rows, last * rows)
+        blocks = {self.width: (tokens.view(steps, rows, self.width), lengths.view(steps, rows))}
         if self._junk is not None and not self.mixed:
             self._add_junk(blocks, first, last)
         return [blocks[length] for length, _ in self.shape]
 
-    def _stream(self) -> Packed:
-        run, texts = self._run, self._useful
+    def _packed(self) -> Rows:
+        run = self._run
         order = self._texts.order(run.exposures, run.seed)
-        both: UsefulTexts | Mixed = texts
+        filling = None
         if self.mixed:
             assert self._junk is not None
-            both = Mixed(texts, self._junk)
-            order = both.order(order, self._junk_texts)
-        return Packed(both, order, self._bare(len(order), order.device))
+            filling = (self._junk, self._junk_texts, self._bare("bare junk", self._junk_texts, order.device))
+        return Rows(self._useful, order, self.width, self._bare("bare", len(order), order.device), filling)
 
-    def _bare(self, texts: int, device: torch.device) -> Tensor | None:
+    def _bare(self, stream: str, texts: int, device: torch.device) -> Tensor | None:
         """Which of so many texts in a row come without their domain, bool; None: no text does."""
         run = self._run
         if not (run.bare or run.cool_down):
             return None
         place = torch.arange(texts, device=device)
-        drawn = below(stream_key(run.seed, "bare"), place, 1 << 32) < round(run.bare * 2**32)
+        drawn = below(stream_key(run.seed, stream), place, 1 << 32) < round(run.bare * 2**32)
         return drawn | (place >= round(texts * (1 - run.cool_down)))
 
     def _add_junk(self, blocks: dict[int, Block], first: int, last: int) -> None:
@@ -239,8 +320,15 @@ class Stream:
         """Junk windows of the first `steps` steps."""
         if self._junk is None:
             return 0
-        useful = self.useful_tokens if steps >= self.steps else steps * self.batch * self.width
-        return int(useful * self._share / self._junk.width)
+        return int(self._useful_through(steps) * self._share / self._junk.width)
+
+    def _useful_through(self, steps: int) -> int:
+        """Tokens of facts in the first `steps` steps."""
+        if steps >= self.steps:
+            return self.useful_tokens
+        if self._rows is None:
+            return steps * self.batch * self.width
+        return int(self._rows.through[steps * self.batch])
 
 
 def junk_per_useful(ratio: float) -> Fraction:
@@ -264,8 +352,8 @@ def page_width(junk_tokens: Fraction, longest: int) -> int:
     return longest
 
 
-def _texts_of(junk: Junk, wanted: int, useful: Texts) -> tuple[int, int]:
-    """How many texts of junk hold about `wanted` tokens, and how many tokens they hold."""
+def _texts_of(junk: Junk, wanted: int, useful: Texts) -> int:
+    """How many texts of junk hold about `wanted` tokens."""
     count, tokens = 0, 0
     while tokens < wanted:
         ends = junk.lengths(torch.arange(count, count + _MEASURED, device=useful.device)).cumsum(0)
@@ -276,6 +364,6 @@ def _texts_of(junk: Junk, wanted: int, useful: Texts) -> tuple[int, int]:
             continue
         below = int(ends[inside - 1]) if inside else 0
         if int(ends[inside]) + below <= 2 * (wanted - tokens):
-            return count + inside + 1, tokens + int(ends[inside])
-        return count + inside, tokens + below
-    return count, tokens
+            return count + inside + 1
+        return count + inside
+    return count

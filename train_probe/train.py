@@ -27,7 +27,7 @@ from train_probe.scorer import device_of
 from train_probe.slots import Group, Slots
 from train_probe.stack.step import keep_compiled, keep_memory, worth_compiling
 
-NUMERICS = 2
+NUMERICS = 3
 """Raised whenever the same plan and data would give other figures: runs of an older one are trained again."""
 
 
@@ -119,8 +119,10 @@ class _Work:
         for run in plan.runs:
             stream = data.stream(run)
             one = plan.model_of(run).built()
-            precision = plan.training_of(run).precision
-            self.groups.append(Group(one, precision, stream.shape, stream.longest, not run.tag_loss))
+            training = plan.training_of(run)
+            self.groups.append(
+                Group(one, training.precision, stream.shape, stream.longest, not run.tag_loss, training.rates == "by width")
+            )
             self.flops.append(stream.steps * step_flops(one, self.vocabulary, stream.shape))
             self.tokens.append(stream.tokens)
 

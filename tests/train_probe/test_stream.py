@@ -7,15 +7,14 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from probe_world import END_OF_TEXT, PAGE_TAG, TAG, World
+from probe_world import END_OF_TEXT, TAG, World
 
-from curate.shards.tokens import TokenShards
 from train_probe.data import Data
 from train_probe.draws import permutation
-from train_probe.inputs import Documents, pages_of, read_inputs
+from train_probe.inputs import Documents, read_inputs
 from train_probe.junk import Front, JunkChain, JunkRecords
 from train_probe.plan import PlanError, RunPlan, plan_of
-from train_probe.stream import Packed, UsefulTexts, page_width
+from train_probe.stream import Rows, UsefulTexts, page_width
 from train_probe.texts import Ids, ShardTexts, exposure_table
 
 ENDLESS = {"junk_kind": "endless", "junk_ratio": 0.875}
@@ -110,16 +109,6 @@ def test_windows_of_pages_are_pure_and_exactly_seven_eighths(world):
     assert one.junk_ratio == pytest.approx(7 / 8, abs=0.001)
 
 
-def test_pages_are_passed_over_again_only_when_all_were_seen(world):
-    junk = stream(world, **PAGES)._junk
-    windows = junk.windows(0, 2 * junk.count).numpy()
-    first, second = np.split(windows, 2)
-    assert not np.array_equal(first, second)
-    assert sorted(map(tuple, first.tolist())) == sorted(map(tuple, second.tolist()))
-    assert np.array_equal(junk.windows(3, junk.count + 2), windows[3 : junk.count + 2])
-    assert (windows == PAGE_TAG).any()
-
-
 FRONT = Front(END_OF_TEXT, TAG, 0.0, 0)
 
 
@@ -179,7 +168,8 @@ def test_page_windows_are_as_long_as_allowed_and_exact_where_that_is_possible():
     assert page_width(Fraction(7, 3), 128) == 128
 
 
-def test_people_are_packed_behind_their_begin_token_and_the_rest_is_kept():
+def seven_texts():
+    """Texts of 2 to 8 tokens, that in front included: n is [90 + n, 10 n, 10 n + 1, ...]."""
     bodies = [np.arange(10 * n, 10 * n + n) for n in range(1, 8)]
     lengths = np.array([len(body) for body in bodies])
     documents = Documents(
@@ -191,50 +181,77 @@ def test_people_are_packed_behind_their_begin_token_and_the_rest_is_kept():
         np.arange(7) + 90,
     )
     texts = ShardTexts(documents, np.ones(7, int), END_OF_TEXT, "even", torch.device("cpu"))
+    return UsefulTexts(texts, RunPlan(arm="a", exposures=1, tag="useful")), bodies
+
+
+def test_people_stand_whole_in_windows_behind_their_begin_token():
+    texts, bodies = seven_texts()
+    assert texts.texts.measured(1) == (35, 2, 8)
     order = permutation(5, 7)
-    packed = [token for n in order.tolist() for token in [90 + n, *bodies[n]]]
-    stream = Packed(UsefulTexts(texts, RunPlan(arm="a", exposures=1, tag="useful")), order)
-    for first, last in ((0, 35), (0, 1), (3, 20), (34, 35)):
-        assert stream.tokens(first, last).tolist() == packed[first:last]
-    assert texts.measured(1) == (35, 2, 8)
+    for width in (8, 9, 20, 40):
+        rows = Rows(texts, order, width)
+        tokens, lengths = rows.tokens(0, rows.count)
+        held = [row[:length] for row, length in zip(tokens.tolist(), lengths.tolist(), strict=True)]
+        assert [token for row in held for token in row] == [
+            token for n in order.tolist() for token in [90 + n, *bodies[n]]
+        ]
+        assert all(row[0] >= 90 for row in held)
+        assert not tokens[torch.arange(width) >= lengths[:, None]].any()
+        for first in range(rows.count):
+            assert torch.equal(rows.tokens(first, first + 2)[0][0], tokens[first])
+        assert not rows.tokens(rows.count, rows.count + 3)[1].any()
+    assert rows.count == 1 and rows.total == rows.useful == 35
 
 
-def test_people_of_one_seed_cut_in_windows_keep_every_token(world):
+def test_a_text_that_no_window_holds_is_refused_with_the_window_that_would():
+    with pytest.raises(PlanError, match="has 8 tokens, and windows have 7.*`window: 8` or more"):
+        Rows(seven_texts()[0], permutation(5, 7), 7)
+
+
+def test_people_of_one_seed_keep_every_token(world):
     one = stream(world, {"batch": 4, "window": 16}, "people")
     steps = rows_of(one)
     seen = np.array([token for step in steps for row in step for token in row])
     assert len(seen) == one.tokens == 5 * 22 * 6
     assert (seen == END_OF_TEXT).sum() == 5 * 22
-    assert one.shape == ((16, 4),) and len(steps) == 11
-    assert [len(row) for row in steps[-1]] == [16, 4]
+    # Two texts of six tokens fit into a window of sixteen.
+    assert one.shape == ((16, 4),) and len(steps) == 14
+    assert [len(row) for row in steps[-1]] == [12, 12, 12]
 
 
-def test_mixed_windows_hold_whole_texts_of_both_kinds_and_as_much_of_each(world):
-    pages = PAGES | {"windows": "mixed"}
-    one = stream(world, {"batch": 4, "window": 16}, "people", **pages)
-    assert one.shape == ((16, 32),)
-    assert one.junk_ratio == pytest.approx(7 / 8, abs=0.02)
-    seen = [token for step in rows_of(one) for row in step for token in row]
-    assert len(seen) == one.tokens
-    starts = [i for i, token in enumerate(seen) if token in (END_OF_TEXT, PAGE_TAG) and seen[i - 1 : i] != [PAGE_TAG]]
-    bodies = Counter(
-        tuple(seen[i + 1 : i + 6])
-        for i in starts
-        if seen[i] == END_OF_TEXT and i + 5 < len(seen) and seen[i + 1] >= world.first_name
-    )
+@pytest.mark.parametrize("ratio", [0.2, 0.5, 0.875])
+@pytest.mark.parametrize("window", [6, 7, 16, 50])
+def test_no_text_of_a_fact_is_cut_whatever_fills_the_windows(world, window, ratio):
+    arm = PAGES | {"windows": "mixed", "junk_ratio": ratio}
+    one = stream(world, {"batch": 4, "window": window}, "people", **arm)
+    bodies, pages = Counter(), 0
+    for row in (row for step in rows_of(one) for row in step):
+        assert len(row) <= window
+        facts = [place for place, token in enumerate(row) if token >= world.first_name]
+        if facts:
+            # All facts of a window stand side by side, at its begin or its end.
+            held = row[facts[0] - 1 : facts[-1] + 1]
+            assert len(held) % 6 == 0 and (facts[0] == 1 or facts[-1] == len(row) - 1)
+            for place in range(0, len(held), 6):
+                assert held[place] == END_OF_TEXT
+                bodies[tuple(held[place + 1 : place + 6])] += 1
+            pages += len(row) - len(held)
+        else:
+            pages += len(row)
     assert bodies == Counter({tuple(body): 5 for body in world.bodies.tolist()})
-    # Every page is whole: its tag in front, the end of text behind.
-    whole = [seen[i : seen.index(END_OF_TEXT, i) + 1] for i in starts if seen[i] == PAGE_TAG]
-    known = world_pages(world)
-    assert whole and all(tuple(page) in known for page in whole)
-    # Both kinds all along, not one behind the other.
-    kinds = [token >= world.first_name for token in seen]
-    assert 0.05 < np.mean(kinds[: len(kinds) // 4]) < 0.25
+    assert pages == one.tokens - one.useful_tokens
+    assert one.junk_ratio == pytest.approx(ratio, abs=0.02)
 
 
-def world_pages(world):
-    pages = pages_of(TokenShards.open(world.folder / "pages"))
-    return {tuple(page.tolist()) for page in np.split(pages.tokens, pages.ends[:-1])}
+def test_facts_and_junk_are_spread_over_all_windows(world):
+    for window, ratio in ((16, 0.875), (7, 0.05)):
+        arm = PAGES | {"windows": "mixed", "junk_ratio": ratio}
+        one = stream(world, {"batch": 4, "window": window}, "people", **arm)
+        rows = [row for step in rows_of(one) for row in step]
+        for kind in (True, False):
+            counts = [sum((token >= world.first_name) == kind for token in row) for row in rows]
+            quarters = [sum(part) for part in np.array_split(counts, 4)]
+            assert max(quarters) < 1.3 * min(quarters) + 8
 
 
 def test_what_stands_in_front_of_junk(world):

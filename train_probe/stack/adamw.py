@@ -43,8 +43,8 @@ class StackAdamW:
     and no captured or compiled program changes with it.
     """
 
-    def __init__(self, master: Tensor) -> None:
-        self.master = master
+    def __init__(self, master: Tensor, shares: Tensor | None = None) -> None:
+        self.master, self.shares = master, shares
         self.first, self.second = (torch.zeros_like(master, requires_grad=False) for _ in range(2))
         # float64, because 1 - beta2^t of the first steps has few digits left in float32.
         self.table = torch.zeros(len(_ROWS), len(master), 1, dtype=torch.float64, device=master.device)
@@ -74,7 +74,7 @@ class StackAdamW:
     @torch.no_grad()
     def step(self, gradient: Tensor) -> Tensor:
         """Apply `gradient` [M, row], which is overwritten; returns each slot's gradient norm before the clip [M]."""
-        return self.update(self.master, gradient, self.first, self.second, self.table)
+        return self.update(self.master, gradient, self.first, self.second, self.table, self.shares)
 
 
 def rates(table: Tensor) -> Tensor:
@@ -96,7 +96,7 @@ class Coefficients(NamedTuple):
     size: Tensor
     spread: Tensor
     epsilon: Tensor
-    keep: Tensor
+    fade: Tensor
 
 
 def coefficients(table: Tensor, norm: Tensor, dtype: torch.dtype) -> Coefficients:
@@ -109,11 +109,11 @@ def coefficients(table: Tensor, norm: Tensor, dtype: torch.dtype) -> Coefficient
     short = (clip / (norm + 1e-6)).clamp_max(1.0)
     size = rate / (1 - beta1**done)
     spread = (1 - beta2**done).sqrt()
-    values = (short, 1 - beta1, beta2, 1 - beta2, size, spread, epsilon, 1 - rate * decay)
+    values = (short, 1 - beta1, beta2, 1 - beta2, size, spread, epsilon, rate * decay)
     return Coefficients(*(one.to(dtype) for one in values))
 
 
-def update(master: Tensor, gradient: Tensor, first: Tensor, second: Tensor, table: Tensor) -> Tensor:
+def update(master: Tensor, gradient: Tensor, first: Tensor, second: Tensor, table: Tensor, shares: Tensor | None) -> Tensor:
     """One AdamW step in place on tensors [M, row]; returns gradient norms [M]. Compiled it is two passes."""
     norm = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
     by = coefficients(table, norm, master.dtype)
@@ -121,5 +121,6 @@ def update(master: Tensor, gradient: Tensor, first: Tensor, second: Tensor, tabl
     first.lerp_(gradient, by.fresh1)
     second.mul_(by.beta2).addcmul_(gradient * by.fresh2, gradient)
     below = second.sqrt().div_(by.spread).add_(by.epsilon)
-    master.mul_(by.keep).sub_(torch.div(first, below, out=below).mul_(by.size))
+    size, fade = (by.size, by.fade) if shares is None else (by.size * shares, by.fade * shares)
+    master.mul_(1 - fade).sub_(torch.div(first, below, out=below).mul_(size))
     return norm[:, 0]

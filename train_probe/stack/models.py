@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from train_probe.architecture import NORMS, Architecture, layout
-from train_probe.model import ACTIVATION, INITIAL_DEVIATION
+from train_probe.model import ACTIVATION
+from train_probe.parametrisation import drawn, rate_share
 from train_probe.stack.experts import mixed_experts
 from train_probe.stack.loss import LOGITS, StackLoss
 
@@ -76,17 +77,14 @@ class Stack:
     def reset(self, slot: int, seed: int) -> None:
         """Draw a slot's weights from `seed` as the reference does: matrices N(0, 0.02), biases zero, norms one."""
         generator = torch.Generator().manual_seed(seed)
-        drawn = []
-        for name, shape in self.layout:
-            value = torch.empty(shape)
-            if name.endswith("bias"):
-                value.zero_()
-            elif len(shape) > 1:
-                value.normal_(0.0, INITIAL_DEVIATION, generator=generator)
-            else:
-                value.fill_(1.0)
-            drawn.append(value.flatten())
-        self.load(slot, torch.cat(drawn))
+        weights = [drawn(self.architecture, name, shape, generator).flatten() for name, shape in self.layout]
+        self.load(slot, torch.cat(weights))
+
+    def rate_shares(self) -> Tensor:
+        """What each number of a row [row] learns with, in the learning rate; 0 for those that align rows."""
+        shares = [torch.full((size,), rate_share(self.architecture, name)) for (name, _), size in zip(self.layout, self.sizes, strict=True)]
+        padding = torch.zeros(self.master.shape[1] - self.parameters)
+        return torch.cat([*shares, padding]).to(self.device, self.dtype)
 
     @torch.no_grad()
     def load(self, slot: int, row: Tensor) -> None:

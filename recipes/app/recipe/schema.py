@@ -153,11 +153,11 @@ class Training(model_of(TrainingPlan, leave_out=["learning_rate"], window={"ge":
     """What all runs of a probe share; learning rates are listed beside it."""
 
 
-OF_A_RUN = ("exposures", "junk_kind", "junk_shards", "front", "seed")
+OF_A_RUN = ("exposures", "tokens", "junk_kind", "junk_shards", "front", "seed")
 """Settings of a plan's run that an arm lacks: they come from the grid, or follow from `junk`."""
 
 
-class Arm(model_of(RunPlan, leave_out=OF_A_RUN)):  # type: ignore[misc]
+class Arm(model_of(RunPlan, leave_out=OF_A_RUN, junk_ratio={"lt": 1})):  # type: ignore[misc]
     """One row of the result table: a mixture of facts and junk."""
 
     junk: str = Field(

@@ -1,0 +1,184 @@
+"""Pages of token shards as windows and texts: cut into pieces first, then shuffled, so that a run that reads a part of
+the tokens reads a part of every page."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from train_probe.draws import order_of, stream_key, words
+from train_probe.inputs import Pages
+from train_probe.plan import PlanError
+from train_probe.texts import Ids, stretches
+
+_HASHED = 1 << 20  # tokens whose pages are hashed at once
+_STRIDE = 0x632BE59BD9B4E019  # between the marks of a page's pieces
+
+
+@dataclass(frozen=True, eq=False)
+class PagesOnDevice:
+    """Pages on a device. `ends` [pages] is where each ends in `tokens`, `prefix` [pages] how many tokens of rendered
+    domain it begins with; `marks` [pages] numbers each by its content, so that pages that two corpora share are shuffled
+    alike in both."""
+
+    tokens: Ids
+    ends: Tensor
+    prefix: Tensor
+    marks: Tensor
+
+    @classmethod
+    def of(cls, pages: Pages, device: torch.device) -> PagesOnDevice:
+        columns = (torch.as_tensor(column, device=device) for column in (pages.ends, pages.prefix, page_marks(pages)))
+        return cls(Ids(pages.tokens, device), *columns)
+
+
+def page_marks(pages: Pages) -> NDArray[np.int64]:
+    """A number for each page, int64 [pages]: a hash of its tokens without the rendered domain, and of how many equal
+    pages come before it."""
+    starts = np.concatenate([[0], pages.ends[:-1]]).astype(np.int64)
+    marks = np.zeros(len(pages.ends), np.uint64)
+    first = 0
+    while first < len(marks):
+        last = max(first + 1, int(np.searchsorted(pages.ends, starts[first] + _HASHED)))
+        begins = starts[first:last] + pages.prefix[first:last]
+        lengths = pages.ends[first:last] - begins
+        places = np.arange(lengths.sum()) - np.repeat(lengths.cumsum() - lengths, lengths)
+        ids = np.asarray(pages.tokens[np.repeat(begins, lengths) + places]).astype(np.uint64)
+        through = np.concatenate([[np.uint64(0)], np.cumsum((ids + np.uint64(1)) * _mixed(places.astype(np.uint64)))])
+        ends = lengths.cumsum()
+        marks[first:last] = through[ends] - through[ends - lengths]
+        first = last
+    order = np.argsort(marks, kind="stable")
+    place = np.arange(len(marks))
+    begins_group = np.concatenate([[True], np.diff(marks[order]) != 0]) if len(marks) else np.zeros(0, bool)
+    before = np.empty(len(marks), np.uint64)
+    before[order] = (place - np.maximum.accumulate(np.where(begins_group, place, 0))).astype(np.uint64)
+    return _mixed(marks + before * np.uint64(0x9E3779B97F4A7C15)).view(np.int64)
+
+
+def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """SplitMix64's output function."""
+    z = (words + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def _filling(lengths: Tensor, share: float) -> Tensor:
+    """Which of pages in a row to take, bool, so that they hold a share of all tokens: each that still fits, until less
+    than a two-hundredth of it lacks."""
+    wanted = share * float(lengths.sum())
+    through = lengths.cumsum(0)
+    taken = through <= wanted
+    held = float(lengths[taken].sum())
+    for place in range(int(taken.sum()), len(lengths)):
+        if wanted - held < wanted / 200:
+            break
+        if held + float(lengths[place]) <= wanted * 1.005:
+            taken[place] = True
+            held += float(lengths[place])
+    return taken
+
+
+class PagePieces:
+    """Pages cut into pieces of at most about `width` tokens, each behind its page's rendered domain; each pass over
+    them is another order, endlessly.
+
+    Texts are the pieces, by their place in pass after pass; windows are `width` tokens of the stream of all pieces.
+    Where domains are `silent`, their tokens are given as their bitwise complement. `kept` below 1 is a coin: of all
+    pages, drawn by `seed`, so many that they hold this share of the tokens. Raises PlanError where the pages do not
+    fill one window.
+    """
+
+    def __init__(
+        self, pages: PagesOnDevice, width: int, seed: int, name: str, silent: bool = False, kept: float = 1.0
+    ) -> None:
+        self.width, self._pages, self._seed, self._silent = width, pages, seed, silent
+        chosen = torch.arange(len(pages.ends), device=pages.ends.device)
+        self._length = length = pages.ends.diff(prepend=pages.ends.new_zeros(1))
+        if kept < 1:
+            drawn = order_of(words(stream_key(seed, "coin"), pages.marks)[None])[0]
+            chosen = drawn[_filling(length[drawn], kept)].sort().values
+        prefix = pages.prefix[chosen]
+        body = length[chosen] - prefix
+        size = (width - prefix).clamp_min(max(1, width // 2))
+        # How many pieces a page has, and which page of `chosen` each piece belongs to.
+        self._count = count = (-(-body // size)).clamp_min(1)
+        self._owner = owner = torch.arange(len(chosen), device=chosen.device).repeat_interleave(count)
+        self._before = count.cumsum(0) - count
+        number = torch.arange(len(owner), device=owner.device) - self._before[owner]
+        # Pieces of one page have the same length, but for one token.
+        begin, end = body[owner] * number // count[owner], body[owner] * (number + 1) // count[owner]
+        self._page, self._part, self._prefix = chosen[owner], end - begin, prefix[owner]
+        self._begin = (pages.ends[chosen] - body)[owner] + begin
+        self._whole = self._prefix + self._part
+        self._page_marks, self._marks = pages.marks[chosen], pages.marks[self._page] + number * _STRIDE
+        self.pass_tokens = int(self._whole.sum())
+        if self.pass_tokens < width:
+            raise PlanError(
+                f"junk shards '{name}' hold {self.pass_tokens} tokens of pages, less than a window of {width}"
+            )
+        self._pass = functools.lru_cache(maxsize=4)(self._order)
+
+    def _order(self, number: int) -> tuple[Tensor, Tensor]:
+        """The pieces in the order of a pass, and where each ends in its stream. Those of a page are evenly apart, in an
+        order of their own."""
+        key, owner = stream_key(self._seed, "pages", number), self._owner
+        drawn = order_of(words(key, self._marks)[None])[0]
+        by_page = drawn[torch.argsort(owner[drawn], stable=True)]
+        rank = torch.empty_like(owner)
+        rank[by_page] = torch.arange(len(owner), device=owner.device) - self._before[owner[by_page]]
+        offset = (words(key, self._page_marks) & (1 << 53) - 1).double() / 2**53
+        order = torch.argsort((rank + offset[owner]) / self._count[owner], stable=True)
+        return order, self._whole[order].cumsum(0)
+
+    def windows(self, first: int, last: int) -> Tensor:
+        """Token ids int64 [last - first, width]."""
+        parts = []
+        place, end = first * self.width, last * self.width
+        while place < end:
+            number, inside = divmod(place, self.pass_tokens)
+            order, ends = self._pass(number)
+            until = min(self.pass_tokens, inside + end - place)
+            low, high = torch.searchsorted(
+                ends, torch.tensor([inside, until - 1], device=ends.device), right=True
+            ).tolist()
+            begins = int(ends[low - 1]) if low else 0
+            parts.append(self._of(order[low : high + 1], None)[inside - begins : until - begins])
+            place += until - inside
+        return torch.cat(parts).view(-1, self.width)
+
+    def lengths(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
+        """How many tokens the pieces at these places have, int64 [n]; those that are `bare` [n] come without their
+        domain."""
+        piece = self._pieces(numbers)
+        return self._whole[piece] if bare is None else self._whole[piece] - torch.where(bare, self._prefix[piece], 0)
+
+    def tokens(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
+        """These pieces one after another, int64 [sum]."""
+        return self._of(self._pieces(numbers), bare)
+
+    def _pieces(self, numbers: Tensor) -> Tensor:
+        count = len(self._page)
+        passes = numbers // count
+        piece = torch.empty_like(numbers)
+        for one in passes.unique().tolist():
+            here = passes == one
+            piece[here] = self._pass(one)[0][numbers[here] % count]
+        return piece
+
+    def _of(self, piece: Tensor, bare: Tensor | None) -> Tensor:
+        page = self._page[piece]
+        carried = self._prefix[piece] if bare is None else torch.where(bare, 0, self._prefix[piece])
+        starts = self._pages.ends[page] - self._length[page]
+        lengths = torch.stack([carried, self._part[piece]], 1).flatten()
+        tokens = self._pages.tokens[stretches(torch.stack([starts, self._begin[piece]], 1).flatten(), lengths)]
+        if not self._silent:
+            return tokens
+        inside = torch.tensor([True, False], device=tokens.device).repeat(len(piece)).repeat_interleave(lengths)
+        return torch.where(inside, ~tokens, tokens)
