@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+
 import torch
 from torch import Tensor
 
@@ -14,6 +15,7 @@ RES = float(os.environ.get("RES", "0"))
 HID = float(os.environ.get("HID", "1"))
 OUT = float(os.environ.get("OUT", "1"))
 BASE = float(os.environ.get("BASE", "64"))
+EMBEXP = float(os.environ.get("EMBEXP", "0"))
 EMBRATE = float(os.environ.get("EMBRATE", "1"))
 VEC = float(os.environ.get("VEC", "1"))
 HEAD = float(os.environ.get("HEAD", "1"))
@@ -44,7 +46,7 @@ def drawn(one: Architecture, name: str, shape: tuple[int, ...], generator: torch
 
 def rate_share(one: Architecture, name: str) -> float:
     if name in ("embedding.weight",):
-        return EMBRATE
+        return EMBRATE * (BASE / one.width) ** EMBEXP
     if name in ("norm.weight", "norm.bias") and one.tied:
         return (BASE / one.width) ** OUT
     if name.endswith("bias") or "norm" in name:

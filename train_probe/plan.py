@@ -123,6 +123,10 @@ class TrainingPlan(_Checked):
     evaluate_embeddings: bool = setting(True, "whether embeddings are rounded too")
 
 
+TEXT = TrainingPlan(batch=8, window=256, learning_rate=2.4e-2)
+"""How models that read pages alone train."""
+
+
 @dataclass(frozen=True)
 class RunPlan(_Checked):
     """One model: exposures of each fact, the junk around it, and the tokens in front of both.

@@ -18,6 +18,7 @@ from train_probe.plan import RunPlan
 from train_probe.quantize import quantized
 from train_probe.score import Losses, page_nats, score, span_nats
 
+
 class Diverged(Refused):
     """The loss is no longer a number."""
 

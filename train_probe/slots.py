@@ -28,7 +28,7 @@ from train_probe.scorer import Diverged, Scorer
 from train_probe.stack.adamw import AdamWSettings, StackAdamW
 from train_probe.stack.models import Stack
 from train_probe.stack.step import Block, StackStep
-from train_probe.stream import Shape, Stream
+from train_probe.stream import PageStream, Shape, Stream
 
 _TOKENS = {"cpu": 1 << 17, "cuda": 1 << 22}  # of all slots that are made at once
 _STEPS = (4, 256)  # fewest and most steps that are made at once
@@ -61,7 +61,7 @@ class Running:
 
     number: int
     run: RunPlan
-    stream: Stream
+    stream: Stream | PageStream
     record: RunRecord
     scorer: Scorer
     begun: int

@@ -16,8 +16,8 @@ from torch import Tensor
 from train_probe.draws import below, stream_key, words
 from train_probe.inputs import Facts
 from train_probe.junk import Junk
-from train_probe.plan import PlanError, RunPlan, TrainingPlan
 from train_probe.pages import PagePieces
+from train_probe.plan import PlanError, RunPlan, TrainingPlan
 from train_probe.texts import Texts, stretches
 
 _MEASURED = 1 << 16  # texts of junk that are measured at once

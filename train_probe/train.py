@@ -121,7 +121,14 @@ class _Work:
             one = plan.model_of(run).built()
             training = plan.training_of(run)
             self.groups.append(
-                Group(one, training.precision, stream.shape, stream.longest, not run.tag_loss, training.rates == "by width")
+                Group(
+                    one,
+                    training.precision,
+                    stream.shape,
+                    stream.longest,
+                    not run.tag_loss,
+                    training.rates == "by width",
+                )
             )
             self.flops.append(stream.steps * step_flops(one, self.vocabulary, stream.shape))
             self.tokens.append(stream.tokens)

@@ -113,7 +113,9 @@ def coefficients(table: Tensor, norm: Tensor, dtype: torch.dtype) -> Coefficient
     return Coefficients(*(one.to(dtype) for one in values))
 
 
-def update(master: Tensor, gradient: Tensor, first: Tensor, second: Tensor, table: Tensor, shares: Tensor | None) -> Tensor:
+def update(
+    master: Tensor, gradient: Tensor, first: Tensor, second: Tensor, table: Tensor, shares: Tensor | None
+) -> Tensor:
     """One AdamW step in place on tensors [M, row]; returns gradient norms [M]. Compiled it is two passes."""
     norm = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
     by = coefficients(table, norm, master.dtype)

@@ -82,7 +82,10 @@ class Stack:
 
     def rate_shares(self) -> Tensor:
         """What each number of a row [row] learns with, in the learning rate; 0 for those that align rows."""
-        shares = [torch.full((size,), rate_share(self.architecture, name)) for (name, _), size in zip(self.layout, self.sizes, strict=True)]
+        shares = [
+            torch.full((size,), rate_share(self.architecture, name))
+            for (name, _), size in zip(self.layout, self.sizes, strict=True)
+        ]
         padding = torch.zeros(self.master.shape[1] - self.parameters)
         return torch.cat([*shares, padding]).to(self.device, self.dtype)
 

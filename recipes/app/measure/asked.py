@@ -7,11 +7,14 @@ from typing import Any, Literal, get_args
 
 from curate.errors import Refused
 from recipes.app.measure.ladder import LADDER
+from train_probe.plan import TEXT, TrainingPlan
 
 AGAIN, CONTROL = "A/A", "control"
 """Names of the arms that every comparison adds to those it is given."""
 
 Protocol = Literal["same-compute", "same-budget", "own-size"]
+What = Literal["both", "facts", "text"]
+"""What is read: facts placed beside each corpus, text that no arm trained on, or both."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,8 @@ class Comparison:
     climbs until it has bracketed one half of the facts; `junk_ratio` is the corpus's share of tokens there.
 
     `window` grows until it holds the longest text of a fact: texts that training cuts would be scored at positions that
-    no training had, and no fact would seem to be stored. Raises Refused for an unknown protocol.
+    no training had, and no fact would seem to be stored. The text reading trains on `text_tokens` of each arm, or on
+    those of the smallest, with each of `text_seeds`. Raises Refused for an unknown protocol or reading.
     """
 
     protocol: Protocol = "same-compute"
@@ -37,10 +41,21 @@ class Comparison:
     window: int = 256
     size: int = 1024
     may_repeat: tuple[str, ...] = ()
+    reading: What = "both"
+    text_tokens: int = 1_200_000
+    text_seeds: tuple[int, ...] = (0, 1, 2, 3, 4, 5)
+    text_width: int = 64
+    text_training: TrainingPlan = TEXT
 
     def __post_init__(self) -> None:
-        if self.protocol not in get_args(Protocol):
-            raise Refused(f"`protocol` must be one of {', '.join(get_args(Protocol))}, not {self.protocol!r}")
+        for name, allowed in (("protocol", get_args(Protocol)), ("reading", get_args(What))):
+            if getattr(self, name) not in allowed:
+                raise Refused(f"`{name}` must be one of {', '.join(allowed)}, not {getattr(self, name)!r}")
+
+    @property
+    def text_model(self) -> dict[str, int]:
+        """The models of the text reading."""
+        return {"layers": self.layers, "heads": self.heads, "width": self.text_width}
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,6 @@ from curate.shards.text import domain_prefix, read_text_shard
 from curate.shards.tokens import TokenShards
 from curate.shards.vocabulary import Vocabulary, build_vocabulary
 
-HELD_OUT = 50
-"""One document of so many is held out of training, to measure loss on."""
 FEWEST = 20
 """Documents that a corpus must have at least to be compared."""
 LEARNT_FROM = 4_000_000
@@ -32,16 +30,16 @@ TEXTS = 2000
 
 @dataclass(frozen=True)
 class Corpus:
-    """The text of a finished run, without what was injected into it."""
+    """The text of a finished run, without what was injected into it, and without the documents of these keys."""
 
     name: str
     folder: Path
+    without: frozenset[str] = frozenset()
 
-    def documents(self, held_out: bool) -> Iterator[Document]:
-        """The documents to train on, or those that are held out; which is which follows from a document's key."""
+    def documents(self) -> Iterator[Document]:
         for path in sorted((self.folder / "text").glob("*.jsonl.zst")):
             for row in read_text_shard(path):
-                if row["injected"] or (drawn(row["id"], "held out") % HELD_OUT == 0) != held_out:
+                if row["injected"] or row["id"] in self.without:
                     continue
                 domain = row["domain"] or None
                 text = row["text"].removeprefix(domain_prefix(domain)) if domain else row["text"]
@@ -58,19 +56,19 @@ class MixedBack(Corpus):
     kept: int = 0
     dropped: int = 0
 
-    def documents(self, held_out: bool) -> Iterator[Document]:
+    def documents(self) -> Iterator[Document]:
         keep = keep_back = 1.0
         if self.share is not None:
             wanted = self.kept * self.share / (1 - self.share)
             keep_back = min(1.0, wanted / self.dropped)
             keep = min(1.0, self.dropped / wanted)
-        for document in super().documents(held_out):
+        for document in super().documents():
             if drawn(document.key, "mixed back") < keep * 2**64:
                 yield document
-        if held_out:
-            return
         for row in dropped_rows(self.folder):
-            if (row["step"], row["rule"]) == self.reason and drawn(row["key"], "mixed back") < keep_back * 2**64:
+            if row["key"] in self.without or (row["step"], row["rule"]) != self.reason:
+                continue
+            if drawn(row["key"], "mixed back") < keep_back * 2**64:
                 yield Document(
                     key=row["key"], text=row["text"], url=row["url"] or None, domain=row["domain"] or None,
                     source="corpus",
@@ -99,11 +97,11 @@ def mixed_back(corpus: Corpus, shares: Sequence[float | None]) -> list[MixedBack
             f"the ledger of {corpus.folder} holds the text of {counts.total()} dropped documents, and of fewer than"
             f" {FEWEST} for each reason: run the recipe with --set output.keep_dropped=all"
         )
-    kept = sum(len(document.text) for document in corpus.documents(held_out=False))
+    kept = sum(len(document.text) for document in corpus.documents())
     return [
         MixedBack(
-            f"{corpus.name} + {step}.{rule}" + ("" if share is None else f" {share:.0%}"), corpus.folder, (step, rule),
-            share, kept, characters[step, rule],
+            f"{corpus.name} + {step}.{rule}" + ("" if share is None else f" {share:.0%}"), corpus.folder,
+            corpus.without, (step, rule), share, kept, characters[step, rule],
         )
         for step, rule in reasons
         for share in shares
@@ -146,13 +144,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Tokenised:
-    """An arm's corpus as token shards: `tokens` to train on in one pass, of which `used` after sub-sampling, and those
-    held out. `front` are the tokens before a fact, `more` how many tokens they add to a fact's text on average."""
+    """An arm's corpus as token shards: `tokens` to train on in one pass, of which `used` after sub-sampling. `front` are the tokens before a fact, `more` how many tokens they add to a fact's text on average."""
 
     name: str
     corpus: str
     folder: Path
-    held_out: Path
     documents: int
     tokens: int
     used: int
@@ -185,7 +181,7 @@ def shared_vocabulary(
     corpora = list({entry.corpus.name: entry.corpus for entry in entries}.values())
     domains = [domain]
     if "special" in rendered:
-        counted = Counter(one.domain for corpus in corpora for one in corpus.documents(held_out=False) if one.domain)
+        counted = Counter(one.domain for corpus in corpora for one in corpus.documents() if one.domain)
         domains += sorted(counted, key=lambda name: (-counted[name], name))[:DOMAINS]
     buckets = BUCKETS if "hashed" in rendered else 0
     if file is not None:
@@ -197,7 +193,7 @@ def shared_vocabulary(
 
 def _some(corpus: Corpus) -> Iterator[str]:
     characters = 0
-    for document in corpus.documents(held_out=False):
+    for document in corpus.documents():
         yield document.text
         characters += len(document.text)
         if characters >= LEARNT_FROM:
@@ -207,18 +203,16 @@ def _some(corpus: Corpus) -> Iterator[str]:
 def tokenised(
     entries: Sequence[Entry], vocabulary: Vocabulary, out: Path, equal: bool, facts_domain: str = "facts"
 ) -> list[Tokenised]:
-    """Each arm's corpus as token shards in its rendering, written once for arms that share both, and its held-out
-    documents without domains. With `equal` the larger corpora are sub-sampled, document by document, to about the
+    """Each arm's corpus as token shards in its rendering, written once for arms that share both. With `equal` the larger corpora are sub-sampled, document by document, to about the
     tokens of the smallest. Raises Refused for a corpus that is too small."""
     sizes: dict[str, tuple[int, int]] = {}
     for corpus in {entry.corpus.name: entry.corpus for entry in entries}.values():
-        whole = write_set(corpus.documents(held_out=False), vocabulary, out / _folder(corpus.name))
+        whole = write_set(corpus.documents(), vocabulary, out / _folder(corpus.name))
         if whole["documents"] < FEWEST:
             raise Refused(
                 f"{corpus.folder} holds {whole['documents']} documents besides the injected ones: too few to compare"
                 f" (at least {FEWEST}); a model stores more facts beside little text that repeats, whatever its quality"
             )
-        write_set(corpus.documents(held_out=True), vocabulary, out / f"{_folder(corpus.name)}.held-out")
         sizes[corpus.name] = whole["documents"], whole["tokens"]
     least = min(tokens for _, tokens in sizes.values())
     corpora = []
@@ -229,13 +223,13 @@ def tokenised(
         folder = out / (_folder(name) + (f".{domain}" if domain != "none" else "") + (".sample" if sampled else ""))
         if sampled or domain != "none":
             share = least / tokens if sampled else 1.0
-            write_set(entry.corpus.documents(held_out=False), vocabulary, folder, domain, sampled_by(share))
+            write_set(entry.corpus.documents(), vocabulary, folder, domain, sampled_by(share))
         shards = TokenShards.open(folder)
         bare = int(shards.documents()["prefix"].sum()) * (1 - rendered)
         front = domain_tokens([(facts_domain, f"https://{facts_domain}/")], vocabulary, domain)[0] if rendered else []
         corpora.append(
             Tokenised(
-                entry.name, name, folder, out / f"{_folder(name)}.held-out", documents, tokens,
+                entry.name, name, folder, documents, tokens,
                 round(shards.metadata["tokens"] - bare), entry.rendering, tuple(front),
                 max(0, len(front) - 1) * rendered,
             )

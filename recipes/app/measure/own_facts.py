@@ -80,7 +80,7 @@ class OwnFacts:
                     keys = stated[name]
                     left_out = {key for number in scored if halves[number] == half for key in keys.get(number, ())}
                     path = folder / "tokens" / f"own-{len(written):03d}"
-                    documents = (one for one in entry.corpus.documents(held_out=False) if one.key not in left_out)
+                    documents = (one for one in entry.corpus.documents() if one.key not in left_out)
                     write_set(documents, vocabulary, path, domain)
                     written[name, domain, half] = path
                 without[entry.name, half] = written[name, domain, half]
@@ -172,7 +172,7 @@ def _found_in(corpora: Sequence[Corpus]) -> Iterator[Fact]:
     word: the `FOUND` with the smallest hashes. The value is the last such number or name."""
     chosen: dict[str, Fact] = {}
     for corpus in corpora:
-        for document in corpus.documents(held_out=False):
+        for document in corpus.documents():
             for sentence in sentences(document.text):
                 if sentence not in chosen and (fact := _fact_in(sentence)) is not None:
                     chosen[sentence] = fact
@@ -207,13 +207,13 @@ def _order(sentence: str) -> bytes:
 
 
 def _stated(corpus: Corpus, facts: Sequence[Fact]) -> dict[int, set[str]]:
-    """The keys of the documents that state each fact, by its number; held-out documents are not searched."""
+    """The keys of the documents that state each fact, by its number."""
     by_words: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for number, fact in enumerate(facts):
         by_words[tuple(fact.sentence.split()[:_LOOKED_UP])].append(number)
     lengths = sorted({len(words) for words in by_words})
     keys: dict[int, set[str]] = defaultdict(set)
-    for document in corpus.documents(held_out=False):
+    for document in corpus.documents():
         for number in _stated_in(document, by_words, lengths, facts):
             keys[number].add(document.key)
     return keys

@@ -208,7 +208,7 @@ def _with_pages(inject: Inject, corpus: Corpus, folder: Path) -> Vocabulary:
     reserved = inject.reserved_tokens()
     vocabulary = shared_vocabulary(entries, facts, inject.domain, None, SIZE, reserved)
     for name, domain in PAGES.items():
-        write_set(corpus.documents(held_out=False), vocabulary, folder / name, domain)
+        write_set(corpus.documents(), vocabulary, folder / name, domain)
     return vocabulary
 
 

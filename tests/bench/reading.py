@@ -1,0 +1,207 @@
+"""Whether a text reading finds damaged pages: one JSON line.
+
+    python tests/bench/reading.py                          # half an hour on 2 quiet cores, with the pages of ../shared
+    python tests/bench/reading.py --pages OUT --sets 5     # the pages of a finished run
+
+The first corpus is the pages; the others are the same pages, damaged. Each is compared with the first alone, as
+`goldsand compare` does by default, in `--sets` sets of seeds that share nothing. `aa_undecided` is the share of sets in
+which the first corpus cannot be told from itself in another order; the others are shares of sets in which the damaged
+one is found worse. `--other` is text in another language, a folder of HTML or text files; by default the German pages of
+Debian's handbook, which are fetched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT)]
+CRAWL = ROOT.parent / "shared" / "data" / "crawl"
+
+COPIED = 5
+"""Pages whose copies take the place of others."""
+
+
+def main() -> None:
+    from curate.document import Document
+    from curate.shards.domain_rendering import drawn
+    from curate.shards.text import write_text_shard
+    from recipes.app.measure.asked import Comparison
+    from recipes.app.measure.corpora import Entry, open_corpus, shared_vocabulary, tokenised
+    from recipes.app.measure.held_out import HeldOut
+    from recipes.app.measure.reading import Reading
+    from recipes.app.measure.statistics import interval, p_value
+    from synth.corpus import facts_corpus
+    from synth.inject import Inject
+    from train_probe.plan import plan_of
+    from train_probe.progress import Printer
+    from train_probe.train import run_plan
+
+    asked = Comparison(reading="text")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pages", type=Path, help="a finished run")
+    parser.add_argument("--other", type=Path, help="text in another language")
+    parser.add_argument("--sets", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=len(asked.text_seeds), help="seeds of a set")
+    parser.add_argument("--tokens", type=int, default=asked.text_tokens)
+    parser.add_argument("--width", type=int, default=asked.text_width)
+    parser.add_argument("--arms", nargs="+", help="names of damages; default: all")
+    parser.add_argument("--work", type=Path, help="a folder to keep, so that the same command goes on")
+    given = parser.parse_args()
+    begun = time.perf_counter()
+    with tempfile.TemporaryDirectory() as temporary:
+        work = given.work or Path(temporary)
+        work.mkdir(parents=True, exist_ok=True)
+        pages = list(open_corpus("pages", given.pages or crawled(work)).documents())
+        foreign = list(in_another_language(given.other, work))
+
+        def written(name: str, text_of: Callable[[Document], str]) -> Entry:
+            folder = work / "corpora" / name.replace(" ", "-").replace("%", "")
+            (folder / "text").mkdir(parents=True, exist_ok=True)
+            documents = (dataclasses.replace(page, text=text_of(page)) for page in pages)
+            with (folder / "text" / "00000.jsonl.zst").open("wb") as stream:
+                write_text_shard(stream, (page for page in documents if page.text.strip()))
+            return Entry(name, open_corpus(name, folder))
+
+        def damaged(share: float, by: Callable[[Document], str]) -> Callable[[Document], str]:
+            return lambda page: by(page) if drawn(page.key, "damaged") < share * 2**64 else page.text
+
+        copied = random.Random(0).sample([page for page in pages if 1000 < len(page.text) < 20_000], COPIED)
+        damages = {
+            "shuffled 33 %": damaged(1 / 3, shuffled),
+            "copies 33 %": damaged(1 / 3, lambda page: copied[drawn(page.key, "copy") % COPIED].text),
+            "menus 33 %": damaged(1 / 3, menu),
+            "language 33 %": damaged(1 / 3, lambda page: stretch(foreign, page)),
+            "shuffled 10 %": damaged(0.1, shuffled),
+            "near-duplicates 10 %": damaged(0.1, lambda page: nearly(pages[drawn(page.key, "near") % len(pages)])),
+        }
+        entries = [written("pages", lambda page: page.text)]
+        entries += [written(name, text_of) for name, text_of in damages.items() if name in (given.arms or damages)]
+        held_out = HeldOut.of(entries)
+        entries = list(held_out.entries)
+        inject = Inject(kind="people", people=asked.people, exposures=1, frozen=True, seed=0)
+        placed = inject.placed()
+        facts = [document.text for document in placed.documents(0, placed.total)]
+        vocabulary = shared_vocabulary(entries[:1], iter(facts), inject.domain, None, asked.size)
+        corpora = tokenised(entries, vocabulary, work / "tokens", equal=False)
+        facts_corpus(work, inject, name=None, vocabulary=vocabulary, used=vocabulary.size)
+        seeds = tuple(range(given.sets * given.seeds))
+        asked = dataclasses.replace(asked, text_tokens=given.tokens, text_width=given.width, text_seeds=seeds)
+        reading = Reading(asked, entries, corpora, held_out)
+        # Every damaged corpus against the pages, whatever its size: a coin is another question.
+        reading.arms = [dataclasses.replace(one, against=one.against and "pages") for one in reading.arms if one.kept == 1]
+        again = dataclasses.replace(reading.arms[0], name="A/A", against="pages")
+        runs = reading.runs()
+        runs += [run | {"arm": "A/A", "shuffle": 1} for run in runs if run["arm"] == "pages"]
+        reading.arms.append(again)
+        plan = {
+            "facts": str(work / "facts"), "useful": None,
+            "junk_shards": {one.name: str(one.folder) for one in corpora},
+            "held_out_text": reading.write(vocabulary, work / "tokens"), "model": asked.text_model, "runs": runs,
+        }  # fmt: skip
+        trained = time.perf_counter()
+        report = reading.report(run_plan(plan_of(plan), work / "out", Printer()))
+        trained = time.perf_counter() - trained
+    found, effects = {}, {}
+    for one in report["differences"]:
+        if one["role"] != "all":
+            continue
+        sets = [one["by_seed"][n * given.seeds : (n + 1) * given.seeds] for n in range(given.sets)]
+        worse = [p_value(values) < 0.05 and interval(values).mean > 0 for values in sets]
+        decided = [p_value(values) < 0.05 for values in sets]
+        name = one["arm"].replace(" ", "_").replace("_%", "")
+        if one["arm"] == "A/A":
+            found["aa_undecided"] = 1 - statistics.fmean(decided)
+        else:
+            found[f"{name}_found"] = statistics.fmean(worse)
+        spread = statistics.stdev(one["by_seed"]) if len(one["by_seed"]) > 1 else 0.0
+        effects[one["arm"]] = {"bits_a_byte": round(one["mean"], 5), "sd": round(spread, 5)}
+    print(
+        json.dumps(
+            {
+                **{name: round(share, 3) for name, share in sorted(found.items())},
+                "effects": effects,
+                "bits_a_byte": round(statistics.fmean(next(iter(report["losses"]["pages"].values())).values()), 4),
+                "pages": len(pages),
+                "tokens_of_pages": corpora[0].tokens,
+                "held_out_pages": report["texts"][0]["pages"],
+                "runs": len(runs),
+                "parameters": report["parameters"],
+                "seconds": round(time.perf_counter() - begun, 1),
+                "training_seconds": round(trained, 1),
+                "cpu_seconds": round(report["seconds"], 1),
+                **{name: str(value) if isinstance(value, Path) else value for name, value in vars(given).items()},
+            }
+        )
+    )
+
+
+def crawled(work: Path) -> Path:
+    """The text of the crawl's pages, extracted once."""
+    if not CRAWL.is_dir():
+        raise SystemExit("there is no ../shared/data/crawl: name a finished run with --pages")
+    recipe = work / "pages.yaml"
+    recipe.write_text(
+        f"name: pages\ninputs: [{{name: crawl, path: '{CRAWL}/pages-*.warc.gz'}}]\n"
+        "steps: [extract: {engine: resiliparse}]\n"
+    )
+    command = [sys.executable, "-m", "recipes.app.start", "run", str(recipe), "-o", str(work / "pages")]
+    subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return work / "pages"
+
+
+def in_another_language(folder: Path | None, work: Path) -> Iterator[str]:
+    from debian_pages import page_text, unpacked
+
+    if folder is None:
+        folder = unpacked(work, "debian-handbook") / "usr/share/doc/debian-handbook/html/de-DE"
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in (".html", ".txt"):
+            yield page_text(path) if path.suffix == ".html" else path.read_text(encoding="utf-8")
+
+
+def shuffled(page: object) -> str:
+    """The words of each line in another order."""
+    draw = random.Random(page.key)
+    lines = []
+    for line in page.text.split("\n"):
+        words = line.split(" ")
+        draw.shuffle(words)
+        lines.append(" ".join(words))
+    return "\n".join(lines)
+
+
+def menu(page: object) -> str:
+    """The lines of at most four words."""
+    return "\n".join(line for line in page.text.split("\n") if len(line.split()) <= 4)
+
+
+def stretch(texts: Sequence[str], page: object) -> str:
+    """As much text of another language as the page has, from a place of its own."""
+    draw = random.Random(page.key)
+    whole = ""
+    while len(whole) < len(page.text):
+        whole += draw.choice(texts)
+    return whole[: len(page.text)]
+
+
+def nearly(page: object) -> str:
+    """The page with one word of thirty left out."""
+    draw = random.Random(page.key)
+    return "\n".join(
+        " ".join(word for word in line.split(" ") if draw.random() > 1 / 30) for line in page.text.split("\n")
+    )
+
+
+if __name__ == "__main__":
+    main()
