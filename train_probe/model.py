@@ -161,9 +161,9 @@ class Block(nn.Module):
 class Transformer(nn.Module):
     """A model of an architecture over `vocabulary` tokens, for rows of at most `context` tokens.
 
-    Parameters are those of `layout(architecture, vocabulary)`, drawn in its order from `seed`: matrices N(0, 0.02),
-    biases zero, norms one. No auxiliary loss balances the experts, unlike in Fedus et al. (arXiv 2101.03961, equation
-    4): only capacity spreads the tokens.
+    Parameters are those of `layout(architecture, vocabulary)`, drawn in its order from `seed` as
+    `train_probe.parametrisation` says. No auxiliary loss balances the experts, unlike in Fedus et al. (arXiv
+    2101.03961, equation 4): only capacity spreads the tokens.
     """
 
     def __init__(self, architecture: Architecture, vocabulary: int, context: int, seed: int) -> None:

@@ -23,8 +23,8 @@ _STRIDE = 0x632BE59BD9B4E019  # between the marks of a page's pieces
 @dataclass(frozen=True, eq=False)
 class PagesOnDevice:
     """Pages on a device. `ends` [pages] is where each ends in `tokens`, `prefix` [pages] how many tokens of rendered
-    domain it begins with; `marks` [pages] numbers each by its content, so that pages that two corpora share are shuffled
-    alike in both."""
+    domain it begins with; `marks` [pages] numbers each by its content, so that pages that two corpora share are
+    shuffled alike in both."""
 
     tokens: Ids
     ends: Tensor

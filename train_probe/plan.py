@@ -17,7 +17,7 @@ from train_probe.settings import mistakes, setting
 JUNK_KINDS = ("none", "endless", "repetitive", "learnable", "shards")
 TAGS = ("none", "useful", "junk", "both")
 WINDOWS = ("pure", "mixed")
-RATES = ("by width", "equal")
+RATES = ("by-width", "equal")
 PRECISIONS = ("auto", "float64", "float32", "bfloat16")
 COMPILE = ("auto", "always", "never")
 
@@ -107,9 +107,10 @@ class TrainingPlan(_Checked):
     beta1: float = setting(0.9, "AdamW's decay of the first moment", ge=0, lt=1)
     beta2: float = setting(0.98, "AdamW's decay of the second moment", ge=0, lt=1)
     epsilon: float = setting(1e-6, "AdamW's epsilon", gt=0)
-    rates: str = setting(
-        "by width",
-        "one learning rate for all weights, or matrices slower the wider the model",
+    rates: str | None = setting(
+        None,
+        "by-width: matrices learn with 1/width of the learning rate, so that one rate fits all widths; equal: all"
+        " weights with the same; empty: equal where the initialisation is gpt2, else by-width",
         choices=RATES,
     )
     precision: str = setting(
@@ -234,8 +235,12 @@ class Plan(_Checked):
         return self.model if run.model is None else run.model
 
     def training_of(self, run: RunPlan) -> TrainingPlan:
-        """The run's own training, or that of the plan."""
-        return self.training if run.training is None else run.training
+        """The run's own training, or that of the plan, with every setting filled in."""
+        training = self.training if run.training is None else run.training
+        if training.rates is not None:
+            return training
+        gpt2 = self.model_of(run).built().initialisation == "gpt2"
+        return dataclasses.replace(training, rates="equal" if gpt2 else "by-width")
 
 
 def read_plan(path: Path) -> Plan:

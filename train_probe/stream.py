@@ -1,8 +1,8 @@
 """Batches of useful windows and of junk, each drawn from its seed and step alone.
 
-Arms with one seed see the same facts in the same order, whatever junk is around them. A fact's text is never cut: each
-stands whole in one window. Where windows are pure, each is all useful or all junk, and junk is an exact share of tokens,
-up to one window at any step; where they are mixed, junk fills what the facts leave of each window.
+Arms with one seed see the same facts in the same order, whatever junk is around them. A fact's text is never cut: it
+stands whole in one window. Where windows are pure, each is all useful or all junk, and junk is an exact share of
+tokens, up to one window at any step; where they are mixed, junk fills what the facts leave of each window.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ class Rows:
         longest = int(length.max())
         if longest > width:
             raise PlanError(
-                f"a text of a fact has {longest} tokens, and windows have {width}: it would be cut and scored whole; ask"
-                f" for `window: {longest}` or more"
+                f"a text of a fact has {longest} tokens, and windows have {width}: it would be cut and scored whole;"
+                f" ask for `window: {longest}` or more"
             )
         self.useful = int(length.sum())
         self._junk: Junk | None = None
@@ -156,8 +156,8 @@ class Rows:
 
 
 def _starts(ends: Tensor, width: int, wanted: int) -> list[int]:
-    """The number of the first text of each window, for texts that end at `ends` in their stream: each window takes texts
-    as long as they fit into a part of it, the smallest at which `wanted` windows suffice, or else into all of it."""
+    """The number of the first text of each window, for texts that end at `ends` in their stream: each window takes
+    texts as long as they fit into a part of it, the smallest at which `wanted` windows suffice, or else into all."""
     lengths = ends.diff(prepend=ends.new_zeros(1))
 
     def packed(part: int) -> list[int]:

@@ -120,16 +120,8 @@ class _Work:
             stream = data.stream(run)
             one = plan.model_of(run).built()
             training = plan.training_of(run)
-            self.groups.append(
-                Group(
-                    one,
-                    training.precision,
-                    stream.shape,
-                    stream.longest,
-                    not run.tag_loss,
-                    training.rates == "by width",
-                )
-            )
+            by_width = training.rates == "by-width"
+            self.groups.append(Group(one, training.precision, stream.shape, stream.longest, not run.tag_loss, by_width))
             self.flops.append(stream.steps * step_flops(one, self.vocabulary, stream.shape))
             self.tokens.append(stream.tokens)
 

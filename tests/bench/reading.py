@@ -6,8 +6,8 @@
 The first corpus is the pages; the others are the same pages, damaged. Each is compared with the first alone, as
 `goldsand compare` does by default, in `--sets` sets of seeds that share nothing. `aa_undecided` is the share of sets in
 which the first corpus cannot be told from itself in another order; the others are shares of sets in which the damaged
-one is found worse. `--other` is text in another language, a folder of HTML or text files; by default the German pages of
-Debian's handbook, which are fetched.
+one is found worse. `--other` is text in another language, a folder of HTML or text files; by default the German pages
+of Debian's handbook, which are fetched.
 """
 
 from __future__ import annotations
@@ -99,7 +99,9 @@ def main() -> None:
         asked = dataclasses.replace(asked, text_tokens=given.tokens, text_width=given.width, text_seeds=seeds)
         reading = Reading(asked, entries, corpora, held_out)
         # Every damaged corpus against the pages, whatever its size: a coin is another question.
-        reading.arms = [dataclasses.replace(one, against=one.against and "pages") for one in reading.arms if one.kept == 1]
+        reading.arms = [
+            dataclasses.replace(one, against=one.against and "pages") for one in reading.arms if one.kept == 1
+        ]
         again = dataclasses.replace(reading.arms[0], name="A/A", against="pages")
         runs = reading.runs()
         runs += [run | {"arm": "A/A", "shuffle": 1} for run in runs if run["arm"] == "pages"]

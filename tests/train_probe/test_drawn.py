@@ -37,7 +37,7 @@ def plan(corpora, runs, kind="drawn", **changes):
         "facts": str(corpora / kind / "facts"),
         "useful": str(corpora / "shards" / "tokens" / "facts") if kind == "shards" else None,
         "model": {"layers": 1, "heads": 1, "width": 16},
-        "training": {"batch": 2, "window": 64},
+        "training": {"batch": 2, "window": 192},
         "runs": runs,
         "processes": 1,
     }
@@ -88,7 +88,7 @@ def test_junk_is_whole_windows_of_people_who_are_not_scored(corpora, run):
     vocabulary = Vocabulary.load(corpora / "shards" / "tokens" / "tokenizer.json")
     junk = one._junk
     windows = junk.windows(0, 40)
-    assert windows.shape == (40, 64)
+    assert windows.shape == (40, 192)
     assert torch.equal(junk.windows(11, 17), windows[11:17])
     assert (windows[:, 0] == vocabulary.end_of_text).all()
     assert one.junk_ratio == pytest.approx(0.75, abs=0.01)
@@ -106,7 +106,7 @@ def test_junk_is_whole_windows_of_people_who_are_not_scored(corpora, run):
 
 def test_mixed_windows_of_people_and_junk_people(corpora):
     pure, mixed = stream(corpora, ENDLESS), stream(corpora, ENDLESS | {"windows": "mixed"})
-    assert mixed.shape == ((64, 8),) and pure.shape == ((64, 8),)
+    assert mixed.shape == ((192, 8),) and pure.shape == ((192, 8),)
     assert mixed.junk_ratio == pytest.approx(0.75, abs=0.02)
     vocabulary = Vocabulary.load(corpora / "shards" / "tokens" / "tokenizer.json")
     texts = decoded(vocabulary, whole(mixed))

@@ -41,6 +41,9 @@ OTHERWISE = {
     "experts": (MOE, 2),
     "top_k": (MOE, 2),
     "capacity_factor": (MOE, 1.0),
+    "initialisation": (GPT2, "gpt2"),
+    "embedding_deviation": (GPT2, 0.3),
+    "residual_outputs": (GPT2, 0.5),
 }
 """Each field: a model, and another value for it there."""
 

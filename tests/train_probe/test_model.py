@@ -13,8 +13,8 @@ from train_probe.model import Block, Rotary, Transformer, routed
 NAMES = ("gpt2", "gpt2_quarter", "gpt2_no_mlp", "gpt2_gated", "llama", "llama_plain", "mistral", "moe")
 
 
-def gpt2(layers, heads, width, vocabulary, context, seed=0):
-    return Transformer(architecture("gpt2", layers, heads, width), vocabulary, context, seed)
+def gpt2(layers, heads, width, vocabulary, context, seed=0, **changes):
+    return Transformer(architecture("gpt2", layers, heads, width, **changes), vocabulary, context, seed)
 
 
 def of_heads(head, share=0.25):
@@ -35,8 +35,8 @@ def test_parameters_are_those_of_the_layout(name):
     assert [(name, tuple(weight.shape)) for name, weight in model.state_dict().items()] == layout(one, 50)
 
 
-def test_weights_are_normal_with_deviation_0_02_and_biases_zero():
-    model = gpt2(2, 2, 64, 1000, 8, seed=3)
+def test_weights_of_gpt2_are_normal_with_deviation_0_02_and_biases_zero():
+    model = gpt2(2, 2, 64, 1000, 8, seed=3, initialisation="gpt2")
     for name, parameter in model.named_parameters():
         if name.endswith("bias"):
             assert not parameter.any()
@@ -45,6 +45,35 @@ def test_weights_are_normal_with_deviation_0_02_and_biases_zero():
             assert abs(parameter.mean().item()) < 0.001
         else:
             assert bool((parameter == 1).all())
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("width", [16, 64])
+def test_weights_by_width(name, width):
+    """Matrices N(0, 1/fan-in), those of each expert too; zero where the residual stream is written to; the embedding
+    alike at all widths; the last norm makes up for the width of a head that is the embedding."""
+    one = architecture(name, 2, 4, width)
+    model = Transformer(one, 1000, 8, seed=3)
+    for name, parameter in model.named_parameters():
+        if name.endswith(("project.weight", "narrow.weight", "bias")):
+            assert not parameter.any()
+        elif parameter.ndim == 1:
+            wanted = (16 / width) ** 0.5 if one.tied and name == "norm.weight" else 1.0
+            assert parameter.detach().tolist() == pytest.approx([wanted] * width)
+        else:
+            wanted = 0.1 if name == "embedding.weight" else parameter.shape[-1] ** -0.5
+            assert parameter.std().item() == pytest.approx(wanted, rel=0.2 if parameter.numel() < 2000 else 0.08)
+
+
+def test_changes_of_what_is_drawn_change_nothing_else():
+    usual, other = gpt2(2, 2, 64, 1000, 8), gpt2(2, 2, 64, 1000, 8, embedding_deviation=0.3, residual_outputs=0.5)
+    for (name, one), (_, two) in zip(usual.named_parameters(), other.named_parameters(), strict=True):
+        if name == "embedding.weight":
+            assert torch.allclose(3 * one, two)
+        elif name.endswith(("project.weight", "narrow.weight")):
+            assert two.std().item() == pytest.approx(0.5 * two.shape[1] ** -0.5, rel=0.05)
+        else:
+            assert torch.equal(one, two)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -117,7 +146,7 @@ def test_the_seed_alone_draws_the_weights():
 def test_gpt2_draws_and_learns_as_the_model_before_it():
     """Figures of the GPT2-RoPE that was the only model once, its seed 3: the first and last weight of each matrix, and
     the loss over 20 steps of AdamW. On one machine they are the same bit for bit."""
-    model = gpt2(2, 2, 32, 50, 12, seed=3)
+    model = gpt2(2, 2, 32, 50, 12, seed=3, initialisation="gpt2")
     drawn = {
         "embedding.weight": (-0.0015328858280554414, 0.009193860925734043),
         "blocks.0.qkv.weight": (0.021793674677610397, -0.017835138365626335),
@@ -249,7 +278,8 @@ def test_out_of_training_no_token_is_turned_away():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_parameter_has_a_gradient(name):
-    model = Transformer(architecture(name, 2, 4, 32, **({"experts": 4} if name == "moe" else {})), 40, 16, seed=1)
+    changes = {"residual_outputs": 1.0} | ({"experts": 4} if name == "moe" else {})
+    model = Transformer(architecture(name, 2, 4, 32, **changes), 40, 16, seed=1)
     model.loss(torch.randint(0, 40, (8, 16), generator=torch.Generator().manual_seed(0))).backward()
     for name, parameter in model.named_parameters():
         assert bool(parameter.grad.any()), name

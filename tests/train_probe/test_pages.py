@@ -1,5 +1,5 @@
-"""Pages cut into pieces before they are shuffled: nothing lost, a part of every page in a part of a pass, the same pieces
-in the same order in every corpus that holds them, and coins that differ from seed to seed."""
+"""Pages cut into pieces before they are shuffled: nothing lost, a part of every page in a part of a pass, the same
+pieces in the same order in every corpus that holds them, and coins that differ from seed to seed."""
 
 from collections import Counter
 

@@ -83,7 +83,7 @@ def test_a_model_is_a_published_architecture_and_what_differs_from_it():
         ({"runs": [RUN | {"junk_kind": "endless"}]}, "'endless' does not go with junk_ratio 0.0"),
         (
             {"runs": [RUN | {"junk_ratio": 1.5, "junk_kind": "endless"}]},
-            r"plan.runs\[0\].junk_ratio: must be at least 0 and below 1, not 1.5",
+            r"plan.runs\[0\].junk_ratio: must be at least 0 and at most 1, not 1.5",
         ),
         ({"runs": [RUN | {"junk_kind": "shards", "junk_ratio": 0.5}]}, "must name token shards exactly when"),
         (

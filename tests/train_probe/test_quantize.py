@@ -74,7 +74,7 @@ def test_models_at_once_are_rounded_as_each_alone(name):
 
 @pytest.mark.parametrize("name", ["gpt2", "llama", "moe"])
 def test_matrices_alone_are_rounded_and_token_tables_when_asked(name):
-    state = Transformer(architecture(name, 1, 2, 16), 30, 8, 0).state_dict()
+    state = Transformer(architecture(name, 1, 2, 16, residual_outputs=1.0), 30, 8, 0).state_dict()
     for embeddings in (True, False):
         after = quantized(state, 3, embeddings=embeddings)
         assert list(after) == list(state)

@@ -204,7 +204,7 @@ def test_people_stand_whole_in_windows_behind_their_begin_token():
 
 
 def test_a_text_that_no_window_holds_is_refused_with_the_window_that_would():
-    with pytest.raises(PlanError, match="has 8 tokens, and windows have 7.*`window: 8` or more"):
+    with pytest.raises(PlanError, match=r"has 8 tokens, and windows have 7.*`window: 8` or more"):
         Rows(seven_texts()[0], permutation(5, 7), 7)
 
 

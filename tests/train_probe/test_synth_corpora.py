@@ -18,7 +18,7 @@ def test_facts_of_synth_are_trained_on_and_scored(tmp_path, kind):
         "facts": str(tmp_path / "facts"),
         "useful": str(tmp_path / "tokens" / "facts"),
         "model": {"layers": 1, "heads": 1, "width": 8},
-        "training": {"window": 64},
+        "training": {"window": 128},
         "runs": runs,
         "processes": 1,
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from probe_world import World
+from probe_world import END_OF_TEXT, World
 
 from curate.shards.tokens import TokenShards
 from recipes.app.report.shapes import ResultShape
@@ -135,7 +135,7 @@ def test_one_process_and_two_give_the_same_figures(world, tmp_path):
 
 
 def test_loss_on_held_out_text_is_that_of_the_trained_model(world, tmp_path):
-    """Against torch's cross_entropy over the same windows, from the saved weights."""
+    """Against torch's cross_entropy over all windows of each page, from the saved weights."""
     from train_probe.inputs import pages_of
     from train_probe.records import read_checkpoint
 
@@ -143,15 +143,57 @@ def test_loss_on_held_out_text_is_that_of_the_trained_model(world, tmp_path):
     plan = world.plan([PAGES], held_out_text=text, training={"batch": 4, "window": 64}, save=True)
     (result,) = run_plan(plan_of(plan), tmp_path)
     model = read_checkpoint(tmp_path / "runs" / result["run"] / "checkpoints" / "3")
-    tokens = torch.from_numpy(pages_of(TokenShards.open(world.folder / "pages")).tokens.astype(np.int64))
-    count = len(tokens) // 64
-    rows = torch.stack([tokens[int(s) : int(s) + 64] for s in np.linspace(0, len(tokens) - 64, count)])
-    with torch.no_grad():
-        logits = model(rows)[:, :-1].flatten(0, 1)
-    expected = torch.nn.functional.cross_entropy(logits, rows[:, 1:].flatten()).item()
-    assert result["text"]["pages"] == {"nats_per_token": pytest.approx(expected, rel=1e-5), "tokens": count * 64}
+    pages = pages_of(TokenShards.open(world.folder / "pages"))
+    expected = nats_of_pages(model, pages)
+    assert result["text"]["pages"] == {
+        "nats_per_token": pytest.approx(sum(expected) / len(pages.tokens), rel=1e-5), "tokens": len(pages.tokens)
+    }  # fmt: skip
     (plain,) = run_plan(plan_of(world.plan([PAGES], training={"batch": 4, "window": 64})), tmp_path / "plain")
     assert plain["run"] != result["run"] and plain["value_bits"] == result["value_bits"]
+
+
+def nats_of_pages(model, pages):
+    """The loss of every token of each page, from those before it in windows of 64."""
+    found = []
+    for page in np.split(pages.tokens.astype(np.int64), pages.ends[:-1]):
+        tokens = torch.from_numpy(np.concatenate([[END_OF_TEXT], page]))
+        nats = 0.0
+        for first in range(0, len(page), 63):
+            row = tokens[first : first + 64]
+            with torch.no_grad():
+                nats += torch.nn.functional.cross_entropy(model(row[None, :-1])[0], row[1:], reduction="sum").item()
+        found.append(nats)
+    return found
+
+
+def test_a_run_without_facts_reads_pages_alone_and_is_scored_on_text_page_by_page(world, tmp_path):
+    from train_probe.inputs import pages_of
+    from train_probe.records import read_checkpoint
+
+    run = {
+        "arm": "text", "exposures": 0, "tokens": 5000, "junk_kind": "shards", "junk_shards": "raw", "junk_ratio": 1.0
+    }  # fmt: skip
+    runs = [run, run | {"arm": "coin", "kept": 0.5}, run | {"arm": "A/A", "shuffle": 1}]
+    plan = world.plan(
+        runs, held_out_text={"pages": str(world.folder / "pages")}, training={"batch": 4, "window": 64}, save=True
+    )
+    results = run_plan(plan_of(plan), tmp_path)
+    pages = pages_of(TokenShards.open(world.folder / "pages"))
+    for result in results:
+        model = read_checkpoint(tmp_path / "runs" / result["run"] / "checkpoints" / "0")
+        assert result["text"]["pages"]["page_nats"] == pytest.approx(nats_of_pages(model, pages), rel=1e-4)
+        assert result["tokens"] == 20 * 4 * 64 and result["junk_ratio"] == 1
+        assert result["value_bits"] == result["max_bits_per_parameter"] == 0
+    assert len({row["run"] for row in results}) == len({row["text"]["pages"]["nats_per_token"] for row in results}) == 3
+    uniform = math.log(world.vocabulary)
+    assert all(row["text"]["pages"]["nats_per_token"] < uniform for row in results)
+    for wrong, said in (
+        ({"tokens": 0}, "a run without exposures reads `tokens` of pages"),
+        ({"junk_ratio": 0.5}, "junk_ratio 1 and `tokens` are for runs of pages alone"),
+        ({"exposures": 2, "tokens": 0}, "junk_ratio 1 and `tokens` are for runs of pages alone"),
+    ):
+        with pytest.raises(PlanError, match=said):
+            plan_of(world.plan([run | wrong]))
 
 
 def test_a_run_that_diverges_is_reported_and_stops_no_other(world, tmp_path):

@@ -39,6 +39,8 @@ _ROWS = (*_SETTINGS, "rising", "done")
 class StackAdamW:
     """AdamW for the rows of `master` [M, row]. A slot that was never set, or has done its steps, does not change.
 
+    `shares` [row] multiply the learning rate of each number of a row; None: all learn with the slot's.
+
     What a schedule needs is a table of float64 on the device, [row, slot, 1], so that a step asks nothing of the host
     and no captured or compiled program changes with it.
     """
@@ -114,7 +116,7 @@ def coefficients(table: Tensor, norm: Tensor, dtype: torch.dtype) -> Coefficient
 
 
 def update(
-    master: Tensor, gradient: Tensor, first: Tensor, second: Tensor, table: Tensor, shares: Tensor | None
+    master: Tensor, gradient: Tensor, first: Tensor, second: Tensor, table: Tensor, shares: Tensor | None = None
 ) -> Tensor:
     """One AdamW step in place on tensors [M, row]; returns gradient norms [M]. Compiled it is two passes."""
     norm = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)

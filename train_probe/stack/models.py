@@ -75,17 +75,15 @@ class Stack:
     # Slots
 
     def reset(self, slot: int, seed: int) -> None:
-        """Draw a slot's weights from `seed` as the reference does: matrices N(0, 0.02), biases zero, norms one."""
+        """Draw a slot's weights from `seed` as the reference does (`train_probe.parametrisation.drawn`)."""
         generator = torch.Generator().manual_seed(seed)
         weights = [drawn(self.architecture, name, shape, generator).flatten() for name, shape in self.layout]
         self.load(slot, torch.cat(weights))
 
     def rate_shares(self) -> Tensor:
-        """What each number of a row [row] learns with, in the learning rate; 0 for those that align rows."""
-        shares = [
-            torch.full((size,), rate_share(self.architecture, name))
-            for (name, _), size in zip(self.layout, self.sizes, strict=True)
-        ]
+        """The learning rate of each number of a row [row], as a share of the slot's; 0 for those that align rows."""
+        named = zip(self.layout, self.sizes, strict=True)
+        shares = [torch.full((size,), rate_share(self.architecture, name)) for (name, _), size in named]
         padding = torch.zeros(self.master.shape[1] - self.parameters)
         return torch.cat([*shares, padding]).to(self.device, self.dtype)
 

@@ -35,6 +35,23 @@ def compare(
             metavar="N,N,...",
         ),
     ] = None,
+    reading: Annotated[
+        Literal["both", "facts", "text"],
+        typer.Option(help="what models are asked: facts placed in each corpus, the text of pages that no arm read"),
+    ] = "both",
+    held_out: Annotated[
+        Path | None,
+        typer.Option(
+            help="the text that you want modelled, which decides: a file, a folder, or a finished run; else pages held"
+            " out of the first corpus",
+            metavar="FILE|FOLDER|OUT",
+        ),
+    ] = None,
+    text_tokens: Annotated[
+        int,
+        typer.Option(min=10_000, help="tokens that each model of the text reading reads; at most the smallest arm's"),
+    ] = 1_200_000,
+    text_seeds: Annotated[int, typer.Option(min=1, help="seeds of each arm of the text reading")] = 6,
     share: Annotated[float, typer.Option(min=0.0, max=0.99, help="the corpus's share of the tokens")] = 0.5,
     seeds: Annotated[int, typer.Option(min=1, help="seeds of each arm")] = 3,
     rates: Annotated[
@@ -65,7 +82,7 @@ def compare(
         bool, typer.Option("--new-sentences", help="facts in new words at each exposure: needs many more exposures")
     ] = False,
 ) -> None:
-    """Say which corpus lets a model store more facts: the same facts in each, the same models, a decision."""
+    """Say which corpus teaches models more, text or facts: the same models on each, intervals, a decision."""
     from recipes.app.measure.arms import entries_of
     from recipes.app.measure.asked import Comparison
     from recipes.app.measure.compare import run_comparison
@@ -85,6 +102,9 @@ def compare(
             rates=tuple(_numbers("--rates", rates, float)),
             frozen=not new_sentences,
             may_repeat=tuple(may_repeat or ()),
+            reading=reading,
+            text_tokens=text_tokens,
+            text_seeds=tuple(range(text_seeds)),
         )
         shares: list[float | None] = []
         if mix_back is not None:
@@ -94,7 +114,7 @@ def compare(
         if own_facts not in (None, "found"):
             read_table(Path(str(own_facts)))  # a mistake in it is reported before any corpus is made
         entries = entries_of(corpora, output, lambda: shown(err), corpus=corpus, ablate=ablate, mix_back=shares)
-        comparison = run_comparison(entries, output, asked, tokenizer, own_facts)
+        comparison = run_comparison(entries, output, asked, tokenizer, own_facts, held_out)
         page = write_page(comparison, output)
     print_comparison(out, comparison)
     out.print(f"open {escape(str(page))}")

@@ -96,13 +96,10 @@ def compare(
     if asked.reading == "text":
         if read is None:
             raise Refused("the arms are one corpus in several renderings, which text without domains cannot compare")
-        basic: dict[str, Any] = {
-            "asked": dataclasses.asdict(asked),
-            "tokenizer": vocabulary.hash,
-            "verdict": [],
-            "own_facts": None,
-        }
-        comparison = basic | {"corpora": [dataclasses.asdict(one) for one in corpora]}
+        comparison: dict[str, Any] = {
+            "asked": dataclasses.asdict(asked), "tokenizer": vocabulary.hash, "verdict": [], "own_facts": None,
+            "corpora": [dataclasses.asdict(one) for one in corpora],
+        }  # fmt: skip
     else:
         own_facts = None if own is None else OwnFacts.of(own, entries, vocabulary, folder)
         plan = plan if own_facts is None else own_facts.planned(plan)

@@ -144,7 +144,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Tokenised:
-    """An arm's corpus as token shards: `tokens` to train on in one pass, of which `used` after sub-sampling. `front` are the tokens before a fact, `more` how many tokens they add to a fact's text on average."""
+    """An arm's corpus as token shards: `tokens` to train on in one pass, of which `used` after sub-sampling. `front`
+    are the tokens before a fact, `more` how many tokens they add to a fact's text on average."""
 
     name: str
     corpus: str
@@ -203,8 +204,9 @@ def _some(corpus: Corpus) -> Iterator[str]:
 def tokenised(
     entries: Sequence[Entry], vocabulary: Vocabulary, out: Path, equal: bool, facts_domain: str = "facts"
 ) -> list[Tokenised]:
-    """Each arm's corpus as token shards in its rendering, written once for arms that share both. With `equal` the larger corpora are sub-sampled, document by document, to about the
-    tokens of the smallest. Raises Refused for a corpus that is too small."""
+    """Each arm's corpus as token shards in its rendering, written once for arms that share both. With `equal` the
+    larger corpora are sub-sampled, document by document, to about the tokens of the smallest. Raises Refused for a
+    corpus that is too small."""
     sizes: dict[str, tuple[int, int]] = {}
     for corpus in {entry.corpus.name: entry.corpus for entry in entries}.values():
         whole = write_set(corpus.documents(), vocabulary, out / _folder(corpus.name))

@@ -22,9 +22,6 @@ from recipes.app.measure.statistics import holm, interval, p_value, smallest_eff
 ALIKE = 0.95
 """An arm of at least this share of the first corpus's tokens is compared with that corpus; a smaller one with a coin of
 its size. Arms whose sizes differ by less share a coin."""
-MOST = 10
-"""Pages that are named as those that an arm teaches better, and worse."""
-
 Train = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 
 
@@ -88,12 +85,15 @@ class Reading:
 
     def runs(self) -> list[dict[str, Any]]:
         """Every arm with every seed; arms of one seed have the same first weights."""
-        training = dataclasses.asdict(self.asked.text_training)
+        training = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in dataclasses.asdict(self.asked.text_training).items()
+        }
         return [
             {
-                "arm": arm.name, "exposures": 0, "tokens": self.tokens, "junk_kind": "shards", "junk_shards": arm.corpus,
-                "junk_ratio": 1.0, "kept": arm.kept, "seed": seed, "model": self.asked.text_model,
-                "training": training | {key: list(value) for key, value in training.items() if isinstance(value, tuple)},
+                "arm": arm.name, "exposures": 0, "tokens": self.tokens, "junk_kind": "shards", "junk_ratio": 1.0,
+                "junk_shards": arm.corpus, "kept": arm.kept, "seed": seed, "model": self.asked.text_model,
+                "training": training,
             }
             for seed in self.asked.text_seeds
             for arm in self.arms
@@ -152,8 +152,9 @@ class Reading:
                 for name in (arm.against, arm.name)
             )
             rows.append(
-                {"key": page.key, "url": page.url, "domain": page.domain, "kept": number in text.kept.get(arm.corpus, ()),
-                 "bytes": size, "before": before, "after": after, "difference": after - before}
+                {"key": page.key, "url": page.url, "domain": page.domain, "bytes": size,
+                 "kept": number in text.kept.get(arm.corpus, ()),
+                 "before": before, "after": after, "difference": after - before}
             )  # fmt: skip
         rows.sort(key=lambda row: row["difference"])
         domains: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -222,7 +223,7 @@ def _parts(text: HeldOutText, arms: Sequence[TextArm]) -> Iterator[_Part]:
         if arm.against is None or arm.kept < 1 or not 0 < len(kept) < count:
             continue
         dropped = tuple(number for number in everything if number not in kept)
-        yield _Part(f"the {len(kept)} of them that it keeps", text, kept, "kept", arm.name)
+        yield _Part(f"the {len(kept)} held-out pages of '{text.name}' that it keeps", text, kept, "kept", arm.name)
         yield _Part(f"the {len(dropped)} that it drops", text, dropped, "dropped", arm.name)
 
 
@@ -233,8 +234,8 @@ def _difference(arm: TextArm, part: _Part, one: dict[int, float], other: dict[in
     mean = interval(values)
     return {
         "arm": arm.name, "against": arm.against, "part": part.name, "text": part.text.name, "role": part.role,
-        "mean": mean.mean, "low": mean.low, "high": mean.high, "p": p_value(values),
-        "smallest": smallest_effect(values), "by_seed": values,
+        "bits_a_byte": statistics.fmean(one.values()), "mean": mean.mean, "low": mean.low, "high": mean.high,
+        "p": p_value(values), "smallest": smallest_effect(values), "by_seed": values,
     }  # fmt: skip
 
 

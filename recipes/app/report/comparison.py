@@ -24,30 +24,57 @@ def write_page(comparison: dict[str, Any], folder: Path) -> Path:
 
 def comparison_page(comparison: dict[str, Any]) -> str:
     """The HTML of what `recipes.app.measure.verdict.report` returns. Names of corpora are escaped."""
+    values: dict[str, Any] = {"extremes": _extremes(comparison["reading"])} if comparison["reading"] else {}
+    if "rung" in comparison:
+        values |= _facts(comparison)
+    filters = {"times": multiplier_words, "domains": domains_in_words}
+    return rendered("comparison.html", filters, comparison=comparison, **values)
+
+
+SHOWN = 10
+"""Pages and domains of the text reading that are named, of the best and of the worst."""
+
+
+def _extremes(reading: dict[str, Any]) -> dict[str, Any]:
+    """For each arm the pages that it teaches better and those that it teaches worse, most first, and domains with
+    several pages."""
+    shown = {}
+    against = {arm["name"]: arm["against"] for arm in reading["arms"]}
+    for name, found in reading["pages"].items():
+        better = [page for page in found["pages"] if page["difference"] < 0][:SHOWN]
+        worse = [page for page in found["pages"] if page["difference"] > 0][-SHOWN:]
+        domains = [one for one in found["domains"] if one["pages"] > 1]
+        if len(domains) > 2 * SHOWN:
+            domains = domains[:SHOWN] + domains[-SHOWN:]
+        shown[name] = {
+            "text": found["text"], "against": against[name], "better": better, "worse": worse, "domains": domains,
+        }  # fmt: skip
+    return shown
+
+
+def _facts(comparison: dict[str, Any]) -> dict[str, Any]:
+    """What the page shows of the facts."""
     from markupsafe import Markup
 
     arms = {name: ArmResults(_label(name, comparison), stored) for name, stored in comparison["stored"].items()}
     rungs = sorted({rung for arm in arms.values() for rung in arm.stored})
-    return rendered(
-        "comparison.html",
-        {"times": multiplier_words, "domains": domains_in_words},
-        comparison=comparison,
+    return {
         # The control is trained at one rung, so it has no half.
-        half=Markup(
+        "half": Markup(
             halves(
                 {arm.name: arm for name, arm in arms.items() if name != CONTROL},
                 "rung at which half of the facts are stored: less is better",
                 "",
             )
         ),
-        chart=Markup(_chart(comparison, comparison["rung"])),
-        ladder=rungs,
-        shares=shares({arm.name: arm for arm in arms.values()}),
-        repeats={one["arm"]: one["repeats"] for one in comparison["rungs"]},  # of the last rung
-        ordered=Markup(_ordered(comparison)),
-        effects=_effects(comparison),
-        corpus_of={one["name"]: one["corpus"] for one in comparison["corpora"]},
-    )
+        "chart": Markup(_chart(comparison, comparison["rung"])),
+        "ladder": rungs,
+        "shares": shares({arm.name: arm for arm in arms.values()}),
+        "repeats": {one["arm"]: one["repeats"] for one in comparison["rungs"]},  # of the last rung
+        "ordered": Markup(_ordered(comparison)),
+        "effects": _effects(comparison),
+        "corpus_of": {one["name"]: one["corpus"] for one in comparison["corpora"]},
+    }
 
 
 def domains_in_words(one: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -110,7 +111,48 @@ def print_ladder(console: Console, results: Sequence[dict[str, Any]]) -> None:
 
 
 def print_comparison(console: Console, comparison: dict[str, Any]) -> None:
-    """The decision, and a row for each corpus."""
+    """The decision, a row for each text of the text reading, and one for each corpus that facts were placed in."""
+    if comparison["reading"] is not None:
+        _print_reading(console, comparison["reading"])
+    if "rung" in comparison:
+        _print_facts(console, comparison)
+    for line in comparison["verdict"]:
+        console.print(escape(line))
+    own = comparison["own_facts"]
+    for name, one in own["arms"].items() if own else ():
+        interval = f"{one['low']:.1f} to {one['high']:.1f}" if one["seeds"] > 1 else "one seed"
+        console.print(
+            f"{escape(name)}: {one['bits']:.1f} bits ({interval}) of {own['counts']['scored']} facts of the corpora"
+            " themselves"
+        )
+    measured = []
+    if comparison["reading"] is not None:
+        read = comparison["reading"]
+        measured.append(
+            f"text on models of {read['parameters']:,} parameters, {len(read['seeds'])} seeds of {read['tokens']:,}"
+            " tokens"
+        )
+    if "rung" in comparison:
+        measured.append(
+            f"facts on models of {comparison['parameters']:,} parameters, {len(comparison['asked']['seeds'])} seeds,"
+            f" protocol {comparison['protocol']}"
+        )
+    console.print(f"measured: {'; '.join(measured)}. There is no evidence above this scale")
+
+
+def _print_reading(console: Console, reading: dict[str, Any]) -> None:
+    """Bits a byte of each arm on each held-out text."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("arm", "against", "held-out text", "bits a byte", "difference (95 %)", "p"):
+        table.add_column(column, justify="left" if column in ("arm", "against", "held-out text") else "right")
+    for one in reading["differences"]:
+        wide = f"{one['low']:+.3f} to {one['high']:+.3f}" if math.isfinite(one["low"]) else "one seed"
+        words = [escape(one["arm"]), escape(one["against"]), escape(one["part"])]
+        table.add_row(*words, f"{one['bits_a_byte']:.3f}", f"{one['mean']:+.3f} ({wide})", f"{one['p']:.2g}")
+    console.print(table)
+
+
+def _print_facts(console: Console, comparison: dict[str, Any]) -> None:
     from recipes.app.measure.statistics import multiplier_words
 
     first = comparison["corpora"][0]["name"]
@@ -124,19 +166,6 @@ def print_comparison(console: Console, comparison: dict[str, Any]) -> None:
         row.append("" if stored is None else f"{stored:.4f}")
         table.add_row(escape(one["name"]), *row)
     console.print(table)
-    for line in comparison["verdict"]:
-        console.print(escape(line))
-    own = comparison["own_facts"]
-    for name, one in own["arms"].items() if own else ():
-        interval = f"{one['low']:.1f} to {one['high']:.1f}" if one["seeds"] > 1 else "one seed"
-        console.print(
-            f"{escape(name)}: {one['bits']:.1f} bits ({interval}) of {own['counts']['scored']} facts of the corpora"
-            " themselves"
-        )
-    console.print(
-        f"measured on models of {comparison['parameters']:,} parameters, {len(comparison['asked']['seeds'])} seeds,"
-        f" protocol {comparison['protocol']}; there is no evidence above this scale"
-    )
 
 
 def purity_lines(folder: Place) -> list[str]:
