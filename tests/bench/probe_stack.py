@@ -95,7 +95,7 @@ def stacked(case: Case, slots: int, device: str = "cpu", compiled: bool = False)
     stack = Stack(
         one, case.vocabulary, slots, case.length, device=device, compute=torch.bfloat16 if cuda else torch.float32
     )
-    step = StackStep(stack, StackAdamW(stack.master), compiled, graph=cuda)
+    step = StackStep(stack, StackAdamW(stack.master, stack.rate_shares()), compiled, graph=cuda)
     for slot in range(slots):
         stack.reset(slot, slot)
         step.optimizer.set(slot, AdamWSettings(1e-3, 1_000_000, 0.05, decay=0.01, clip=1.0))

@@ -31,7 +31,7 @@ def trained(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Parameters [slot, P] and losses [step, slot] after 12 steps, of one batch over and over if `repeat`."""
     stack = Stack(architecture("gpt2", 2, 2, 64), VOCABULARY, SLOTS, LENGTH, dtype, device, compute)
-    step = StackStep(stack, StackAdamW(stack.master), compiled, graph)
+    step = StackStep(stack, StackAdamW(stack.master, stack.rate_shares()), compiled, graph)
     for slot in range(SLOTS):
         stack.reset(slot, slot)
         step.optimizer.set(slot, AdamWSettings(2e-3 * (slot + 1), 12, 0.2, decay=0.01, clip=0.5))

@@ -23,8 +23,19 @@ def test_defaults_are_filled_in_and_folders_stand_beside_the_plan(tmp_path):
     assert plan.facts == tmp_path / "f"
     assert plan.junk_shards == {"raw": Path("/elsewhere/raw")}
     assert (plan.training.beta1, plan.training.beta2, plan.training.epsilon) == (0.9, 0.98, 1e-6)
-    assert plan.training_of(plan.runs[0]) == plan.training
+    assert plan.training_of(plan.runs[0]) == dataclasses.replace(plan.training, rates="by-width")
     assert plan.processes is None
+
+
+def test_rates_are_equal_where_weights_are_drawn_as_gpt2s_unless_the_plan_says_otherwise():
+    for model, training, rates in (
+        ({}, {}, "by-width"),
+        ({"initialisation": "gpt2"}, {}, "equal"),
+        ({"initialisation": "gpt2"}, {"rates": "by-width"}, "by-width"),
+        ({}, {"rates": "equal"}, "equal"),
+    ):
+        plan = plan_of(PLAN | {"model": model, "training": training})
+        assert plan.training_of(plan.runs[0]).rates == rates
 
 
 def test_a_run_may_differ_from_the_plan_in_its_model_and_training():
@@ -32,7 +43,7 @@ def test_a_run_may_differ_from_the_plan_in_its_model_and_training():
     plan = plan_of(PLAN | {"runs": runs, "training": {"batch": 3}})
     first, second = (plan.training_of(run) for run in plan.runs)
     assert (first.learning_rate, first.batch) == (1e-4, 3)
-    assert second == plan.training and plan.model_of(plan.runs[1]) == plan.model
+    assert dataclasses.replace(second, rates=None) == plan.training and plan.model_of(plan.runs[1]) == plan.model
     assert plan.model_of(plan.runs[0]).layers == 3
 
 

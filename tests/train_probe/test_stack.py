@@ -25,6 +25,7 @@ from torch import Tensor, nn  # noqa: E402
 
 import train_probe.model as reference  # noqa: E402
 import train_probe.stack.models as stack_module  # noqa: E402
+from train_probe import parametrisation  # noqa: E402
 from train_probe.architecture import Architecture, architecture, layout  # noqa: E402
 from train_probe.stack import adamw as optimizer_module  # noqa: E402
 from train_probe.stack.adamw import AdamWSettings, StackAdamW  # noqa: E402
@@ -92,16 +93,20 @@ def rate_share(step: int, steps: int, warmup: float) -> float:
 
 @cache
 def alone(one: Architecture, run: Run) -> tuple[Tensor, list[float]]:
-    """Parameters [P] and losses of a model trained as everybody trains one."""
+    """Parameters [P] and losses of a model trained as everybody trains one, each parameter at its share of the rate."""
     model = model_of(one, run.seed)
     settings = run.settings
+    groups = [
+        {"params": [parameter], "share": parametrisation.rate_share(one, name)}
+        for name, parameter in model.named_parameters()
+    ]
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=settings.rate, betas=(settings.beta1, settings.beta2), eps=settings.epsilon,
-        weight_decay=settings.decay,
-    )  # fmt: skip
+        groups, betas=(settings.beta1, settings.beta2), eps=settings.epsilon, weight_decay=settings.decay
+    )
     losses = []
     for step, rows in enumerate(run.batches()):
-        optimizer.param_groups[0]["lr"] = settings.rate * rate_share(step, settings.steps, settings.warmup)
+        for group in optimizer.param_groups:
+            group["lr"] = settings.rate * group["share"] * rate_share(step, settings.steps, settings.warmup)
         loss = model.loss(rows)
         optimizer.zero_grad()
         (loss / (rows.shape[0] * (LENGTH - 1))).backward()
@@ -117,7 +122,7 @@ def stacked(
 ) -> tuple[list[Tensor], Tensor]:  # fmt: skip
     """Parameters [P] of each slot, and mean losses [step, slot], of the runs side by side."""
     stack = Stack(one, VOCABULARY, len(runs), LENGTH, dtype)
-    step = StackStep(stack, StackAdamW(stack.master), compiled)
+    step = StackStep(stack, StackAdamW(stack.master, stack.rate_shares()), compiled)
     for slot, run in enumerate(runs):
         stack.reset(slot, run.seed)
         step.optimizer.set(slot, run.settings)
@@ -260,7 +265,7 @@ def test_a_refilled_slot_knows_nothing_of_the_model_before() -> None:
     one = build("gpt2")
     short = replace(RUNS[0], settings=replace(RUNS[0].settings, steps=7))
     stack = Stack(one, VOCABULARY, 2, LENGTH, torch.float64)
-    step = StackStep(stack, StackAdamW(stack.master))
+    step = StackStep(stack, StackAdamW(stack.master, stack.rate_shares()))
     for slot, run in enumerate((RUNS[2], short)):
         stack.reset(slot, run.seed)
         step.optimizer.set(slot, run.settings)
@@ -283,13 +288,13 @@ def test_a_run_goes_on_in_another_slot_from_its_row_moments_and_step() -> None:
     (expected,), _ = stacked(one, (run,))
     batches = list(run.batches())
     stack = Stack(one, VOCABULARY, 1, LENGTH, torch.float64)
-    step = StackStep(stack, StackAdamW(stack.master))
+    step = StackStep(stack, StackAdamW(stack.master, stack.rate_shares()))
     stack.reset(0, run.seed)
     step.optimizer.set(0, run.settings)
     for rows in batches[:10]:
         step([(rows[None], None)])
     other = Stack(one, VOCABULARY, 2, LENGTH, torch.float64)
-    onward = StackStep(other, StackAdamW(other.master))
+    onward = StackStep(other, StackAdamW(other.master, other.rate_shares()))
     other.reset(0, 9)
     other.load(1, stack.read(0))
     onward.optimizer.set(0, RUNS[0].settings)

@@ -175,7 +175,10 @@ def test_a_run_without_facts_reads_pages_alone_and_is_scored_on_text_page_by_pag
     }  # fmt: skip
     runs = [run, run | {"arm": "coin", "kept": 0.5}, run | {"arm": "A/A", "shuffle": 1}]
     plan = world.plan(
-        runs, held_out_text={"pages": str(world.folder / "pages")}, training={"batch": 4, "window": 64}, save=True
+        runs,
+        held_out_text={"pages": str(world.folder / "pages")},
+        training={"batch": 4, "window": 64, "learning_rate": 0.02},
+        save=True,
     )
     results = run_plan(plan_of(plan), tmp_path)
     pages = pages_of(TokenShards.open(world.folder / "pages"))
@@ -186,7 +189,7 @@ def test_a_run_without_facts_reads_pages_alone_and_is_scored_on_text_page_by_pag
         assert result["value_bits"] == result["max_bits_per_parameter"] == 0
     assert len({row["run"] for row in results}) == len({row["text"]["pages"]["nats_per_token"] for row in results}) == 3
     uniform = math.log(world.vocabulary)
-    assert all(row["text"]["pages"]["nats_per_token"] < uniform for row in results)
+    assert all(row["text"]["pages"]["nats_per_token"] < 0.75 * uniform for row in results)  # 10 words, all alike
     for wrong, said in (
         ({"tokens": 0}, "a run without exposures reads `tokens` of pages"),
         ({"junk_ratio": 0.5}, "junk_ratio 1 and `tokens` are for runs of pages alone"),

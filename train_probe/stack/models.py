@@ -83,7 +83,9 @@ class Stack:
     def rate_shares(self) -> Tensor:
         """The learning rate of each number of a row [row], as a share of the slot's; 0 for those that align rows."""
         named = zip(self.layout, self.sizes, strict=True)
-        shares = [torch.full((size,), rate_share(self.architecture, name)) for (name, _), size in named]
+        shares = [
+            torch.full((size,), rate_share(self.architecture, name), dtype=torch.float64) for (name, _), size in named
+        ]
         padding = torch.zeros(self.master.shape[1] - self.parameters)
         return torch.cat([*shares, padding]).to(self.device, self.dtype)
 
