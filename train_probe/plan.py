@@ -91,7 +91,7 @@ def changeable() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class TrainingPlan(_Checked):
-    """How every run trains: AdamW, warm-up, then a cosine down to 0.1 of the learning rate (2404.05405).
+    """How every run trains: AdamW, warm-up, then a cosine down to a share of the learning rate (2404.05405: 0.1).
 
     Junk comes on top of `batch`; `window` is also the longest window of junk pages. Scores on the way, at
     `evaluate_exposures`, are a curve. Every score is repeated with rounded weights (`evaluate_bits`); a step of
@@ -102,6 +102,7 @@ class TrainingPlan(_Checked):
     learning_rate: float = setting(2e-3, "the highest rate, at the end of the warm-up", gt=0)
     window: int = setting(512, "tokens of a window of text", ge=2)
     warmup: float = setting(0.05, "share of the steps in which the learning rate rises", ge=0, lt=1)
+    final_rate: float = setting(0.1, "share of the learning rate that is left at the end", ge=0, le=1)
     weight_decay: float = setting(0.01, "AdamW's, of every parameter", ge=0)
     clip: float = setting(1.0, "largest gradient norm", gt=0)
     beta1: float = setting(0.9, "AdamW's decay of the first moment", ge=0, lt=1)

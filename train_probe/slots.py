@@ -187,7 +187,7 @@ class Slots:
         one = self.data.plan.training_of(running.run)
         return AdamWSettings(
             one.learning_rate, running.stream.steps, one.warmup, one.beta1, one.beta2, one.epsilon, one.weight_decay,
-            one.clip,
+            one.clip, one.final_rate,
         )  # fmt: skip
 
     def _feed(self, slot: int) -> None:

@@ -46,7 +46,6 @@ def loop(content: dict[str, Any], pipe: Connection) -> None:
     from train_probe.model import Transformer
     from train_probe.plan import plan_of
     from train_probe.scorer import Scorer
-    from train_probe.stack.adamw import FINAL_SHARE
 
     plan = plan_of(content)
     data = Data(plan, read_inputs(plan), torch.device("cpu"))
@@ -59,7 +58,7 @@ def loop(content: dict[str, Any], pipe: Connection) -> None:
                 model.parameters(), betas=(0.9, 0.98), eps=1e-6, weight_decay=training.weight_decay, fused=True
             )
             schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
-                optimizer, stream.steps, FINAL_SHARE * training.learning_rate
+                optimizer, stream.steps, training.final_rate * training.learning_rate
             )
             for first in range(0, stream.steps, 64):
                 blocks = stream.chunk(first, min(stream.steps, first + 64))

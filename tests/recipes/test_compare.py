@@ -22,11 +22,13 @@ from recipes.app.measure.statistics import holm, p_value
 from recipes.app.measure.verdict import report
 from recipes.app.report.comparison import write_page
 
-ASKED = Comparison(people=10, exposures=(10, 20, 40), may_repeat=("one", "two"), seeds=(0, 1, 2), rates=(1e-3, 4e-3))
+ASKED = Comparison(
+    reading="facts", people=10, exposures=(10, 20, 40), may_repeat=("one", "two"), seeds=(0, 1, 2), rates=(1e-3, 4e-3)
+)
 
 
 def tokenised(name: str, tokens: int, used: int | None = None) -> Tokenised:
-    return Tokenised(name, name, Path(name), Path(f"{name}.held-out"), 100, tokens, used or tokens)
+    return Tokenised(name, name, Path(name), 100, tokens, used or tokens)
 
 
 def test_same_budget_gives_all_the_same():
@@ -135,7 +137,9 @@ def test_a_real_difference_is_decided_with_its_size(folders, tmp_path):
     train = trainer(MIDDLES | {"two": 30.0})
     found = compare(corpora, tmp_path, asked, tokenizer=folders[0].parent / "tokenizer.json", train=train)
     (line,) = found["verdict"]
-    assert line.startswith("'two' is worse than 'one': half of the facts at 1.") and "times the exposures" in line
+    assert (
+        line.startswith("facts: 'two' is worse than 'one': half of the facts at 1.") and "times the exposures" in line
+    )
     (first, second) = found["corpora"]
     assert first["rate"] == second["rate"] == 4e-3
     assert second["multiplier"]["value"] == pytest.approx(1.5, rel=0.1)
@@ -209,7 +213,7 @@ def test_corrections_for_several_arms_are_those_of_holm():
 
 def test_unfit_corpora_are_refused(folders, tmp_path):
     one, _, few = folders
-    with pytest.raises(ValueError, match="few holds 5 documents besides the injected ones: too few"):
+    with pytest.raises(ValueError, match=r"few holds [345] documents to train on: too few"):
         compare(entries([one, few]), tmp_path, ASKED)
     with pytest.raises(ValueError, match="at least two corpora"):
         compare(entries([one]), tmp_path, ASKED)
@@ -221,9 +225,13 @@ def test_unfit_corpora_are_refused(folders, tmp_path):
 
 def test_a_small_comparison_for_real(folders, tmp_path):
     """Mechanics, not evidence: nothing is learnt at these exposures, and it says so."""
-    asked = Comparison(people=4, exposures=(2, 4), seeds=(0, 1), rates=(4e-3,), layers=1, width=16, batch=2)
+    asked = Comparison(
+        people=4, exposures=(2, 4), seeds=(0, 1), rates=(4e-3,), layers=1, width=16, batch=2, text_tokens=20_000,
+        text_seeds=(0, 1), text_width=16,
+    )  # fmt: skip
     found = run_comparison(entries(folders[:2]), tmp_path, asked)
-    assert found["verdict"][0].startswith("undecided: nothing is stored")
+    text, facts = found["verdict"]
+    assert text.startswith("text: against 'one', 'two' ") and facts.startswith("facts: undecided: nothing is stored")
     written = json.loads((tmp_path / "compare.json").read_text())
     assert written["tokenizer"] == found["tokenizer"] and len(written["results"]) == 2 * 3
     assert {row["parameters"] for row in found["results"]} == {found["parameters"]}

@@ -13,13 +13,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-FINAL_SHARE = 0.1  # the cosine ends at a tenth of the learning rate
-
 
 @dataclass(frozen=True)
 class AdamWSettings:
     """How one slot is trained: for `steps` steps, a straight warm-up over its first `warmup` share of them, then a
-    cosine from `rate` to a tenth of it. Gradients longer than `clip` (2-norm over the slot) are shortened to it."""
+    cosine from `rate` to its share `final`. Gradients longer than `clip` (2-norm over the slot) are shortened to it."""
 
     rate: float
     steps: int
@@ -29,6 +27,7 @@ class AdamWSettings:
     epsilon: float = 1e-6
     decay: float = 0.0
     clip: float = float("inf")
+    final: float = 0.1
 
 
 _SETTINGS = tuple(field.name for field in fields(AdamWSettings))
@@ -81,9 +80,11 @@ class StackAdamW:
 
 def rates(table: Tensor) -> Tensor:
     """Learning rates [M, 1] of the next step: 0 for a slot that is done."""
-    rate, steps, rising, done = (table[_ROWS.index(name)] for name in ("rate", "steps", "rising", "done"))
+    rate, steps, rising, done, final = (
+        table[_ROWS.index(name)] for name in ("rate", "steps", "rising", "done", "final")
+    )
     along = (done - rising) / (steps - rising).clamp_min(1)
-    cosine = FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + torch.cos(torch.pi * along))
+    cosine = final + (1 - final) * 0.5 * (1 + torch.cos(torch.pi * along))
     share = torch.where(done < rising, (done + 1) / rising.clamp_min(1), cosine)
     return torch.where(done < steps, rate * share, 0.0)
 

@@ -212,7 +212,7 @@ def tokenised(
         whole = write_set(corpus.documents(), vocabulary, out / _folder(corpus.name))
         if whole["documents"] < FEWEST:
             raise Refused(
-                f"{corpus.folder} holds {whole['documents']} documents besides the injected ones: too few to compare"
+                f"{corpus.folder} holds {whole['documents']} documents to train on: too few to compare"
                 f" (at least {FEWEST}); a model stores more facts beside little text that repeats, whatever its quality"
             )
         sizes[corpus.name] = whole["documents"], whole["tokens"]
