@@ -85,8 +85,12 @@ class Printer:
         self._share[event.number] = 1.0
         self._ended += 1
         if isinstance(event, Trained):
-            figure = event.figures["value_bits_per_parameter"]
-            self._line(f"{name}: {figure:.3f} value bits/parameter in {event.figures['seconds']:.0f} s")
+            figures = event.figures
+            found = f"{figures['value_bits_per_parameter']:.3f} value bits/parameter"
+            if not run.exposures:
+                texts = figures["text"].values()
+                found = ", ".join(f"{one['nats_per_token']:.3f}" for one in texts) + " nats/token of held-out text"
+            self._line(f"{name}: {found} in {figures['seconds']:.0f} s")
         elif isinstance(event, Failed):
             self._line(f"{name}: FAILED, {event.error}")
             # All runs may fail by one fault: it is shown once.
