@@ -56,7 +56,7 @@ def compare(
     seeds: Annotated[int, typer.Option(min=1, help="seeds of each arm")] = 3,
     rates: Annotated[
         str, typer.Option(help="learning rates; the best of each arm counts", metavar="X,X,...")
-    ] = "0.004,0.008,0.016",
+    ] = "0.016",
     corpus: Annotated[
         str | None, typer.Option(help="for arms that name no corpus: a finished run, or a recipe", metavar="OUT")
     ] = None,

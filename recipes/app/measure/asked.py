@@ -32,19 +32,19 @@ class Comparison:
     exposures: tuple[int, ...] = LADDER
     junk_ratio: float = 0.5
     seeds: tuple[int, ...] = (0, 1, 2)
-    rates: tuple[float, ...] = (4e-3, 8e-3, 1.6e-2)
+    rates: tuple[float, ...] = (1.6e-2,)
     frozen: bool = True
     layers: int = 2
     heads: int = 2
     width: int = 48
-    batch: int = 1
+    batch: int = 2
     window: int = 256
     size: int = 1024
     may_repeat: tuple[str, ...] = ()
     reading: What = "both"
     text_tokens: int = 1_200_000
     text_seeds: tuple[int, ...] = (0, 1, 2, 3, 4, 5)
-    text_width: int = 64
+    text_width: int = 32
     text_training: TrainingPlan = TEXT
 
     def __post_init__(self) -> None:

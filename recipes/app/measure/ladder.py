@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-LADDER = (30, 40, 53, 71, 95, 126, 168, 224, 300, 400)
+LADDER = (16, 21, 28, 38, 50, 67, 89, 119, 158, 211)
 """Exposures, each a third more than the one before: closer rungs would differ by less than seeds do."""
 
 HALF = 0.5
