@@ -99,7 +99,7 @@ class TrainingPlan(_Checked):
     """
 
     batch: int = setting(8, "useful records of each step (people: windows)", ge=1)
-    learning_rate: float = setting(2e-3, "the highest rate, at the end of the warm-up", gt=0)
+    learning_rate: float = setting(1.6e-2, "the highest rate, at the end of the warm-up", gt=0)
     window: int = setting(512, "tokens of a window of text", ge=2)
     warmup: float = setting(0.05, "share of the steps in which the learning rate rises", ge=0, lt=1)
     final_rate: float = setting(0.1, "share of the learning rate that is left at the end", ge=0, le=1)

@@ -35,7 +35,7 @@ TASKS: dict[str, dict[str, Any]] = {
     "biographies": {"facts": PEOPLE, "training": {"batch": 2, "window": 256}, "most": 136},
     "pages": {"facts": PEOPLE, "training": {"batch": 2, "window": 256}, "most": 136, "junk_ratio": 0.5},
     "capacity": {"facts": CAPACITY, "training": {"batch": 16}, "most": 100},
-    "text": {"facts": PEOPLE, "training": {"batch": 8, "window": 256}, "most": 0},
+    "text": {"facts": PEOPLE, "training": {"batch": 16, "window": 128}, "most": 0},
 }
 RATES = {
     "gpt2": [1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2],

@@ -203,7 +203,7 @@ class Probe(Strict):
         description="each seed of each arm, at each learning rate, climbs `exposures` from their middle until two of"
         " them bracket half of the facts, and is trained at no others",
     )
-    learning_rates: list[Annotated[float, Field(gt=0)]] = Field([2e-3], min_length=1)
+    learning_rates: list[Annotated[float, Field(gt=0)]] = Field([1.6e-2], min_length=1)
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
     grid: dict[str, list[Any]] = Field(
         {}, description="lists of values of other settings, such as `model.width: [32, 64]`, `training.batch: [8, 16]`"
