@@ -211,6 +211,18 @@ def test_what_a_filter_teaches_and_unteaches_is_said_of_both_texts(raw, tmp_path
     assert sum(each["pages"] for each in found["pages"]["half"]["domains"]) == 20
 
 
+def test_an_arm_may_have_another_name_than_its_corpus(raw, tmp_path):
+    """The pages that it keeps are those of its corpus."""
+    first, half = corpus(tmp_path / "raw", raw), corpus(tmp_path / "half", raw[::2])
+    arms = [dataclasses.replace(half, name="tagged", rendering=ArmRendering("special")), dataclasses.replace(half, name="b")]
+    held = HeldOut.of([first, *arms])
+    shards = [tokenised("raw", 100_000), *(dataclasses.replace(tokenised("half", 50_000), name=one.name) for one in arms)]
+    one = Reading(Comparison(text_seeds=(0, 1)), held.entries, shards, held)
+    assert [arm.name for arm in one.arms] == ["raw", "b", "coin of 50%"]
+    assert {run["junk_shards"] for run in one.runs()} == {"raw", "b"}
+    assert {each["role"] for each in one.report(results(one, {}))["differences"]} == {"all", "kept", "dropped"}
+
+
 @pytest.mark.parametrize(
     ("effect", "said"), [(-0.05, "is better than"), (0.05, "is worse than"), (0.0, "cannot be told from")]
 )

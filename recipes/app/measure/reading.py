@@ -27,10 +27,11 @@ Train = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 
 @dataclass(frozen=True)
 class TextArm:
-    """What one arm of the text reading trains on: `kept` of the corpus's tokens by a coin of each seed's own. `against`
-    is the arm that it is compared with."""
+    """What one arm of the text reading trains on: the token shards of a corpus, or `kept` of their tokens by a coin of
+    each seed's own. `against` is the arm that it is compared with."""
 
     name: str
+    shards: str
     corpus: str
     kept: float = 1.0
     against: str | None = None
@@ -45,20 +46,20 @@ def text_arms(entries: Sequence[Entry], corpora: Sequence[Tokenised]) -> list[Te
     if not plain:
         return []
     first, *others = plain.values()
-    arms = [TextArm(first.name, first.name)]
+    arms = [TextArm(first.name, first.name, first.corpus)]
     coins: list[TextArm] = []
     for one in others:
         share = one.used / first.used
         if share >= ALIKE:
-            arms.append(TextArm(one.name, one.name, against=first.name))
+            arms.append(TextArm(one.name, one.name, one.corpus, against=first.name))
             continue
         coin = next((coin for coin in coins if ALIKE <= share / coin.kept <= 1 / ALIKE), None)
         if coin is None:
-            coin = TextArm(f"coin of {share:.0%}", first.name, share)
+            coin = TextArm(f"coin of {share:.0%}", first.name, first.corpus, share)
             if any(coin.name in (entry.name, *(one.name for one in coins)) for entry in entries):
                 coin = dataclasses.replace(coin, name=f"coin of {share:.2%} of {first.name}")
             coins.append(coin)
-        arms.append(TextArm(one.name, one.name, against=coin.name))
+        arms.append(TextArm(one.name, one.name, one.corpus, against=coin.name))
     return arms + coins
 
 
@@ -71,7 +72,7 @@ class Reading:
         self.asked, self.held_out = asked, held_out
         self.arms = text_arms(entries, corpora)
         self.used = {one.name: one.used for one in corpora}
-        names = {arm.corpus for arm in self.arms}
+        names = {arm.shards for arm in self.arms}
         self.tokens = min([asked.text_tokens, *(one.used for one in corpora if one.name in names)])
 
     def write(self, vocabulary: Vocabulary, folder: Path) -> dict[str, str]:
@@ -92,7 +93,7 @@ class Reading:
         return [
             {
                 "arm": arm.name, "exposures": 0, "tokens": self.tokens, "junk_kind": "shards", "junk_ratio": 1.0,
-                "junk_shards": arm.corpus, "kept": arm.kept, "seed": seed, "model": self.asked.text_model,
+                "junk_shards": arm.shards, "kept": arm.kept, "seed": seed, "model": self.asked.text_model,
                 "training": training,
             }
             for seed in self.asked.text_seeds
@@ -126,7 +127,7 @@ class Reading:
             "seeds": list(self.asked.text_seeds),
             "parameters": sound[0]["parameters"],
             "seconds": sum(row["seconds"] for row in sound),
-            "arms": [dataclasses.asdict(arm) | {"of": self.used[arm.corpus]} for arm in self.arms],
+            "arms": [dataclasses.asdict(arm) | {"of": self.used[arm.shards]} for arm in self.arms],
             "texts": [
                 {"name": text.name, "given": text.given, "pages": len(text.pages), "bytes": sum(text.sizes),
                  "kept": {name: len(kept) for name, kept in text.kept.items()}}
