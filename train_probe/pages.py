@@ -3,7 +3,6 @@ the tokens reads a part of every page."""
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,14 +119,22 @@ class PagePieces:
         self._page_marks, self._marks = pages.marks[chosen], pages.marks[self._page] + number * _STRIDE
         self.pass_tokens = int(self._whole.sum())
         if self.pass_tokens < width:
+            coin = f", of which a coin keeps {kept:.3g}" if kept < 1 else ""
             raise PlanError(
-                f"junk shards '{name}' hold {self.pass_tokens} tokens of pages, less than a window of {width}"
+                f"junk shards '{name}' hold {int(length.sum())} tokens of pages{coin}, less than a window of {width}"
             )
-        self._pass = functools.lru_cache(maxsize=4)(self._order)
+        self._passes: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def _pass(self, number: int) -> tuple[Tensor, Tensor]:
+        """The pieces in the order of a pass, and where each ends in its stream; the last two asked for are kept."""
+        if number not in self._passes:
+            while len(self._passes) > 1:
+                del self._passes[next(iter(self._passes))]
+            self._passes[number] = self._order(number)
+        return self._passes[number]
 
     def _order(self, number: int) -> tuple[Tensor, Tensor]:
-        """The pieces in the order of a pass, and where each ends in its stream. Those of a page are evenly apart, in an
-        order of their own."""
+        """As `_pass`. The pieces of a page are evenly apart, in an order of their own."""
         key, owner = stream_key(self._seed, "pages", number), self._owner
         drawn = order_of(words(key, self._marks)[None])[0]
         by_page = drawn[torch.argsort(owner[drawn], stable=True)]
@@ -139,7 +146,7 @@ class PagePieces:
 
     def windows(self, first: int, last: int) -> Tensor:
         """Token ids int64 [last - first, width]."""
-        parts = []
+        parts = [self._whole.new_zeros(0)]
         place, end = first * self.width, last * self.width
         while place < end:
             number, inside = divmod(place, self.pass_tokens)

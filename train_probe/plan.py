@@ -191,7 +191,9 @@ class RunPlan(_Checked):
                 raise self._error(f"'{self.tag}' tags junk of the facts' own kind; pages carry their own", ".tag")
             if self.tag_leak:
                 raise self._error("only junk of the facts' own kind can carry their token", ".tag_leak")
-        if self.rendered and self.junk_kind == "shards" and self.windows != "mixed":
+        if not self.exposures and (self.front or self.bare or self.cool_down):
+            raise self._error("front, bare and cool_down go with facts: a run of pages alone has them as its shards do")
+        if self.exposures and self.rendered and self.junk_kind == "shards" and self.windows != "mixed":
             raise self._error(
                 "front, bare, cool_down and tag_loss apply to whole texts, and pages in pure windows are cut anywhere;"
                 " ask for windows: mixed"

@@ -143,6 +143,11 @@ class Rows:
             rows[place] = self._filling(int(self._filled[first]), int(self._filled[end]))
         return rows.view(-1, self.width), lengths
 
+    def holding(self, tokens: int) -> int:
+        """How many windows it takes to see the first texts that have so many tokens behind one token each."""
+        texts = int(torch.searchsorted(self._texts.texts.lengths(self._order).cumsum(0), tokens)) + 1
+        return int(torch.searchsorted(self._first, texts))
+
     def _filling(self, first: int, last: int) -> Tensor:
         """Tokens `first` to `last` - 1 of the junk's stream."""
         ends = self._junk_ends
@@ -213,6 +218,7 @@ class Stream:
         self._useful = UsefulTexts(texts, run)
         useful = texts.measured(run.exposures)
         self.width = training.window
+        self._even = facts.placement == "even"
         compact = facts.kind == "compact"
         if compact:
             self.width = useful.longest + self._useful.more
@@ -262,7 +268,10 @@ class Stream:
         return max(length for length, _ in self.shape)
 
     def step_of(self, exposures: int) -> int:
-        """After how many steps the first `exposures` exposures of everybody were seen."""
+        """After how many steps the first `exposures` exposures of everybody were seen; where exposures were not placed
+        evenly, that share of the steps."""
+        if self._rows is not None and self._even:
+            return min(self.steps, -(-self._rows.holding(self._texts.measured(exposures).tokens) // self._per_step))
         share = Fraction(self._texts.measured(exposures).tokens, self._texts.measured(self._run.exposures).tokens)
         return min(self.steps, -(-share.numerator * self.steps // share.denominator))
 

@@ -1,7 +1,7 @@
 """What the initialisation and rates by width do: one JSON line.
 
     python tests/bench/initialisation.py                                 # records, alone and in junk; biographies
-    python tests/bench/initialisation.py --pages OUT --tasks pages text  # facts beside the pages of a finished run; text
+    python tests/bench/initialisation.py --pages OUT --tasks pages text  # facts beside pages of a finished run; text
     python tests/bench/initialisation.py --most 1000 --tasks capacity    # bits a parameter at 100 and 1000 exposures
 
 Every task at every width, number of layers, initialisation and learning rate, with the same seeds. For facts a row has

@@ -15,7 +15,7 @@ from curate.shards.vocabulary import build_vocabulary
 from recipes.app.measure.arms import entries_of
 from recipes.app.measure.asked import AGAIN, CONTROL, Comparison, Rung
 from recipes.app.measure.compare import compare, run_comparison
-from recipes.app.measure.corpora import Entry, Tokenised, open_corpus
+from recipes.app.measure.corpora import ArmRendering, Entry, Tokenised, open_corpus
 from recipes.app.measure.ladder import Grid
 from recipes.app.measure.protocol import carried_out, rungs_of
 from recipes.app.measure.statistics import holm, p_value
@@ -217,6 +217,11 @@ def test_unfit_corpora_are_refused(folders, tmp_path):
         compare(entries([one, few]), tmp_path, ASKED)
     with pytest.raises(ValueError, match="at least two corpora"):
         compare(entries([one]), tmp_path, ASKED)
+    with pytest.raises(ValueError, match="two corpora without rendered domains"):
+        tagged = [dataclasses.replace(each, rendering=ArmRendering("special")) for each in entries(folders[:2])]
+        compare(tagged, tmp_path, dataclasses.replace(ASKED, reading="text"))
+    other = corpus(tmp_path / "elsewhere" / "one", 30, 7)
+    assert len({each.corpus.name for each in entries_of([str(one), str(other)], tmp_path)}) == 2
     with pytest.raises(ValueError, match="holds no text of a finished run"):
         entries_of([str(tmp_path)], tmp_path)
     with pytest.raises(ValueError, match="two arms have the name 'one'"):

@@ -101,7 +101,7 @@ def test_edited_pages_are_kept_ones(raw, tmp_path):
     assert all(one.text.endswith(".") and "newly" not in one.text for one in text.pages)
 
 
-def test_a_given_text_is_read_from_a_file_or_a_run_and_cut_to_its_first_characters(raw, tmp_path):
+def test_a_given_text_is_read_from_a_file_or_a_run_and_cut_to_its_first_characters(raw, tmp_path, monkeypatch):
     arms = [corpus(tmp_path / "a", raw), corpus(tmp_path / "b", raw[:80])]
     wanted = [page(number, 2000, seed=5, key="wanted") for number in range(30)]
     chosen = {one.key for one in HeldOut.of(arms).texts[0].pages}
@@ -119,6 +119,10 @@ def test_a_given_text_is_read_from_a_file_or_a_run_and_cut_to_its_first_characte
             one.text.split()[-1] in {*WORDS, WORDS[0] + "."} | {word + "." for word in WORDS} for one in text.pages
         )
     assert HeldOut.of(arms, tmp_path / "run").near["a"] == 1
+    # A run may be the wanted text too: its pages leave every arm, and it keeps its own name among the texts.
+    monkeypatch.chdir(tmp_path)
+    both = HeldOut.of([*arms, corpus(tmp_path / "wanted", wanted)], Path("wanted"))
+    assert [text.name for text in both.texts] == ["a", "wanted", "the text of wanted"]
     with pytest.raises(Refused, match=r"few\.jsonl holds 3 texts to measure loss on; at least 8 are needed"):
         (tmp_path / "few.jsonl").write_text((json.dumps({"text": "Some words here."}) + "\n") * 3)
         HeldOut.of(arms, tmp_path / "few.jsonl")
@@ -127,6 +131,9 @@ def test_a_given_text_is_read_from_a_file_or_a_run_and_cut_to_its_first_characte
         HeldOut.of(arms, tmp_path / "broken.jsonl")
     with pytest.raises(Refused, match="nowhere"):
         HeldOut.of(arms, tmp_path / "nowhere")
+    with pytest.raises(Refused, match="is not extracted yet: run a recipe on it"):
+        (tmp_path / "page.html").write_text("<html><body><p>Some words.</p></body></html>")
+        HeldOut.of(arms, tmp_path / "page.html")
 
 
 def tokenised(name: str, used: int) -> Tokenised:
@@ -214,9 +221,15 @@ def test_what_a_filter_teaches_and_unteaches_is_said_of_both_texts(raw, tmp_path
 def test_an_arm_may_have_another_name_than_its_corpus(raw, tmp_path):
     """The pages that it keeps are those of its corpus."""
     first, half = corpus(tmp_path / "raw", raw), corpus(tmp_path / "half", raw[::2])
-    arms = [dataclasses.replace(half, name="tagged", rendering=ArmRendering("special")), dataclasses.replace(half, name="b")]
+    arms = [
+        dataclasses.replace(half, name="tagged", rendering=ArmRendering("special")),
+        dataclasses.replace(half, name="b"),
+    ]
     held = HeldOut.of([first, *arms])
-    shards = [tokenised("raw", 100_000), *(dataclasses.replace(tokenised("half", 50_000), name=one.name) for one in arms)]
+    shards = [
+        tokenised("raw", 100_000),
+        *(dataclasses.replace(tokenised("half", 50_000), name=one.name) for one in arms),
+    ]
     one = Reading(Comparison(text_seeds=(0, 1)), held.entries, shards, held)
     assert [arm.name for arm in one.arms] == ["raw", "b", "coin of 50%"]
     assert {run["junk_shards"] for run in one.runs()} == {"raw", "b"}

@@ -52,6 +52,7 @@ def test_every_pass_holds_every_token_once_in_another_order():
     windows = one.windows(0, len(stream) // 32)
     assert windows.flatten().tolist() == stream[: len(windows) * 32]
     assert torch.equal(one.windows(7, len(windows) - 3), windows[7:-3])
+    assert one.windows(5, 5).shape == (0, 32)
 
 
 def test_a_part_of_a_pass_holds_a_part_of_every_page():
@@ -124,3 +125,7 @@ def test_a_coin_keeps_its_share_of_whole_pages_another_draw_for_each_seed(kept):
 def test_pages_that_fill_no_window_are_refused():
     with pytest.raises(PlanError, match="hold 4 tokens of pages, less than a window of 32"):
         pieces([[7, 8, 9]])
+    with pytest.raises(
+        PlanError, match=r"hold 84 tokens of pages, of which a coin keeps 0\.1, less than a window of 32"
+    ):
+        pieces([[7] * 20] * 4, kept=0.1)

@@ -219,6 +219,28 @@ def test_people_of_one_seed_keep_every_token(world):
     assert [len(row) for row in steps[-1]] == [12, 12, 12]
 
 
+def test_a_point_of_the_course_comes_when_all_its_exposures_were_seen(world):
+    """In windows that texts do not fill, and with pages between them."""
+    for run in ({}, PAGES | {"windows": "mixed", "junk_ratio": 0.5}):
+        for window in (7, 16, 20):
+            one = stream(world, {"batch": 1, "window": window}, "people", **run)
+            firsts = range(world.first_name, world.first_name + world.parts[0])  # a token of each text
+            seen = [0]
+            for step in rows_of(one):
+                seen.append(seen[-1] + sum(token in firsts for row in step for token in row))
+            assert seen[-1] == 5 * 22
+            for exposures in range(1, 5):
+                step = one.step_of(exposures)
+                assert seen[step] >= exposures * 22 > seen[step - 1]
+
+
+def test_pages_in_pure_windows_may_be_so_few_that_steps_have_none(world):
+    one = stream(world, {"batch": 4, "window": 64}, "people", **PAGES | {"junk_ratio": 0.03})
+    steps = [one.chunk(step, step + 1) for step in range(one.steps)]
+    pages = [sum(int(lengths[0, 4:].sum()) for _, lengths in blocks) for blocks in steps]
+    assert sum(pages) == one.tokens - one.useful_tokens == 0 or min(pages) == 0 < max(pages)
+
+
 @pytest.mark.parametrize("ratio", [0.2, 0.5, 0.875])
 @pytest.mark.parametrize("window", [6, 7, 16, 50])
 def test_no_text_of_a_fact_is_cut_whatever_fills_the_windows(world, window, ratio):

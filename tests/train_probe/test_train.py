@@ -194,6 +194,7 @@ def test_a_run_without_facts_reads_pages_alone_and_is_scored_on_text_page_by_pag
         ({"tokens": 0}, "a run without exposures reads `tokens` of pages"),
         ({"junk_ratio": 0.5}, "junk_ratio 1 and `tokens` are for runs of pages alone"),
         ({"exposures": 2, "tokens": 0}, "junk_ratio 1 and `tokens` are for runs of pages alone"),
+        ({"bare": 0.5}, "front, bare and cool_down go with facts"),
     ):
         with pytest.raises(PlanError, match=said):
             plan_of(world.plan([run | wrong]))

@@ -116,6 +116,8 @@ class _Runs:
         if where not in self._known:
             path = Path(where)
             name = name or (path.name if path.is_dir() else path.stem)
+            if any(name == other.name for other in self._known.values()):
+                name = where  # another folder of the same name
             self._known[where] = open_corpus(name, path if path.is_dir() else self._built(self.recipe(where), name))
         return self._known[where]
 

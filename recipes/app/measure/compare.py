@@ -62,8 +62,11 @@ def compare(
     """
     if len({entry.name for entry in entries}) < len(entries) or len(entries) < 2:
         raise Refused("a comparison needs at least two corpora of different names; name them NAME=FOLDER")
-    if own is not None and asked.reading == "text":
-        raise Refused("facts of the corpora are read beside injected ones: leave out --own-facts, or --reading text")
+    if asked.reading == "text" and len({one.corpus.name for one in entries if one.rendering.domain == "none"}) < 2:
+        raise Refused(
+            "the text reading needs two corpora without rendered domains, because the held-out text has none; leave out"
+            " --reading text, or the arms' domain="
+        )
     held = HeldOut.of(entries, held_out)
     entries = held.entries
     inject = Inject(kind="people", people=asked.people, exposures=1, frozen=asked.frozen, seed=0)
@@ -94,8 +97,6 @@ def compare(
     if asked.reading != "facts" and len(reading.arms) > 1:
         read = reading.report(into(plan | {"runs": reading.runs()}, out / "text"))
     if asked.reading == "text":
-        if read is None:
-            raise Refused("the arms are one corpus in several renderings, which text without domains cannot compare")
         comparison: dict[str, Any] = {
             "asked": dataclasses.asdict(asked), "tokenizer": vocabulary.hash, "verdict": [], "own_facts": None,
             "corpora": [dataclasses.asdict(one) for one in corpora],

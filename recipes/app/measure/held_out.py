@@ -4,6 +4,7 @@ because it is nearly the same."""
 from __future__ import annotations
 
 import dataclasses
+import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from curate.errors import Refused
 from curate.places.address import InputError
 from curate.shards.domain_rendering import drawn
 from curate.sources import open_source
-from recipes.app.measure.corpora import Corpus, Entry, MixedBack, open_corpus
+from recipes.app.measure.corpora import Corpus, Entry, open_corpus
 
 PAGES = 96
 """Pages of a held-out text at most: those whose keys have the smallest hashes."""
@@ -31,13 +32,14 @@ FEWEST = 8
 NEAR = 0.8
 """Pages whose Jaccard similarity to a held-out page is at least this leave every arm: of sets of five words, as in
 `minhash_dedup`."""
+_SOME = 50  # pages of a corpus that say whether they are those of the first
 _EDITED = 0.5  # share of an arm's page that must be in the held-out page of the same key for it to be that page
 
 
 @dataclass(frozen=True)
 class HeldOutText:
-    """Pages to measure loss on. `kept` [corpus] are the numbers of those that a corpus keeps; a corpus that has none of
-    the first one's pages has no entry."""
+    """Pages to measure loss on. `kept` [corpus] are the numbers of those that a corpus keeps; a corpus of other pages
+    than the first one's has no entry."""
 
     name: str
     pages: tuple[Document, ...]
@@ -63,22 +65,27 @@ class HeldOut:
         """Hold out pages of the first corpus, of every corpus that has no page of it, and the text that is `given` (a
         file, a folder, or a finished run). Raises Refused where that holds too little."""
         corpora = list({entry.corpus.name: entry.corpus for entry in entries}.values())
-        first = corpora[0]
+        first, *others = corpora
         chosen = _Chosen.of(first)
         pages = tuple(one for one in first.documents() if one.key in chosen.keys)
-        texts = [HeldOutText(first.name, pages)]
-        without: dict[str, set[str]] = {}
-        for corpus in corpora:
-            # What the rule chooses in another corpus is left out of it too: the rule sees keys alone.
-            own = [one for one in corpus.documents() if one.key in chosen]
+        texts = [HeldOutText(first.name, pages, kept={first.name: tuple(range(len(pages)))})]
+        without = {first.name: set(chosen.keys)}
+        for corpus in others:
+            if _related(first, corpus):
+                # What the rule chooses is left out of every corpus: the rule sees keys alone.
+                own = [one for one in corpus.documents() if one.key in chosen]
+                texts[0].kept[corpus.name] = _kept(pages, own)
+            else:
+                rule = _Chosen.of(corpus)
+                own = [one for one in corpus.documents() if one.key in rule.keys]
+                if own:
+                    texts.append(HeldOutText(corpus.name, tuple(own)))
             without[corpus.name] = {one.key for one in own}
-            kept = _kept(texts[0].pages, own)
-            if kept:
-                texts[0].kept[corpus.name] = kept
-            elif not isinstance(corpus, MixedBack) and len(own) >= FEWEST:
-                texts.append(HeldOutText(corpus.name, tuple(own[:PAGES])))
         if given is not None:
-            texts.append(HeldOutText(str(given), tuple(_smallest(_given(given))), given=True))
+            name = str(given)
+            if any(name == text.name for text in texts):
+                name = f"the text of {given}"
+            texts.append(HeldOutText(name, tuple(_smallest(_given(given))), given=True))
         for text in texts:
             if text.given and len(text.pages) < FEWEST:
                 raise Refused(
@@ -117,8 +124,15 @@ def _place(key: str) -> int:
     return drawn(key, "held out")
 
 
-def _smallest(documents: Iterable[Document]) -> list[Document]:
-    return sorted(documents, key=lambda one: (_place(one.key), one.key))[:PAGES]
+def _smallest(documents: Iterable[Document], count: int = PAGES) -> list[Document]:
+    return heapq.nsmallest(count, documents, key=lambda one: (_place(one.key), one.key))
+
+
+def _related(first: Corpus, other: Corpus) -> bool:
+    """Whether a corpus holds pages of the first one, under the same keys and maybe edited: at least half of some."""
+    some = {one.key: one for one in _smallest(other.documents(), _SOME)}
+    same = [one for one in first.documents() if one.key in some]
+    return 2 * len(_kept(same, list(some.values()))) >= len(some)
 
 
 def _given(path: Path) -> Iterator[Document]:
@@ -130,6 +144,10 @@ def _given(path: Path) -> Iterator[Document]:
         for one in open_source(path):
             if isinstance(one, Unreadable):
                 raise Refused(f"{path}: {one.key} cannot be read ({one.error}); held-out text must be whole")
+            if isinstance(one, Document) and one.html is not None and not one.text:
+                raise Refused(
+                    f"{path} holds pages whose text is not extracted yet: run a recipe on it, and name its folder"
+                )
             if isinstance(one, Document) and one.text.strip():
                 yield one
     except InputError as error:

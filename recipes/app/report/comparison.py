@@ -40,6 +40,7 @@ def _extremes(reading: dict[str, Any]) -> dict[str, Any]:
     several pages."""
     shown = {}
     against = {arm["name"]: arm["against"] for arm in reading["arms"]}
+    given = {text["name"] for text in reading["texts"] if text["given"]}
     for name, found in reading["pages"].items():
         better = [page for page in found["pages"] if page["difference"] < 0][:SHOWN]
         worse = [page for page in found["pages"] if page["difference"] > 0][-SHOWN:]
@@ -47,7 +48,8 @@ def _extremes(reading: dict[str, Any]) -> dict[str, Any]:
         if len(domains) > 2 * SHOWN:
             domains = domains[:SHOWN] + domains[-SHOWN:]
         shown[name] = {
-            "text": found["text"], "against": against[name], "better": better, "worse": worse, "domains": domains,
+            "text": found["text"], "given": found["text"] in given, "against": against[name],
+            "better": better, "worse": worse, "domains": domains,
         }  # fmt: skip
     return shown
 
