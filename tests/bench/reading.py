@@ -76,11 +76,14 @@ def main() -> None:
         def damaged(share: float, by: Callable[[Document], str]) -> Callable[[Document], str]:
             return lambda page: by(page) if drawn(page.key, "damaged") < share * 2**64 else page.text
 
-        copied = random.Random(0).sample([page for page in pages if 1000 < len(page.text) < 20_000], COPIED)
+        # About as long as the pages that they take the place of, so that a third of the pages is a third of the text.
+        mean = statistics.fmean(len(page.text) for page in pages)
+        copied = sorted(pages, key=lambda page: (abs(len(page.text) - mean), page.key))[:COPIED]
+        menus = dict(in_menus(pages))
         damages = {
             "shuffled 33 %": damaged(1 / 3, shuffled),
             "copies 33 %": damaged(1 / 3, lambda page: copied[drawn(page.key, "copy") % COPIED].text),
-            "menus 33 %": damaged(1 / 3, menu),
+            "menus 33 %": damaged(1 / 3, lambda page: menus.get(page.key) or short_lines(page.text)),
             "language 33 %": damaged(1 / 3, lambda page: stretch(foreign, page)),
             "shuffled 10 %": damaged(0.1, shuffled),
             "near-duplicates 10 %": damaged(0.1, lambda page: nearly(pages[drawn(page.key, "near") % len(pages)])),
@@ -183,9 +186,26 @@ def shuffled(page: object) -> str:
     return "\n".join(lines)
 
 
-def menu(page: object) -> str:
+def in_menus(pages: Sequence[object]) -> Iterator[tuple[str, str]]:
+    """What the crawl's pages hold beside their content, by key: the short lines of all of their text."""
+    from resiliparse.extract.html2text import extract_plain_text
+    from resiliparse.parse.encoding import bytes_to_str, detect_encoding
+
+    from curate.sources import open_source
+
+    wanted = {page.key for page in pages}
+    if not CRAWL.is_dir():
+        return
+    for path in sorted(CRAWL.glob("pages-*.warc.gz")):
+        for one in open_source(path, "crawl"):
+            if getattr(one, "html", None) and one.key in wanted:
+                html = bytes_to_str(one.html, detect_encoding(one.html))
+                yield one.key, short_lines(extract_plain_text(html, main_content=False, alt_texts=False))
+
+
+def short_lines(text: str) -> str:
     """The lines of at most four words."""
-    return "\n".join(line for line in page.text.split("\n") if len(line.split()) <= 4)
+    return "\n".join(line for line in text.split("\n") if 0 < len(line.split()) <= 4)
 
 
 def stretch(texts: Sequence[str], page: object) -> str:
