@@ -72,7 +72,7 @@ def compare(
         str | None,
         typer.Option(
             help="also the bits stored of facts that the corpora state: `found` by pattern, or a table with value and"
-            " sentence",
+            " sentence; does not see damaged pages (docs/results/reading.md)",
             metavar="found|TABLE",
         ),
     ] = None,
