@@ -34,8 +34,8 @@ def main() -> None:
     parser.add_argument("--sets", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=3, help="seeds of a set")
     parser.add_argument("--people", type=int, default=100)
-    parser.add_argument("--exposures", type=int, nargs="+", default=[34, 45, 60, 80, 107, 142, 190, 253])
-    parser.add_argument("--rate", type=float, default=4e-3)
+    parser.add_argument("--exposures", type=int, nargs="+", default=[8, 11, 15, 20, 27, 36, 48, 64, 85])
+    parser.add_argument("--rate", type=float, default=1.6e-2)
     given = parser.parse_args()
     arms = {
         "half": {"junk_ratio": 0.5},

@@ -44,7 +44,9 @@ def lines(
         for rate in rates:
             for arm in arms:
                 run = arm | {"exposures": exposures, "seed": seed, "training": {"learning_rate": rate}}
-                content = world.plan([run], model={"layers": 2, "heads": heads, "width": 32}, training=training)
+                content = world.plan(
+                    [run], model={"layers": 2, "heads": heads, "width": 32, "initialisation": "gpt2"}, training=training
+                )
                 (result,) = run_plan(plan_of(content), Path(folder) / "out")
                 yield result | {"population_seed": seed, "heads": heads} | training
 

@@ -16,7 +16,9 @@ def share(middle, rung):
 @pytest.mark.parametrize("start", LADDER)
 def test_every_seed_brackets_one_half_with_no_run_too_many(start):
     draw = random.Random(start)
-    middles = {("arm", seed): math.exp(draw.uniform(math.log(LADDER[0] + 1), math.log(LADDER[-1] - 1))) for seed in range(40)}
+    middles = {
+        ("arm", seed): math.exp(draw.uniform(math.log(LADDER[0] + 1), math.log(LADDER[-1] - 1))) for seed in range(40)
+    }
     rounds = []
 
     def train(wanted):

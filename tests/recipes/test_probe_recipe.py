@@ -150,6 +150,17 @@ def test_a_climb_trains_no_more_than_brackets_half_of_the_facts(tmp_path):
     assert run_probe(load(str(recipe(tmp_path, CLIMB))), tmp_path / "out", processes=1) == results
 
 
+def test_the_first_arm_of_a_climb_is_the_first_of_the_recipe(tmp_path):
+    """Others are compared with it, whichever is trained at the lowest rung."""
+    facts, junk = CLIMB.splitlines()[-2:]
+    swapped = CLIMB.replace(f"{facts}\n{junk}", f"{junk}\n{facts}")
+    results = run_probe(load(str(recipe(tmp_path, swapped))), tmp_path / "out", processes=1)
+    assert list(arms_of(results)) == ["junk", "facts"]
+    assert min(row["exposures"] for row in results if row["arm"] == "facts") < min(
+        row["exposures"] for row in results if row["arm"] == "junk"
+    )
+
+
 def test_a_climb_wants_a_ladder(tmp_path):
     wrong = CLIMB.replace("[4, 8, 16, 32, 64, 128, 256, 512]", "[4]")
     with pytest.raises(RecipeError, match="climb: there is no ladder to climb"):

@@ -192,6 +192,7 @@ def test_runs_read_equal_tokens_without_facts_each_seed_with_a_coin_of_its_own(r
     runs = one.runs()
     assert len(runs) == 3 * 6 and {run["tokens"] for run in runs} == {9_000}
     assert {run["exposures"] for run in runs} == {0} and {run["arm"]: run["kept"] for run in runs}["coin of 50%"] == 0.5
+    assert one.compile == "auto"
     small = dataclasses.replace(one.asked, text_tokens=10**9)
     corpora = [tokenised("raw", 100_000), tokenised("half", 50_000)]
     assert Reading(small, one.held_out.entries, corpora, one.held_out).tokens == 50_000

@@ -18,7 +18,8 @@ def test_junk_costs_facts_and_domain_tokens_win_them_back(tmp_path, seed, exposu
         for rate in RATES
         for arm in JUNK_ARMS[:3]
     ]
-    plan = world.plan(runs, model={"layers": 2, "heads": 2, "width": 32}, training={"batch": 8}, processes=None)
+    model = {"layers": 2, "heads": 2, "width": 32, "initialisation": "gpt2"}  # the papers' own
+    plan = world.plan(runs, model=model, training={"batch": 8}, processes=None)
     results = run_plan(plan_of(plan), tmp_path / "out")
     for rate in RATES:
         alone, junk, tagged = (

@@ -95,7 +95,7 @@ def compare(
     into = train or _train
     read = None
     if asked.reading != "facts" and len(reading.arms) > 1:
-        read = reading.report(into(plan | {"runs": reading.runs()}, out / "text"))
+        read = reading.report(into(plan | {"runs": reading.runs(), "compile": reading.compile}, out / "text"))
     if asked.reading == "text":
         comparison: dict[str, Any] = {
             "asked": dataclasses.asdict(asked), "tokenizer": vocabulary.hash, "verdict": [], "own_facts": None,

@@ -145,7 +145,9 @@ def _climbed(
 
     keys = dict.fromkeys(key for key, _ in runs)
     climbed(sorted(probe.exposures), list(keys), middle(probe.exposures), trained)
-    return [results[one] for one in runs if one in results]
+    # In the recipe's order of arms: tables and pages take the first for the one that others are compared with.
+    names = list(dict.fromkeys(run["arm"] for run in plan["runs"]))
+    return sorted((results[one] for one in runs if one in results), key=lambda row: names.index(row["arm"]))
 
 
 def _but_exposures(run: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ import dataclasses
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from recipes.app.measure.statistics import holm, interval, p_value, smallest_eff
 ALIKE = 0.95
 """An arm of at least this share of the first corpus's tokens is compared with that corpus; a smaller one with a coin of
 its size. Arms whose sizes differ by less share a coin."""
-Train = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+COMPILED = 10_000_000
+"""Tokens of a whole reading from which on its steps are compiled."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,13 @@ class Reading:
             for seed in self.asked.text_seeds
             for arm in self.arms
         ]  # fmt: skip
+
+    @property
+    def compile(self) -> str:
+        """Whether steps are compiled, as a plan says it: of these shapes they then take two fifths of the time, which
+        repays the compilation where much is read (docs/results/reading.md)."""
+        work = self.tokens * len(self.arms) * len(self.asked.text_seeds)
+        return "always" if work >= COMPILED else "auto"
 
     def report(self, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Losses, differences and the decision, from the results of the runs. Raises Refused where an arm has none."""
