@@ -96,9 +96,15 @@ def test_a_corpus_of_other_pages_has_a_text_of_its_own(raw, tmp_path):
 def test_edited_pages_are_kept_ones(raw, tmp_path):
     edited = [dataclasses.replace(one, text=one.text[: len(one.text) // 3] + " newly written end.") for one in raw]
     held = HeldOut.of([corpus(tmp_path / "raw", raw), corpus(tmp_path / "edited", edited)])
-    (text,) = held.texts
-    assert text.kept["edited"] == tuple(range(20))
+    text, form = held.texts
+    assert text.kept["edited"] == tuple(range(20)) and text.form_of is None
     assert all(one.text.endswith(".") and "newly" not in one.text for one in text.pages)
+    # They are read as the arm has them too: what it teaches is its own form of them.
+    assert form.form_of == "edited" and form.name == "raw as edited has it"
+    assert all("newly" in one.text for one in form.pages) and len(form.pages) == 20
+    read = Reading(Comparison(text_seeds=(0, 1)), held.entries, [tokenised("raw", 900), tokenised("edited", 300)], held)
+    kept = [one for one in read.report(results(read, {}))["differences"] if one["role"] == "kept"]
+    assert [one["part"] for one in kept] == ["the 20 held-out pages of 'raw' that it keeps, as it has them"]
 
 
 def test_a_given_text_is_read_from_a_file_or_a_run_and_cut_to_its_first_characters(raw, tmp_path, monkeypatch):

@@ -39,12 +39,14 @@ _EDITED = 0.5  # share of an arm's page that must be in the held-out page of the
 @dataclass(frozen=True)
 class HeldOutText:
     """Pages to measure loss on. `kept` [corpus] are the numbers of those that a corpus keeps; a corpus of other pages
-    than the first one's has no entry."""
+    than the first one's has no entry. `form_of` names the corpus that has edited these pages of the first one to what
+    they are here."""
 
     name: str
     pages: tuple[Document, ...]
     given: bool = False
     kept: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    form_of: str | None = None
 
     @property
     def sizes(self) -> list[int]:
@@ -74,7 +76,11 @@ class HeldOut:
             if _related(first, corpus):
                 # What the rule chooses is left out of every corpus: the rule sees keys alone.
                 own = [one for one in corpus.documents() if one.key in chosen]
-                texts[0].kept[corpus.name] = _kept(pages, own)
+                kept = texts[0].kept[corpus.name] = _kept(pages, own)
+                by_key = {one.key: one for one in own}
+                edited = tuple(by_key[pages[number].key] for number in kept)
+                if any(one.text != pages[number].text for one, number in zip(edited, kept, strict=True)):
+                    texts.append(HeldOutText(f"{first.name} as {corpus.name} has it", edited, form_of=corpus.name))
             else:
                 rule = _Chosen.of(corpus)
                 own = [one for one in corpus.documents() if one.key in rule.keys]

@@ -118,7 +118,7 @@ class Reading:
             if not nats[arm.name]:
                 failed = next(row for row in results if row["arm"] == arm.name)
                 raise Refused(f"all runs of {arm.name} on text failed: {failed['error']}")
-        parts = [part for text in self.held_out.texts for part in _parts(text, self.arms)]
+        parts = _parts(self.held_out.texts, self.arms)
         losses = {arm.name: {part.key: part.losses(nats[arm.name]) for part in parts} for arm in self.arms}
         differences = []
         for arm in self.arms:
@@ -220,20 +220,32 @@ class _Part:
         }
 
 
-def _parts(text: HeldOutText, arms: Sequence[TextArm]) -> Iterator[_Part]:
-    count = len(text.pages)
-    everything = tuple(range(count))
-    if text.given:
-        yield _Part(text.name, text, everything, "given")
-        return
-    yield _Part(f"the {count} held-out pages of '{text.name}'", text, everything, "all")
+def _parts(texts: Sequence[HeldOutText], arms: Sequence[TextArm]) -> list[_Part]:
+    """The texts as they are shown: whole, and of the first corpus's also what an arm keeps, in the arm's own form, and
+    what it drops."""
+    first = texts[0]
+    edited = {text.form_of: text for text in texts if text.form_of is not None}
+    parts = []
+    for text in texts:
+        every = tuple(range(len(text.pages)))
+        if text.given:
+            parts.append(_Part(text.name, text, every, "given"))
+        elif text.form_of is None:
+            parts.append(_Part(f"the {len(every)} held-out pages of '{text.name}'", text, every, "all"))
     for arm in arms:
-        kept = text.kept.get(arm.corpus, ())
-        if arm.against is None or arm.kept < 1 or not 0 < len(kept) < count:
+        kept = first.kept.get(arm.corpus, ())
+        if arm.against is None or arm.kept < 1 or not kept:
             continue
-        dropped = tuple(number for number in everything if number not in kept)
-        yield _Part(f"the {len(kept)} held-out pages of '{text.name}' that it keeps", text, kept, "kept", arm.name)
-        yield _Part(f"the {len(dropped)} that it drops", text, dropped, "dropped", arm.name)
+        words = f"the {len(kept)} held-out pages of '{first.name}' that it keeps"
+        form = edited.get(arm.corpus)
+        if form is not None:
+            parts.append(_Part(f"{words}, as it has them", form, tuple(range(len(kept))), "kept", arm.name))
+        elif len(kept) < len(first.pages):
+            parts.append(_Part(words, first, kept, "kept", arm.name))
+        dropped = tuple(number for number in range(len(first.pages)) if number not in kept)
+        if dropped:
+            parts.append(_Part(f"the {len(dropped)} that it drops", first, dropped, "dropped", arm.name))
+    return parts
 
 
 def _difference(arm: TextArm, part: _Part, one: dict[int, float], other: dict[int, float]) -> dict[str, Any]:
