@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from train_probe.draws import order_of, stream_key, words
@@ -17,6 +16,7 @@ from train_probe.texts import Ids, stretches
 
 _HASHED = 1 << 20  # tokens whose pages are hashed at once
 _STRIDE = 0x632BE59BD9B4E019  # between the marks of a page's pieces
+_OCCURRENCE = -0x61C8864680B583EB  # and between those of equal pages
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,36 +36,27 @@ class PagesOnDevice:
         return cls(Ids(pages.tokens, device), *columns)
 
 
-def page_marks(pages: Pages) -> NDArray[np.int64]:
+def page_marks(pages: Pages) -> Tensor:
     """A number for each page, int64 [pages]: a hash of its tokens without the rendered domain, and of how many equal
     pages come before it."""
     starts = np.concatenate([[0], pages.ends[:-1]]).astype(np.int64)
-    marks = np.zeros(len(pages.ends), np.uint64)
+    marks = torch.zeros(len(pages.ends), dtype=torch.int64)
     first = 0
     while first < len(marks):
         last = max(first + 1, int(np.searchsorted(pages.ends, starts[first] + _HASHED)))
-        begins = starts[first:last] + pages.prefix[first:last]
-        lengths = pages.ends[first:last] - begins
-        places = np.arange(lengths.sum()) - np.repeat(lengths.cumsum() - lengths, lengths)
-        ids = np.asarray(pages.tokens[np.repeat(begins, lengths) + places]).astype(np.uint64)
-        through = np.concatenate([[np.uint64(0)], np.cumsum((ids + np.uint64(1)) * _mixed(places.astype(np.uint64)))])
-        ends = lengths.cumsum()
+        begins = torch.from_numpy(starts[first:last] + pages.prefix[first:last])
+        lengths = torch.from_numpy(pages.ends[first:last]) - begins
+        ids = torch.from_numpy(np.asarray(pages.tokens[stretches(begins, lengths).numpy()]).astype(np.int64))
+        hashed = (ids + 1) * words(0, stretches(torch.zeros_like(lengths), lengths))
+        through = torch.cat([hashed.new_zeros(1), hashed.cumsum(0)])
+        ends = lengths.cumsum(0)
         marks[first:last] = through[ends] - through[ends - lengths]
         first = last
-    order = np.argsort(marks, kind="stable")
-    place = np.arange(len(marks))
-    begins_group = np.concatenate([[True], np.diff(marks[order]) != 0]) if len(marks) else np.zeros(0, bool)
-    before = np.empty(len(marks), np.uint64)
-    before[order] = (place - np.maximum.accumulate(np.where(begins_group, place, 0))).astype(np.uint64)
-    return _mixed(marks + before * np.uint64(0x9E3779B97F4A7C15)).view(np.int64)
-
-
-def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """SplitMix64's output function."""
-    z = (words + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    _, group, count = marks.unique(return_inverse=True, return_counts=True)
+    order = torch.argsort(group, stable=True)
+    before = torch.empty_like(marks)
+    before[order] = stretches(torch.zeros_like(count), count)
+    return words(0, marks + before * _OCCURRENCE)
 
 
 def _filling(lengths: Tensor, share: float) -> Tensor:

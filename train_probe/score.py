@@ -45,7 +45,6 @@ def span_nats(model: nn.Module, rows: Sequence[Ids], begin: Ids, spans: np.ndarr
     """
     training = model.training
     model.eval()
-    device = next(model.parameters()).device
     nats = np.zeros(len(spans))
     owner = spans[:, 0]
     lengths = np.array([len(row) for row in rows])
@@ -59,11 +58,8 @@ def span_nats(model: nn.Module, rows: Sequence[Ids], begin: Ids, spans: np.ndarr
         tokens[:, :front] = begin[chosen]
         for line, row in enumerate(chosen):
             tokens[line, front : front + lengths[row]] = rows[row]
-        batch = torch.from_numpy(tokens).to(device)
-        logits = model(batch[:, :-1])
-        loss = (logits.logsumexp(2) - logits.gather(2, batch[:, 1:, None])[..., 0]).double()
-        # After the front, position i of `loss` is body token i: the row's first token is predicted from `begin`.
-        body = loss[:, front - 1 :].cpu().numpy()
+        # After the front, position i of the losses is body token i: the row's first is predicted from `begin`.
+        body = _token_nats(model, tokens)[:, front - 1 :]
         through = np.concatenate([np.zeros((len(chosen), 1)), body.cumsum(1)], 1)
         line_of = {int(row): line for line, row in enumerate(chosen)}
         for span in np.flatnonzero(np.isin(owner, chosen)):
@@ -78,7 +74,6 @@ def span_nats(model: nn.Module, rows: Sequence[Ids], begin: Ids, spans: np.ndarr
 def page_nats(model: nn.Module, pages: Pages, end_of_text: int, window: int, vocabulary: int) -> NDArray[np.float64]:
     """The summed loss in nats of each page, float64 [pages]: of every token once, each predicted from those before it
     in windows of `window` tokens that begin with the page's last token before them, or with the end of text."""
-    device = next(model.parameters()).device
     starts = np.concatenate([[0], pages.ends[:-1]]).astype(np.int64)
     size = max(1, window - 1)
     begins = [place for start, end in zip(starts, pages.ends, strict=True) for place in range(start, end, size)]
@@ -94,12 +89,16 @@ def page_nats(model: nn.Module, pages: Pages, end_of_text: int, window: int, voc
         place = np.where(inside, first[chosen][:, None] + np.arange(width), 0)
         target = np.asarray(pages.tokens)[place].astype(np.int64)
         before = np.where(first[chosen] == starts[owner[chosen]], end_of_text, pages.tokens[first[chosen] - 1])
-        rows = torch.from_numpy(np.concatenate([before[:, None].astype(np.int64), target[:, :-1]], 1)).to(device)
-        logits = model(rows)
-        wanted = torch.from_numpy(target).to(device)
-        loss = (logits.logsumexp(2) - logits.gather(2, wanted[..., None])[..., 0]).double().cpu().numpy()
+        loss = _token_nats(model, np.concatenate([before[:, None].astype(np.int64), target], 1))
         np.add.at(nats, owner[chosen], (loss * inside).sum(1))
     return nats
+
+
+def _token_nats(model: nn.Module, rows: Ids) -> NDArray[np.float64]:
+    """The loss in nats of every token of `rows` [rows, length] but the first of each."""
+    batch = torch.from_numpy(rows).to(next(model.parameters()).device)
+    logits = model(batch[:, :-1])
+    return (logits.logsumexp(2) - logits.gather(2, batch[:, 1:, None])[..., 0]).double().cpu().numpy()
 
 
 def mean_losses(facts: Facts, nats: np.ndarray) -> Losses:

@@ -99,10 +99,10 @@ class Rows:
             junk_ends = self._junk.lengths(torch.arange(count, device=device), self._junk_bare).cumsum(0)
         self._junk_ends = junk_ends
         junk = int(junk_ends[-1]) if len(junk_ends) else 0
-        self.total = self.useful + junk
+        fewest = max(1, -(-(self.useful + junk) // width))
         ends = length.cumsum(0)
-        starts = _starts(ends, width, max(1, -(-self.total // width)))
-        self.count = max(len(starts), -(-self.total // width))
+        starts = _starts(ends, width, fewest)
+        self.count = max(len(starts), fewest)
         # Windows with facts lie evenly among all.
         place = (torch.arange(len(starts)) * self.count + self.count // 2) // len(starts)
         first = torch.zeros(self.count + 1, dtype=torch.int64)

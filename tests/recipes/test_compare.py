@@ -217,6 +217,8 @@ def test_unfit_corpora_are_refused(folders, tmp_path):
         compare(entries([one, few]), tmp_path, ASKED)
     with pytest.raises(ValueError, match="at least two corpora"):
         compare(entries([one]), tmp_path, ASKED)
+    with pytest.raises(ValueError, match="leave out --own-facts, or --reading text"):
+        compare(entries(folders[:2]), tmp_path, dataclasses.replace(ASKED, reading="text"), own="found")
     with pytest.raises(ValueError, match="two corpora without rendered domains"):
         tagged = [dataclasses.replace(each, rendering=ArmRendering("special")) for each in entries(folders[:2])]
         compare(tagged, tmp_path, dataclasses.replace(ASKED, reading="text"))

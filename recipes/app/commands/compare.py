@@ -111,10 +111,7 @@ def compare(
             shares = [None] if mix_back == "all" else _numbers("--mix-back", mix_back, float)
             if any(share is not None and share >= 1 for share in shares):
                 raise Refused(f"--mix-back takes `all`, or shares of the text below 1, not '{mix_back}'")
-        if own_facts is not None and reading == "text":
-            raise Refused(
-                "facts of the corpora are read beside injected ones: leave out --own-facts, or --reading text"
-            )
+        asked.refuse_unread(own_facts)  # before any corpus is made
         if own_facts not in (None, "found"):
             read_table(Path(str(own_facts)))  # a mistake in it is reported before any corpus is made
         entries = entries_of(corpora, output, lambda: shown(err), corpus=corpus, ablate=ablate, mix_back=shares)

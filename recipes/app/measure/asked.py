@@ -52,6 +52,13 @@ class Comparison:
             if getattr(self, name) not in allowed:
                 raise Refused(f"`{name}` must be one of {', '.join(allowed)}, not {getattr(self, name)!r}")
 
+    def refuse_unread(self, own_facts: str | None) -> None:
+        """Raises Refused where facts of the corpora are asked for and no facts are read."""
+        if own_facts is not None and self.reading == "text":
+            raise Refused(
+                "facts of the corpora are read beside injected ones: leave out --own-facts, or --reading text"
+            )
+
     @property
     def text_model(self) -> dict[str, int]:
         """The models of the text reading."""

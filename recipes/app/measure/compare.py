@@ -1,7 +1,8 @@
-"""Which corpus lets a model store more? The same facts in each, the same models, one table, and a decision.
+"""Which corpus teaches a model more? The same models on each, by two readings: text that no arm read, and facts that
+are placed in every arm.
 
-What is measured is how much a corpus interferes with storing facts that are seen a given number of times, at the scale
-of the models that were trained; not how much knowledge the corpus itself holds.
+The facts say how much a corpus interferes with storing what is seen a given number of times, at the scale of the models
+that were trained; not how much knowledge the corpus itself holds.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ def compare(
     """
     if len({entry.name for entry in entries}) < len(entries) or len(entries) < 2:
         raise Refused("a comparison needs at least two corpora of different names; name them NAME=FOLDER")
+    asked.refuse_unread(own)
     if asked.reading == "text" and len({one.corpus.name for one in entries if one.rendering.domain == "none"}) < 2:
         raise Refused(
             "the text reading needs two corpora without rendered domains, because the held-out text has none; leave out"

@@ -28,10 +28,11 @@ CHARACTERS = 3000
 SHARE = 8
 """Of a corpus with fewer pages, one of so many is held out."""
 FEWEST = 8
-"""Pages that a text must have at least."""
+"""Pages that a given text must have at least."""
 NEAR = 0.8
 """Pages whose Jaccard similarity to a held-out page is at least this leave every arm: of sets of five words, as in
 `minhash_dedup`."""
+_SKETCHER = Sketcher(numbers="ignore")
 _SOME = 50  # pages of a corpus that say whether they are those of the first
 _EDITED = 0.5  # share of an arm's page that must be in the held-out page of the same key for it to be that page
 
@@ -91,12 +92,10 @@ class HeldOut:
             name = str(given)
             if any(name == text.name for text in texts):
                 name = f"the text of {given}"
-            texts.append(HeldOutText(name, tuple(_smallest(_given(given))), given=True))
-        for text in texts:
-            if text.given and len(text.pages) < FEWEST:
-                raise Refused(
-                    f"{text.name} holds {len(text.pages)} texts to measure loss on; at least {FEWEST} are needed"
-                )
+            wanted = tuple(_smallest(_given(given)))
+            if len(wanted) < FEWEST:
+                raise Refused(f"{name} holds {len(wanted)} texts to measure loss on; at least {FEWEST} are needed")
+            texts.append(HeldOutText(name, wanted, given=True))
         near = _Near([page for text in texts for page in text.pages])
         lost: dict[str, int] = {}
         for corpus in corpora:
@@ -200,7 +199,7 @@ class _Near:
 
 
 def _shingles(document: Document) -> Hashes:
-    sketch = Sketcher(numbers="ignore").sketch(document.text)
+    sketch = _SKETCHER.sketch(document.text)
     return np.empty(0, np.uint64) if sketch is None else sketch[0]
 
 
