@@ -9,10 +9,10 @@ import torch
 from train_probe.draws import stream_key
 from train_probe.inputs import Facts, Inputs
 from train_probe.junk import Front, Junk, JunkChain, JunkRecords, JunkTexts
-from train_probe.pages import PagePieces, PagesOnDevice
+from train_probe.pages import Coin, PagePieces, PagesOnDevice
 from train_probe.plan import Plan, PlanError, RunPlan
 from train_probe.render import BundleError, Renderer
-from train_probe.stream import PageStream, Stream, junk_per_useful, page_width
+from train_probe.stream import PageStream, Stream, junk_per_useful, page_width, useful_rows
 from train_probe.texts import DrawnTexts, ShardTexts, Texts
 
 _ALIGNED = 64
@@ -35,6 +35,7 @@ class Data:
     def __init__(self, plan: Plan, inputs: Inputs, device: torch.device) -> None:
         self.plan, self.inputs, self.facts, self.device = plan, inputs, inputs.facts, device
         self._texts: Texts | None = None
+        self._parts: dict[tuple[int, ...], tuple[Facts, Texts]] = {}
         self._pages: dict[str, PagesOnDevice] = {}
         self._renderer: Renderer | None = None
 
@@ -42,11 +43,24 @@ class Data:
         """The batches of a run. Raises PlanError where the data does not hold what the run asks for."""
         if not run.exposures:
             return PageStream(self._page_pieces(run), self.plan.training_of(run).batch, run.tokens)
-        return Stream(self.facts, self.texts, self._junk(run), self.plan.training_of(run), run)
+        return Stream(self.facts, self.texts_of(run), self._junk(run), self.plan.training_of(run), run)
+
+    def facts_of(self, run: RunPlan) -> Facts:
+        """The facts that a run shows and is scored on. Raises PlanError for people that there are not."""
+        return self._part(run)[0] if run.people else self.facts
+
+    def texts_of(self, run: RunPlan) -> Texts:
+        """Their texts. Raises PlanError."""
+        return self._part(run)[1] if run.people else self.texts
+
+    def _part(self, run: RunPlan) -> tuple[Facts, Texts]:
+        if run.people not in self._parts:
+            self._parts[run.people] = self.facts.part(*run.people), self.texts.part(*run.people)
+        return self._parts[run.people]
 
     @property
     def texts(self) -> Texts:
-        """The texts of the facts. Raises PlanError."""
+        """The texts of all facts. Raises PlanError."""
         if self._texts is None:
             facts, documents = self.facts, self.inputs.documents
             if documents is None:
@@ -77,7 +91,7 @@ class Data:
         compact = facts.kind == "compact"
         if run.junk_kind == "learnable":
             kept = [token for token in range(facts.vocabulary) if token not in (facts.end_of_text, facts.tag)]
-            width = self.texts.measured(run.exposures).longest if compact else training.window
+            width = self.texts_of(run).measured(run.exposures).longest if compact else training.window
             return JunkChain(torch.tensor(kept, device=self.device), width, seed, front)
         people = {"endless": None, "repetitive": run.junk_people}[run.junk_kind]
         if compact:
@@ -88,12 +102,12 @@ class Data:
         name, training = str(run.junk_shards), self.plan.training_of(run)
         if name not in self._pages:
             self._pages[name] = PagesOnDevice.of(self.inputs.pages[name], self.device)
-        seed, silent = junk_seed(run), not run.tag_loss
-        if not run.exposures:
-            return PagePieces(self._pages[name], training.window, seed, name, silent, run.kept)
-        useful = self.texts.measured(run.exposures).longest if self.facts.kind == "compact" else training.window
-        width = page_width(junk_per_useful(run.junk_ratio) * training.batch * useful, training.window)
-        return PagePieces(self._pages[name], width, seed, name, silent, run.kept)
+        width = training.window
+        if run.exposures:
+            compact = self.facts.kind == "compact"
+            useful = self.texts_of(run).measured(run.exposures).longest if compact else training.window
+            width = page_width(junk_per_useful(run.junk_ratio) * useful_rows(training, run) * useful, training.window)
+        return PagePieces(self._pages[name], width, junk_seed(run), name, not run.tag_loss, Coin.of(run))
 
 
 def opened(path: Path, device: torch.device) -> Renderer:

@@ -64,6 +64,25 @@ class Facts:
     placement: str
     strings: Strings | None
 
+    def part(self, first: int, last: int) -> Facts:
+        """The facts about people `first` to `last` - 1 alone. Raises PlanError where there are not so many."""
+        if last > self.people:
+            raise PlanError(
+                f"a run shows people {first} to {last - 1}; the facts in {self.folder} are of {self.people} people"
+            )
+        rows = np.flatnonzero((self.row_entity >= first) & (self.row_entity < last))
+        spans = self.spans[np.isin(self.spans[:, 0], rows)]
+        spans[:, 0] = np.searchsorted(rows, spans[:, 0])
+        return dataclasses.replace(
+            self,
+            people=last - first,
+            exposures=self.exposures[first:last],
+            rows=tuple(self.rows[row] for row in rows),
+            row_entity=self.row_entity[rows] - first,
+            row_tag=self.row_tag[rows],
+            spans=spans,
+        )
+
     def begins(self, tagged: bool, front: tuple[int, ...] = ()) -> Ids:
         """The tokens in front of each row to score, [rows, k]; of tagged rows `front`, or the token of the domain."""
         if tagged and front:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from train_probe.draws import order_of, stream_key, words
 from train_probe.inputs import Pages
-from train_probe.plan import PlanError
+from train_probe.plan import PlanError, RunPlan
 from train_probe.texts import Ids, stretches
 
 _HASHED = 1 << 20  # tokens whose pages are hashed at once
@@ -59,6 +59,36 @@ def page_marks(pages: Pages) -> Tensor:
     return words(0, marks + before * _OCCURRENCE)
 
 
+@dataclass(frozen=True)
+class Coin:
+    """A draw of pages that hold a share of all tokens, or of those of each group of equally many pages by length
+    (`by_length`, the shortest first). Coins of other seeds or numbers are independent."""
+
+    seed: int
+    number: int = 0
+    kept: float = 1.0
+    by_length: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, run: RunPlan) -> Coin | None:
+        """The coin of a run; None where it reads all pages."""
+        if run.kept == 1 and not run.kept_by_length:
+            return None
+        return cls(run.seed, run.coin, run.kept, run.kept_by_length)
+
+    def chosen(self, lengths: Tensor, marks: Tensor) -> Tensor:
+        """The numbers of the pages that it keeps, ascending, of pages with these tokens and marks [pages]."""
+        drawn = order_of(words(stream_key(self.seed, "coin", self.number), marks)[None])[0]
+        if not self.by_length:
+            return drawn[_filling(lengths[drawn], self.kept)].sort().values
+        rank = torch.empty_like(drawn)
+        rank[torch.argsort(lengths, stable=True)] = torch.arange(len(lengths), device=lengths.device)
+        group = (rank * len(self.by_length) // len(lengths))[drawn]
+        groups = [drawn[group == number] for number in range(len(self.by_length))]
+        kept = [one[_filling(lengths[one], share)] for one, share in zip(groups, self.by_length, strict=True)]
+        return torch.cat(kept).sort().values
+
+
 def _filling(lengths: Tensor, share: float) -> Tensor:
     """Which of pages in a row to take, bool, so that they hold a share of all tokens: each that still fits, until less
     than a two-hundredth of it lacks."""
@@ -80,20 +110,18 @@ class PagePieces:
     them is another order, endlessly.
 
     Texts are the pieces, by their place in pass after pass; windows are `width` tokens of the stream of all pieces.
-    Where domains are `silent`, their tokens are given as their bitwise complement. `kept` below 1 is a coin: of all
-    pages, drawn by `seed`, so many that they hold this share of the tokens. Raises PlanError where the pages do not
-    fill one window.
+    Where domains are `silent`, their tokens are given as their bitwise complement. A `coin` chooses the pages. Raises
+    PlanError where they do not fill one window.
     """
 
     def __init__(
-        self, pages: PagesOnDevice, width: int, seed: int, name: str, silent: bool = False, kept: float = 1.0
+        self, pages: PagesOnDevice, width: int, seed: int, name: str, silent: bool = False, coin: Coin | None = None
     ) -> None:
         self.width, self._pages, self._seed, self._silent = width, pages, seed, silent
         chosen = torch.arange(len(pages.ends), device=pages.ends.device)
         self._length = length = pages.ends.diff(prepend=pages.ends.new_zeros(1))
-        if kept < 1:
-            drawn = order_of(words(stream_key(seed, "coin"), pages.marks)[None])[0]
-            chosen = drawn[_filling(length[drawn], kept)].sort().values
+        if coin is not None:
+            chosen = coin.chosen(length, pages.marks)
         prefix = pages.prefix[chosen]
         body = length[chosen] - prefix
         size = (width - prefix).clamp_min(max(1, width // 2))
@@ -110,9 +138,9 @@ class PagePieces:
         self._page_marks, self._marks = pages.marks[chosen], pages.marks[self._page] + number * _STRIDE
         self.pass_tokens = int(self._whole.sum())
         if self.pass_tokens < width:
-            coin = f", of which a coin keeps {kept:.3g}" if kept < 1 else ""
+            of = "" if coin is None else f", of which a coin keeps {self.pass_tokens}"
             raise PlanError(
-                f"junk shards '{name}' hold {int(length.sum())} tokens of pages{coin}, less than a window of {width}"
+                f"junk shards '{name}' hold {int(length.sum())} tokens of pages{of}, less than a window of {width}"
             )
         self._passes: dict[int, tuple[Tensor, Tensor]] = {}
 

@@ -18,6 +18,7 @@ JUNK_KINDS = ("none", "endless", "repetitive", "learnable", "shards")
 TAGS = ("none", "useful", "junk", "both")
 WINDOWS = ("pure", "mixed")
 RATES = ("by-width", "equal")
+BATCHES = ("useful", "all")
 PRECISIONS = ("auto", "float64", "float32", "bfloat16")
 COMPILE = ("auto", "always", "never")
 
@@ -93,12 +94,18 @@ def changeable() -> dict[str, Any]:
 class TrainingPlan(_Checked):
     """How every run trains: AdamW, warm-up, then a cosine down to a share of the learning rate (2404.05405: 0.1).
 
-    Junk comes on top of `batch`; `window` is also the longest window of junk pages. Scores on the way, at
+    `window` is also the longest window of junk pages. Scores on the way, at
     `evaluate_exposures`, are a curve. Every score is repeated with rounded weights (`evaluate_bits`); a step of
     rounding is shared by an output channel, or by `evaluate_group` of its inputs.
     """
 
-    batch: int = setting(8, "useful records of each step (people: windows)", ge=1)
+    batch: int = setting(8, "records of each step (people: windows)", ge=1)
+    batch_of: str = setting(
+        "useful",
+        "what a batch counts: useful records, and junk comes on top of each step; or all, so that junk makes more steps"
+        " of the same size (2404.05405, section 10)",
+        choices=BATCHES,
+    )
     learning_rate: float = setting(1.6e-2, "the highest rate, at the end of the warm-up", gt=0)
     window: int = setting(512, "tokens of a window of text", ge=2)
     warmup: float = setting(0.05, "share of the steps in which the learning rate rises", ge=0, lt=1)
@@ -110,7 +117,7 @@ class TrainingPlan(_Checked):
     epsilon: float = setting(1e-6, "AdamW's epsilon", gt=0)
     rates: str | None = setting(
         None,
-        "by-width: matrices learn with 1/width of the learning rate, so that one rate fits all widths; equal: all"
+        "by-width: matrices learn with about 1/width of the learning rate, so that one rate fits all widths; equal: all"
         " weights with the same; empty: equal where the initialisation is gpt2, else by-width",
         choices=RATES,
     )
@@ -125,7 +132,7 @@ class TrainingPlan(_Checked):
     evaluate_embeddings: bool = setting(True, "whether embeddings are rounded too")
 
 
-TEXT = TrainingPlan(batch=16, window=128, learning_rate=1.2e-2)
+TEXT = TrainingPlan(batch=16, window=128, learning_rate=1.1e-2)
 """How models that read pages alone train. Twice the rate gives a lower loss and four times the difference between two
 orders of the same pages; smaller batches and windows of 256 find less of what is wrong with a corpus
 (docs/results/initialisation.md)."""
@@ -148,7 +155,12 @@ class RunPlan(_Checked):
     junk_kind: str = setting("none", "what junk there is", choices=JUNK_KINDS)
     junk_ratio: float = setting(0.0, "share of junk among all tokens", ge=0, le=1)
     junk_shards: str | None = None
+    people: tuple[int, ...] = setting((), "first and past the last of the people shown and scored; empty: all", ge=0)
     kept: float = setting(1.0, "share of the pages' tokens that a coin of the seed keeps, page by page", gt=0, le=1)
+    kept_by_length: tuple[float, ...] = setting(
+        (), "the same in groups of equally many pages by length, the shortest first; empty: all alike", ge=0, le=1
+    )
+    coin: int = setting(0, "another number: another coin", ge=0)
     junk_people: int = setting(1000, "people of a repetitive population", ge=1)
     windows: str = setting("pure", "whether facts and junk share windows of text", choices=WINDOWS)
     tag: str = setting(
@@ -180,8 +192,10 @@ class RunPlan(_Checked):
             raise self._error("a run without exposures reads `tokens` of pages: junk_kind 'shards'")
         if (self.exposures == 0) != (self.junk_ratio == 1) or (self.tokens and self.exposures):
             raise self._error("junk_ratio 1 and `tokens` are for runs of pages alone, which have 0 exposures")
-        if self.kept < 1 and self.junk_kind != "shards":
+        if (self.kept < 1 or self.kept_by_length) and self.junk_kind != "shards":
             raise self._error("a coin keeps a share of pages: junk_kind 'shards'", ".kept")
+        if self.people and not (len(self.people) == 2 and self.people[0] < self.people[1]):
+            raise self._error("two numbers are needed, the first below the second", ".people")
         if (self.junk_kind == "none") != (self.junk_ratio == 0):
             raise self._error(f"junk_kind '{self.junk_kind}' does not go with junk_ratio {self.junk_ratio}")
         if (self.junk_kind == "shards") != (self.junk_shards is not None):

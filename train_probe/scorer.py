@@ -48,7 +48,7 @@ class Scorer:
 
     def __init__(self, data: Data, run: RunPlan) -> None:
         self.data, self.run = data, run
-        self.facts, self.training = data.facts, data.plan.training_of(run)
+        self.facts, self.training = data.facts_of(run), data.plan.training_of(run)
         self.architecture = data.plan.model_of(run).built()
         self.parameters = self.architecture.parameters(self.facts.used_vocabulary)
         # Rows may be longer than those of training: rotary positions have no limit.

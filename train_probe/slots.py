@@ -263,7 +263,7 @@ class Slots:
         figures = Figures(
             architecture=self.data.plan.model_of(one.run).name,
             parameters=parameters,
-            people=self.data.facts.people,
+            people=one.scorer.facts.people,
             junk_ratio=one.stream.junk_ratio,
             **final,
             max_bits_per_parameter=most.total / parameters,

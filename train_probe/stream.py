@@ -214,7 +214,7 @@ class Stream:
     """
 
     def __init__(self, facts: Facts, texts: Texts, junk: Junk | None, training: TrainingPlan, run: RunPlan) -> None:
-        self._texts, self._junk, self._run, self.batch = texts, junk, run, training.batch
+        self._texts, self._junk, self._run, self.batch = texts, junk, run, useful_rows(training, run)
         self._useful = UsefulTexts(texts, run)
         useful = texts.measured(run.exposures)
         self.width = training.window
@@ -247,7 +247,9 @@ class Stream:
             junk_tokens = self._rows.total - self.useful_tokens
         rows = self.batch
         if self.mixed:
-            rows = max(1, round(self.batch * (1 + self._share)))
+            rows = training.batch
+            if training.batch_of == "useful":
+                rows = max(1, round(self.batch * (1 + self._share)))
             self.shape: Shape = ((self.width, rows),)
         self._per_step = rows
         self.steps = max(1, -(-count // rows))
@@ -338,6 +340,20 @@ class Stream:
         if self._rows is None:
             return steps * self.batch * self.width
         return int(self._rows.through[steps * self.batch])
+
+
+def useful_rows(training: TrainingPlan, run: RunPlan) -> int:
+    """Useful records, or windows, of each step where windows are pure. Raises PlanError where a batch of all does not
+    hold a whole number of them."""
+    if training.batch_of == "useful" or run.windows == "mixed":
+        return training.batch
+    rows = training.batch / (1 + junk_per_useful(run.junk_ratio))
+    if rows.denominator > 1:
+        raise PlanError(
+            f"a batch of {training.batch} in all, {run.junk_ratio:g} of it junk, holds {float(rows):.3g} useful ones;"
+            f" take a multiple of {rows.denominator} times {training.batch}, or batch_of: useful"
+        )
+    return int(rows)
 
 
 def junk_per_useful(ratio: float) -> Fraction:

@@ -5,6 +5,7 @@ A text has a number; asking for the same numbers gives the same tokens, so a str
 
 from __future__ import annotations
 
+import copy
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -57,6 +58,9 @@ class Texts(Protocol):
 
     device: torch.device
 
+    def part(self, first: int, last: int) -> Texts:
+        """The texts about people `first` to `last` - 1 alone."""
+
     def order(self, exposures: int, seed: int) -> Tensor:
         """The numbers of the first `exposures` exposures of all people, int64 [D], in training order: every exposure
         in turn, each a permutation of its people; where exposures were not placed evenly, the order of the corpus."""
@@ -79,17 +83,22 @@ class ShardTexts:
         self, documents: Documents, counts: np.ndarray, end_of_text: int, placement: str, device: torch.device
     ) -> None:
         self._documents, self._counts, self._placement, self.device = documents, counts, placement, device
-        self._end_of_text = end_of_text
+        self._end_of_text, self._people = end_of_text, slice(0, len(counts))
         self._measured: dict[int, Measured] = {}
         self._ids = Ids(documents.tokens, device)
         self._start, self._length, self._tag = (
             torch.as_tensor(column, device=device) for column in (documents.start, documents.length, documents.tag)
         )
 
+    def part(self, first: int, last: int) -> ShardTexts:
+        one = copy.copy(self)
+        one._people, one._measured = slice(first, last), {}
+        return one
+
     def order(self, exposures: int, seed: int) -> Tensor:
         """As `Texts.order`. Raises PlanError unless the shards hold exposures 0 .. n - 1 of each person exactly once,
         where n is the person's count or `exposures`, whichever is less, and some have all."""
-        number = exposure_table(self._documents, self._counts, exposures)
+        number = exposure_table(self._documents, self._counts, exposures)[:, self._people]
         if self._placement != "even":
             return torch.as_tensor(np.sort(number[number >= 0]), device=self.device)
         table = torch.as_tensor(number, device=self.device)
@@ -98,7 +107,7 @@ class ShardTexts:
 
     def measured(self, exposures: int) -> Measured:
         if exposures not in self._measured:
-            number = exposure_table(self._documents, self._counts, exposures)
+            number = exposure_table(self._documents, self._counts, exposures)[:, self._people]
             length = self._documents.length[number[number >= 0]] + 1
             self._measured[exposures] = Measured(int(length.sum()), int(length.min()), int(length.max()))
         return self._measured[exposures]
@@ -151,24 +160,30 @@ class DrawnTexts:
 
     def __init__(self, renderer: Renderer, counts: np.ndarray, end_of_text: int, tag: int) -> None:
         self._renderer, self._people, self._front = renderer, len(counts), (end_of_text, tag)
+        self._shown = slice(0, len(counts))
         self._most, self.device = counts, renderer.device
         self._measured: list[Measured] = []
         self._counts = torch.as_tensor(counts, device=self.device)
 
+    def part(self, first: int, last: int) -> DrawnTexts:
+        one = copy.copy(self)
+        one._shown, one._measured = slice(first, last), []
+        return one
+
     def order(self, exposures: int, seed: int) -> Tensor:
         """As `Texts.order`. Raises PlanError where nobody has so many exposures."""
         check_exposures(self._most, exposures)
-        number = torch.arange(exposures * self._people, device=self.device).view(exposures, -1)
+        number = torch.arange(exposures * self._people, device=self.device).view(exposures, -1)[:, self._shown]
         numbers = []
         for exposure, order in enumerate(_orders(number, seed)):
-            numbers.append(number[exposure][order][(self._counts > exposure)[order]])
+            numbers.append(number[exposure][order][(self._counts[self._shown] > exposure)[order]])
         return torch.cat(numbers)
 
     def measured(self, exposures: int) -> Measured:
         check_exposures(self._most, exposures)
-        people = torch.arange(self._people, device=self.device)
+        people = torch.arange(self._people, device=self.device)[self._shown]
         for exposure in range(len(self._measured), exposures):
-            length = self.lengths(people[self._counts > exposure] + exposure * self._people)
+            length = self.lengths(people[self._counts[self._shown] > exposure] + exposure * self._people)
             here = Measured(int(length.sum()), int(length.min()), int(length.max()))
             before = self._measured[-1] if self._measured else Measured(0, here.shortest, here.longest)
             self._measured.append(

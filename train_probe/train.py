@@ -27,7 +27,7 @@ from train_probe.scorer import device_of
 from train_probe.slots import Group, Slots
 from train_probe.stack.step import keep_compiled, keep_memory, worth_compiling
 
-NUMERICS = 3
+NUMERICS = 4
 """Raised whenever the same plan and data would give other figures: runs of an older one are trained again."""
 
 
@@ -247,7 +247,7 @@ def _result(
     result: dict[str, Any] = {
         "run": name,
         "arm": run.arm,
-        "people": inputs.facts.people,
+        "people": run.people[1] - run.people[0] if run.people else inputs.facts.people,
         "exposures": run.exposures,
         "junk_ratio": run.junk_ratio,
         "junk_kind": run.junk_kind,

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from train_probe.inputs import Pages
-from train_probe.pages import PagePieces, PagesOnDevice, page_marks
+from train_probe.pages import Coin, PagePieces, PagesOnDevice, page_marks
 from train_probe.plan import PlanError
 
 CPU = torch.device("cpu")
@@ -113,19 +113,31 @@ def test_a_coin_keeps_its_share_of_whole_pages_another_draw_for_each_seed(kept):
     total = pieces(bodies).pass_tokens
     drawn = []
     for seed in range(6):
-        one = pieces(bodies, seed=seed, kept=kept)
+        one = pieces(bodies, seed=seed, coin=Coin(seed, kept=kept))
         seen = Counter(token for text in texts(one, 0, len(one._page)) for token in text if token)
         assert all(count == len(bodies[token - 10]) for token, count in seen.items())
         assert one.pass_tokens == seen.total() + len(seen) == pytest.approx(kept * total, rel=0.01)
         drawn.append(set(seen))
+    other = pieces(bodies, coin=Coin(0, number=1, kept=kept))
+    drawn.append({token for text in texts(other, 0, len(other._page)) for token in text if token})
     overlap = np.mean([len(a & b) / len(a) for a in drawn for b in drawn if a is not b])
     assert overlap == pytest.approx(kept, abs=0.1)
+
+
+def test_a_coin_by_length_keeps_a_share_of_the_tokens_of_each_group():
+    lengths = torch.from_numpy(np.random.default_rng(0).permutation(np.arange(1, 1001)))
+    marks = torch.randint(-(2**62), 2**62, (1000,), generator=torch.Generator().manual_seed(0))
+    shares = (0.9, 0.1, 0.0, 0.5, 1.0)
+    chosen = lengths[Coin(3, by_length=shares).chosen(lengths, marks)]
+    for number, share in enumerate(shares):
+        held = chosen[(chosen > number * 200) & (chosen <= number * 200 + 200)]
+        assert int(held.sum()) == pytest.approx(share * sum(range(number * 200 + 1, number * 200 + 201)), rel=0.01)
 
 
 def test_pages_that_fill_no_window_are_refused():
     with pytest.raises(PlanError, match="hold 4 tokens of pages, less than a window of 32"):
         pieces([[7, 8, 9]])
     with pytest.raises(
-        PlanError, match=r"hold 84 tokens of pages, of which a coin keeps 0\.1, less than a window of 32"
+        PlanError, match=r"hold 84 tokens of pages, of which a coin keeps \d+, less than a window of 32"
     ):
-        pieces([[7] * 20] * 4, kept=0.1)
+        pieces([[7] * 20] * 4, coin=Coin(0, kept=0.1))

@@ -345,3 +345,36 @@ def test_people_who_appear_less_often_are_left_out_of_later_passes_and_other_pla
     assert sorted(order.tolist()) == list(range(6))
     assert exposure[even.order(2, 1)].tolist() == [0, 0, 0, 1, 1]
     assert clustered.order(3, 1).tolist() == list(range(6))
+
+
+def test_a_run_of_some_people_shows_and_scores_them_alone(world, tmp_path):
+    one = stream(world, people=[5, 12], **ENDLESS)
+    seen = Counter(tuple(row[1:]) for rows in useful_rows(one) for row in rows.tolist())
+    assert seen == Counter({tuple(body): 5 for body in world.bodies[5:12].tolist()})
+    plan = plan_of(world.plan([{"arm": "a", "exposures": 5, "people": [5, 12]}]))
+    data = Data(plan, read_inputs(plan), torch.device("cpu"))
+    facts = data.facts_of(plan.runs[0])
+    assert [row.tolist() for row in facts.rows] == world.bodies[5:12].tolist()
+    assert facts.people == 7 and facts.row_entity.tolist() == list(range(7))
+    assert facts.spans[:, 0].tolist() == [row for row in range(7) for _ in range(4)]
+    with pytest.raises(PlanError, match=r"shows people 5 to 22; the facts in .* are of 22 people"):
+        stream(world, people=[5, 23])
+    for wrong in ([3], [4, 4], [1, 2, 3]):
+        with pytest.raises(PlanError, match="people: two numbers are needed, the first below the second"):
+            stream(world, people=wrong)
+
+
+def test_a_batch_of_all_has_junk_in_it_and_makes_more_steps_of_the_same_size(world):
+    training = {"batch": 8, "batch_of": "all"}
+    alone, one = stream(world, training), stream(world, training, **ENDLESS)
+    assert one.tokens == 8 * alone.tokens
+    assert one.steps == 110 and alone.steps == 14  # 110 records, one of each eight rows
+    for all_rows in rows_of(one):
+        assert sum(map(len, all_rows)) == 8 * 6
+    seen = Counter(tuple(row[1:]) for rows in useful_rows(one, 1) for row in rows.tolist())
+    assert seen == Counter({tuple(body): 5 for body in world.bodies.tolist()})
+    with pytest.raises(PlanError, match=r"0\.875 of it junk, holds 0\.5 useful ones; take a multiple of 2 times 4"):
+        stream(world, training | {"batch": 4}, **ENDLESS)
+    # Mixed windows hold both: a batch is so many windows.
+    mixed = stream(world, training, "people", windows="mixed", **PAGES)
+    assert mixed.shape == ((128, 8),)
