@@ -365,7 +365,7 @@ def test_a_run_of_some_people_shows_and_scores_them_alone(world, tmp_path):
 
 
 def test_a_batch_of_all_has_junk_in_it_and_makes_more_steps_of_the_same_size(world):
-    training = {"batch": 8, "batch_of": "all"}
+    training = {"batch": 8, "batch_of": "all", "window": 128}
     alone, one = stream(world, training), stream(world, training, **ENDLESS)
     assert one.tokens == 8 * alone.tokens
     assert one.steps == 110 and alone.steps == 14  # 110 records, one of each eight rows
