@@ -92,8 +92,8 @@ def test_every_rendering_has_the_same_bodies_behind_what_it_says(folder, tmp_pat
     corpus = open_corpus("pages", folder)
     kinds = ("none", "prefix", "special", "hashed", "url")
     arms = [Entry(kind, corpus, ArmRendering(kind)) for kind in kinds]
-    vocabulary = shared_vocabulary(arms, iter([]), "facts", None, 300)
-    found = {one.name: one for one in tokenised(arms, vocabulary, tmp_path, equal=False)}
+    vocabulary = shared_vocabulary(corpus, iter([]), "facts", None, 400)
+    found = {one.name: one for one in tokenised(arms, vocabulary, tmp_path)}
     assert vocabulary.buckets == 64 and vocabulary.domains[:2] == ["facts", "site0.example"]
     shards = {kind: TokenShards.open(found[kind].folder) for kind in kinds}
     bodies = {}
@@ -119,8 +119,8 @@ def test_every_rendering_has_the_same_bodies_behind_what_it_says(folder, tmp_pat
 def test_a_bare_share_counts_in_what_a_pass_holds(folder, tmp_path):
     corpus = open_corpus("pages", folder)
     arms = [Entry("all", corpus, ArmRendering("prefix")), Entry("half", corpus, ArmRendering("prefix", bare=0.5))]
-    vocabulary = shared_vocabulary(arms, iter([]), "facts", None, 300)
-    whole, half = tokenised(arms, vocabulary, tmp_path, equal=False)
+    vocabulary = shared_vocabulary(corpus, iter([]), "facts", None, 400)
+    whole, half = tokenised(arms, vocabulary, tmp_path)
     assert whole.folder == half.folder and whole.tokens == half.tokens
     prefix = whole.used - whole.tokens
     assert half.used == whole.tokens + round(prefix / 2) and half.more == whole.more / 2

@@ -137,8 +137,9 @@ def test_sentences_end_at_marks_and_lines():
 
 def test_a_comparison_with_own_facts_for_real(arms, tmp_path):
     asked = Comparison(
-        people=4, exposures=(2, 3), seeds=(0, 1), rates=(4e-3,), layers=1, width=16, batch=2, may_repeat=("all", "few")
-    )
+        people=4, exposures=(2, 3), seeds=2, more=0, rates=(4e-3,), layers=1, width=16, batch=2,
+        may_repeat=("all", "few"), text_tokens=4_000,
+    )  # fmt: skip
     found = run_comparison(arms, tmp_path, asked, own="found")
     assert set(found["own_facts"]["arms"]) == {"all", "few"}
     assert all(one["seeds"] == 2 and math.isfinite(one["bits"]) for one in found["own_facts"]["arms"].values())

@@ -20,8 +20,8 @@ import train_probe.plan as plan
 from curate.errors import Refused
 from curate.shards.domain_rendering import domain_tokens
 from curate.step import param
+from recipes.app.measure.asked import Comparison
 from recipes.app.measure.probe import make_plan
-from recipes.app.measure.protocol import Comparison
 from recipes.app.recipe.load import load
 from synth import exposures
 from synth.domains import Domains
@@ -160,7 +160,7 @@ def test_a_plan_cannot_hold_a_choice_that_nobody_knows(make, message):
         (lambda: output.Publication(text_domain="url"), "`text_domain` must be one of none, prefix"),
         (lambda: Inject(kind="compakt"), "did you mean 'compact'"),
         (lambda: Inject(placement="evn"), "`placement` must be one of even"),
-        (lambda: Comparison(protocol="same-comput"), "must be one of same-compute, same-budget, own-size"),  # type: ignore[arg-type]
+        (lambda: Comparison(protocol="same-comput"), "must be one of same-budget, same-compute, own-size"),  # type: ignore[arg-type]
     ],
 )
 def test_what_is_made_without_a_recipe_is_checked_too(make, message):

@@ -23,10 +23,24 @@ def compare(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="the folder of the comparison", metavar="DIR")],
     protocol: Annotated[
-        Literal["same-compute", "same-budget", "own-size"],
-        typer.Option(help="what is held equal: training steps; corpus tokens and their share; or one pass of each"),
-    ] = "same-compute",
+        Literal["same-budget", "same-compute", "own-size"],
+        typer.Option(
+            help="what is held equal: corpus tokens, where more pages can be fetched; training steps, where these pages"
+            " are all there is; or one pass of each"
+        ),
+    ] = "same-budget",
+    coin: Annotated[
+        Literal["pages", "length"],
+        typer.Option(
+            help="what the coin that an arm is judged by drops: any pages; or as many of each length as the arm, which"
+            " tells a filter that keeps long pages from one that keeps good ones"
+        ),
+    ] = "pages",
     people: Annotated[int, typer.Option(min=1, help="people whose facts are placed in each corpus")] = 24,
+    load: Annotated[
+        float | None,
+        typer.Option(min=1e-6, help="instead of people: bits of their values for each parameter of the models"),
+    ] = None,
     exposures: Annotated[
         str | None,
         typer.Option(
@@ -51,12 +65,25 @@ def compare(
         int,
         typer.Option(min=10_000, help="tokens that each model of the text reading reads; at most the smallest arm's"),
     ] = 1_200_000,
-    text_seeds: Annotated[int, typer.Option(min=1, help="seeds of each arm of the text reading")] = 6,
     share: Annotated[float, typer.Option(min=0.0, max=0.99, help="the corpus's share of the tokens")] = 0.5,
-    seeds: Annotated[int, typer.Option(min=1, help="seeds of each arm")] = 3,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="seeds of each arm: each has other people, page orders and coins")
+    ] = 6,
+    more_seeds: Annotated[int, typer.Option(min=0, help="seeds that are added where an arm is undecided")] = 6,
+    seed_from: Annotated[
+        int, typer.Option(min=0, help="the first seed: another one repeats an answer on fresh draws")
+    ] = 0,
+    facts_seed: Annotated[
+        int | None, typer.Option(min=0, help="what people are drawn from; by default the first seed")
+    ] = None,
     rates: Annotated[
-        str, typer.Option(help="learning rates; the best of each arm counts", metavar="X,X,...")
-    ] = "0.016",
+        str | None,
+        typer.Option(
+            help="learning rates, of which seeds of their own choose the best one for all arms; by default the one that"
+            " was found for these models",
+            metavar="X,X,...",
+        ),
+    ] = None,
     corpus: Annotated[
         str | None, typer.Option(help="for arms that name no corpus: a finished run, or a recipe", metavar="OUT")
     ] = None,
@@ -76,13 +103,15 @@ def compare(
             metavar="found|TABLE",
         ),
     ] = None,
-    tokenizer: Annotated[Path | None, typer.Option(help="a tokenizer.json for all; else one is trained on all")] = None,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="a tokenizer.json for all; else one is trained on the first corpus")
+    ] = None,
     may_repeat: Annotated[list[str] | None, typer.Option(help="a corpus that may be repeated over 4 times")] = None,
     new_sentences: Annotated[
         bool, typer.Option("--new-sentences", help="facts in new words at each exposure: needs many more exposures")
     ] = False,
 ) -> None:
-    """Say which corpus teaches models more, text or facts: the same models on each, intervals, a decision."""
+    """Say whether a corpus teaches models more than a coin of its size: text and facts, intervals, a decision."""
     from recipes.app.measure.arms import entries_of
     from recipes.app.measure.asked import Comparison
     from recipes.app.measure.compare import run_comparison
@@ -95,16 +124,20 @@ def compare(
     with friendly():
         asked = Comparison(
             protocol=protocol,
+            coin=coin,
             people=people,
+            load=load,
             exposures=LADDER if exposures is None else tuple(sorted(set(_numbers("--exposures", exposures, int)))),
             junk_ratio=share,
-            seeds=tuple(range(seeds)),
-            rates=tuple(_numbers("--rates", rates, float)),
+            seeds=seeds,
+            more=more_seeds,
+            seed_from=seed_from,
+            facts_seed=facts_seed,
+            rates=Comparison.rates if rates is None else tuple(_numbers("--rates", rates, float)),
             frozen=not new_sentences,
             may_repeat=tuple(may_repeat or ()),
             reading=reading,
             text_tokens=text_tokens,
-            text_seeds=tuple(range(text_seeds)),
         )
         shares: list[float | None] = []
         if mix_back is not None:

@@ -17,7 +17,7 @@ import pydantic
 from curate.errors import Refused
 from curate.places.store import place_of
 from curate.run.engine import Progress
-from recipes.app.measure.asked import AGAIN, CONTROL
+from recipes.app.measure.asked import ALONE, CONTROL
 from recipes.app.measure.corpora import ArmRendering, Corpus, Entry, mixed_back, open_corpus
 from recipes.app.recipe.load import Loaded, load
 from recipes.app.recipe.schema import ComparedArm
@@ -63,7 +63,7 @@ def entries_of(
         entries += [Entry(back.name, back, rendering) for back in (mixed_back(base, mix_back) if mix_back else ())]
     names = [entry.name for entry in entries]
     for name in names:
-        if name in (AGAIN, CONTROL) or names.count(name) > 1:
+        if name in (ALONE, CONTROL) or names.count(name) > 1:
             raise Refused(f"two arms have the name '{name}'; give each another one: NAME=FOLDER")
     return entries
 

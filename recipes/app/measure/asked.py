@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from curate.errors import Refused
+from recipes.app.measure.coins import CoinOf
+from recipes.app.measure.judged import TWO_LOOKS, Judged, Rule
 from recipes.app.measure.ladder import LADDER
 from train_probe.plan import TEXT, TrainingPlan
 
-AGAIN, CONTROL = "A/A", "control"
-"""Names of the arms that every comparison adds to those it is given."""
+CONTROL, ALONE = "control", "no pages"
+"""Names of the arms that every comparison adds to those it is given: one that must be found to be worse, and the facts
+without any page."""
+CONTROL_SEEDS = 4
+"""Seeds, at most, of the arms that are added."""
+COHORTS = 16
+"""Seeds, in whole multiples, for which people are drawn at once: so more seeds are more people, and the same first
+ones."""
 
-Protocol = Literal["same-compute", "same-budget", "own-size"]
+Protocol = Literal["same-budget", "same-compute", "own-size"]
 What = Literal["both", "facts", "text"]
 """What is read: facts placed beside each corpus, text that no arm trained on, or both."""
+
+AS_GOOD = (math.log(0.87), math.log(1.15))
+"""Differences of the logarithm of half that are as good as none: about the difference that whole recipes make."""
+AS_GOOD_TEXT = (-0.01, 0.01)
+"""The same in bits a byte: what a tenth of broken pages costs is about half of it (docs/results/reading.md)."""
 
 
 @dataclass(frozen=True)
@@ -22,17 +36,24 @@ class Comparison:
     """The settings of a comparison. `exposures` is a ladder, counted in the first corpus, which every seed of every arm
     climbs until it has bracketed one half of the facts; `junk_ratio` is the corpus's share of tokens there.
 
-    `window` grows until it holds the longest text of a fact: texts that training cuts would be scored at positions that
-    no training had, and no fact would seem to be stored. The text reading trains on `text_tokens` of each arm, or on
-    those of the smallest, with each of `text_seeds`. Raises Refused for an unknown protocol or reading.
+    Each of `seeds` seeds, from `seed_from` on, has other people, pages in another order, and other coins; `more` seeds
+    are added for arms that are undecided then. `facts_seed` draws the people (None: `seed_from`), `load` their number:
+    bits of all values a parameter. `window` grows until it holds the longest text of a fact: texts that training cuts
+    would be scored at positions that no training had, and no fact would seem to be stored. The text reading trains on
+    `text_tokens` of each arm. Raises Refused for an unknown protocol, reading or coin.
     """
 
-    protocol: Protocol = "same-compute"
+    protocol: Protocol = "same-budget"
+    coin: CoinOf = "pages"
     people: int = 24
+    load: float | None = None
     exposures: tuple[int, ...] = LADDER
     junk_ratio: float = 0.5
-    seeds: tuple[int, ...] = (0, 1, 2)
-    rates: tuple[float, ...] = (1.6e-2,)
+    seeds: int = 6
+    more: int = 6
+    seed_from: int = 0
+    facts_seed: int | None = None
+    rates: tuple[float, ...] = (1.4e-2,)
     frozen: bool = True
     layers: int = 2
     heads: int = 2
@@ -43,14 +64,13 @@ class Comparison:
     may_repeat: tuple[str, ...] = ()
     reading: What = "both"
     text_tokens: int = 1_200_000
-    text_seeds: tuple[int, ...] = (0, 1, 2, 3, 4, 5)
     text_width: int = 32
     text_training: TrainingPlan = TEXT
 
     def __post_init__(self) -> None:
-        for name, allowed in (("protocol", get_args(Protocol)), ("reading", get_args(What))):
-            if getattr(self, name) not in allowed:
-                raise Refused(f"`{name}` must be one of {', '.join(allowed)}, not {getattr(self, name)!r}")
+        for name, allowed in (("protocol", Protocol), ("reading", What), ("coin", CoinOf)):
+            if getattr(self, name) not in get_args(allowed):
+                raise Refused(f"`{name}` must be one of {', '.join(get_args(allowed))}, not {getattr(self, name)!r}")
 
     def refuse_unread(self, own_facts: str | None) -> None:
         """Raises Refused where facts of the corpora are asked for and no facts are read."""
@@ -58,6 +78,36 @@ class Comparison:
             raise Refused(
                 "facts of the corpora are read beside injected ones: leave out --own-facts, or --reading text"
             )
+
+    @property
+    def first_seeds(self) -> tuple[int, ...]:
+        """The seeds that every arm has."""
+        return tuple(range(self.seed_from, self.seed_from + self.seeds))
+
+    @property
+    def more_seeds(self) -> tuple[int, ...]:
+        """Those that undecided arms have too."""
+        return tuple(range(self.seed_from + self.seeds, self.seed_from + self.seeds + self.more))
+
+    @property
+    def trial_seeds(self) -> tuple[int, ...]:
+        """Those on which a learning rate is chosen, which no arm has."""
+        last = self.seed_from + self.seeds + self.more
+        return tuple(range(last, last + self.seeds)) if len(self.rates) > 1 else ()
+
+    @property
+    def cohorts(self) -> int:
+        """Seeds for which people are drawn."""
+        return -(-(self.seeds + self.more + len(self.trial_seeds)) // COHORTS) * COHORTS
+
+    def people_of(self, seed: int) -> tuple[int, int]:
+        """The first and past the last of the people whose facts a seed's models are shown."""
+        first = (seed - self.seed_from) * self.people
+        return first, first + self.people
+
+    def rule(self, margin: tuple[float, float], least_spread: float) -> Rule:
+        """How differences are judged."""
+        return Rule(TWO_LOOKS if self.more else 0.05, margin, least_spread)
 
     @property
     def text_model(self) -> dict[str, int]:
@@ -78,10 +128,11 @@ class Rung:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was trained: the rung at which every arm began, the learning rate of each arm, the results of all runs that
-    count, and the rungs that they were trained at."""
+    """What was trained: the rung at which every arm began, the learning rate of all, the results of all runs that
+    count, the rungs that they were trained at, and the answers; none where the facts of no arm are half stored."""
 
     start: int
-    rates: dict[str, float]
+    rate: float
     results: list[dict[str, Any]]
     rungs: list[Rung]
+    judged: list[Judged]

@@ -10,22 +10,31 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from curate.errors import Refused
 from curate.places.store import write_atomically
+from curate.shards.vocabulary import Vocabulary
 from recipes.app.measure.asked import Comparison
-from recipes.app.measure.corpora import TEXTS, Entry, shared_vocabulary, tokenised
+from recipes.app.measure.coins import arms_of
+from recipes.app.measure.corpora import Entry, front_of, shared_vocabulary, tokenised
 from recipes.app.measure.held_out import HeldOut
 from recipes.app.measure.ladder import Grid
 from recipes.app.measure.own_facts import OwnFacts
-from recipes.app.measure.protocol import carried_out, rungs_of
+from recipes.app.measure.protocol import Training, rungs_of
 from recipes.app.measure.reading import Reading
 from recipes.app.measure.verdict import report
 from synth.corpus import facts_corpus
 from synth.inject import Inject
+from train_probe.plan import ModelPlan
+
+FACTS = "facts"
+"""The domain of the facts, which no page has."""
+OTHERS = 200
+"""People from whose texts the tokenizer learns how facts are written."""
 
 Train = Callable[[dict[str, Any], Path], list[dict[str, Any]]]
 """Trains a plan into a folder and returns its results."""
@@ -71,33 +80,28 @@ def compare(
         )
     held = HeldOut.of(entries, held_out)
     entries = held.entries
-    inject = Inject(kind="people", people=asked.people, exposures=1, frozen=asked.frozen, seed=0)
-    placed = inject.placed()
-    texts = [document.text for document in placed.documents(0, placed.total)]
-    vocabulary = shared_vocabulary(entries, iter(texts[:TEXTS]), inject.domain, tokenizer, asked.size)
     folder = out / "corpora"
-    corpora = tokenised(entries, vocabulary, folder / "tokens", asked.protocol == "same-budget", inject.domain)
-    lengths = [len(ids) + 1 for ids in vocabulary.encode(texts)]
-    longest = max(lengths) + max(len(one.front) for one in corpora)
-    asked = dataclasses.replace(asked, window=max(asked.window, -(-longest * 5 // 4 // 32) * 32))
-    rungs = [] if asked.reading == "text" else rungs_of(asked, corpora, float(sum(lengths)))
-    most = max([*(one.exposures for one in rungs), *asked.exposures])
-    facts_corpus(
-        folder, dataclasses.replace(inject, exposures=most), name=None, vocabulary=vocabulary, used=vocabulary.size
-    )
+    vocabulary = shared_vocabulary(entries[0].corpus, iter(_learnt_from(asked)), FACTS, tokenizer, asked.size)
+    corpora = tokenised(entries, vocabulary, folder / "tokens", FACTS)
+    arms = arms_of(entries, corpora, asked.coin)
+    asked, tokens, value_bits = _placed(asked, vocabulary, folder)
+    rungs = [] if asked.reading == "text" else rungs_of(asked, arms, corpora, tokens)
     reading = Reading(asked, entries, corpora, held)
+    written = reading.write(vocabulary, folder / "tokens")
+    shards = {one.name: str(one.folder.resolve()) for one in corpora} | written.pop("junk_shards", {})
     plan = {
         "facts": str((folder / "facts").resolve()),
         "useful": None,
-        "junk_shards": {one.name: str(one.folder.resolve()) for one in corpora},
-        "held_out_text": reading.write(vocabulary, folder / "tokens"),
+        "junk_shards": shards,
+        **written,
         "model": {"layers": asked.layers, "heads": asked.heads, "width": asked.width},
         "training": {"batch": asked.batch, "window": asked.window},
     }
     into = train or _train
     read = None
     if asked.reading != "facts" and len(reading.arms) > 1:
-        read = reading.report(into(plan | {"runs": reading.runs(), "compile": reading.compile}, out / "text"))
+        grid = Grid(plan | {"compile": reading.compile}, lambda plan: into(plan, out / "text"))
+        read = reading.carried_out(grid)
     if asked.reading == "text":
         comparison: dict[str, Any] = {
             "asked": dataclasses.asdict(asked), "tokenizer": vocabulary.hash, "verdict": [], "own_facts": None,
@@ -107,14 +111,50 @@ def compare(
         own_facts = None if own is None else OwnFacts.of(own, entries, vocabulary, folder)
         plan = plan if own_facts is None else own_facts.planned(plan)
         grid = Grid(plan, lambda plan: into(plan, out / "probe"))
-        outcome = carried_out(asked, corpora, rungs, grid)
+        outcome = Training(asked, arms, corpora, rungs, grid).carried_out()
         stored = None
         if own_facts is not None:
-            begun = [run for run in grid.runs if run["rung"] == outcome.start and run["seed"] in asked.seeds]
+            begun = [run for run in grid.runs if run["rung"] == outcome.start and run["seed"] in asked.first_seeds]
             stored = own_facts.stored(grid.trained(own_facts.runs(begun)))
-        comparison = report(asked, corpora, outcome, vocabulary.hash, stored)
+        comparison = report(asked, arms, corpora, outcome, vocabulary.hash, value_bits, stored)
     text = [] if read is None else read["verdict"]
     return comparison | {"reading": read, "verdict": [*text, *(f"facts: {line}" for line in comparison["verdict"])]}
+
+
+def _inject(asked: Comparison, people: int, exposures: int, others: int = 0) -> Inject:
+    """The facts of so many people; of `others` than those that models are shown."""
+    seed = asked.seed_from if asked.facts_seed is None else asked.facts_seed
+    return Inject(
+        kind="people", people=people, exposures=exposures, frozen=asked.frozen, seed=seed + others, domain=FACTS
+    )
+
+
+def _learnt_from(asked: Comparison) -> list[str]:
+    """Texts about people whom no model is shown, so that the tokenizer is nearer to none of those who are."""
+    placed = _inject(asked, OTHERS, 1, others=1_000_003).placed()
+    return [document.text for document in placed.documents(0, placed.total)]
+
+
+def _placed(asked: Comparison, vocabulary: Vocabulary, folder: Path) -> tuple[Comparison, float, float]:
+    """Write the facts of all seeds; the settings with their number of people and a window that holds every text, the
+    mean tokens of one exposure of a seed's facts, and the bits of one person's values. None of it depends on the
+    arms."""
+    others = [len(ids) + 1 for ids in vocabulary.encode(_learnt_from(asked))]
+    value_bits = sum(one.bits for one in _inject(asked, 1, 1).placed().table.attributes)
+    if asked.load is not None:
+        model = ModelPlan(asked.layers, asked.heads, asked.width).built()
+        people = max(1, round(asked.load * model.parameters(vocabulary.size) / value_bits))
+        asked = dataclasses.replace(asked, people=people)
+    placed = _inject(asked, asked.cohorts * asked.people, 1).placed()
+    texts = [document.text for document in placed.documents(0, placed.total)]
+    longest = max(len(ids) + 1 for ids in vocabulary.encode(texts))
+    longest += max(len(front_of(FACTS, vocabulary, domain)) for domain in ("prefix", "url"))
+    asked = dataclasses.replace(asked, window=max(asked.window, -(-longest * 5 // 4 // 32) * 32))
+    # As many exposures as any arm can have: a run that spends all of its tokens on them.
+    most = math.ceil(max(asked.exposures) / (1 - asked.junk_ratio)) + 1
+    injected = _inject(asked, asked.cohorts * asked.people, most)
+    facts_corpus(folder, injected, name=None, vocabulary=vocabulary, used=vocabulary.size)
+    return asked, asked.people * statistics.fmean(others), value_bits
 
 
 def _train(plan: dict[str, Any], out: Path) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,11 @@ from curate.shards.vocabulary import Vocabulary, build_vocabulary
 FEWEST = 20
 """Documents that a corpus must have at least to be compared."""
 LEARNT_FROM = 4_000_000
-"""Characters of each corpus that a shared tokenizer is trained on at most."""
+"""Characters of the first corpus that a shared tokenizer is trained on, about, at most."""
 DOMAINS, BUCKETS = 64, 64
 """Domains that get a token of their own where domains are rendered as tokens, and tokens to which domains are
 hashed."""
+_OTHERS = 3  # tokens of the end of text and of all other domains, and the one that trainers add
 TEXTS = 2000
 """Texts of facts, at most, on which a tokenizer is trained."""
 
@@ -144,8 +145,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Tokenised:
-    """An arm's corpus as token shards: `tokens` to train on in one pass, of which `used` after sub-sampling. `front`
-    are the tokens before a fact, `more` how many tokens they add to a fact's text on average."""
+    """An arm's corpus as token shards: `tokens` without rendered domains, `used` in one pass with them. `front` are the
+    tokens before a fact, `more` how many tokens they add to a fact's text on average."""
 
     name: str
     corpus: str
@@ -169,43 +170,33 @@ def open_corpus(name: str, path: Path) -> Corpus:
 
 
 def shared_vocabulary(
-    entries: Sequence[Entry],
-    facts: Iterator[str],
-    domain: str,
-    file: Path | None,
-    size: int,
-    reserved: Sequence[str] = (),
+    corpus: Corpus, facts: Iterable[str], domain: str, file: Path | None, size: int, reserved: Sequence[str] = ()
 ) -> Vocabulary:
-    """One byte-level BPE of `size` tokens, trained on the same amount of each corpus and on facts; or the vocabulary of
-    a file. It also has a token for each domain that an arm renders, and for each of the `reserved` words of facts."""
-    rendered = {entry.rendering.domain for entry in entries}
-    corpora = list({entry.corpus.name: entry.corpus for entry in entries}.values())
-    domains = [domain]
-    if "special" in rendered:
-        counted = Counter(one.domain for corpus in corpora for one in corpus.documents() if one.domain)
-        domains += sorted(counted, key=lambda name: (-counted[name], name))[:DOMAINS]
-    buckets = BUCKETS if "hashed" in rendered else 0
-    if file is not None:
-        return build_vocabulary(kind="file", file=file, domains=domains, buckets=buckets)
-    texts = itertools.chain(() if reserved else facts, *(_some(corpus) for corpus in corpora))
-    kind = "joint" if reserved else "bpe"
-    return build_vocabulary(kind=kind, texts=texts, size=size, domains=domains, buckets=buckets, reserved=reserved)
+    """One byte-level BPE for all arms, trained on a sample of the first corpus and on facts alone, so that no other arm
+    moves a figure; or the vocabulary of a file.
 
-
-def _some(corpus: Corpus) -> Iterator[str]:
+    It has `size` tokens with those of the domains: the most frequent ones of the corpus, and the buckets to which
+    domains are hashed, whether an arm renders them or not. The `reserved` words of facts come on top.
+    """
+    counted: Counter[str] = Counter()
     characters = 0
-    for document in corpus.documents():
-        yield document.text
-        characters += len(document.text)
-        if characters >= LEARNT_FROM:
-            return
+    for one in corpus.documents():
+        counted.update([one.domain] if one.domain else [])
+        characters += len(one.text)
+    domains = [domain, *sorted(counted, key=lambda name: (-counted[name], name))[:DOMAINS]]
+    if file is not None:
+        return build_vocabulary(kind="file", file=file, domains=domains, buckets=BUCKETS)
+    sample = sampled_by(min(1.0, LEARNT_FROM / max(1, characters)))
+    texts = itertools.chain(() if reserved else facts, (one.text for one in corpus.documents() if sample(one)))
+    kind = "joint" if reserved else "bpe"
+    words = size - len(set(domains)) - BUCKETS - _OTHERS
+    return build_vocabulary(kind=kind, texts=texts, size=words, domains=domains, buckets=BUCKETS, reserved=reserved)
 
 
 def tokenised(
-    entries: Sequence[Entry], vocabulary: Vocabulary, out: Path, equal: bool, facts_domain: str = "facts"
+    entries: Sequence[Entry], vocabulary: Vocabulary, out: Path, facts_domain: str = "facts"
 ) -> list[Tokenised]:
-    """Each arm's corpus as token shards in its rendering, written once for arms that share both. With `equal` the
-    larger corpora are sub-sampled, document by document, to about the tokens of the smallest. Raises Refused for a
+    """Each arm's corpus as token shards in its rendering, written once for arms that share both. Raises Refused for a
     corpus that is too small."""
     sizes: dict[str, tuple[int, int]] = {}
     for corpus in {entry.corpus.name: entry.corpus for entry in entries}.values():
@@ -216,19 +207,16 @@ def tokenised(
                 f" (at least {FEWEST}); a model stores more facts beside little text that repeats, whatever its quality"
             )
         sizes[corpus.name] = whole["documents"], whole["tokens"]
-    least = min(tokens for _, tokens in sizes.values())
     corpora = []
     for entry in entries:
         name, domain, rendered = entry.corpus.name, entry.rendering.domain, entry.rendering.rendered
         documents, tokens = sizes[name]
-        sampled = equal and tokens > 1.02 * least
-        folder = out / (_folder(name) + (f".{domain}" if domain != "none" else "") + (".sample" if sampled else ""))
-        if sampled or domain != "none":
-            share = least / tokens if sampled else 1.0
-            write_set(entry.corpus.documents(), vocabulary, folder, domain, sampled_by(share))
+        folder = out / (_folder(name) + (f".{domain}" if domain != "none" else ""))
+        if domain != "none":
+            write_set(entry.corpus.documents(), vocabulary, folder, domain)
         shards = TokenShards.open(folder)
         bare = int(shards.documents()["prefix"].sum()) * (1 - rendered)
-        front = domain_tokens([(facts_domain, f"https://{facts_domain}/")], vocabulary, domain)[0] if rendered else []
+        front = front_of(facts_domain, vocabulary, domain) if rendered else []
         corpora.append(
             Tokenised(
                 entry.name, name, folder, documents, tokens,
@@ -239,16 +227,20 @@ def tokenised(
     return corpora
 
 
+def front_of(facts_domain: str, vocabulary: Vocabulary, domain: str) -> list[int]:
+    """The tokens in front of a fact, in a rendering of domains."""
+    return domain_tokens([(facts_domain, f"https://{facts_domain}/")], vocabulary, domain)[0]
+
+
 def write_set(
     documents: Iterator[Document],
     vocabulary: Vocabulary,
     folder: Path,
     domain: str = "none",
-    chosen: Callable[[Document], bool] = lambda document: True,
 ) -> dict[str, Any]:
-    """Write the `chosen` documents as a set of token shards; returns its metadata."""
+    """Write documents as a set of token shards; returns its metadata."""
     folder.mkdir(parents=True, exist_ok=True)
-    return save_set(folder, folder.name, [filter(chosen, documents)], vocabulary, domain, ["corpus"])
+    return save_set(folder, folder.name, [documents], vocabulary, domain, ["corpus"])
 
 
 def sampled_by(share: float) -> Callable[[Document], bool]:

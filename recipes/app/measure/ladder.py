@@ -19,6 +19,14 @@ def middle(ladder: Sequence[int]) -> int:
     return sorted(ladder)[len(ladder) // 2]
 
 
+def lower(ladder: Sequence[int]) -> list[int]:
+    """The ladder continued downwards to a single exposure, in steps of at least a third."""
+    rungs = sorted(ladder)
+    while rungs[0] > 1:
+        rungs.insert(0, min(rungs[0] - 1, max(1, round(rungs[0] * 0.75))))
+    return rungs
+
+
 def next_rung(ladder: Sequence[int], stored: Mapping[int, float], start: int) -> int | None:
     """The rung to train at next, given the shares stored at those trained so far; None where one half is bracketed, or
     lies beyond the ladder."""

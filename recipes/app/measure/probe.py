@@ -14,7 +14,7 @@ from curate.errors import Refused
 from curate.places.store import write_atomically
 from curate.shards.parquet import ColumnWriter
 from curate.shards.vocabulary import Vocabulary
-from recipes.app.measure.corpora import TEXTS, ArmRendering, Corpus, Entry, open_corpus, shared_vocabulary, write_set
+from recipes.app.measure.corpora import TEXTS, Corpus, open_corpus, shared_vocabulary, write_set
 from recipes.app.measure.ladder import Grid, climbed, middle
 from recipes.app.measure.statistics import interval, stored_share
 from recipes.app.recipe.load import Loaded
@@ -206,9 +206,7 @@ def _with_pages(inject: Inject, corpus: Corpus, folder: Path) -> Vocabulary:
     """Write a run's text as token sets; returns their vocabulary, which also holds the words of the facts."""
     placed = inject.placed()
     facts = (document.text for document in placed.documents(0, min(TEXTS, placed.total)))
-    entries = [Entry(name, corpus, ArmRendering(domain)) for name, domain in PAGES.items()]
-    reserved = inject.reserved_tokens()
-    vocabulary = shared_vocabulary(entries, facts, inject.domain, None, SIZE, reserved)
+    vocabulary = shared_vocabulary(corpus, facts, inject.domain, None, SIZE, inject.reserved_tokens())
     for name, domain in PAGES.items():
         write_set(corpus.documents(), vocabulary, folder / name, domain)
     return vocabulary

@@ -1,26 +1,30 @@
-"""How a comparison is trained: exposures and mixture of every arm at every rung, learning rates by a trial, the
-climb."""
+"""How a comparison's facts are trained: exposures and mixture of every arm at every rung, the climb, the arms that are
+added, and a second look at what is undecided."""
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
 from curate.errors import Refused
 from curate.run.engine import TaskError
-from recipes.app.measure.asked import AGAIN, CONTROL, Comparison, Outcome, Rung
+from recipes.app.measure.asked import ALONE, AS_GOOD, CONTROL, CONTROL_SEEDS, Comparison, Outcome, Rung
+from recipes.app.measure.coins import Arm
 from recipes.app.measure.corpora import Tokenised
-from recipes.app.measure.ladder import Grid, climbed, middle
-from recipes.app.measure.statistics import CEILING, FLOOR, arms_of, stored_share
+from recipes.app.measure.judged import Judged, Rule, Values, judged, undecided
+from recipes.app.measure.ladder import Grid, climbed, lower, middle
+from recipes.app.measure.statistics import CEILING, FLOOR, ArmResults, arms_of, log_halves, stored_share
 
 MOST_REPEATS = 4.0
 """Times that a corpus may be repeated: repetition alone lets a model store more (arXiv 2404.05405, result 11)."""
 CONTROL_RATIO = 0.875
+LEAST_SPREAD = 0.01
+"""The smallest standard deviation of a pair of halves that is believed: 1 %."""
 
 
-def rungs_of(asked: Comparison, corpora: Sequence[Tokenised], facts_tokens: float) -> list[Rung]:
-    """Exposures and mixture of every corpus at every rung; `facts_tokens` are those of one exposure of every
-    fact.
+def rungs_of(asked: Comparison, arms: Sequence[Arm], corpora: Sequence[Tokenised], facts_tokens: float) -> list[Rung]:
+    """Exposures and mixture of every arm at every rung; `facts_tokens` are those of one exposure of every fact.
 
     same-budget: equal corpus tokens, share and steps. own-size: each corpus once, exposures of the rung. same-compute:
     equal steps. The first corpus shows the facts as often as the rung says; the others show them as often per pass, so
@@ -28,6 +32,7 @@ def rungs_of(asked: Comparison, corpora: Sequence[Tokenised], facts_tokens: floa
     to facts and text alike. Rungs at which a corpus would repeat too often are left out; raises Refused where that is
     the middle one, at which every arm begins.
     """
+    of = {one.name: one for one in corpora}
     base = corpora[0]
     rungs: list[Rung] = []
     for rung in asked.exposures:
@@ -35,124 +40,147 @@ def rungs_of(asked: Comparison, corpora: Sequence[Tokenised], facts_tokens: floa
         corpus_tokens = useful * asked.junk_ratio / (1 - asked.junk_ratio)
         total = rung * (facts_tokens + asked.people * base.more) + corpus_tokens
         once = rung * base.used / corpus_tokens  # exposures in one pass of the first corpus
-        for one in corpora:
+        for arm in arms:
+            one, used = of[arm.shards], of[arm.shards].used * arm.kept
             if asked.protocol == "own-size":
-                exposures, ratio = rung, one.used / (one.used + useful)
+                exposures, ratio = rung, used / (used + useful)
             elif asked.protocol == "same-budget":
                 exposures, ratio = rung, asked.junk_ratio
             else:
                 each = facts_tokens + asked.people * one.more
-                passes = total / (one.used + once * each)
+                passes = total / (used + once * each)
                 exposures = max(1, round(once * passes))
                 rest = max(0.0, total - exposures * each)
                 ratio = rest / (rest + exposures * facts_tokens)
-            repeats = exposures * facts_tokens * ratio / (1 - ratio) / one.used
-            if repeats > MOST_REPEATS and one.name not in asked.may_repeat:
+            repeats = exposures * facts_tokens * ratio / (1 - ratio) / used
+            if repeats > MOST_REPEATS and not ({arm.name, arm.against} & set(asked.may_repeat)) and not arm.is_coin:
                 if rung > middle(asked.exposures):
                     return [step for step in rungs if step.rung < rung]
                 raise Refused(
-                    f"'{one.name}' has {one.used:,} tokens and would be repeated {repeats:.1f} times at rung"
+                    f"'{arm.name}' has {used:,.0f} tokens and would be repeated {repeats:.1f} times at rung"
                     f" {rung}: more than {MOST_REPEATS:.0f} times lets a model store more by itself; take more text,"
-                    f" fewer people or exposures, or allow it by name with --may-repeat {one.name}"
+                    f" fewer people or exposures, or allow it by name with --may-repeat {arm.name}"
                 )
-            rungs.append(Rung(one.name, rung, exposures, ratio, repeats))
+            rungs.append(Rung(arm.name, rung, exposures, ratio, repeats))
     return rungs
 
 
-def carried_out(asked: Comparison, corpora: Sequence[Tokenised], rungs: Sequence[Rung], grid: Grid) -> Outcome:
-    """Choose learning rates and a first rung by a trial; let every seed of every corpus, and of the first one in
-    another shuffle, climb to half of the facts; train the control at the first rung where the first corpus stores half
-    on average."""
-    of = {one.name: one for one in corpora}
-    first = corpora[0].name
-    at = {(one.arm, one.rung): one for one in rungs}
-    ladder = sorted({one.rung for one in rungs})
-    start, rates = _trial(asked, corpora, at, ladder, grid)
-    results: list[dict[str, Any]] = []
+class Training:
+    """The runs of a comparison's facts."""
 
-    def train(wanted: Sequence[tuple[tuple[str, int], int]]) -> list[float | None]:
-        runs = []
-        for (arm, seed), rung in wanted:
-            corpus = first if arm == AGAIN else arm
-            changes = {"shuffle": 1} if arm == AGAIN else {}
-            runs.append(_run(at[corpus, rung], of[corpus], arm, seed, rates[corpus], **changes))
-        rows = grid.trained(runs)
-        results.extend(rows)
+    def __init__(
+        self, asked: Comparison, arms: Sequence[Arm], corpora: Sequence[Tokenised], rungs: Sequence[Rung], grid: Grid
+    ) -> None:
+        self.asked, self.arms, self.rungs, self.grid = asked, {arm.name: arm for arm in arms}, rungs, grid
+        self.of = {one.name: one for one in corpora}
+        self.first = corpora[0].name
+        self.at = {(one.arm, one.rung): one for one in rungs}
+        self.ladder = sorted({one.rung for one in rungs})
+        self.results: list[dict[str, Any]] = []
+        self.rate = asked.rates[0]
+
+    def carried_out(self) -> Outcome:
+        """Let every seed of every arm climb to half of the facts, and, where the answer for an arm is undecided, more
+        seeds of it and of what it is judged against; train the control at the first rung where the first corpus stores
+        half on average, and the facts alone."""
+        start = middle(self.asked.exposures)
+        if len(self.asked.rates) > 1:
+            start, self.rate = self._trial()
+        seeds = self.asked.first_seeds
+        stored = self._climbed(self.arms, seeds, start)
+        base = arms_of(self.results, key="rung").get(self.first)
+        half = base.mean_half() if base is not None else None
+        found: list[Judged] = []
+        if half is not None and half.sense == "=":
+            rung = next(one for one in self.ladder if one >= half.exposures)
+            self._train(
+                [((self.first, seed), rung) for seed in seeds[:CONTROL_SEEDS] if rung not in stored[self.first, seed]]
+            )
+            self.results += self.grid.trained([self._control(rung, seed) for seed in seeds[:CONTROL_SEEDS]])
+            self._climbed([ALONE], seeds[:CONTROL_SEEDS], middle(lower(self.ladder)), lower(self.ladder))
+            found = self._judged()
+            open_ = undecided(found)
+            if open_ and self.asked.more:
+                self._climbed([name for name in self.arms if name in open_], self.asked.more_seeds, start)
+                found = self._judged()
+        used = {(row["arm"], row["rung"]) for row in self.results}
+        rungs = [one for one in self.rungs if (one.arm, one.rung) in used]
+        return Outcome(start, self.rate, self.results, rungs, found)
+
+    def _climbed(
+        self, arms: Sequence[str] | dict[str, Arm], seeds: Sequence[int], start: int, ladder: Sequence[int] = ()
+    ) -> dict[tuple[str, int], dict[int, float]]:
+        return climbed(ladder or self.ladder, [(arm, seed) for seed in seeds for arm in arms], start, self._train)
+
+    def _train(self, wanted: Sequence[tuple[tuple[str, int], int]]) -> list[float | None]:
+        rows = self.grid.trained([self._run(arm, rung, seed, self.rate) for (arm, seed), rung in wanted])
+        self.results.extend(rows)
         return [None if row.get("error") else stored_share(row) for row in rows]
 
-    keys = [(arm, seed) for seed in asked.seeds for arm in (*of, AGAIN)]
-    stored = climbed(ladder, keys, start, train)
-    base = arms_of(results, key="rung").get(first)
-    half = base.mean_half() if base is not None else None
-    if half is not None and half.sense != ">":
-        rung = next(one for one in ladder if one >= half.exposures)
-        train([((first, seed), rung) for seed in asked.seeds if rung not in stored[first, seed]])
-        results += grid.trained([_control(asked, at[first, rung], seed, rates[first]) for seed in asked.seeds])
-    used = {(row["arm"], row["rung"]) for row in results}
-    return Outcome(start, rates, results, [one for one in rungs if (one.arm, one.rung) in used])
+    def _judged(self) -> list[Judged]:
+        values, rule = halves_of(self.results, self.ladder, self.asked)
+        return judged(values, list(self.arms.values()), rule)
 
+    def _run(self, name: str, rung: int, seed: int, rate: float) -> dict[str, Any]:
+        run = {
+            "arm": name, "rung": rung, "exposures": rung, "seed": seed, "training": {"learning_rate": rate},
+            "people": list(self.asked.people_of(seed)),
+        }  # fmt: skip
+        if name == ALONE:
+            return run
+        at, arm = self.at[name, rung], self.arms[name]
+        one = self.of[arm.shards]
+        mixture = {"junk_kind": "shards", "junk_shards": arm.shards, "junk_ratio": at.junk_ratio, "windows": "mixed"}
+        pages = {**mixture, **arm.run()} if at.junk_ratio else {}
+        return run | {"exposures": at.exposures} | pages | one.rendering.run(one.front)
 
-def _run(rung: Rung, one: Tokenised, arm: str, seed: int, rate: float, **changes: Any) -> dict[str, Any]:
-    mixture = {"junk_kind": "shards", "junk_shards": rung.arm, "junk_ratio": rung.junk_ratio, "windows": "mixed"}
-    return {
-        "arm": arm, "rung": rung.rung, "exposures": rung.exposures, "seed": seed, "training": {"learning_rate": rate},
-        **(mixture if rung.junk_ratio else {}), **one.rendering.run(one.front), **changes,
-    }  # fmt: skip
+    def _control(self, rung: int, seed: int) -> dict[str, Any]:
+        """Look-alike junk in place of the first corpus, without domains, at as many tokens: so much junk leaves room
+        for a part of the exposures only."""
+        at = self.at[self.first, rung]
+        exposures = max(1, round(at.exposures * min(1.0, (1 - CONTROL_RATIO) / (1 - at.junk_ratio))))
+        return {
+            "arm": CONTROL, "rung": rung, "exposures": exposures, "seed": seed,
+            "training": {"learning_rate": self.rate}, "people": list(self.asked.people_of(seed)),
+            "junk_kind": "endless", "junk_ratio": CONTROL_RATIO, "windows": "mixed",
+        }  # fmt: skip
 
+    def _trial(self) -> tuple[int, float]:
+        """The rung to begin at, and the best learning rate of the list for all arms: of the first corpus, on seeds that
+        are used for this alone.
 
-def _control(asked: Comparison, rung: Rung, seed: int, rate: float) -> dict[str, Any]:
-    """Look-alike junk in place of the first corpus, at its learning rate, without domains: it must be found to be
-    worse. It follows the protocol: in the same compute, that much junk leaves room for a part of the exposures only."""
-    exposures = rung.exposures
-    if asked.protocol == "same-compute":
-        exposures = max(1, round(exposures * min(1.0, (1 - CONTROL_RATIO) / (1 - rung.junk_ratio))))
-    return {
-        "arm": CONTROL, "rung": rung.rung, "exposures": exposures, "seed": seed, "training": {"learning_rate": rate},
-        "junk_kind": "endless", "junk_ratio": CONTROL_RATIO, "windows": "mixed",
-    }  # fmt: skip
-
-
-def _trial(
-    asked: Comparison,
-    corpora: Sequence[Tokenised],
-    at: dict[tuple[str, int], Rung],
-    ladder: Sequence[int],
-    grid: Grid,
-) -> tuple[int, dict[str, float]]:
-    """The rung to begin at, and the best learning rate of the list for each corpus, on a seed that is used for this
-    alone.
-
-    Rates can be distinguished only where some facts are stored, and not all: each corpus goes up from the middle of the
-    ladder while hardly any are stored at any rate, or down while nearly all are. All begin at the highest
-    of the rungs where these walks end.
-    """
-    if len(asked.rates) == 1:
-        return middle(asked.exposures), dict.fromkeys((one.name for one in corpora), asked.rates[0])
-    seed = max(asked.seeds) + 1000
-    rungs = {one.name: [middle(asked.exposures)] for one in corpora}
-    best: dict[str, dict[str, Any]] = {}
-    looking = list(corpora)
-    while looking:
-        runs = [
-            _run(at[one.name, rungs[one.name][-1]], one, one.name, seed, rate)
-            for one in looking
-            for rate in asked.rates
-        ]
-        rows = grid.trained(runs)
-        moving = []
-        for one in looking:
-            own = [row for row in rows if row["arm"] == one.name]
-            sound = [row for row in own if not row.get("error")]
+        Rates can be distinguished only where some facts are stored, and not all: the trial goes up from the middle of
+        the ladder while hardly any are stored at any rate, or down while nearly all are.
+        """
+        rung = middle(self.asked.exposures)
+        tried: list[int] = []
+        while True:
+            tried.append(rung)
+            runs = [
+                self._run(self.first, rung, seed, rate) for rate in self.asked.rates for seed in self.asked.trial_seeds
+            ]
+            rows = self.grid.trained(runs)
+            shares = {
+                rate: [stored_share(row) for row in rows if row["learning_rate"] == rate and not row.get("error")]
+                for rate in self.asked.rates
+            }
+            sound = {rate: statistics.fmean(some) for rate, some in shares.items() if some}
             if not sound:
-                raise failure(f"no learning rate of {asked.rates} trains '{one.name}': {own[0].get('error')}", own)
-            best[one.name] = max(sound, key=lambda row: row["value_bits_per_parameter"])
-            share = stored_share(best[one.name])
-            place = ladder.index(rungs[one.name][-1]) + (share < FLOOR) - (share > CEILING)
-            if 0 <= place < len(ladder) and ladder[place] not in rungs[one.name]:
-                rungs[one.name].append(ladder[place])
-                moving.append(one)
-        looking = moving
-    return max(tried[-1] for tried in rungs.values()), {name: row["learning_rate"] for name, row in best.items()}
+                raise failure(
+                    f"no learning rate of {self.asked.rates} trains '{self.first}': {rows[0].get('error')}", rows
+                )
+            rate, share = max(sound.items(), key=lambda one: one[1])
+            place = self.ladder.index(rung) + (share < FLOOR) - (share > CEILING)
+            if not 0 <= place < len(self.ladder) or self.ladder[place] in tried:
+                return rung, rate
+            rung = self.ladder[place]
+
+
+def halves_of(results: Sequence[dict[str, Any]], ladder: Sequence[int], asked: Comparison) -> tuple[Values, Rule]:
+    """The logarithm of each arm's rung of half of the facts by seed, and how differences of it are judged."""
+    arms: dict[str, ArmResults] = arms_of(results, key="rung")
+    values = {name: log_halves(arm, ladder) for name, arm in arms.items() if name not in (CONTROL, ALONE)}
+    return values, asked.rule(AS_GOOD, LEAST_SPREAD)
 
 
 def failure(message: str, rows: Sequence[dict[str, Any]]) -> Refused | TaskError:

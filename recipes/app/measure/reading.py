@@ -5,107 +5,112 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import random
 import statistics
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from curate.document import Document
 from curate.errors import Refused
+from curate.shards.domain_rendering import drawn
 from curate.shards.vocabulary import Vocabulary
-from recipes.app.measure.asked import Comparison
-from recipes.app.measure.corpora import Entry, Tokenised, write_set
+from recipes.app.measure.asked import AS_GOOD_TEXT, CONTROL, CONTROL_SEEDS, Comparison
+from recipes.app.measure.coins import Arm, arms_of
+from recipes.app.measure.corpora import Corpus, Entry, Tokenised, write_set
 from recipes.app.measure.held_out import HeldOut, HeldOutText
-from recipes.app.measure.statistics import holm, interval, p_value, smallest_effect
+from recipes.app.measure.judged import Judged, Rule, corrected, judged, plainly_worse
+from recipes.app.measure.ladder import Grid
+from recipes.app.measure.parts import PageNats, Part, parts_of
+from recipes.app.measure.protocol import MOST_REPEATS
+from recipes.app.measure.verdict import UNKNOWN, opponent, subject
 
-ALIKE = 0.95
-"""An arm of at least this share of the first corpus's tokens is compared with that corpus; a smaller one with a coin of
-its size. Arms whose sizes differ by less share a coin."""
 COMPILED = 10_000_000
 """Tokens of a whole reading from which on its steps are compiled."""
-
-
-@dataclass(frozen=True)
-class TextArm:
-    """What one arm of the text reading trains on: the token shards of a corpus, or `kept` of their tokens by a coin of
-    each seed's own. `against` is the arm that it is compared with."""
-
-    name: str
-    shards: str
-    corpus: str
-    kept: float = 1.0
-    against: str | None = None
-
-
-def text_arms(entries: Sequence[Entry], corpora: Sequence[Tokenised]) -> list[TextArm]:
-    """The first corpus, the others, and their coins. Arms that render domains are not read: the text has none."""
-    plain: dict[str, Tokenised] = {}
-    for entry, one in zip(entries, corpora, strict=True):
-        if entry.rendering.domain == "none":
-            plain.setdefault(one.corpus, one)
-    if not plain:
-        return []
-    first, *others = plain.values()
-    arms = [TextArm(first.name, first.name, first.corpus)]
-    coins: list[TextArm] = []
-    for one in others:
-        share = one.used / first.used
-        if share >= ALIKE:
-            arms.append(TextArm(one.name, one.name, one.corpus, against=first.name))
-            continue
-        coin = next((coin for coin in coins if ALIKE <= share / coin.kept <= 1 / ALIKE), None)
-        if coin is None:
-            coin = TextArm(f"coin of {share:.0%}", first.name, first.corpus, share)
-            if any(coin.name in (entry.name, *(one.name for one in coins)) for entry in entries):
-                coin = dataclasses.replace(coin, name=f"coin of {share:.2%} of {first.name}")
-            coins.append(coin)
-        arms.append(TextArm(one.name, one.name, one.corpus, against=coin.name))
-    return arms + coins
+LEAST_SPREAD = 0.0005
+"""The smallest standard deviation of a pair, in bits a byte, that is believed."""
+CONTROL_SHARE = 1 / 3
+"""Share of the first corpus's pages whose words are shuffled in the control."""
 
 
 class Reading:
-    """A text reading: its plan and runs, and what it found."""
+    """A text reading: its runs, and what it found. Arms that render domains are not read: the text has none."""
 
     def __init__(
         self, asked: Comparison, entries: Sequence[Entry], corpora: Sequence[Tokenised], held_out: HeldOut
     ) -> None:
+        """Raises Refused where an arm would be repeated too often."""
         self.asked, self.held_out = asked, held_out
-        self.arms = text_arms(entries, corpora)
-        self.used = {one.name: one.used for one in corpora}
-        names = {arm.shards for arm in self.arms}
-        self.tokens = min([asked.text_tokens, *(one.used for one in corpora if one.name in names)])
+        plain = [pair for pair in zip(entries, corpora, strict=True) if pair[0].rendering.domain == "none"]
+        self.arms: list[Arm] = []
+        if not plain:
+            return
+        self._first = plain[0][0].corpus
+        every = arms_of([entry for entry, _ in plain], [one for _, one in plain], asked.coin)
+        self.arms = [arm for arm in every if not arm.paired]
+        self.used = {one.name: one.used for _, one in plain}
+        self.tokens = min(asked.text_tokens, plain[0][1].used)
+        for arm in self.arms if len(self.arms) > 1 else ():
+            size = self.used[arm.shards] * arm.kept
+            if self.tokens > MOST_REPEATS * size and not arm.is_coin and arm.name not in asked.may_repeat:
+                raise Refused(
+                    f"'{arm.name}' has {size:,.0f} tokens, and models that read {self.tokens:,} would repeat it"
+                    f" {self.tokens / size:.1f} times: more than {MOST_REPEATS:.0f} times is another question; ask for"
+                    f" fewer with --text-tokens, or allow it with --may-repeat {arm.name}"
+                )
 
-    def write(self, vocabulary: Vocabulary, folder: Path) -> dict[str, str]:
-        """Write the held-out texts as token shards; the folder of each, by its name."""
+    @property
+    def rule(self) -> Rule:
+        """How differences are judged."""
+        return self.asked.rule(AS_GOOD_TEXT, LEAST_SPREAD)
+
+    def write(self, vocabulary: Vocabulary, folder: Path) -> dict[str, Any]:
+        """Write the held-out texts and the control as token shards; what a plan says of them."""
         written = {}
         for number, text in enumerate(self.held_out.texts):
             where = folder / f"held-out-{number}"
             write_set(iter(text.pages), vocabulary, where)
             written[text.name] = str(where.resolve())
-        return written
+        if len(self.arms) < 2:
+            return {"held_out_text": written}
+        write_set(broken(self._first, CONTROL_SHARE), vocabulary, folder / CONTROL)
+        return {"held_out_text": written, "junk_shards": {CONTROL: str((folder / CONTROL).resolve())}}
 
-    def runs(self) -> list[dict[str, Any]]:
-        """Every arm with every seed; arms of one seed have the same first weights."""
+    def carried_out(self, grid: Grid) -> dict[str, Any]:
+        """Train every arm with every seed, and, where the answer for an arm is undecided, more seeds of it and of what
+        it is judged against; report. Raises Refused where an arm has no result."""
+        seeds = self.asked.first_seeds
+        runs = [run for seed in seeds for run in self._runs([arm.name for arm in self.arms], seed)]
+        results = grid.trained(runs + [run for seed in seeds[:CONTROL_SEEDS] for run in self._runs([CONTROL], seed)])
+        report = self.report(results)
+        if report["undecided"] and self.asked.more:
+            names = [arm.name for arm in self.arms if arm.name in report["undecided"]]
+            results += grid.trained([run for seed in self.asked.more_seeds for run in self._runs(names, seed)])
+            report = self.report(results)
+        return report
+
+    def _runs(self, names: Sequence[str], seed: int) -> list[dict[str, Any]]:
+        """The runs of a seed; arms of one seed have the same first weights."""
         training = {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self.asked.text_training).items()
         }
+        common = {
+            "exposures": 0, "tokens": self.tokens, "junk_kind": "shards", "junk_ratio": 1.0, "seed": seed,
+            "model": self.asked.text_model, "training": training,
+        }  # fmt: skip
+        arms = {arm.name: arm for arm in self.arms} | {CONTROL: Arm(CONTROL, CONTROL, CONTROL)}
         return [
-            {
-                "arm": arm.name, "exposures": 0, "tokens": self.tokens, "junk_kind": "shards", "junk_ratio": 1.0,
-                "junk_shards": arm.shards, "kept": arm.kept, "seed": seed, "model": self.asked.text_model,
-                "training": training,
-            }
-            for seed in self.asked.text_seeds
-            for arm in self.arms
-        ]  # fmt: skip
+            {"arm": name, "junk_shards": arms[name].shards, **arms[name].run(), **common}
+            for name in dict.fromkeys(names)
+        ]
 
     @property
     def compile(self) -> str:
         """Whether steps are compiled, as a plan says it: of these shapes they then take two fifths of the time, which
         repays the compilation where much is read (docs/results/reading.md)."""
-        work = self.tokens * len(self.arms) * len(self.asked.text_seeds)
+        work = self.tokens * len(self.arms) * self.asked.seeds
         return "always" if work >= COMPILED else "auto"
 
     def report(self, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -118,21 +123,21 @@ class Reading:
             if not nats[arm.name]:
                 failed = next(row for row in results if row["arm"] == arm.name)
                 raise Refused(f"all runs of {arm.name} on text failed: {failed['error']}")
-        parts = _parts(self.held_out.texts, self.arms)
-        losses = {arm.name: {part.key: part.losses(nats[arm.name]) for part in parts} for arm in self.arms}
-        differences = []
-        for arm in self.arms:
-            if arm.against is None:
-                continue
-            for part in parts:
-                if part.arm in (None, arm.name):
-                    one, other = losses[arm.name][part.key], losses[arm.against][part.key]
-                    differences.append(_difference(arm, part, one, other))
-        _corrected(differences)
+        parts = parts_of(self.held_out.texts, self.arms)
+        losses = {part.key: part.losses(nats) for part in parts}
+        differences: list[dict[str, Any]] = []
+        for role in dict.fromkeys(part.role for part in parts):
+            differences += self._judged([part for part in parts if part.role == role], losses)
+        control = self._control(losses[next(part.key for part in parts if part.role == "all")])
+        if not control["worse"]:  # what looks equal says nothing where a broken corpus looks equal too
+            for one in differences:
+                one["answer"] = "undecided" if one["answer"] == "alike" else one["answer"]
         sound = [row for row in results if not row.get("error")]
         return {
             "tokens": self.tokens,
-            "seeds": list(self.asked.text_seeds),
+            "seeds": sorted({seed for by_seed in nats.values() for seed in by_seed}),
+            "confidence": self.rule.confidence,
+            "margin": list(self.rule.margin),
             "parameters": sound[0]["parameters"],
             "seconds": sum(row["seconds"] for row in sound),
             "arms": [dataclasses.asdict(arm) | {"of": self.used[arm.shards]} for arm in self.arms],
@@ -144,12 +149,76 @@ class Reading:
             "near_duplicates": self.held_out.near,
             "losses": losses,
             "differences": differences,
+            "control": control,
+            "undecided": sorted(
+                {one[key] for one in self._deciding(differences) if one["answer"] == "undecided"
+                 for key in ("arm", "against")}
+            ),
             "pages": {arm.name: self._pages(arm, nats) for arm in self.arms if arm.against is not None},
-            "verdict": list(self._verdict(differences)),
+            "verdict": list(self._verdict(differences, control, sound[0]["parameters"])),
         }  # fmt: skip
 
-    def _pages(self, arm: TextArm, nats: dict[str, dict[int, dict[str, list[float]]]]) -> dict[str, Any]:
-        """The pages of the deciding text that an arm teaches better and worse than what it is compared with, and its
+    def _judged(
+        self, parts: Sequence[Part], losses: dict[str, dict[str, dict[int, float]]]
+    ) -> Iterator[dict[str, Any]]:
+        """The differences on the parts of one role, over all of which p is corrected."""
+        found: list[tuple[Part, Judged]] = []
+        for part in parts:
+            values = {name: by_seed for name, by_seed in losses[part.key].items() if name != CONTROL}
+            own = judged(values, self.arms, self.rule, whole=False)
+            found += [(part, one) for one in own if part.arm in (None, one.arm)]
+        answers = corrected([one for _, one in found], self.rule)
+        for (part, _), one in zip(found, answers, strict=True):
+            yield dataclasses.asdict(one) | {
+                "part": part.name, "text": part.text.name, "role": part.role,
+                "bits_a_byte": statistics.fmean(losses[part.key][one.arm].values()),
+            }  # fmt: skip
+
+    def _control(self, losses: dict[str, dict[int, float]]) -> dict[str, Any]:
+        """The control beside the first corpus, on all of its held-out pages."""
+        broken_, first = losses.get(CONTROL, {}), losses[self.arms[0].name]
+        seeds = sorted(broken_.keys() & first.keys())
+        difference = statistics.fmean(broken_[seed] - first[seed] for seed in seeds) if seeds else math.nan
+        return {"difference": difference, "seeds": len(seeds), "worse": plainly_worse(broken_, first, LEAST_SPREAD)}
+
+    def _deciding(self, differences: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Those that the verdict is about: on the text that is given; else on what each arm keeps and drops, or, where
+        it keeps all, on all."""
+        if any(one["role"] == "given" for one in differences):
+            return [one for one in differences if one["role"] == "given"]
+        parted = {one["arm"] for one in differences if one["role"] in ("kept", "dropped")}
+        return [one for one in differences if one["role"] != "all" or one["arm"] not in parted]
+
+    def _verdict(
+        self, differences: Sequence[dict[str, Any]], control: dict[str, Any], parameters: int
+    ) -> Iterator[str]:
+        if not control["worse"]:
+            yield (
+                "text: the control (a third of the pages with their words shuffled) was not found to be worse"
+                f" ({control['difference']:+.3f} bits a byte, {control['seeds']} seeds), so small differences cannot be"
+                " seen; ask for more --text-tokens"
+            )
+        first, of = self.arms[0].name, {arm.name: arm for arm in self.arms}
+        measured = f"measured at {parameters / 1e6:.2g}M parameters; {UNKNOWN}"
+        given = any(text.given for text in self.held_out.texts)
+        deciding = self._deciding(differences)
+        for arm in self.arms:
+            if arm.against is None:
+                continue
+            own = [one for one in deciding if one["arm"] == arm.name]
+            base, name = opponent(of[arm.against], first), subject(arm, first)
+            if given:
+                (one,) = own
+                yield f"text: {name} {_IS[one['answer']]} {base} on {one['part']}: {_size(one)} ({measured})"
+                continue
+            said = "; ".join(f"{_TEACHES[one['answer']]} {one['part']} ({_size(one)})" for one in own)
+            yield (
+                f"text: against {base}, {name} {said}. Which text is wanted decides: name yours with --held-out"
+                f" ({measured})"
+            )
+
+    def _pages(self, arm: Arm, nats: PageNats) -> dict[str, Any]:
+        """The pages of the deciding text that an arm teaches better and worse than what it is judged against, and its
         domains: differences in bits a byte, means over seeds."""
         assert arm.against is not None
         text = self.deciding
@@ -181,107 +250,37 @@ class Reading:
         """The text that is given, or else that of the first corpus."""
         return next((text for text in self.held_out.texts if text.given), self.held_out.texts[0])
 
-    def _verdict(self, differences: Sequence[dict[str, Any]]) -> Iterator[str]:
-        given = any(text.given for text in self.held_out.texts)
-        for arm in self.arms:
-            if arm.against is None:
-                continue
-            own = [one for one in differences if one["arm"] == arm.name]
-            base = f"a {arm.against}" if arm.against.startswith("coin of ") else f"'{arm.against}'"
-            if given:
-                (one,) = (one for one in own if one["role"] == "given")
-                yield f"text: '{arm.name}' {_answer(one)} {base} on {one['part']}: {_size(one)}"
-                continue
-            shown = [one for one in own if one["role"] != "all"] or own
-            said = "; ".join(f"{_taught(one)} {one['part']} ({_size(one)})" for one in shown)
-            yield f"text: against {base}, '{arm.name}' {said}. Which text is wanted decides: name yours with --held-out"
+
+def broken(corpus: Corpus, share: float) -> Iterator[Document]:
+    """The documents of a corpus, of which a share have the words of each line in another order."""
+    for document in corpus.documents():
+        if drawn(document.key, "broken") < share * 2**64:
+            document = dataclasses.replace(document, text=shuffled(document))
+        yield document
 
 
-@dataclass(frozen=True)
-class _Part:
-    """Pages of a held-out text, by their numbers: all of them, or those that `arm` keeps, or drops."""
-
-    name: str
-    text: HeldOutText
-    numbers: tuple[int, ...]
-    role: str
-    arm: str | None = None
-
-    @property
-    def key(self) -> str:
-        return self.name if self.arm is None else f"{self.text.name}, {self.role} by {self.arm}"
-
-    def losses(self, by_seed: dict[int, dict[str, list[float]]]) -> dict[int, float]:
-        """Bits a byte, by seed."""
-        size = sum(self.text.sizes[number] for number in self.numbers)
-        return {
-            seed: sum(nats[self.text.name][number] for number in self.numbers) / math.log(2) / size
-            for seed, nats in by_seed.items()
-        }
+def shuffled(document: Document) -> str:
+    """The text with the words of each line in another order."""
+    draw = random.Random(document.key)
+    lines = []
+    for line in document.text.split("\n"):
+        words = line.split(" ")
+        draw.shuffle(words)
+        lines.append(" ".join(words))
+    return "\n".join(lines)
 
 
-def _parts(texts: Sequence[HeldOutText], arms: Sequence[TextArm]) -> list[_Part]:
-    """The texts as they are shown: whole, and of the first corpus's also what an arm keeps, in the arm's own form, and
-    what it drops."""
-    first = texts[0]
-    edited = {text.form_of: text for text in texts if text.form_of is not None}
-    parts = []
-    for text in texts:
-        every = tuple(range(len(text.pages)))
-        if text.given:
-            parts.append(_Part(text.name, text, every, "given"))
-        elif text.form_of is None:
-            parts.append(_Part(f"the {len(every)} held-out pages of '{text.name}'", text, every, "all"))
-    for arm in arms:
-        kept = first.kept.get(arm.corpus, ())
-        if arm.against is None or arm.kept < 1 or not kept:
-            continue
-        words = f"the {len(kept)} held-out pages of '{first.name}' that it keeps"
-        form = edited.get(arm.corpus)
-        if form is not None:
-            parts.append(_Part(f"{words}, as it has them", form, tuple(range(len(kept))), "kept", arm.name))
-        elif len(kept) < len(first.pages):
-            parts.append(_Part(words, first, kept, "kept", arm.name))
-        dropped = tuple(number for number in range(len(first.pages)) if number not in kept)
-        if dropped:
-            parts.append(_Part(f"the {len(dropped)} that it drops", first, dropped, "dropped", arm.name))
-    return parts
-
-
-def _difference(arm: TextArm, part: _Part, one: dict[int, float], other: dict[int, float]) -> dict[str, Any]:
-    values = [one[seed] - other[seed] for seed in sorted(one.keys() & other.keys())]
-    if not values:
-        raise Refused(f"'{arm.name}' and '{arm.against}' have no seed in common: runs of them failed")
-    mean = interval(values)
-    return {
-        "arm": arm.name, "against": arm.against, "part": part.name, "text": part.text.name, "role": part.role,
-        "bits_a_byte": statistics.fmean(one.values()), "mean": mean.mean, "low": mean.low, "high": mean.high,
-        "p": p_value(values), "smallest": smallest_effect(values), "by_seed": values,
-    }  # fmt: skip
-
-
-def _corrected(differences: list[dict[str, Any]]) -> None:
-    """Correct p for the number of arms, each kind of text by itself."""
-    for role in {one["role"] for one in differences}:
-        group = [one for one in differences if one["role"] == role]
-        for one, p in zip(group, holm([one["p"] for one in group]), strict=True):
-            one["p"] = p
-            one["decided"] = p < 0.05
-
-
-def _answer(one: dict[str, Any]) -> str:
-    if not one["decided"]:
-        return "cannot be told from"
-    return "is better than" if one["mean"] < 0 else "is worse than"
-
-
-def _taught(one: dict[str, Any]) -> str:
-    if not one["decided"]:
-        return "shows no difference on"
-    return "teaches" if one["mean"] < 0 else "unteaches"
+_IS = {
+    "better": "is better than", "worse": "is worse than", "alike": "is as good as",
+    "undecided": "cannot be told from",
+}  # fmt: skip
+_TEACHES = {
+    "better": "teaches", "worse": "unteaches", "alike": "is as good on", "undecided": "shows no difference on"
+}  # fmt: skip
 
 
 def _size(one: dict[str, Any]) -> str:
-    interval = f"{one['low']:+.3f} to {one['high']:+.3f}" if math.isfinite(one["low"]) else "one seed"
-    least = "" if one["decided"] or not math.isfinite(one["smallest"]) else f"; {one['smallest']:.3f} would be seen"
-    return f"{one['mean']:+.3f} bits a byte, {interval}{least}"
+    if not math.isfinite(one["low"]):
+        return f"{one['mean']:+.3f} bits a byte, {one['seeds']} seeds, which decide nothing"
+    least = f"; {one['smallest']:.3f} would be seen" if one["answer"] == "undecided" else ""
+    return f"{one['mean']:+.3f} bits a byte, {one['low']:+.3f} to {one['high']:+.3f}{least}"

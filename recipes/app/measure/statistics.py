@@ -1,4 +1,4 @@
-"""Statistics of runs over several seeds: means with intervals, exposures to half of the facts, differences, decisions.
+"""Statistics of runs over several seeds: means with intervals, exposures to half of the facts, multiples of them.
 
 An arm is compared with another by pairs: the same seed has the same facts, the same first weights and the same order in
 both. Intervals are Student's t on paired differences; a bootstrap of three seeds covers only 73 %.
@@ -50,45 +50,6 @@ def interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interva
 
     spread = statistics.stdev(values) / math.sqrt(len(values))
     return Interval(statistics.fmean(values), float(t.ppf((1 + confidence) / 2, len(values) - 1)) * spread, len(values))
-
-
-def smallest_effect(values: Sequence[float], power: float = 0.8, confidence: float = CONFIDENCE) -> float:
-    """The smallest true mean of paired differences that this many seeds would detect with this power."""
-    if len(values) < 2:
-        return math.inf
-    from scipy.stats import t
-
-    free = len(values) - 1
-    return (
-        float(t.ppf((1 + confidence) / 2, free) + t.ppf(power, free))
-        * statistics.stdev(values)
-        / math.sqrt(len(values))
-    )
-
-
-def seeds_needed(values: Sequence[float], power: float = 0.8, most: int = 1000) -> int | None:
-    """How many seeds would show that the mean is not 0, if mean and spread stay the same; None: more than `most`."""
-    if len(values) < 2 or statistics.fmean(values) == 0:
-        return None
-    import numpy as np
-    from scipy.stats import t
-
-    effect = abs(statistics.fmean(values)) / (statistics.stdev(values) or 1e-300)
-    counts = np.arange(2, most + 1)
-    enough = (t.ppf((1 + CONFIDENCE) / 2, counts - 1) + t.ppf(power, counts - 1)) / np.sqrt(counts) <= effect
-    return int(counts[enough.argmax()]) if enough.any() else None
-
-
-def p_value(values: Sequence[float]) -> float:
-    """The p value of the hypothesis that the mean is 0, two-sided, by Student's t; 1 for one value."""
-    if len(values) < 2:
-        return 1.0
-    from scipy.stats import t
-
-    spread = statistics.stdev(values) / math.sqrt(len(values))
-    if spread == 0:
-        return 1.0 if statistics.fmean(values) == 0 else 0.0
-    return 2 * float(t.sf(abs(statistics.fmean(values)) / spread, len(values) - 1))
 
 
 def holm(values: Sequence[float]) -> list[float]:
@@ -163,6 +124,17 @@ class ArmResults:
         return half_exposures(
             {exposures: statistics.fmean(shares.values()) for exposures, shares in self.stored.items()}
         )
+
+
+def log_halves(arm: ArmResults, ladder: Sequence[int]) -> dict[int, float]:
+    """The logarithm of the rung of half of the facts, by seed. A seed that does not reach half counts as one rung above
+    the ladder, one that stores more at the lowest rung as one below it."""
+    rungs = sorted(ladder)
+    above = rungs[-1] / rungs[-2] if len(rungs) > 1 else 2.0
+    below = rungs[0] / rungs[1] if len(rungs) > 1 else 0.5
+    off = {"=": 1.0, ">": above, "<": below}
+    halves = {seed: arm.half(seed) for seed in arm.seeds}
+    return {seed: math.log(half.exposures * off[half.sense]) for seed, half in halves.items()}
 
 
 def arms_of(results: Sequence[Row], key: str = "exposures") -> dict[str, ArmResults]:

@@ -1,122 +1,76 @@
-"""The result of a comparison: each arm against the first, the controls, and the decision in words."""
+"""The result of a comparison's facts: each arm against a coin of its size, the arms that were added, and the decision
+in words."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from curate.errors import Refused
-from recipes.app.measure.asked import AGAIN, CONTROL, Comparison, Outcome
+from recipes.app.measure.asked import ALONE, CONTROL, Comparison, Outcome
+from recipes.app.measure.coins import Arm, lengths_of
 from recipes.app.measure.corpora import Tokenised
-from recipes.app.measure.protocol import failure
-from recipes.app.measure.statistics import (
-    FLOOR,
-    ArmResults,
-    Interval,
-    arms_of,
-    holm,
-    interval,
-    log_times,
-    multiplier,
-    p_value,
-    seeds_needed,
-    smallest_effect,
-)
+from recipes.app.measure.judged import Judged, beside, plainly_worse
+from recipes.app.measure.protocol import failure, halves_of
+from recipes.app.measure.statistics import FLOOR, ArmResults, arms_of, stored_share
 
-
-@dataclass(frozen=True)
-class Difference:
-    """An arm against another, paired over seeds. `kind` is "times": the logarithm of its rung of half of the facts over
-    the other's, where the ladder brackets one half for every seed of both; or "shares": the difference of the shares of
-    the facts that both store at `rung`. `p` is two-sided, corrected by Holm where there are several arms."""
-
-    arm: str
-    kind: str
-    effect: Interval
-    p: float
-    needed: int | None
-    smallest: float
-    rung: int | None = None
-
-    @property
-    def better(self) -> bool:
-        return (self.effect.mean < 0) == (self.kind == "times")
-
-    def words(self, unit: str) -> str:
-        """The effect in words; `unit` is what a rung counts."""
-        size, low, high = map(self.size, (self.effect.mean, self.effect.low, self.effect.high))
-        effect = f"{size} ({low} to {high})" if math.isfinite(self.effect.half_width) else f"{size} (one seed)"
-        if self.kind == "times":
-            return f"half of the facts at {effect} times the {unit}"
-        return f"{effect} of all facts stored at rung {self.rung}"
-
-    def size(self, value: float) -> str:
-        """An effect as a person reads it."""
-        return f"{math.exp(min(value, 700)):.2f}" if self.kind == "times" else f"{value:+.2f}"
-
-
-def difference(one: ArmResults, base: ArmResults, rung: int, shares: bool = False) -> Difference:
-    """An arm against `base`: in exposures to half of the facts where the ladder brackets them, else, or with `shares`,
-    in the shares stored at `rung`. Raises Refused where no seed has both."""
-    times = [] if shares else log_times(one, base)
-    stored, by_base = one.stored.get(rung, {}), base.stored.get(rung, {})
-    values = times or [stored[seed] - by_base[seed] for seed in sorted(stored.keys() & by_base.keys())]
-    if not values:
-        raise Refused(f"'{one.name}' and '{base.name}' have no seed in common: runs of them failed")
-    kind = "times" if times else "shares"
-    figures = interval(values), p_value(values), seeds_needed(values), smallest_effect(values)
-    return Difference(one.name, kind, *figures, rung=None if times else rung)
+UNKNOWN = "whether larger models agree: unknown"
 
 
 def report(
     asked: Comparison,
+    arms: Sequence[Arm],
     corpora: Sequence[Tokenised],
     outcome: Outcome,
     tokenizer: str,
+    value_bits: float,
     own_facts: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The comparison's figures and its decision."""
-    results, rung = outcome.results, outcome.start
-    arms = arms_of(results, key="rung")
-    first = corpora[0].name
-    lost = [name for name in (*(one.name for one in corpora), AGAIN) if name not in arms]
+    """The comparison's figures and its decision; `value_bits` are those of one person's values."""
+    results = outcome.results
+    found = arms_of(results, key="rung")
+    lost = [arm.name for arm in arms if arm.name not in found]
     if lost:
         failed = [row for row in results if row.get("error")]
         raise failure(f"all runs of {', '.join(lost)} failed: {failed[-1]['error']}", failed)
-    base = arms[first]
-    others = [arms[one.name] for one in corpora[1:]]
-    differences = [difference(arm, base, rung) for arm in others]
-    corrected = holm([one.p for one in differences])
-    differences = [dataclasses.replace(one, p=p) for one, p in zip(differences, corrected, strict=True)]
-    again = difference(arms[AGAIN], base, rung)
-    control = None
-    if CONTROL in arms:
-        control = difference(arms[CONTROL], base, arms[CONTROL].runs[0]["rung"], shares=True)
-    verdict = _verdict(asked, base, others, differences, again, control)
+    first = corpora[0].name
+    ladder = sorted({one.rung for one in outcome.rungs} | set(asked.exposures))
+    values, rule = halves_of(results, ladder, asked)
+    shown = beside(values, arms, first, rule)
+    of = {one.name: one for one in corpora}
+    parameters = next(row["parameters"] for row in results if not row.get("error"))
+    load = asked.people * value_bits / parameters
+    control = _control(found, first) if CONTROL in found else None
     return {
         "protocol": asked.protocol,
         "asked": dataclasses.asdict(asked),
         "tokenizer": tokenizer,
-        "rung": rung,
-        "verdict": verdict,
-        "corpora": [
-            dataclasses.asdict(one) | {"rate": outcome.rates[one.name], "half": str(arms[one.name].mean_half()),
-                                       "value_bits_per_parameter": _bits(arms[one.name], rung),
-                                       "multiplier": dataclasses.asdict(multiplier(arms[one.name], base))}
-            for one in corpora
+        "rung": outcome.start,
+        "rate": outcome.rate,
+        "confidence": rule.confidence,
+        "margin": [math.exp(bound) for bound in rule.margin],
+        "verdict": _verdict(asked, arms, found, outcome.judged, control, parameters, load, ladder),
+        "corpora": [dataclasses.asdict(one) for one in corpora],
+        "arms": [
+            dataclasses.asdict(arm) | _pages(arm, of[arm.shards], asked) | {
+                "half": str(found[arm.name].mean_half()), "off": off_ladder(found[arm.name]),
+                "seeds": len(found[arm.name].seeds),
+                "value_bits_per_parameter": _bits(found[arm.name], outcome.start),
+                "beside": dataclasses.asdict(shown[arm.name]) if arm.name in shown else None,
+            }
+            for arm in arms
         ],
         "rungs": [dataclasses.asdict(one) for one in outcome.rungs],
-        "stored": {name: arm.stored for name, arm in arms.items()},
-        "text": {name: _text(arm, rung) for name, arm in arms.items() if rung in arm.stored},
-        "differences": [_plain(one) for one in differences],
+        "stored": {name: arm.stored for name, arm in found.items()},
+        "text": {name: _text(arm, outcome.start) for name, arm in found.items() if outcome.start in arm.stored},
+        "judged": [dataclasses.asdict(one) for one in outcome.judged],
         "own_facts": own_facts,
-        "again": _plain(again),
-        "control": None if control is None else _plain(control),
-        "parameters": results[0]["parameters"],
+        "control": control,
+        "alone": None if ALONE not in found else _alone(found[ALONE], found[first]),
+        "parameters": parameters,
+        "load": load,
         "tokens": sum(row["tokens"] or 0 for row in results),
         "seconds": sum(row["seconds"] or 0.0 for row in results),
         "results": results,
@@ -125,65 +79,116 @@ def report(
 
 def _verdict(
     asked: Comparison,
-    base: ArmResults,
-    others: Sequence[ArmResults],
-    differences: Sequence[Difference],
-    again: Difference,
-    control: Difference | None,
+    arms: Sequence[Arm],
+    found: Mapping[str, ArmResults],
+    judged: Sequence[Judged],
+    control: dict[str, Any] | None,
+    parameters: int,
+    load: float,
+    ladder: Sequence[int],
 ) -> list[str]:
     """The decision in words, a sentence for each arm; or the reason why the comparison is undecided."""
-    unit = "compute" if asked.protocol == "same-compute" else "exposures"
-    everything = [base, *others]
-    senses = {arm.mean_half().sense for arm in everything}
+    everything = [found[arm.name] for arm in arms]
+    base, senses = everything[0], {arm.mean_half().sense for arm in everything}
     if senses == {"<"}:
-        fewest = min(min(arm.stored) for arm in everything)
         return [
-            f"undecided: half of the facts and more are stored in every corpus at {fewest} exposures; ask for fewer"
-            " exposures or more people"
+            f"undecided: half of the facts and more are stored in every corpus at {min(ladder)} exposures; ask for"
+            " fewer exposures or more people"
         ]
     if senses == {">"}:
         most = max(max(arm.stored) for arm in everything)
-        share = max(_mean(arm, most) for arm in everything)
+        share = max(statistics.fmean(arm.stored.get(most, {0: 0.0}).values()) for arm in everything)
         return [
             f"undecided: {'nothing' if share < FLOOR else 'less than half of the facts'} is stored at {most} exposures"
             f" of {asked.people} people; the models are too small or see the facts too seldom: ask for at least"
             f" {4 * most} exposures, or for half of the people"
         ]
-    if again.effect.decided:
+    if base.mean_half().sense != "=":
+        side, other = ("less", "more") if base.mean_half().sense == ">" else ("more", "fewer")
         return [
-            f"undecided: '{base.name}' differs from itself in another shuffle ({again.words(unit)}), so no"
-            " difference can be trusted"
+            f"undecided: '{base.name}' stores {side} than half of the facts at all exposures asked; ask for {other}"
         ]
-    if control is None:
-        return [f"undecided: '{base.name}' stores less than half of the facts at all {unit} asked; ask for more"]
-    if not (control.effect.decided and control.effect.high < 0):
+    if control is None or not control["worse"]:
         return [
             "undecided: the control (7/8 endless junk) was not found to be worse, so no smaller difference can be seen"
-            f" ({control.words(unit)})"
         ]
-    said = []
-    for one in differences:
-        effect = one.words(unit)
-        if one.p < 0.05:
-            better = "better" if one.better else "worse"
-            said.append(f"'{one.arm}' is {better} than '{base.name}': {effect} (p = {one.p:.2g})")
-        else:
-            seeds = f"about {one.needed - len(asked.seeds)} more seeds" if one.needed else "many more seeds"
-            said.append(
-                f"cannot tell '{one.arm}' from '{base.name}': {effect}; {seeds} would decide a difference of this size;"
-                f" {len(asked.seeds)} seeds can show {_smallest(one)}"
-            )
-    return said
+    of = {arm.name: arm for arm in arms}
+    unit = "compute" if asked.protocol == "same-compute" else "exposures"
+    measured = f"measured at {parameters / 1e6:.2g}M parameters, {load:.2g} bits a parameter; {UNKNOWN}"
+    lines = []
+    for one in judged:
+        off = [
+            f"; {count} of {len(found[name].seeds)} seeds of '{name}' never reached half and count as a rung above the"
+            " ladder"
+            for name in (one.arm, one.against)
+            if (count := off_ladder(found[name]))
+        ]
+        p = f"p = {one.p:.2g}; " if one.answer in ("better", "worse") else ""
+        lines.append(f"{_sentence(one, of, base.name, unit)}{''.join(off)} ({p}{measured})")
+    return lines
 
 
-def _smallest(one: Difference) -> str:
-    if not math.isfinite(one.smallest):
-        return "no difference"
-    return f"{one.size(one.smallest)}{' times' if one.kind == 'times' else ''} and more"
+def _sentence(one: Judged, of: Mapping[str, Arm], first: str, unit: str) -> str:
+    against = opponent(of[one.against], first)
+    name = subject(of[one.arm], first)
+    effect = f"half of the facts at {times(one)} times its {unit}"
+    if one.answer in ("better", "worse"):
+        return f"{name} is {one.answer} than {against}: {effect}"
+    if one.answer == "alike":
+        return f"{name} is as good as {against}: {effect}"
+    if one.seeds < 3:
+        return f"{name} cannot be told from {against}: {one.seeds} seeds decide nothing; ask for at least 3"
+    return (
+        f"{name} cannot be told from {against}: {effect}; {one.seeds} seeds would have found"
+        f" {math.exp(one.smallest):.2f} times and more, or as much less"
+    )
 
 
-def _mean(arm: ArmResults, rung: int) -> float:
-    return statistics.fmean(arm.stored.get(rung, {0: 0.0}).values())
+def subject(arm: Arm, first: str) -> str:
+    """An arm as a sentence names it."""
+    return f"'{arm.name}'" + (f", cut by a coin to the size of '{first}'," if arm.kept < 1 else "")
+
+
+def opponent(arm: Arm, first: str) -> str:
+    """What an arm is judged against, as a sentence names it."""
+    return f"a coin of its size ({arm.kept:.0%} of '{first}')" if arm.is_coin else f"'{arm.name}'"
+
+
+def times(one: Judged | Mapping[str, Any]) -> str:
+    """A ratio of exposures with its interval."""
+    figures = dataclasses.asdict(one) if isinstance(one, Judged) else one
+    mean, low, high = (math.exp(min(figures[name], 700)) for name in ("mean", "low", "high"))
+    return f"{mean:.2f} ({low:.2f} to {high:.2f})" if math.isfinite(figures["low"]) else f"{mean:.2f} (too few seeds)"
+
+
+def off_ladder(arm: ArmResults) -> int:
+    """How many seeds of an arm do not reach half."""
+    return sum(arm.half(seed).sense == ">" for seed in arm.seeds)
+
+
+def _control(found: Mapping[str, ArmResults], first: str) -> dict[str, Any]:
+    """The control beside the first corpus, at one rung: what both store, and whether it is worse."""
+    rows = {row["seed"]: row for row in found[CONTROL].runs}
+    rung = next(iter(rows.values()))["rung"]
+    stored = {seed: stored_share(row) for seed, row in rows.items()}
+    base = found[first].stored[rung]
+    worse = plainly_worse({seed: -share for seed, share in stored.items()}, {s: -x for s, x in base.items()}, 0.01)
+    return {"rung": rung, "stored": stored, "first": {seed: base[seed] for seed in stored if seed in base},
+            "exposures": next(iter(rows.values()))["exposures"], "worse": worse}  # fmt: skip
+
+
+def _alone(arm: ArmResults, base: ArmResults) -> dict[str, Any]:
+    """The facts without any page: their half, and as a part of that of the first corpus."""
+    half, other = arm.mean_half(), base.mean_half()
+    return {"half": str(half), "times": half.exposures / other.exposures}
+
+
+def _pages(arm: Arm, one: Tokenised, asked: Comparison) -> dict[str, Any]:
+    """How long the pages are that an arm reads."""
+    if not one.folder.is_dir():
+        return {"mean_page": math.nan, "largest_page": math.nan}
+    mean, largest = lengths_of(arm, one.folder, asked.first_seeds)
+    return {"mean_page": mean, "largest_page": largest}
 
 
 def _bits(arm: ArmResults, rung: int) -> float | None:
@@ -197,7 +202,3 @@ def _text(arm: ArmResults, rung: int) -> dict[str, float]:
     """Mean loss on each held-out text of an arm's models at a rung, in nats a token."""
     rows = [row for row in arm.runs if row["rung"] == rung]
     return {name: statistics.fmean(row["text"][name]["nats_per_token"] for row in rows) for name in rows[0]["text"]}
-
-
-def _plain(one: Difference) -> dict[str, Any]:
-    return dataclasses.asdict(one) | {"low": one.effect.low, "high": one.effect.high, "decided": one.p < 0.05}

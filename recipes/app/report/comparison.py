@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from pathlib import Path
 from typing import Any
 
 from curate.places.store import write_atomically
-from recipes.app.measure.asked import AGAIN, CONTROL
-from recipes.app.measure.statistics import ArmResults, multiplier_words
+from recipes.app.measure.asked import ALONE, CONTROL
+from recipes.app.measure.statistics import ArmResults
+from recipes.app.measure.verdict import times
 from recipes.app.report.charts import Bar, bars
 from recipes.app.report.rendering import rendered
 from recipes.app.report.sweep import halves, shares
@@ -27,10 +27,11 @@ def comparison_page(comparison: dict[str, Any]) -> str:
     values: dict[str, Any] = {"extremes": _extremes(comparison["reading"])} if comparison["reading"] else {}
     if "rung" in comparison:
         values |= _facts(comparison)
-    filters = {"times": multiplier_words, "domains": domains_in_words}
+    filters: dict[str, Any] = {"times": times, "domains": domains_in_words, "answer": ANSWERS.__getitem__}
     return rendered("comparison.html", filters, comparison=comparison, **values)
 
 
+ANSWERS = {"better": "better", "worse": "worse", "alike": "as good", "undecided": "not decided"}
 SHOWN = 10
 """Pages and domains of the text reading that are named, of the best and of the worst."""
 
@@ -58,7 +59,7 @@ def _facts(comparison: dict[str, Any]) -> dict[str, Any]:
     """What the page shows of the facts."""
     from markupsafe import Markup
 
-    arms = {name: ArmResults(_label(name, comparison), stored) for name, stored in comparison["stored"].items()}
+    arms = {name: ArmResults(_label(name), stored) for name, stored in comparison["stored"].items()}
     rungs = sorted({rung for arm in arms.values() for rung in arm.stored})
     return {
         # The control is trained at one rung, so it has no half.
@@ -69,13 +70,12 @@ def _facts(comparison: dict[str, Any]) -> dict[str, Any]:
                 "",
             )
         ),
-        "chart": Markup(_chart(comparison, comparison["rung"])),
         "ladder": rungs,
         "shares": shares({arm.name: arm for arm in arms.values()}),
         "repeats": {one["arm"]: one["repeats"] for one in comparison["rungs"]},  # of the last rung
         "ordered": Markup(_ordered(comparison)),
-        "effects": _effects(comparison),
-        "corpus_of": {one["name"]: one["corpus"] for one in comparison["corpora"]},
+        "corpus_of": {one["name"]: one for one in comparison["corpora"]},
+        "answers": {one["arm"]: one for one in comparison["judged"]},
     }
 
 
@@ -91,43 +91,19 @@ def domains_in_words(one: dict[str, Any]) -> str:
     return ", ".join([one["domain"], *shares, *silent, *absent])
 
 
-def _effects(comparison: dict[str, Any]) -> list[dict[str, Any]]:
-    """Differences in words, the best arm first."""
-    rows = []
-    for one in comparison["differences"]:
-        times = one["kind"] == "times"
-        mean, *ends = one["effect"]["mean"], one["low"], one["high"]
-        words = [f"{math.exp(x):.2f} times" if times else f"{x:+.3f}" for x in (mean, *ends) if math.isfinite(x)]
-        interval = f"{words[1]} to {words[2]}" if len(words) == 3 else "one seed"
-        what = "rung of half of the facts" if times else f"share stored at rung {one['rung']}"
-        rows.append((mean if times else -mean, {**one, "what": what, "effect": words[0], "interval": interval}))
-    return [row for _, row in sorted(rows, key=lambda row: row[0])]
-
-
 def _ordered(comparison: dict[str, Any]) -> str:
-    """What every arm stores at the rung where all began, the most first, and the size of its corpus."""
-    base = comparison["corpora"][0]["tokens"]
-    rows = []
-    for one in comparison["corpora"]:
-        values = list(comparison["stored"][one["name"]][comparison["rung"]].values())
-        mean = statistics.fmean(values)
-        rows.append(Bar(one["name"], mean, f"{mean:.1%}, {one['tokens'] / base:.0%} of the tokens", dots=values))
+    """What every arm stores at the rung where all began, the most first, and its size."""
+    size = {one["name"]: one["tokens"] for one in comparison["corpora"]}
+    base, rows = comparison["corpora"][0]["tokens"], []
+    for arm in comparison["arms"]:
+        values = list(comparison["stored"][arm["name"]].get(comparison["rung"], {}).values())
+        if values:
+            mean = statistics.fmean(values)
+            words = f"{mean:.1%}, {size[arm['shards']] * arm['kept'] / base:.0%} of the tokens"
+            rows.append(Bar(arm["name"], mean, words, dots=values, muted=arm["against"] is None))
     rows.sort(key=lambda row: -row.value)
     return bars(rows, f"share of the facts stored at rung {comparison['rung']}, in order", 1.0, "all facts")
 
 
-def _chart(comparison: dict[str, Any], rung: int) -> str:
-    """What each arm stores at a rung: the mean, and a dot for each seed."""
-    rows = []
-    for name, by_rung in comparison["stored"].items():
-        by_seed = by_rung.get(rung)
-        if by_seed:
-            values = list(by_seed.values())
-            mean = statistics.fmean(values)
-            rows.append(Bar(_label(name, comparison), mean, f"{mean:.1%}", dots=values, muted=name in (AGAIN, CONTROL)))
-    return bars(rows, f"share of the facts stored at rung {rung}", 1.0, "all facts")
-
-
-def _label(name: str, comparison: dict[str, Any]) -> str:
-    first = comparison["corpora"][0]["name"]
-    return {AGAIN: f"{first}, another shuffle", CONTROL: "control: 7/8 endless junk"}.get(name, name)
+def _label(name: str) -> str:
+    return {CONTROL: "control: 7/8 endless junk", ALONE: "facts without any page"}.get(name, name)

@@ -129,12 +129,12 @@ def print_comparison(console: Console, comparison: dict[str, Any]) -> None:
     if comparison["reading"] is not None:
         read = comparison["reading"]
         measured.append(
-            f"text on models of {read['parameters']:,} parameters, {len(read['seeds'])} seeds of {read['tokens']:,}"
-            " tokens"
+            f"text on models of {read['parameters']:,} parameters, up to {len(read['seeds'])} seeds of"
+            f" {read['tokens']:,} tokens"
         )
     if "rung" in comparison:
         measured.append(
-            f"facts on models of {comparison['parameters']:,} parameters, {len(comparison['asked']['seeds'])} seeds,"
+            f"facts on models of {comparison['parameters']:,} parameters, {comparison['load']:.2g} bits a parameter,"
             f" protocol {comparison['protocol']}"
         )
     console.print(f"measured: {'; '.join(measured)}. There is no evidence above this scale")
@@ -143,28 +143,41 @@ def print_comparison(console: Console, comparison: dict[str, Any]) -> None:
 def _print_reading(console: Console, reading: dict[str, Any]) -> None:
     """Bits a byte of each arm on each held-out text."""
     table = Table(box=None, pad_edge=False)
-    for column in ("arm", "against", "held-out text", "bits a byte", "difference (95 %)", "p"):
-        table.add_column(column, justify="left" if column in ("arm", "against", "held-out text") else "right")
+    interval = f"difference ({reading['confidence']:.0%})"
+    for column in ("arm", "against", "held-out text", "bits a byte", interval, "p", "answer"):
+        table.add_column(column, justify="right" if column in ("bits a byte", interval, "p") else "left")
     for one in reading["differences"]:
-        wide = f"{one['low']:+.3f} to {one['high']:+.3f}" if math.isfinite(one["low"]) else "one seed"
+        wide = f"{one['low']:+.3f} to {one['high']:+.3f}" if math.isfinite(one["low"]) else "too few seeds"
         words = [escape(one["arm"]), escape(one["against"]), escape(one["part"])]
-        table.add_row(*words, f"{one['bits_a_byte']:.3f}", f"{one['mean']:+.3f} ({wide})", f"{one['p']:.2g}")
+        figures = [f"{one['bits_a_byte']:.3f}", f"{one['mean']:+.3f} ({wide})", f"{one['p']:.2g}"]
+        table.add_row(*words, *figures, _ANSWERS[one["answer"]])
     console.print(table)
 
 
+_ANSWERS = {"better": "better", "worse": "worse", "alike": "as good", "undecided": "not decided"}
+
+
 def _print_facts(console: Console, comparison: dict[str, Any]) -> None:
-    from recipes.app.measure.statistics import multiplier_words
+    from recipes.app.measure.verdict import times
 
     first = comparison["corpora"][0]["name"]
     table = Table(box=None, pad_edge=False)
-    bits = f"value bits/parameter at {comparison['rung']}"
-    for column in ("corpus", "unique tokens", "trained on", "half of the facts at", f"times {escape(first)}", bits):
-        table.add_column(column, justify="left" if column == "corpus" else "right")
-    for one in comparison["corpora"]:
-        half, stored = f"rung {one['half']}", one["value_bits_per_parameter"]
-        row = [f"{one['tokens']:,}", f"{one['used']:,}", half, multiplier_words(one["multiplier"])]
-        row.append("" if stored is None else f"{stored:.4f}")
-        table.add_row(escape(one["name"]), *row)
+    sure = f"({comparison['confidence']:.0%})"
+    columns = ("arm", "unique tokens", "half of the facts at", f"times {first} {sure}", "against", f"times that {sure}")
+    for column in (*columns, "answer"):
+        table.add_column(escape(column), justify="left" if column in ("arm", "against", "answer") else "right")
+    judged = {one["arm"]: one for one in comparison["judged"]}
+    size = {one["name"]: one["tokens"] for one in comparison["corpora"]}
+    for arm in comparison["arms"]:
+        one = judged.get(arm["name"])
+        row = [escape(arm["name"]), f"{size[arm['shards']] * arm['kept']:,.0f}", f"rung {arm['half']}"]
+        row.append("" if arm["beside"] is None else times(arm["beside"]))
+        if one is not None:
+            row += [escape(one["against"]), times(one), _ANSWERS[one["answer"]]]
+        table.add_row(*row)
+    if comparison["alone"] is not None:
+        alone = comparison["alone"]
+        table.add_row("no pages", "0", f"rung {alone['half']}", f"{alone['times']:.2f}")
     console.print(table)
 
 
