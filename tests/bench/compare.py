@@ -46,9 +46,16 @@ def main() -> None:
     numbers = range(given.first, given.first + given.sets)
     with multiprocessing.get_context("spawn").Pool(given.processes) as pool:
         sets = pool.starmap(one_set, [(number, vars(given)) for number in numbers], chunksize=1)
-    truths = {"other pages": "equal", "a random half": "equal", "a coin of .5": "equal", "clean": "better", "worse": "worse"}  # fmt: skip
-    names = {"other pages": "aa_undecided", "a random half": "coin_undecided", "a coin of .5": "coin_size_undecided",
-             "clean": "planted_found", "worse": "ab_right"}  # fmt: skip
+    truths = {
+        "other pages": "equal",
+        "a random half": "equal",
+        "a coin of .5": "equal",
+        "clean": "better",
+        "worse": "worse",
+    }
+    names = dict(zip(truths, ("aa", "coin", "coin_size", "planted", "ab"), strict=True))
+    names = {arm: f"{name}_{'undecided' if truths[arm] == 'equal' else 'found'}" for arm, name in names.items()}
+    names["worse"] = "ab_right"
     rows: dict[str, Any] = {}
     for arm, truth in truths.items():
         answers = [one[arm]["answer"] for one in sets]
@@ -97,11 +104,12 @@ def one_set(number: int, given: dict[str, Any]) -> dict[str, Any]:
         ]
         size = corpora[0].tokens
         raw, clean, half = Arm("raw", "raw", "raw"), corpora[3], corpora[4]
+        like_half, like_clean = coin("coin", half.tokens / size, 11), coin("coin of 2/3", clean.tokens / size, 14)
         rows = [
             [raw, Arm("other pages", "other pages", "other pages", against="raw")],
-            [raw, Arm("a random half", half.name, half.name, against="coin"), coin("coin", half.tokens / size, 11)],
+            [raw, Arm("a random half", half.name, half.name, against="coin"), like_half],
             [raw, coin("a coin of .5", 0.5, 12, against="coin of .7"), coin("coin of .7", 0.7, 13)],
-            [raw, Arm("clean", clean.name, clean.name, against="coin of 2/3"), coin("coin of 2/3", clean.tokens / size, 14)],
+            [raw, Arm("clean", clean.name, clean.name, against="coin of 2/3"), like_clean],
             [raw, Arm("worse", "worse", "worse", against="raw")],
         ]  # fmt: skip
         plan = world.plan(

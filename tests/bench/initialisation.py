@@ -132,7 +132,7 @@ def world(task: str, pages: Path | None, folder: Path, most: int) -> dict[str, A
     (entry,) = held_out.entries
     placed = inject.placed()
     texts = (document.text for document in placed.documents(0, inject.people))
-    vocabulary = shared_vocabulary([entry], texts, inject.domain, None, 1024)
+    vocabulary = shared_vocabulary(entry.corpus, texts, inject.domain, None, 1024)
     write_set(entry.corpus.documents(), vocabulary, folder / "tokens" / "pages")
     write_set(iter(held_out.texts[0].pages), vocabulary, folder / "tokens" / "held-out")
     facts_corpus(folder, inject, name=None, vocabulary=vocabulary, used=vocabulary.size)

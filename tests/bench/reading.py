@@ -1,13 +1,13 @@
 """Whether a text reading finds damaged pages: one JSON line.
 
-    python tests/bench/reading.py                          # half an hour on 2 quiet cores, with the pages of ../shared
-    python tests/bench/reading.py --pages OUT --sets 5     # the pages of a finished run
+    python tests/bench/reading.py --sets 3                 # half an hour on 2 quiet cores, with the pages of ../shared
+    python tests/bench/reading.py --pages OUT --first 3    # the next sets, of the pages of a finished run
 
 The first corpus is the pages; the others are the same pages, damaged. Each is compared with the first alone, as
-`goldsand compare` does by default, in `--sets` sets of seeds that share nothing. `aa_undecided` is the share of sets in
-which the first corpus cannot be told from itself in another order; the others are shares of sets in which the damaged
-one is found worse. `--other` is text in another language, a folder of HTML or text files; by default the German pages
-of Debian's handbook, which are fetched.
+`goldsand compare` does by default, with a second look where it is undecided, in `--sets` sets of seeds that share
+nothing. `aa_undecided` is the share of sets in which the first corpus is not told from itself in another order; the
+others are shares of sets in which the damaged one is found worse on all held-out pages. `--other` is text in another
+language, a folder of HTML or text files; by default the German pages of Debian's handbook, which are fetched.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import random
 import statistics
 import subprocess
@@ -23,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
@@ -37,10 +39,11 @@ def main() -> None:
     from curate.shards.domain_rendering import drawn
     from curate.shards.text import write_text_shard
     from recipes.app.measure.asked import Comparison
+    from recipes.app.measure.coins import Arm
     from recipes.app.measure.corpora import Entry, open_corpus, shared_vocabulary, tokenised
     from recipes.app.measure.held_out import HeldOut
-    from recipes.app.measure.reading import Reading
-    from recipes.app.measure.statistics import interval, p_value
+    from recipes.app.measure.ladder import Grid
+    from recipes.app.measure.reading import Reading, shuffled
     from synth.corpus import facts_corpus
     from synth.inject import Inject
     from train_probe.plan import plan_of
@@ -48,14 +51,24 @@ def main() -> None:
     from train_probe.train import run_plan
 
     asked = Comparison(reading="text")
+
+    class Pairs(Reading):
+        """The first corpus in another order is an arm too."""
+
+        def _runs(self, names: Sequence[str], seed: int) -> list[dict[str, Any]]:
+            return [run | ({"shuffle": 1} if run["arm"] == "A/A" else {}) for run in super()._runs(names, seed)]
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pages", type=Path, help="a finished run")
     parser.add_argument("--other", type=Path, help="text in another language")
-    parser.add_argument("--sets", type=int, default=20)
-    parser.add_argument("--seeds", type=int, default=len(asked.text_seeds), help="seeds of a set")
+    parser.add_argument("--sets", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0, help="number of the first set")
+    parser.add_argument("--seeds", type=int, default=asked.seeds, help="seeds of a set")
+    parser.add_argument("--more", type=int, default=asked.more, help="seeds that are added where it is undecided")
     parser.add_argument("--tokens", type=int, default=asked.text_tokens)
     parser.add_argument("--width", type=int, default=asked.text_width)
     parser.add_argument("--arms", nargs="+", help="names of damages; default: all")
+    parser.add_argument("--shares", nargs="+", type=float, help="instead of those of each damage: all at these shares")
     parser.add_argument("--work", type=Path, help="a folder to keep, so that the same command goes on")
     given = parser.parse_args()
     begun = time.perf_counter()
@@ -80,14 +93,18 @@ def main() -> None:
         mean = statistics.fmean(len(page.text) for page in pages)
         copied = sorted(pages, key=lambda page: (abs(len(page.text) - mean), page.key))[:COPIED]
         menus = dict(in_menus(pages))
-        damages = {
-            "shuffled 33 %": damaged(1 / 3, shuffled),
-            "copies 33 %": damaged(1 / 3, lambda page: copied[drawn(page.key, "copy") % COPIED].text),
-            "menus 33 %": damaged(1 / 3, lambda page: menus.get(page.key) or short_lines(page.text)),
-            "language 33 %": damaged(1 / 3, lambda page: stretch(foreign, page)),
-            "shuffled 10 %": damaged(0.1, shuffled),
-            "near-duplicates 10 %": damaged(0.1, lambda page: nearly(pages[drawn(page.key, "near") % len(pages)])),
+        kinds = {
+            "shuffled": shuffled,
+            "copies": lambda page: copied[drawn(page.key, "copy") % COPIED].text,
+            "menus": lambda page: menus.get(page.key) or short_lines(page.text),
+            "language": lambda page: stretch(foreign, page),
+            "near-duplicates": lambda page: nearly(pages[drawn(page.key, "near") % len(pages)]),
         }
+        wanted = [("shuffled", 1 / 3), ("copies", 1 / 3), ("menus", 1 / 3), ("language", 1 / 3), ("shuffled", 0.1)]
+        wanted.append(("near-duplicates", 0.1))
+        if given.shares:
+            wanted = [(kind, share) for kind in kinds for share in given.shares]
+        damages = {f"{kind} {share:.0%}": damaged(share, kinds[kind]) for kind, share in wanted}
         entries = [written("pages", lambda page: page.text)]
         entries += [written(name, text_of) for name, text_of in damages.items() if name in (given.arms or damages)]
         held_out = HeldOut.of(entries)
@@ -95,60 +112,57 @@ def main() -> None:
         inject = Inject(kind="people", people=asked.people, exposures=1, frozen=True, seed=0)
         placed = inject.placed()
         facts = [document.text for document in placed.documents(0, placed.total)]
-        vocabulary = shared_vocabulary(entries[:1], iter(facts), inject.domain, None, asked.size)
-        corpora = tokenised(entries, vocabulary, work / "tokens", equal=False)
+        vocabulary = shared_vocabulary(entries[0].corpus, iter(facts), inject.domain, None, asked.size)
+        corpora = tokenised(entries, vocabulary, work / "tokens")
         facts_corpus(work, inject, name=None, vocabulary=vocabulary, used=vocabulary.size)
-        seeds = tuple(range(given.sets * given.seeds))
-        asked = dataclasses.replace(asked, text_tokens=given.tokens, text_width=given.width, text_seeds=seeds)
-        reading = Reading(asked, entries, corpora, held_out)
-        # Every damaged corpus against the pages, whatever its size: a coin is another question.
-        reading.arms = [
-            dataclasses.replace(one, against=one.against and "pages") for one in reading.arms if one.kept == 1
-        ]
-        again = dataclasses.replace(reading.arms[0], name="A/A", against="pages")
-        runs = reading.runs()
-        runs += [run | {"arm": "A/A", "shuffle": 1} for run in runs if run["arm"] == "pages"]
-        reading.arms.append(again)
-        plan = {
-            "facts": str(work / "facts"), "useful": None,
-            "junk_shards": {one.name: str(one.folder) for one in corpora},
-            "held_out_text": reading.write(vocabulary, work / "tokens"), "model": asked.text_model, "runs": runs,
-        }  # fmt: skip
+        first = Arm("pages", "pages", "pages")
+        arms = [Arm(entry.name, entry.name, entry.name, against="pages") for entry in entries[1:]]
+        arms.append(Arm("A/A", "pages", "pages", against="pages"))
+        found: dict[str, list[dict[str, Any]]] = {arm.name: [] for arm in arms}
         trained = time.perf_counter()
-        report = reading.report(run_plan(plan_of(plan), work / "out", Printer()))
+        count = cpu = 0.0
+        for number in range(given.first, given.first + given.sets):
+            asked = dataclasses.replace(
+                asked, text_tokens=given.tokens, text_width=given.width, seeds=given.seeds, more=given.more,
+                seed_from=number * (given.seeds + given.more), may_repeat=tuple(entry.name for entry in entries),
+            )  # fmt: skip
+            reading = Pairs(asked, entries, corpora, held_out)
+            said = reading.write(vocabulary, work / "tokens")
+            plan = {
+                "facts": str(work / "facts"), "useful": None, "model": asked.text_model, "compile": "always",
+                "held_out_text": said["held_out_text"],
+                "junk_shards": {one.name: str(one.folder) for one in corpora} | said["junk_shards"],
+            }  # fmt: skip
+            grid = Grid(plan, lambda plan: run_plan(plan_of(plan), work / "out", Printer()))
+            reading.arms = [first, *arms]
+            grid.trained(reading.first_look())  # all at once: then each is judged in a pair of its own
+            for arm in arms:
+                reading.arms = [first, arm]
+                report = reading.carried_out(grid)
+                found[arm.name].append(next(one for one in report["differences"] if one["role"] == "all"))
+            rows = grid.trained(grid.runs)
+            count, cpu = count + len(rows), cpu + sum(row["seconds"] for row in rows)
         trained = time.perf_counter() - trained
-    found, effects = {}, {}
-    for one in report["differences"]:
-        if one["role"] != "all":
-            continue
-        sets = [one["by_seed"][n * given.seeds : (n + 1) * given.seeds] for n in range(given.sets)]
-        worse = [p_value(values) < 0.05 and interval(values).mean > 0 for values in sets]
-        decided = [p_value(values) < 0.05 for values in sets]
-        name = one["arm"].replace(" ", "_").replace("_%", "")
-        if one["arm"] == "A/A":
-            found["aa_undecided"] = 1 - statistics.fmean(decided)
+    line: dict[str, Any] = {}
+    for name, sets in found.items():
+        key = name.replace(" ", "_").replace("%", "").replace("/", "").lower()
+        if name == "A/A":
+            line["aa_undecided"] = statistics.fmean(one["answer"] in ("alike", "undecided") for one in sets)
         else:
-            found[f"{name}_found"] = statistics.fmean(worse)
-        spread = statistics.stdev(one["by_seed"]) if len(one["by_seed"]) > 1 else 0.0
-        effects[one["arm"]] = {"bits_a_byte": round(one["mean"], 5), "sd": round(spread, 5)}
-    print(
-        json.dumps(
-            {
-                **{name: round(share, 3) for name, share in sorted(found.items())},
-                "effects": effects,
-                "bits_a_byte": round(statistics.fmean(next(iter(report["losses"]["pages"].values())).values()), 4),
-                "pages": len(pages),
-                "tokens_of_pages": corpora[0].tokens,
-                "held_out_pages": report["texts"][0]["pages"],
-                "runs": len(runs),
-                "parameters": report["parameters"],
-                "seconds": round(time.perf_counter() - begun, 1),
-                "training_seconds": round(trained, 1),
-                "cpu_seconds": round(report["seconds"], 1),
-                **{name: str(value) if isinstance(value, Path) else value for name, value in vars(given).items()},
-            }
-        )
-    )
+            line[f"{key}_found"] = statistics.fmean(one["answer"] == "worse" for one in sets)
+        line[f"{key}"] = {
+            "bits_a_byte": round(statistics.fmean(one["mean"] for one in sets), 5),
+            "sd": round(math.sqrt(statistics.fmean(one["spread"] ** 2 for one in sets)), 5),
+            "seeds": [one["seeds"] for one in sets],
+            "answers": [one["answer"] for one in sets],
+        }
+    line |= {
+        "pages": len(pages), "tokens_of_pages": corpora[0].tokens, "held_out_pages": report["texts"][0]["pages"],
+        "runs": int(count), "parameters": report["parameters"], "seconds": round(time.perf_counter() - begun, 1),
+        "training_seconds": round(trained, 1), "cpu_seconds": round(cpu, 1),
+    }  # fmt: skip
+    asked_for = {name: str(value) if isinstance(value, Path) else value for name, value in vars(given).items()}
+    print(json.dumps(line | {"asked": asked_for}))
 
 
 def crawled(work: Path) -> Path:
@@ -173,17 +187,6 @@ def in_another_language(folder: Path | None, work: Path) -> Iterator[str]:
     for path in sorted(folder.rglob("*")):
         if path.suffix in (".html", ".txt"):
             yield page_text(path) if path.suffix == ".html" else path.read_text(encoding="utf-8")
-
-
-def shuffled(page: object) -> str:
-    """The words of each line in another order."""
-    draw = random.Random(page.key)
-    lines = []
-    for line in page.text.split("\n"):
-        words = line.split(" ")
-        draw.shuffle(words)
-        lines.append(" ".join(words))
-    return "\n".join(lines)
 
 
 def in_menus(pages: Sequence[object]) -> Iterator[tuple[str, str]]:

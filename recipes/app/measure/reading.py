@@ -80,15 +80,19 @@ class Reading:
     def carried_out(self, grid: Grid) -> dict[str, Any]:
         """Train every arm with every seed, and, where the answer for an arm is undecided, more seeds of it and of what
         it is judged against; report. Raises Refused where an arm has no result."""
-        seeds = self.asked.first_seeds
-        runs = [run for seed in seeds for run in self._runs([arm.name for arm in self.arms], seed)]
-        results = grid.trained(runs + [run for seed in seeds[:CONTROL_SEEDS] for run in self._runs([CONTROL], seed)])
+        results = grid.trained(self.first_look())
         report = self.report(results)
         if report["undecided"] and self.asked.more:
             names = [arm.name for arm in self.arms if arm.name in report["undecided"]]
             results += grid.trained([run for seed in self.asked.more_seeds for run in self._runs(names, seed)])
             report = self.report(results)
         return report
+
+    def first_look(self) -> list[dict[str, Any]]:
+        """Every arm with every seed, and the control."""
+        seeds = self.asked.first_seeds
+        runs = [run for seed in seeds for run in self._runs([arm.name for arm in self.arms], seed)]
+        return runs + [run for seed in seeds[:CONTROL_SEEDS] for run in self._runs([CONTROL], seed)]
 
     def _runs(self, names: Sequence[str], seed: int) -> list[dict[str, Any]]:
         """The runs of a seed; arms of one seed have the same first weights."""
