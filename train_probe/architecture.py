@@ -172,7 +172,9 @@ PUBLISHED: dict[str, Callable[[int, int], dict[str, Any]]] = {
     "moe": lambda heads, d: {"inner": d, "experts": 32},
 }
 """The fields of each published architecture, from its heads and its width d: gpt2 (GPT2-RoPE), gpt2_quarter
-(an MLP of d instead of 4 d), llama_plain (no gate), moe (32 experts d -> d -> d, top 1)."""
+(an MLP of d instead of 4 d), llama_plain (no gate), moe (32 experts d -> d -> d, top 1). mistral has a quarter as many
+heads of keys and values as of queries, at least one: our reading of the paper's rule, the ratio of Mistral 7B (8 of 32,
+arXiv 2310.06825); `kv_heads` is another."""
 
 
 def architecture(name: str, layers: int, heads: int, width: int | None = None, **changes: Any) -> Architecture:

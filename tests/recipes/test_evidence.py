@@ -10,9 +10,8 @@ from recipes.app.measure.statistics import (
     arms_of,
     half_exposures,
     interval,
+    log_halves,
     multiplier,
-    seeds_needed,
-    smallest_effect,
 )
 
 
@@ -32,21 +31,6 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
         found = interval([draw.gauss(0.3, 2.0) for _ in range(3)])
         covered += found.low <= 0.3 <= found.high
     assert covered / 4000 == pytest.approx(0.95, abs=0.012)
-
-
-def test_the_smallest_effect_is_found_as_often_as_its_power_says():
-    draw = random.Random(1)
-    effect = sum(smallest_effect([draw.gauss(0, 1) for _ in range(12)]) for _ in range(400)) / 400
-    found = sum(interval([draw.gauss(effect, 1) for _ in range(12)]).decided for _ in range(2000)) / 2000
-    assert found == pytest.approx(0.8, abs=0.05)
-    assert smallest_effect([1.0]) == math.inf
-
-
-def test_seeds_needed_fall_as_the_effect_grows():
-    weak, strong = [0.1, -0.5, 0.6, 0.4], [1.0, 1.2, 0.9, 1.1]
-    assert seeds_needed(strong) == 2 or seeds_needed(strong) == 3
-    assert seeds_needed(weak) > 15
-    assert seeds_needed([0.0, 0.0]) is None and seeds_needed([1.0]) is None
 
 
 def test_half_is_found_between_two_rungs_on_a_logarithmic_scale():
@@ -102,3 +86,10 @@ def test_each_arm_takes_the_rate_that_is_best_over_its_seeds_and_failed_runs_are
     (arm,) = arms_of([*slow, *fast, *failed, {"arm": "none", "error": "x"}]).values()
     assert arm.rate == 4e-3 and arm.seeds == [0, 1, 2]
     assert arm.half(0).exposures == pytest.approx(100, rel=0.02)
+
+
+def test_a_seed_beyond_the_ladder_counts_as_one_rung_beyond_it():
+    shares = {(10, 0): 0.1, (20, 0): 0.9, (10, 1): 0.1, (20, 1): 0.2, (40, 1): 0.4, (10, 2): 0.7}
+    (arm,) = arms_of(rows("a", shares)).values()
+    found = {seed: math.exp(value) for seed, value in log_halves(arm, (10, 20, 40)).items()}
+    assert found == pytest.approx({0: 10 * 2**0.5, 1: 80, 2: 5})
