@@ -63,8 +63,8 @@ def main() -> None:
     parser.add_argument("--other", type=Path, help="text in another language")
     parser.add_argument("--sets", type=int, default=3)
     parser.add_argument("--first", type=int, default=0, help="number of the first set")
-    parser.add_argument("--seeds", type=int, default=asked.seeds, help="seeds of a set")
-    parser.add_argument("--more", type=int, default=asked.more, help="seeds that are added where it is undecided")
+    parser.add_argument("--seeds", type=int, default=asked.seeds, help="as of `goldsand compare`: twice as many a set")
+    parser.add_argument("--more", type=int, default=asked.more, help="the same of those that are added")
     parser.add_argument("--tokens", type=int, default=asked.text_tokens)
     parser.add_argument("--width", type=int, default=asked.text_width)
     parser.add_argument("--arms", nargs="+", help="names of damages; default: all")
@@ -121,11 +121,13 @@ def main() -> None:
         found: dict[str, list[dict[str, Any]]] = {arm.name: [] for arm in arms}
         trained = time.perf_counter()
         count = cpu = 0.0
+        asked = dataclasses.replace(
+            asked, text_tokens=given.tokens, text_width=given.width, seeds=given.seeds, more=given.more,
+            may_repeat=tuple(entry.name for entry in entries),
+        )  # fmt: skip
+        each = len(asked.text_seeds() + asked.text_seeds(more=True))
         for number in range(given.first, given.first + given.sets):
-            asked = dataclasses.replace(
-                asked, text_tokens=given.tokens, text_width=given.width, seeds=given.seeds, more=given.more,
-                seed_from=number * (given.seeds + given.more), may_repeat=tuple(entry.name for entry in entries),
-            )  # fmt: skip
+            asked = dataclasses.replace(asked, seed_from=number * each)
             reading = Pairs(asked, entries, corpora, held_out)
             said = reading.write(vocabulary, work / "tokens")
             plan = {

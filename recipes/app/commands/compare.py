@@ -64,10 +64,11 @@ def compare(
     text_tokens: Annotated[
         int,
         typer.Option(min=10_000, help="tokens that each model of the text reading reads; at most the smallest arm's"),
-    ] = 1_200_000,
+    ] = 600_000,
     share: Annotated[float, typer.Option(min=0.0, max=0.99, help="the corpus's share of the tokens")] = 0.5,
     seeds: Annotated[
-        int, typer.Option(min=1, help="seeds of each arm: each has other people, page orders and coins")
+        int,
+        typer.Option(min=1, help="seeds of each arm, twice as many for text: each has other people, orders and coins"),
     ] = 6,
     more_seeds: Annotated[int, typer.Option(min=0, help="seeds that are added where an arm is undecided")] = 6,
     seed_from: Annotated[

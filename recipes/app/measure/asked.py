@@ -17,6 +17,9 @@ CONTROL, ALONE = "control", "no pages"
 without any page."""
 CONTROL_SEEDS = 4
 """Seeds, at most, of the arms that are added."""
+TEXT_SEEDS = 2
+"""Seeds of the text reading for each seed of the facts: its runs are short, and twice as many of half the tokens find
+more damage for the same work (docs/results/reading.md)."""
 COHORTS = 16
 """Seeds, in whole multiples, for which people are drawn at once: so more seeds are more people, and the same first
 ones."""
@@ -63,7 +66,7 @@ class Comparison:
     size: int = 1024
     may_repeat: tuple[str, ...] = ()
     reading: What = "both"
-    text_tokens: int = 1_200_000
+    text_tokens: int = 600_000
     text_width: int = 32
     text_training: TrainingPlan = TEXT
 
@@ -88,6 +91,11 @@ class Comparison:
     def more_seeds(self) -> tuple[int, ...]:
         """Those that undecided arms have too."""
         return tuple(range(self.seed_from + self.seeds, self.seed_from + self.seeds + self.more))
+
+    def text_seeds(self, more: bool = False) -> tuple[int, ...]:
+        """The seeds of the text reading, or those that its undecided arms have too."""
+        first = self.seed_from + TEXT_SEEDS * (self.seeds if more else 0)
+        return tuple(range(first, first + TEXT_SEEDS * (self.more if more else self.seeds)))
 
     @property
     def trial_seeds(self) -> tuple[int, ...]:

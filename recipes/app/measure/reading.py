@@ -84,13 +84,15 @@ class Reading:
         report = self.report(results)
         if report["undecided"] and self.asked.more:
             names = [arm.name for arm in self.arms if arm.name in report["undecided"]]
-            results += grid.trained([run for seed in self.asked.more_seeds for run in self._runs(names, seed)])
+            results += grid.trained(
+                [run for seed in self.asked.text_seeds(more=True) for run in self._runs(names, seed)]
+            )
             report = self.report(results)
         return report
 
     def first_look(self) -> list[dict[str, Any]]:
         """Every arm with every seed, and the control."""
-        seeds = self.asked.first_seeds
+        seeds = self.asked.text_seeds()
         runs = [run for seed in seeds for run in self._runs([arm.name for arm in self.arms], seed)]
         return runs + [run for seed in seeds[:CONTROL_SEEDS] for run in self._runs([CONTROL], seed)]
 
@@ -114,7 +116,7 @@ class Reading:
     def compile(self) -> str:
         """Whether steps are compiled, as a plan says it: of these shapes they then take two fifths of the time, which
         repays the compilation where much is read (docs/results/reading.md)."""
-        work = self.tokens * len(self.arms) * self.asked.seeds
+        work = self.tokens * len(self.arms) * len(self.asked.text_seeds())
         return "always" if work >= COMPILED else "auto"
 
     def report(self, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
