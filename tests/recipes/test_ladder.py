@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from recipes.app.measure.ladder import LADDER, climbed, next_rung
+from recipes.app.measure.ladder import LADDER, climbed, lower, next_rung
 from recipes.app.measure.statistics import half_exposures
 
 
@@ -25,7 +25,7 @@ def test_every_seed_brackets_one_half_with_no_run_too_many(start):
         rounds.append(wanted)
         return [share(middles[key], rung) for key, rung in wanted]
 
-    found = climbed(LADDER, list(middles), start, train)
+    found = climbed(dict.fromkeys(middles, (LADDER, start)), train)
     asked = [pair for one in rounds for pair in one]
     assert len(set(asked)) == len(asked)
     for key, middle in middles.items():
@@ -39,13 +39,23 @@ def test_every_seed_brackets_one_half_with_no_run_too_many(start):
 
 
 def test_who_is_beyond_the_ladder_ends_at_its_end():
-    found = climbed((10, 20, 40), ["early", "late"], 20, lambda wanted: [float(key == "early") for key, _ in wanted])
+    found = climbed(
+        dict.fromkeys(["early", "late"], ((10, 20, 40), 20)),
+        lambda wanted: [float(key == "early") for key, _ in wanted],
+    )
     assert found == {"early": {20: 1.0, 10: 1.0}, "late": {20: 0.0, 40: 0.0}}
     assert next_rung((10, 20, 40), {20: 0.5, 10: 0.49}, 20) is None
 
 
 def test_a_run_that_failed_ends_its_seed_alone():
     found = climbed(
-        (10, 20), ["sound", "broken"], 10, lambda wanted: [0.1 if key == "sound" else None for key, _ in wanted]
+        dict.fromkeys(["sound", "broken"], ((10, 20), 10)),
+        lambda wanted: [0.1 if key == "sound" else None for key, _ in wanted],
     )
     assert found == {"sound": {10: 0.1, 20: 0.1}, "broken": {}}
+
+
+def test_each_key_may_have_a_ladder_of_its_own():
+    assert lower((10, 20)) == [1, 2, 3, 4, 6, 8, 10, 20]
+    found = climbed({"one": ((10, 20), 20), "two": ((1, 2, 3), 2)}, lambda wanted: [rung / 15 for _, rung in wanted])
+    assert found["one"] == pytest.approx({20: 20 / 15, 10: 10 / 15}) and set(found["two"]) == {2, 3}

@@ -40,26 +40,29 @@ def next_rung(ladder: Sequence[int], stored: Mapping[int, float], start: int) ->
 
 
 def climbed(
-    ladder: Sequence[int],
-    keys: Sequence[Key],
-    start: int,
+    ladders: Mapping[Key, tuple[Sequence[int], int]],
     train: Callable[[Sequence[tuple[Key, int]]], Sequence[float | None]],
 ) -> dict[Key, dict[int, float]]:
-    """For every key (an arm and a seed) the shares stored at the rungs that were needed to bracket one half.
+    """For every key (an arm and a seed), with its ladder and the rung that it begins at, the shares stored at the rungs
+    that were needed to bracket one half.
 
     `train` trains keys at rungs, all of a round together, and returns the share that each stores; None for a run that
     failed, which ends its key.
     """
-    shares: dict[Key, dict[int, float]] = {key: {} for key in keys}
-    climbing = list(keys)
+    shares: dict[Key, dict[int, float]] = {key: {} for key in ladders}
+    climbing = list(ladders)
     while climbing:
-        rungs = [(key, rung) for key in climbing if (rung := next_rung(ladder, shares[key], start)) is not None]
+        rungs = [(key, rung) for key in climbing if (rung := _next(ladders[key], shares[key])) is not None]
         climbing = []
         for (key, rung), share in zip(rungs, train(rungs) if rungs else (), strict=True):
             if share is not None:
                 shares[key][rung] = share
                 climbing.append(key)
     return shares
+
+
+def _next(ladder: tuple[Sequence[int], int], stored: Mapping[int, float]) -> int | None:
+    return next_rung(ladder[0], stored, ladder[1])
 
 
 @dataclass

@@ -144,7 +144,7 @@ def _climbed(
         return [None if results[one].get("error") else stored_share(results[one]) for one in wanted]
 
     keys = dict.fromkeys(key for key, _ in runs)
-    climbed(sorted(probe.exposures), list(keys), middle(probe.exposures), trained)
+    climbed(dict.fromkeys(keys, (sorted(probe.exposures), middle(probe.exposures))), trained)
     # In the recipe's order of arms: tables and pages take the first for the one that others are compared with.
     names = list(dict.fromkeys(run["arm"] for run in plan["runs"]))
     return sorted((results[one] for one in runs if one in results), key=lambda row: names.index(row["arm"]))

@@ -4,7 +4,7 @@ added, and a second look at what is undecided."""
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from curate.errors import Refused
@@ -80,14 +80,17 @@ class Training:
         self.rate = asked.rates[0]
 
     def carried_out(self) -> Outcome:
-        """Let every seed of every arm climb to half of the facts, and, where the answer for an arm is undecided, more
-        seeds of it and of what it is judged against; train the control at the first rung where the first corpus stores
-        half on average, and the facts alone."""
+        """Let every seed of every arm climb to half of the facts, some seeds of the facts alone too, and, where the
+        answer for an arm is undecided, more seeds of it and of what it is judged against; train the control at the
+        first rung where the first corpus stores half on average."""
         start = middle(self.asked.exposures)
         if len(self.asked.rates) > 1:
             start, self.rate = self._trial()
         seeds = self.asked.first_seeds
-        stored = self._climbed(self.arms, seeds, start)
+        alone = lower(self.ladder)
+        ladders = self._ladders(self.arms, seeds, start)
+        ladders |= {(ALONE, seed): (alone, middle(alone)) for seed in seeds[:CONTROL_SEEDS]}
+        stored = climbed(ladders, self._train)
         base = arms_of(self.results, key="rung").get(self.first)
         half = base.mean_half() if base is not None else None
         found: list[Judged] = []
@@ -97,20 +100,21 @@ class Training:
                 [((self.first, seed), rung) for seed in seeds[:CONTROL_SEEDS] if rung not in stored[self.first, seed]]
             )
             self.results += self.grid.trained([self._control(rung, seed) for seed in seeds[:CONTROL_SEEDS]])
-            self._climbed([ALONE], seeds[:CONTROL_SEEDS], middle(lower(self.ladder)), lower(self.ladder))
             found = self._judged()
             open_ = undecided(found)
             if open_ and self.asked.more:
-                self._climbed([name for name in self.arms if name in open_], self.asked.more_seeds, start)
+                names = [name for name in self.arms if name in open_]
+                climbed(self._ladders(names, self.asked.more_seeds, start), self._train)
                 found = self._judged()
         used = {(row["arm"], row["rung"]) for row in self.results}
         rungs = [one for one in self.rungs if (one.arm, one.rung) in used]
         return Outcome(start, self.rate, self.results, rungs, found)
 
-    def _climbed(
-        self, arms: Sequence[str] | dict[str, Arm], seeds: Sequence[int], start: int, ladder: Sequence[int] = ()
-    ) -> dict[tuple[str, int], dict[int, float]]:
-        return climbed(ladder or self.ladder, [(arm, seed) for seed in seeds for arm in arms], start, self._train)
+    def _ladders(
+        self, arms: Iterable[str], seeds: Sequence[int], start: int
+    ) -> dict[tuple[str, int], tuple[Sequence[int], int]]:
+        """The ladder of each arm and seed, and where it begins."""
+        return {(arm, seed): (self.ladder, start) for seed in seeds for arm in arms}
 
     def _train(self, wanted: Sequence[tuple[tuple[str, int], int]]) -> list[float | None]:
         rows = self.grid.trained([self._run(arm, rung, seed, self.rate) for (arm, seed), rung in wanted])
