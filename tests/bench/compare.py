@@ -39,6 +39,8 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=60)
     parser.add_argument("--exposures", type=int, nargs="+", default=[6, 8, 11, 15, 20, 27, 36, 48, 64, 85])
     parser.add_argument("--rate", type=float, default=1.6e-2)
+    parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--more", type=int, default=6)
     parser.add_argument("--first", type=int, default=0, help="number of the first set")
     parser.add_argument("--processes", type=int, default=2)
     given = parser.parse_args()
@@ -69,8 +71,8 @@ def main() -> None:
     print(json.dumps(rows | vars(given)))
 
 
-def one_set(number: int, given: dict[str, Any]) -> dict[str, Any]:
-    """The answers of one set, by arm."""
+def one_set(number: int, given: dict[str, Any], only: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The answers of one set, by arm; of all arms, or `only` of these."""
     import torch
     from probe_world import World
 
@@ -86,7 +88,7 @@ def one_set(number: int, given: dict[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(1)
     asked = Comparison(
         reading="facts", people=given["people"], exposures=tuple(given["exposures"]), rates=(given["rate"],),
-        seed_from=1000 * number,
+        seed_from=1000 * number, seeds=given["seeds"], more=given["more"],
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -118,7 +120,7 @@ def one_set(number: int, given: dict[str, Any]) -> dict[str, Any]:
         )  # fmt: skip
         grid = Grid(plan, lambda plan: run_plan(plan_of(plan), folder / "out"))
         found: dict[str, Any] = {}
-        for arms in rows:
+        for arms in (row for row in rows if not only or row[1].name in only):
             rungs = rungs_of(asked, arms, corpora, world.bodies.shape[1] * asked.people + asked.people)
             outcome = _compact()(asked, arms, corpora, rungs, grid).carried_out()
             half_at = arms_of(outcome.results, key="rung")["raw"].mean_half().exposures
