@@ -77,7 +77,8 @@ class Coin:
         return cls(run.seed, run.coin, run.kept, run.kept_by_length)
 
     def chosen(self, lengths: Tensor, marks: Tensor) -> Tensor:
-        """The numbers of the pages that it keeps, ascending, of pages with these tokens and marks [pages]."""
+        """The numbers of the pages that it keeps, ascending, of pages with so many tokens behind their domains, and
+        these marks [pages]."""
         drawn = order_of(words(stream_key(self.seed, "coin", self.number), marks)[None])[0]
         if not self.by_length:
             return drawn[_filling(lengths[drawn], self.kept)].sort().values
@@ -121,7 +122,7 @@ class PagePieces:
         chosen = torch.arange(len(pages.ends), device=pages.ends.device)
         self._length = length = pages.ends.diff(prepend=pages.ends.new_zeros(1))
         if coin is not None:
-            chosen = coin.chosen(length, pages.marks)
+            chosen = coin.chosen(length - pages.prefix, pages.marks)
         prefix = pages.prefix[chosen]
         body = length[chosen] - prefix
         size = (width - prefix).clamp_min(max(1, width // 2))

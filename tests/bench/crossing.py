@@ -4,8 +4,8 @@
 
 Compact facts in junk of several kinds and shares. For each arm against the facts alone: the logarithm of the ratio of
 exposures to half of the facts, once from trainings that each go to the end of their schedule (as `goldsand compare`
-climbs), once from where one run at a constant rate crosses one half. Written down before: the crossing may replace
-the climb where, over at least eight pairs, the slope of one on the other is within .1 of 1 and its intercept within .03.
+climbs), once from where one run at a constant rate crosses one half. Written down before: the crossing may replace the
+climb where, over at least eight pairs, the slope of one on the other is within .1 of 1 and its intercept within .03.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def test_an_arm_is_named_rendered_or_both(folder, tmp_path):
         ("{},domain=sepcial", "domain: Input should be 'none', 'prefix', 'special', 'hashed' or 'url'"),
         ("{},domain=url,bare=2", "bare: Input should be less than or equal to 1"),
         ("{},bare=0.5", "`bare` is about rendered domains, and `domain` is none"),
-        ("control={}", "two arms have the name 'control'"),
+        ("control={}", "'control' is the name of an arm that every comparison adds"),
     ],
 )
 def test_what_is_no_arm_is_said(folder, tmp_path, given, said):

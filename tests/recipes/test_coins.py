@@ -8,7 +8,7 @@ import torch
 
 from curate.document import Document
 from curate.shards.vocabulary import build_vocabulary
-from recipes.app.measure.coins import arms_of, by_length, lengths_of, page_lengths
+from recipes.app.measure.coins import arms_of, by_length, first_of, lengths_of, page_lengths
 from recipes.app.measure.corpora import ArmRendering, Corpus, Entry, Tokenised, write_set
 from train_probe.pages import Coin
 
@@ -65,6 +65,15 @@ def test_a_rendering_is_judged_by_the_same_pages():
     }  # fmt: skip
     # Both read the same part of the same pages.
     assert arms["large, tagged"].run() == arms["large"].run()
+    # Wherever they stand: a rendering before its corpus takes no coin from it.
+    order = [3, 1, 2, 0]
+    mixed = {one.name: one for one in arms_of([entries[2], *(entries[n] for n in order if n != 2)],
+                                              [corpora[2], *(corpora[n] for n in order if n != 2)])}  # fmt: skip
+    assert {name: (one.against, one.paired) for name, one in mixed.items()} == {
+        "raw, tagged": ("raw", True), "clean, tagged": ("clean", True), "clean": ("coin of 50%", False),
+        "raw": (None, False), "coin of 50%": (None, False),
+    }  # fmt: skip
+    assert mixed["coin of 50%"].shards == "raw" and first_of(list(mixed.values())).name == "raw"
     # Where only a rendering of a corpus is an arm, it is judged by the coin.
     tagged = [entries[0], entries[3]]
     alone = arms_of(tagged, [corpora[0], corpora[3]])
@@ -99,3 +108,17 @@ def test_a_coin_by_length_drops_as_much_of_each_length_as_the_arm(shards):
     any_mean, _ = lengths_of(dataclasses.replace(arm, kept_by_length=()), whole.folder, range(6))
     assert mean == pytest.approx(page_lengths(long.folder).mean(), rel=0.02)
     assert any_mean == pytest.approx(page_lengths(whole.folder).mean(), rel=0.1) and largest == lengths.max()
+
+
+def test_lengths_that_an_arm_has_too_many_of_are_made_up_for_by_the_next(shards, tmp_path):
+    """An arm of one page of four, cut to 20 words: more short text than there is."""
+    whole, _ = shards
+    vocabulary = build_vocabulary(kind="bpe", texts=["stone river cloud"], size=300)
+    edited = (Document(key=str(n), text=" ".join(["stone"] * 20), source="corpus") for n in range(500))
+    metadata = write_set(edited, vocabulary, tmp_path / "edited")
+    arm = Tokenised("edited", "edited", tmp_path / "edited", 500, metadata["tokens"], metadata["tokens"])
+    kept = by_length(arm, whole)
+    lengths = sorted(page_lengths(whole.folder))
+    held = [sum(lengths[n * 60 : n * 60 + 60]) for n in range(5)]
+    assert kept[0] == 1 and kept[1] > 0 and kept[4] == 0
+    assert sum(x * y for x, y in zip(kept, held, strict=True)) == pytest.approx(arm.tokens, rel=1e-6)

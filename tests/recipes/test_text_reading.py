@@ -83,6 +83,18 @@ def test_near_duplicates_of_held_out_pages_leave_every_arm(raw, tmp_path):
     assert len(left & {one.key for one in far}) >= 15
 
 
+def test_what_an_arm_has_made_of_held_out_pages_moves_no_other_arm(raw, tmp_path):
+    """Pages cut to a third, each with a longer copy in the first corpus that is near to the edited form alone."""
+    cut = {one.key: dataclasses.replace(one, text=" ".join(one.text.split()[:60])) for one in raw}
+    near = [dataclasses.replace(one, key=f"near/{one.key}", text=one.text + " once more") for one in cut.values()]
+    first = corpus(tmp_path / "raw", [*raw, *near])
+    edited = corpus(tmp_path / "edited", [*cut.values(), *near])
+    alone = HeldOut.of([first, corpus(tmp_path / "half", raw[::2])])
+    beside = HeldOut.of([first, edited])
+    assert keys(alone.entries[0]) == keys(beside.entries[0])
+    assert beside.near["edited"] > 10 > beside.near["raw"]
+
+
 def test_a_corpus_of_other_pages_has_a_text_of_its_own(raw, tmp_path):
     other = [page(number, seed=1) for number in range(160)]  # the same keys, of another crawl
     held = HeldOut.of([corpus(tmp_path / "raw", raw), corpus(tmp_path / "other", other)])

@@ -63,17 +63,15 @@ def compare(
     ] = None,
     text_tokens: Annotated[
         int,
-        typer.Option(min=10_000, help="tokens that each model of the text reading reads; at most the smallest arm's"),
+        typer.Option(min=10_000, help="tokens that each model of the text reading reads; at most the first corpus's"),
     ] = 600_000,
-    share: Annotated[float, typer.Option(min=0.0, max=0.99, help="the corpus's share of the tokens")] = 0.5,
+    share: Annotated[float, typer.Option(min=0.01, max=0.99, help="the corpus's share of the tokens")] = 0.5,
     seeds: Annotated[
         int,
         typer.Option(min=1, help="seeds of each arm, twice as many for text: each has other people, orders and coins"),
     ] = 6,
     more_seeds: Annotated[int, typer.Option(min=0, help="seeds that are added where an arm is undecided")] = 6,
-    seed_from: Annotated[
-        int, typer.Option(min=0, help="the first seed: another one repeats an answer on fresh draws")
-    ] = 0,
+    seed_from: Annotated[int, typer.Option(min=0, help="the first seed: 100 repeats an answer on fresh draws")] = 0,
     facts_seed: Annotated[
         int | None, typer.Option(min=0, help="what people are drawn from; by default the first seed")
     ] = None,

@@ -63,7 +63,9 @@ def entries_of(
         entries += [Entry(back.name, back, rendering) for back in (mixed_back(base, mix_back) if mix_back else ())]
     names = [entry.name for entry in entries]
     for name in names:
-        if name in (ALONE, CONTROL) or names.count(name) > 1:
+        if name in (ALONE, CONTROL):
+            raise Refused(f"'{name}' is the name of an arm that every comparison adds; give yours another: NAME=FOLDER")
+        if names.count(name) > 1:
             raise Refused(f"two arms have the name '{name}'; give each another one: NAME=FOLDER")
     return entries
 

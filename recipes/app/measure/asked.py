@@ -41,9 +41,10 @@ class Comparison:
 
     Each of `seeds` seeds, from `seed_from` on, has other people, pages in another order, and other coins; `more` seeds
     are added for arms that are undecided then. `facts_seed` draws the people (None: `seed_from`), `load` their number:
-    bits of all values a parameter. `window` grows until it holds the longest text of a fact: texts that training cuts
-    would be scored at positions that no training had, and no fact would seem to be stored. The text reading trains on
-    `text_tokens` of each arm. Raises Refused for an unknown protocol, reading or coin.
+    bits of all values a parameter. A batch holds windows of facts and of pages alike, so that equal tokens are equal
+    steps. `window` grows until it holds the longest text of a fact: texts that training cuts would be scored at
+    positions that no training had, and no fact would seem to be stored. The text reading trains on `text_tokens` of
+    each arm. Raises Refused for an unknown protocol, reading or coin.
     """
 
     protocol: Protocol = "same-budget"
@@ -61,7 +62,7 @@ class Comparison:
     layers: int = 2
     heads: int = 2
     width: int = 48
-    batch: int = 2
+    batch: int = 4
     window: int = 256
     size: int = 1024
     may_repeat: tuple[str, ...] = ()
@@ -71,6 +72,8 @@ class Comparison:
     text_training: TrainingPlan = TEXT
 
     def __post_init__(self) -> None:
+        if not 0 < self.junk_ratio < 1:
+            raise Refused(f"the corpus's share of the tokens must lie between 0 and 1, not {self.junk_ratio:g}")
         for name, allowed in (("protocol", Protocol), ("reading", What), ("coin", CoinOf)):
             if getattr(self, name) not in get_args(allowed):
                 raise Refused(f"`{name}` must be one of {', '.join(get_args(allowed))}, not {getattr(self, name)!r}")
@@ -96,6 +99,11 @@ class Comparison:
         """The seeds of the text reading, or those that its undecided arms have too."""
         first = self.seed_from + TEXT_SEEDS * (self.seeds if more else 0)
         return tuple(range(first, first + TEXT_SEEDS * (self.more if more else self.seeds)))
+
+    @property
+    def control_seeds(self) -> tuple[int, ...]:
+        """Those of the arms that are added."""
+        return (self.first_seeds + self.more_seeds)[:CONTROL_SEEDS]
 
     @property
     def trial_seeds(self) -> tuple[int, ...]:
@@ -137,10 +145,13 @@ class Rung:
 @dataclass(frozen=True)
 class Outcome:
     """What was trained: the rung at which every arm began, the learning rate of all, the results of all runs that
-    count, the rungs that they were trained at, and the answers; none where the facts of no arm are half stored."""
+    count, the rungs that they were trained at, the ladder of each arm; the control beside the first corpus, and the
+    answers, where that comes to half of the facts on its ladder."""
 
     start: int
     rate: float
     results: list[dict[str, Any]]
     rungs: list[Rung]
+    ladders: dict[str, list[int]]
+    control: dict[str, Any] | None
     judged: list[Judged]

@@ -6,6 +6,7 @@ the same severity shows what dropping *these* pages does.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,27 +59,27 @@ class Arm:
 def arms_of(entries: Sequence[Entry], corpora: Sequence[Tokenised], coin_of: CoinOf = "pages") -> list[Arm]:
     """The first corpus, the others, and their coins.
 
-    A smaller corpus is judged by a coin that cuts the first one to its tokens. A larger one is itself cut to the tokens
-    of the first, and judged by that: so a rule that is left out, or whose drops are mixed back, meets a coin too.
+    A smaller corpus is judged by a coin that cuts the first one to its tokens. A larger one is itself cut to the first
+    one's tokens, and judged by that: so a rule that is left out, or whose drops are mixed back, meets a coin too. Of
+    the arms of one corpus, the one without rendered domains is judged so, wherever it stands, and the others by it;
+    coins are of the first corpus without rendered domains, where that is an arm.
     """
     assert coin_of in get_args(CoinOf)
-    first, *others = corpora
-    arms = [Arm(first.name, first.name, first.corpus)]
+    of = {one.name: one for one in corpora}
+    plain: dict[str, str] = {}  # the arm that stands for each corpus
+    for entry in sorted(entries, key=lambda entry: entry.rendering.domain != "none"):
+        plain.setdefault(entry.corpus.name, entry.name)
+    first = of[plain[entries[0].corpus.name]]
+    arms: dict[str, Arm] = {first.name: Arm(first.name, first.name, first.corpus)}
     coins: list[Arm] = []
     names = {entry.name for entry in entries}
-    for one in others:
-        same = next((arm for arm in arms if arm.corpus == one.corpus), None)
-        if same is not None:
-            arms.append(
-                Arm(one.name, one.name, one.corpus, same.kept, same.kept_by_length, same.coin, same.name, paired=True)
-            )
-            continue
+    for one in (of[name] for name in plain.values() if name != first.name):
         share, number = one.tokens / first.tokens, drawn(one.name, "coin") >> 34
         if share > 1 / ALIKE:
             groups = by_length(first, one) if coin_of == "length" else ()
-            arms.append(Arm(one.name, one.name, one.corpus, 1 / share, groups, number, against=first.name))
+            arms[one.name] = Arm(one.name, one.name, one.corpus, 1 / share, groups, number, against=first.name)
         elif share >= ALIKE:
-            arms.append(Arm(one.name, one.name, one.corpus, against=first.name))
+            arms[one.name] = Arm(one.name, one.name, one.corpus, against=first.name)
         else:
             groups = by_length(one, first) if coin_of == "length" else ()
             coin = next((arm for arm in coins if ALIKE <= share / arm.kept <= 1 / ALIKE and not groups), None)
@@ -88,8 +89,19 @@ def arms_of(entries: Sequence[Entry], corpora: Sequence[Tokenised], coin_of: Coi
                     name = f"{COIN}{share:.0%} for {one.name}"
                 coin = Arm(name, first.name, first.corpus, share, groups, number)
                 coins.append(coin)
-            arms.append(Arm(one.name, one.name, one.corpus, against=coin.name))
-    return arms + coins
+            arms[one.name] = Arm(one.name, one.name, one.corpus, against=coin.name)
+    for entry in entries:
+        same = arms[plain[entry.corpus.name]]
+        if entry.name != same.name:
+            arms[entry.name] = dataclasses.replace(
+                same, name=entry.name, shards=entry.name, against=same.name, paired=True
+            )
+    return [arms[entry.name] for entry in entries] + coins
+
+
+def first_of(arms: Sequence[Arm]) -> Arm:
+    """The arm of the first corpus that the others are judged by, or their coins are cut from."""
+    return next(arm for arm in arms if arm.against is None and not arm.is_coin)
 
 
 def by_length(small: Tokenised, large: Tokenised) -> tuple[float, ...]:
@@ -100,21 +112,21 @@ def by_length(small: Tokenised, large: Tokenised) -> tuple[float, ...]:
     held = np.array([group.sum() for group in groups], float)
     edges = [group[0] for group in groups[1:]]
     group_of = np.searchsorted(edges, wanted, side="right")
-    shares = np.bincount(group_of, wanted, minlength=len(groups)) / held
-    low, high = 0.0, 1.0
-    while np.minimum(1, high * shares) @ held < min(wanted.sum(), held.sum()) * 0.9999 and high < 1e6:
-        low, high = high, high * 2
-    for _ in range(50):  # an arm that edits its pages may have more of a length than there is
-        middle = (low + high) / 2
-        low, high = (middle, high) if np.minimum(1, middle * shares) @ held < wanted.sum() else (low, middle)
-    return tuple(float(share) for share in np.minimum(1, high * shares))
+    kept = np.bincount(group_of, wanted, minlength=len(groups)).astype(float)
+    while (over := kept - held).max() > held.sum() * 1e-6:  # an arm that edits its pages: to the next lengths
+        full, room = int(over.argmax()), np.maximum(-over, 0)
+        near = min((place for place in range(len(held)) if room[place] > 0), key=lambda place: abs(place - full))
+        moved = min(over[full], room[near])
+        kept[full], kept[near] = kept[full] - moved, kept[near] + moved
+    return tuple(float(share) for share in np.minimum(1, kept / held))
 
 
 def page_lengths(folder: Path) -> NDArray[np.int64]:
-    """The tokens of each page of a set of token shards."""
+    """The tokens of each page of a set of token shards, without its rendered domain."""
     from train_probe.inputs import pages_of
 
-    return np.diff(pages_of(TokenShards.open(folder)).ends, prepend=0)
+    pages = pages_of(TokenShards.open(folder))
+    return np.diff(pages.ends, prepend=0) - pages.prefix
 
 
 def lengths_of(arm: Arm, folder: Path, seeds: Sequence[int]) -> tuple[float, float]:
@@ -129,6 +141,6 @@ def lengths_of(arm: Arm, folder: Path, seeds: Sequence[int]) -> tuple[float, flo
 
     pages = pages_of(TokenShards.open(folder))
     marks = page_marks(pages)
-    tokens = torch.from_numpy(np.diff(pages.ends, prepend=0))
+    tokens = torch.from_numpy(np.diff(pages.ends, prepend=0) - pages.prefix)
     kept = [tokens[Coin(seed, arm.coin, arm.kept, arm.kept_by_length).chosen(tokens, marks)].double() for seed in seeds]
     return float(np.mean([one.mean() for one in kept])), float(np.mean([one.max() for one in kept]))

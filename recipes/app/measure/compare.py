@@ -73,6 +73,10 @@ def compare(
     if len({entry.name for entry in entries}) < len(entries) or len(entries) < 2:
         raise Refused("a comparison needs at least two corpora of different names; name them NAME=FOLDER")
     asked.refuse_unread(own)
+    unknown = sorted(set(asked.may_repeat) - {entry.name for entry in entries})
+    if unknown:
+        arms_given = ", ".join(entry.name for entry in entries)
+        raise Refused(f"--may-repeat {unknown[0]}: there is no such arm; there are {arms_given}")
     if asked.reading == "text" and len({one.corpus.name for one in entries if one.rendering.domain == "none"}) < 2:
         raise Refused(
             "the text reading needs two corpora without rendered domains, because the held-out text has none; leave out"
@@ -87,7 +91,7 @@ def compare(
     asked, tokens, value_bits = _placed(asked, vocabulary, folder)
     rungs = [] if asked.reading == "text" else rungs_of(asked, arms, corpora, tokens)
     reading = Reading(asked, entries, corpora, held)
-    written = reading.write(vocabulary, folder / "tokens")
+    written = reading.write(vocabulary, folder / "text")
     shards = {one.name: str(one.folder.resolve()) for one in corpora} | written.pop("junk_shards", {})
     plan = {
         "facts": str((folder / "facts").resolve()),
@@ -95,11 +99,11 @@ def compare(
         "junk_shards": shards,
         **written,
         "model": {"layers": asked.layers, "heads": asked.heads, "width": asked.width},
-        "training": {"batch": asked.batch, "window": asked.window},
+        "training": {"batch": asked.batch, "batch_of": "all", "window": asked.window},
     }
     into = train or _train
     read = None
-    if asked.reading != "facts" and len(reading.arms) > 1:
+    if reading.read:
         grid = Grid(plan | {"compile": reading.compile}, lambda plan: into(plan, out / "text"))
         read = reading.carried_out(grid)
     if asked.reading == "text":
@@ -150,8 +154,8 @@ def _placed(asked: Comparison, vocabulary: Vocabulary, folder: Path) -> tuple[Co
     longest = max(len(ids) + 1 for ids in vocabulary.encode(texts))
     longest += max(len(front_of(FACTS, vocabulary, domain)) for domain in ("prefix", "url"))
     asked = dataclasses.replace(asked, window=max(asked.window, -(-longest * 5 // 4 // 32) * 32))
-    # As many exposures as any arm can have: a run that spends all of its tokens on them.
-    most = math.ceil(max(asked.exposures) / (1 - asked.junk_ratio)) + 1
+    # More exposures than any arm can have, which would spend all of its tokens on them.
+    most = 2 * math.ceil(max(asked.exposures) / (1 - asked.junk_ratio))
     injected = _inject(asked, asked.cohorts * asked.people, most)
     facts_corpus(folder, injected, name=None, vocabulary=vocabulary, used=vocabulary.size)
     return asked, asked.people * statistics.fmean(others), value_bits

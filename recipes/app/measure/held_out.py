@@ -96,10 +96,16 @@ class HeldOut:
             if len(wanted) < FEWEST:
                 raise Refused(f"{name} holds {len(wanted)} texts to measure loss on; at least {FEWEST} are needed")
             texts.append(HeldOutText(name, wanted, given=True))
-        near = _Near([page for text in texts for page in text.pages])
+        # What a corpus has made of held-out pages is near to its own pages, and moves no other corpus.
+        near = _Near([page for text in texts if text.form_of is None for page in text.pages])
         lost: dict[str, int] = {}
         for corpus in corpora:
-            alike = {one.key for one in corpus.documents() if one.key not in without[corpus.name] and one in near}
+            own_form = _Near([page for text in texts if text.form_of == corpus.name for page in text.pages])
+            alike = {
+                one.key
+                for one in corpus.documents()
+                if one.key not in without[corpus.name] and (one in near or one in own_form)
+            }
             lost[corpus.name] = len(alike)
             without[corpus.name] |= alike
         rest = {one.name: dataclasses.replace(one, without=frozenset(without[one.name])) for one in corpora}
@@ -134,7 +140,10 @@ def _smallest(documents: Iterable[Document], count: int = PAGES) -> list[Documen
 
 
 def _related(first: Corpus, other: Corpus) -> bool:
-    """Whether a corpus holds pages of the first one, under the same keys and maybe edited: at least half of some."""
+    """Whether a corpus holds pages of the first one, under the same keys and maybe edited: at least half of some. What
+    is mixed back into a run is related to it, however much that is."""
+    if other.folder == first.folder:
+        return True
     some = {one.key: one for one in _smallest(other.documents(), _SOME)}
     same = [one for one in first.documents() if one.key in some]
     return 2 * len(_kept(same, list(some.values()))) >= len(some)

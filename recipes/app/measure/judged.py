@@ -21,6 +21,8 @@ from recipes.app.measure.statistics import holm
 
 FEWEST = 3
 """Seeds below which nothing is decided."""
+ANSWERS = {"better": "better", "worse": "worse", "alike": "as good", "undecided": "not decided"}
+"""The answers as a table shows them."""
 TWO_LOOKS = 0.0294
 """The p value that decides at each of two looks, so that both together decide 5 % of equal arms (Pocock, Biometrika 64,
 1977)."""
@@ -36,8 +38,8 @@ class Judged:
 
     `low` .. `high` is its interval at `confidence`, `inner_low` .. `inner_high` that at 90 %. `p` is two-sided,
     corrected by Holm. The arms are `alike` where the 90 % interval lies inside the margin. `smallest` is the difference
-    that these seeds would have found in four of five comparisons; `spread` is the standard deviation of a pair, with
-    `free` degrees of freedom.
+    that these seeds would have found in four of five comparisons, whatever the other arms are; `spread` is the standard
+    deviation of a pair, with `free` degrees of freedom.
     """
 
     arm: str
@@ -88,7 +90,19 @@ def judged(values: Values, arms: Sequence[Arm], rule: Rule, whole: bool = True) 
 
 def corrected(found: Sequence[Judged], rule: Rule) -> list[Judged]:
     """A family of differences with p corrected for their number, and their answers."""
-    return [_answered(one, p, rule) for one, p in zip(found, holm([one.p for one in found]), strict=True)]
+    family = holm([one.p for one in found])
+    return [_answered(one, p, rule, len(found)) for one, p in zip(found, family, strict=True)]
+
+
+def kept_answers(before: Sequence[Judged], after: Sequence[Judged]) -> list[Judged]:
+    """The answers after a second look: those that were decided at the first one stay as they were."""
+    decided = {(one.arm, one.against): one for one in before if one.decided}
+    return [decided.get((one.arm, one.against), one) for one in after]
+
+
+def without_answers(found: Sequence[Judged]) -> list[Judged]:
+    """The same differences, of which none is decided."""
+    return [dataclasses.replace(one, answer="undecided") for one in found]
 
 
 def beside(values: Values, arms: Sequence[Arm], first: str, rule: Rule) -> dict[str, Judged]:
@@ -167,14 +181,20 @@ def _judged(values: Values, arm: str, against: str, noise: _Noise | None, rule: 
     p = 2 * float(t.sf(abs(mean) / wide, noise.free))
     return Judged(
         arm, against, paired, len(seeds), mean, mean - outer, mean + outer, mean - inner, mean + inner, p,
-        outer + float(t.ppf(0.8, noise.free)) * wide, noise.spread, noise.free,
+        math.inf, noise.spread, noise.free,
     )  # fmt: skip
 
 
-def _answered(one: Judged, p: float, rule: Rule) -> Judged:
+def _answered(one: Judged, p: float, rule: Rule, arms: int) -> Judged:
     answer: Answer = "undecided"
+    smallest = math.inf
+    if math.isfinite(one.low):
+        from scipy.stats import t
+
+        both = float(t.ppf(1 - rule.threshold / arms / 2, one.free) + t.ppf(0.8, one.free))
+        smallest = both * one.spread / math.sqrt(one.seeds)
     if p < rule.threshold:
         answer = "better" if one.mean < 0 else "worse"
     elif rule.margin[0] < one.inner_low and one.inner_high < rule.margin[1]:
         answer = "alike"
-    return dataclasses.replace(one, p=p, answer=answer)
+    return dataclasses.replace(one, p=p, answer=answer, smallest=smallest)

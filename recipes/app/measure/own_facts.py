@@ -79,7 +79,7 @@ class OwnFacts:
                 if (name, domain, half) not in written:
                     keys = stated[name]
                     left_out = {key for number in scored if halves[number] == half for key in keys.get(number, ())}
-                    path = folder / "tokens" / f"own-{len(written):03d}"
+                    path = folder / "own-facts" / f"{len(written):03d}"
                     documents = (one for one in entry.corpus.documents() if one.key not in left_out)
                     write_set(documents, vocabulary, path, domain)
                     written[name, domain, half] = path
@@ -112,10 +112,8 @@ class OwnFacts:
 
     def stored(self, results: list[dict[str, Any]]) -> dict[str, Any]:
         """Bits of the facts that each arm's models store, mean and 95 % interval over seeds, and the bits of them for a
-        model that never saw them. Removes the runs without a half from `results`."""
-        apart = {_without(arm, half) for arm, half in self.without}
-        rows = {(row["arm"], row["seed"]): row for row in results if row["arm"] in apart and not row.get("error")}
-        results[:] = [row for row in results if row["arm"] not in apart]
+        model that never saw them; `results` are those of the runs without a half."""
+        rows = {(row["arm"], row["seed"]): row for row in results if not row.get("error")}
         figures: dict[str, Any] = {"counts": self.counts, "arms": {}}
         for arm in dict.fromkeys(arm for arm, _ in self.without):
             stored, unseen = [], []

@@ -4,15 +4,24 @@ added, and a second look at what is undecided."""
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from curate.errors import Refused
 from curate.run.engine import TaskError
-from recipes.app.measure.asked import ALONE, AS_GOOD, CONTROL, CONTROL_SEEDS, Comparison, Outcome, Rung
-from recipes.app.measure.coins import Arm
+from recipes.app.measure.asked import ALONE, AS_GOOD, CONTROL, Comparison, Outcome, Rung
+from recipes.app.measure.coins import ALIKE, Arm, first_of
 from recipes.app.measure.corpora import Tokenised
-from recipes.app.measure.judged import Judged, Rule, Values, judged, undecided
+from recipes.app.measure.judged import (
+    Judged,
+    Rule,
+    Values,
+    judged,
+    kept_answers,
+    plainly_worse,
+    undecided,
+    without_answers,
+)
 from recipes.app.measure.ladder import Grid, climbed, lower, middle
 from recipes.app.measure.statistics import CEILING, FLOOR, ArmResults, arms_of, log_halves, stored_share
 
@@ -29,18 +38,21 @@ def rungs_of(asked: Comparison, arms: Sequence[Arm], corpora: Sequence[Tokenised
     same-budget: equal corpus tokens, share and steps. own-size: each corpus once, exposures of the rung. same-compute:
     equal steps. The first corpus shows the facts as often as the rung says; the others show them as often per pass, so
     a smaller corpus, which is passed more often, shows them more often. The steps that rendered domains take are lost
-    to facts and text alike. Rungs at which a corpus would repeat too often are left out; raises Refused where that is
-    the middle one, at which every arm begins.
+    to facts and text alike. Rungs at which an arm would repeat its corpus too often are left out of its ladder; raises
+    Refused where that is the middle one, at which every arm begins.
     """
     of = {one.name: one for one in corpora}
-    base = corpora[0]
+    base = of[first_of(arms).shards]
     rungs: list[Rung] = []
+    ended: set[str] = set()
     for rung in asked.exposures:
         useful = rung * facts_tokens
         corpus_tokens = useful * asked.junk_ratio / (1 - asked.junk_ratio)
         total = rung * (facts_tokens + asked.people * base.more) + corpus_tokens
         once = rung * base.used / corpus_tokens  # exposures in one pass of the first corpus
         for arm in arms:
+            if arm.name in ended:
+                continue
             one, used = of[arm.shards], of[arm.shards].used * arm.kept
             if asked.protocol == "own-size":
                 exposures, ratio = rung, used / (used + useful)
@@ -53,9 +65,12 @@ def rungs_of(asked: Comparison, arms: Sequence[Arm], corpora: Sequence[Tokenised
                 rest = max(0.0, total - exposures * each)
                 ratio = rest / (rest + exposures * facts_tokens)
             repeats = exposures * facts_tokens * ratio / (1 - ratio) / used
-            if repeats > MOST_REPEATS and not ({arm.name, arm.against} & set(asked.may_repeat)) and not arm.is_coin:
+            if repeats > MOST_REPEATS * (1 / ALIKE if arm.is_coin else 1) and not (
+                {arm.name, *(other.name for other in arms if other.against == arm.name)} & set(asked.may_repeat)
+            ):
                 if rung > middle(asked.exposures):
-                    return [step for step in rungs if step.rung < rung]
+                    ended.add(arm.name)
+                    continue
                 raise Refused(
                     f"'{arm.name}' has {used:,.0f} tokens and would be repeated {repeats:.1f} times at rung"
                     f" {rung}: more than {MOST_REPEATS:.0f} times lets a model store more by itself; take more text,"
@@ -73,9 +88,10 @@ class Training:
     ) -> None:
         self.asked, self.arms, self.rungs, self.grid = asked, {arm.name: arm for arm in arms}, rungs, grid
         self.of = {one.name: one for one in corpora}
-        self.first = corpora[0].name
+        self.first = first_of(arms).name
         self.at = {(one.arm, one.rung): one for one in rungs}
-        self.ladder = sorted({one.rung for one in rungs})
+        self.ladders = {arm.name: sorted(one.rung for one in rungs if one.arm == arm.name) for arm in arms}
+        self.ladders[ALONE] = lower(asked.exposures)
         self.results: list[dict[str, Any]] = []
         self.rate = asked.rates[0]
 
@@ -86,35 +102,25 @@ class Training:
         start = middle(self.asked.exposures)
         if len(self.asked.rates) > 1:
             start, self.rate = self._trial()
-        seeds = self.asked.first_seeds
-        alone = lower(self.ladder)
-        ladders = self._ladders(self.arms, seeds, start)
-        ladders |= {(ALONE, seed): (alone, middle(alone)) for seed in seeds[:CONTROL_SEEDS]}
-        stored = climbed(ladders, self._train)
-        base = arms_of(self.results, key="rung").get(self.first)
-        half = base.mean_half() if base is not None else None
-        found: list[Judged] = []
-        if half is not None and half.sense == "=":
-            rung = next(one for one in self.ladder if one >= half.exposures)
-            self._train(
-                [((self.first, seed), rung) for seed in seeds[:CONTROL_SEEDS] if rung not in stored[self.first, seed]]
-            )
-            self.results += self.grid.trained([self._control(rung, seed) for seed in seeds[:CONTROL_SEEDS]])
-            found = self._judged()
-            open_ = undecided(found)
-            if open_ and self.asked.more:
-                names = [name for name in self.arms if name in open_]
-                climbed(self._ladders(names, self.asked.more_seeds, start), self._train)
-                found = self._judged()
+        self._climb(self.arms, self.asked.first_seeds, start, alone=True)
+        control, found = self._control(), self._judged()
+        if control is None or not control["worse"]:
+            found = without_answers(found)
+        elif open_ := undecided(found):
+            names = [name for name in self.arms if name in open_]
+            self._climb(names, self.asked.more_seeds, start)
+            found = kept_answers(found, self._judged())
         used = {(row["arm"], row["rung"]) for row in self.results}
         rungs = [one for one in self.rungs if (one.arm, one.rung) in used]
-        return Outcome(start, self.rate, self.results, rungs, found)
+        return Outcome(start, self.rate, self.results, rungs, self.ladders, control, found)
 
-    def _ladders(
-        self, arms: Iterable[str], seeds: Sequence[int], start: int
-    ) -> dict[tuple[str, int], tuple[Sequence[int], int]]:
-        """The ladder of each arm and seed, and where it begins."""
-        return {(arm, seed): (self.ladder, start) for seed in seeds for arm in arms}
+    def _climb(self, names: Iterable[str], seeds: Sequence[int], start: int, alone: bool = False) -> None:
+        """Let seeds of arms climb, and some of the facts `alone`."""
+        ladders = {(name, seed): (self.ladders[name], start) for seed in seeds for name in names}
+        if alone:
+            low = self.ladders[ALONE]
+            ladders |= {(ALONE, seed): (low, middle(low)) for seed in self.asked.control_seeds}
+        climbed(ladders, self._train)
 
     def _train(self, wanted: Sequence[tuple[tuple[str, int], int]]) -> list[float | None]:
         rows = self.grid.trained([self._run(arm, rung, seed, self.rate) for (arm, seed), rung in wanted])
@@ -122,7 +128,7 @@ class Training:
         return [None if row.get("error") else stored_share(row) for row in rows]
 
     def _judged(self) -> list[Judged]:
-        values, rule = halves_of(self.results, self.ladder, self.asked)
+        values, rule = halves_of(self.results, self.ladders, self.asked)
         return judged(values, list(self.arms.values()), rule)
 
     def _run(self, name: str, rung: int, seed: int, rate: float) -> dict[str, Any]:
@@ -138,15 +144,36 @@ class Training:
         pages = {**mixture, **arm.run()} if at.junk_ratio else {}
         return run | {"exposures": at.exposures} | pages | one.rendering.run(one.front)
 
-    def _control(self, rung: int, seed: int) -> dict[str, Any]:
+    def _control(self) -> dict[str, Any] | None:
+        """Train the control and, at the same rung, the first corpus; what both store, and whether the control is worse.
+        None where the first corpus does not come to half on its ladder."""
+        base, ladder = arms_of(self.results, key="rung").get(self.first), self.ladders[self.first]
+        half = base.mean_half() if base is not None else None
+        if half is None or half.sense != "=":
+            return None
+        rung = next((one for one in ladder if one >= half.exposures), ladder[-1])
+        seeds = self.asked.control_seeds
+        runs = [self._run(self.first, rung, seed, self.rate) for seed in seeds]
+        rows = self.grid.trained([*runs, *(self._junk(rung, seed) for seed in seeds)])
+        first, control = (
+            {row["seed"]: stored_share(row) for row in some if not row.get("error")}
+            for some in (rows[: len(seeds)], rows[len(seeds) :])
+        )
+        worse = plainly_worse(
+            {seed: -share for seed, share in control.items()}, {s: -x for s, x in first.items()}, LEAST_SPREAD
+        )
+        exposures = rows[-1]["exposures"]
+        return {"rung": rung, "stored": control, "first": first, "exposures": exposures, "worse": worse}
+
+    def _junk(self, rung: int, seed: int) -> dict[str, Any]:
         """Look-alike junk in place of the first corpus, without domains, at as many tokens: so much junk leaves room
-        for a part of the exposures only."""
+        for a quarter of the exposures at most."""
         at = self.at[self.first, rung]
-        exposures = max(1, round(at.exposures * min(1.0, (1 - CONTROL_RATIO) / (1 - at.junk_ratio))))
+        ratio = max(CONTROL_RATIO, 1 - (1 - at.junk_ratio) / 4)
         return {
-            "arm": CONTROL, "rung": rung, "exposures": exposures, "seed": seed,
-            "training": {"learning_rate": self.rate}, "people": list(self.asked.people_of(seed)),
-            "junk_kind": "endless", "junk_ratio": CONTROL_RATIO, "windows": "mixed",
+            "arm": CONTROL, "rung": rung, "exposures": max(1, round(at.exposures * (1 - ratio) / (1 - at.junk_ratio))),
+            "seed": seed, "training": {"learning_rate": self.rate}, "people": list(self.asked.people_of(seed)),
+            "junk_kind": "endless", "junk_ratio": ratio, "windows": "mixed",
         }  # fmt: skip
 
     def _trial(self) -> tuple[int, float]:
@@ -174,16 +201,19 @@ class Training:
                     f"no learning rate of {self.asked.rates} trains '{self.first}': {rows[0].get('error')}", rows
                 )
             rate, share = max(sound.items(), key=lambda one: one[1])
-            place = self.ladder.index(rung) + (share < FLOOR) - (share > CEILING)
-            if not 0 <= place < len(self.ladder) or self.ladder[place] in tried:
+            ladder = self.ladders[self.first]
+            place = ladder.index(rung) + (share < FLOOR) - (share > CEILING)
+            if not 0 <= place < len(ladder) or ladder[place] in tried:
                 return rung, rate
-            rung = self.ladder[place]
+            rung = ladder[place]
 
 
-def halves_of(results: Sequence[dict[str, Any]], ladder: Sequence[int], asked: Comparison) -> tuple[Values, Rule]:
+def halves_of(
+    results: Sequence[dict[str, Any]], ladders: Mapping[str, Sequence[int]], asked: Comparison
+) -> tuple[Values, Rule]:
     """The logarithm of each arm's rung of half of the facts by seed, and how differences of it are judged."""
     arms: dict[str, ArmResults] = arms_of(results, key="rung")
-    values = {name: log_halves(arm, ladder) for name, arm in arms.items() if name not in (CONTROL, ALONE)}
+    values = {name: log_halves(arm, ladders[name]) for name, arm in arms.items() if name != ALONE}
     return values, asked.rule(AS_GOOD, LEAST_SPREAD)
 
 

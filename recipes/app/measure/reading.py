@@ -17,7 +17,7 @@ from curate.errors import Refused
 from curate.shards.domain_rendering import drawn
 from curate.shards.vocabulary import Vocabulary
 from recipes.app.measure.asked import AS_GOOD_TEXT, CONTROL, CONTROL_SEEDS, Comparison
-from recipes.app.measure.coins import Arm, arms_of
+from recipes.app.measure.coins import ALIKE, Arm, arms_of
 from recipes.app.measure.corpora import Corpus, Entry, Tokenised, write_set
 from recipes.app.measure.held_out import HeldOut, HeldOutText
 from recipes.app.measure.judged import Judged, Rule, corrected, judged, plainly_worse
@@ -51,14 +51,21 @@ class Reading:
         self.arms = [arm for arm in every if not arm.paired]
         self.used = {one.name: one.used for _, one in plain}
         self.tokens = min(asked.text_tokens, plain[0][1].used)
-        for arm in self.arms if len(self.arms) > 1 else ():
+        for arm in self.arms if self.read else ():
             size = self.used[arm.shards] * arm.kept
-            if self.tokens > MOST_REPEATS * size and not arm.is_coin and arm.name not in asked.may_repeat:
+            allowed = {arm.name, *(other.name for other in self.arms if other.against == arm.name)}
+            most = MOST_REPEATS * (1 / ALIKE if arm.is_coin else 1)
+            if self.tokens > most * size and not allowed & set(asked.may_repeat):
                 raise Refused(
                     f"'{arm.name}' has {size:,.0f} tokens, and models that read {self.tokens:,} would repeat it"
                     f" {self.tokens / size:.1f} times: more than {MOST_REPEATS:.0f} times is another question; ask for"
                     f" fewer with --text-tokens, or allow it with --may-repeat {arm.name}"
                 )
+
+    @property
+    def read(self) -> bool:
+        """Whether text is read at all."""
+        return self.asked.reading != "facts" and len(self.arms) > 1
 
     @property
     def rule(self) -> Rule:
@@ -72,7 +79,7 @@ class Reading:
             where = folder / f"held-out-{number}"
             write_set(iter(text.pages), vocabulary, where)
             written[text.name] = str(where.resolve())
-        if len(self.arms) < 2:
+        if not self.read:
             return {"held_out_text": written}
         write_set(broken(self._first, CONTROL_SHARE), vocabulary, folder / CONTROL)
         return {"held_out_text": written, "junk_shards": {CONTROL: str((folder / CONTROL).resolve())}}
@@ -82,12 +89,12 @@ class Reading:
         it is judged against; report. Raises Refused where an arm has no result."""
         results = grid.trained(self.first_look())
         report = self.report(results)
-        if report["undecided"] and self.asked.more:
+        if report["undecided"] and self.asked.more and report["control"]["worse"]:
             names = [arm.name for arm in self.arms if arm.name in report["undecided"]]
             results += grid.trained(
                 [run for seed in self.asked.text_seeds(more=True) for run in self._runs(names, seed)]
             )
-            report = self.report(results)
+            report = self.report(results, report["differences"])
         return report
 
     def first_look(self) -> list[dict[str, Any]]:
@@ -119,8 +126,9 @@ class Reading:
         work = self.tokens * len(self.arms) * len(self.asked.text_seeds())
         return "always" if work >= COMPILED else "auto"
 
-    def report(self, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """Losses, differences and the decision, from the results of the runs. Raises Refused where an arm has none."""
+    def report(self, results: Sequence[dict[str, Any]], before: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+        """Losses, differences and the decision, from the results of the runs; differences that were decided `before`
+        stay as they were. Raises Refused where an arm has no result."""
         nats: dict[str, dict[int, dict[str, list[float]]]] = defaultdict(dict)
         for row in results:
             if not row.get("error"):
@@ -138,6 +146,8 @@ class Reading:
         if not control["worse"]:  # what looks equal says nothing where a broken corpus looks equal too
             for one in differences:
                 one["answer"] = "undecided" if one["answer"] == "alike" else one["answer"]
+        decided = {(one["arm"], one["part"]): one for one in before if one["answer"] != "undecided"}
+        differences = [decided.get((one["arm"], one["part"]), one) for one in differences]
         sound = [row for row in results if not row.get("error")]
         return {
             "tokens": self.tokens,
@@ -213,6 +223,9 @@ class Reading:
                 continue
             own = [one for one in deciding if one["arm"] == arm.name]
             base, name = opponent(of[arm.against], first), subject(arm, first)
+            if not own:
+                yield f"text: {name} and {base} have no seed in common: runs of them failed"
+                continue
             if given:
                 (one,) = own
                 yield f"text: {name} {_IS[one['answer']]} {base} on {one['part']}: {_size(one)} ({measured})"

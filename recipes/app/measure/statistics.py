@@ -127,14 +127,22 @@ class ArmResults:
 
 
 def log_halves(arm: ArmResults, ladder: Sequence[int]) -> dict[int, float]:
-    """The logarithm of the rung of half of the facts, by seed. A seed that does not reach half counts as one rung above
-    the ladder, one that stores more at the lowest rung as one below it."""
+    """The logarithm of the rung of half of the facts, by seed. A seed that does not reach half on the ladder counts as
+    one rung above it, one that stores more at the lowest rung as one below it; one whose climb ended before, because a
+    run failed, has none."""
     rungs = sorted(ladder)
-    above = rungs[-1] / rungs[-2] if len(rungs) > 1 else 2.0
-    below = rungs[0] / rungs[1] if len(rungs) > 1 else 0.5
-    off = {"=": 1.0, ">": above, "<": below}
+    step = rungs[-1] / rungs[-2] if len(rungs) > 1 else 2.0
+    never, sooner = beyond(arm, ladder)
+    values = {seed: half.exposures for seed in arm.seeds if (half := arm.half(seed)).sense == "="}
+    values |= dict.fromkeys(never, rungs[-1] * step) | dict.fromkeys(sooner, rungs[0] / step)
+    return {seed: math.log(value) for seed, value in values.items()}
+
+
+def beyond(arm: ArmResults, ladder: Sequence[int]) -> tuple[list[int], list[int]]:
+    """The seeds of an arm that store less than half at the highest rung, and those that store more at the lowest."""
     halves = {seed: arm.half(seed) for seed in arm.seeds}
-    return {seed: math.log(half.exposures * off[half.sense]) for seed, half in halves.items()}
+    never = [seed for seed, half in halves.items() if half.sense == ">" and half.exposures >= max(ladder)]
+    return never, [seed for seed, half in halves.items() if half.sense == "<" and half.exposures <= min(ladder)]
 
 
 def arms_of(results: Sequence[Row], key: str = "exposures") -> dict[str, ArmResults]:

@@ -9,12 +9,12 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from recipes.app.measure.asked import ALONE, CONTROL, Comparison, Outcome
-from recipes.app.measure.coins import Arm, lengths_of
+from recipes.app.measure.asked import ALONE, Comparison, Outcome
+from recipes.app.measure.coins import Arm, first_of, lengths_of
 from recipes.app.measure.corpora import Tokenised
-from recipes.app.measure.judged import Judged, beside, plainly_worse
+from recipes.app.measure.judged import FEWEST, Judged, beside
 from recipes.app.measure.protocol import failure, halves_of
-from recipes.app.measure.statistics import FLOOR, ArmResults, arms_of, stored_share
+from recipes.app.measure.statistics import FLOOR, ArmResults, arms_of, beyond
 
 UNKNOWN = "whether larger models agree: unknown"
 
@@ -35,27 +35,26 @@ def report(
     if lost:
         failed = [row for row in results if row.get("error")]
         raise failure(f"all runs of {', '.join(lost)} failed: {failed[-1]['error']}", failed)
-    first = corpora[0].name
-    ladder = sorted({one.rung for one in outcome.rungs} | set(asked.exposures))
-    values, rule = halves_of(results, ladder, asked)
+    first = first_of(arms).name
+    values, rule = halves_of(results, outcome.ladders, asked)
     shown = beside(values, arms, first, rule)
     of = {one.name: one for one in corpora}
     parameters = next(row["parameters"] for row in results if not row.get("error"))
     load = asked.people * value_bits / parameters
-    control = _control(found, first) if CONTROL in found else None
     return {
         "protocol": asked.protocol,
         "asked": dataclasses.asdict(asked),
         "tokenizer": tokenizer,
         "rung": outcome.start,
+        "first": first,
         "rate": outcome.rate,
         "confidence": rule.confidence,
         "margin": [math.exp(bound) for bound in rule.margin],
-        "verdict": _verdict(asked, arms, found, outcome.judged, control, parameters, load, ladder),
+        "verdict": _verdict(asked, arms, found, outcome, parameters, load),
         "corpora": [dataclasses.asdict(one) for one in corpora],
         "arms": [
             dataclasses.asdict(arm) | _pages(arm, of[arm.shards], asked) | {
-                "half": str(found[arm.name].mean_half()), "off": off_ladder(found[arm.name]),
+                "half": str(found[arm.name].mean_half()), "off": sum(map(len, beyond(found[arm.name], outcome.ladders[arm.name]))),
                 "seeds": len(found[arm.name].seeds),
                 "value_bits_per_parameter": _bits(found[arm.name], outcome.start),
                 "beside": dataclasses.asdict(shown[arm.name]) if arm.name in shown else None,
@@ -67,7 +66,7 @@ def report(
         "text": {name: _text(arm, outcome.start) for name, arm in found.items() if outcome.start in arm.stored},
         "judged": [dataclasses.asdict(one) for one in outcome.judged],
         "own_facts": own_facts,
-        "control": control,
+        "control": outcome.control,
         "alone": None if ALONE not in found else _alone(found[ALONE], found[first]),
         "parameters": parameters,
         "load": load,
@@ -81,19 +80,17 @@ def _verdict(
     asked: Comparison,
     arms: Sequence[Arm],
     found: Mapping[str, ArmResults],
-    judged: Sequence[Judged],
-    control: dict[str, Any] | None,
+    outcome: Outcome,
     parameters: int,
     load: float,
-    ladder: Sequence[int],
 ) -> list[str]:
     """The decision in words, a sentence for each arm; or the reason why the comparison is undecided."""
     everything = [found[arm.name] for arm in arms]
-    base, senses = everything[0], {arm.mean_half().sense for arm in everything}
+    base, senses = found[first_of(arms).name], {arm.mean_half().sense for arm in everything}
     if senses == {"<"}:
         return [
-            f"undecided: half of the facts and more are stored in every corpus at {min(ladder)} exposures; ask for"
-            " fewer exposures or more people"
+            f"undecided: half of the facts and more are stored in every corpus at {min(asked.exposures)} exposures; ask"
+            " for fewer exposures or more people"
         ]
     if senses == {">"}:
         most = max(max(arm.stored) for arm in everything)
@@ -108,21 +105,19 @@ def _verdict(
         return [
             f"undecided: '{base.name}' stores {side} than half of the facts at all exposures asked; ask for {other}"
         ]
-    if control is None or not control["worse"]:
+    if max((one.seeds for one in outcome.judged), default=0) < FEWEST:
+        return [f"undecided: fewer than {FEWEST} seeds decide nothing"]
+    if outcome.control is None or not outcome.control["worse"]:
         return [
-            "undecided: the control (7/8 endless junk) was not found to be worse, so no smaller difference can be seen"
+            "undecided: the control (look-alike junk in place of the pages) was not found to be worse, so no smaller"
+            " difference can be seen"
         ]
     of = {arm.name: arm for arm in arms}
     unit = "compute" if asked.protocol == "same-compute" else "exposures"
     measured = f"measured at {parameters / 1e6:.2g}M parameters, {load:.2g} bits a parameter; {UNKNOWN}"
     lines = []
-    for one in judged:
-        off = [
-            f"; {count} of {len(found[name].seeds)} seeds of '{name}' never reached half and count as a rung above the"
-            " ladder"
-            for name in (one.arm, one.against)
-            if (count := off_ladder(found[name]))
-        ]
+    for one in outcome.judged:
+        off = [_off(found[name], outcome.ladders[name]) for name in (one.arm, one.against)]
         p = f"p = {one.p:.2g}; " if one.answer in ("better", "worse") else ""
         lines.append(f"{_sentence(one, of, base.name, unit)}{''.join(off)} ({p}{measured})")
     return lines
@@ -136,8 +131,8 @@ def _sentence(one: Judged, of: Mapping[str, Arm], first: str, unit: str) -> str:
         return f"{name} is {one.answer} than {against}: {effect}"
     if one.answer == "alike":
         return f"{name} is as good as {against}: {effect}"
-    if one.seeds < 3:
-        return f"{name} cannot be told from {against}: {one.seeds} seeds decide nothing; ask for at least 3"
+    if one.seeds < FEWEST:
+        return f"{name} cannot be told from {against}: {one.seeds} seeds decide nothing; ask for at least {FEWEST}"
     return (
         f"{name} cannot be told from {against}: {effect}; {one.seeds} seeds would have found"
         f" {math.exp(one.smallest):.2f} times and more, or as much less"
@@ -161,26 +156,22 @@ def times(one: Judged | Mapping[str, Any]) -> str:
     return f"{mean:.2f} ({low:.2f} to {high:.2f})" if math.isfinite(figures["low"]) else f"{mean:.2f} (too few seeds)"
 
 
-def off_ladder(arm: ArmResults) -> int:
-    """How many seeds of an arm do not reach half."""
-    return sum(arm.half(seed).sense == ">" for seed in arm.seeds)
-
-
-def _control(found: Mapping[str, ArmResults], first: str) -> dict[str, Any]:
-    """The control beside the first corpus, at one rung: what both store, and whether it is worse."""
-    rows = {row["seed"]: row for row in found[CONTROL].runs}
-    rung = next(iter(rows.values()))["rung"]
-    stored = {seed: stored_share(row) for seed, row in rows.items()}
-    base = found[first].stored[rung]
-    worse = plainly_worse({seed: -share for seed, share in stored.items()}, {s: -x for s, x in base.items()}, 0.01)
-    return {"rung": rung, "stored": stored, "first": {seed: base[seed] for seed in stored if seed in base},
-            "exposures": next(iter(rows.values()))["exposures"], "worse": worse}  # fmt: skip
+def _off(arm: ArmResults, ladder: Sequence[int]) -> str:
+    """What a sentence adds about seeds without a half on the ladder."""
+    never, sooner = beyond(arm, ladder)
+    words = ""
+    if never:
+        words += f"; {len(never)} of {len(arm.seeds)} seeds of '{arm.name}' never reached half: a rung above the ladder"
+    if sooner:
+        words += f"; {len(sooner)} of {len(arm.seeds)} seeds of '{arm.name}' passed it at once: a rung below the ladder"
+    return words
 
 
 def _alone(arm: ArmResults, base: ArmResults) -> dict[str, Any]:
-    """The facts without any page: their half, and as a part of that of the first corpus."""
+    """The facts without any page: their half, and as a part of that of the first corpus, where both have one."""
     half, other = arm.mean_half(), base.mean_half()
-    return {"half": str(half), "times": half.exposures / other.exposures}
+    both = half.sense == other.sense == "="
+    return {"half": str(half), "times": half.exposures / other.exposures if both else None}
 
 
 def _pages(arm: Arm, one: Tokenised, asked: Comparison) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from curate.places.store import write_atomically
-from recipes.app.measure.asked import ALONE, CONTROL
+from recipes.app.measure.asked import ALONE
+from recipes.app.measure.judged import ANSWERS
 from recipes.app.measure.statistics import ArmResults
 from recipes.app.measure.verdict import times
 from recipes.app.report.charts import Bar, bars
@@ -31,7 +32,6 @@ def comparison_page(comparison: dict[str, Any]) -> str:
     return rendered("comparison.html", filters, comparison=comparison, **values)
 
 
-ANSWERS = {"better": "better", "worse": "worse", "alike": "as good", "undecided": "not decided"}
 SHOWN = 10
 """Pages and domains of the text reading that are named, of the best and of the worst."""
 
@@ -62,10 +62,9 @@ def _facts(comparison: dict[str, Any]) -> dict[str, Any]:
     arms = {name: ArmResults(_label(name), stored) for name, stored in comparison["stored"].items()}
     rungs = sorted({rung for arm in arms.values() for rung in arm.stored})
     return {
-        # The control is trained at one rung, so it has no half.
         "half": Markup(
             halves(
-                {arm.name: arm for name, arm in arms.items() if name != CONTROL},
+                {arm.name: arm for arm in arms.values()},
                 "rung at which half of the facts are stored: less is better",
                 "",
             )
@@ -106,4 +105,4 @@ def _ordered(comparison: dict[str, Any]) -> str:
 
 
 def _label(name: str) -> str:
-    return {CONTROL: "control: 7/8 endless junk", ALONE: "facts without any page"}.get(name, name)
+    return {ALONE: "facts without any page"}.get(name, name)

@@ -142,6 +142,8 @@ def print_comparison(console: Console, comparison: dict[str, Any]) -> None:
 
 def _print_reading(console: Console, reading: dict[str, Any]) -> None:
     """Bits a byte of each arm on each held-out text."""
+    from recipes.app.measure.judged import ANSWERS
+
     table = Table(box=None, pad_edge=False)
     interval = f"difference ({reading['confidence']:.0%})"
     for column in ("arm", "against", "held-out text", "bits a byte", interval, "p", "answer"):
@@ -150,17 +152,15 @@ def _print_reading(console: Console, reading: dict[str, Any]) -> None:
         wide = f"{one['low']:+.3f} to {one['high']:+.3f}" if math.isfinite(one["low"]) else "too few seeds"
         words = [escape(one["arm"]), escape(one["against"]), escape(one["part"])]
         figures = [f"{one['bits_a_byte']:.3f}", f"{one['mean']:+.3f} ({wide})", f"{one['p']:.2g}"]
-        table.add_row(*words, *figures, _ANSWERS[one["answer"]])
+        table.add_row(*words, *figures, ANSWERS[one["answer"]])
     console.print(table)
 
 
-_ANSWERS = {"better": "better", "worse": "worse", "alike": "as good", "undecided": "not decided"}
-
-
 def _print_facts(console: Console, comparison: dict[str, Any]) -> None:
+    from recipes.app.measure.judged import ANSWERS
     from recipes.app.measure.verdict import times
 
-    first = comparison["corpora"][0]["name"]
+    first = comparison["first"]
     table = Table(box=None, pad_edge=False)
     sure = f"({comparison['confidence']:.0%})"
     columns = ("arm", "unique tokens", "half of the facts at", f"times {first} {sure}", "against", f"times that {sure}")
@@ -173,11 +173,12 @@ def _print_facts(console: Console, comparison: dict[str, Any]) -> None:
         row = [escape(arm["name"]), f"{size[arm['shards']] * arm['kept']:,.0f}", f"rung {arm['half']}"]
         row.append("" if arm["beside"] is None else times(arm["beside"]))
         if one is not None:
-            row += [escape(one["against"]), times(one), _ANSWERS[one["answer"]]]
+            row += [escape(one["against"]), times(one), ANSWERS[one["answer"]]]
         table.add_row(*row)
     if comparison["alone"] is not None:
         alone = comparison["alone"]
-        table.add_row("no pages", "0", f"rung {alone['half']}", f"{alone['times']:.2f}")
+        ratio = "" if alone["times"] is None else f"{alone['times']:.2f}"
+        table.add_row("no pages", "0", f"rung {alone['half']}", ratio)
     console.print(table)
 
 
