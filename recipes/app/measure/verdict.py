@@ -54,7 +54,8 @@ def report(
         "corpora": [dataclasses.asdict(one) for one in corpora],
         "arms": [
             dataclasses.asdict(arm) | _pages(arm, of[arm.shards], asked) | {
-                "half": str(found[arm.name].mean_half()), "off": sum(map(len, beyond(found[arm.name], outcome.ladders[arm.name]))),
+                "half": str(found[arm.name].mean_half()),
+                "off": sum(map(len, beyond(found[arm.name], outcome.ladders[arm.name]))),
                 "seeds": len(found[arm.name].seeds),
                 "value_bits_per_parameter": _bits(found[arm.name], outcome.start),
                 "beside": dataclasses.asdict(shown[arm.name]) if arm.name in shown else None,
