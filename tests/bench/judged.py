@@ -102,8 +102,7 @@ def trial(row: Row, number: int) -> dict[str, Any]:
         asked, arms, corpora, rungs, Grid({}, lambda plan: trained(row, number, half, plan))
     ).carried_out()
     found = report(asked, arms, corpora, outcome, "", 47.6)
-    ladder = sorted({one.rung for one in rungs})
-    values, rule = halves_of(outcome.results, ladder, asked)
+    values, rule = halves_of(outcome.results, outcome.ladders, asked)
     mixed = judged(values, [dataclasses.replace(arm, paired=False) for arm in arms], rule)
     lost = found["control"] is None or not found["control"]["worse"]
     return {

@@ -2,7 +2,9 @@
 is shown.
 
 Two kinds of noise are never mixed. Arms that read other pages, or other parts of them, than each other differ by one
-residual variance over blocks of seed and arm. Arms that read the very same pages in the same order (renderings of
+residual variance over blocks of seed and arm: of all arms that are judged, and of what they are judged by. The first
+corpus is not among these where coins stand for it: a coin shares its pages with it, so the two differ by less than a
+coin and an arm do (docs/results/compare.md). Arms that read the very same pages in the same order (renderings of
 domains) are pairs with a variance of their own, which is much smaller.
 """
 
@@ -79,7 +81,8 @@ class Rule:
 def judged(values: Values, arms: Sequence[Arm], rule: Rule, whole: bool = True) -> list[Judged]:
     """Every arm that has something to be judged against, and values of at least one seed that it shares with it. Where
     these are not the `whole` family of answers, p is not corrected yet."""
-    noise = _Noise.of(values, (arm.name for arm in arms if not arm.paired), rule.least_spread)
+    pairs = [(arm.name, arm.against) for arm in arms if arm.against is not None and not arm.paired]
+    noise = _Noise.of(values, dict.fromkeys(name for pair in pairs for name in pair), rule.least_spread)
     found = []
     for arm in arms:
         if arm.against is None or not (values.get(arm.name, {}).keys() & values.get(arm.against, {}).keys()):
