@@ -77,6 +77,8 @@ def main() -> None:
         work.mkdir(parents=True, exist_ok=True)
         pages = list(open_corpus("pages", given.pages or crawled(work)).documents())
         foreign = list(in_another_language(given.other, work))
+        if not foreign:
+            raise SystemExit(f"{given.other} holds no .html or .txt file: name text in another language with --other")
 
         def written(name: str, text_of: Callable[[Document], str]) -> Entry:
             folder = work / "corpora" / name.replace(" ", "-").replace("%", "")
