@@ -91,6 +91,9 @@ def main() -> None:
         def damaged(share: float, by: Callable[[Document], str]) -> Callable[[Document], str]:
             return lambda page: by(page) if drawn(page.key, "damaged") < share * 2**64 else page.text
 
+        # Held out once, of the pages as they are: no damage can bring one back.
+        held_out = HeldOut.of([written("pages", lambda page: page.text)])
+        pages = list(held_out.entries[0].corpus.documents())
         # About as long as the pages that they take the place of, so that a third of the pages is a third of the text.
         mean = statistics.fmean(len(page.text) for page in pages)
         copied = sorted(pages, key=lambda page: (abs(len(page.text) - mean), page.key))[:COPIED]
@@ -109,8 +112,6 @@ def main() -> None:
         damages = {f"{kind} {share:.0%}": damaged(share, kinds[kind]) for kind, share in wanted}
         entries = [written("pages", lambda page: page.text)]
         entries += [written(name, text_of) for name, text_of in damages.items() if name in (given.arms or damages)]
-        held_out = HeldOut.of(entries)
-        entries = list(held_out.entries)
         inject = Inject(kind="people", people=asked.people, exposures=1, frozen=True, seed=0)
         placed = inject.placed()
         facts = [document.text for document in placed.documents(0, placed.total)]
