@@ -146,8 +146,8 @@ def _compact() -> Any:
         def _run(self, name: str, rung: int, seed: int, rate: float) -> dict[str, Any]:
             return super()._run(name, rung, seed, rate) | {"windows": "pure"}
 
-        def _control(self, rung: int, seed: int) -> dict[str, Any]:
-            return super()._control(rung, seed) | {"windows": "pure"}
+        def _junk(self, rung: int, seed: int) -> dict[str, Any]:
+            return super()._junk(rung, seed) | {"windows": "pure"}
 
     return Compact
 
