@@ -62,7 +62,8 @@ class TextTask(Unit):
         return sizes(self.documents)
 
     def configuration(self) -> dict[str, Any]:
-        return {"inputs": self.inputs, "domain": self.domain, "zstandard": library_version("zstandard")}
+        # `layout` is raised when shards are written otherwise: 2, frames carry a checksum.
+        return {"inputs": self.inputs, "domain": self.domain, "layout": 2, "zstandard": library_version("zstandard")}
 
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         from curate.shards.text import write_text_shard

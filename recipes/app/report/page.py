@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import Refused
+from curate.places.manifest import check_written
 from curate.places.store import Place, files_below, write_atomically
 from curate.run.folder import check_format
 from curate.run.ledger import read_ledger
@@ -35,6 +36,8 @@ def write_report(folder: Place, probe: Path | None = None, output: Path | None =
     """
     check_format(folder)
     summary = read_summary(folder)
+    # The report of a step lies in a folder of its name.
+    check_written(folder, ["ledger", *sorted(kind for kind in ("mix",) if (folder / kind).is_dir())])
     results = read_results(probe) if probe is not None else []
     page = render(summary, _examples(folder), results, whole_corpus(folder, summary))
     path: Place = output or folder / "report.html"
