@@ -91,9 +91,10 @@ def kept_documents(out: Place) -> Iterator[Document]:
     left = sum(count for one in parts.values() for count, _ in one["domains"]["kept"].values())
     expected = _counted(out)
     if not parts or expected is None or left != expected[0]:
+        counted = expected[0] if expected else 0
         raise RunError(
-            f"the manifests in {out / 'manifests'} count {left} documents, the summary {expected[0] if expected else 0}:"
-            " some are missing or of another run; `goldsand run` into the same folder mends it"
+            f"the manifests in {out / 'manifests'} count {left} documents, {out / 'summary.json'} {counted}: some are"
+            " missing or of another run; `goldsand run` into the same folder mends it"
         )
     places = [out / f"{name}{DOCUMENTS}" for name in parts]
     for place, manifest in zip(places, parts.values(), strict=True):

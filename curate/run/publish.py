@@ -234,7 +234,8 @@ class TokenMetadataTask(Unit):
         return {**super().expected(), "tokens": 0}
 
     def configuration(self) -> dict[str, Any]:
-        return {"inputs": self.inputs, "domain": self.rendering.domain, "sources": self.sources}
+        # 2: the metadata carry a seal.
+        return {"inputs": self.inputs, "domain": self.rendering.domain, "layout": 2, "sources": self.sources}
 
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         from curate.shards.domain_rendering import token_set_metadata
@@ -290,7 +291,8 @@ class FactsTask(Unit):
         return "facts/facts"
 
     def configuration(self) -> dict[str, Any]:
-        return {"inputs": self.inputs, "step": describe_step(self.step)}
+        # 2: the files are bound to each other and to the token sets.
+        return {"inputs": self.inputs, "layout": 2, "step": describe_step(self.step)}
 
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         from curate.shards.tokens import TokenShards

@@ -20,6 +20,7 @@ from recipes.app.measure.statistics import interval, stored_share
 from recipes.app.recipe.load import Loaded
 from recipes.app.recipe.schema import Probe, build_step
 from synth.inject import Inject
+from train_probe.inputs import read_facts
 from train_probe.plan import JUNK_KINDS
 
 GENERATED = tuple(kind for kind in JUNK_KINDS if kind != "shards")
@@ -163,11 +164,11 @@ def _cell(value: Any, kind: type) -> Any:
 def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
     """The plan of a recipe: every arm at every number of exposures, learning rate and seed."""
     corpus = _corpus(probe, out)
-    facts = json.loads((corpus / "facts" / "facts.json").read_text())
+    shown = int(read_facts(corpus / "facts").exposures.max(initial=0))
     asked = max(probe.exposures, default=0)
-    if asked > facts["exposures"]:
+    if asked > shown:
         raise Refused(
-            f"{corpus} holds {facts['exposures']} exposures of each fact, and the recipe asks for {asked}:"
+            f"{corpus} holds {shown} exposures of each fact, and the recipe asks for {asked}:"
             " inject more (`--set inject.exposures=...`) or ask for fewer"
         )
     variants = probe.variants()
@@ -188,7 +189,7 @@ def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
             "training": training.model_dump() | {"learning_rate": learning_rate},
         }
         for exposures, learning_rate, seed, (model, training, arm, chosen) in itertools.product(
-            probe.exposures or [facts["exposures"]], probe.learning_rates, probe.seeds, variants
+            probe.exposures or [shown], probe.learning_rates, probe.seeds, variants
         )
     ]
     return {
