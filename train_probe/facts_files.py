@@ -4,6 +4,7 @@ which `synth/ground_truth.py` writes last. Damage is a refusal with the file's p
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import io
 import json
@@ -29,7 +30,10 @@ class FactsFiles:
         self.folder = folder
         self.sealed = refused(read_sealed, folder / INJECTION)
         self._content: dict[str, bytes] = {}
-        self.placed = self.json(INJECTION) if self.sealed is None else self.sealed
+
+    @functools.cached_property
+    def placed(self) -> dict[str, Any]:
+        return self.json(INJECTION) if self.sealed is None else self.sealed
 
     @property
     def sha256(self) -> str:

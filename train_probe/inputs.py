@@ -298,8 +298,8 @@ def _bound(facts: Facts, useful: TokenShards) -> None:
     assert facts.sealed is not None
     if useful.identity not in facts.sealed.get("token_sets", {}).values():
         raise PlanError(
-            f"{useful.folder} was not written with the facts in {facts.folder}: {facts.folder / INJECTION} names other"
-            " token sets; take facts and tokens of one run"
+            f"{useful.folder} was not written with the facts in {facts.folder}: {facts.folder / INJECTION} does not"
+            " name it; take facts and tokens of one run"
         )
 
 
