@@ -120,7 +120,7 @@ def test_no_damage_to_facts_or_tokens_gives_another_figure(corpora, tmp_path):
         shutil.copytree(corpora / "one", folder)
         name = names[number % len(names)]
         kind = damage(rng, folder / name, corpora / "other" / name)
-        drawn = name.name == "bundle.npz" or number % 5 == 0
+        drawn = name.name == "bundle.npz" or bool(rng.random() < 0.2)
         try:
             assert read(folder, drawn) == sound[drawn], (number, kind, str(name))
         except Refused as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import Refused
+from curate.places.manifest import written
 from curate.places.store import write_atomically
 from curate.shards.parquet import ColumnWriter
 from curate.shards.vocabulary import Vocabulary
@@ -238,4 +239,5 @@ def _corpus(probe: Probe, out: Path) -> Path:
             f"{corpus} holds no facts to score: it must be the folder of a finished run whose recipe has `inject` and"
             " token sets (for example: goldsand run quickstart -o demo/corpus)"
         )
+    written(corpus, "facts")  # the run is finished and of this version; what the files say is checked where it is read
     return corpus
