@@ -13,6 +13,7 @@ from curate.audit.verify import kept_documents
 from curate.document import Document
 from curate.errors import Refused, Unchecked
 from curate.places.manifest import NotAsWritten, check_written
+from curate.places.store import place_of
 from curate.run.corpus import CorpusRun
 from curate.run.unit import seal_of
 from curate.shards.text import read_text_shard
@@ -148,6 +149,22 @@ def test_a_copy_of_a_store_is_known_by_its_content(out):
         manifest["marks"] = dict.fromkeys(manifest["outputs"], "an-etag:12")
         path.write_text(json.dumps(manifest | {"seal": seal_of(manifest)}))
     assert texts(out / "text") and check_written(out, ["text"])
+
+
+def test_shards_in_a_store_are_asked_for_too(tmp_path):
+    out = place_of("memory://shards/out")
+    corpus_run(write_corpus(tmp_path / "in"), out, [Trim()]).execute()
+    assert texts("memory://shards/out/text") and check_written(out, ["text", "ledger"])
+    shard = out / "text" / "00000.jsonl.zst"
+    sound = shard.read_bytes()
+    shard.write_bytes(zstandard.compress(b""))
+    with pytest.raises(NotAsWritten, match=f"{shard} is not what its run wrote"):
+        texts("memory://shards/out/text")
+    shard.unlink()
+    with pytest.raises(NotAsWritten, match=f"{shard} is missing"):
+        texts("memory://shards/out/text/*")
+    shard.write_bytes(sound)
+    assert texts("memory://shards/out/text/*")
 
 
 def test_kept_documents_are_those_of_whole_stages(out):
