@@ -37,6 +37,11 @@ class Refused(ValueError):
     """
 
 
+class Unchecked(Refused, UserWarning):
+    """The warning that a file of goldsand's is read of which nobody wrote down what it was, so that nobody can check
+    it. Where a program makes errors of warnings, a refusal."""
+
+
 def refusal(error: BaseException) -> str | None:
     """The message for a person who can put this error right; None for a fault of the program.
 

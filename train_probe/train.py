@@ -183,13 +183,21 @@ def run_name(plan: Plan, run: RunPlan, inputs: Inputs) -> str:
 
 
 def pages_hash(pages: Pages) -> str:
-    """The sha256 of pages' tokens."""
-    return hashlib.sha256(np.ascontiguousarray(pages.tokens, np.uint32).tobytes()).hexdigest()
+    """The sha256 of pages' tokens, and of where each page and its rendered domain end."""
+    digest = hashlib.sha256(np.ascontiguousarray(pages.tokens, np.uint32).tobytes())
+    for ends in (pages.ends, pages.prefix):
+        digest.update(np.ascontiguousarray(ends, np.int64).tobytes())
+    return digest.hexdigest()
+
+
+def bundle_hash(folder: Path) -> str:
+    """The sha256 of the bundle in a facts folder."""
+    status = (folder / "bundle.npz").stat()
+    return _bundle_hash(folder, status.st_size, status.st_mtime_ns)
 
 
 @functools.cache
-def bundle_hash(folder: Path) -> str:
-    """The sha256 of the bundle in a facts folder."""
+def _bundle_hash(folder: Path, size: int, modified: int) -> str:
     return hashlib.sha256((folder / "bundle.npz").read_bytes()).hexdigest()
 
 

@@ -11,15 +11,14 @@ from typing import Any
 
 import orjson
 
+from curate.places.manifest import FORMAT, MARKER, format_fault, manifest_path
 from curate.places.store import TEMPORARY, Place, files_below, is_local, make_folder, store_errors, write_atomically
 from curate.run.engine import Engine, RunError
 from curate.run.lock import Lock
-from curate.run.unit import FORMAT, Unit, manifest_path
+from curate.run.unit import Unit
 
 OWNED = ("inputs", "stages", "rounds", "ledger", "quarantine", "text", "tokens", "facts", "mix", "manifests")
 """Folders that belong to the run alone: files that no unit of the present run wrote are removed from them."""
-
-MARKER = "goldsand.json"
 
 
 @dataclass(frozen=True)
@@ -39,26 +38,8 @@ class Kill:
 
 def check_format(folder: Place) -> None:
     """Raises RunError for a folder that this version cannot read, with the version and what to do."""
-    written: Any = None
-    try:
-        written = orjson.loads((folder / MARKER).read_bytes())["format"]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        raise RunError(f"{folder / MARKER} is damaged: it should name the folder's format") from None
-    except OSError:
-        if not (folder / "manifests").is_dir():
-            return
-        # Folders had no marker before format 2.
-        written = 1
-    if written != FORMAT:
-        older = isinstance(written, int) and written < FORMAT
-        remedy = (
-            "run the recipe again into a new folder, or read this one with the version that wrote it"
-            if older
-            else "a newer goldsand wrote it: use that one (`pip install -U goldsand`)"
-        )
-        raise RunError(
-            f"{folder} was written in format {written}, and this version reads and writes {FORMAT}: {remedy}"
-        )
+    if (fault := format_fault(folder)) is not None:
+        raise RunError(fault)
 
 
 class OutputFolder:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import importlib.metadata
 import os
 from collections.abc import Iterable, Iterator
@@ -21,6 +20,7 @@ import orjson
 
 from curate.outside import code_of
 from curate.places.failpoint import reached
+from curate.places.manifest import FORMAT, fingerprint, manifest_path, read_manifest, seal_of
 from curate.places.store import (
     TEMPORARY,
     Hashed,
@@ -34,9 +34,6 @@ from curate.places.store import (
 )
 from curate.step import Step
 
-FORMAT = 2
-"""Raised when the layout of an output folder or of a manifest changes."""
-
 READING = "reading"
 """The name in hand between two documents."""
 
@@ -49,11 +46,6 @@ class Pulse:
 
     def count(self, *, size: int = 0, documents: int = 0, kept: int = 0) -> None:
         """Add to the counts: bytes of the input read, documents begun, documents that came out."""
-
-
-def fingerprint(value: Any) -> str:
-    """SHA-256 of the canonical JSON of a value: equal for equal configurations, whatever the order of keys."""
-    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)).hexdigest()
 
 
 @functools.lru_cache(maxsize=256)
@@ -97,11 +89,6 @@ def describe_step(step: Step) -> dict[str, Any]:
         "libraries": {name: library_version(name) for name in step.libraries},
         **({"code": code} if code else {}),
     }
-
-
-def manifest_path(root: Place, name: str) -> Place:
-    """Manifests have a folder of their own, so that a folder of shards holds shards only."""
-    return root / "manifests" / f"{name}.json"
 
 
 class Outputs:
@@ -157,21 +144,6 @@ class Outputs:
         manifest["seal"] = seal_of(manifest)
         write_atomically(self.manifest, orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
         return manifest
-
-
-def seal_of(manifest: dict[str, Any]) -> str:
-    """A manifest's own checksum: a run takes its figures from manifests. Times differ from run to run, and are left
-    out."""
-    return fingerprint({name: value for name, value in manifest.items() if name not in ("seal", "seconds")})
-
-
-def read_manifest(place: Place) -> dict[str, Any] | None:
-    """A manifest as it was written, or None when it is damaged. Raises OSError."""
-    try:
-        manifest = orjson.loads(place.read_bytes())
-    except orjson.JSONDecodeError:
-        return None
-    return manifest if isinstance(manifest, dict) and manifest.get("seal") == seal_of(manifest) else None
 
 
 def reusable(root: Place, name: str, wanted: str) -> dict[str, Any] | None:

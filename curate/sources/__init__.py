@@ -13,7 +13,7 @@ from pathlib import Path
 from curate.document import Document, Skipped, Unreadable
 from curate.places.address import InputError, path_of
 from curate.sources.compressed import Meter
-from curate.sources.content import size_of
+from curate.sources.content import content_of, size_of
 from curate.sources.find import find_inputs
 from curate.sources.formats import reader_of
 from curate.sources.partition import WHOLE, Input, Partition, Piece
@@ -48,6 +48,9 @@ def read_partition(
 
 
 def open_source(path: Path | str, name: str = "source") -> Iterator[Document | Skipped | Unreadable]:
-    """Every record of a file, folder or glob, without a recipe. Raises InputError."""
+    """Every record of a file, folder or glob, without a recipe. Raises InputError; NotAsWritten for shards that are not
+    what their run wrote."""
     for partition in find_inputs([Input(name, str(path))]):
+        if partition.written is not None:
+            content_of(partition)
         yield from read_partition(partition)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import Refused
+from curate.places.manifest import written
 from curate.places.store import write_atomically
 from curate.shards.parquet import ColumnWriter
 from curate.shards.vocabulary import Vocabulary
@@ -20,6 +21,7 @@ from recipes.app.measure.statistics import interval, stored_share
 from recipes.app.recipe.load import Loaded
 from recipes.app.recipe.schema import Probe, build_step
 from synth.inject import Inject
+from train_probe.inputs import read_facts
 from train_probe.plan import JUNK_KINDS
 
 GENERATED = tuple(kind for kind in JUNK_KINDS if kind != "shards")
@@ -163,11 +165,11 @@ def _cell(value: Any, kind: type) -> Any:
 def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
     """The plan of a recipe: every arm at every number of exposures, learning rate and seed."""
     corpus = _corpus(probe, out)
-    facts = json.loads((corpus / "facts" / "facts.json").read_text())
+    shown = int(read_facts(corpus / "facts").exposures.max(initial=0))
     asked = max(probe.exposures, default=0)
-    if asked > facts["exposures"]:
+    if asked > shown:
         raise Refused(
-            f"{corpus} holds {facts['exposures']} exposures of each fact, and the recipe asks for {asked}:"
+            f"{corpus} holds {shown} exposures of each fact, and the recipe asks for {asked}:"
             " inject more (`--set inject.exposures=...`) or ask for fewer"
         )
     variants = probe.variants()
@@ -188,7 +190,7 @@ def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
             "training": training.model_dump() | {"learning_rate": learning_rate},
         }
         for exposures, learning_rate, seed, (model, training, arm, chosen) in itertools.product(
-            probe.exposures or [facts["exposures"]], probe.learning_rates, probe.seeds, variants
+            probe.exposures or [shown], probe.learning_rates, probe.seeds, variants
         )
     ]
     return {
@@ -237,4 +239,5 @@ def _corpus(probe: Probe, out: Path) -> Path:
             f"{corpus} holds no facts to score: it must be the folder of a finished run whose recipe has `inject` and"
             " token sets (for example: goldsand run quickstart -o demo/corpus)"
         )
+    written(corpus, "facts")  # the run is finished and of this version; what the files say is checked where it is read
     return corpus

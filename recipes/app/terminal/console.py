@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from curate.errors import refusal
+from curate.errors import Unchecked, refusal
 
 
 class _Terminal(Console):
@@ -46,12 +47,25 @@ def fail(message: str, code: int = 2) -> NoReturn:
 
 
 class friendly:
-    """Turns a refusal into one message and exit code 2; a fault of the program is left to `main`."""
+    """Turns a refusal into one message and exit code 2; a fault of the program is left to `main`. What nobody can check
+    is said in one line each."""
 
     def __enter__(self) -> None:
-        return None
+        self._caught = warnings.catch_warnings()
+        self._caught.__enter__()
+        warnings.simplefilter("always", Unchecked)
+        shown = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, Unchecked):
+                err.print(f"[bold yellow]warning:[/] {harmless(str(message))}")
+            else:
+                shown(message, category, *where, **more)
+
+        warnings.showwarning = show
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self._caught.__exit__(None, None, None)
         if isinstance(error, KeyboardInterrupt):
             fail("interrupted; the same command goes on from here", 130)
         if error is not None and (message := refusal(error)) is not None:
