@@ -83,18 +83,35 @@ def read_manifests(out: Place) -> dict[str, dict[str, Any]]:
 
 
 def kept_documents(out: Place) -> Iterator[Document]:
-    """The documents that a finished run kept, as its last stage left them. Raises RunError for any other folder."""
+    """The documents that a finished run kept, as its last stage left them.
+
+    Raises RunError, before the first document, for any other folder, and where they are not what the run wrote.
+    """
     manifests = read_manifests(out)
     last = max((name.split("/")[1] for name in manifests if name.startswith("stages/")), default="")
-    return (
-        document
-        for name in manifests
-        if name.startswith(f"stages/{last}/")
-        for document in read_documents(out / f"{name}{DOCUMENTS}")
-    )
+    parts = {name: manifest for name, manifest in manifests.items() if name.startswith(f"stages/{last}/")}
+    left = sum(count for manifest in parts.values() for count, _ in manifest["domains"]["kept"].values())
+    if left != _published(out):
+        raise RunError(
+            f"{out / 'manifests'} counts {left} documents, and summary.json {_published(out)}: manifests are missing;"
+            " `goldsand run` into the same folder repairs it"
+        )
+    for fault in _written(out, parts):
+        raise RunError(f"{out}: {fault}; `goldsand run` into the same folder repairs it")
+    return (document for name in parts for document in read_documents(out / f"{name}{DOCUMENTS}"))
 
 
-def _files(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
+def _published(out: Place) -> int | None:
+    """The documents that a run published, by its summary; None where that is damaged."""
+    try:
+        counted = orjson.loads((out / "summary.json").read_bytes())["documents"]
+        return sum(int(counted[what]) for what in ("kept", "injected", "copied"))
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _written(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Outputs that are not what the manifests of their units say."""
     for name, manifest in manifests.items():
         for relative, expected in manifest["outputs"].items():
             path = out / relative
@@ -102,6 +119,10 @@ def _files(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
                 yield f"{relative} is missing (unit {name})"
             elif checksum(path) != expected:
                 yield f"{relative} is not what unit {name} wrote"
+
+
+def _files(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
+    yield from _written(out, manifests)
     known = {relative for manifest in manifests.values() for relative in manifest["outputs"]}
     for folder in OWNED:
         for path in files_below(out / folder) if folder != "manifests" else ():
