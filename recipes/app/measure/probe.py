@@ -21,6 +21,7 @@ from recipes.app.measure.statistics import interval, stored_share
 from recipes.app.recipe.load import Loaded
 from recipes.app.recipe.schema import Probe, build_step
 from synth.inject import Inject
+from train_probe.alone import alone_in
 from train_probe.inputs import read_facts
 from train_probe.plan import JUNK_KINDS
 
@@ -46,8 +47,8 @@ def run_probe(
     """Write `plan.json`, train every run of it that is not done yet (of a climb those that it needs), and write
     `results.json`, `results.parquet` and `summary.json` (means over seeds, with intervals).
 
-    `warn` is called with a message where a part of the recipe is left out. Raises Refused when the recipe has no probe
-    or its corpus is not a finished run.
+    `warn` is called with a message where a part of the recipe is left out. Raises Refused when the recipe has no probe,
+    its corpus is not a finished run, or another process writes into `out`.
     """
     probe = loaded.recipe.probe
     if probe is not None and probe.facts is not None and probe.corpus is None:
@@ -58,14 +59,20 @@ def run_probe(
         raise Refused(f"recipe '{loaded.recipe.name}' has no `probe:` part, so there is nothing to train")
     if quick:
         probe = probe.quickly()
+    with alone_in(out):
+        return _trained(probe, out, {"processes": processes, "slots": slots, "compile": compile}, ray, tensorboard)
+
+
+def _trained(
+    probe: Probe, out: Path, options: dict[str, Any], ray: str | None, tensorboard: Path | None
+) -> list[dict[str, Any]]:
     plan = make_plan(probe, out)
-    plan |= {"processes": processes, "slots": slots, "compile": compile}
+    plan |= options
     # Imported after the plan is made: a mistake in it is reported even where torch is not installed.
     from train_probe.progress import listeners_of
     from train_probe.train import run_plan
 
     listeners = listeners_of(tensorboard)
-    out.mkdir(parents=True, exist_ok=True)
 
     def train(plan: dict[str, Any]) -> list[dict[str, Any]]:
         write_atomically(out / "plan.json", json.dumps(plan, indent=2).encode())
