@@ -34,6 +34,14 @@ _KEPT_OUT = {
 }
 
 
+def exists(path: str | Path) -> bool:
+    """Whether there is a file or folder; False too for a name that none can have (too long, with a NUL)."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
+
+
 class InputError(Refused):
     """An input that is missing, or of an unknown kind; the message says what to give instead."""
 
