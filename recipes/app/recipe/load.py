@@ -12,7 +12,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from curate.errors import Refused, nearest
 from curate.outside import in_full
-from curate.places.address import exists
+from curate.places.address import exists, refuse_credentials
 from curate.places.store import Place
 from curate.plain_yaml import NotPlain, read
 from curate.registry import short_name, step_class
@@ -92,7 +92,7 @@ def load(name: str, sets: Sequence[str] = (), inputs: Sequence[dict[str, Any]] =
         try:
             assign(tree, assignment, path.parent)
         except Refused as error:
-            problems.append(Problem(None, f"--set {_cut(assignment)}", str(error)))
+            problems.append(Problem(None, f"--set {assignment[:200]}", str(error)))
     lines = dict(_lines(tree))
     plain = _plain(tree)
     recipe: Recipe | None = None
@@ -317,9 +317,9 @@ def _problem(error: Any, model: type[pydantic.BaseModel], lines: dict[tuple[Any,
         if error["type"] == "string_pattern_mismatch":
             message = "use letters, digits, '.', '_' and '-' only, at most 100 of them"
         if not isinstance(error["input"], (dict, list)):
-            message += f" (it says {'null' if error['input'] is None else _cut(repr(error['input']))})"
+            message += f" (it says {'null' if error['input'] is None else _cut(error['input'])})"
             if error["type"] == "list_type" and error["input"] is not None:
-                message += f": write [{_cut(str(error['input']))}]"
+                message += f": write [{_cut(error['input']).strip(chr(39))}]"
             expected = error.get("ctx", {}).get("expected")
             if expected and isinstance(error["input"], str):
                 message += nearest(
@@ -328,7 +328,13 @@ def _problem(error: Any, model: type[pydantic.BaseModel], lines: dict[tuple[Any,
     return Problem(_line(lines, where), shown, message)
 
 
-def _cut(text: str) -> str:
+def _cut(value: object) -> str:
+    """A value as it was written, for a message: not whole where it is long, and not at all where it may be secret."""
+    try:
+        refuse_credentials(str(value))
+    except Refused:
+        return "an address that may carry credentials"
+    text = repr(value)
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 

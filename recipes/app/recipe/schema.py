@@ -267,6 +267,7 @@ class Probe(Strict):
 
     @model_validator(mode="after")
     def _climbs_a_ladder(self) -> Probe:
+        refuse_credentials(self.corpus or "")
         if self.climb and len(self.exposures) < 2:
             raise Refused("climb: there is no ladder to climb; name at least two `exposures`")
         return self
@@ -322,6 +323,7 @@ class ComparedArm(model_of(RunPlan, output.Rendering, only=RENDERING, domain={"d
 
     @model_validator(mode="after")
     def _something_is_rendered(self) -> ComparedArm:
+        refuse_credentials(self.corpus or "")
         given = self.model_fields_set.intersection(RENDERING[1:])
         if given and self.domain == "none":
             raise Refused(f"`{min(given)}` is about rendered domains, and `domain` is none: name a rendering")
