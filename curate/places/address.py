@@ -27,29 +27,10 @@ _BEFORE_AT = {
 """What may stand before `@` and the host: a container of a store, or a user's name where no key is ever put."""
 _PORTS = ("http", "https", "ftp", "ftps", "sftp", "ssh", "hdfs", "webhdfs", "smb", "webdav", "webdavs")
 _WEB = ("http", "https", "webhdfs")
-_ASKED = frozenset(
-    [
-        "alt",
-        "branch",
-        "dl",
-        "download",
-        "format",
-        "generation",
-        "lang",
-        "language",
-        "limit",
-        "offset",
-        "page",
-        "raw",
-        "ref",
-        "rev",
-        "revision",
-        "start",
-        "version",
-        "versionid",
-        "year",
-    ]
-)
+_ASKED = {
+    *("alt", "branch", "dl", "download", "format", "generation", "lang", "language", "limit", "offset", "page", "raw"),
+    *("ref", "rev", "revision", "start", "version", "versionid", "year"),
+}
 """Names of a query's parameters that say which data are meant, and by which no key was ever passed."""
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9._/-]{0,40}")
 _FILE = re.compile(r"[^?&;#=]*\.(?:gz|zst|bz2|xz|w?arc|w[ae]t|jsonl?|ndjson|parquet|arrow|html?|txt|csv)")
