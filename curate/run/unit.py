@@ -142,7 +142,9 @@ class Outputs:
         if marks:
             manifest["marks"] = marks
         manifest["seal"] = seal_of(manifest)
-        write_atomically(self.manifest, orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
+        # A step's parameter may be a table with numbers as keys.
+        options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+        write_atomically(self.manifest, orjson.dumps(manifest, option=options))
         return manifest
 
 

@@ -6,13 +6,15 @@ import mmap
 import re
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from curate.sources.partition import WHOLE, Piece
+from curate.sources.recovery import next_sound, refused_at
 
 if TYPE_CHECKING:
     import zstandard
@@ -263,7 +265,7 @@ def _gzip(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
                 try:
                     chunk = inflate.decompress(fed, INFLATED)
                 except zlib.error:
-                    yield from _up_to_error(before, fed)
+                    place += yield from _up_to_error(before, fed)
                     raise
                 # At the end the rest is in `unused_data`, and sometimes in `unconsumed_tail` too.
                 place += len(fed) - len(inflate.unused_data if inflate.eof else inflate.unconsumed_tail)
@@ -277,20 +279,21 @@ def _gzip(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
         if inflate.eof:
             member = place
             continue
-        following = _next_gzip(data, member + 2)
+        following = next_sound(data, member + 2, place, partial(_next_gzip, data), partial(zlib.decompressobj, 31))
         yield Damage(member, error, bytes(data[member : min(following, member + KEPT)]))
         member = following
 
 
-def _up_to_error(inflate: zlib._Decompress, fed: bytes) -> Iterator[bytes]:
-    """The output before the byte that zlib refuses: a call that fails returns none of it."""
+def _up_to_error(inflate: zlib._Decompress, fed: bytes) -> Generator[bytes, None, int]:
+    """The output before the byte that zlib refuses: a call that fails returns none of it. Returns the bytes taken."""
     for place in range(len(fed)):
         try:
             chunk = inflate.decompress(fed[place : place + 1])
         except zlib.error:
-            return
+            return place + 1
         if chunk:
             yield chunk
+    return len(fed)
 
 
 def _next_gzip(data: Data, place: int) -> int:
@@ -318,12 +321,13 @@ def _zstd(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
             place += 8 + int.from_bytes(head[4:8], "little")
             continue
         frame = place
+        begin = zstandard.ZstdDecompressor(dict_data=dictionary, max_window_size=ZSTD_WINDOW).decompressobj
         if not head.startswith(ZSTD):
             error = "bytes that are no zstd frame"
         else:
             yield ReadingStart(frame)
             error = "the zstd frame is cut off by the end of the file"
-            inflate = zstandard.ZstdDecompressor(dict_data=dictionary, max_window_size=ZSTD_WINDOW).decompressobj()
+            inflate = begin()
             try:
                 while place < len(data) and not inflate.eof:
                     reached(place)
@@ -334,12 +338,18 @@ def _zstd(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
                         yield chunk
             except zstandard.ZstdError as reason:
                 error = f"the zstd frame is broken: {reason}"
+                if _next_zstd(data, frame + 1) < place + ZSTD_FEED:
+                    place = refused_at(data, frame, place, begin)
             if inflate.eof:
                 continue
-        following = data.find(ZSTD, frame + 1)
-        following = len(data) if following < 0 else following
+        following = next_sound(data, frame + 1, place, partial(_next_zstd, data), begin)
         yield Damage(frame, error, bytes(data[frame : min(following, frame + KEPT)]))
         place = following
+
+
+def _next_zstd(data: Data, place: int) -> int:
+    following = data.find(ZSTD, place)
+    return len(data) if following < 0 else following
 
 
 def _zstd_dictionary(

@@ -20,7 +20,7 @@ class Input:
     takes, and `subset`, `split`, `streaming` and `revision` are passed to `load_dataset`.
     """
 
-    name: str = param(..., "source name: the first part of every key", pattern=r"^[A-Za-z0-9._-]+$")
+    name: str = param(..., "source name: the first part of every key", pattern=r"^[A-Za-z0-9._-]{1,100}$")
     path: str = param(
         ...,
         "file, folder or glob (** goes into folders), here or in a store (s3://bucket/crawl/**); with format hub an id"
