@@ -36,6 +36,14 @@ GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
 DICTIONARY = b"\x5d\x2a\x4d\x18"
+PACKED = {"gz": "gzip", "zst": "zstd"}
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+HEAD = 1 << 12
+"""Bytes at the beginning of a file that say whether it is text."""
+
+PADDING = 20
+"""Fewer zeros at the end of a gzip file than its smallest member has bytes hide nothing."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -62,13 +70,17 @@ Reached = Callable[[int], None]
 """Called now and then with the byte of the file that reading has reached; sometimes with an earlier one again."""
 
 
-def compression(head: bytes) -> str:
-    """`gzip`, `zstd` or `plain`, by the first bytes of a file."""
+def compression(data: Data, name: str = "") -> str:
+    """`gzip`, `zstd` or `plain`, by the first bytes of a file; where they say nothing and are no text, by its name: one
+    changed bit in front does not make text of a compressed file."""
+    head = bytes(data[:4])
     if head.startswith(GZIP):
         return "gzip"
     if head.startswith(ZSTD) or SKIPPABLE.match(head):
         return "zstd"
-    return "plain"
+    named = PACKED.get(name.rpartition(".")[2].lower(), "plain")
+    text = len(data) and (head.startswith(UTF_16) or not CONTROLS.search(bytes(data[:HEAD])))
+    return "plain" if text else named
 
 
 class Run:
@@ -136,6 +148,11 @@ class Run:
         del self._buffer[:size]
         self.position += len(taken)
         return taken
+
+    def back(self, taken: bytes) -> None:
+        """Give back what was just read."""
+        self._buffer[:0] = taken
+        self.position -= len(taken)
 
     def ahead(self, distance: int, size: int) -> bytes | None:
         """Up to `size` bytes from `distance` bytes further on; None when fewer than `distance` are left."""
@@ -213,13 +230,13 @@ def mapped(path: Path | UPath) -> Iterator[Data]:
             yield data
 
 
-def runs(data: Data, piece: Piece = WHOLE, reached: Reached | None = None) -> Iterator[Run]:
-    """The sound runs of a file in order. Each must be read to its end before the next is asked for.
+def runs(data: Data, piece: Piece = WHOLE, reached: Reached | None = None, name: str = "") -> Iterator[Run]:
+    """The sound runs of a file of this name in order. Each must be read to its end before the next is asked for.
 
     They go from the beginning of a piece to the end of the file: the reader stops where the piece ends.
     """
-    plain = compression(bytes(data[:4])) == "plain"
-    chunks = chunks_of(data, piece.start, reached)
+    plain = compression(data, name) == "plain"
+    chunks = chunks_of(data, piece.start, reached, name)
     position = piece.position
     while True:
         run = Run(chunks, plain, position)
@@ -229,9 +246,12 @@ def runs(data: Data, piece: Piece = WHOLE, reached: Reached | None = None) -> It
         position = run.position
 
 
-def chunks_of(data: Data, start: int = 0, reached: Reached | None = None) -> Iterator[Chunk]:
+def chunks_of(data: Data, start: int = 0, reached: Reached | None = None, name: str = "") -> Iterator[Chunk]:
     """A file's bytes, decompressed, from a byte at which a member begins (any byte of a plain file)."""
-    decode = {"plain": _plain, "gzip": _gzip, "zstd": _zstd}[compression(bytes(data[:4]))]
+    packing = compression(data, name)
+    if packing != "plain" and not len(data):
+        return iter([Damage(0, "the file is empty")])
+    decode = {"plain": _plain, "gzip": _gzip, "zstd": _zstd}[packing]
     return decode(data, start, reached or (lambda place: None))
 
 
@@ -246,8 +266,9 @@ def _gzip(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
     while member < len(data):
         if data[member : member + 2] != GZIP:
             following = _next_gzip(data, member)
-            if bytes(data[member : min(following, member + KEPT)]).strip(b"\0"):
-                raw = bytes(data[member : min(following, member + KEPT)])
+            raw = bytes(data[member : min(following, member + KEPT)])
+            # A tool may pad its file; a copy that was cut short has zeros where its members were.
+            if len(raw) >= PADDING or following < len(data) or raw.strip(b"\0"):
                 yield Damage(member, f"{following - member} bytes that are no gzip member", raw)
             member = following
             continue
@@ -314,17 +335,20 @@ def _zstd(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
     place = max(place, start)
     while place < len(data):
         head = bytes(data[place : place + 8])
-        if SKIPPABLE.match(head):
-            place += 8 + int.from_bytes(head[4:8], "little")
+        skippable = SKIPPABLE.match(head)
+        if skippable and (end := _skippable_end(data, place)):
+            place = end
             continue
         frame = place
-        if not head.startswith(ZSTD):
+        if skippable:
+            error = "a skippable zstd frame whose length is false"
+        elif not head.startswith(ZSTD):
             error = "bytes that are no zstd frame"
         else:
             yield ReadingStart(frame)
             error = "the zstd frame is cut off by the end of the file"
-            inflate = zstandard.ZstdDecompressor(dict_data=dictionary, max_window_size=ZSTD_WINDOW).decompressobj()
             try:
+                inflate = zstandard.ZstdDecompressor(dict_data=dictionary, max_window_size=ZSTD_WINDOW).decompressobj()
                 while place < len(data) and not inflate.eof:
                     reached(place)
                     fed = bytes(data[place : place + ZSTD_FEED])
@@ -332,14 +356,25 @@ def _zstd(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
                     place += len(fed) - len(inflate.unused_data)
                     if chunk:
                         yield chunk
+                if inflate.eof:
+                    continue
             except zstandard.ZstdError as reason:
                 error = f"the zstd frame is broken: {reason}"
-            if inflate.eof:
-                continue
         following = data.find(ZSTD, frame + 1)
         following = len(data) if following < 0 else following
         yield Damage(frame, error, bytes(data[frame : min(following, frame + KEPT)]))
         place = following
+
+
+def _skippable_end(data: Data, place: int) -> int | None:
+    """Where a skippable frame ends; None when its length is false: no frame begins behind it, or it covers frames."""
+    end = place + 8 + int.from_bytes(data[place + 4 : place + 8], "little")
+    following = bytes(data[end : end + 4])
+    if end != len(data) and not (following.startswith(ZSTD) or SKIPPABLE.match(following)):
+        return None
+    # The dictionary of a WARC file may itself be compressed.
+    within = place + 8 + (4 if place == 0 and data[:4] == DICTIONARY else 0)
+    return None if data.find(ZSTD, within, end) >= 0 else end
 
 
 def _zstd_dictionary(
@@ -350,7 +385,7 @@ def _zstd_dictionary(
     import zstandard
 
     size = int.from_bytes(data[4:8], "little")
-    if data[:4] != DICTIONARY or size > ZSTD_WINDOW:
+    if data[:4] != DICTIONARY or size > ZSTD_WINDOW or _skippable_end(data, 0) is None:
         return 0, None, None
     content = bytes(data[8 : 8 + size])
     try:
@@ -359,7 +394,10 @@ def _zstd_dictionary(
             if zstandard.frame_content_size(content) > ZSTD_WINDOW:
                 raise ValueError(f"it states more than {ZSTD_WINDOW} bytes")
             content = zstandard.ZstdDecompressor().decompress(content, max_output_size=ZSTD_WINDOW)
-        return 8 + size, zstandard.ZstdCompressionDict(content), None
+        dictionary = zstandard.ZstdCompressionDict(content)
+        # It is looked at when it is first used.
+        zstandard.ZstdDecompressor(dict_data=dictionary).decompressobj()
+        return 8 + size, dictionary, None
     except (zstandard.ZstdError, ValueError) as reason:
         error = f"the zstd dictionary is broken: {reason}"
         return 8 + size, None, Damage(0, error, bytes(data[:KEPT]))

@@ -21,7 +21,7 @@ def read_html(partition: Partition, piece: Piece, reached: Reached | None) -> It
         key = f"{source}/{relative}@0"
         try:
             with mapped(path) as data:
-                run = next(runs(data))
+                run = next(runs(data, name=path.name))
                 body = run.read(MAX_BODY + 1)
                 read += len(data)
         except OSError as reason:

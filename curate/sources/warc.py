@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from curate.document import Document, Skipped, Unreadable
 from curate.domains import registered_domain
+from curate.places.address import reason_of
 from curate.sources.compressed import KEPT, Damage, Reached, Run, mapped, runs
 from curate.sources.http import HTML_TYPES, BadBody, decoded_body, is_html, parse_headers, parse_response
 from curate.sources.partition import WHOLE, Partition, Piece
@@ -29,6 +30,8 @@ MAX_LINE = 1 << 16
 MAX_HEADERS = 256
 _WARC = re.compile(rb"WARC/\d")
 _ARC = re.compile(rb"[a-z][a-z0-9+.-]{1,30}:[^ \n]{0,8192} [^ \n]{0,64} \d{8,18} [^ \n]{0,128} [^\n]{1,512}\n")
+_VERSION = re.compile(rb"(?<!/)WARC/\d\.\d{1,2}[ \t]*\r?\n\Z")
+_ONCE = ("warc-type", "warc-record-id", "warc-target-uri", "warc-date", "content-length")
 _LENGTH = re.compile(r"\d{1,18}\Z", re.ASCII)
 _BLANK = b"\r\n\t "
 _UNSAFE = re.compile(r"[\x00-\x20\x7f]")
@@ -57,7 +60,15 @@ def read_warc(partition: Partition, piece: Piece, reached: Reached | None) -> It
     the rest `Unreadable`. Raises OSError only, when the file cannot be opened.
     """
     for item in read_records(partition.path, partition.prefix, piece, reached):
-        yield item if isinstance(item, Unreadable) else _item(item, partition.source)
+        if isinstance(item, Unreadable):
+            yield item
+            continue
+        try:
+            made = _item(item, partition.source)
+        except Exception as error:
+            reason = f"the record cannot be read: {type(error).__name__}: {reason_of(error)}"
+            made = Unreadable(item.key, reason, item.block[:KEPT])
+        yield made
 
 
 def read_records(
@@ -67,7 +78,8 @@ def read_records(
     with mapped(path) as data:
         if not data:
             yield Unreadable(f"{prefix}@0", "the file is empty")
-        for run in runs(data, piece, reached):
+            return
+        for run in runs(data, piece, reached, path.name):
             held: WarcRecord | Unreadable | None = None
             for item in _framed(run, prefix, piece.end):
                 if held is not None:
@@ -117,7 +129,7 @@ def _framed(run: Run, prefix: str, end: int | None) -> Iterator[WarcRecord | Unr
             yield _arc_record(run, key)
         else:
             raw, size = run.skip_to(_START)
-            if raw.strip(b"\0\r\n\t "):
+            if raw.strip(_BLANK):
                 yield Unreadable(key, f"{size} bytes that are no record: they begin with {raw[:24]!r}", raw[:KEPT])
 
 
@@ -127,16 +139,47 @@ _START = re.compile(rb"(?:WARC/\d|" + _ARC.pattern + rb")")
 def _warc_record(run: Run, key: str) -> WarcRecord | Unreadable:
     lines: list[bytes] = []
     first = run.line(MAX_LINE)
+    if (begun := _VERSION.search(first)) and begun.start():
+        return _header_cut_off(run, key, first, begun.start())
     while True:
         line = run.line(MAX_LINE)
         if not line.strip(b"\r\n"):
             break
+        if begun := _VERSION.search(line):
+            return _header_cut_off(
+                run, key, first + b"".join(lines) + line, len(first) + sum(map(len, lines)) + begun.start()
+            )
         lines.append(line)
         if len(lines) > MAX_HEADERS or len(line) == MAX_LINE:
             raw, _ = run.skip_to(_WARC)
             return Unreadable(key, "the record's header has no end", (first + b"".join(lines) + raw)[:KEPT])
     headers = parse_headers(lines)
+    if twice := _twice(lines, headers):
+        raw, _ = run.skip_to(_WARC)
+        error = f"the record's header says {twice} twice: it is that of two records"
+        return Unreadable(key, error, (first + b"".join(lines) + raw)[:KEPT])
     return _block(run, key, headers.get("warc-type", "").strip().lower(), headers, first + b"".join(lines), _WARC)
+
+
+def _header_cut_off(run: Run, key: str, taken: bytes, begins: int) -> Unreadable:
+    """The next record begins within a record's header: that one is lost, and the next is read as its own."""
+    run.back(taken[begins:])
+    return Unreadable(key, "the record's header is cut off: the next record begins in it", taken[:begins][:KEPT])
+
+
+def _twice(lines: list[bytes], headers: dict[str, str]) -> str:
+    """The field that a header states twice, with two values, where a record has one."""
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        field = name.strip().lower().decode("latin-1")
+        if (
+            colon
+            and field in _ONCE
+            and value.strip()
+            and value.strip().decode("utf-8", "replace") not in headers[field]
+        ):
+            return field
+    return ""
 
 
 def _arc_record(run: Run, key: str) -> WarcRecord | Unreadable:
@@ -191,7 +234,10 @@ def _item(record: WarcRecord, source: str) -> Document | Skipped | Unreadable:
         return _document(record, source, {"content_type": headers["content-type"][:200]}, html=record.block)
     if record.kind != "response":
         return Skipped(record.key, record.kind[:60] or "record without a type")
-    response = parse_response(record.block)
+    try:
+        response = parse_response(record.block)
+    except BadBody as reason:
+        return Unreadable(record.key, str(reason), record.block[:KEPT])
     if response is None:
         return Skipped(record.key, "not http")
     if not 200 <= response.status < 300:
