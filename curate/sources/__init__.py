@@ -50,7 +50,7 @@ def read_partition(
         raise
     except Exception as error:
         failed = f"the rest of the file cannot be read: {type(error).__name__}: {reason_of(error)}"
-        yield Unreadable(f"{partition.prefix}@{piece.start}/rest", failed)
+        yield Unreadable(f"{partition.prefix}@{piece.start}/rest", failed, size=meter.left if meter else 0)
     if meter:
         meter.finish()
 

@@ -158,7 +158,7 @@ def read_arrow(partition: Partition, piece: Piece, reached: Reached | None) -> I
     prefix = partition.prefix
     with mapped(partition.path) as data:
         stream = ArrowStream(data)
-        row = 0
+        row = read = 0
         try:
             names = None
             for batch in _batches(data, stream):
@@ -170,15 +170,16 @@ def read_arrow(partition: Partition, piece: Piece, reached: Reached | None) -> I
                 batch.validate(full=True)
                 yield from batch_items(select(batch, names), row, prefix, *fields)
                 row += batch.num_rows
+                read = stream.tell()
                 if reached:
-                    reached(stream.tell())
+                    reached(read)
             if left := _left(data, stream):
                 raise ValueError(left)
         except Exception as error:
             if stream.failure is not None:
                 raise stream.failure from None
             raw = bytes(data[:KEPT]) if row == 0 else b""
-            yield Unreadable(f"{prefix}@{row}", f"the Arrow file is broken: {reason_of(error)}", raw)
+            yield Unreadable(f"{prefix}@{row}", f"the Arrow file is broken: {reason_of(error)}", raw, len(data) - read)
 
 
 def select(batch: pyarrow.RecordBatch, names: list[str]) -> pyarrow.RecordBatch:

@@ -55,11 +55,12 @@ class ReadingStart:
 
 @dataclass(slots=True, frozen=True)
 class Damage:
-    """The compressed stream is broken here; `raw` is the beginning of what could not be read."""
+    """The compressed stream is broken here; `raw` is the beginning of what could not be read, `size` its bytes."""
 
     offset: int
     error: str
     raw: bytes = b""
+    size: int = 0
 
 
 Data: TypeAlias = "mmap.mmap | bytes | RemoteFile"
@@ -207,6 +208,11 @@ class Meter:
             self._on_bytes(place - self._reported)
             self._reported = place
 
+    @property
+    def left(self) -> int:
+        """Bytes that were not read yet."""
+        return self._end - self._reported
+
     def finish(self) -> None:
         """Report the rest: the piece has been read to its end."""
         if self._end > self._reported:
@@ -269,7 +275,7 @@ def _gzip(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
             raw = bytes(data[member : min(following, member + KEPT)])
             # A tool may pad its file; a copy that was cut short has zeros where its members were.
             if len(raw) >= PADDING or following < len(data) or raw.strip(b"\0"):
-                yield Damage(member, f"{following - member} bytes that are no gzip member", raw)
+                yield Damage(member, f"{following - member} bytes that are no gzip member", raw, following - member)
             member = following
             continue
         yield ReadingStart(member)
@@ -299,7 +305,7 @@ def _gzip(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
             member = place
             continue
         following = _next_gzip(data, member + 2)
-        yield Damage(member, error, bytes(data[member : min(following, member + KEPT)]))
+        yield Damage(member, error, bytes(data[member : min(following, member + KEPT)]), following - place)
         member = following
 
 
@@ -362,7 +368,7 @@ def _zstd(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
                 error = f"the zstd frame is broken: {reason}"
         following = data.find(ZSTD, frame + 1)
         following = len(data) if following < 0 else following
-        yield Damage(frame, error, bytes(data[frame : min(following, frame + KEPT)]))
+        yield Damage(frame, error, bytes(data[frame : min(following, frame + KEPT)]), following - place)
         place = following
 
 
@@ -374,7 +380,8 @@ def _skippable_end(data: Data, place: int) -> int | None:
         return None
     # The dictionary of a WARC file may itself be compressed.
     within = place + 8 + (4 if place == 0 and data[:4] == DICTIONARY else 0)
-    return None if data.find(ZSTD, within, end) >= 0 else end
+    found = data.find(ZSTD, within)
+    return None if 0 <= found < end else end
 
 
 def _zstd_dictionary(

@@ -78,7 +78,9 @@ def _lines(
                     yield _document(line, key, source, *fields, made)
             if run.damage is not None:
                 # Two places of damage may share one byte of the decompressed stream.
-                yield Unreadable(f"{prefix}@{run.position}/{run.damage.offset}", run.damage.error, run.damage.raw)
+                yield Unreadable(
+                    f"{prefix}@{run.position}/{run.damage.offset}", run.damage.error, run.damage.raw, run.damage.size
+                )
 
 
 def _document(

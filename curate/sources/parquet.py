@@ -36,15 +36,15 @@ def read_parquet(partition: Partition, piece: Piece, reached: Reached | None) ->
             if stream.failure is not None:
                 raise stream.failure from None
             raw = bytes(data[:KEPT])
-            yield Unreadable(f"{prefix}@0", f"not a sound Parquet file: {reason_of(error)}", raw)
+            yield Unreadable(f"{prefix}@0", f"not a sound Parquet file: {reason_of(error)}", raw, len(data))
             return
         if partition.text_field not in names:
             yield no_text(file.schema_arrow.names, prefix, partition.text_field)
             return
         row = 0
         if file.metadata.num_rows != sum(sizes) and not piece.start:
-            error = f"the footer says {file.metadata.num_rows} rows, and its row groups hold {sum(sizes)}"
-            yield Unreadable(f"{prefix}@{sum(sizes)}", error)
+            differs = f"the footer says {file.metadata.num_rows} rows, and its row groups hold {sum(sizes)}"
+            yield Unreadable(f"{prefix}@{sum(sizes)}", differs)
         for group, (start, size) in enumerate(zip(starts, sizes, strict=True)):
             if piece.start <= start and (piece.end is None or start < piece.end):
                 if reached:
@@ -65,7 +65,8 @@ def _group(
     file: ParquetFile, group: int, row: int, names: list[str], prefix: str, partition: Partition, stream: ArrowStream
 ) -> Iterator[Document | Unreadable]:
     fields = (partition.source, partition.text_field, partition.id_field)
-    size = file.metadata.row_group(group).num_rows
+    metadata = file.metadata.row_group(group)
+    size = metadata.num_rows
     end = row + size
     try:
         for batch in file.iter_batches(ROWS, row_groups=[group], columns=names, use_threads=False):
@@ -78,7 +79,10 @@ def _group(
     except Exception as error:
         if stream.failure is not None:
             raise stream.failure from None
-        yield Unreadable(f"{prefix}@{row}", f"the row group is broken before row {end}: {reason_of(error)}")
+        broken = f"the row group is broken before row {end}: {reason_of(error)}"
+        packed = sum(metadata.column(place).total_compressed_size for place in range(metadata.num_columns))
+        share = (end - row) / size if size > 0 else 1
+        yield Unreadable(f"{prefix}@{row}", broken, size=max(0, round(packed * share)))
 
 
 def _texts(file: ParquetFile, group: int, text_field: str) -> int:
