@@ -13,10 +13,10 @@ from pathlib import Path
 from curate.document import Document, Skipped, Unreadable
 from curate.errors import Refused
 from curate.places.address import InputError, path_of, reason_of
-from curate.sources.compressed import Meter
 from curate.sources.content import size_of
 from curate.sources.find import find_inputs
 from curate.sources.formats import reader_of
+from curate.sources.meter import Meter
 from curate.sources.partition import WHOLE, Input, Partition, Piece
 
 __all__ = [

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 TAIL = 10
 """Bytes at the end of an Arrow file: the size of its footer, and `ARROW1`."""
 
+NEXT = b"\xff\xff\xff\xff"
+"""In front of each message of a stream since 2019, and of its end mark."""
+
 END_MARK = 72
 """Bytes that may lie between the last batch and the footer: a mark, and padding."""
 
@@ -195,7 +198,7 @@ def _left(data: Data, stream: ArrowStream) -> str:
             return f"{footer - stream.furthest} bytes behind the last batch belong to none"
     elif stream.tell() < len(data):
         return f"{len(data) - stream.tell()} bytes behind its end mark belong to no batch"
-    elif bytes(data[len(data) - 4 :]) != bytes(4):
+    elif bytes(data[:4]) == NEXT and bytes(data[len(data) - 8 :]) != NEXT + bytes(4):
         return "it has no end mark, and may be cut off"
     return ""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import re
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -31,7 +31,6 @@ ZSTD_WINDOW = 1 << 27
 KEPT = 1 << 20
 """Raw bytes kept of what could not be read."""
 
-METER_STEP = 1 << 18
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
@@ -39,8 +38,8 @@ DICTIONARY = b"\x5d\x2a\x4d\x18"
 PACKED = {"gz": "gzip", "zst": "zstd"}
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-HEAD = 1 << 12
-"""Bytes at the beginning of a file that say whether it is text."""
+HEAD, SHORT = 1 << 12, 64
+"""Bytes at the beginning of a file that say whether it is text; fewer than `SHORT` must be UTF-8."""
 
 PADDING = 20
 """Fewer zeros at the end of a gzip file than its smallest member has bytes hide nothing."""
@@ -80,8 +79,18 @@ def compression(data: Data, name: str = "") -> str:
     if head.startswith(ZSTD) or SKIPPABLE.match(head):
         return "zstd"
     named = PACKED.get(name.rpartition(".")[2].lower(), "plain")
-    text = len(data) and (head.startswith(UTF_16) or not CONTROLS.search(bytes(data[:HEAD])))
-    return "plain" if text else named
+    return "plain" if named == "plain" or _is_text(bytes(data[:HEAD])) else named
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether a file that begins so may be text: compressed bytes hold control characters before long."""
+    if len(head) < SHORT:
+        if GZIP.startswith(head) or ZSTD.startswith(head):
+            return False
+        with contextlib.suppress(UnicodeDecodeError):
+            return not CONTROLS.search(head.decode().encode())
+        return False
+    return head.startswith(UTF_16) or not CONTROLS.search(head)
 
 
 class Run:
@@ -176,10 +185,9 @@ class Run:
             self._fill(seen + 1)
         return self.read(min(end + 1, limit) if end >= 0 else min(limit, len(self._buffer)))
 
-    def skip_to(self, start: re.Pattern[bytes]) -> tuple[bytes, int]:
-        """Go to the next line that `start` matches, or to the end: the beginning of what was skipped, and its size.
-
-        The current line is always skipped. Linear in the bytes skipped.
+    def skip_to(self, start: re.Pattern[bytes], within: re.Pattern[bytes] | None = None) -> tuple[bytes, int]:
+        """Go to the next line that `start` matches, to what `within` finds in a line, or to the end: the beginning of
+        what was skipped, and its size. The line's first byte is always skipped. Linear in the bytes skipped.
         """
         kept, size = bytearray(), 0
         while True:
@@ -187,40 +195,18 @@ class Run:
             if not line:
                 break
             whole = line.endswith(b"\n")
+            begun = within.search(line, 1) if within and whole else None
+            if begun:
+                self.back(line[begun.start() :])
+                line = line[: begun.start()]
             size += len(line)
             kept += line[: max(0, KEPT - len(kept))]
-            if whole and start.match(self.peek(1024)):
+            if begun or (whole and start.match(self.peek(1024))):
                 break
         return bytes(kept), size
 
 
-class Meter:
-    """Reports how many more bytes of a file were read: each byte once, in steps large enough to be worth a call."""
-
-    def __init__(self, start: int, end: int, on_bytes: Callable[[int], None]) -> None:
-        self._reported = start
-        self._end = end
-        self._on_bytes = on_bytes
-
-    def reached(self, place: int) -> None:
-        place = min(place, self._end)
-        if place - self._reported >= METER_STEP:
-            self._on_bytes(place - self._reported)
-            self._reported = place
-
-    @property
-    def left(self) -> int:
-        """Bytes that were not read yet."""
-        return self._end - self._reported
-
-    def finish(self) -> None:
-        """Report the rest: the piece has been read to its end."""
-        if self._end > self._reported:
-            self._on_bytes(self._end - self._reported)
-            self._reported = self._end
-
-
-@contextmanager
+@contextlib.contextmanager
 def mapped(path: Path | UPath) -> Iterator[Data]:
     """A file's bytes without reading them all; an empty file is empty bytes. Raises OSError."""
     if not isinstance(path, Path):

@@ -66,10 +66,11 @@ def _lines(
                 if not line:
                     break
                 if len(line) == MAX_LINE and not line.endswith(b"\n"):
-                    raw = line[:KEPT]
+                    raw, size = line[:KEPT], len(line)
                     while line and not line.endswith(b"\n"):
                         line = run.line(MAX_LINE)
-                    yield Unreadable(key, f"a line of more than {MAX_LINE} bytes", raw)
+                        size += len(line)
+                    yield Unreadable(key, f"a line of more than {MAX_LINE} bytes", raw, size)
                     continue
                 if not line.endswith(b"\n") and run.damage is not None:
                     damage, run.damage = run.damage, None
@@ -88,7 +89,10 @@ def _document(
 ) -> Document | Unreadable:
     if len(line) > FEW and (values := _values(line)) > MAX_VALUES:
         return Unreadable(
-            key, f"a line of {len(line)} bytes that holds {values} values; at most {MAX_VALUES} are read", line[:KEPT]
+            key,
+            f"a line of {len(line)} bytes that holds {values} values; at most {MAX_VALUES} are read",
+            line[:KEPT],
+            len(line),
         )
     try:
         row = orjson.loads(line)

@@ -30,6 +30,7 @@ MAX_LINE = 1 << 16
 MAX_HEADERS = 256
 _WARC = re.compile(rb"WARC/\d")
 _ARC = re.compile(rb"[a-z][a-z0-9+.-]{1,30}:[^ \n]{0,8192} [^ \n]{0,64} \d{8,18} [^ \n]{0,128} [^\n]{1,512}\n")
+_KNOWN = re.compile(rb"(?:https?|ftp|gopher|nntp|dns|whois|filedesc|metadata):")
 _VERSION = re.compile(rb"(?<!/)WARC/\d\.\d{1,2}[ \t]*\r?\n\Z")
 _ONCE = ("warc-type", "warc-record-id", "warc-target-uri", "warc-date", "content-length")
 _LENGTH = re.compile(r"\d{1,18}\Z", re.ASCII)
@@ -123,16 +124,29 @@ def _framed(run: Run, prefix: str, end: int | None) -> Iterator[WarcRecord | Unr
         if not head or run.begins_from(end):
             return
         key = f"{prefix}@{run.place()}"
-        if _WARC.match(run.peek(16)):
+        if head == b"\0":
+            size = _zeros(run)
+            yield Unreadable(key, f"{size} zero bytes where a record should begin", bytes(min(size, KEPT)), size)
+        elif _WARC.match(run.peek(16)):
             yield _warc_record(run, key)
         elif _ARC.match(run.peek(MAX_LINE)):
             yield _arc_record(run, key)
         else:
-            raw, size = run.skip_to(_START)
+            raw, size = run.skip_to(_START, _VERSION)
             if raw.strip(_BLANK):
                 yield Unreadable(
                     key, f"{size} bytes that are no record: they begin with {raw[:24]!r}", raw[:KEPT], size
                 )
+
+
+def _zeros(run: Run) -> int:
+    """Go to the next byte that is not zero; returns how many were."""
+    size = 0
+    while part := run.peek(MAX_LINE):
+        size += len(run.read(len(part) - len(part.lstrip(b"\0"))))
+        if part[-1]:
+            break
+    return size
 
 
 _START = re.compile(rb"(?:WARC/\d|" + _ARC.pattern + rb")")
@@ -153,11 +167,11 @@ def _warc_record(run: Run, key: str) -> WarcRecord | Unreadable:
             )
         lines.append(line)
         if len(lines) > MAX_HEADERS or len(line) == MAX_LINE:
-            raw, _ = run.skip_to(_WARC)
+            raw, _ = run.skip_to(_WARC, _VERSION)
             return Unreadable(key, "the record's header has no end", (first + b"".join(lines) + raw)[:KEPT])
     headers = parse_headers(lines)
     if twice := _twice(lines, headers):
-        raw, _ = run.skip_to(_WARC)
+        raw, _ = run.skip_to(_WARC, _VERSION)
         error = f"the record's header says {twice} twice: it is that of two records"
         return Unreadable(key, error, (first + b"".join(lines) + raw)[:KEPT])
     return _block(run, key, headers.get("warc-type", "").strip().lower(), headers, first + b"".join(lines), _WARC)
@@ -215,12 +229,16 @@ def _block(
             # Too few bytes mean that the run ends here; `damage` alone does not, since it may lie far ahead.
             short = following is not None and len(following) < 1024 and b"\n" not in following
             cut_off = run.damage is not None and short
-            if not following or cut_off or start.match(following):
+            # (Records of ARC begin with any scheme: behind no blank line, one letter of theirs may be another's.)
+            begun = start.match(following or b"") and (blank or start is _WARC or _KNOWN.match(following or b""))
+            # Two line ends say that the length is right, whatever stands behind them.
+            ended = start is _WARC and gap.startswith(b"\r\n\r\n")
+            if not following or cut_off or begun or ended or (blank and following.startswith(b"\0")):
                 return WarcRecord(key, kind, headers, run.read(length))
             error = f"the record says {length} bytes, but no record begins after them"
     if start.match(run.peek(1024)):
         return Unreadable(key, error, head)
-    raw, _ = run.skip_to(start)
+    raw, _ = run.skip_to(start, _VERSION if start is _WARC else None)
     return Unreadable(key, error, (head + b"\r\n" + raw)[:KEPT])
 
 
