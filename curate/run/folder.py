@@ -25,7 +25,8 @@ OWNED = ("inputs", "stages", "rounds", "ledger", "quarantine", "text", "tokens",
 class Kill:
     """A document that hung or killed a worker, with the stage, the part of the input, and the round, if in one.
 
-    `content` is the checksum of the input file: after a change of the file the key may name another document.
+    `content` is the checksum of the input file: after a change of the file the key may name another document. A whole
+    file, which workers died of while they read it, is tried again where `read_with` is another.
     """
 
     stage: str
@@ -34,6 +35,12 @@ class Kill:
     key: str
     reason: str
     content: str = ""
+    read_with: str = ""
+
+
+def _row(kill: Kill) -> bytes:
+    fields = {name: value for name, value in asdict(kill).items() if name != "read_with" or value}
+    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def check_format(folder: Place) -> None:
@@ -110,7 +117,7 @@ class OutputFolder:
 
     def set_aside(self, kill: Kill) -> None:
         """Write down a document that hung or killed a worker, so that later runs skip it."""
-        row = orjson.dumps(asdict(kill), option=orjson.OPT_APPEND_NEWLINE)
+        row = _row(kill)
         if is_local(self.path):
             with (self.path / "kills.jsonl").open("ab+") as stream:
                 # Half a line, left by a run killed while writing, must not swallow this one.
@@ -119,7 +126,7 @@ class OutputFolder:
                 stream.flush()
                 os.fsync(stream.fileno())
         else:
-            rows = b"".join(orjson.dumps(asdict(one), option=orjson.OPT_APPEND_NEWLINE) for one in self.kills)
+            rows = b"".join(map(_row, self.kills))
             write_atomically(self.path / "kills.jsonl", rows + row)
         self.kills.append(kill)
 

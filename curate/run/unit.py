@@ -37,6 +37,12 @@ from curate.step import Step
 READING = "reading"
 """The name in hand between two documents."""
 
+ENDING = "ending"
+"""The name in hand behind the last document."""
+
+CUTTING = "cutting"
+"""The name in hand while an input file is looked through for places to cut it."""
+
 
 class Pulse:
     """The reports of a unit to its engine while it works. This one discards them: for units run without an engine."""
@@ -190,6 +196,11 @@ class Unit:
     @property
     def name(self) -> str:
         raise NotImplementedError
+
+    @property
+    def reads_input(self) -> bool:
+        """Whether it reads a file of the input, which may be hostile."""
+        return False
 
     def size(self) -> int:
         """Bytes of input that the unit goes through, as `Pulse.count` counts them; 0 when not known."""

@@ -172,7 +172,8 @@ def _kind(name: str, path: Path | UPath) -> str:
         with mapped(path) as data:
             if not data:
                 return UNKNOWN
-            head = next(runs(data)).peek(512) if compression(bytes(data[:4])) != "plain" else bytes(data[:512])
+            plain = compression(data, path.name) == "plain"
+            head = bytes(data[:512]) if plain else next(runs(data, name=path.name)).peek(512)
     except OSError as error:
         raise InputError(f"input '{name}': '{path}' cannot be read: {error.strerror or error}") from None
     if re.match(rb"WARC/\d|filedesc://", head):

@@ -27,7 +27,7 @@ def next_sound(data: Any, after: int, reach: int, find: Callable[[int], int], be
     while place < reach:
         if left <= 0:
             return find(reach)
-        sound, spent = _is_sound(data, place, min(2 * reach - place, len(data)), left, begin())
+        sound, spent = _is_sound(data, place, min(2 * reach - place, len(data)), left, begin)
         if sound:
             return place
         left -= spent
@@ -50,10 +50,11 @@ def refused_at(data: Any, start: int, place: int, begin: Callable[[], Any]) -> i
     return place
 
 
-def _is_sound(data: Any, start: int, end: int, most: int, inflate: Any) -> tuple[bool, int]:
+def _is_sound(data: Any, start: int, end: int, most: int, begin: Callable[[], Any]) -> tuple[bool, int]:
     """Whether a member ends soundly before byte `end`, or is sound as far as that; and the bytes it took to see."""
     place = start
     try:
+        inflate = begin()
         while place < end and not inflate.eof and place - start < most:
             fed = bytes(data[place : min(place + FED, end)])
             inflate.decompress(fed)
