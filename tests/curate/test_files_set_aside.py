@@ -106,4 +106,4 @@ def test_a_file_that_cannot_be_cut_is_read_whole(tmp_path, monkeypatch):
         run._parts(folder, Dies())
     run.execute()
     assert texts_of(tmp_path / "out") == list("abcdef")
-    assert [one.name for one in (tmp_path / "out" / "stages" / "00-read").glob("*.jsonl.zst")][0].count(".") == 2
+    assert next(one.name for one in (tmp_path / "out" / "stages" / "00-read").glob("*.jsonl.zst")).count(".") == 2
