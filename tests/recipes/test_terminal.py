@@ -28,7 +28,7 @@ def is_harmless(text: str) -> bool:
 @pytest.mark.parametrize("wrap", [str, Text, Panel, lambda text: Panel(Text(text), title=text)])
 def test_control_characters_are_shown(wrap):
     text = shown(wrap(BAD))
-    assert is_harmless(text) and "a\\x1b]0;pwn\\x07\\x1b\\[2J".replace("\\[", "[") in text and "\\u202eb" in text
+    assert is_harmless(text) and "a\\x1b]0;pwn" in text and "\\x1b[2J" in text and "\\u202eb" in text
 
 
 def test_cells_and_headings_of_tables_are_no_exception():
@@ -40,7 +40,7 @@ def test_cells_and_headings_of_tables_are_no_exception():
 
 def test_colours_of_the_console_itself_stay():
     stream = io.StringIO()
-    _Terminal(file=stream, force_terminal=True, color_system="standard").print(f"[red]{BAD}[/]")
+    _Terminal(file=stream, force_terminal=True, color_system="standard", highlight=False).print(f"[red]{BAD}[/]")
     assert stream.getvalue().startswith("\x1b[31ma\\x1b]") and "\x1b[2J" not in stream.getvalue()
 
 
