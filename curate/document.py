@@ -62,11 +62,20 @@ class Drop:
 
 @dataclass(slots=True, frozen=True)
 class Unreadable:
-    """A record, or the rest of a file, that could not be read: set aside in quarantine, counted as one lost record."""
+    """A record, or the rest of a file, that could not be read: set aside in quarantine, counted as one lost record.
+
+    `raw` is its beginning, `size` its bytes where `raw` has not all of them.
+    """
 
     key: str
     error: str
     raw: bytes = b""
+    size: int = 0
+
+    @property
+    def lost(self) -> int:
+        """Bytes that were lost."""
+        return max(self.size, len(self.raw))
 
 
 @dataclass(slots=True, frozen=True)

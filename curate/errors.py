@@ -37,6 +37,16 @@ class Refused(ValueError):
     """
 
 
+class Unchecked(Refused, UserWarning):
+    """The warning that a file of goldsand's is read of which nobody wrote down what it was, so that nobody can check
+    it. Where a program makes errors of warnings, a refusal."""
+
+
+def printable(text: str) -> str:
+    """A text from a file or the web for a terminal or a log, with its control characters escaped."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
 def refusal(error: BaseException) -> str | None:
     """The message for a person who can put this error right; None for a fault of the program.
 
@@ -59,7 +69,7 @@ def answered(error: Exception) -> int:
     traceback and where to report it. Returns the exit code, 2 or 1."""
     message = refusal(error)
     if message is not None:
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {printable(message)}", file=sys.stderr)
         return 2
     traceback.print_exception(error)
     print(report_line(), file=sys.stderr)

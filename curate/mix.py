@@ -203,6 +203,8 @@ class Mix(CorpusStep):
     def copies_of(self, document: Document) -> int:
         """How often a document comes each time its whole group does."""
         size = document.metadata.get("cluster_size", 1)
+        # Metadata of a page may claim anything.
+        size = size if isinstance(size, int) else 1
         steps = self.cluster_copies or {}
         return max((copies for least, copies in steps.items() if size >= least), default=1)
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from curate.errors import Refused
+from curate.shards.tokens import ShardError, read_checked, read_sealed
 from synth.draws import below, distinct, stream
+
+T = TypeVar("T")
 
 CHUNK = 1 << 18
 """Entities that are drawn at once: a table of any size is made in the memory of its own columns."""
@@ -215,7 +219,10 @@ class FactTable:
     def load(cls, folder: Path | str) -> FactTable:
         """Read a folder that `save` wrote. Raises FactsError that names the file and what is wrong with it."""
         folder = Path(folder)
-        facts, pools, templates = (_read_json(folder / f"{name}.json") for name in ("facts", "pools", "templates"))
+        sealed = _read(read_sealed, folder / "injection.json")
+        facts, pools, templates = (
+            _read_json(folder / f"{name}.json", sealed) for name in ("facts", "pools", "templates")
+        )
         try:
             table = cls(
                 kind=facts["kind"],
@@ -227,9 +234,9 @@ class FactTable:
                 ),
                 name_parts=tuple(facts["name_pools"]),
                 pools=pools,
-                entities=_read_array(folder / "entities.npy"),
-                values=_read_array(folder / "values.npy"),
-                exposure_counts=_read_array(folder / "exposures.npy"),
+                entities=_read_array(folder / "entities.npy", sealed),
+                values=_read_array(folder / "values.npy", sealed),
+                exposure_counts=_read_array(folder / "exposures.npy", sealed),
                 templates={name: tuple(lines) for name, lines in templates["sentences"].items()},
                 questions={name: tuple(lines) for name, lines in templates["questions"].items()},
                 subject=facts["subject"],
@@ -308,21 +315,33 @@ def chunks(count: int) -> Iterator[tuple[int, np.ndarray]]:
         yield begin, np.arange(begin, min(begin + CHUNK, count))
 
 
-def _read_json(path: Path) -> Any:
+def _read(read: Callable[..., T], *arguments: Any) -> T:
     try:
-        return json.loads(path.read_bytes())
+        return read(*arguments)
+    except ShardError as error:
+        raise FactsError(str(error)) from None
+
+
+def _read_json(path: Path, sealed: dict[str, Any] | None) -> Any:
+    try:
+        content = _read(read_checked, path, sealed)
+        return json.loads(content)
     except FileNotFoundError:
         raise FactsError(_missing(path)) from None
+    except FactsError:
+        raise
     except ValueError as error:
         raise FactsError(f"{path} is not JSON ({error})") from None
 
 
-def _read_array(path: Path) -> np.ndarray:
+def _read_array(path: Path, sealed: dict[str, Any] | None) -> np.ndarray:
     try:
-        return np.load(path, allow_pickle=False)
+        return np.load(io.BytesIO(_read(read_checked, path, sealed)), allow_pickle=False)
     except FileNotFoundError:
         raise FactsError(_missing(path)) from None
-    except (ValueError, EOFError) as error:
+    except FactsError:
+        raise
+    except (Exception, MemoryError) as error:  # numpy parses a damaged header with whatever comes
         raise FactsError(f"{path} is not a readable numpy array ({error})") from None
 
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from synth.placed import Placed
 
 
+INJECTION = "injection.json"
+"""Written last: how facts were placed, and what the files beside it and the token sets were."""
+
+
 def write_facts(
     folder: Path,
     placed: Placed,
@@ -24,15 +28,20 @@ def write_facts(
     token_sets: Mapping[str, Path],
     bundle: Bundle | None = None,
 ) -> str | None:
-    """Write the table, `injection.json` (how it was placed), `questions.*.jsonl` where the kind has questions; with a
-    tokenizer the scoring sets, and `bundle.npz` where the texts can be put together from pieces of its tokens; with
-    token sets `purity.json`. A given `bundle` is not compiled again. Returns why no bundle can be made with this
-    tokenizer, else None. Raises FactsError as `write_scoring` does."""
+    """Write the table and `questions.*.jsonl` where the kind has questions; with a tokenizer the scoring sets, and
+    `bundle.npz` where the texts can be put together from pieces of its tokens; with token sets `purity.json`. Last
+    `injection.json`: how the table was placed, and the hashes that bind all of these to each other and to the token
+    sets. A given `bundle` is not compiled again. Returns why no bundle can be made with this tokenizer, else None.
+    Raises FactsError as `write_scoring` does."""
+    from curate.shards.tokens import TokenShards, hashes_of, seal_of
     from synth.questions import write_questions
 
+    # From here to the end the folder is not whole, and what an earlier table had must not pass for this one's.
+    for name in (INJECTION, *(path.name for path in folder.glob("*.npz")), "scoring.json", "purity.json"):
+        (folder / name).unlink(missing_ok=True)
     placed.table.save(folder)
     counts, people = np.unique(placed.table.exposure_counts, return_counts=True)
-    how = {
+    how: dict[str, Any] = {
         "placement": placed.schedule.placement,
         "domains": placed.domains.mode,
         "documents": placed.total,
@@ -40,7 +49,6 @@ def write_facts(
             str(count): number for count, number in zip(counts.tolist(), people.tolist(), strict=True)
         },
     }
-    _write(folder / "injection.json", how)
     lacking: str | None = None
     write_questions(folder, placed.table)
     if tokenizer is not None:
@@ -57,6 +65,9 @@ def write_facts(
             lacking = str(error)
     if token_sets:
         _write(folder / "purity.json", {name: purity(path) for name, path in sorted(token_sets.items())})
+    sets = {name: TokenShards.open(path).identity for name, path in sorted(token_sets.items())}
+    how |= {"files": hashes_of(folder), "token_sets": sets}
+    _write(folder / INJECTION, how | {"seal": seal_of(how)})
     return lacking
 
 

@@ -39,7 +39,7 @@ KNOWN = {
     # A text's words rest on nothing; a file that a user names is known by its stamp.
     "curate.text": ("curate.errors", "curate.document", "curate.places.stamp"),
     "synth": (
-        *("curate.errors", "curate.document", "curate.step"),
+        *("curate.errors", "curate.document", "curate.step", "curate.plain_yaml"),
         *(f"curate.shards.{name}" for name in ("vocabulary", "domain_rendering", "text", "tokens")),
         "curate.text.unspaced",
     ),

@@ -73,7 +73,7 @@ class Data:
     def renderer(self) -> Renderer:
         """Draws texts of the facts' own kind. Raises PlanError where they have no bundle, or that of other facts."""
         if self._renderer is None:
-            path = self.facts.folder / "bundle.npz"
+            path = self.facts.check("bundle.npz")
             self._renderer = opened(path, self.device)
             if self._renderer.meta["tokenizer_hash"] != self.facts.tokenizer_hash:
                 raise PlanError(f"{path} was written with another tokenizer than {self.facts.folder / 'scoring.npz'}")

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
-import zipfile
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.shards.tokens import ShardError, TokenShards
+from curate.errors import Unchecked
+from curate.shards.tokens import ShardError, TokenShards, read_checked
+from train_probe.facts_files import INJECTION, FactsFiles, read_as, refused
 from train_probe.plan import Plan, PlanError
 
 Ids = NDArray[np.int64]
+T = TypeVar("T")
 
 PLACEMENTS = ("even", "clustered", "curriculum")
 """How facts are spread over their corpus (`synth/exposures.py`)."""
@@ -63,6 +66,14 @@ class Facts:
 
     placement: str
     strings: Strings | None
+    sealed: dict[str, Any] | None = None
+
+    def check(self, name: str) -> Path:
+        """The path of another file of the folder. Raises PlanError where it is not what was written with the facts."""
+        path = self.folder / name
+        if path.is_file():
+            refused(read_checked, path, self.sealed)
+        return path
 
     def part(self, first: int, last: int) -> Facts:
         """The facts about people `first` to `last` - 1 alone. Raises PlanError where there are not so many."""
@@ -92,30 +103,24 @@ class Facts:
 
 def read_facts(folder: Path) -> Facts:
     """The facts of a run with what their tokenisation added. Raises PlanError for a missing or invalid file."""
-    facts = _json(folder / "facts.json")
-    scoring_words = _json(folder / "scoring.json")
-    placement = _json(folder / "injection.json").get("placement", "even")
+    files = FactsFiles(folder)
+    facts, scoring_words = files.json("facts.json"), files.json("scoring.json")
+    placement = files.placed.get("placement", "even")
     if placement not in PLACEMENTS:
         raise PlanError(
             f"{folder / 'injection.json'}: placement must be one of {', '.join(PLACEMENTS)}, not {placement!r}"
         )
-    digest = hashlib.sha256()
-    arrays: dict[str, Any] = {}
-    for name in ("entities.npy", "exposures.npy", "scoring.npz"):
-        path = folder / name
-        if not path.is_file():
-            raise PlanError(f"{path} is missing; a finished run writes it beside its shards")
-        digest.update(path.read_bytes())
-        try:
-            loaded = np.load(path, allow_pickle=False)
-            arrays.update({name: loaded} if name.endswith(".npy") else dict(loaded))
-        except (ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise PlanError(f"{path} is not a numpy file of plain arrays ({error})") from error
-    digest.update((folder / "facts.json").read_bytes())
-    try:
-        return _facts(folder, facts, scoring_words, placement, arrays, digest.hexdigest())
-    except KeyError as error:
-        raise PlanError(f"{folder} lacks {error}; write it again with this version of goldsand") from None
+    if files.sealed is None:
+        message = f"nobody can check the facts in {folder}: they were written without hashes, by an older version"
+        warnings.warn(message, Unchecked, stacklevel=2)
+    arrays = files.arrays("scoring.npz")
+    arrays |= {name: files.arrays(name)[name] for name in ("entities.npy", "exposures.npy")}
+    held_out = [f"scoring-held-out-{what}.npz" for what in HELD_OUT]
+    for name in held_out:
+        if files.has(name):
+            files.content(name)
+    with read_as(folder, "facts; write them again with this version of goldsand"):
+        return _facts(folder, facts, scoring_words, placement, arrays, files)
 
 
 HELD_OUT = ("entities", "templates")
@@ -124,14 +129,12 @@ HELD_OUT = ("entities", "templates")
 def read_held_out(facts: Facts, what: str) -> Facts | None:
     """The same facts with other rows to score: `what` was held out, people who were never shown, or sentences that were
     never shown, about known people. None where that was not held out. Raises PlanError."""
-    path = facts.folder / f"scoring-held-out-{what}.npz"
-    if not path.is_file():
+    files, name = FactsFiles(facts.folder), f"scoring-held-out-{what}.npz"
+    if not files.has(name):
         return None
-    try:
-        arrays = dict(np.load(path, allow_pickle=False))
-        return dataclasses.replace(facts, **_scored(arrays))
-    except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise PlanError(f"{path} does not hold rows to score ({error}); write the facts again") from error
+    arrays = files.arrays(name)
+    with read_as(facts.folder / name, "rows to score; write the facts again"):
+        return _inside(dataclasses.replace(facts, **_scored(arrays)), name)
 
 
 def _scored(arrays: dict[str, Any]) -> dict[str, Any]:
@@ -145,7 +148,7 @@ def _scored(arrays: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _facts(folder: Path, facts: Any, scoring: Any, placement: str, arrays: dict[str, Any], sha256: str) -> Facts:
+def _facts(folder: Path, facts: Any, scoring: Any, placement: str, arrays: dict[str, Any], files: FactsFiles) -> Facts:
     people, parts = int(facts["people"]), tuple(int(size) for size in facts["name_parts"])
     entities = arrays["entities.npy"]
     compact = facts["kind"] == "compact"
@@ -172,7 +175,8 @@ def _facts(folder: Path, facts: Any, scoring: Any, placement: str, arrays: dict[
         used_vocabulary=int(arrays["used_vocabulary"]),
         tokenizer_hash=str(scoring["tokenizer_hash"]),
         tokenizer=str(scoring["tokenizer"]),
-        sha256=sha256,
+        sha256=files.sha256,
+        sealed=files.sealed,
         **_scored(arrays),
     )
     rows = result.rows
@@ -182,11 +186,16 @@ def _facts(folder: Path, facts: Any, scoring: Any, placement: str, arrays: dict[
         or not 0 <= result.row_entity.min() <= result.row_entity.max() < people
     ):
         raise PlanError(f"{folder / 'scoring.npz'}: its rows must score people of the {people}")
-    lengths = np.array([len(row) for row in rows])
-    row, _, start, end = result.spans.T
-    if np.any(row < 0) or np.any(row >= len(rows)) or np.any(start < 0) or np.any(end > lengths[row]):
-        raise PlanError(f"{folder / 'scoring.npz'}: a span lies outside its row")
-    return result
+    return _inside(result, "scoring.npz")
+
+
+def _inside(facts: Facts, name: str) -> Facts:
+    """The facts themselves, where each span lies in its row. Raises PlanError."""
+    lengths = np.array([len(row) for row in facts.rows])
+    row, _, start, end = facts.spans.T
+    if np.any(row < 0) or np.any(row >= len(lengths)) or np.any(start < 0) or np.any(end > lengths[row]):
+        raise PlanError(f"{facts.folder / name}: a span lies outside its row")
+    return facts
 
 
 @dataclass(frozen=True)
@@ -235,7 +244,7 @@ def read_cloze(path: Path, vocabulary: int) -> Cloze:
         sound = len(spans) == len(arrays["group"]) and tokens.max() < vocabulary and lengths.min() > 0
         if not sound or row.min() < 0 or row.max() >= len(rows) or first.min() < 0 or np.any(last > lengths[row]):
             raise ValueError("its spans lie outside its rows, or its tokens outside the vocabulary")
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (Exception, MemoryError) as error:
         raise PlanError(f"{path} does not hold sentences to score ({error})") from error
     return Cloze(rows, spans, arrays["group"], hashlib.sha256(content).hexdigest())
 
@@ -256,40 +265,62 @@ class Inputs:
     text: dict[str, Pages]
     cloze: dict[str, Cloze]
     hashes: dict[str, list[str]]
-    fingerprints: dict[str, list[str]]
+    fingerprints: dict[str, str]
 
 
 def read_inputs(plan: Plan, verify: bool = True) -> Inputs:
-    """Map what the plan names; `verify` reads and checks all of it. Raises PlanError that names what is wrong."""
-    facts = read_facts(plan.facts)
+    """Map what the plan names; `verify` reads and checks all of it, and warns of what nobody can check. Raises
+    PlanError that names what is wrong."""
+    with warnings.catch_warnings():
+        if not verify:
+            warnings.simplefilter("ignore", Unchecked)
+        facts = read_facts(plan.facts)
     wanted = {run.junk_shards for run in plan.runs if run.junk_shards is not None}
     useful = {} if plan.useful is None else {"": plan.useful}
     folders = useful | {name: plan.junk_shards[name] for name in sorted(wanted)}
     shards = {name: _open_shards(folder, facts, verify) for name, folder in folders.items()}
+    if plan.useful is not None and facts.sealed is not None:
+        _bound(facts, shards[""])
     return Inputs(
         facts,
         {name: held for name in HELD_OUT if (held := read_held_out(facts, name)) is not None},
-        useful_documents(shards[""]) if plan.useful is not None else None,
-        {name: pages_of(one) for name, one in shards.items() if name},
-        {name: pages_of(_open_shards(folder, facts, verify)) for name, folder in plan.held_out_text.items()},
+        _parts(useful_documents, shards[""]) if plan.useful is not None else None,
+        {name: _parts(pages_of, one) for name, one in shards.items() if name},
+        {name: _parts(pages_of, _open_shards(path, facts, verify)) for name, path in plan.held_out_text.items()},
         {name: read_cloze(path, facts.vocabulary) for name, path in plan.cloze.items()},
         {name: [entry["sha256"] for entry in one.metadata["shards"]] for name, one in shards.items()},
-        {name: [str(entry) for entry in one.metadata["shards"]] for name, one in shards.items()},
+        {name: one.identity for name, one in shards.items()},
     )
+
+
+def _bound(facts: Facts, useful: TokenShards) -> None:
+    """Raises PlanError where token shards are not those that the facts were written with."""
+    assert facts.sealed is not None
+    if useful.identity not in facts.sealed.get("token_sets", {}).values():
+        raise PlanError(
+            f"{useful.folder} was not written with the facts in {facts.folder}: {facts.folder / INJECTION} does not"
+            " name it; take facts and tokens of one run"
+        )
+
+
+def _parts(of: Callable[[TokenShards], T], shards: TokenShards) -> T:
+    with read_as(shards.folder, "token shards"):
+        return of(shards)
 
 
 def _open_shards(folder: Path, facts: Facts, verify: bool) -> TokenShards:
     try:
         shards = TokenShards.open(folder)
+        if shards.metadata["tokenizer_hash"] != facts.tokenizer_hash:
+            raise PlanError(
+                f"the shards in {folder} were written with tokenizer '{shards.metadata['tokenizer']}', the facts in"
+                f" {facts.folder} with '{facts.tokenizer}': their hashes differ, so the same token ids mean different"
+                " tokens"
+            )
         if verify:
             shards.verify()
     except (ShardError, OSError) as error:
         raise PlanError(str(error)) from error
-    if shards.metadata["tokenizer_hash"] != facts.tokenizer_hash:
-        raise PlanError(
-            f"the shards in {folder} were written with tokenizer '{shards.metadata['tokenizer']}', the facts in "
-            f"{facts.folder} with '{facts.tokenizer}': their hashes differ, so the same token ids mean different tokens"
-        )
     return shards
 
 
@@ -334,12 +365,3 @@ def _joined(arrays: list[np.ndarray]) -> NDArray[np.integer]:
     if len(arrays) == 1:
         return arrays[0]
     return np.concatenate(arrays or [np.zeros(0, np.uint16)])
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise PlanError(f"{path} is missing; a finished run writes it beside its shards") from None
-    except (OSError, ValueError) as error:
-        raise PlanError(f"{path} is not a readable JSON file ({error})") from error

@@ -12,13 +12,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
 
+from curate.shards.tokens import seal_of
 from train_probe.architecture import Architecture
 from train_probe.figures import NEEDED
 from train_probe.model import Transformer
@@ -71,7 +71,7 @@ class RunRecord:
                 row, moments = arrays["row"], arrays["moments"]
                 curve = {int(exposures): bits for exposures, bits in about["curve"].items()}
                 state = State(row, moments, int(about["done"]), curve, float(about["seconds"]))
-        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
+        except (Exception, MemoryError):  # numpy and zipfile read damage with whatever comes
             return None
         return state if row.shape == (parameters,) and moments.ndim == 2 else None
 
@@ -99,17 +99,23 @@ class RunRecord:
         write(self.folder / "config.json", content)
 
     def finish(self, figures: dict[str, Any]) -> None:
-        """Keep a finished run's figures."""
+        """Keep a finished run's figures, with a seal over them and the run's name, which is a hash of its inputs."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write(self.folder / "figures.json", figures)
+        figures = json.loads(json.dumps(figures, default=str))
+        write(self.folder / "figures.json", figures | {"seal": self._seal(figures)})
 
     def figures(self) -> dict[str, Any] | None:
-        """The figures of a run that was finished before; a damaged file counts as missing."""
+        """The figures of a run that was finished before; a file that is damaged, was edited, or is of a run of another
+        name counts as missing."""
         try:
             figures = json.loads((self.folder / "figures.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            sound = figures.pop("seal") == self._seal(figures)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
-        return figures if isinstance(figures, dict) and all(key in figures for key in NEEDED) else None
+        return figures if sound and all(key in figures for key in NEEDED) else None
+
+    def _seal(self, figures: dict[str, Any]) -> str:
+        return seal_of({"run": self.folder.name, "figures": figures})
 
 
 def read_checkpoint(folder: Path, context: int = 512) -> Transformer:

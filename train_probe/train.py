@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from train_probe.alone import alone_in
 from train_probe.data import Data, model_vocabulary
 from train_probe.estimate import Machine, cores, slot_bytes, step_flops, this_machine
 from train_probe.figures import NEEDED
 from train_probe.inputs import Inputs, Pages, read_inputs
-from train_probe.plan import Plan, PlanError, RunPlan, read_plan
+from train_probe.plan import Plan, RunPlan, read_plan
 from train_probe.pool import Ask, Event, Failed, Opening, Queue, Trained, Worker, alone, failed, pooled
 from train_probe.progress import Cost, Listener
 from train_probe.records import RunRecord, write
@@ -40,23 +41,27 @@ def run_plan(
     state, and ends with the same figures. A run that fails has an `error` and no figures (by a fault of the program
     also a `traceback`), and is tried again the next time. `ray` is the address of a Ray cluster ("local": one is
     started here) whose GPUs, or cores, train the runs; `out` must then be a folder that all its machines see. Raises
-    PlanError when the plan's data or `out` is invalid, or a model does not fit into memory, before anything is trained.
+    PlanError when the plan's data or `out` is invalid, another process trains into `out`, or a model does not fit into
+    memory, before anything is trained.
     """
     if not isinstance(plan, Plan):
         plan = read_plan(Path(plan))
     inputs = read_inputs(plan)
+    with alone_in(out):
+        return _run_plan(plan, inputs, out, progress, ray)
+
+
+def _run_plan(
+    plan: Plan, inputs: Inputs, out: Path, progress: Listener | None, ray: str | None
+) -> list[dict[str, Any]]:
     device = device_of()
     data = Data(plan, inputs, device)
     work = _Work(data)
     names = [run_name(plan, run, inputs) for run in plan.runs]
     folder = out / "runs"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        versions = {"numerics": NUMERICS, "torch": torch.__version__, "numpy": np.__version__}
-        write(out / "config.json", {"plan": dataclasses.asdict(plan), "versions": versions, "device": str(device)})
-    except OSError as error:
-        raise PlanError(f"{out} cannot be written to ({error.strerror}); choose another folder with -o") from error
-
+    folder.mkdir(parents=True, exist_ok=True)
+    versions = {"numerics": NUMERICS, "torch": torch.__version__, "numpy": np.__version__}
+    write(out / "config.json", {"plan": dataclasses.asdict(plan), "versions": versions, "device": str(device)})
     records = [RunRecord(folder / name) for name in names]
     figures = {name: record.figures() for name, record in zip(names, records, strict=True)}
     numbers = [i for i, name in enumerate(names) if figures[name] is None and names.index(name) == i]
@@ -183,13 +188,21 @@ def run_name(plan: Plan, run: RunPlan, inputs: Inputs) -> str:
 
 
 def pages_hash(pages: Pages) -> str:
-    """The sha256 of pages' tokens."""
-    return hashlib.sha256(np.ascontiguousarray(pages.tokens, np.uint32).tobytes()).hexdigest()
+    """The sha256 of pages' tokens, and of where each page and its rendered domain end."""
+    digest = hashlib.sha256(np.ascontiguousarray(pages.tokens, np.uint32).tobytes())
+    for ends in (pages.ends, pages.prefix):
+        digest.update(np.ascontiguousarray(ends, np.int64).tobytes())
+    return digest.hexdigest()
+
+
+def bundle_hash(folder: Path) -> str:
+    """The sha256 of the bundle in a facts folder."""
+    status = (folder / "bundle.npz").stat()
+    return _bundle_hash(folder, status.st_size, status.st_mtime_ns)
 
 
 @functools.cache
-def bundle_hash(folder: Path) -> str:
-    """The sha256 of the bundle in a facts folder."""
+def _bundle_hash(folder: Path, size: int, modified: int) -> str:
     return hashlib.sha256((folder / "bundle.npz").read_bytes()).hexdigest()
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import xxhash
 
-from curate.audit.verify import read_manifests
+from curate.audit.verify import intact, read_manifests
 from curate.dedup.minhash import MinHashDedup
 from curate.dedup.shingles import jaccard
 from curate.document import Document
@@ -43,9 +43,9 @@ class Cluster:
 
 def drops(out: Place, step: str | None = None) -> Iterator[dict[str, Any]]:
     """The ledger's rows of near-duplicates that were dropped. Raises RunError when `out` has no finished run."""
-    for name in read_manifests(out):
+    for name, manifest in read_manifests(out).items():
         if name.startswith("ledger/"):
-            for row in read_ledger(out / f"{name}.parquet", _COLUMNS):
+            for row in read_ledger(intact(out, out / f"{name}.parquet", manifest), _COLUMNS):
                 if row["event"] == "drop" and row["rule"] == "near_duplicate" and step in (None, row["step"]):
                     yield row
 
@@ -86,7 +86,7 @@ def before(out: Place, stage: str) -> Iterator[Document]:
     last = stages[stages.index(stage) - 1]
     for name in manifests:
         if name.startswith(f"stages/{last}/"):
-            yield from read_documents(out / f"{name}{DOCUMENTS}")
+            yield from read_documents(intact(out, out / f"{name}{DOCUMENTS}", manifests[name]))
 
 
 def texts(out: Place, keys: Iterable[str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from curate.audit.verify import read_manifests
+from curate.audit.verify import intact, read_manifests
 from curate.document import Document
 from curate.places.store import Place
 from curate.run.ledger import read_ledger
@@ -55,7 +55,7 @@ def story(out: Place, name: str) -> Iterator[Event]:
     events: list[Event] = []
     for unit, manifest in manifests.items():
         if unit.startswith("ledger/") and (moved or _may_hold(manifest["source"], name)):
-            events += _of_file(out, unit, manifest["units"], name, last)
+            events += _of_file(out, unit, manifests, name, last)
             if not moved:
                 yield from events
                 events = []
@@ -69,18 +69,19 @@ def _may_hold(sources: list[str], name: str) -> bool:
     return name.startswith("inject/") or "://" in name or any(name.startswith(f"{source}@") for source in sources)
 
 
-def _of_file(out: Place, unit: str, units: list[str], name: str, last: str) -> Iterator[Event]:
+def _of_file(out: Place, unit: str, manifests: dict[str, dict[str, Any]], name: str, last: str) -> Iterator[Event]:
     keys = {name}
     left: dict[str, list[Event]] = {}
-    for place in units:
+    for place in manifests[unit]["units"]:
         stage = place.partition("/")[0]
-        for document in read_documents(out / "stages" / f"{place}{DOCUMENTS}"):
+        held = out / "stages" / f"{place}{DOCUMENTS}"
+        for document in read_documents(intact(out, held, manifests.get(f"stages/{place}", {}))):
             if document.key in keys or document.url == name:
                 keys.add(document.key)
                 detail = {"characters": len(document.text), "url": document.url, "domain": document.domain}
                 event = Event(document.key, stage, "kept" if stage == last else "passed", detail, document)
                 left.setdefault(stage, []).append(event)
-    ledger = out / f"{unit}.parquet"
+    ledger = intact(out, out / f"{unit}.parquet", manifests[unit])
     # Two narrow columns show whether the wide ones are worth reading. An edit's row has no URL; by then its key is
     # known.
     keys |= {row["key"] for row in read_ledger(ledger, ["key", "url"]) if row["url"] == name}

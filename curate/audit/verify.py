@@ -11,12 +11,12 @@ import orjson
 import xxhash
 
 from curate.document import Document
+from curate.places.manifest import NotAsWritten, Written, read_manifest
 from curate.places.store import Place, checksum, files_below
 from curate.run.engine import RunError
 from curate.run.folder import OWNED, check_format
 from curate.run.ledger import read_ledger, read_rows
 from curate.run.tasks import DOCUMENTS, read_documents
-from curate.run.unit import read_manifest
 from curate.shards.text import plain, read_text_shard
 
 _FOR_ANOTHER = ("duplicate", "near_duplicate")
@@ -83,15 +83,43 @@ def read_manifests(out: Place) -> dict[str, dict[str, Any]]:
 
 
 def kept_documents(out: Place) -> Iterator[Document]:
-    """The documents that a finished run kept, as its last stage left them. Raises RunError for any other folder."""
+    """The documents that a finished run kept, as its last stage left them. Raises RunError for any other folder, and,
+    before the first document, NotAsWritten for one whose files are not what the run wrote."""
     manifests = read_manifests(out)
     last = max((name.split("/")[1] for name in manifests if name.startswith("stages/")), default="")
-    return (
-        document
-        for name in manifests
-        if name.startswith(f"stages/{last}/")
-        for document in read_documents(out / f"{name}{DOCUMENTS}")
-    )
+    parts = {name: manifest for name, manifest in manifests.items() if name.startswith(f"stages/{last}/")}
+    left = sum(count for one in parts.values() for count, _ in one["domains"]["kept"].values())
+    expected = _counted(out)
+    if not parts or expected is None or left != expected[0]:
+        counted = expected[0] if expected else 0
+        raise RunError(
+            f"the manifests in {out / 'manifests'} count {left} documents, {out / 'summary.json'} {counted}: some are"
+            " missing or of another run; `goldsand run` into the same folder mends it"
+        )
+    places = [out / f"{name}{DOCUMENTS}" for name in parts]
+    for place, manifest in zip(places, parts.values(), strict=True):
+        intact(out, place, manifest)
+    return (document for place in places for document in read_documents(place))
+
+
+def intact(out: Place, place: Place, manifest: dict[str, Any]) -> Place:
+    """The file itself, when it is what its unit wrote. Raises NotAsWritten."""
+    relative = place.relative_to(out).as_posix()
+    if not place.is_file():
+        raise NotAsWritten(f"{place} is missing; `goldsand run` into the same folder makes it again")
+    Written(manifest.get("outputs", {}).get(relative, ""), manifest.get("marks", {}).get(relative)).check(place)
+    return place
+
+
+def _counted(out: Place) -> list[int] | None:
+    """Documents and characters that a run published, by its summary; None where that is damaged."""
+    try:
+        summary = orjson.loads((out / "summary.json").read_bytes())
+        return [
+            sum(summary[unit][what] for what in ("kept", "injected", "copied")) for unit in ("documents", "characters")
+        ]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
 
 
 def _files(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
@@ -160,14 +188,11 @@ def _survivors(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str
 
 
 def _summary(out: Place, manifests: dict[str, dict[str, Any]], left: list[int] | None) -> Iterator[str]:
-    try:
-        summary = orjson.loads((out / "summary.json").read_bytes())
-        counted = [
-            sum(summary[unit][what] for what in ("kept", "injected", "copied")) for unit in ("documents", "characters")
-        ]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+    counted = _counted(out)
+    if counted is None:
         yield "summary.json is damaged"
         return
+    summary = orjson.loads((out / "summary.json").read_bytes())
     for unit in ("documents", "characters"):
         account = summary[unit]
         if account["input"] != account["kept"] + account["dropped"] + account["unreadable"]:

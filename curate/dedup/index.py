@@ -1,25 +1,40 @@
 """The signatures of earlier corpora, against which a new crawl is deduplicated.
 
-An index is a folder with `index.json` (parameters, versions, checksums) and a layer for each corpus that was added:
-`00000.bands` and `00000.classes`, the very records that the first round of MinHash emits, a section for each range.
+An index is a folder with `index.json` (parameters, versions, checksums, and a seal over all of these) and a layer for
+each corpus that was added: `00000.bands` and `00000.classes`, the very records that the first round of MinHash emits, a
+section for each range. Every file is held against its checksum when the index is opened, so that a damaged one is
+refused before a run begins; a file that is another one when it is read ends the run.
 """
 
 from __future__ import annotations
 
+import re
+import struct
+import time
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import orjson
+import xxhash
+import zstandard
 
 from curate.dedup.layouts import Layouts
-from curate.dedup.tables import Layout, Table
+from curate.dedup.tables import HEAD, Layout, Table
 from curate.errors import Refused
+from curate.places.stamp import Stamp, stamp
+from curate.places.store import checksum
 from curate.shards.records import read_section
 
-FORMAT = 1
+FORMAT = 2
+KINDS = ("bands", "classes")
+
+_HASH = re.compile(r"[0-9a-f]{32}")
+_FRESH = 2_000_000_000
+"""Nanoseconds after a change within which a file may change again and keep its time."""
 
 
 class IndexMismatch(Refused):
@@ -30,19 +45,31 @@ def index_file(folder: Path) -> Path:
     return folder / "index.json"
 
 
+def layer_name(number: int) -> str:
+    return f"{number:05d}"
+
+
+def sealed(about: dict[str, Any]) -> dict[str, Any]:
+    """The content of an `index.json` with its own checksum, which covers those of the layers."""
+    content = {name: value for name, value in about.items() if name != "seal"}
+    seal = xxhash.xxh3_128_hexdigest(orjson.dumps(content, option=orjson.OPT_SORT_KEYS))
+    return content | {"seal": seal}
+
+
 class Index:
-    """An index in a folder. Raises IndexMismatch when the folder has none, or one of another format."""
+    """An index in a folder, every file of it as it was written.
+
+    Raises IndexMismatch when the folder has none, one of another format, or one that is damaged.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        try:
-            self.about = orjson.loads(index_file(folder).read_bytes())
-        except (OSError, orjson.JSONDecodeError):
-            raise IndexMismatch(
-                f"{folder} is not an index (it has no sound index.json); `goldsand index build` makes one"
-            ) from None
-        if self.about.get("format") != FORMAT:
-            raise IndexMismatch(f"{folder} has index format {self.about.get('format')}, this version reads {FORMAT}")
+        self.about = _read(folder)
+        self._files: dict[str, Stamp] = {}
+        for layer in self.about["layers"]:
+            for what in KINDS:
+                name = f"{layer['name']}.{what}"
+                self._files[name] = _intact(folder / name, layer["checksums"][what])
 
     def matching(self, parameters: dict[str, Any]) -> Index:
         """This index, if it has these parameters and versions. Raises IndexMismatch, naming those that differ."""
@@ -58,22 +85,107 @@ class Index:
             )
         return self
 
-    def _values(self, what: str, number: int) -> Iterable[bytes]:
+    def _tables(self, what: str, number: int, layouts: tuple[Layout, ...]) -> Iterable[Table]:
         for layer in self.about["layers"]:
-            for _, value in read_section(self.folder / f"{layer['name']}.{what}", number):
-                yield value
+            name = f"{layer['name']}.{what}"
+            path = self.folder / name
+            if _stamp(path) != self._files[name]:
+                raise IndexMismatch(f"{path} was changed while it was in use: do not touch an index during a run")
+            try:
+                for _, value in read_section(path, number):
+                    yield _table(value, layouts)
+            except (ValueError, IndexError, OverflowError, MemoryError, struct.error, zstandard.ZstdError):
+                raise IndexMismatch(_damaged(path)) from None
 
     def bands(self, number: int, layout: Layout) -> list[Table]:
         """The bands of one range of hashes."""
-        return [layout.unpack(value) for value in self._values("bands", number)]
+        return list(self._tables("bands", number, (layout,)))
 
     def classes(self, number: int, layouts: Layouts, wanted: npt.NDArray[Any]) -> tuple[Table, Table]:
         """Members and shingles of those classes of one range whose names are in `wanted` (sorted)."""
         members: list[Table] = []
         shingles: list[Table] = []
-        for value in self._values("classes", number):
-            layout = layouts.members if value[:1] == layouts.members.kind else layouts.shingles
-            table = layout.unpack(value)
-            table = table.take(np.isin(table["name"], wanted))
-            (members if layout is layouts.members else shingles).append(table)
+        for table in self._tables("classes", number, (layouts.members, layouts.shingles)):
+            taken = table.take(np.isin(table["name"], wanted))
+            (members if table.layout is layouts.members else shingles).append(taken)
         return layouts.members.gather([], members), layouts.shingles.gather([], shingles)
+
+
+def _damaged(path: Path) -> str:
+    return f"{path} is damaged: it is not what `goldsand index` wrote; build the index again, or restore the file"
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """The content of `index.json`: its form is checked, so that all else may rely on it."""
+    path = index_file(folder)
+    try:
+        about = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        about = None
+    if not isinstance(about, dict):
+        raise IndexMismatch(
+            f"{folder} is not an index (it has no sound index.json); `goldsand index build` makes one"
+        ) from None
+    if about.get("format") != FORMAT:
+        raise IndexMismatch(
+            f"{folder} has index format {about.get('format')!r}, this version reads {FORMAT}: build it again"
+        )
+    layers = about.get("layers")
+    sound = (
+        about == sealed(about)
+        and isinstance(about.get("parameters"), dict)
+        and isinstance(layers, list)
+        and all(_is_layer(layer, number) for number, layer in enumerate(layers))
+    )
+    if not sound:
+        raise IndexMismatch(_damaged(path))
+    return about
+
+
+def _is_layer(layer: Any, number: int) -> bool:
+    """Whether this is the description of the layer of that number. Names are numbers: none leaves the folder."""
+    return (
+        isinstance(layer, dict)
+        and layer.get("name") == layer_name(number)
+        and isinstance(layer.get("from"), str)
+        and all(type(layer.get(count)) is int and layer[count] >= 0 for count in ("documents", "characters"))
+        and isinstance(layer.get("checksums"), dict)
+        and all(isinstance(one := layer["checksums"].get(what), str) and _HASH.fullmatch(one) for what in KINDS)
+    )
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        return stamp(path)
+    except FileNotFoundError:
+        raise IndexMismatch(f"{path} is missing: restore the file, or build the index again") from None
+
+
+def _intact(path: Path, expected: str) -> Stamp:
+    """A file's stamp, once its content is what it was when it was written."""
+    file = _stamp(path)
+    # A step is built several times in a process, and an index is large: it is read once, unless it is so new that its
+    # time would not tell of a change.
+    fresh = time.time_ns() - file.modified < _FRESH
+    if (checksum(path) if fresh else _checksum(file)) != expected:
+        raise IndexMismatch(_damaged(path))
+    return file
+
+
+@lru_cache(maxsize=1024)
+def _checksum(file: Stamp) -> str:
+    return checksum(Path(file.path))
+
+
+def _table(value: bytes, layouts: tuple[Layout, ...]) -> Table:
+    """The table in a value. Raises ValueError for one of another kind or size."""
+    layout = next((one for one in layouts if one.kind == value[:1]), None)
+    if layout is None:
+        raise ValueError("a table of another kind")
+    table = layout.unpack(value)
+    size = HEAD + table.rows.nbytes
+    if table.payload is not None:
+        size += int(table.rows["size"].sum(dtype=np.uint64)) * table.payload.itemsize
+    if size != len(value):
+        raise ValueError("a table of another size")
+    return table

@@ -17,7 +17,8 @@ import numpy.typing as npt
 NAME = "S16"
 """The type of a 128-bit name. Zeros at the end make no difference to comparisons between names of one width."""
 
-_HEAD = 5
+HEAD = 5
+"""Bytes of a value in front of its rows: the kind, and the number of rows."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,9 @@ class Layout:
 
     def unpack(self, value: bytes) -> Table:
         """The table that `Table.pack` made into a value."""
-        count = int.from_bytes(value[1:_HEAD], "little")
-        rows = np.frombuffer(value, self.dtype, count, _HEAD)
-        payload = None if self.unit is None else np.frombuffer(value, self.unit, offset=_HEAD + rows.nbytes)
+        count = int.from_bytes(value[1:HEAD], "little")
+        rows = np.frombuffer(value, self.dtype, count, HEAD)
+        payload = None if self.unit is None else np.frombuffer(value, self.unit, offset=HEAD + rows.nbytes)
         return Table(self, rows, payload)
 
     def gather(self, values: Iterable[bytes], more: Iterable[Table] = ()) -> Table:

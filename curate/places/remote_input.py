@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
+from curate.errors import Refused
 from curate.places.address import InputError, reason_of, scheme_of
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def store_errors(path: UPath) -> Iterator[None]:
             raise
         code = {FileNotFoundError: errno.ENOENT, PermissionError: errno.EACCES}.get(type(error), errno.EIO)
         raise OSError(code, reason_of(error), str(path)) from None
+    except Refused:
+        raise
     except Exception as error:
         reason = reason_of(error)
         if scheme_of(path) in ("s3", "s3a") and "credentials" in reason.lower():

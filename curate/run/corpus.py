@@ -26,8 +26,8 @@ from curate.run.stage import Stage, cut
 from curate.run.stage_outputs import StageOutputs
 from curate.run.status import StatusFile
 from curate.run.summary import Effort, summarise
-from curate.run.tasks import DOCUMENTS, CutTask, MapTask, Part, readable
-from curate.run.unit import Unit, content_of
+from curate.run.tasks import DOCUMENTS, CutTask, MapTask, Part, read_with, readable
+from curate.run.unit import READING, Unit, content_of
 from curate.sources import Partition, Piece
 from curate.step import CorpusStep, Injection, Step
 
@@ -122,17 +122,32 @@ class CorpusRun:
     def _parts(self, folder: OutputFolder, engine: Engine) -> list[Part]:
         """The pieces of all input files, in order."""
         labels = [label_of(partition) for partition in self.partitions]
-        tasks = [
-            CutTask(self.out, label, partition, self.split)
-            for label, partition in zip(labels, self.partitions, strict=True)
-        ]
+        uncut = {(kill.part, kill.read_with) for kill in folder.kills if kill.stage == "inputs"}
+        tasks = []
+        for label, partition in zip(labels, self.partitions, strict=True):
+            whole = (label, self._read_with(partition)) in uncut
+            tasks.append(CutTask(self.out, label, partition, 0 if whole else self.split))
+
+        def on_kill(unit: Unit, key: str, reason: str) -> Unit:
+            # Where it could be cut is not worth the run: the stage that reads it finds out what it is.
+            assert isinstance(unit, CutTask)
+            if not unit.split:
+                raise RunError(f"{unit.name}: {reason}")
+            with_what = self._read_with(unit.partition)
+            folder.set_aside(Kill("inputs", unit.label, None, unit.partition.prefix, reason, read_with=with_what))
+            return replace(unit, split=0)
+
         parts: list[Part] = []
-        for number, manifest in enumerate(folder.do(engine, "inputs", tasks)):
+        for number, manifest in enumerate(folder.do(engine, "inputs", tasks, on_kill)):
             for place, bounds in enumerate(manifest["pieces"]):
                 label = labels[number] + (f".{place:05d}" if len(manifest["pieces"]) > 1 else "")
                 piece = Piece(*bounds)
                 parts.append(Part(len(parts), label, self.partitions[number], piece, number, manifest["content"]))
         return parts
+
+    def _read_with(self, partition: Partition) -> str:
+        """What a file that cost its workers their lives was read with; more memory is something else too."""
+        return f"{read_with(partition)}, {self.memory} MB"
 
     def _stage(
         self, stage: Stage, outputs: StageOutputs, quotas: list[int | None], folder: OutputFolder, engine: Engine
@@ -142,7 +157,7 @@ class CorpusRun:
         tasks = []
         for part in outputs.parts:
             task = MapTask(self.out, stage, part, self.publication.keep_dropped)
-            task.killed = _killed(folder, stage, part, outputs.parts)
+            task.killed = self._killed(folder, stage, part, outputs.parts)
             if stage.number == 0:
                 task.limit = quotas[part.number]
             else:
@@ -152,7 +167,7 @@ class CorpusRun:
                 task.inputs = content_of([outputs.manifests[-1][part.number]], DOCUMENTS) + sections
                 task.reduced = [unit.path for unit in reduced]
             tasks.append(task)
-        manifests = folder.do(engine, stage.folder[3:], tasks, _setting_aside(folder, stage, outputs.parts))
+        manifests = folder.do(engine, stage.folder[3:], tasks, self._setting_aside(folder, stage, outputs.parts))
         outputs.documents.append([task.documents for task in tasks])
         outputs.events.append([task.events for task in tasks])
         outputs.manifests.append(manifests)
@@ -187,7 +202,7 @@ class CorpusRun:
                             buckets=self.buckets,
                             inputs=content_of([outputs.manifests[-1][part.number]], DOCUMENTS),
                             documents=outputs.documents[-1][part.number],
-                            killed=_killed(folder, stage, part, outputs.parts, number),
+                            killed=self._killed(folder, stage, part, outputs.parts, number),
                             **common,
                         )
                     )
@@ -203,7 +218,7 @@ class CorpusRun:
                             **common,
                         )
                     )
-            manifests = folder.do(engine, label, emits, _setting_aside(folder, stage, outputs.parts))
+            manifests = folder.do(engine, label, emits, self._setting_aside(folder, stage, outputs.parts))
             reduced = [
                 ReduceTask(
                     bucket=bucket,
@@ -219,6 +234,44 @@ class CorpusRun:
             ]
             folder.do(engine, label, reduced)
         return reduced
+
+    def _killed(
+        self, folder: OutputFolder, stage: Stage, part: Part, parts: Sequence[Part], number: int | None = None
+    ) -> dict[str, str]:
+        """The documents that a unit must set aside: in a round, those killed in it; in a stage, all of its own.
+
+        A kill in a part that no longer exists (files are cut differently now) applies to every part of its file.
+        """
+        there = {one.label for one in parts} if folder.kills else set()
+        return {
+            kill.key: kill.reason
+            for kill in folder.kills
+            if kill.stage == stage.folder
+            and kill.content in ("", part.content)
+            and kill.read_with in ("", self._read_with(part.partition))
+            and (number is None or kill.round == number)
+            and (kill.part == part.label or (kill.part not in there and part.partition.holds(kill.key)))
+        }
+
+    def _setting_aside(
+        self, folder: OutputFolder, stage: Stage, parts: Sequence[Part]
+    ) -> Callable[[Unit, str, str], Unit]:
+        """The callback for a document that killed a worker: records it, and returns the unit without it."""
+
+        def on_kill(unit: Unit, key: str, reason: str) -> Unit:
+            assert isinstance(unit, MapTask | EmitTask)
+            with_what = ""
+            if key == READING:
+                assert isinstance(unit, MapTask)
+                key, with_what = unit.whole_key, self._read_with(unit.part.partition)
+            if key in unit.killed:
+                raise RunError(f"{unit.name}: setting {key} aside did not help; it still {reason}")
+            part, number = (unit.part.label, None) if isinstance(unit, MapTask) else (unit.label, unit.round_number)
+            content = next(one.content for one in parts if one.label == part)
+            folder.set_aside(Kill(stage.folder, part, number, key, reason, content, with_what))
+            return replace(unit, killed={**unit.killed, key: reason})
+
+        return on_kill
 
     def _quotas(self, parts: Sequence[Part]) -> list[int | None]:
         """How many documents of each part belong to the first `limit` of the whole input; None: all of them, and
@@ -244,36 +297,3 @@ def label_of(partition: Partition) -> str:
     path = f"{partition.source}/{partition.relative}"
     readable_part = re.sub(r"[^A-Za-z0-9_-]+", "-", path)[:60].strip("-")
     return f"{readable_part}-{xxhash.xxh3_64_hexdigest(path.encode('utf-8', 'surrogatepass'))[:10]}"
-
-
-def _killed(
-    folder: OutputFolder, stage: Stage, part: Part, parts: Sequence[Part], number: int | None = None
-) -> dict[str, str]:
-    """The documents that a unit must set aside: in a round, those killed in it; in a stage, all of its own.
-
-    A kill in a part that no longer exists (files are cut differently now) applies to every part of its file.
-    """
-    there = {one.label for one in parts} if folder.kills else set()
-    return {
-        kill.key: kill.reason
-        for kill in folder.kills
-        if kill.stage == stage.folder
-        and kill.content in ("", part.content)
-        and (number is None or kill.round == number)
-        and (kill.part == part.label or (kill.part not in there and part.partition.holds(kill.key)))
-    }
-
-
-def _setting_aside(folder: OutputFolder, stage: Stage, parts: Sequence[Part]) -> Callable[[Unit, str, str], Unit]:
-    """The callback for a document that killed a worker: records it, and returns the unit without it."""
-
-    def on_kill(unit: Unit, key: str, reason: str) -> Unit:
-        assert isinstance(unit, MapTask | EmitTask)
-        if key in unit.killed:
-            raise RunError(f"{unit.name}: setting {key} aside did not help; it still {reason}")
-        part, number = (unit.part.label, None) if isinstance(unit, MapTask) else (unit.label, unit.round_number)
-        content = next(one.content for one in parts if one.label == part)
-        folder.set_aside(Kill(stage.folder, part, number, key, reason, content))
-        return replace(unit, killed={**unit.killed, key: reason})
-
-    return on_kill

@@ -11,22 +11,22 @@ from typing import Any
 
 import orjson
 
+from curate.places.manifest import FORMAT, MARKER, format_fault, manifest_path
 from curate.places.store import TEMPORARY, Place, files_below, is_local, make_folder, store_errors, write_atomically
 from curate.run.engine import Engine, RunError
 from curate.run.lock import Lock
-from curate.run.unit import FORMAT, Unit, manifest_path
+from curate.run.unit import Unit
 
 OWNED = ("inputs", "stages", "rounds", "ledger", "quarantine", "text", "tokens", "facts", "mix", "manifests")
 """Folders that belong to the run alone: files that no unit of the present run wrote are removed from them."""
-
-MARKER = "goldsand.json"
 
 
 @dataclass(frozen=True)
 class Kill:
     """A document that hung or killed a worker, with the stage, the part of the input, and the round, if in one.
 
-    `content` is the checksum of the input file: after a change of the file the key may name another document.
+    `content` is the checksum of the input file: after a change of the file the key may name another document. A whole
+    file, which workers died of while they read it, is tried again where `read_with` is another.
     """
 
     stage: str
@@ -35,30 +35,18 @@ class Kill:
     key: str
     reason: str
     content: str = ""
+    read_with: str = ""
+
+
+def _row(kill: Kill) -> bytes:
+    fields = {name: value for name, value in asdict(kill).items() if name != "read_with" or value}
+    return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def check_format(folder: Place) -> None:
     """Raises RunError for a folder that this version cannot read, with the version and what to do."""
-    written: Any = None
-    try:
-        written = orjson.loads((folder / MARKER).read_bytes())["format"]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        raise RunError(f"{folder / MARKER} is damaged: it should name the folder's format") from None
-    except OSError:
-        if not (folder / "manifests").is_dir():
-            return
-        # Folders had no marker before format 2.
-        written = 1
-    if written != FORMAT:
-        older = isinstance(written, int) and written < FORMAT
-        remedy = (
-            "run the recipe again into a new folder, or read this one with the version that wrote it"
-            if older
-            else "a newer goldsand wrote it: use that one (`pip install -U goldsand`)"
-        )
-        raise RunError(
-            f"{folder} was written in format {written}, and this version reads and writes {FORMAT}: {remedy}"
-        )
+    if (fault := format_fault(folder)) is not None:
+        raise RunError(fault)
 
 
 class OutputFolder:
@@ -129,7 +117,7 @@ class OutputFolder:
 
     def set_aside(self, kill: Kill) -> None:
         """Write down a document that hung or killed a worker, so that later runs skip it."""
-        row = orjson.dumps(asdict(kill), option=orjson.OPT_APPEND_NEWLINE)
+        row = _row(kill)
         if is_local(self.path):
             with (self.path / "kills.jsonl").open("ab+") as stream:
                 # Half a line, left by a run killed while writing, must not swallow this one.
@@ -138,7 +126,7 @@ class OutputFolder:
                 stream.flush()
                 os.fsync(stream.fileno())
         else:
-            rows = b"".join(orjson.dumps(asdict(one), option=orjson.OPT_APPEND_NEWLINE) for one in self.kills)
+            rows = b"".join(map(_row, self.kills))
             write_atomically(self.path / "kills.jsonl", rows + row)
         self.kills.append(kill)
 

@@ -91,7 +91,7 @@ def edit_rows(document: Document) -> Iterator[dict[str, Any]]:
 
 def lost_row(item: Unreadable) -> dict[str, Any]:
     raw = base64.b64encode(item.raw[:QUARANTINED]).decode("ascii")
-    return {"event": "unreadable", "key": item.key, "error": item.error, "bytes": len(item.raw), "raw_base64": raw}
+    return {"event": "unreadable", "key": item.key, "error": item.error, "bytes": item.lost, "raw_base64": raw}
 
 
 def encode_row(row: dict[str, Any]) -> bytes:

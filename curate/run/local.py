@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import multiprocessing
 import os
 import resource
@@ -29,7 +30,7 @@ from curate.errors import refusal
 from curate.run.engine import OnKill, Progress, RunError, TaskError
 from curate.run.group import UnitGroup
 from curate.run.shared import Shared, SharedPulse
-from curate.run.unit import READING, Unit
+from curate.run.unit import CUTTING, ENDING, READING, Unit
 
 POLL = 0.1
 """Seconds between two checks of the workers, unless one of them answers before."""
@@ -38,7 +39,8 @@ LATE = 2 * POLL
 """Most seconds that count between two checks: in a longer gap the machine was suspended, workers included."""
 
 HOPELESS = 3
-"""Deaths of a unit's workers with no document in hand after which the unit is given up."""
+"""Deaths of a unit's workers with no document in hand after which the unit is given up, or else the input file that it
+was reading."""
 
 PATIENCE = 10
 """How many time-outs reading may last without a sign of life: a slow disk or store is not a hanging document."""
@@ -223,8 +225,10 @@ class _Worker:
 
 
 def patience(in_hand: str, timeout: float) -> float:
-    """Seconds without a sign of life after which a worker is given up."""
-    return timeout * PATIENCE if in_hand == READING else timeout
+    """Seconds without a sign of life after which a worker is given up. Cutting takes as long as the file is big."""
+    if in_hand == CUTTING:
+        return math.inf
+    return timeout * PATIENCE if in_hand in (READING, ENDING) else timeout
 
 
 class LocalEngine:
@@ -232,7 +236,7 @@ class LocalEngine:
 
     `timeout` is seconds for one document, without the time in which its process waited for a core; `memory` the
     megabytes of resident memory that a worker may take (None: any). `on_kill(unit, key, reason)` returns the unit to
-    try again, which sets that document aside.
+    try again, which sets that document aside; where the key is READING, all that the unit would read.
     """
 
     def __init__(
@@ -347,9 +351,18 @@ class LocalEngine:
         assert number is not None
         unit = group.units[number]
         self._replace(worker)
-        if group.on_kill is None or in_hand in ("", READING):
+        if group.on_kill is None or in_hand in ("", READING, ENDING, CUTTING):
             group.deaths[number] += 1
-            self._hopeful(unit, reason, group.deaths[number])
+            if (
+                group.on_kill
+                and in_hand in (READING, CUTTING)
+                and unit.reads_input
+                and group.deaths[number] == HOPELESS
+            ):
+                said = f"reading it {HOPELESS} times {self._reading_did(reason)}"
+                group.units[number] = group.on_kill(unit, READING, said)
+            else:
+                self._hopeful(unit, reason, group.deaths[number])
         elif (unit.name, in_hand) in self._suspected:
             group.units[number] = group.on_kill(unit, in_hand, reason)
         else:
@@ -357,6 +370,10 @@ class LocalEngine:
             # memory.
             self._suspected.add((unit.name, in_hand))
         group.queue.appendleft(number)
+
+    def _reading_did(self, reason: str) -> str:
+        more = "; `engine.worker_memory` allows more" if reason == self._too_much() else ""
+        return f"{reason.replace('its process', 'the process')}{more}"
 
     def _replace(self, worker: _Worker) -> None:
         worker.stop()

@@ -8,17 +8,17 @@ import os
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import IO, Any
 
 import orjson
 
+from curate.places.held import Busy, take
 from curate.places.store import Place, is_local, write_atomically
 from curate.run.engine import RunError
 
 RENEWED = 20.0
 """Seconds between two renewals of a lock in a store."""
-
-ATTEMPTS = 5
 
 STALE = 90.0
 """Seconds without renewal after which the holder of a lock in a store counts as dead."""
@@ -40,10 +40,13 @@ class Lock:
 
     def take(self) -> None:
         """Raises RunError when another run holds the folder, OSError when it cannot be written."""
-        if is_local(self._path):
-            self._take_file()
-        else:
+        if not isinstance(self._path, Path):
             self._take_object()
+            return
+        try:
+            self._stream = take(self._path, "run")
+        except Busy as error:
+            raise RunError(str(error)) from None
 
     def give_back(self) -> None:
         if self._stream is not None:
@@ -52,26 +55,6 @@ class Lock:
             self._ended.set()
             with contextlib.suppress(OSError):
                 self._path.unlink(missing_ok=True)
-
-    def _take_file(self) -> None:
-        # Opened to append: the file must not be emptied while another run holds it.
-        stream = self._path.open("a+")
-        for attempt in range(ATTEMPTS):
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                # A call of `holder_of` holds the lock for an instant.
-                time.sleep(0.05)
-                if attempt == ATTEMPTS - 1:
-                    stream.seek(0)
-                    holder = stream.read().strip() or "unknown"
-                    stream.close()
-                    raise RunError(f"{self._path.parent} is being written by another run (process {holder})") from None
-        stream.truncate(0)
-        stream.write(str(os.getpid()))
-        stream.flush()
-        self._stream = stream
 
     def _take_object(self) -> None:
         holder = holder_of(self._path)

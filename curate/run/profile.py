@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from curate.document import Document, Drop
 from curate.errors import Refused
+from curate.places.manifest import check_written
 from curate.places.store import Place, files_below
 from curate.run.engine import RunError
 from curate.run.ledger import read_ledger
@@ -210,7 +211,9 @@ class Seen(NamedTuple):
 
 
 def read_profile(out: Place) -> Iterator[Seen]:
-    """The notes of a profile, in the order of the input. Raises RunError for a folder that holds none."""
+    """The notes of a profile, in the order of the input. Raises RunError for a folder that holds none,
+    NotAsWritten for one whose ledger is not what its run wrote."""
+    check_written(out, ["ledger"])
     any_note = False
     for path in [path for path in files_below(out / "ledger") if path.suffix == ".parquet"]:
         for row in read_ledger(path, ("step", "rule", "key", "url", "domain", "value")):

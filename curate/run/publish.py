@@ -62,7 +62,8 @@ class TextTask(Unit):
         return sizes(self.documents)
 
     def configuration(self) -> dict[str, Any]:
-        return {"inputs": self.inputs, "domain": self.domain, "zstandard": library_version("zstandard")}
+        # `layout` is raised when shards are written otherwise: 2, frames carry a checksum.
+        return {"inputs": self.inputs, "domain": self.domain, "layout": 2, "zstandard": library_version("zstandard")}
 
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         from curate.shards.text import write_text_shard
@@ -233,7 +234,8 @@ class TokenMetadataTask(Unit):
         return {**super().expected(), "tokens": 0}
 
     def configuration(self) -> dict[str, Any]:
-        return {"inputs": self.inputs, "domain": self.rendering.domain, "sources": self.sources}
+        # 2: the metadata carry a seal.
+        return {"inputs": self.inputs, "domain": self.rendering.domain, "layout": 2, "sources": self.sources}
 
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         from curate.shards.domain_rendering import token_set_metadata
@@ -289,7 +291,8 @@ class FactsTask(Unit):
         return "facts/facts"
 
     def configuration(self) -> dict[str, Any]:
-        return {"inputs": self.inputs, "step": describe_step(self.step)}
+        # 2: the files are bound to each other and to the token sets.
+        return {"inputs": self.inputs, "layout": 2, "step": describe_step(self.step)}
 
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         from curate.shards.tokens import TokenShards

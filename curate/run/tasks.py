@@ -20,11 +20,13 @@ from curate.places.store import Place
 from curate.run.account import Account
 from curate.run.ledger import DroppedTexts, drop_row, edit_rows, encode_row, lost_row
 from curate.run.stage import Stage
-from curate.run.unit import READING, Outputs, Pulse, Unit, describe_step
+from curate.run.unit import CUTTING, ENDING, READING, Outputs, Pulse, Unit, describe_step, library_version
 from curate.shards.records import read_section
 from curate.shards.text import document_from_json, document_to_json, read_lines
 from curate.sources import WHOLE, InputError, Partition, Piece, read_partition
+from curate.sources.compressed import KEPT, mapped
 from curate.sources.content import content_of, size_of
+from curate.sources.formats import FORMATS
 from curate.step import CorpusStep
 
 LEVEL = 3
@@ -56,6 +58,13 @@ def readable(partition: Partition, piece: Piece = WHOLE, pulse: Pulse | None = N
         yield Unreadable(f"{name}@{piece.start}", f"the file cannot be read: {error.strerror or error}")
 
 
+def read_with(partition: Partition) -> str:
+    """What reads a file, with its version: a file that stopped this may be sound for another."""
+    known = FORMATS.get(partition.format)
+    library = "datasets" if partition.dataset is not None else (known and known.needs) or "zstandard"
+    return ", ".join(f"{name} {library_version(name)}" for name in ("goldsand", library))
+
+
 @dataclass
 class CutTask(Unit):
     """The checksum of one input file, and where it is cut so that several workers can read it."""
@@ -67,6 +76,10 @@ class CutTask(Unit):
     @property
     def name(self) -> str:
         return f"inputs/{self.label}"
+
+    @property
+    def reads_input(self) -> bool:
+        return True
 
     def size(self) -> int:
         with contextlib.suppress(OSError):
@@ -86,6 +99,7 @@ class CutTask(Unit):
         from curate.sources.split import cut
 
         pieces = [WHOLE]
+        pulse.hold(CUTTING)
         with contextlib.suppress(OSError):
             pieces = cut(self.partition, self.split) if self.split else pieces
         pulse.count(size=self.size())
@@ -116,7 +130,8 @@ class Part:
 class MapTask(Unit):
     """One part through one stage. It reads its piece of the input, or `previous`, a file of documents.
 
-    `killed` are documents that hung or crashed a worker, with the reason: they are set aside unread.
+    `killed` are documents that hung or crashed a worker, with the reason: they are set aside unread; the part's
+    `whole_key` among them stands for all of its records.
     """
 
     stage: Stage
@@ -131,6 +146,15 @@ class MapTask(Unit):
     @property
     def name(self) -> str:
         return f"stages/{self.stage.folder}/{self.part.label}"
+
+    @property
+    def reads_input(self) -> bool:
+        return self.previous is None
+
+    @property
+    def whole_key(self) -> str:
+        """Names all that the part holds, where it is lost as a whole."""
+        return f"{self.part.partition.prefix}@{self.part.piece.start}/file"
 
     @property
     def documents(self) -> Place:
@@ -203,7 +227,7 @@ class MapTask(Unit):
                 records["unreadable_characters"] += size
                 events.write(encode_row(lost_row(item)))
                 if len(lost) < LISTED:
-                    lost.append({"key": item.key, "error": item.error, "bytes": len(item.raw)})
+                    lost.append({"key": item.key, "error": item.error, "bytes": item.lost})
 
             account = Account(on_drop)
             documents = self._through(account, self._incoming(account, records, on_loss, pulse))
@@ -257,7 +281,9 @@ class MapTask(Unit):
         self, account: Account, records: dict[str, Any], on_loss: Any, pulse: Pulse
     ) -> Iterator[tuple[int, Document]]:
         items: Iterable[Document | Skipped | Unreadable]
-        if self.previous is None:
+        if self.previous is None and self.whole_key in self.killed:
+            items = [self._whole()]
+        elif self.previous is None:
             items = readable(self.part.partition, self.part.piece, pulse)
         else:
             items = read_documents(self.previous, pulse)
@@ -290,5 +316,13 @@ class MapTask(Unit):
             elif isinstance(item, Skipped):
                 records["skipped"][item.reason] = records["skipped"].get(item.reason, 0) + 1
             else:
-                on_loss(item, len(item.raw))
+                on_loss(item, item.lost)
             pulse.hold(READING)
+        pulse.hold(ENDING)
+
+    def _whole(self) -> Unreadable:
+        """The part as one loss: what reads it died of it."""
+        raw = b""
+        with contextlib.suppress(OSError), mapped(self.part.partition.path) as data:
+            raw = bytes(data[self.part.piece.start : self.part.piece.start + KEPT])
+        return Unreadable(self.whole_key, self.killed[self.whole_key], raw, self.size())

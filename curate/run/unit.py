@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import importlib.metadata
 import os
 from collections.abc import Iterable, Iterator
@@ -21,6 +20,7 @@ import orjson
 
 from curate.outside import code_of
 from curate.places.failpoint import reached
+from curate.places.manifest import FORMAT, fingerprint, manifest_path, read_manifest, seal_of
 from curate.places.store import (
     TEMPORARY,
     Hashed,
@@ -34,11 +34,14 @@ from curate.places.store import (
 )
 from curate.step import Step
 
-FORMAT = 2
-"""Raised when the layout of an output folder or of a manifest changes."""
-
 READING = "reading"
 """The name in hand between two documents."""
+
+ENDING = "ending"
+"""The name in hand behind the last document."""
+
+CUTTING = "cutting"
+"""The name in hand while an input file is looked through for places to cut it."""
 
 
 class Pulse:
@@ -49,11 +52,6 @@ class Pulse:
 
     def count(self, *, size: int = 0, documents: int = 0, kept: int = 0) -> None:
         """Add to the counts: bytes of the input read, documents begun, documents that came out."""
-
-
-def fingerprint(value: Any) -> str:
-    """SHA-256 of the canonical JSON of a value: equal for equal configurations, whatever the order of keys."""
-    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)).hexdigest()
 
 
 @functools.lru_cache(maxsize=256)
@@ -97,11 +95,6 @@ def describe_step(step: Step) -> dict[str, Any]:
         "libraries": {name: library_version(name) for name in step.libraries},
         **({"code": code} if code else {}),
     }
-
-
-def manifest_path(root: Place, name: str) -> Place:
-    """Manifests have a folder of their own, so that a folder of shards holds shards only."""
-    return root / "manifests" / f"{name}.json"
 
 
 class Outputs:
@@ -155,23 +148,10 @@ class Outputs:
         if marks:
             manifest["marks"] = marks
         manifest["seal"] = seal_of(manifest)
-        write_atomically(self.manifest, orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
+        # A step's parameter may be a table with numbers as keys.
+        options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+        write_atomically(self.manifest, orjson.dumps(manifest, option=options))
         return manifest
-
-
-def seal_of(manifest: dict[str, Any]) -> str:
-    """A manifest's own checksum: a run takes its figures from manifests. Times differ from run to run, and are left
-    out."""
-    return fingerprint({name: value for name, value in manifest.items() if name not in ("seal", "seconds")})
-
-
-def read_manifest(place: Place) -> dict[str, Any] | None:
-    """A manifest as it was written, or None when it is damaged. Raises OSError."""
-    try:
-        manifest = orjson.loads(place.read_bytes())
-    except orjson.JSONDecodeError:
-        return None
-    return manifest if isinstance(manifest, dict) and manifest.get("seal") == seal_of(manifest) else None
 
 
 def reusable(root: Place, name: str, wanted: str) -> dict[str, Any] | None:
@@ -216,6 +196,11 @@ class Unit:
     @property
     def name(self) -> str:
         raise NotImplementedError
+
+    @property
+    def reads_input(self) -> bool:
+        """Whether it reads a file of the input, which may be hostile."""
+        return False
 
     def size(self) -> int:
         """Bytes of input that the unit goes through, as `Pulse.count` counts them; 0 when not known."""

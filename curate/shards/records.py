@@ -95,14 +95,22 @@ class SectionWriter:
 
 
 def read_section(place: Place, section: int) -> Iterator[Record]:
-    """The records of one section, in the order in which they were written; one frame in memory at a time."""
+    """The records of one section, in the order in which they were written; one frame in memory at a time.
+
+    Raises ValueError where the table of frames points outside the file.
+    """
     with place.open("rb") as stream:
         end = stream.seek(-_END.size, 2)
         (count,) = _END.unpack(stream.read(_END.size))
-        stream.seek(end - count * _FRAME.size)
+        frames = end - count * _FRAME.size
+        if frames < 0:
+            raise ValueError(f"{place} holds no table of {count} frames")
+        stream.seek(frames)
         table = list(_FRAME.iter_unpack(stream.read(count * _FRAME.size)))
         for owner, offset, size in table:
             if owner == section:
+                if offset + size > frames:
+                    raise ValueError(f"{place} holds no frame of {size} bytes at {offset}")
                 stream.seek(offset)
                 yield from _unpack(zstandard.ZstdDecompressor().decompress(stream.read(size)))
 

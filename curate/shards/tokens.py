@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from curate.errors import Refused
+from curate.errors import Refused, Unchecked
 
 DOCUMENT = np.dtype([("source", "<u2"), ("domain", "<u4"), ("entity", "<i4"), ("exposure", "<i4"), ("prefix", "<u2")])
 """One row a document: indices into the metadata's `sources` and `domains`, the fact it exposes ((-1, -1) where it
@@ -162,7 +163,7 @@ def describe(
             "tokens": path.stat().st_size // itemsize,
         }
         shards.append(entry)
-    return {
+    metadata: dict[str, Any] = {
         "name": name,
         "tokenizer": tokenizer,
         "tokenizer_hash": tokenizer_hash,
@@ -176,6 +177,7 @@ def describe(
         "tokens": sum(entry["tokens"] for entry in shards),
         "shards": shards,
     }
+    return metadata | {"seal": seal_of(metadata)}
 
 
 def write_metadata(folder: Path | str, **fields: Any) -> dict[str, Any]:
@@ -187,9 +189,48 @@ def write_metadata(folder: Path | str, **fields: Any) -> dict[str, Any]:
 
 def save_metadata(folder: Path | str, metadata: dict[str, Any]) -> None:
     """Write `metadata.json` so that it is there whole or not at all."""
-    path = Path(folder) / METADATA
-    temporary = path.with_name(METADATA + ".writing")
-    temporary.write_text(json.dumps(metadata, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    _write(Path(folder) / METADATA, metadata)
+
+
+def seal_of(content: dict[str, Any]) -> str:
+    """The sha256 of what a file of JSON says, beside its own seal."""
+    said = {name: value for name, value in content.items() if name != "seal"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def hashes_of(folder: Path | str) -> dict[str, str]:
+    """The sha256 of every file in a folder, by name."""
+    return {path.name: _sha256(path) for path in sorted(Path(folder).iterdir()) if path.is_file()}
+
+
+def read_sealed(path: Path) -> dict[str, Any] | None:
+    """What a file says that was written with a seal and the hashes of the `files` beside it; None for one without, or
+    where there is none. Raises ShardError for a damaged one."""
+    try:
+        content = json.loads(path.read_bytes())
+        if not {"seal", "files"} & content.keys():
+            return None
+        if content["seal"] == seal_of(content) and isinstance(content["files"], dict):
+            return content
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass
+    raise ShardError(f"{path} is damaged: it is not what was written there; write the folder again")
+
+
+def read_checked(path: Path, sealed: dict[str, Any] | None) -> bytes:
+    """The content of a file, which must be what was written beside it, where anything was. Raises ShardError,
+    FileNotFoundError."""
+    content = path.read_bytes()
+    if sealed is not None and sealed["files"].get(path.name) != hashlib.sha256(content).hexdigest():
+        raise ShardError(f"{path} is not what was written with the other files of {path.parent}; write them again")
+    return content
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    temporary = path.with_name(path.name + ".writing")
+    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     temporary.replace(path)
 
 
@@ -236,6 +277,11 @@ class TokenShards:
     def end_of_text(self) -> int:
         return self.metadata["end_of_text"]
 
+    @property
+    def identity(self) -> str:
+        """A hash of all that the metadata says, and with its checksums of every token; the set's name is left out."""
+        return seal_of({name: value for name, value in self.metadata.items() if name != "name"})
+
     def __len__(self) -> int:
         return self.metadata["documents"]
 
@@ -260,8 +306,15 @@ class TokenShards:
     def verify(self) -> None:
         """Read everything once: checksums, document ends in order, ids inside the vocabulary, one row a document.
 
-        Raises ShardError, naming the first file that disagrees with the metadata.
+        Raises ShardError, naming the first file that disagrees with the metadata, which are checked against their own
+        seal; warns of metadata without one, which an older version wrote.
         """
+        seal = self.metadata.get("seal")
+        if seal is None:
+            message = f"nobody can check {self.folder / METADATA}: an older version wrote it, without a seal"
+            warnings.warn(message, Unchecked, stacklevel=2)
+        elif seal != seal_of(self.metadata):
+            raise ShardError(f"{self.folder / METADATA} was changed after it was written: its seal is another")
         for entry, shard in zip(self.metadata["shards"], self.shards, strict=True):
             for key, suffix in zip(("sha256", "index_sha256", "documents_sha256"), SUFFIXES, strict=True):
                 path = shard.path.with_name(shard.path.stem + suffix)
@@ -285,7 +338,7 @@ def _read_metadata(folder: Path) -> dict[str, Any]:
         raise ShardError(
             f"{folder} has no {METADATA}: it is not a set of token shards, or its run did not finish"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ShardError(f"{path} is not JSON ({error}); run the step that wrote it again") from None
     wanted = {
         "name": str,
@@ -326,7 +379,7 @@ def _open_shard(folder: Path, entry: dict[str, Any], dtype: str) -> Shard:
         documents = np.load(table, allow_pickle=False)
     except FileNotFoundError:
         raise ShardError(f"{table} is missing; each shard has a table with one row a document") from None
-    except (ValueError, EOFError) as error:
+    except (Exception, MemoryError) as error:  # numpy parses a damaged header with whatever comes
         raise ShardError(f"{table} is not a readable numpy array ({error})") from None
     if documents.dtype != DOCUMENT or documents.shape != (entry["documents"],):
         raise ShardError(

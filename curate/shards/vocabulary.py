@@ -27,6 +27,10 @@ hashed; all domains hashed; the whole URL as text."""
 LONGEST_TOKEN = 32
 """Most characters of a trained token, so that rows of dashes in a crawl do not become tokens."""
 
+LONGEST_PIECE = 1024
+"""Most bytes of a piece that a vocabulary is trained on: a longer run of letters, digits, marks or spaces is cut, since
+training grows with the square of a piece. Longer pieces than this are in no text that people write."""
+
 BUCKET = "#"
 """The prefix, in a token's name, of a bucket that domains are hashed to; no domain begins with it."""
 
@@ -203,7 +207,10 @@ def _trained(texts: Iterable[str], size: int) -> Any:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    pieces = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    # Each byte is one printable character here.
+    cut = pre_tokenizers.FixedLength(LONGEST_PIECE)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pieces, cut])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=size,
@@ -212,6 +219,7 @@ def _trained(texts: Iterable[str], size: int) -> Any:
         show_progress=False,
     )
     tokenizer.train_from_iterator((well_formed(text) for text in texts), trainer)
+    tokenizer.pre_tokenizer = pieces
     return tokenizer
 
 

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from curate.document import Document, Skipped, Unreadable
-from curate.places.address import InputError, path_of
-from curate.sources.compressed import Meter
-from curate.sources.content import size_of
+from curate.errors import Refused
+from curate.places.address import InputError, path_of, reason_of
+from curate.sources.content import content_of, size_of
 from curate.sources.find import find_inputs
 from curate.sources.formats import reader_of
+from curate.sources.meter import Meter
 from curate.sources.partition import WHOLE, Input, Partition, Piece
 
 __all__ = [
@@ -37,17 +38,27 @@ def read_partition(
     """Every record of a partition, or of one piece that `split.cut` made of it, each as exactly one item.
 
     `on_bytes(n)` is called for every n more bytes of the file that were read; in the end the calls sum to the piece's
-    size. Raises OSError; Refused where a reader from outside goldsand is missing, or gives items that are not valid.
+    size. A reader that fails loses the rest of the file, which is one item. Raises OSError; Refused where a reader from
+    outside goldsand is missing, or gives items that are not valid.
     """
     meter = None
     if on_bytes is not None:
         meter = Meter(piece.start, size_of(partition) if piece.end is None else piece.end, on_bytes)
-    yield from reader_of(partition.format)(partition, piece, meter.reached if meter else None)
+    try:
+        yield from reader_of(partition.format)(partition, piece, meter.reached if meter else None)
+    except (OSError, Refused, ImportError, MemoryError):
+        raise
+    except Exception as error:
+        failed = f"the rest of the file cannot be read: {type(error).__name__}: {reason_of(error)}"
+        yield Unreadable(f"{partition.prefix}@{piece.start}/rest", failed, size=meter.left if meter else 0)
     if meter:
         meter.finish()
 
 
 def open_source(path: Path | str, name: str = "source") -> Iterator[Document | Skipped | Unreadable]:
-    """Every record of a file, folder or glob, without a recipe. Raises InputError."""
+    """Every record of a file, folder or glob, without a recipe. Raises InputError; NotAsWritten for shards that are not
+    what their run wrote."""
     for partition in find_inputs([Input(name, str(path))]):
+        if partition.written is not None:
+            content_of(partition)
         yield from read_partition(partition)

@@ -15,16 +15,27 @@ from curate.sources.partition import Partition, Piece
 if TYPE_CHECKING:
     import pyarrow
 
+TAIL = 10
+"""Bytes at the end of an Arrow file: the size of its footer, and `ARROW1`."""
+
+NEXT = b"\xff\xff\xff\xff"
+"""In front of each message of a stream since 2019, and of its end mark."""
+
+END_MARK = 72
+"""Bytes that may lie between the last batch and the footer: a mark, and padding."""
+
 ROWS = 64
 """Rows that are Python objects at once."""
 
 
 class ArrowStream(io.RawIOBase):
-    """A file's bytes as a stream that pyarrow reads. An error of the file itself is kept in `failure`."""
+    """A file's bytes as a stream that pyarrow reads. An error of the file itself is kept in `failure`; `furthest` is
+    the end of what was read."""
 
     def __init__(self, data: Data) -> None:
         self._data = data
         self._place = 0
+        self.furthest = 0
         self.failure: OSError | None = None
 
     def readable(self) -> bool:
@@ -49,6 +60,7 @@ class ArrowStream(io.RawIOBase):
             raise
         buffer[: len(part)] = part
         self._place += len(part)
+        self.furthest = max(self.furthest, self._place)
         return len(part)
 
 
@@ -71,14 +83,20 @@ def batch_items(
     batch: pyarrow.RecordBatch, row: int, prefix: str, source: str, text_field: str, id_field: str
 ) -> Iterator[Document | Unreadable]:
     """Every row of a batch whose first is number `row` of its file; a bad row is one loss."""
-    import pyarrow
-
+    # A schema may have a name twice: the first counts.
+    names = batch.schema.names
+    batch = batch.select([names.index(name) for name in dict.fromkeys(names)])
     for first in range(0, batch.num_rows, ROWS):
         some = batch.slice(first, ROWS)
         try:
             rows: list[dict[str, Any] | None] = some.to_pylist()
-        except (UnicodeDecodeError, pyarrow.ArrowException):
-            rows = [_row(some, place) for place in range(some.num_rows)]
+            raw: dict[int, list[str]] = {}
+        except MemoryError:
+            raise
+        except Exception:
+            # Of whatever class: what a value is made of is a library's or Python's own affair.
+            raw = {place: [] for place in range(row + first, row + first + some.num_rows)}
+            rows = [_row(some, place, raw[row + first + place]) for place in range(some.num_rows)]
         for place, fields in enumerate(rows, row + first):
             key = f"{prefix}@{place}"
             if fields is None:
@@ -86,19 +104,45 @@ def batch_items(
                 continue
             text = fields.get(text_field)
             if isinstance(text, str) and len(text) > MAX_LINE:
-                raw = text[:KEPT].encode("utf-8", "replace")[:KEPT]
-                yield Unreadable(key, f"a text of more than {MAX_LINE} characters", raw)
+                begin = text[:KEPT].encode("utf-8", "replace")[:KEPT]
+                yield Unreadable(key, f"a text of more than {MAX_LINE} characters", begin)
             else:
-                yield row_document(fields, key, source, text_field, id_field)
+                item = row_document(fields, key, source, text_field, id_field)
+                if isinstance(item, Document):
+                    item.notes += [("read", "raw_value", told) for told in raw.get(place, [])]
+                yield item
 
 
-def _row(batch: pyarrow.RecordBatch, place: int) -> dict[str, Any] | None:
+def _row(batch: pyarrow.RecordBatch, place: int, raw: list[str]) -> dict[str, Any] | None:
+    """One row; None when a string in it is not UTF-8. A value that Python has none for stays as text, and is told in
+    `raw`."""
+    fields: dict[str, Any] = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            fields[name] = column[place].as_py()
+        except UnicodeDecodeError:
+            return None
+        except MemoryError:
+            raise
+        except Exception as error:
+            fields[name] = _as_written(column[place])
+            raw.append(f"{name}: {fields[name]} ({type(error).__name__}: {reason_of(error)})")
+    return fields
+
+
+def _as_written(value: pyarrow.Scalar) -> str | None:
+    """A value that Python has none for as text: a time in a zone nobody knows, a date beyond the year 9999; None where
+    it has no text either."""
     import pyarrow
 
+    zone = getattr(value.type, "tz", None)
     try:
-        return batch.slice(place, 1).to_pylist()[0]
-    except (UnicodeDecodeError, pyarrow.ArrowException):
+        if zone:
+            value = value.cast(pyarrow.int64()).cast(pyarrow.timestamp(value.type.unit))
+        text = value.cast(pyarrow.string()).as_py()
+    except Exception:
         return None
+    return f"{text} {zone}" if zone else text
 
 
 def no_text(names: list[str], prefix: str, text_field: str) -> Unreadable:
@@ -113,13 +157,11 @@ def read_arrow(partition: Partition, piece: Piece, reached: Reached | None) -> I
     Batches are read until the file ends or breaks; the rest is one loss, at the first row that was not read.
     """
     need("pyarrow", "an Arrow file")
-    import pyarrow
-
     fields = (partition.source, partition.text_field, partition.id_field)
     prefix = partition.prefix
     with mapped(partition.path) as data:
         stream = ArrowStream(data)
-        row = 0
+        row = read = 0
         try:
             names = None
             for batch in _batches(data, stream):
@@ -129,15 +171,36 @@ def read_arrow(partition: Partition, piece: Piece, reached: Reached | None) -> I
                         yield no_text(batch.schema.names, prefix, partition.text_field)
                         return
                 batch.validate(full=True)
-                yield from batch_items(batch.select(names), row, prefix, *fields)
+                yield from batch_items(select(batch, names), row, prefix, *fields)
                 row += batch.num_rows
+                read = stream.tell()
                 if reached:
-                    reached(stream.tell())
-        except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as error:
+                    reached(read)
+            if left := _left(data, stream):
+                raise ValueError(left)
+        except Exception as error:
             if stream.failure is not None:
                 raise stream.failure from None
             raw = bytes(data[:KEPT]) if row == 0 else b""
-            yield Unreadable(f"{prefix}@{row}", f"the Arrow file is broken: {reason_of(error)}", raw)
+            yield Unreadable(f"{prefix}@{row}", f"the Arrow file is broken: {reason_of(error)}", raw, len(data) - read)
+
+
+def select(batch: pyarrow.RecordBatch, names: list[str]) -> pyarrow.RecordBatch:
+    """The columns of these names; of several of one name the first."""
+    return batch.select([batch.schema.names.index(name) for name in names])
+
+
+def _left(data: Data, stream: ArrowStream) -> str:
+    """Why a file whose batches were all read has bytes that belong to none, or may lack some; empty for a sound one."""
+    if bytes(data[:6]) == b"ARROW1":
+        footer = len(data) - TAIL - int.from_bytes(data[len(data) - TAIL : len(data) - 6], "little")
+        if footer - stream.furthest > END_MARK:
+            return f"{footer - stream.furthest} bytes behind the last batch belong to none"
+    elif stream.tell() < len(data):
+        return f"{len(data) - stream.tell()} bytes behind its end mark belong to no batch"
+    elif bytes(data[:4]) == NEXT and bytes(data[len(data) - 8 :]) != NEXT + bytes(4):
+        return "it has no end mark, and may be cut off"
+    return ""
 
 
 def _batches(data: Data, stream: ArrowStream) -> Iterator[pyarrow.RecordBatch]:
@@ -145,7 +208,14 @@ def _batches(data: Data, stream: ArrowStream) -> Iterator[pyarrow.RecordBatch]:
 
     if bytes(data[:6]) == b"ARROW1":
         reader = pyarrow.ipc.open_file(stream)
+        # The footer was read first; what counts is how far its batches reach.
+        stream.furthest = 0
         for number in range(reader.num_record_batches):
             yield reader.get_batch(number)
+        if not reader.num_record_batches:
+            stream.seek(8)
+            for _ in pyarrow.ipc.open_stream(stream):
+                raise ValueError("its footer names no batch, and there are some")
+            stream.furthest = len(data)
     else:
         yield from pyarrow.ipc.open_stream(stream)

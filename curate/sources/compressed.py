@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import re
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from curate.sources.partition import WHOLE, Piece
+from curate.sources.recovery import next_sound, refused_at
 
 if TYPE_CHECKING:
     import zstandard
@@ -31,11 +33,18 @@ ZSTD_WINDOW = 1 << 27
 KEPT = 1 << 20
 """Raw bytes kept of what could not be read."""
 
-METER_STEP = 1 << 18
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
 DICTIONARY = b"\x5d\x2a\x4d\x18"
+PACKED = {"gz": "gzip", "zst": "zstd"}
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+HEAD, SHORT = 1 << 12, 64
+"""Bytes at the beginning of a file that say whether it is text; fewer than `SHORT` must be UTF-8."""
+
+PADDING = 20
+"""Fewer zeros at the end of a gzip file than its smallest member has bytes hide nothing."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -47,11 +56,12 @@ class ReadingStart:
 
 @dataclass(slots=True, frozen=True)
 class Damage:
-    """The compressed stream is broken here; `raw` is the beginning of what could not be read."""
+    """The compressed stream is broken here; `raw` is the beginning of what could not be read, `size` its bytes."""
 
     offset: int
     error: str
     raw: bytes = b""
+    size: int = 0
 
 
 Data: TypeAlias = "mmap.mmap | bytes | RemoteFile"
@@ -62,13 +72,27 @@ Reached = Callable[[int], None]
 """Called now and then with the byte of the file that reading has reached; sometimes with an earlier one again."""
 
 
-def compression(head: bytes) -> str:
-    """`gzip`, `zstd` or `plain`, by the first bytes of a file."""
+def compression(data: Data, name: str = "") -> str:
+    """`gzip`, `zstd` or `plain`, by the first bytes of a file; where they say nothing and are no text, by its name: one
+    changed bit in front does not make text of a compressed file."""
+    head = bytes(data[:4])
     if head.startswith(GZIP):
         return "gzip"
     if head.startswith(ZSTD) or SKIPPABLE.match(head):
         return "zstd"
-    return "plain"
+    named = PACKED.get(name.rpartition(".")[2].lower(), "plain")
+    return "plain" if named == "plain" or _is_text(bytes(data[:HEAD])) else named
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether a file that begins so may be text: compressed bytes hold control characters before long."""
+    if len(head) < SHORT:
+        if GZIP.startswith(head) or ZSTD.startswith(head):
+            return False
+        with contextlib.suppress(UnicodeDecodeError):
+            return not CONTROLS.search(head.decode().encode())
+        return False
+    return head.startswith(UTF_16) or not CONTROLS.search(head)
 
 
 class Run:
@@ -137,6 +161,11 @@ class Run:
         self.position += len(taken)
         return taken
 
+    def back(self, taken: bytes) -> None:
+        """Give back what was just read."""
+        self._buffer[:0] = taken
+        self.position -= len(taken)
+
     def ahead(self, distance: int, size: int) -> bytes | None:
         """Up to `size` bytes from `distance` bytes further on; None when fewer than `distance` are left."""
         self._fill(distance + size)
@@ -158,10 +187,9 @@ class Run:
             self._fill(seen + 1)
         return self.read(min(end + 1, limit) if end >= 0 else min(limit, len(self._buffer)))
 
-    def skip_to(self, start: re.Pattern[bytes]) -> tuple[bytes, int]:
-        """Go to the next line that `start` matches, or to the end: the beginning of what was skipped, and its size.
-
-        The current line is always skipped. Linear in the bytes skipped.
+    def skip_to(self, start: re.Pattern[bytes], within: re.Pattern[bytes] | None = None) -> tuple[bytes, int]:
+        """Go to the next line that `start` matches, to what `within` finds in a line, or to the end: the beginning of
+        what was skipped, and its size. The line's first byte is always skipped. Linear in the bytes skipped.
         """
         kept, size = bytearray(), 0
         while True:
@@ -169,35 +197,18 @@ class Run:
             if not line:
                 break
             whole = line.endswith(b"\n")
+            begun = within.search(line, 1) if within and whole else None
+            if begun:
+                self.back(line[begun.start() :])
+                line = line[: begun.start()]
             size += len(line)
             kept += line[: max(0, KEPT - len(kept))]
-            if whole and start.match(self.peek(1024)):
+            if begun or (whole and start.match(self.peek(1024))):
                 break
         return bytes(kept), size
 
 
-class Meter:
-    """Reports how many more bytes of a file were read: each byte once, in steps large enough to be worth a call."""
-
-    def __init__(self, start: int, end: int, on_bytes: Callable[[int], None]) -> None:
-        self._reported = start
-        self._end = end
-        self._on_bytes = on_bytes
-
-    def reached(self, place: int) -> None:
-        place = min(place, self._end)
-        if place - self._reported >= METER_STEP:
-            self._on_bytes(place - self._reported)
-            self._reported = place
-
-    def finish(self) -> None:
-        """Report the rest: the piece has been read to its end."""
-        if self._end > self._reported:
-            self._on_bytes(self._end - self._reported)
-            self._reported = self._end
-
-
-@contextmanager
+@contextlib.contextmanager
 def mapped(path: Path | UPath) -> Iterator[Data]:
     """A file's bytes without reading them all; an empty file is empty bytes. Raises OSError."""
     if not isinstance(path, Path):
@@ -213,13 +224,13 @@ def mapped(path: Path | UPath) -> Iterator[Data]:
             yield data
 
 
-def runs(data: Data, piece: Piece = WHOLE, reached: Reached | None = None) -> Iterator[Run]:
-    """The sound runs of a file in order. Each must be read to its end before the next is asked for.
+def runs(data: Data, piece: Piece = WHOLE, reached: Reached | None = None, name: str = "") -> Iterator[Run]:
+    """The sound runs of a file of this name in order. Each must be read to its end before the next is asked for.
 
     They go from the beginning of a piece to the end of the file: the reader stops where the piece ends.
     """
-    plain = compression(bytes(data[:4])) == "plain"
-    chunks = chunks_of(data, piece.start, reached)
+    plain = compression(data, name) == "plain"
+    chunks = chunks_of(data, piece.start, reached, name)
     position = piece.position
     while True:
         run = Run(chunks, plain, position)
@@ -229,9 +240,12 @@ def runs(data: Data, piece: Piece = WHOLE, reached: Reached | None = None) -> It
         position = run.position
 
 
-def chunks_of(data: Data, start: int = 0, reached: Reached | None = None) -> Iterator[Chunk]:
+def chunks_of(data: Data, start: int = 0, reached: Reached | None = None, name: str = "") -> Iterator[Chunk]:
     """A file's bytes, decompressed, from a byte at which a member begins (any byte of a plain file)."""
-    decode = {"plain": _plain, "gzip": _gzip, "zstd": _zstd}[compression(bytes(data[:4]))]
+    packing = compression(data, name)
+    if packing != "plain" and not len(data):
+        return iter([Damage(0, "the file is empty")])
+    decode = {"plain": _plain, "gzip": _gzip, "zstd": _zstd}[packing]
     return decode(data, start, reached or (lambda place: None))
 
 
@@ -246,9 +260,10 @@ def _gzip(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
     while member < len(data):
         if data[member : member + 2] != GZIP:
             following = _next_gzip(data, member)
-            if bytes(data[member : min(following, member + KEPT)]).strip(b"\0"):
-                raw = bytes(data[member : min(following, member + KEPT)])
-                yield Damage(member, f"{following - member} bytes that are no gzip member", raw)
+            raw = bytes(data[member : min(following, member + KEPT)])
+            # A tool may pad its file; a copy that was cut short has zeros where its members were.
+            if len(raw) >= PADDING or following < len(data) or raw.strip(b"\0"):
+                yield Damage(member, f"{following - member} bytes that are no gzip member", raw, following - member)
             member = following
             continue
         yield ReadingStart(member)
@@ -263,7 +278,7 @@ def _gzip(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
                 try:
                     chunk = inflate.decompress(fed, INFLATED)
                 except zlib.error:
-                    yield from _up_to_error(before, fed)
+                    place += yield from _up_to_error(before, fed)
                     raise
                 # At the end the rest is in `unused_data`, and sometimes in `unconsumed_tail` too.
                 place += len(fed) - len(inflate.unused_data if inflate.eof else inflate.unconsumed_tail)
@@ -277,20 +292,21 @@ def _gzip(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
         if inflate.eof:
             member = place
             continue
-        following = _next_gzip(data, member + 2)
-        yield Damage(member, error, bytes(data[member : min(following, member + KEPT)]))
+        following = next_sound(data, member + 2, place, partial(_next_gzip, data), partial(zlib.decompressobj, 31))
+        yield Damage(member, error, bytes(data[member : min(following, member + KEPT)]), following - place)
         member = following
 
 
-def _up_to_error(inflate: zlib._Decompress, fed: bytes) -> Iterator[bytes]:
-    """The output before the byte that zlib refuses: a call that fails returns none of it."""
+def _up_to_error(inflate: zlib._Decompress, fed: bytes) -> Generator[bytes, None, int]:
+    """The output before the byte that zlib refuses: a call that fails returns none of it. Returns the bytes taken."""
     for place in range(len(fed)):
         try:
             chunk = inflate.decompress(fed[place : place + 1])
         except zlib.error:
-            return
+            return place + 1
         if chunk:
             yield chunk
+    return len(fed)
 
 
 def _next_gzip(data: Data, place: int) -> int:
@@ -311,20 +327,27 @@ def _zstd(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
     place, dictionary, damage = _zstd_dictionary(data)
     if damage is not None and start == 0:
         yield damage
+
+    def begin() -> zstandard.ZstdDecompressionObj:
+        return zstandard.ZstdDecompressor(dict_data=dictionary, max_window_size=ZSTD_WINDOW).decompressobj()
+
     place = max(place, start)
     while place < len(data):
         head = bytes(data[place : place + 8])
-        if SKIPPABLE.match(head):
-            place += 8 + int.from_bytes(head[4:8], "little")
+        skippable = SKIPPABLE.match(head)
+        if skippable and (end := _skippable_end(data, place)):
+            place = end
             continue
         frame = place
-        if not head.startswith(ZSTD):
+        if skippable:
+            error = "a skippable zstd frame whose length is false"
+        elif not head.startswith(ZSTD):
             error = "bytes that are no zstd frame"
         else:
             yield ReadingStart(frame)
             error = "the zstd frame is cut off by the end of the file"
-            inflate = zstandard.ZstdDecompressor(dict_data=dictionary, max_window_size=ZSTD_WINDOW).decompressobj()
             try:
+                inflate = begin()
                 while place < len(data) and not inflate.eof:
                     reached(place)
                     fed = bytes(data[place : place + ZSTD_FEED])
@@ -332,14 +355,32 @@ def _zstd(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
                     place += len(fed) - len(inflate.unused_data)
                     if chunk:
                         yield chunk
+                if inflate.eof:
+                    continue
             except zstandard.ZstdError as reason:
                 error = f"the zstd frame is broken: {reason}"
-            if inflate.eof:
-                continue
-        following = data.find(ZSTD, frame + 1)
-        following = len(data) if following < 0 else following
-        yield Damage(frame, error, bytes(data[frame : min(following, frame + KEPT)]))
+                if _next_zstd(data, frame + 1) < place + ZSTD_FEED:
+                    place = refused_at(data, frame, place, begin)
+        following = next_sound(data, frame + 1, place, partial(_next_zstd, data), begin)
+        yield Damage(frame, error, bytes(data[frame : min(following, frame + KEPT)]), following - place)
         place = following
+
+
+def _next_zstd(data: Data, place: int) -> int:
+    following = data.find(ZSTD, place)
+    return len(data) if following < 0 else following
+
+
+def _skippable_end(data: Data, place: int) -> int | None:
+    """Where a skippable frame ends; None when its length is false: no frame begins behind it, or it covers frames."""
+    end = place + 8 + int.from_bytes(data[place + 4 : place + 8], "little")
+    following = bytes(data[end : end + 4])
+    if end != len(data) and not (following.startswith(ZSTD) or SKIPPABLE.match(following)):
+        return None
+    # The dictionary of a WARC file may itself be compressed.
+    within = place + 8 + (4 if place == 0 and data[:4] == DICTIONARY else 0)
+    found = data.find(ZSTD, within)
+    return None if 0 <= found < end else end
 
 
 def _zstd_dictionary(
@@ -350,7 +391,7 @@ def _zstd_dictionary(
     import zstandard
 
     size = int.from_bytes(data[4:8], "little")
-    if data[:4] != DICTIONARY or size > ZSTD_WINDOW:
+    if data[:4] != DICTIONARY or size > ZSTD_WINDOW or _skippable_end(data, 0) is None:
         return 0, None, None
     content = bytes(data[8 : 8 + size])
     try:
@@ -359,7 +400,10 @@ def _zstd_dictionary(
             if zstandard.frame_content_size(content) > ZSTD_WINDOW:
                 raise ValueError(f"it states more than {ZSTD_WINDOW} bytes")
             content = zstandard.ZstdDecompressor().decompress(content, max_output_size=ZSTD_WINDOW)
-        return 8 + size, zstandard.ZstdCompressionDict(content), None
+        dictionary = zstandard.ZstdCompressionDict(content)
+        # It is looked at when it is first used.
+        zstandard.ZstdDecompressor(dict_data=dictionary).decompressobj()
+        return 8 + size, dictionary, None
     except (zstandard.ZstdError, ValueError) as reason:
         error = f"the zstd dictionary is broken: {reason}"
         return 8 + size, None, Damage(0, error, bytes(data[:KEPT]))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import xxhash
 
 from curate.places import remote_input as remote
-from curate.places.store import checksum
+from curate.places.store import Place, checksum
 from curate.sources.hub import hub_content
 from curate.sources.partition import Partition
 
@@ -32,12 +32,16 @@ def content_of(partition: Partition) -> str:
     """Identity of the content: for a remote file the store's own (MD5, ETag, generation), else XXH3-128 of the bytes.
     In an HTML partition all pages count; for a data set of the hub see `hub_content`.
 
-    Raises OSError when the file cannot be read; a page that cannot be read counts with its reason.
+    Raises OSError when the file cannot be read; a page that cannot be read counts with its reason. Raises NotAsWritten
+    for a shard that is not what its run wrote.
     """
     if partition.dataset is not None:
         return hub_content(partition.dataset)
     if not partition.files:
-        return _content(partition.path)
+        content = _content(partition.path)
+        if partition.written is not None:
+            partition.written.check(cast(Place, partition.path), content)
+        return content
     digest = xxhash.xxh3_128()
     for path, _ in partition.files:
         try:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from curate.errors import Refused
-from curate.places.address import InputError, need, path_of
+from curate.errors import Refused, Unchecked
+from curate.places.address import InputError, need, path_of, scheme_of
+from curate.places.manifest import MARKER, Written, written
+from curate.places.store import Place, store_errors
 from curate.sources.compressed import compression, mapped, runs
 from curate.sources.formats import AUTO, FORMATS, UNKNOWN, code_of_reader
 from curate.sources.partition import Input, Partition
@@ -23,14 +26,15 @@ _GLOB = re.compile(r"[*?\[]")
 
 
 def find_inputs(inputs: Iterable[Input]) -> list[Partition]:
-    """The partitions of all inputs. Raises InputError for a missing file, an empty glob, an unknown kind."""
+    """The partitions of all inputs. Raises InputError for a missing file, an empty glob, an unknown kind; NotAsWritten
+    for the shards of a run that did not finish, of another version, or not all of which are there."""
     partitions: list[Partition] = []
     for item in inputs:
         try:
             code = code_of_reader(item.format)
         except Refused as error:
             raise InputError(f"input '{item.name}': {error}") from None
-        partitions += [replace(partition, code=code) for partition in _partitions(item)]
+        partitions += _vouched(item, [replace(partition, code=code) for partition in _partitions(item)])
     partitions.sort(key=lambda partition: (partition.source, partition.relative))
     seen: dict[tuple[str, str], Partition] = {}
     for partition in partitions:
@@ -74,6 +78,34 @@ def _partitions(item: Input) -> list[Partition]:
         group = tuple(pages[place : place + PAGES_A_PARTITION])
         partitions.append(Partition(item.name, *group[0], "html", files=group))
     return partitions
+
+
+def _vouched(item: Input, partitions: list[Partition]) -> list[Partition]:
+    """The partitions with what the manifests of their runs say of them, asked once a run."""
+    asked: dict[str, dict[str, Written] | None] = {}
+    vouched, unknown = [], []
+    for one in partitions:
+        folder = cast(Place, one.path).parent
+        # A page server cannot be asked what lies in a folder.
+        if one.format in ("shards", "jsonl") and folder.name == "text" and scheme_of(folder) not in ("http", "https"):
+            if str(folder) not in asked:
+                with store_errors(folder):
+                    # What is not called a shard is asked for only beside the mark of a run's folder.
+                    known = one.format == "shards" or (folder.parent / MARKER).is_file()
+                    asked[str(folder)] = written(folder.parent, "text") if known else None
+            about = (asked[str(folder)] or {}).get(f"text/{one.path.name}")
+            one = replace(one, written=about)
+        if one.format == "shards" and one.written is None:
+            unknown.append(one)
+        vouched.append(one)
+    if unknown:
+        warnings.warn(
+            f"input '{item.name}': nobody can check {len(unknown)} shards ('{unknown[0].path}' the first): their run's"
+            " manifests do not lie beside them; read the run's own folder (OUT/text), or copy all of it",
+            Unchecked,
+            stacklevel=2,
+        )
+    return vouched
 
 
 def _files(item: Input) -> tuple[Sequence[tuple[Path | UPath, str]], bool]:
@@ -140,7 +172,8 @@ def _kind(name: str, path: Path | UPath) -> str:
         with mapped(path) as data:
             if not data:
                 return UNKNOWN
-            head = next(runs(data)).peek(512) if compression(bytes(data[:4])) != "plain" else bytes(data[:512])
+            plain = compression(data, path.name) == "plain"
+            head = bytes(data[:512]) if plain else next(runs(data, name=path.name)).peek(512)
     except OSError as error:
         raise InputError(f"input '{name}': '{path}' cannot be read: {error.strerror or error}") from None
     if re.match(rb"WARC/\d|filedesc://", head):

@@ -21,7 +21,7 @@ def read_html(partition: Partition, piece: Piece, reached: Reached | None) -> It
         key = f"{source}/{relative}@0"
         try:
             with mapped(path) as data:
-                run = next(runs(data))
+                run = next(runs(data, name=path.name))
                 body = run.read(MAX_BODY + 1)
                 read += len(data)
         except OSError as reason:
@@ -32,7 +32,7 @@ def read_html(partition: Partition, piece: Piece, reached: Reached | None) -> It
         if len(body) > MAX_BODY:
             yield Unreadable(key, f"a page of more than {MAX_BODY} bytes", body[:KEPT])
         elif run.damage is not None:
-            yield Unreadable(key, run.damage.error, run.damage.raw)
+            yield Unreadable(key, run.damage.error, run.damage.raw, run.damage.size)
         elif not body.strip():
             yield Skipped(key, "empty body")
         else:

@@ -14,10 +14,13 @@ MAX_BODY = 20 << 20
 """Most bytes of a decoded body."""
 
 MAX_MEMBERS = 1000
-MAX_HEAD = 1 << 16
+MAX_HEAD = 1 << 20
+"""Bytes in which a response's header must end."""
+
 _STATUS = re.compile(rb"HTTP/\d(?:\.\d)?\s+(\d{3})(?!\d)|HTTP/\d(?:\.\d)?\s+(\d{3})\Z")
 _CHUNK = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]{0,1024})?\r?\n")
 _HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body|title|meta)[\s>]", re.IGNORECASE)
+_FIELD = re.compile(rb"[^\s<>:]+[ \t]*:|[ \t]|\r?\Z")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 
@@ -61,7 +64,10 @@ def parse_headers(lines: list[bytes]) -> dict[str, str]:
 
 
 def parse_response(block: bytes) -> Response | None:
-    """A response without decoding its body; None when the block does not begin with a status line."""
+    """A response without decoding its body; None when the block does not begin with a status line.
+
+    Raises BadBody for a header without end, unless it is all there is.
+    """
     if not block.startswith(b"HTTP/"):
         return None
     end = _HEAD_END.search(block, 0, MAX_HEAD)
@@ -70,6 +76,8 @@ def parse_response(block: bytes) -> Response | None:
     status = _STATUS.match(first.strip())
     if status is None:
         return None
+    if end is None and (len(block) > MAX_HEAD or not all(_FIELD.match(line) for line in lines)):
+        raise BadBody(f"the HTTP header has no end in its first {MAX_HEAD} bytes")
     return Response(int(status.group(1) or status.group(2)), parse_headers(lines), body)
 
 

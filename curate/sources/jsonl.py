@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import orjson
 
 from curate.document import Document, Skipped, Unreadable
 from curate.domains import registered_domain
+from curate.places.address import reason_of
 from curate.sources.compressed import KEPT, Reached, mapped, runs
 from curate.sources.partition import Partition, Piece
 
@@ -18,6 +20,13 @@ MAX_LINE = 64 << 20
 
 RowDocument = Callable[[dict[str, Any], str, str, str, str, bytes | None], Document | Unreadable]
 """Makes a document of a row: fields, key, source, names of the text and id fields, and the row as it was read."""
+
+FEW = 1 << 20
+MAX_VALUES = 1 << 21
+"""Values of a line; only lines of more than `FEW` bytes can hold more, and are counted."""
+
+MOST = 1 << 31
+"""Facts and exposures are numbered below it, as token shards store them."""
 
 MAX_FIELDS = 32
 MAX_FIELD = 1000
@@ -48,7 +57,7 @@ def _lines(
     path, prefix, source = partition.path, partition.prefix, partition.source
     fields = (partition.text_field, partition.id_field)
     with mapped(path) as data:
-        for run in runs(data, piece, reached):
+        for run in runs(data, piece, reached, path.name):
             while True:
                 if run.begins_from(piece.end):
                     return
@@ -57,10 +66,11 @@ def _lines(
                 if not line:
                     break
                 if len(line) == MAX_LINE and not line.endswith(b"\n"):
-                    raw = line[:KEPT]
+                    raw, size = line[:KEPT], len(line)
                     while line and not line.endswith(b"\n"):
                         line = run.line(MAX_LINE)
-                    yield Unreadable(key, f"a line of more than {MAX_LINE} bytes", raw)
+                        size += len(line)
+                    yield Unreadable(key, f"a line of more than {MAX_LINE} bytes", raw, size)
                     continue
                 if not line.endswith(b"\n") and run.damage is not None:
                     damage, run.damage = run.damage, None
@@ -69,12 +79,21 @@ def _lines(
                     yield _document(line, key, source, *fields, made)
             if run.damage is not None:
                 # Two places of damage may share one byte of the decompressed stream.
-                yield Unreadable(f"{prefix}@{run.position}/{run.damage.offset}", run.damage.error, run.damage.raw)
+                yield Unreadable(
+                    f"{prefix}@{run.position}/{run.damage.offset}", run.damage.error, run.damage.raw, run.damage.size
+                )
 
 
 def _document(
     line: bytes, key: str, source: str, text_field: str, id_field: str, made: RowDocument
 ) -> Document | Unreadable:
+    if len(line) > FEW and (values := _values(line)) > MAX_VALUES:
+        return Unreadable(
+            key,
+            f"a line of {len(line)} bytes that holds {values} values; at most {MAX_VALUES} are read",
+            line[:KEPT],
+            len(line),
+        )
     try:
         row = orjson.loads(line)
     except ValueError as reason:
@@ -84,11 +103,34 @@ def _document(
     return made(row, key, source, text_field, id_field, line)
 
 
+def _values(line: bytes) -> int:
+    """About how many values a line of JSON holds: each costs a hundred bytes or more when it is an object of Python's,
+    and a line of megabytes may hold nothing else. Marks within strings do not count."""
+    unescaped = line.replace(b"\\\\", b"").replace(b'\\"', b"")
+    inside = values = 0
+    for place in range(0, len(unescaped), FEW):
+        parts = unescaped[place : place + FEW].split(b'"')
+        values += sum(part.count(b",") + part.count(b"[") + part.count(b"{") for part in parts[inside::2])
+        inside ^= (len(parts) - 1) & 1
+    return values
+
+
 def row_document(
     row: dict[str, Any], key: str, source: str, text_field: str, id_field: str, raw: bytes | None = None
 ) -> Document | Unreadable:
     """The document of a row of fields; `raw` is the row as it was read, rebuilt from its fields where it is not
-    given."""
+    given. A row that no document can be made of, for whatever reason, is one loss."""
+    try:
+        return _row_document(row, key, source, text_field, id_field, raw)
+    except Exception as error:
+        return Unreadable(
+            key, f"the row cannot be read: {type(error).__name__}: {reason_of(error)}", (raw or b"")[:KEPT]
+        )
+
+
+def _row_document(
+    row: dict[str, Any], key: str, source: str, text_field: str, id_field: str, raw: bytes | None
+) -> Document | Unreadable:
     text = row.get(text_field)
     if not isinstance(text, str):
         others = ", ".join([repr(name[:40]) for name in row if name != text_field][:8]) or "none"
@@ -115,7 +157,8 @@ def shard_document(
     row: dict[str, Any], key: str, source: str, text_field: str, id_field: str, raw: bytes | None = None
 ) -> Document | Unreadable:
     """The document of a row of a goldsand text shard: an injected document is protected again, and a page has its
-    domain, its language and its metadata. Any other row is read as one of JSON Lines."""
+    domain, its language and its metadata. Any other row is read as one of JSON Lines. An injected one whose fact has no
+    number, or an impossible one, is a loss."""
     injected, stored, domain = (row.pop(name, None) for name in ("injected", "metadata", "domain"))
     document = row_document(row, key, source, text_field, id_field, raw)
     try:
@@ -125,8 +168,13 @@ def shard_document(
     if isinstance(document, Document) and isinstance(metadata, dict) and isinstance(domain, str):
         document.metadata |= metadata
         document.domain = domain or None
-        numbered = all(isinstance(metadata.get(name, 0), int) for name in ("entity", "exposure"))
-        document.protected = injected is True and numbered
+        document.protected = injected is True
+        if document.protected and metadata.keys() & {"entity", "exposure"}:
+            for name in ("entity", "exposure"):
+                value = metadata.get(name)
+                if type(value) is not int or not 0 <= value < MOST:
+                    error = f"an injected row whose {name} is {reprlib.repr(value)}, not a number below {MOST}"
+                    return Unreadable(key, error, (raw or b"")[:KEPT])
     return document
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from curate.document import Document, Unreadable
 from curate.places.address import need, reason_of
-from curate.sources.arrow import ROWS, ArrowStream, batch_items, columns_of, no_text
+from curate.sources.arrow import ROWS, ArrowStream, batch_items, columns_of, no_text, select
 from curate.sources.compressed import KEPT, Data, Reached, mapped
 from curate.sources.partition import Partition, Piece
 
@@ -24,8 +24,6 @@ def read_parquet(partition: Partition, piece: Piece, reached: Reached | None) ->
     breaks, from its first row that was not read, and a file without a sound footer.
     """
     need("pyarrow", "a Parquet file")
-    import pyarrow
-
     prefix = partition.prefix
     with mapped(partition.path) as data:
         stream = ArrowStream(data)
@@ -33,18 +31,21 @@ def read_parquet(partition: Partition, piece: Piece, reached: Reached | None) ->
             file = _opened(stream, data)
             names = columns_of(file.schema_arrow, partition.text_field, partition.id_field)
             starts = _starts(file.metadata)
-        except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as error:
+            sizes = [file.metadata.row_group(group).num_rows for group in range(len(starts))]
+        except Exception as error:
             if stream.failure is not None:
                 raise stream.failure from None
             raw = bytes(data[:KEPT])
-            yield Unreadable(f"{prefix}@0", f"not a sound Parquet file: {reason_of(error)}", raw)
+            yield Unreadable(f"{prefix}@0", f"not a sound Parquet file: {reason_of(error)}", raw, len(data))
             return
         if partition.text_field not in names:
             yield no_text(file.schema_arrow.names, prefix, partition.text_field)
             return
         row = 0
-        for group, start in enumerate(starts):
-            size = file.metadata.row_group(group).num_rows
+        if file.metadata.num_rows != sum(sizes) and not piece.start:
+            differs = f"the footer says {file.metadata.num_rows} rows, and its row groups hold {sum(sizes)}"
+            yield Unreadable(f"{prefix}@{sum(sizes)}", differs)
+        for group, (start, size) in enumerate(zip(starts, sizes, strict=True)):
             if piece.start <= start and (piece.end is None or start < piece.end):
                 if reached:
                     reached(start)
@@ -63,20 +64,32 @@ def _opened(stream: ArrowStream, data: Data) -> ParquetFile:
 def _group(
     file: ParquetFile, group: int, row: int, names: list[str], prefix: str, partition: Partition, stream: ArrowStream
 ) -> Iterator[Document | Unreadable]:
-    import pyarrow
-
     fields = (partition.source, partition.text_field, partition.id_field)
-    end = row + file.metadata.row_group(group).num_rows
+    metadata = file.metadata.row_group(group)
+    size = metadata.num_rows
+    end = row + size
     try:
         for batch in file.iter_batches(ROWS, row_groups=[group], columns=names, use_threads=False):
-            yield from batch_items(batch, row, prefix, *fields)
+            yield from batch_items(select(batch, names), row, prefix, *fields)
             row += batch.num_rows
         if row < end:
             raise ValueError(f"{end - row} rows are missing")
-    except (pyarrow.ArrowException, OSError, ValueError, MemoryError) as error:
+        if (more := _texts(file, group, partition.text_field) - size) > 0:
+            raise ValueError(f"{more} texts belong to no row")
+    except Exception as error:
         if stream.failure is not None:
             raise stream.failure from None
-        yield Unreadable(f"{prefix}@{row}", f"the row group is broken before row {end}: {reason_of(error)}")
+        broken = f"the row group is broken before row {end}: {reason_of(error)}"
+        packed = sum(metadata.column(place).total_compressed_size for place in range(metadata.num_columns))
+        share = (end - row) / size if size > 0 else 1
+        yield Unreadable(f"{prefix}@{row}", broken, size=max(0, round(packed * share)))
+
+
+def _texts(file: ParquetFile, group: int, text_field: str) -> int:
+    """How many texts the column of a row group says it has: as many as there are rows, in a sound one."""
+    metadata = file.metadata.row_group(group)
+    columns = [metadata.column(place) for place in range(metadata.num_columns)]
+    return next((one.num_values for one in columns if one.path_in_schema == text_field), 0)
 
 
 def row_group_starts(partition: Partition) -> list[tuple[int, int]]:
@@ -85,11 +98,9 @@ def row_group_starts(partition: Partition) -> list[tuple[int, int]]:
     Empty where a file cannot be divided. Raises OSError.
     """
     need("pyarrow", "a Parquet file")
-    import pyarrow
-
     with mapped(partition.path) as data:
         stream = ArrowStream(data)
-        with contextlib.suppress(pyarrow.ArrowException, OSError, ValueError, MemoryError):
+        with contextlib.suppress(Exception):
             file = _opened(stream, data)
             if partition.text_field not in file.schema_arrow.names:
                 return []

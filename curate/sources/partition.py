@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from curate.places.manifest import Written
 from curate.step import param
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ class Input:
     takes, and `subset`, `split`, `streaming` and `revision` are passed to `load_dataset`.
     """
 
-    name: str = param(..., "source name: the first part of every key", pattern=r"^[A-Za-z0-9._-]+$")
+    name: str = param(..., "source name: the first part of every key", pattern=r"^[A-Za-z0-9._-]{1,100}$")
     path: str = param(
         ...,
         "file, folder or glob (** goes into folders), here or in a store (s3://bucket/crawl/**); with format hub an id"
@@ -74,7 +75,8 @@ class Partition:
     """One unit of reading. `relative` is `path` below the input's root; `files` are the pages of an HTML partition.
 
     `format` is one of `curate.sources.formats.FORMATS` (`hub` with what to load in `dataset`), `unknown` for a file
-    of none of these kinds, or names a reader from outside goldsand, of which `code` is a digest.
+    of none of these kinds, or names a reader from outside goldsand, of which `code` is a digest. `written` is what the
+    run that wrote a shard says of it; None where nobody does.
     """
 
     source: str
@@ -86,6 +88,7 @@ class Partition:
     files: tuple[tuple[Path | UPath, str], ...] = ()
     dataset: HubSet | None = None
     code: str = ""
+    written: Written | None = None
 
     @property
     def prefix(self) -> str:

@@ -34,8 +34,9 @@ def cut(partition: Partition, size: int) -> list[Piece]:
         starts = _spaced(iter(row_group_starts(partition)), size, total)
     elif partition.format in ("jsonl", "shards"):
         with mapped(partition.path) as data:
-            plain = compression(bytes(data[:4])) == "plain"
-            starts = _lines(data, size) if plain else _spaced(_members(data), size, len(data))
+            name = partition.path.name
+            plain = compression(data, name) == "plain"
+            starts = _lines(data, size) if plain else _spaced(_members(data, name), size, len(data))
     else:
         return [WHOLE]
     bounds = [(0, 0), *starts]
@@ -56,7 +57,7 @@ def _spaced(boundaries: Iterator[_Boundary], size: int, total: int) -> list[_Bou
 
 def _records(partition: Partition) -> Iterator[_Boundary]:
     with mapped(partition.path) as data:
-        plain = compression(bytes(data[:4])) == "plain"
+        plain = compression(data, partition.path.name) == "plain"
     before = False
     for item in read_records(partition.path, ""):
         sound = isinstance(item, WarcRecord)
@@ -66,12 +67,12 @@ def _records(partition: Partition) -> Iterator[_Boundary]:
         before = sound
 
 
-def _members(data: Data) -> Iterator[_Boundary]:
+def _members(data: Data, name: str) -> Iterator[_Boundary]:
     """Members and frames whose first byte begins a line."""
     position = 0
     after_line = False
     candidate: int | None = None
-    for chunk in chunks_of(data):
+    for chunk in chunks_of(data, name=name):
         if isinstance(chunk, ReadingStart):
             # Of several members that begin at one byte, the last holds it.
             candidate = chunk.offset if after_line else None

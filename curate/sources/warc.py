@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from curate.document import Document, Skipped, Unreadable
 from curate.domains import registered_domain
+from curate.places.address import reason_of
 from curate.sources.compressed import KEPT, Damage, Reached, Run, mapped, runs
 from curate.sources.http import HTML_TYPES, BadBody, decoded_body, is_html, parse_headers, parse_response
 from curate.sources.partition import WHOLE, Partition, Piece
@@ -29,6 +30,9 @@ MAX_LINE = 1 << 16
 MAX_HEADERS = 256
 _WARC = re.compile(rb"WARC/\d")
 _ARC = re.compile(rb"[a-z][a-z0-9+.-]{1,30}:[^ \n]{0,8192} [^ \n]{0,64} \d{8,18} [^ \n]{0,128} [^\n]{1,512}\n")
+_KNOWN = re.compile(rb"(?:https?|ftp|gopher|nntp|dns|whois|filedesc|metadata):")
+_VERSION = re.compile(rb"(?<!/)WARC/\d\.\d{1,2}[ \t]*\r?\n\Z")
+_ONCE = ("warc-type", "warc-record-id", "warc-target-uri", "warc-date", "content-length")
 _LENGTH = re.compile(r"\d{1,18}\Z", re.ASCII)
 _BLANK = b"\r\n\t "
 _UNSAFE = re.compile(r"[\x00-\x20\x7f]")
@@ -57,7 +61,15 @@ def read_warc(partition: Partition, piece: Piece, reached: Reached | None) -> It
     the rest `Unreadable`. Raises OSError only, when the file cannot be opened.
     """
     for item in read_records(partition.path, partition.prefix, piece, reached):
-        yield item if isinstance(item, Unreadable) else _item(item, partition.source)
+        if isinstance(item, Unreadable):
+            yield item
+            continue
+        try:
+            made = _item(item, partition.source)
+        except Exception as error:
+            reason = f"the record cannot be read: {type(error).__name__}: {reason_of(error)}"
+            made = Unreadable(item.key, reason, item.block[:KEPT])
+        yield made
 
 
 def read_records(
@@ -67,7 +79,8 @@ def read_records(
     with mapped(path) as data:
         if not data:
             yield Unreadable(f"{prefix}@0", "the file is empty")
-        for run in runs(data, piece, reached):
+            return
+        for run in runs(data, piece, reached, path.name):
             held: WarcRecord | Unreadable | None = None
             for item in _framed(run, prefix, piece.end):
                 if held is not None:
@@ -90,7 +103,7 @@ def _damaged(
     """The last item before damage, and the damage. They are one loss when the damage cut the record in two, or when
     the member held this record alone: its bytes were read, but their checksum is wrong or missing."""
     if isinstance(last, Unreadable):
-        yield Unreadable(last.key, f"{damage.error}; {last.error}", last.raw)
+        yield Unreadable(last.key, f"{damage.error}; {last.error}", last.raw, last.lost + damage.size)
         return
     if last is not None and last.key == f"{prefix}@{damage.offset}":
         yield Unreadable(last.key, damage.error, last.block[:KEPT])
@@ -100,7 +113,7 @@ def _damaged(
     place = run.place()
     if place.partition("+")[0] != str(damage.offset):
         place = str(damage.offset)
-    yield Unreadable(f"{prefix}@{place}", damage.error, damage.raw)
+    yield Unreadable(f"{prefix}@{place}", damage.error, damage.raw, damage.size)
 
 
 def _framed(run: Run, prefix: str, end: int | None) -> Iterator[WarcRecord | Unreadable]:
@@ -111,14 +124,29 @@ def _framed(run: Run, prefix: str, end: int | None) -> Iterator[WarcRecord | Unr
         if not head or run.begins_from(end):
             return
         key = f"{prefix}@{run.place()}"
-        if _WARC.match(run.peek(16)):
+        if head == b"\0":
+            size = _zeros(run)
+            yield Unreadable(key, f"{size} zero bytes where a record should begin", bytes(min(size, KEPT)), size)
+        elif _WARC.match(run.peek(16)):
             yield _warc_record(run, key)
         elif _ARC.match(run.peek(MAX_LINE)):
             yield _arc_record(run, key)
         else:
-            raw, size = run.skip_to(_START)
-            if raw.strip(b"\0\r\n\t "):
-                yield Unreadable(key, f"{size} bytes that are no record: they begin with {raw[:24]!r}", raw[:KEPT])
+            raw, size = run.skip_to(_START, _VERSION)
+            if raw.strip(_BLANK):
+                yield Unreadable(
+                    key, f"{size} bytes that are no record: they begin with {raw[:24]!r}", raw[:KEPT], size
+                )
+
+
+def _zeros(run: Run) -> int:
+    """Go to the next byte that is not zero; returns how many were."""
+    size = 0
+    while part := run.peek(MAX_LINE):
+        size += len(run.read(len(part) - len(part.lstrip(b"\0"))))
+        if part[-1]:
+            break
+    return size
 
 
 _START = re.compile(rb"(?:WARC/\d|" + _ARC.pattern + rb")")
@@ -127,16 +155,47 @@ _START = re.compile(rb"(?:WARC/\d|" + _ARC.pattern + rb")")
 def _warc_record(run: Run, key: str) -> WarcRecord | Unreadable:
     lines: list[bytes] = []
     first = run.line(MAX_LINE)
+    if (begun := _VERSION.search(first)) and begun.start():
+        return _header_cut_off(run, key, first, begun.start())
     while True:
         line = run.line(MAX_LINE)
         if not line.strip(b"\r\n"):
             break
+        if begun := _VERSION.search(line):
+            return _header_cut_off(
+                run, key, first + b"".join(lines) + line, len(first) + sum(map(len, lines)) + begun.start()
+            )
         lines.append(line)
         if len(lines) > MAX_HEADERS or len(line) == MAX_LINE:
-            raw, _ = run.skip_to(_WARC)
+            raw, _ = run.skip_to(_WARC, _VERSION)
             return Unreadable(key, "the record's header has no end", (first + b"".join(lines) + raw)[:KEPT])
     headers = parse_headers(lines)
+    if twice := _twice(lines, headers):
+        raw, _ = run.skip_to(_WARC, _VERSION)
+        error = f"the record's header says {twice} twice: it is that of two records"
+        return Unreadable(key, error, (first + b"".join(lines) + raw)[:KEPT])
     return _block(run, key, headers.get("warc-type", "").strip().lower(), headers, first + b"".join(lines), _WARC)
+
+
+def _header_cut_off(run: Run, key: str, taken: bytes, begins: int) -> Unreadable:
+    """The next record begins within a record's header: that one is lost, and the next is read as its own."""
+    run.back(taken[begins:])
+    return Unreadable(key, "the record's header is cut off: the next record begins in it", taken[:begins][:KEPT])
+
+
+def _twice(lines: list[bytes], headers: dict[str, str]) -> str:
+    """The field that a header states twice, with two values, where a record has one."""
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        field = name.strip().lower().decode("latin-1")
+        if (
+            colon
+            and field in _ONCE
+            and value.strip()
+            and value.strip().decode("utf-8", "replace") not in headers[field]
+        ):
+            return field
+    return ""
 
 
 def _arc_record(run: Run, key: str) -> WarcRecord | Unreadable:
@@ -170,12 +229,16 @@ def _block(
             # Too few bytes mean that the run ends here; `damage` alone does not, since it may lie far ahead.
             short = following is not None and len(following) < 1024 and b"\n" not in following
             cut_off = run.damage is not None and short
-            if not following or cut_off or start.match(following):
+            # (Records of ARC begin with any scheme: behind no blank line, one letter of theirs may be another's.)
+            begun = start.match(following or b"") and (blank or start is _WARC or _KNOWN.match(following or b""))
+            # Two line ends say that the length is right, whatever stands behind them.
+            ended = start is _WARC and gap.startswith(b"\r\n\r\n")
+            if not following or cut_off or begun or ended or (blank and following.startswith(b"\0")):
                 return WarcRecord(key, kind, headers, run.read(length))
             error = f"the record says {length} bytes, but no record begins after them"
     if start.match(run.peek(1024)):
         return Unreadable(key, error, head)
-    raw, _ = run.skip_to(start)
+    raw, _ = run.skip_to(start, _VERSION if start is _WARC else None)
     return Unreadable(key, error, (head + b"\r\n" + raw)[:KEPT])
 
 
@@ -191,7 +254,10 @@ def _item(record: WarcRecord, source: str) -> Document | Skipped | Unreadable:
         return _document(record, source, {"content_type": headers["content-type"][:200]}, html=record.block)
     if record.kind != "response":
         return Skipped(record.key, record.kind[:60] or "record without a type")
-    response = parse_response(record.block)
+    try:
+        response = parse_response(record.block)
+    except BadBody as reason:
+        return Unreadable(record.key, str(reason), record.block[:KEPT])
     if response is None:
         return Skipped(record.key, "not http")
     if not 200 <= response.status < 300:

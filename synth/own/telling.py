@@ -254,20 +254,17 @@ def _one_line(text: Any, where: str) -> str:
 
 
 def _load(path: Path) -> Any:
-    from ruamel.yaml import YAML
     from ruamel.yaml.comments import CommentedMap
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    from curate.plain_yaml import NotPlain, read
 
     try:
-        # The round-trip loader builds no objects, and knows the line of every entry.
-        tree = YAML(typ="rt").load(read_text(path))
+        tree = read(read_text(path))
     except OSError as error:
         raise FactsError(f"cannot read the templates {path}: {error.strerror or error}") from None
-    except MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise FactsError(f"{path}{line}: not valid YAML: {error.problem or error}") from None
-    except (YAMLError, RecursionError) as error:
-        raise FactsError(f"{path}: not valid YAML: {error}") from None
+    except NotPlain as error:
+        line = f", line {error.line}" if error.line else ""
+        raise FactsError(f"{path}{line}: {error}") from None
     if not isinstance(tree, CommentedMap):
         raise FactsError(f"{path}: templates must be a mapping of {', '.join(KEYS)}")
     return tree

@@ -6,6 +6,9 @@ import itertools
 import json
 import random
 import struct
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ import pytest
 from curate.document import Document
 from curate.filters import Classifier
 from curate.filters.classifier import NEGATIVE, POSITIVE, _pieces, in_words
-from curate.filters.fasttext_model import check, load
+from curate.filters.fasttext_model import _walked, check, load
 from curate.filters.training import Text, TrainingSettings, auc, measure, threshold_at, train
 from curate.places.stamp import stamp
 
@@ -251,6 +254,140 @@ def test_bytes_that_were_changed_never_end_the_process(trained: tuple[Path, dict
             check(stamp(path))
         except ValueError as error:
             assert "is not a fastText model" in str(error)
+
+
+def model_of(
+    settings: dict[str, int] | None = None,
+    entries: Sequence[tuple[str, int, int]] = (
+        ("river", 5, 0),
+        ("stone", 5, 0),
+        ("__label__a", 5, 1),
+        ("__label__b", 5, 1),
+    ),
+    value: float = 0.5,
+) -> bytes:
+    """A model of two words and two labels, written byte by byte; softmax, without n-grams."""
+    names = ("dim", "window", "epochs", "least", "negatives", "grams", "loss", "kind", "buckets", "min", "max", "rate")
+    known = dict(zip(names, (2, 5, 1, 1, 5, 1, 3, 3, 0, 0, 0, 100), strict=True)) | (settings or {})
+    words = sum(kind == 0 for _, _, kind in entries)
+    content = struct.pack("<2i12id", 793712314, 12, *known.values(), 1e-4)
+    content += struct.pack("<3i2q", len(entries), words, len(entries) - words, 10, -1)
+    content += b"".join(entry.encode() + b"\0" + struct.pack("<qb", count, kind) for entry, count, kind in entries)
+    for rows in (words + known["buckets"], len(entries) - words):
+        content += struct.pack(f"<?2q{2 * rows}f", False, rows, 2, *[value] * 2 * rows)
+    return content
+
+
+WORDS = (("river", 5, 0), ("stone", 5, 0))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (model_of({"max": 3}), "no buckets"),
+        (model_of({"grams": 2}), "no buckets"),
+        (model_of({"grams": 2**31 - 1, "buckets": 1}), "n-grams of 2147483647, and 64 is the most"),
+        (model_of({"max": 100_000, "buckets": 1}), "n-grams of 100000"),
+        (model_of({"grams": -1}), "settings"),
+        (model_of({"loss": 0}), "settings"),
+        (model_of({"loss": 1}, [*WORDS, ("__label__a", 1 << 62, 1), ("__label__b", 1 << 62, 1)]), "dictionary"),
+        (model_of({"loss": 1}, [*WORDS, ("__label__a", 10**15, 1), ("__label__b", 1, 1)]), "dictionary"),
+        (model_of({"loss": 1}, [*WORDS, *((f"__label__{n}", 0, 1) for n in range(3000))]), "dictionary"),
+        (model_of({"loss": 1}, [*WORDS, ("__label__a", -1, 1), ("__label__b", 1, 1)]), "dictionary"),
+        (model_of(None, [("__label__a", 5, 1), *WORDS, ("__label__b", 5, 1)]), "dictionary"),
+        (model_of(None, [*WORDS, ("__label__a", 5, 1), ("__label__a", 5, 1)]), "dictionary"),
+        (model_of(value=float("nan")), "numbers"),
+        (model_of(value=float("inf")), "numbers"),
+        (model_of(value=1e30), "numbers"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_settings_that_the_library_does_not_bear_are_refused(content: bytes, message: str, tmp_path: Path) -> None:
+    """The first ended the command by SIGFPE, the huge counts by a heap that was written over."""
+    path = tmp_path / "m.bin"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"m.bin is not a fastText model \(.*{message}"):
+        check(stamp(path))
+
+
+def test_the_model_that_these_were_made_of_is_sound(tmp_path: Path) -> None:
+    for loss in (1, 2, 3, 4):
+        path = tmp_path / f"{loss}.bin"
+        path.write_bytes(model_of({"loss": loss, "grams": 2, "buckets": 3, "min": 1, "max": 3}))
+        assert check(stamp(path)) == ("a", "b")
+        assert {label for label, _ in load(stamp(path)).scores("river new", -1)} == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("trial", "said"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV"),
+        ("raise ValueError('no such matrix')", "ValueError: no such matrix"),
+        ("import time; time.sleep(600)", "takes over 1 s"),
+    ],
+)
+def test_a_model_that_ends_a_child_process_is_refused(
+    trial: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("curate.filters.fasttext_model._TRIAL", trial)
+    if "sleep" in trial:
+        monkeypatch.setattr("curate.filters.fasttext_model._PATIENCE", 1.0)
+    path = tmp_path / "m.bin"
+    path.write_bytes(model_of())
+    for call in (check, load):
+        with pytest.raises(ValueError, match=rf"m.bin is not a fastText model \(.*{said}"):
+            call(stamp(path))
+
+
+ASKED = """
+import sys
+from curate.filters import fasttext_model
+from curate.filters.fasttext_model import load, one_line
+from curate.places.stamp import stamp
+fasttext_model.check = fasttext_model._walked  # no trial: what the walk lets pass must not need it
+for path in sys.argv[1:]:
+    model = load(stamp(path))
+    for text in ("word1 foo1 bar", "x" * 3000, "", "\u4e2d\u6587 word3", "foo0 " * 500):
+        model.scores(one_line(text), -1)
+"""
+
+
+def test_no_changed_model_ends_the_process_that_uses_it(tmp_path: Path) -> None:
+    """100 of them, of every loss, quantised and not: refused in one line, or asked without harm."""
+    lines = [f"__label__{'abc'[n % 3]} word{n % 70} foo{n % 3} bar" for n in range(400)]
+    (tmp_path / "t.txt").write_text("\n".join(lines))
+    models = []
+    for number, loss in enumerate(("hs", "ns", "softmax", "ova", "softmax")):
+        model = fasttext.train_supervised(
+            str(tmp_path / "t.txt"), epoch=2, thread=1, dim=4, loss=loss, bucket=300, wordNgrams=2, maxn=3, verbose=0
+        )
+        if number == 4:
+            model.quantize(input=str(tmp_path / "t.txt"), qnorm=True, cutoff=300)
+        model.save_model(str(tmp_path / "m"))
+        models.append((tmp_path / "m").read_bytes())
+    draw = random.Random(2)
+    numbers = (0, 1, -1, 3, 65536, 2**30, 2**31 - 1, -(2**31))
+    accepted = []
+    for number in range(100):
+        changed = bytearray(draw.choice(models))
+        place = draw.randrange(8, draw.choice((64, 400, len(changed) - 8)))
+        if number % 3 == 0:
+            changed[place] ^= 1 << draw.randrange(8)
+        elif number % 3 == 1:
+            place -= place % 4
+            changed[place : place + 4] = struct.pack("<i", draw.choice(numbers))
+        else:
+            changed[place : place + draw.randrange(9)] = draw.randbytes(draw.randrange(9))
+        path = tmp_path / str(number)
+        path.write_bytes(bytes(changed))
+        try:
+            _walked(stamp(path))
+            accepted.append(str(path))
+        except ValueError as error:
+            assert "is not a fastText model" in str(error) and "\n" not in str(error)
+    done = subprocess.run([sys.executable, "-c", ASKED, *accepted], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert 5 < len(accepted) < 60
 
 
 def test_quantized_models_are_sound(tmp_path: Path) -> None:

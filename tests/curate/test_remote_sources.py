@@ -13,6 +13,7 @@ from store_server import s3_store
 
 from curate.document import Document, Unreadable
 from curate.places import remote_input as remote_module
+from curate.places.address import refuse_credentials
 from curate.places.remote_input import RemoteFile
 from curate.sources import Input, InputError, find_inputs, path_of, read_partition
 from curate.sources.content import content_of, size_of
@@ -147,6 +148,22 @@ SECRET = "sEcReT/with+signs"
         f"ftp://user:{SECRET}@host:2121/a.jsonl",
         f"gs://bucket/*.jsonl?access_token={SECRET}",
         f"S3://AKIA1234:{SECRET}@bucket/a.jsonl",
+        *(
+            f"https://{one}/a.jsonl"
+            for one in ("AKIA1234@host", "user%3AAKIA1234@host", "AKIA1234%40host", "u:AKIA@[::1]")
+        ),
+        *(f"https://host/a.jsonl?{one}=AKIA1234" for one in ("%74oken", "%2574oken", "jwt", "code", "sv", "x", "")),
+        *(f"https://host/a.jsonl{one}" for one in ("?AKIA1234", "#AKIA1234", ";jsessionid=AKIA1234", "?raw=1;k=AKIA1")),
+        f"https://host/a.jsonl?version={'AKIA1234' * 8}",
+        "webhdfs://host:9870/a.jsonl?delegation=AKIA1234",
+        "hf://AKIA1234@datasets/owner/name/a.jsonl",
+        "abfs://AKIA1234:key@account.dfs.core.windows.net/a.jsonl",
+        "s3://bucket/a.jsonl?jwt=AKIA1234",
+        "s3://bucket/a.jsonl#jwt=AKIA1234",
+        "simplecache::https://AKIA1234@host/a.jsonl",
+        "zip://a.jsonl::https://host/a.zip?jwt=AKIA1234",
+        "file://AKIA1234:key@host/a.jsonl",
+        "https://host\\@AKIA1234@other/a.jsonl",
     ],
 )
 def test_an_address_with_credentials_is_refused_without_repeating_them(address):
@@ -154,6 +171,24 @@ def test_an_address_with_credentials_is_refused_without_repeating_them(address):
         with pytest.raises(InputError, match=r"credentials.*recipe is copied") as raised:
             use(address)
         assert SECRET not in str(raised.value) and "AKIA" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("s3://bucket/a@b/c#1;d/[ab]-?/year=202?/*.jsonl", "s3://b-*/x", "s3://bucket/a.gz?versionId=Ab.c_d-1"),
+        *("http://localhost:9000/x", "http://[::1]:9000/x", "https://münchen.example/a?raw=true&ref=v1.0"),
+        *(
+            "https://host/page-?.html",
+            "https://host/a.csv?download",
+            "hf://datasets/owner/name@refs%2Fpr%2F1/a.parquet",
+        ),
+        *("abfs://container@account.dfs.core.windows.net/a", "sftp://anna@host:22/a", "simplecache::s3://bucket/[ab]*"),
+        *("zip://a b.csv::https://host/a.zip", "file:///a@b:c?d=e#f", "memory://a/b?.gz", "a:b@c/d?token=e", "gs://b"),
+    ],
+)
+def test_an_address_that_names_data_and_no_more_is_taken(address):
+    refuse_credentials(address)
 
 
 @pytest.mark.parametrize(

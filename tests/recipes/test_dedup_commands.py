@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,35 @@ def test_an_index_of_other_parameters_is_a_mistake_in_the_recipe(folder, tmp_pat
     assert within("index", "build", str(index), "first", cwd=folder).returncode == 0
     write(tmp_path, "third", ["some words that nobody wrote before in this order"], f"index: {index}, shingle: 4")
     refused(within("check", "third.yaml", cwd=tmp_path), "shingle: 5 in the index, 4 here")
+
+
+def test_an_index_is_made_of_what_the_run_wrote_or_not_at_all(folder, tmp_path, within):
+    """A folder without its manifests was "0 documents", a damaged stage another index."""
+    run = tmp_path / "run"
+    (stage,) = (folder / "first" / "stages" / "01-minhash_dedup").glob("*.jsonl.zst")
+    damaged = bytearray(stage.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    index = str(tmp_path / "i")
+    for left_out, content in (("manifests", None), ("manifests/stages/01-minhash_dedup", None), ("", bytes(damaged))):
+        shutil.rmtree(run, ignore_errors=True)
+        shutil.copytree(folder / "first", run)
+        if content is None:
+            shutil.rmtree(run / left_out)
+        else:
+            (run / stage.relative_to(folder / "first")).write_bytes(content)
+        said = "manifests" if content is None else stage.name
+        refused(within("index", "build", index, str(run), cwd=tmp_path), said)
+    shutil.rmtree(run)
+    shutil.copytree(folder / "first", run)
+    assert within("index", "build", index, str(run), cwd=tmp_path).returncode == 0
+
+
+def test_a_damaged_layer_is_refused_before_the_run_begins(folder, tmp_path, within):
+    index = tmp_path / "i"
+    assert within("index", "build", str(index), "first", cwd=folder).returncode == 0
+    layer = index / "00000.classes"
+    layer.write_bytes(layer.read_bytes()[:-1] + b"\1")
+    write(tmp_path, "third", ["some words that nobody wrote before in this order"], f"index: {index}")
+    for command in (("check", "third.yaml"), ("run", "third.yaml", "-o", "out"), ("index", "show", str(index))):
+        refused(within(*command, cwd=tmp_path), "00000.classes is damaged")
+    assert not (tmp_path / "out" / "text").exists()

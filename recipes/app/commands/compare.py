@@ -119,6 +119,7 @@ def compare(
     from recipes.app.report.comparison import write_page
     from recipes.app.terminal.progress import shown
     from recipes.app.terminal.tables import print_comparison
+    from train_probe.alone import alone_in
 
     with friendly():
         asked = Comparison(
@@ -146,9 +147,10 @@ def compare(
         asked.refuse_unread(own_facts)  # before any corpus is made
         if own_facts not in (None, "found"):
             read_table(Path(str(own_facts)))  # a mistake in it is reported before any corpus is made
-        entries = entries_of(corpora, output, lambda: shown(err), corpus=corpus, ablate=ablate, mix_back=shares)
-        comparison = run_comparison(entries, output, asked, tokenizer, own_facts, held_out)
-        page = write_page(comparison, output)
+        with alone_in(output):
+            entries = entries_of(corpora, output, lambda: shown(err), corpus=corpus, ablate=ablate, mix_back=shares)
+            comparison = run_comparison(entries, output, asked, tokenizer, own_facts, held_out)
+            page = write_page(comparison, output)
     print_comparison(out, comparison)
     out.print(f"open {escape(str(page))}")
 

@@ -45,8 +45,8 @@ def show(folder: Folder) -> None:
     with friendly():
         about = Index(folder).about
     for layer in about["layers"]:
-        out.print(f"{layer['name']}  {layer['documents']:,} documents from {escape(layer['from'])}")
-    out.print(escape(", ".join(f"{name} {value}" for name, value in about["parameters"].items())))
+        out.print(f"{layer['name']}  {layer['documents']:,} documents from {harmless(layer['from'])}")
+    out.print(harmless(", ".join(f"{name} {value}" for name, value in about["parameters"].items())))
 
 
 def _add(folder: Path, run: str) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
+from curate.places.address import exists
 from recipes.app.recipe.load import Loaded, RecipeError, load
-from recipes.app.terminal.console import err
+from recipes.app.terminal.console import err, harmless
 
 RecipeName = Annotated[str, typer.Argument(help="a recipe file, or the name of a built-in one", metavar="RECIPE")]
 FinishedRun = Annotated[str, typer.Argument(help="the folder of a finished run", metavar="OUT")]
@@ -31,7 +31,7 @@ def read_recipe(recipe: str, sets: list[str], inputs: list[dict[str, Any]]) -> L
     except RecipeError as error:
         count = len(error.problems)
         err.print(f"[bold red]goldsand:[/] {count} mistake{'s' * (count > 1)} in the recipe")
-        err.print(escape(str(error)))
+        err.print(harmless(str(error)))
         raise typer.Exit(2) from None
 
 
@@ -40,7 +40,7 @@ def inputs_of(given: list[str]) -> list[dict[str, Any]]:
     inputs = []
     for number, text in enumerate(given):
         name, equals, path = text.partition("=")
-        if not equals or not re.fullmatch(r"[A-Za-z0-9._-]+", name) or Path(text).exists():
+        if not equals or not re.fullmatch(r"[A-Za-z0-9._-]+", name) or exists(text):
             name, path = "crawl" if len(given) == 1 else f"input{number + 1}", text
         inputs.append({"name": name, "path": path if "://" in path else str(Path(path).absolute())})
     return inputs

@@ -35,6 +35,7 @@ def probe(
     from recipes.app.measure.probe import run_probe
     from recipes.app.report.sweep import write_page
     from recipes.app.terminal.tables import print_ladder, print_results
+    from train_probe.alone import alone_in
 
     sets = [*set, *([f"probe.corpus={corpus}"] if corpus else [])]
     loaded = read_recipe(recipe, sets, [])
@@ -42,7 +43,8 @@ def probe(
     def warn(message: str) -> None:
         err.print(harmless(message))
 
-    with friendly():
+    # The page is of the results beside it: the folder is held until both are written.
+    with friendly(), alone_in(output):
         results = run_probe(loaded, output, quick, processes, slots, compile, ray, tensorboard, warn)
         page = write_page(loaded.recipe.name, results, output)
     print_results(out, results)

@@ -29,6 +29,7 @@ from recipes.app.measure.reading import Reading
 from recipes.app.measure.verdict import report
 from synth.corpus import facts_corpus
 from synth.inject import Inject
+from train_probe.alone import alone_in
 from train_probe.plan import ModelPlan
 
 FACTS = "facts"
@@ -48,10 +49,11 @@ def run_comparison(
     own: str | None = None,
     held_out: Path | None = None,
 ) -> dict[str, Any]:
-    """Compare, and write `compare.json`; the same call resumes a comparison that was stopped."""
-    out.mkdir(parents=True, exist_ok=True)
-    comparison = compare(entries, out, asked, tokenizer, own, held_out)
-    write_atomically(out / "compare.json", json.dumps(_plain(comparison), indent=1, allow_nan=False).encode())
+    """Compare, and write `compare.json`; the same call resumes a comparison that was stopped. Raises PlanError when
+    another process writes into `out`."""
+    with alone_in(out):
+        comparison = compare(entries, out, asked, tokenizer, own, held_out)
+        write_atomically(out / "compare.json", json.dumps(_plain(comparison), indent=1, allow_nan=False).encode())
     return comparison
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from curate.document import Document
-from curate.errors import Refused
+from curate.errors import Refused, Unchecked
+from curate.places.manifest import check_written
 from curate.run.ledger import read_ledger
 from curate.shards.domain_rendering import domain_tokens, drawn, save_set
 from curate.shards.text import domain_prefix, read_text_shard
@@ -86,7 +88,8 @@ def dropped_rows(folder: Path) -> Iterator[dict[str, Any]]:
 
 def mixed_back(corpus: Corpus, shares: Sequence[float | None]) -> list[MixedBack]:
     """For every reason that dropped at least twenty documents whose text the ledger holds, the corpus with them mixed
-    back at each share. Raises Refused where there is no such reason."""
+    back at each share. Raises Refused where there is no such reason, or a ledger that the run did not write."""
+    check_written(corpus.folder, ["ledger"])
     counts: Counter[tuple[str, str]] = Counter()
     characters: Counter[tuple[str, str]] = Counter()
     for row in dropped_rows(corpus.folder):
@@ -160,12 +163,15 @@ class Tokenised:
 
 
 def open_corpus(name: str, path: Path) -> Corpus:
-    """The corpus in the folder of a finished run. Raises Refused where the folder has no text shards."""
+    """The corpus in the folder of a finished run. Raises Refused where the folder has no text shards, or others than
+    its run wrote."""
     if not any((path / "text").glob("*.jsonl.zst")):
         raise Refused(
             f"{path} holds no text of a finished run: there is no {path / 'text'}/*.jsonl.zst, as `goldsand run`"
             " writes it"
         )
+    if not check_written(path, ["text"]):
+        warnings.warn(f"nobody can check the text in {path}: it has no manifests of a run", Unchecked, stacklevel=2)
     return Corpus(name, path)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import Refused
+from curate.places.manifest import written
 from curate.places.store import write_atomically
 from curate.shards.parquet import ColumnWriter
 from curate.shards.vocabulary import Vocabulary
@@ -20,6 +21,8 @@ from recipes.app.measure.statistics import interval, stored_share
 from recipes.app.recipe.load import Loaded
 from recipes.app.recipe.schema import Probe, build_step
 from synth.inject import Inject
+from train_probe.alone import alone_in
+from train_probe.inputs import read_facts
 from train_probe.plan import JUNK_KINDS
 
 GENERATED = tuple(kind for kind in JUNK_KINDS if kind != "shards")
@@ -44,8 +47,8 @@ def run_probe(
     """Write `plan.json`, train every run of it that is not done yet (of a climb those that it needs), and write
     `results.json`, `results.parquet` and `summary.json` (means over seeds, with intervals).
 
-    `warn` is called with a message where a part of the recipe is left out. Raises Refused when the recipe has no probe
-    or its corpus is not a finished run.
+    `warn` is called with a message where a part of the recipe is left out. Raises Refused when the recipe has no probe,
+    its corpus is not a finished run, or another process writes into `out`.
     """
     probe = loaded.recipe.probe
     if probe is not None and probe.facts is not None and probe.corpus is None:
@@ -56,14 +59,20 @@ def run_probe(
         raise Refused(f"recipe '{loaded.recipe.name}' has no `probe:` part, so there is nothing to train")
     if quick:
         probe = probe.quickly()
+    with alone_in(out):
+        return _trained(probe, out, {"processes": processes, "slots": slots, "compile": compile}, ray, tensorboard)
+
+
+def _trained(
+    probe: Probe, out: Path, options: dict[str, Any], ray: str | None, tensorboard: Path | None
+) -> list[dict[str, Any]]:
     plan = make_plan(probe, out)
-    plan |= {"processes": processes, "slots": slots, "compile": compile}
+    plan |= options
     # Imported after the plan is made: a mistake in it is reported even where torch is not installed.
     from train_probe.progress import listeners_of
     from train_probe.train import run_plan
 
     listeners = listeners_of(tensorboard)
-    out.mkdir(parents=True, exist_ok=True)
 
     def train(plan: dict[str, Any]) -> list[dict[str, Any]]:
         write_atomically(out / "plan.json", json.dumps(plan, indent=2).encode())
@@ -163,11 +172,11 @@ def _cell(value: Any, kind: type) -> Any:
 def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
     """The plan of a recipe: every arm at every number of exposures, learning rate and seed."""
     corpus = _corpus(probe, out)
-    facts = json.loads((corpus / "facts" / "facts.json").read_text())
+    shown = int(read_facts(corpus / "facts").exposures.max(initial=0))
     asked = max(probe.exposures, default=0)
-    if asked > facts["exposures"]:
+    if asked > shown:
         raise Refused(
-            f"{corpus} holds {facts['exposures']} exposures of each fact, and the recipe asks for {asked}:"
+            f"{corpus} holds {shown} exposures of each fact, and the recipe asks for {asked}:"
             " inject more (`--set inject.exposures=...`) or ask for fewer"
         )
     variants = probe.variants()
@@ -188,7 +197,7 @@ def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
             "training": training.model_dump() | {"learning_rate": learning_rate},
         }
         for exposures, learning_rate, seed, (model, training, arm, chosen) in itertools.product(
-            probe.exposures or [facts["exposures"]], probe.learning_rates, probe.seeds, variants
+            probe.exposures or [shown], probe.learning_rates, probe.seeds, variants
         )
     ]
     return {
@@ -237,4 +246,5 @@ def _corpus(probe: Probe, out: Path) -> Path:
             f"{corpus} holds no facts to score: it must be the folder of a finished run whose recipe has `inject` and"
             " token sets (for example: goldsand run quickstart -o demo/corpus)"
         )
+    written(corpus, "facts")  # the run is finished and of this version; what the files say is checked where it is read
     return corpus

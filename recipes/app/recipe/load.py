@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pydantic
-from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from curate.errors import Refused, nearest
 from curate.outside import in_full
+from curate.places.address import exists, refuse_credentials
 from curate.places.store import Place
+from curate.plain_yaml import NotPlain, read
 from curate.registry import short_name, step_class
+from curate.shards.vocabulary import build_vocabulary
 from curate.sources.formats import reader_of
 from curate.step import Edit, Injection, Rule, Step
+from recipes.app.recipe.changes import assign
 from recipes.app.recipe.schema import Recipe, build_step, parameters_of
 
 BUILT_IN = Path(__file__).parents[2]
+LONGEST_LINE = 1500
+"""Most characters of a mistake: values and keys are repeated in it."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ class RecipeError(Refused):
         for problem in self.problems:
             line = f":{problem.line}" if problem.line else ""
             where = f"{problem.where}: " if problem.where else ""
-            lines.append(f"{recipe}{line}: {where}{problem.message}")
+            # One line for each, whatever a key or a value holds.
+            lines.append(" ".join(f"{recipe}{line}: {where}{problem.message}".split())[:LONGEST_LINE])
         super().__init__("\n".join(lines))
 
 
@@ -64,12 +68,11 @@ def built_in_names() -> list[str]:
 def find_recipe(name: str) -> Path:
     """The file of a recipe given as a path or as the name of a built-in one."""
     path = Path(name)
-    if path.is_file():
+    if exists(path) and path.is_file():
         return path
-    built_in = BUILT_IN / f"{name}.yaml"
-    if built_in.is_file():
-        return built_in
-    if path.is_dir():
+    if name in built_in_names():
+        return BUILT_IN / f"{name}.yaml"
+    if exists(path) and path.is_dir():
         raise RecipeError(name, [Problem(None, "", "is a folder; name the recipe file in it")])
     hint = nearest(name, built_in_names())
     message = f"no such file, and no built-in recipe of that name{hint}. Built in: {', '.join(built_in_names())}"
@@ -86,7 +89,10 @@ def load(name: str, sets: Sequence[str] = (), inputs: Sequence[dict[str, Any]] =
     if inputs:
         tree["inputs"] = [CommentedMap(item) for item in inputs]
     for assignment in sets:
-        _assign(tree, assignment, path.parent, problems)
+        try:
+            assign(tree, assignment, path.parent)
+        except Refused as error:
+            problems.append(Problem(None, f"--set {assignment[:200]}", str(error)))
     lines = dict(_lines(tree))
     plain = _plain(tree)
     recipe: Recipe | None = None
@@ -107,21 +113,18 @@ def steps_of_run(out: Place) -> list[tuple[str, dict[str, Any]]]:
     recipe cannot be read."""
     path = out / "recipe.yaml"
     try:
-        given = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))["steps"]
-    except (OSError, YAMLError, KeyError, TypeError) as error:
+        given = read(path.read_text(encoding="utf-8"))["steps"]
+        pairs = [next(iter(item.items())) if isinstance(item, dict) else (item, None) for item in given]
+        return [(short_name(name), dict(parameters or {})) for name, parameters in pairs]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, StopIteration) as error:
         raise Refused(f"{path}, the recipe that made {out}, cannot be read: {error}") from None
-    pairs = [next(iter(item.items())) if isinstance(item, dict) else (item, None) for item in given]
-    return [(short_name(name), parameters or {}) for name, parameters in pairs]
 
 
 def _parse(path: Path) -> Any:
     try:
-        return YAML(typ="rt").load(path.read_text(encoding="utf-8"))
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise RecipeError(str(path), [Problem(line, "", f"not valid YAML: {error.problem or error}")]) from None
-    except YAMLError as error:
-        raise RecipeError(str(path), [Problem(None, "", f"not valid YAML: {error}")]) from None
+        return read(path.read_text(encoding="utf-8"))
+    except NotPlain as error:
+        raise RecipeError(str(path), [Problem(error.line, "", str(error))]) from None
     except UnicodeDecodeError as error:
         raise RecipeError(str(path), [Problem(None, "", f"not UTF-8 text: {error}")]) from None
     except OSError as error:
@@ -152,73 +155,6 @@ def _plain(node: Any) -> Any:
         if isinstance(node, kind):
             return kind(node)
     return node
-
-
-def _assign(tree: CommentedMap, assignment: str, folder: Path, problems: list[Problem]) -> None:
-    """Carry out one `--set a.b=c`. `STEP.parameter=...` changes the step of that name, the name that the ledger uses,
-    however the recipe writes the step."""
-    target, equals, text = assignment.partition("=")
-    keys = target.split(".")
-    if not equals or not all(keys):
-        problems.append(Problem(None, f"--set {assignment}", "write it as key.key=value"))
-        return
-    value = YAML(typ="safe").load(text) if text else ""
-    # A path typed at the prompt is relative to the current folder, not to the recipe's.
-    if isinstance(value, str) and value and Path(value).exists():
-        value = str(Path(value).resolve())
-    used = _used_steps(tree, folder) if keys[0] == "steps" or keys[0] not in Recipe.model_fields else {}
-    if keys[0] in used:
-        keys = ["steps", *keys]
-    node: Any = tree
-    for depth, key in enumerate(keys[:-1]):
-        is_step = keys[0] == "steps" and depth == 1
-        node = _descend(node, str(used.get(key, key)) if is_step else key, is_step)
-        if node is None:
-            problems.append(Problem(None, f"--set {assignment}", f"there is no `{'.'.join(keys[: depth + 1])}` in it"))
-            return
-    _put(node, keys[-1], value)
-
-
-def _used_steps(tree: CommentedMap, folder: Path) -> dict[str, int]:
-    """Step name -> its number in the list, the first use of each."""
-    numbers: dict[str, int] = {}
-    steps = tree.get("steps")
-    for number, item in enumerate(steps if isinstance(steps, list) else []):
-        name = item if isinstance(item, str) else next(iter(item), None) if isinstance(item, dict) else None
-        if isinstance(name, str):
-            # A step that cannot be imported is reported by `_steps`.
-            with contextlib.suppress(Refused):
-                name = step_class(in_full(name, folder)).name if ":" in name else name
-            numbers.setdefault(name, number)
-    return numbers
-
-
-def _descend(node: Any, key: str, is_step: bool) -> Any:
-    if isinstance(node, list):
-        if not key.isdigit() or int(key) >= len(node):
-            return None
-        item = node[int(key)]
-        if is_step and isinstance(item, str):
-            node[int(key)] = item = CommentedMap({item: CommentedMap()})
-        # A step is a mapping of one key, whose value holds the parameters.
-        if is_step and isinstance(item, dict) and len(item) == 1:
-            name = next(iter(item))
-            if item[name] is None:
-                item[name] = CommentedMap()
-            return item[name]
-        return item
-    if isinstance(node, dict):
-        if node.get(key) is None:
-            node[key] = CommentedMap()
-        return node[key]
-    return None
-
-
-def _put(node: Any, key: str, value: Any) -> None:
-    if isinstance(node, list) and key.isdigit() and int(key) < len(node):
-        node[int(key)] = value
-    elif isinstance(node, dict):
-        node[key] = value
 
 
 def _steps(raw: Any, folder: Path, lines: dict[tuple[Any, ...], int], problems: list[Problem]) -> list[Step]:
@@ -278,7 +214,7 @@ def _step(
         problems.append(Problem(_line(lines, where), name, str(error)))
         return None
     for path in step.resources():
-        if not path.exists():
+        if not exists(path):
             problems.append(Problem(_line(lines, where), name, f"there is no file or folder {path}"))
             return None
     if step.resources() and type(step).apply in (Rule.apply, Edit.apply):
@@ -312,7 +248,8 @@ def _cross_check(
     problems: list[Problem],
 ) -> None:
     where: tuple[Any, ...]
-    names = [short_name(item if isinstance(item, str) else str(next(iter(item), ""))) for item in recipe.steps if item]
+    written = [next(iter(item), None) if isinstance(item, dict) else item for item in recipe.steps]
+    names = [short_name(name) for name in written if isinstance(name, str)]
     for number, one in enumerate(recipe.inputs):
         try:
             reader_of(in_full(one.format, folder))
@@ -324,6 +261,16 @@ def _cross_check(
         if tokens.source == "extract" and "extract" not in names:
             where = ("output", "tokens", name)
             problems.append(Problem(_line(lines, where), ".".join(where), "`from: extract` needs a step `extract`"))
+        if tokens.domain == "hashed" and not recipe.output.tokenizer.buckets and recipe.output.tokenizer.kind != "file":
+            where = ("output", "tokens", name)
+            message = "`domain: hashed` needs tokens to hash domains to: set `output.tokenizer.buckets`"
+            problems.append(Problem(_line(lines, where), ".".join(where), message))
+    if (file := recipe.output.tokenizer.file) is not None:
+        try:
+            build_vocabulary(kind="file", file=folder / file)
+        except Refused as error:
+            where = ("output", "tokenizer", "file")
+            problems.append(Problem(_line(lines, where), ".".join(where), str(error)))
     if recipe.output.tokenizer.kind in ("joint", "compact") and recipe.output.tokens and "inject" not in names:
         message = f"a {recipe.output.tokenizer.kind} vocabulary holds compact records: add a step `inject`"
         problems.append(Problem(_line(lines, ("output", "tokenizer")), "output.tokenizer", message))
@@ -339,7 +286,7 @@ def _cross_check(
         problems.append(Problem(_line(lines, ("inputs", taken[0])), f"inputs[{taken[0]}]", message))
     if names.count("inject") > 1:
         problems.append(Problem(_line(lines, ("steps",)), "steps", "`inject` may occur once in a recipe"))
-    if "extract" in names and names[0] != "extract":
+    if "extract" in names[1:] and names[0] != "extract":
         problems.append(
             Problem(_line(lines, ("steps",)), "steps", "`extract` must be the first step: the others read text")
         )
@@ -359,7 +306,7 @@ def _line(lines: dict[tuple[Any, ...], int], where: tuple[Any, ...]) -> int | No
 def _problem(error: Any, model: type[pydantic.BaseModel], lines: dict[tuple[Any, ...], int], depth: int = 0) -> Problem:
     """One pydantic error in a person's words."""
     where = tuple(error["loc"])
-    shown = ".".join(str(part) for part in where)
+    shown = ".".join(str(part) for part in where if part != "[key]")
     if error["type"] == "extra_forbidden":
         allowed = _allowed(model, where[depth:-1])
         message = f"unknown key{nearest(str(where[-1]), allowed)}. Allowed: {', '.join(allowed)}"
@@ -368,17 +315,27 @@ def _problem(error: Any, model: type[pydantic.BaseModel], lines: dict[tuple[Any,
     else:
         message = error["msg"].removeprefix("Value error, ")
         if error["type"] == "string_pattern_mismatch":
-            message = "use letters, digits, '.', '_' and '-' only"
+            message = "use letters, digits, '.', '_' and '-' only, at most 100 of them"
         if not isinstance(error["input"], (dict, list)):
-            message += f" (it says {'null' if error['input'] is None else repr(error['input'])})"
+            message += f" (it says {'null' if error['input'] is None else _cut(error['input'])})"
             if error["type"] == "list_type" and error["input"] is not None:
-                message += f": write [{error['input']}]"
+                message += f": write [{_cut(error['input']).strip(chr(39))}]"
             expected = error.get("ctx", {}).get("expected")
             if expected and isinstance(error["input"], str):
                 message += nearest(
                     error["input"], [word.strip(" '") for word in expected.replace(" or ", ",").split(",")]
                 )
     return Problem(_line(lines, where), shown, message)
+
+
+def _cut(value: object) -> str:
+    """A value as it was written, for a message: not whole where it is long, and not at all where it may be secret."""
+    try:
+        refuse_credentials(str(value))
+    except Refused:
+        return "an address that may carry credentials"
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _allowed(model: type[pydantic.BaseModel], where: tuple[Any, ...]) -> list[str]:

@@ -9,10 +9,20 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import math
 from collections.abc import Collection, Container, Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
 from pydantic.errors import PydanticUserError
 
 from curate.errors import Refused
@@ -28,7 +38,9 @@ from train_probe.plan import ModelPlan, RunPlan, TrainingPlan, changeable
 class Strict(BaseModel):
     """A model that refuses unknown keys and cannot be changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, arbitrary_types_allowed=True, allow_inf_nan=False
+    )
 
 
 def model_of(
@@ -106,7 +118,14 @@ class TokenSet(model_of(output.Rendering, leave_out=["name"], source={"alias": "
     """One rendering of the run as token shards."""
 
 
-TokenSetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
+def _free(name: str) -> str:
+    """Raises Refused for the name of the tokenizer's own file below `tokens/`, in any case: not every disk tells."""
+    if name.lower().startswith("tokenizer."):
+        raise Refused(f"'{name}' is taken: tokens/tokenizer.json is the vocabulary of all token sets; use another name")
+    return name
+
+
+TokenSetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$"), AfterValidator(_free)]
 """A name that is one folder below `tokens/`, and no path out of it."""
 
 
@@ -177,6 +196,10 @@ GRID: dict[str, type[BaseModel]] = {"model": ProbeModel, "training": Training, "
 """What a grid can vary: `model.width`, `training.batch`, `arm.tag`."""
 
 
+MOST_RUNS, MOST_KINDS = 100_000, 10_000
+"""Most runs of a grid, and most combinations of an arm and settings in it: more is taken for a typing error."""
+
+
 class Quick(Strict):
     """What `--quick` takes in place of the whole grid."""
 
@@ -226,6 +249,14 @@ class Probe(Strict):
 
     @model_validator(mode="after")
     def _grid_can_be_built(self) -> Probe:
+        # Counted before anything is expanded: a few lists of some hundred values each are more than any memory holds.
+        kinds = math.prod([len(self.arms), *map(len, self.grid.values())])
+        runs = kinds * len(self.learning_rates) * len(self.seeds) * max(len(self.exposures), 1)
+        if kinds > MOST_KINDS or runs > MOST_RUNS:
+            raise Refused(
+                f"the grid would be {runs:,} runs of {kinds:,} kinds; at most {MOST_RUNS:,} of {MOST_KINDS:,} are"
+                " planned: name fewer values"
+            )
         try:
             self.variants()
         except ValidationError as error:
@@ -236,6 +267,7 @@ class Probe(Strict):
 
     @model_validator(mode="after")
     def _climbs_a_ladder(self) -> Probe:
+        refuse_credentials(self.corpus or "")
         if self.climb and len(self.exposures) < 2:
             raise Refused("climb: there is no ladder to climb; name at least two `exposures`")
         return self
@@ -291,6 +323,7 @@ class ComparedArm(model_of(RunPlan, output.Rendering, only=RENDERING, domain={"d
 
     @model_validator(mode="after")
     def _something_is_rendered(self) -> ComparedArm:
+        refuse_credentials(self.corpus or "")
         given = self.model_fields_set.intersection(RENDERING[1:])
         if given and self.domain == "none":
             raise Refused(f"`{min(given)}` is about rendered domains, and `domain` is none: name a rendering")
@@ -300,7 +333,7 @@ class ComparedArm(model_of(RunPlan, output.Rendering, only=RENDERING, domain={"d
 class Recipe(Strict):
     """A corpus to build (`inputs`, `steps`, `output`), a grid to train (`probe`), arms to `compare`, or several."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")
     description: str = ""
     inputs: list[RecipeInput] = []
     steps: list[Any] = Field(default=[], description="the steps in order: a name, or a name with parameters")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import statistics
 import unicodedata
+import warnings
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from curate.errors import Refused
+from curate.errors import Refused, Unchecked
+from curate.places.manifest import check_written
 from curate.places.store import Place, files_below, write_atomically
 from curate.run.folder import check_format
 from curate.run.ledger import read_ledger
@@ -35,6 +37,9 @@ def write_report(folder: Place, probe: Path | None = None, output: Path | None =
     """
     check_format(folder)
     summary = read_summary(folder)
+    # The report of a step lies in a folder of its name.
+    if not check_written(folder, ["ledger", *(kind for kind in ("mix",) if (folder / kind).is_dir())]):
+        warnings.warn(f"nobody can check the ledger in {folder}: it has no manifests", Unchecked, stacklevel=2)
     results = read_results(probe) if probe is not None else []
     page = render(summary, _examples(folder), results, whole_corpus(folder, summary))
     path: Place = output or folder / "report.html"

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions
 from rich.markup import escape
+from rich.segment import Segment
+from rich.text import Text
 
-from curate.errors import refusal
+from curate.errors import Unchecked, printable, refusal
 
 
 class _Terminal(Console):
-    """A console whose reader may close the pipe (`| head`): the command goes on, and keeps its own exit code."""
+    """A console that shows control characters and obeys none, whoever forgot to escape them (a label, a recipe, an
+    index, a status file). Its reader may close the pipe (`| head`): the command goes on, and keeps its own exit code.
+    """
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        return super().render_str(printable(text), **how)
+
+    def render(self, renderable: Any, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            # Segments with `control` are the console's own: moving the cursor for a bar.
+            plain = segment.control or segment.text.isprintable()
+            yield segment if plain else Segment(printable(segment.text), segment.style)
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -26,11 +41,6 @@ err = _Terminal(stderr=True, highlight=False, soft_wrap=True)
 
 said: list[str] = []
 """The messages of `fail`."""
-
-
-def printable(text: str) -> str:
-    """Text of a crawl for the terminal, with its control sequences escaped."""
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def harmless(text: str) -> str:
@@ -46,12 +56,25 @@ def fail(message: str, code: int = 2) -> NoReturn:
 
 
 class friendly:
-    """Turns a refusal into one message and exit code 2; a fault of the program is left to `main`."""
+    """Turns a refusal into one message and exit code 2; a fault of the program is left to `main`. What nobody can check
+    is said in one line each."""
 
     def __enter__(self) -> None:
-        return None
+        self._caught = warnings.catch_warnings()
+        self._caught.__enter__()
+        warnings.simplefilter("always", Unchecked)
+        shown = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, Unchecked):
+                err.print(f"[bold yellow]warning:[/] {harmless(str(message))}")
+            else:
+                shown(message, category, *where, **more)
+
+        warnings.showwarning = show
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self._caught.__exit__(None, None, None)
         if isinstance(error, KeyboardInterrupt):
             fail("interrupted; the same command goes on from here", 130)
         if error is not None and (message := refusal(error)) is not None:

@@ -1,0 +1,159 @@
+"""What a run wrote down of its files: a manifest for each unit, with the checksum of every output. Whoever reads a
+run's files asks here what they were when they were written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from curate.errors import Refused
+from curate.places.store import Place, checksum, files_below, is_local, mark
+
+FORMAT = 2
+"""Raised when the layout of an output folder or of a manifest changes."""
+
+MARKER = "goldsand.json"
+
+
+class NotAsWritten(Refused):
+    """A run's file is missing, or is not what its run wrote; the message names the file and how to mend it."""
+
+
+def fingerprint(value: Any) -> str:
+    """SHA-256 of the canonical JSON of a value: equal for equal configurations, whatever the order of keys."""
+    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)).hexdigest()
+
+
+def manifest_path(root: Place, name: str) -> Place:
+    """Manifests have a folder of their own, so that a folder of shards holds shards only."""
+    return root / "manifests" / f"{name}.json"
+
+
+def seal_of(manifest: dict[str, Any]) -> str:
+    """A manifest's own checksum: a run takes its figures from manifests. Times differ from run to run, and are left
+    out."""
+    return fingerprint({name: value for name, value in manifest.items() if name not in ("seal", "seconds")})
+
+
+def read_manifest(place: Place) -> dict[str, Any] | None:
+    """A manifest as it was written, or None when it is damaged. Raises OSError."""
+    try:
+        manifest = orjson.loads(place.read_bytes())
+    except orjson.JSONDecodeError:
+        return None
+    return manifest if isinstance(manifest, dict) and manifest.get("seal") == seal_of(manifest) else None
+
+
+def format_fault(folder: Place) -> str | None:
+    """Why this version cannot read a run's folder, and what to do; None where it can, or where no run wrote there."""
+    try:
+        written = orjson.loads((folder / MARKER).read_bytes())["format"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return f"{folder / MARKER} is damaged: it should name the folder's format"
+    except OSError:
+        if not (folder / "manifests").is_dir():
+            return None
+        # Folders had no marker before format 2.
+        written = 1
+    if written == FORMAT:
+        return None
+    older = isinstance(written, int) and written < FORMAT
+    remedy = (
+        "run the recipe again into a new folder, or read this one with the version that wrote it"
+        if older
+        else "a newer goldsand wrote it: use that one (`pip install -U goldsand`)"
+    )
+    return f"{folder} was written in format {written}, and this version reads and writes {FORMAT}: {remedy}"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a file was when its run wrote it: XXH3-128 of its content, and a store's own mark where it lay in one."""
+
+    checksum: str
+    mark: str | None = None
+
+    def check(self, place: Place, known: str | None = None) -> None:
+        """Raises NotAsWritten where the file is another now. `known` is its checksum or mark, where a caller has it:
+        then nothing is read, unless a store names an object differently than it did."""
+        own = mark(place) if known is None else known
+        if own is not None and own in (self.checksum, self.mark):
+            return
+        # A store may name the same content otherwise than the one that it was copied from.
+        if (known is None or not is_local(place)) and checksum(place) == self.checksum:
+            return
+        raise NotAsWritten(
+            f"{place} is not what its run wrote: its checksum is not {self.checksum}; `goldsand run` into the same"
+            " folder mends it, or take a sound copy"
+        )
+
+
+def written(root: Place, kind: str) -> dict[str, Written] | None:
+    """What the units of a kind (`text`, `ledger`) wrote into the folder of a finished run, by relative path. None where
+    there is no manifest at all, so that nobody can say.
+
+    Raises NotAsWritten for a folder of another version, a run that did not finish, a damaged manifest, a file that is
+    missing or that no unit wrote.
+    """
+    if (fault := format_fault(root)) is not None:
+        raise NotAsWritten(fault)
+    if not files_below(root / "manifests"):
+        return None
+    if not (root / "summary.json").is_file():
+        raise NotAsWritten(
+            f"{root} is not the folder of a finished run: there is no {root / 'summary.json'}; `goldsand run` into the"
+            " same folder finishes it"
+        )
+    found: dict[str, Written] = {}
+    documents = 0
+    for path in files_below(root / "manifests" / kind):
+        manifest = read_manifest(path)
+        if manifest is None:
+            raise NotAsWritten(f"{path} is damaged; `goldsand run` into the same folder repairs it")
+        marks = manifest.get("marks", {})
+        found |= {name: Written(value, marks.get(name)) for name, value in manifest["outputs"].items()}
+        documents += manifest.get("documents", 0)
+    endings = {name.rpartition(".")[2] for name in found}
+    there = {
+        path.relative_to(root).as_posix()
+        for path in files_below(root / kind)
+        if not path.name.startswith(".") and (not found or path.name.rpartition(".")[2] in endings)
+    }
+    for name in sorted(name for name in found if name.startswith(f"{kind}/") and name not in there):
+        raise NotAsWritten(f"{root / name} is missing; `goldsand run` into the same folder makes it again")
+    for name in sorted(there - found.keys()):
+        raise NotAsWritten(f"{root / name} was written by no unit of the run in {root}: {root / 'manifests'} lacks it")
+    if kind == "text":
+        _counted(root, documents)
+    return found
+
+
+def _counted(root: Place, documents: int) -> None:
+    """A shard that is missing together with its manifest is missed by its documents."""
+    path = root / "summary.json"
+    try:
+        counts = orjson.loads(path.read_bytes())["documents"]
+        expected = counts["kept"] + counts["injected"] + counts.get("copied", 0)
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        raise NotAsWritten(f"{path} is damaged; `goldsand run` into the same folder writes it again") from None
+    if documents != expected:
+        raise NotAsWritten(
+            f"{root / 'text'} lacks shards: their manifests count {documents} documents, {path} {expected};"
+            " `goldsand run` into the same folder makes them again"
+        )
+
+
+def check_written(root: Place, kinds: Iterable[str]) -> bool:
+    """Read all that the units of these kinds wrote, once. False where the folder has no manifests to ask. Raises
+    NotAsWritten."""
+    for kind in kinds:
+        files = written(root, kind)
+        if files is None:
+            return False
+        for name, one in files.items():
+            one.check(root / name)
+    return True
