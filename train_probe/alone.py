@@ -18,7 +18,8 @@ _HOLDERS: dict[Path, int] = {}
 
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Hold a folder, which is made where it is missing, for the length of a block; the block may hold it again.
+    """Hold a folder, which is made where it is missing, for the length of a block; the block may hold it again. One that
+    was made and in which the block wrote nothing before it failed is removed again.
 
     The system releases it when its holder dies. Raises PlanError when another process or thread holds it, or when it
     cannot be written to.
@@ -27,6 +28,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     if _HOLDERS.get(path) == threading.get_ident():
         yield
         return
+    made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # Opened to append: the file must not be emptied while another process holds it.
@@ -38,6 +40,11 @@ def alone_in(folder: Path) -> Iterator[None]:
         _HOLDERS[path] = threading.get_ident()
         try:
             yield
+        except BaseException:
+            if made and list(folder.iterdir()) == [folder / path.name]:  # refused before anything was written
+                path.unlink()
+                folder.rmdir()
+            raise
         finally:
             del _HOLDERS[path]
 
