@@ -18,8 +18,8 @@ _HOLDERS: dict[Path, int] = {}
 
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Hold a folder, which is made where it is missing, for the length of a block; the block may hold it again. One that
-    was made and in which the block wrote nothing before it failed is removed again.
+    """Hold a folder, which is made where it is missing, for the length of a block; the block may hold it again. One
+    that was made, and in which the block wrote nothing before it failed, is removed.
 
     The system releases it when its holder dies. Raises PlanError when another process or thread holds it, or when it
     cannot be written to.
