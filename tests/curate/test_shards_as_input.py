@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import zstandard
+from damage import damage
 from engine_steps import Trim, corpus_run, write_corpus
 
 from curate.audit.verify import kept_documents
@@ -73,17 +74,8 @@ def test_no_damage_to_shards_or_their_manifests_gives_other_texts(finished, tmp_
         content = bytearray(path.read_bytes())
         place = int(rng.integers(len(content)))
         kind = rng.choice(["flip", "cut", "zeros", "doubled", "empty", "remove", "swap"])
-        if kind == "flip":
-            content[place] ^= 1 << int(rng.integers(8))
-        elif kind == "cut":
-            del content[place:]
-        elif kind == "zeros":
-            content[place : place + 16] = bytes(len(content[place : place + 16]))
-        elif kind == "doubled":
-            content[place:place] = content[place : place + 100]
-        elif kind == "empty":
-            content.clear()
-        elif kind == "swap":
+        damage(content, kind, place, rng, blanked=16, doubled=100)
+        if kind == "swap":
             others = [one for one in path.parent.iterdir() if one.is_file() and one.suffix == path.suffix]
             content[:] = others[int(rng.integers(len(others)))].read_bytes()
         path.unlink()

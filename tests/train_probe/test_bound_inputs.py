@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from damage import damage
 from probe_world import World
 
 from curate.errors import Refused, Unchecked
@@ -64,25 +65,16 @@ def read(corpus, drawn):
     return run_name(one, one.runs[0], inputs), figures, spans, held_out, [[t.tolist() for t in two] for two in texts]
 
 
-def damage(rng, path, other):
+def damaged(rng, path, other):
     """One harm of many kinds to one file; says which."""
     content = bytearray(path.read_bytes())
     kind = rng.choice(["flip", "byte", "cut", "zeros", "doubled", "remove", "empty", "swap", "json", "npz", "grown"])
     place = int(rng.integers(len(content)))
-    if kind == "flip":
-        content[place] ^= 1 << int(rng.integers(8))
-    elif kind == "byte":
+    damage(content, kind, place, rng, blanked=64, doubled=512)
+    if kind == "byte":
         content[place] = int(rng.integers(256))
-    elif kind == "cut":
-        del content[place:]
-    elif kind == "zeros":
-        content[place : place + 64] = bytes(len(content[place : place + 64]))
-    elif kind == "doubled":
-        content[place:place] = content[place : place + 512]
     elif kind == "grown":
         content += rng.bytes(20)
-    elif kind == "empty":
-        content.clear()
     elif kind == "swap" and other.is_file():
         content[:] = other.read_bytes()
     elif kind == "json" and path.suffix == ".json":
@@ -119,7 +111,7 @@ def test_no_damage_to_facts_or_tokens_gives_another_figure(corpora, tmp_path):
         folder = tmp_path / str(number)
         shutil.copytree(corpora / "one", folder)
         name = names[number % len(names)]
-        kind = damage(rng, folder / name, corpora / "other" / name)
+        kind = damaged(rng, folder / name, corpora / "other" / name)
         drawn = name.name == "bundle.npz" or bool(rng.random() < 0.2)
         try:
             assert read(folder, drawn) == sound[drawn], (number, kind, str(name))

@@ -7,6 +7,7 @@ the same severity shows what dropping *these* pages does.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +98,18 @@ def arms_of(entries: Sequence[Entry], corpora: Sequence[Tokenised], coin_of: Coi
                 same, name=entry.name, shards=entry.name, against=same.name, paired=True
             )
     return [arms[entry.name] for entry in entries] + coins
+
+
+MOST_REPEATS = 4.0
+"""Times that a corpus may be repeated: repetition alone lets a model store more (arXiv 2404.05405, result 11)."""
+
+
+def most_repeats(arm: Arm, arms: Sequence[Arm], allowed: Sequence[str]) -> float:
+    """How often an arm may repeat its corpus: as often as wanted where it is `allowed` by name, or an arm that it is
+    the coin of; a coin that several arms share may be a little smaller than they are."""
+    if {arm.name, *(other.name for other in arms if other.against == arm.name)} & set(allowed):
+        return math.inf
+    return MOST_REPEATS / ALIKE if arm.is_coin else MOST_REPEATS
 
 
 def first_of(arms: Sequence[Arm]) -> Arm:

@@ -19,7 +19,7 @@ from curate.errors import Refused
 from curate.places.store import write_atomically
 from curate.shards.vocabulary import Vocabulary
 from recipes.app.measure.asked import Comparison
-from recipes.app.measure.coins import arms_of
+from recipes.app.measure.coins import arms_of, lengths_of
 from recipes.app.measure.corpora import Entry, front_of, shared_vocabulary, tokenised
 from recipes.app.measure.held_out import HeldOut
 from recipes.app.measure.ladder import Grid
@@ -87,10 +87,13 @@ def compare(
     held = HeldOut.of(entries, held_out)
     entries = held.entries
     folder = out / "corpora"
-    vocabulary = shared_vocabulary(entries[0].corpus, iter(_learnt_from(asked)), FACTS, tokenizer, asked.size)
+    others = _others(asked)
+    vocabulary = shared_vocabulary(entries[0].corpus, iter(others), FACTS, tokenizer, asked.size)
     corpora = tokenised(entries, vocabulary, folder / "tokens", FACTS)
-    arms = arms_of(entries, corpora, asked.coin)
-    asked, tokens, value_bits = _placed(asked, vocabulary, folder)
+    of, arms = {one.name: one for one in corpora}, arms_of(entries, corpora, asked.coin)
+    asked, value_bits = _placed(asked, vocabulary, folder)
+    # Of other people than those who are shown, so that more seeds change no mixture.
+    tokens = asked.people * statistics.fmean(len(ids) + 1 for ids in vocabulary.encode(others))
     rungs = [] if asked.reading == "text" else rungs_of(asked, arms, corpora, tokens)
     reading = Reading(asked, entries, corpora, held)
     written = reading.write(vocabulary, folder / "text")
@@ -122,7 +125,8 @@ def compare(
         if own_facts is not None:
             begun = [run for run in grid.runs if run["rung"] == outcome.start and run["seed"] in asked.first_seeds]
             stored = own_facts.stored(grid.trained(own_facts.runs(begun)))
-        comparison = report(asked, arms, corpora, outcome, vocabulary.hash, value_bits, stored)
+        lengths = {arm.name: lengths_of(arm, of[arm.shards].folder, asked.first_seeds) for arm in arms}
+        comparison = report(asked, arms, corpora, outcome, vocabulary.hash, value_bits, lengths, stored)
     text = [] if read is None else read["verdict"]
     return comparison | {"reading": read, "verdict": [*text, *(f"facts: {line}" for line in comparison["verdict"])]}
 
@@ -135,17 +139,15 @@ def _inject(asked: Comparison, people: int, exposures: int, others: int = 0) -> 
     )
 
 
-def _learnt_from(asked: Comparison) -> list[str]:
+def _others(asked: Comparison) -> list[str]:
     """Texts about people whom no model is shown, so that the tokenizer is nearer to none of those who are."""
     placed = _inject(asked, OTHERS, 1, others=1_000_003).placed()
     return [document.text for document in placed.documents(0, placed.total)]
 
 
-def _placed(asked: Comparison, vocabulary: Vocabulary, folder: Path) -> tuple[Comparison, float, float]:
-    """Write the facts of all seeds; the settings with their number of people and a window that holds every text, the
-    mean tokens of one exposure of a seed's facts, and the bits of one person's values. None of it depends on the
-    arms."""
-    others = [len(ids) + 1 for ids in vocabulary.encode(_learnt_from(asked))]
+def _placed(asked: Comparison, vocabulary: Vocabulary, folder: Path) -> tuple[Comparison, float]:
+    """Write the facts of all seeds; the settings with their number of people and a window that holds every text, and
+    the bits of one person's values. None of it depends on the arms."""
     value_bits = sum(one.bits for one in _inject(asked, 1, 1).placed().table.attributes)
     if asked.load is not None:
         model = ModelPlan(asked.layers, asked.heads, asked.width).built()
@@ -160,7 +162,7 @@ def _placed(asked: Comparison, vocabulary: Vocabulary, folder: Path) -> tuple[Co
     most = 2 * math.ceil(max(asked.exposures) / (1 - asked.junk_ratio))
     injected = _inject(asked, asked.cohorts * asked.people, most)
     facts_corpus(folder, injected, name=None, vocabulary=vocabulary, used=vocabulary.size)
-    return asked, asked.people * statistics.fmean(others), value_bits
+    return asked, value_bits
 
 
 def _train(plan: dict[str, Any], out: Path) -> list[dict[str, Any]]:

@@ -96,16 +96,11 @@ class HeldOut:
             if len(wanted) < FEWEST:
                 raise Refused(f"{name} holds {len(wanted)} texts to measure loss on; at least {FEWEST} are needed")
             texts.append(HeldOutText(name, wanted, given=True))
-        # What a corpus has made of held-out pages is near to its own pages, and moves no other corpus.
-        near = _Near([page for text in texts if text.form_of is None for page in text.pages])
         lost: dict[str, int] = {}
         for corpus in corpora:
-            own_form = _Near([page for text in texts if text.form_of == corpus.name for page in text.pages])
-            alike = {
-                one.key
-                for one in corpus.documents()
-                if one.key not in without[corpus.name] and (one in near or one in own_form)
-            }
+            # What a corpus has made of held-out pages is near to its own pages, and moves no other corpus.
+            near = _Near([page for text in texts if text.form_of in (None, corpus.name) for page in text.pages])
+            alike = {one.key for one in corpus.documents() if one.key not in without[corpus.name] and one in near}
             lost[corpus.name] = len(alike)
             without[corpus.name] |= alike
         rest = {one.name: dataclasses.replace(one, without=frozenset(without[one.name])) for one in corpora}

@@ -10,7 +10,7 @@ from typing import Any
 from curate.errors import Refused
 from curate.run.engine import TaskError
 from recipes.app.measure.asked import ALONE, AS_GOOD, CONTROL, Comparison, Outcome, Rung
-from recipes.app.measure.coins import ALIKE, Arm, first_of
+from recipes.app.measure.coins import MOST_REPEATS, Arm, first_of, most_repeats
 from recipes.app.measure.corpora import Tokenised
 from recipes.app.measure.judged import (
     Judged,
@@ -25,8 +25,6 @@ from recipes.app.measure.judged import (
 from recipes.app.measure.ladder import Grid, climbed, lower, middle
 from recipes.app.measure.statistics import CEILING, FLOOR, ArmResults, arms_of, log_halves, stored_share
 
-MOST_REPEATS = 4.0
-"""Times that a corpus may be repeated: repetition alone lets a model store more (arXiv 2404.05405, result 11)."""
 CONTROL_RATIO = 0.875
 LEAST_SPREAD = 0.01
 """The smallest standard deviation of a pair of halves that is believed: 1 %."""
@@ -65,9 +63,7 @@ def rungs_of(asked: Comparison, arms: Sequence[Arm], corpora: Sequence[Tokenised
                 rest = max(0.0, total - exposures * each)
                 ratio = rest / (rest + exposures * facts_tokens)
             repeats = exposures * facts_tokens * ratio / (1 - ratio) / used
-            if repeats > MOST_REPEATS * (1 / ALIKE if arm.is_coin else 1) and not (
-                {arm.name, *(other.name for other in arms if other.against == arm.name)} & set(asked.may_repeat)
-            ):
+            if repeats > most_repeats(arm, arms, asked.may_repeat):
                 if rung > middle(asked.exposures):
                     ended.add(arm.name)
                     continue

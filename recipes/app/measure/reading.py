@@ -17,13 +17,12 @@ from curate.errors import Refused
 from curate.shards.domain_rendering import drawn
 from curate.shards.vocabulary import Vocabulary
 from recipes.app.measure.asked import AS_GOOD_TEXT, CONTROL, CONTROL_SEEDS, Comparison
-from recipes.app.measure.coins import ALIKE, Arm, arms_of
+from recipes.app.measure.coins import MOST_REPEATS, Arm, arms_of, most_repeats
 from recipes.app.measure.corpora import Corpus, Entry, Tokenised, write_set
 from recipes.app.measure.held_out import HeldOut, HeldOutText
 from recipes.app.measure.judged import Judged, Rule, corrected, judged, plainly_worse
 from recipes.app.measure.ladder import Grid
 from recipes.app.measure.parts import PageNats, Part, parts_of
-from recipes.app.measure.protocol import MOST_REPEATS
 from recipes.app.measure.verdict import UNKNOWN, opponent, subject
 
 COMPILED = 10_000_000
@@ -53,9 +52,7 @@ class Reading:
         self.tokens = min(asked.text_tokens, plain[0][1].used)
         for arm in self.arms if self.read else ():
             size = self.used[arm.shards] * arm.kept
-            allowed = {arm.name, *(other.name for other in self.arms if other.against == arm.name)}
-            most = MOST_REPEATS * (1 / ALIKE if arm.is_coin else 1)
-            if self.tokens > most * size and not allowed & set(asked.may_repeat):
+            if self.tokens > size * most_repeats(arm, self.arms, asked.may_repeat):
                 raise Refused(
                     f"'{arm.name}' has {size:,.0f} tokens, and models that read {self.tokens:,} would repeat it"
                     f" {self.tokens / size:.1f} times: more than {MOST_REPEATS:.0f} times is another question; ask for"

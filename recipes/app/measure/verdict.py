@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recipes.app.measure.asked import ALONE, Comparison, Outcome
-from recipes.app.measure.coins import Arm, first_of, lengths_of
+from recipes.app.measure.coins import Arm, first_of
 from recipes.app.measure.corpora import Tokenised
 from recipes.app.measure.judged import FEWEST, Judged, beside
 from recipes.app.measure.protocol import failure, halves_of
@@ -26,9 +26,11 @@ def report(
     outcome: Outcome,
     tokenizer: str,
     value_bits: float,
+    lengths: Mapping[str, tuple[float, float]] | None = None,
     own_facts: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The comparison's figures and its decision; `value_bits` are those of one person's values."""
+    """The comparison's figures and its decision; `value_bits` are those of one person's values, `lengths` the mean and
+    the largest page of each arm."""
     results = outcome.results
     found = arms_of(results, key="rung")
     lost = [arm.name for arm in arms if arm.name not in found]
@@ -38,7 +40,6 @@ def report(
     first = first_of(arms).name
     values, rule = halves_of(results, outcome.ladders, asked)
     shown = beside(values, arms, first, rule)
-    of = {one.name: one for one in corpora}
     parameters = next(row["parameters"] for row in results if not row.get("error"))
     load = asked.people * value_bits / parameters
     return {
@@ -53,7 +54,8 @@ def report(
         "verdict": _verdict(asked, arms, found, outcome, parameters, load),
         "corpora": [dataclasses.asdict(one) for one in corpora],
         "arms": [
-            dataclasses.asdict(arm) | _pages(arm, of[arm.shards], asked) | {
+            dataclasses.asdict(arm) | {
+                "lengths": (lengths or {}).get(arm.name),
                 "half": str(found[arm.name].mean_half()),
                 "off": sum(map(len, beyond(found[arm.name], outcome.ladders[arm.name]))),
                 "seeds": len(found[arm.name].seeds),
@@ -173,14 +175,6 @@ def _alone(arm: ArmResults, base: ArmResults) -> dict[str, Any]:
     half, other = arm.mean_half(), base.mean_half()
     both = half.sense == other.sense == "="
     return {"half": str(half), "times": half.exposures / other.exposures if both else None}
-
-
-def _pages(arm: Arm, one: Tokenised, asked: Comparison) -> dict[str, Any]:
-    """How long the pages are that an arm reads."""
-    if not one.folder.is_dir():
-        return {"mean_page": math.nan, "largest_page": math.nan}
-    mean, largest = lengths_of(arm, one.folder, asked.first_seeds)
-    return {"mean_page": mean, "largest_page": largest}
 
 
 def _bits(arm: ArmResults, rung: int) -> float | None:
