@@ -8,10 +8,11 @@ so that no manifest ever lies beside data that it does not describe.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
@@ -99,6 +100,18 @@ def make_folder(place: Place) -> None:
     name would make a bucket."""
     if is_local(place) or getattr(place, "protocol", "") not in _WITHOUT_FOLDERS:
         place.mkdir(parents=True, exist_ok=True)
+
+
+def sync_together(files: Sequence[Path]) -> None:
+    """Sync many small files of one file system. Linux can do it at once: one wait for the disk instead of hundreds."""
+    with contextlib.suppress(OSError, AttributeError):
+        system = ctypes.CDLL(None, use_errno=True)
+        with files[0].open("rb") as stream:
+            if system.syncfs(stream.fileno()) == 0:
+                return
+    for path in files:
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
 
 
 def write_atomically(place: Place, data: bytes) -> None:

@@ -18,6 +18,7 @@ from curate.run.engine import Engine, Progress, RunError, all_cores
 from curate.run.folder import Kill, OutputFolder
 from curate.run.interrupt import interruptible
 from curate.run.local import LocalEngine
+from curate.run.lots import ContentsTask, in_lots, lots_of, sizes_of
 from curate.run.output import Publication
 from curate.run.publish_order import publish
 from curate.run.rounds import EmitTask, ReduceTask
@@ -26,9 +27,9 @@ from curate.run.stage import Stage, cut
 from curate.run.stage_outputs import StageOutputs
 from curate.run.status import StatusFile
 from curate.run.summary import Effort, summarise
-from curate.run.tasks import DOCUMENTS, CutTask, MapTask, Part, read_with, readable
-from curate.run.unit import READING, Unit, content_of
-from curate.sources import Partition, Piece
+from curate.run.tasks import DOCUMENTS, CutTask, Lot, MapTask, Part, read_with, readable
+from curate.run.unit import Unit, content_of, is_reading, reading
+from curate.sources import WHOLE, Partition, Piece
 from curate.step import CorpusStep, Injection, Step
 
 SPLIT = 64 << 20
@@ -112,7 +113,7 @@ class CorpusRun:
             steps=self.steps,
             stages=self.stages,
             sources=sorted({partition.source for partition in self.partitions}),
-            parts=self._parts(folder, engine),
+            lots=lots_of(self._parts(folder, engine)),
         )
         quotas = self._quotas(outputs.parts)
         for stage in self.stages:
@@ -121,28 +122,41 @@ class CorpusRun:
 
     def _parts(self, folder: OutputFolder, engine: Engine) -> list[Part]:
         """The pieces of all input files, in order."""
-        labels = [label_of(partition) for partition in self.partitions]
         uncut = {(kill.part, kill.read_with) for kill in folder.kills if kill.stage == "inputs"}
-        tasks = []
-        for label, partition in zip(labels, self.partitions, strict=True):
-            whole = (label, self._read_with(partition)) in uncut
-            tasks.append(CutTask(self.out, label, partition, 0 if whole else self.split))
+        sizes = sizes_of(self.partitions)
+        lots = in_lots(self.partitions, sizes, self.split)
+        tasks: list[ContentsTask | CutTask] = []
+        for numbers in lots:
+            partition = self.partitions[numbers[0]]
+            label, total = label_of(partition), sum(sizes[number] for number in numbers)
+            if len(numbers) > 1:
+                members = tuple(self.partitions[number] for number in numbers)
+                tasks.append(ContentsTask(self.out, f"{label}.many", members, total))
+            else:
+                whole = (label, self._read_with(partition)) in uncut
+                tasks.append(CutTask(self.out, label, partition, 0 if whole else self.split, total))
 
         def on_kill(unit: Unit, key: str, reason: str) -> Unit:
             # Where it could be cut is not worth the run: the stage that reads it finds out what it is.
-            assert isinstance(unit, CutTask)
-            if not unit.split:
+            if not isinstance(unit, CutTask) or not unit.split:
                 raise RunError(f"{unit.name}: {reason}")
             with_what = self._read_with(unit.partition)
             folder.set_aside(Kill("inputs", unit.label, None, unit.partition.prefix, reason, read_with=with_what))
             return replace(unit, split=0)
 
         parts: list[Part] = []
-        for number, manifest in enumerate(folder.do(engine, "inputs", tasks, on_kill)):
-            for place, bounds in enumerate(manifest["pieces"]):
-                label = labels[number] + (f".{place:05d}" if len(manifest["pieces"]) > 1 else "")
-                piece = Piece(*bounds)
-                parts.append(Part(len(parts), label, self.partitions[number], piece, number, manifest["content"]))
+        for numbers, task, manifest in zip(lots, tasks, folder.do(engine, "inputs", tasks, on_kill), strict=True):
+            partitions = [self.partitions[number] for number in numbers]
+            if isinstance(task, ContentsTask):
+                for number, one, content in zip(numbers, partitions, manifest["contents"], strict=True):
+                    parts.append(
+                        Part(len(parts), label_of(one), one, WHOLE, number, content, task.label, sizes[number])
+                    )
+                continue
+            pieces = [Piece(*bounds) for bounds in manifest["pieces"]]
+            for place, piece in enumerate(pieces):
+                label = task.label + (f".{place:05d}" if len(pieces) > 1 else "")
+                parts.append(Part(len(parts), label, partitions[0], piece, numbers[0], manifest["content"]))
         return parts
 
     def _read_with(self, partition: Partition) -> str:
@@ -155,26 +169,29 @@ class CorpusRun:
         """Every part through one stage; for a corpus step, first its rounds over the documents of the stage before."""
         reduced = self._rounds(stage, stage.corpus, outputs, folder, engine) if stage.corpus else []
         tasks = []
-        for part in outputs.parts:
-            task = MapTask(self.out, stage, part, self.publication.keep_dropped)
-            task.killed = self._killed(folder, stage, part, outputs.parts)
+        for place, lot in enumerate(outputs.lots):
+            task = MapTask(self.out, stage, lot, self.publication.keep_dropped)
+            task.killed = self._killed(folder, stage, lot, outputs.parts)
+            numbers = [part.number for part in lot.parts]
             if stage.number == 0:
-                task.limit = quotas[part.number]
+                limits = tuple(quotas[number] for number in numbers)
+                task.limits = () if limits.count(None) == len(limits) else limits
             else:
-                task.previous = outputs.documents[-1][part.number]
-                # The digest of this part's records alone: changes in other parts' records have no effect here.
-                sections = [folder.manifests[unit.name]["sections"][part.number] for unit in reduced]
-                task.inputs = content_of([outputs.manifests[-1][part.number]], DOCUMENTS) + sections
+                task.previous = outputs.documents[-1][place]
+                task.counts = outputs.counts(place)
+                # The digests of this lot's records alone: changes in other lots' records have no effect here.
+                sections = [folder.manifests[unit.name]["sections"][number] for number in numbers for unit in reduced]
+                task.inputs = content_of([outputs.manifests[-1][place]], DOCUMENTS) + sections
                 task.reduced = [unit.path for unit in reduced]
             tasks.append(task)
-        manifests = folder.do(engine, stage.folder[3:], tasks, self._setting_aside(folder, stage, outputs.parts))
+        manifests = folder.do(engine, stage.folder[3:], tasks, self._setting_aside(folder, stage, outputs.lots))
         outputs.documents.append([task.documents for task in tasks])
         outputs.events.append([task.events for task in tasks])
         outputs.manifests.append(manifests)
         outputs.reduced.append(
             (
                 [unit.path for unit in reduced],
-                [folder.manifests[unit.name]["sections"][0] for unit in reduced if outputs.parts],
+                [folder.manifests[unit.name]["sections"][0] for unit in reduced if outputs.lots],
             )
         )
 
@@ -194,15 +211,16 @@ class CorpusRun:
             }
             emits: list[EmitTask] = []
             if one.takes_documents:
-                for part in outputs.parts:
+                for place, lot in enumerate(outputs.lots):
                     emits.append(
                         EmitTask(
-                            number=part.number,
-                            label=part.label,
+                            number=lot.parts[0].number,
+                            label=lot.label,
                             buckets=self.buckets,
-                            inputs=content_of([outputs.manifests[-1][part.number]], DOCUMENTS),
-                            documents=outputs.documents[-1][part.number],
-                            killed=self._killed(folder, stage, part, outputs.parts, number),
+                            inputs=content_of([outputs.manifests[-1][place]], DOCUMENTS),
+                            documents=outputs.documents[-1][place],
+                            counts=outputs.counts(place),
+                            killed=self._killed(folder, stage, lot, outputs.parts, number),
                             **common,
                         )
                     )
@@ -218,7 +236,7 @@ class CorpusRun:
                             **common,
                         )
                     )
-            manifests = folder.do(engine, label, emits, self._setting_aside(folder, stage, outputs.parts))
+            manifests = folder.do(engine, label, emits, self._setting_aside(folder, stage, outputs.lots))
             reduced = [
                 ReduceTask(
                     bucket=bucket,
@@ -236,41 +254,46 @@ class CorpusRun:
         return reduced
 
     def _killed(
-        self, folder: OutputFolder, stage: Stage, part: Part, parts: Sequence[Part], number: int | None = None
+        self, folder: OutputFolder, stage: Stage, lot: Lot, parts: Sequence[Part], number: int | None = None
     ) -> dict[str, str]:
         """The documents that a unit must set aside: in a round, those killed in it; in a stage, all of its own.
 
         A kill in a part that no longer exists (files are cut differently now) applies to every part of its file.
         """
-        there = {one.label for one in parts} if folder.kills else set()
+        kills = [
+            kill for kill in folder.kills if kill.stage == stage.folder and (number is None or kill.round == number)
+        ]
+        there = {one.label for one in parts} if kills else set()
         return {
             kill.key: kill.reason
-            for kill in folder.kills
-            if kill.stage == stage.folder
-            and kill.content in ("", part.content)
+            for kill in kills
+            for part in lot.parts
+            if kill.content in ("", part.content)
             and kill.read_with in ("", self._read_with(part.partition))
-            and (number is None or kill.round == number)
             and (kill.part == part.label or (kill.part not in there and part.partition.holds(kill.key)))
         }
 
     def _setting_aside(
-        self, folder: OutputFolder, stage: Stage, parts: Sequence[Part]
+        self, folder: OutputFolder, stage: Stage, lots: Sequence[Lot]
     ) -> Callable[[Unit, str, str], Unit]:
         """The callback for a document that killed a worker: records it, and returns the unit without it."""
 
         def on_kill(unit: Unit, key: str, reason: str) -> Unit:
             assert isinstance(unit, MapTask | EmitTask)
+            lot, number = (unit.lot, None) if isinstance(unit, MapTask) else (by_label[unit.label], unit.round_number)
             with_what = ""
-            if key == READING:
-                assert isinstance(unit, MapTask)
-                key, with_what = unit.whole_key, self._read_with(unit.part.partition)
+            if is_reading(key):
+                part = next((one for one in lot.parts if reading(one.whole_key) == key), lot.parts[0])
+                key, with_what = part.whole_key, self._read_with(part.partition)
+            else:
+                # One that was added, or moved here, is of no file: any part names the unit.
+                part = next((one for one in lot.parts if one.partition.holds(key)), lot.parts[0])
             if key in unit.killed:
                 raise RunError(f"{unit.name}: setting {key} aside did not help; it still {reason}")
-            part, number = (unit.part.label, None) if isinstance(unit, MapTask) else (unit.label, unit.round_number)
-            content = next(one.content for one in parts if one.label == part)
-            folder.set_aside(Kill(stage.folder, part, number, key, reason, content, with_what))
+            folder.set_aside(Kill(stage.folder, part.label, number, key, reason, part.content, with_what))
             return replace(unit, killed={**unit.killed, key: reason})
 
+        by_label = {lot.label: lot for lot in lots}
         return on_kill
 
     def _quotas(self, parts: Sequence[Part]) -> list[int | None]:

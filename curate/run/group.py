@@ -18,7 +18,7 @@ class UnitGroup:
         self.units = list(units)
         self.on_kill = on_kill
         self.queue = deque(range(len(self.units)))
-        self.deaths: Counter[int] = Counter()
+        self.deaths: Counter[tuple[int, str]] = Counter()
         self._manifests: dict[int, dict[str, Any]] = {}
         self._sizes = [unit.size() for unit in self.units]
         self._counts = (0, 0, 0)

@@ -118,7 +118,7 @@ def read_ledger(place: Place, names: Iterable[str] | None = None) -> Iterator[di
 
 def write_ledger(
     events: Iterable[tuple[str, dict[str, Any]]], ledger: BinaryIO, quarantine: BinaryIO, keep: str
-) -> dict[str, Any]:
+) -> dict[str, dict[str, int]]:
     """Write (stage, event) pairs as one part of the ledger; returns its counts by stage and event."""
     counts: dict[str, dict[str, int]] = {}
     texts = DroppedTexts(keep)
@@ -140,7 +140,7 @@ def write_ledger(
                 lost.write(encode_row({**row, "raw_base64": raw}))
             writer.write(row)
     writer.close()
-    return {"events": counts}
+    return counts
 
 
 def _json(value: Any) -> str | None:

@@ -30,7 +30,7 @@ from curate.errors import refusal
 from curate.run.engine import OnKill, Progress, RunError, TaskError
 from curate.run.group import UnitGroup
 from curate.run.shared import Shared, SharedPulse
-from curate.run.unit import CUTTING, ENDING, READING, Unit
+from curate.run.unit import CUTTING, ENDING, READING, Unit, is_reading
 
 POLL = 0.1
 """Seconds between two checks of the workers, unless one of them answers before."""
@@ -228,7 +228,7 @@ def patience(in_hand: str, timeout: float) -> float:
     """Seconds without a sign of life after which a worker is given up. Cutting takes as long as the file is big."""
     if in_hand == CUTTING:
         return math.inf
-    return timeout * PATIENCE if in_hand in (READING, ENDING) else timeout
+    return timeout * PATIENCE if in_hand == ENDING or is_reading(in_hand) else timeout
 
 
 class LocalEngine:
@@ -236,7 +236,8 @@ class LocalEngine:
 
     `timeout` is seconds for one document, without the time in which its process waited for a core; `memory` the
     megabytes of resident memory that a worker may take (None: any). `on_kill(unit, key, reason)` returns the unit to
-    try again, which sets that document aside; where the key is READING, all that the unit would read.
+    try again, which sets that document aside; where the key is READING, all that the unit would read, and where
+    `is_reading`, one of the files that it reads.
     """
 
     def __init__(
@@ -351,18 +352,16 @@ class LocalEngine:
         assert number is not None
         unit = group.units[number]
         self._replace(worker)
-        if group.on_kill is None or in_hand in ("", READING, ENDING, CUTTING):
-            group.deaths[number] += 1
-            if (
-                group.on_kill
-                and in_hand in (READING, CUTTING)
-                and unit.reads_input
-                and group.deaths[number] == HOPELESS
-            ):
+        if group.on_kill is None or in_hand in ("", ENDING, CUTTING) or is_reading(in_hand):
+            # Of several files that one unit reads, each has its own tries.
+            blamed = (number, in_hand if is_reading(in_hand) and in_hand != READING else "")
+            group.deaths[blamed] += 1
+            read = is_reading(in_hand) or in_hand == CUTTING
+            if group.on_kill and read and unit.reads_input and group.deaths[blamed] == HOPELESS:
                 said = f"reading it {HOPELESS} times {self._reading_did(reason)}"
-                group.units[number] = group.on_kill(unit, READING, said)
+                group.units[number] = group.on_kill(unit, READING if in_hand == CUTTING else in_hand, said)
             else:
-                self._hopeful(unit, reason, group.deaths[number])
+                self._hopeful(unit, reason, group.deaths[blamed])
         elif (unit.name, in_hand) in self._suspected:
             group.units[number] = group.on_kill(unit, in_hand, reason)
         else:

@@ -1,13 +1,14 @@
 """The units (tasks) that publish a run: text, ledger, vocabulary, token sets, facts.
 
-There is one output file for each input file, however that was cut into parts. `publish_order.py` says which unit comes
-when.
+There is one output file for each input file, however that was cut into parts, or shared a lot with others.
+`publish_order.py` says which unit comes when.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +20,10 @@ from curate.document import Document
 from curate.places.store import Place, local_copy
 from curate.run.ledger import read_rows, write_ledger
 from curate.run.output import Rendering, VocabularyChoice
-from curate.run.tasks import EVENTS, read_documents
+from curate.run.stage_outputs import Published
+from curate.run.tasks import EVENTS, by_turns, read_documents
 from curate.run.unit import Outputs, Pulse, Unit, describe_step, library_version
-from curate.shards.records import read_section
+from curate.shards.records import Sections, read_section
 from curate.step import CorpusStep, Injection
 
 SAMPLE = 20_000_000
@@ -46,55 +48,73 @@ def chained(files: Iterable[Place], pulse: Pulse | None = None) -> Iterator[Docu
 
 
 @dataclass
-class TextTask(Unit):
-    """One input file's part of the finished corpus as JSONL.zst."""
+class _FilesTask(Unit):
+    """What publishes input files from what the stages left of them: one shard for each file."""
 
-    inputs: list[str]
-    number: int
-    documents: list[Place]
+    files: Published
+
+    @property
+    def many(self) -> bool:
+        return bool(self.files.counts)
+
+    def size(self) -> int:
+        return sizes(self.files.places)
+
+    def configuration(self) -> dict[str, Any]:
+        own = {"inputs": self.files.content}
+        return {**own, "counts": self.files.counts} if self.many else own
+
+    def each(self, pulse: Pulse) -> Iterator[tuple[int, Iterator[Document]]]:
+        """The documents of each file, under its number."""
+        documents = chained(self.files.places, pulse)
+        held = by_turns(documents, self.files.counts[0]) if self.many else iter([documents])
+        return enumerate(held, self.files.number)
+
+
+@dataclass
+class TextTask(_FilesTask):
+    """The part of some input files in the finished corpus as JSONL.zst."""
+
     domain: str
 
     @property
     def name(self) -> str:
-        return f"text/{self.number:05d}"
-
-    def size(self) -> int:
-        return sizes(self.documents)
+        return f"text/{self.files.number:05d}"
 
     def configuration(self) -> dict[str, Any]:
         # `layout` is raised when shards are written otherwise: 2, frames carry a checksum.
-        return {"inputs": self.inputs, "domain": self.domain, "layout": 2, "zstandard": library_version("zstandard")}
+        own = {"domain": self.domain, "layout": 2, "zstandard": library_version("zstandard")}
+        return {**super().configuration(), **own}
 
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         from curate.shards.text import write_text_shard
 
-        with outputs.open(self.root / f"{self.name}.jsonl.zst") as stream:
-            return write_text_shard(stream, chained(self.documents, pulse), self.domain)
+        total: Counter[str] = Counter()
+        for number, documents in self.each(pulse):
+            with outputs.open(self.root / f"text/{number:05d}.jsonl.zst") as stream:
+                total.update(write_text_shard(stream, documents, self.domain))
+        return dict(total)
 
 
 @dataclass
-class LedgerTask(Unit):
-    """One input file's part of the ledger: the events of all stages, and the bytes of what could not be read.
+class LedgerTask(_FilesTask):
+    """The ledger of some input files: the events of all stages, and the bytes of what could not be read.
 
-    `source` are the file's names in keys: one, or those of a group of pages.
+    `source` are the files' names in keys: one, those of a group of pages, or of each file of a lot; `stages` are those
+    of the files of events.
     """
 
-    inputs: list[str]
-    number: int
     source: list[str]
-    events: list[tuple[str, Place]]
+    stages: list[str]
     keep_dropped: str
 
     @property
     def name(self) -> str:
-        return f"ledger/{self.number:05d}"
-
-    def size(self) -> int:
-        return sizes(place for _, place in self.events)
+        return f"ledger/{self.files.number:05d}"
 
     def configuration(self) -> dict[str, Any]:
         return {
-            "inputs": self.inputs,
+            **super().configuration(),
             "source": self.source,
             # Rows name their stage: the same events under another stage name make another ledger.
             "units": self._units(),
@@ -103,20 +123,30 @@ class LedgerTask(Unit):
         }
 
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
-        def events() -> Iterator[tuple[str, dict[str, Any]]]:
-            for stage, place in self.events:
-                for row in read_rows(place, lambda size: pulse.count(size=size)):
-                    yield stage, row
+        counts: dict[str, Counter[str]] = {}
+        for number, events in enumerate(self._events(pulse), self.files.number):
+            with (
+                outputs.open(self.root / f"ledger/{number:05d}.parquet") as ledger,
+                outputs.open(self.root / f"quarantine/{number:05d}.jsonl.zst") as quarantine,
+            ):
+                for stage, by_event in write_ledger(events, ledger, quarantine, self.keep_dropped).items():
+                    counts.setdefault(stage, Counter()).update(by_event)
+        return {"events": counts, "source": self.source, "units": self._units()}
 
-        with (
-            outputs.open(self.root / f"{self.name}.parquet") as ledger,
-            outputs.open(self.root / f"quarantine/{self.number:05d}.jsonl.zst") as quarantine,
-        ):
-            counts = write_ledger(events(), ledger, quarantine, self.keep_dropped)
-        return {**counts, "source": self.source, "units": self._units()}
+    def _events(self, pulse: Pulse) -> Iterator[Iterator[tuple[str, dict[str, Any]]]]:
+        """The events of each file, by stage."""
+        held = [read_rows(place, lambda size: pulse.count(size=size)) for place in self.files.places]
+        by_file: Iterable[Sequence[Iterator[Any]]] = [held]
+        if self.many:
+            by_file = zip(*map(by_turns, held, self.files.counts), strict=True)
+        for own in by_file:
+            yield ((stage, row) for stage, rows in zip(self.stages, own, strict=True) for row in rows)
 
     def _units(self) -> list[str]:
-        return [f"{stage}/{place.name.removesuffix(EVENTS)}" for stage, place in self.events]
+        return [
+            f"{stage}/{place.name.removesuffix(EVENTS)}"
+            for stage, place in zip(self.stages, self.files.places, strict=True)
+        ]
 
 
 @dataclass
@@ -179,26 +209,22 @@ class VocabularyTask(Unit):
 
 
 @dataclass
-class TokenTask(Unit):
-    """One partition in one rendering as a token shard."""
+class TokenTask(_FilesTask):
+    """Some input files in one rendering as token shards; `identity` is that of the vocabulary."""
 
-    inputs: list[str]
-    number: int
-    documents: list[Place]
+    identity: list[str]
     rendering: Rendering
     vocabulary: Place
     sources: list[str]
 
     @property
     def name(self) -> str:
-        return f"tokens/{self.rendering.name}/{self.number:05d}"
-
-    def size(self) -> int:
-        return sizes(self.documents)
+        return f"tokens/{self.rendering.name}/{self.files.number:05d}"
 
     def configuration(self) -> dict[str, Any]:
         return {
-            "inputs": self.inputs,
+            **super().configuration(),
+            "inputs": [*self.files.content, *self.identity],
             "domain": self.rendering.domain,
             "bare": self.rendering.bare,
             "sources": self.sources,
@@ -211,10 +237,13 @@ class TokenTask(Unit):
 
         folder = (self.root / self.name).parent
         with outputs.scratch(folder) as scratch, local_copy(self.vocabulary) as vocabulary:
-            documents = chained(self.documents, pulse)
             known = Vocabulary.load(vocabulary)
             asked = self.rendering
-            return write_token_shard(scratch, self.number, documents, known, asked.domain, self.sources, asked.bare)
+            total: Counter[str] = Counter()
+            for number, documents in self.each(pulse):
+                counts = write_token_shard(scratch, number, documents, known, asked.domain, self.sources, asked.bare)
+                total.update(counts)
+            return dict(total)
 
 
 @dataclass
@@ -268,7 +297,8 @@ class ReportTask(Unit):
         return {"inputs": self.inputs, "step": describe_step(self.step)}
 
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
-        sections = (read_section(path, part) for path in self.reduced for part in range(self.parts))
+        files = map(Sections, self.reduced)
+        sections = (one.read(part) for one in files for part in range(self.parts))
         report = self.step.report(value for section in sections for _, value in section)
         with outputs.open(self.root / f"{self.name}.json") as stream:
             stream.write(orjson.dumps(report, option=orjson.OPT_INDENT_2))

@@ -29,13 +29,12 @@ from curate.run.unit import Unit, content_of
 def publish(publication: Publication, outputs: StageOutputs, folder: OutputFolder, engine: Engine) -> dict[str, int]:
     """Write everything that a finished run publishes; returns the tokens of each rendering."""
     texts: list[Unit] = [
-        TextTask(folder.path, content, number, places, publication.text_domain)
-        for number, places, content in outputs.files(outputs.stage_of("end"))
+        TextTask(folder.path, files, publication.text_domain) for files in outputs.files(outputs.stage_of("end"))
     ]
     folder.do(engine, "text shards", texts)
     ledgers: list[Unit] = [
-        LedgerTask(folder.path, content, number, names, events, publication.keep_dropped)
-        for number, names, events, content in outputs.all_events()
+        LedgerTask(folder.path, files, names, stages, publication.keep_dropped)
+        for files, names, stages in outputs.all_events()
     ]
     folder.do(engine, "ledger", ledgers)
     reports = list(_reports(outputs, folder))
@@ -112,8 +111,8 @@ def _tokens(
     label = f"tokens: {rendering.name}"
     sources = outputs.sources + (["inject"] if outputs.injection else [])
     tasks: list[Unit] = [
-        TokenTask(folder.path, [*content, *identity], number, places, rendering, vocabulary.path, sources)
-        for number, places, content in outputs.files(outputs.stage_of(rendering.source))
+        TokenTask(folder.path, files, identity, rendering, vocabulary.path, sources)
+        for files in outputs.files(outputs.stage_of(rendering.source))
     ]
     shards = folder.do(engine, label, tasks)
     # The metadata describes every shard in the folder: shards of an earlier run must be removed first.

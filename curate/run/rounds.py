@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from curate.document import Document
 from curate.places.failpoint import reached
 from curate.places.store import Place, working_folder
-from curate.run.tasks import read_documents
+from curate.run.tasks import by_turns, read_documents
 from curate.run.unit import READING, Outputs, Pulse, Unit, describe_step
 from curate.shards.records import BUDGET, SectionWriter, bucket_of, by_key, in_order, read_section
 from curate.step import CorpusStep, Record, Round
@@ -65,12 +65,16 @@ class _RoundUnit(Unit):
 
 @dataclass
 class EmitTask(_RoundUnit):
-    """The first half of a round: a part's documents, or a bucket of the round before, to records by bucket."""
+    """The first half of a round: a lot's documents, or a bucket of the round before, to records by bucket.
+
+    `counts` says how many documents each part has, of a lot with several; `number` is that of the first.
+    """
 
     number: int
     label: str
     buckets: int
     documents: Place | None = None
+    counts: tuple[int, ...] = ()
     previous: Place | None = None
     killed: dict[str, str] = field(default_factory=dict)
 
@@ -90,12 +94,19 @@ class EmitTask(_RoundUnit):
         return 0
 
     def configuration(self) -> dict[str, Any]:
-        own = {"buckets": self.buckets, "number": self.number, "killed": sorted(self.killed)}
+        own: dict[str, Any] = {"buckets": self.buckets, "number": self.number, "killed": sorted(self.killed)}
+        if self.counts:
+            own["counts"] = self.counts
         return {**super().configuration(), **own}
 
     def records(self, one: Round, pulse: Pulse) -> Iterator[tuple[int, Record]]:
         if self.documents is not None:
-            emitted = one.emit_documents(self._incoming(self.documents, pulse), self.number)
+            read = read_documents(self.documents, pulse)
+            held = by_turns(read, self.counts) if self.counts else [read]
+            emitted: Iterator[Record] = itertools.chain.from_iterable(
+                one.emit_documents(self._incoming(documents, number, pulse), number)
+                for number, documents in enumerate(held, self.number)
+            )
         else:
             assert self.previous is not None
             emitted = one.emit_records(read_section(self.previous, 0))
@@ -103,13 +114,13 @@ class EmitTask(_RoundUnit):
             yield bucket_of(record[0], self.buckets), record
             reached("inside a round")
 
-    def _incoming(self, documents: Place, pulse: Pulse) -> Iterator[tuple[int, Document]]:
+    def _incoming(self, documents: Iterable[Document], number: int, pulse: Pulse) -> Iterator[tuple[int, Document]]:
         pulse.hold(READING)
-        for ordinal, document in enumerate(read_documents(documents, pulse)):
+        for ordinal, document in enumerate(documents):
             if document.key not in self.killed:
                 pulse.count(documents=1)
                 pulse.hold(document.key)
-                yield self.number << 32 | ordinal, document
+                yield number << 32 | ordinal, document
                 pulse.count(kept=1)
             pulse.hold(READING)
         pulse.hold(None)

@@ -9,24 +9,42 @@ from typing import Any
 
 from curate.places.store import Place
 from curate.run.stage import Stage
-from curate.run.tasks import DOCUMENTS, EVENTS, Part
+from curate.run.tasks import DOCUMENTS, EVENTS, Lot, Part
 from curate.run.unit import content_of
 from curate.step import Injection, Step
 
 
 @dataclass(frozen=True)
+class Published:
+    """Input files whose shards one unit publishes: one, from the parts into which it was cut, or all of a lot.
+
+    `number` is that of the first. `places` hold the documents after a stage, or, with the folder's name, the events of
+    all stages; `counts` says, for each place, how many of them each file of a lot has.
+    """
+
+    number: int
+    places: list[Place]
+    content: list[str]
+    counts: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True)
 class StageOutputs:
-    """The outputs of a run's stages: by stage, the files of documents and of events and the manifests of all parts;
+    """The outputs of a run's stages: by stage, the files of documents and of events and the manifests of all lots;
     and the records of its rounds, with the digests of the first part's."""
 
     steps: Sequence[Step]
     stages: Sequence[Stage]
     sources: list[str]
-    parts: Sequence[Part]
+    lots: Sequence[Lot]
     documents: list[list[Place]] = field(default_factory=list)
     events: list[list[Place]] = field(default_factory=list)
     manifests: list[list[dict[str, Any]]] = field(default_factory=list)
     reduced: list[tuple[list[Place], list[str]]] = field(default_factory=list)
+
+    @property
+    def parts(self) -> list[Part]:
+        return [part for lot in self.lots for part in lot.parts]
 
     @property
     def injection(self) -> Injection | None:
@@ -42,22 +60,41 @@ class StageOutputs:
         """The number of the stage that carries out a corpus step."""
         return next(stage.number for stage in self.stages if stage.corpus is step)
 
-    def files(self, stage: int) -> Iterator[tuple[int, list[Place], list[str]]]:
-        """For each input file: its number, the documents of its parts after a stage, and content."""
-        for number, members in self._members():
-            places = [self.documents[stage][part] for part in members]
-            yield number, places, content_of((self.manifests[stage][part] for part in members), DOCUMENTS)
+    def counts(self, lot: int) -> tuple[int, ...]:
+        """How many documents the last stage left of each part of a lot; empty for a lot of one."""
+        return tuple(self.manifests[-1][lot]["documents_by_part"]) if self.lots[lot].many else ()
 
-    def all_events(self) -> Iterator[tuple[int, list[str], list[tuple[str, Place]], list[str]]]:
-        """For each input file: its number, its names in keys, the events of all stages by stage, and content."""
-        for number, members in self._members():
-            places = [(stage.folder, self.events[stage.number][part]) for stage in self.stages for part in members]
-            manifests = (self.manifests[stage.number][part] for stage in self.stages for part in members)
-            partition = self.parts[members[0]].partition
-            names = [relative for _, relative in partition.files] or [partition.relative]
-            yield number, [f"{partition.source}/{name}" for name in names], places, content_of(manifests, EVENTS)
+    def files(self, stage: int) -> Iterator[Published]:
+        """The documents of all input files after a stage."""
+        for members in self._members():
+            manifests = [self.manifests[stage][lot] for lot in members]
+            places = [self.documents[stage][lot] for lot in members]
+            yield self._published(members, places, content_of(manifests, DOCUMENTS), manifests, "documents_by_part")
 
-    def _members(self) -> Iterator[tuple[int, list[int]]]:
-        """The input files, and the numbers of each one's parts."""
-        for number, group in itertools.groupby(self.parts, key=lambda part: part.partition_number):
-            yield number, [part.number for part in group]
+    def all_events(self) -> Iterator[tuple[Published, list[str], list[str]]]:
+        """The events of all input files, by stage; the names of the files in keys; and the stage of each place."""
+        for members in self._members():
+            units = [(stage, lot) for stage in self.stages for lot in members]
+            manifests = [self.manifests[stage.number][lot] for stage, lot in units]
+            places = [self.events[stage.number][lot] for stage, lot in units]
+            published = self._published(members, places, content_of(manifests, EVENTS), manifests, "events_by_part")
+            partitions = {part.partition_number: part.partition for lot in members for part in self.lots[lot].parts}
+            names = [
+                f"{partition.source}/{name}"
+                for partition in partitions.values()
+                for name in [relative for _, relative in partition.files] or [partition.relative]
+            ]
+            yield published, names, [stage.folder for stage, _ in units]
+
+    def _published(
+        self, members: list[int], places: list[Place], content: list[str], manifests: list[dict[str, Any]], counts: str
+    ) -> Published:
+        lot = self.lots[members[0]]
+        by_part = tuple(tuple(manifest[counts]) for manifest in manifests) if lot.many else ()
+        return Published(lot.parts[0].partition_number, places, content, by_part)
+
+    def _members(self) -> Iterator[list[int]]:
+        """The numbers of the lots that are published together: those of one input file, or one lot of many."""
+        numbers = [lot.parts[0].partition_number for lot in self.lots]
+        for _, group in itertools.groupby(range(len(self.lots)), key=numbers.__getitem__):
+            yield list(group)

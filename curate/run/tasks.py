@@ -6,6 +6,7 @@ A unit names the document in hand by `pulse.hold(key)`, so that one that hangs o
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -20,8 +21,8 @@ from curate.places.store import Place
 from curate.run.account import Account
 from curate.run.ledger import DroppedTexts, drop_row, edit_rows, encode_row, lost_row
 from curate.run.stage import Stage
-from curate.run.unit import CUTTING, ENDING, READING, Outputs, Pulse, Unit, describe_step, library_version
-from curate.shards.records import read_section
+from curate.run.unit import CUTTING, ENDING, READING, Outputs, Pulse, Unit, describe_step, library_version, reading
+from curate.shards.records import Sections
 from curate.shards.text import document_from_json, document_to_json, read_lines
 from curate.sources import WHOLE, InputError, Partition, Piece, read_partition
 from curate.sources.compressed import KEPT, mapped
@@ -58,6 +59,14 @@ def readable(partition: Partition, piece: Piece = WHOLE, pulse: Pulse | None = N
         yield Unreadable(f"{name}@{piece.start}", f"the file cannot be read: {error.strerror or error}")
 
 
+def identity(partition: Partition) -> str:
+    """The checksum of a file; of one that cannot be read, the reason."""
+    try:
+        return content_of(partition)
+    except OSError as error:
+        return f"unreadable: {error.strerror or error}"
+
+
 def read_with(partition: Partition) -> str:
     """What reads a file, with its version: a file that stopped this may be sound for another."""
     known = FORMATS.get(partition.format)
@@ -72,6 +81,7 @@ class CutTask(Unit):
     label: str
     partition: Partition
     split: int
+    total: int = 0
 
     @property
     def name(self) -> str:
@@ -82,18 +92,10 @@ class CutTask(Unit):
         return True
 
     def size(self) -> int:
-        with contextlib.suppress(OSError):
-            return size_of(self.partition)
-        return 0
+        return self.total
 
     def configuration(self) -> dict[str, Any]:
-        return {"source": self.partition.describe(), "content": self._content(), "split": self.split}
-
-    def _content(self) -> str:
-        try:
-            return content_of(self.partition)
-        except OSError as error:
-            return f"unreadable: {error.strerror or error}"
+        return {"source": self.partition.describe(), "content": identity(self.partition), "split": self.split}
 
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         from curate.sources.split import cut
@@ -104,7 +106,7 @@ class CutTask(Unit):
             pieces = cut(self.partition, self.split) if self.split else pieces
         pulse.count(size=self.size())
         return {
-            "content": self._content(),
+            "content": identity(self.partition),
             "pieces": [[piece.start, piece.end, piece.position] for piece in pieces],
         }
 
@@ -116,7 +118,8 @@ class CutTask(Unit):
 
 @dataclass(frozen=True)
 class Part:
-    """One piece of one input file, as the stages see it. `label` names it in the folder, `number` counts all parts."""
+    """One piece of one input file, as the stages see it. `label` names it in the folder, `number` counts all parts;
+    `lot` is the label of the lot that it is in, if of several files, and `size` then its bytes."""
 
     number: int
     label: str
@@ -124,37 +127,63 @@ class Part:
     piece: Piece
     partition_number: int
     content: str
+    lot: str = ""
+    size: int = 0
+
+    @property
+    def whole_key(self) -> str:
+        """Names all that the part holds, where it is lost as a whole."""
+        return f"{self.partition.prefix}@{self.piece.start}/file"
+
+
+@dataclass(frozen=True)
+class Lot:
+    """What one unit works on: a part, under its label, or several consecutive parts that are small files."""
+
+    label: str
+    parts: tuple[Part, ...]
+
+    @property
+    def many(self) -> bool:
+        return len(self.parts) > 1
+
+
+def by_turns(documents: Iterable[Any], counts: Iterable[int]) -> Iterator[Iterator[Any]]:
+    """What several files hold, one after the other in one stream: an iterator for each."""
+    stream = iter(documents)
+    for count in counts:
+        own = itertools.islice(stream, count)
+        yield own
+        # A reader may stop before the end of its file.
+        deque(own, maxlen=0)
 
 
 @dataclass
 class MapTask(Unit):
-    """One part through one stage. It reads its piece of the input, or `previous`, a file of documents.
+    """One lot through one stage. It reads its parts of the input, or `previous`, a file of the documents of all of
+    them: `counts` says how many each part has, where the lot has several.
 
-    `killed` are documents that hung or crashed a worker, with the reason: they are set aside unread; the part's
+    `killed` are documents that hung or crashed a worker, with the reason: they are set aside unread; a part's
     `whole_key` among them stands for all of its records.
     """
 
     stage: Stage
-    part: Part
+    lot: Lot
     keep_dropped: str
-    limit: int | None = None
+    limits: tuple[int | None, ...] = ()
     previous: Place | None = None
+    counts: tuple[int, ...] = ()
     reduced: list[Place] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
     killed: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        return f"stages/{self.stage.folder}/{self.part.label}"
+        return f"stages/{self.stage.folder}/{self.lot.label}"
 
     @property
     def reads_input(self) -> bool:
         return self.previous is None
-
-    @property
-    def whole_key(self) -> str:
-        """Names all that the part holds, where it is lost as a whole."""
-        return f"{self.part.partition.prefix}@{self.part.piece.start}/file"
 
     @property
     def documents(self) -> Place:
@@ -168,40 +197,45 @@ class MapTask(Unit):
         with contextlib.suppress(OSError):
             if self.previous is not None:
                 return self.previous.stat().st_size
-            piece = self.part.piece
-            if piece.end is not None:
-                return piece.end - piece.start
-            return size_of(self.part.partition) - piece.start
+            if self.lot.many:
+                return sum(part.size for part in self.lot.parts)
+            return _size(self.lot.parts[0])
         return 0
 
     def configuration(self) -> dict[str, Any]:
-        piece = self.part.piece
-        source: dict[str, Any] = {}
-        if self.previous is None:
-            source = {
-                "content": self.part.content,
-                "piece": [piece.start, piece.end, piece.position],
-                **self.part.partition.describe(),
-            }
         return {
-            "source": source,
-            "limit": self.limit,
+            **self._source(),
             "inputs": self.inputs,
             "steps": [describe_step(step) for step in self.stage.all_steps],
             "labels": self.stage.labels,
-            # A corpus step's records identify a document by its place, which holds the part's number.
-            "number": self.part.number if self.stage.corpus else None,
             "keep_dropped": self.keep_dropped,
             "killed": sorted(self.killed.items()),
         }
 
+    def _source(self) -> dict[str, Any]:
+        """What it reads, and the places of its parts. A corpus step's records identify a document by its place, which
+        holds the part's number."""
+        sources: list[dict[str, Any]] = []
+        if self.previous is None:
+            for part in self.lot.parts:
+                bounds = [part.piece.start, part.piece.end, part.piece.position]
+                sources.append({"content": part.content, "piece": bounds, **part.partition.describe()})
+        first = self.lot.parts[0].number if self.stage.corpus else None
+        if self.lot.many:
+            return {"sources": sources, "limits": self.limits, "first": first, "counts": self.counts}
+        return {"source": sources[0] if sources else {}, "limit": self._limit(0), "number": first}
+
+    def _limit(self, place: int) -> int | None:
+        return self.limits[place] if self.limits else None
+
     def expected(self) -> dict[str, Any]:
-        return {**super().expected(), "domains": {"kept": {}}}
+        none = [0] * len(self.lot.parts)
+        by_part = {"documents_by_part": none, "events_by_part": none} if self.lot.many else {}
+        return {**super().expected(), "domains": {"kept": {}}, **by_part}
 
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         for step in self.stage.all_steps:
             step.open()
-        texts = DroppedTexts(self.keep_dropped)
         records: dict[str, Any] = {
             "documents": 0,
             "characters": 0,
@@ -210,47 +244,81 @@ class MapTask(Unit):
             "unreadable_characters": 0,
         }
         lost: list[dict[str, Any]] = []
+        kept: list[int] = []
+        noted: list[int] = []
         compressor = zstandard.ZstdCompressor(level=LEVEL)
         with (
             outputs.open(self.events) as raw_events,
             compressor.stream_writer(raw_events, closefd=False) as events,
         ):
 
+            def note(row: dict[str, Any]) -> None:
+                events.write(encode_row(row))
+                noted[-1] += 1
+
             def on_drop(drop: Drop, label: str) -> None:
                 for row in edit_rows(drop.document):
-                    events.write(encode_row(row))
+                    note(row)
                 text = texts(drop.document.key, label, drop.rule, drop.document.text)
-                events.write(encode_row(drop_row(drop, label, text)))
+                note(drop_row(drop, label, text))
 
             def on_loss(item: Unreadable, size: int) -> None:
                 records["unreadable"] += 1
                 records["unreadable_characters"] += size
-                events.write(encode_row(lost_row(item)))
+                note(lost_row(item))
                 if len(lost) < LISTED:
                     lost.append({"key": item.key, "error": item.error, "bytes": item.lost})
 
             account = Account(on_drop)
-            documents = self._through(account, self._incoming(account, records, on_loss, pulse))
             with (
                 outputs.open(self.documents) as raw,
                 zstandard.ZstdCompressor(level=LEVEL).stream_writer(raw, closefd=False) as stream,
             ):
-                for document in documents:
-                    for row in edit_rows(document):
-                        events.write(encode_row(row))
-                    document.edits, document.notes = [], []
-                    account.keep(document)
-                    stream.write(document_to_json(document))
-                    pulse.count(kept=1)
-                    pulse.hold(None)
+                for part, items, values in self._parts(pulse):
+                    kept.append(0)
+                    noted.append(0)
+                    texts = DroppedTexts(self.keep_dropped)
+                    incoming = self._incoming(part, items, account, records, on_loss, pulse)
+                    for document in self._through(account, incoming, values, part.number):
+                        for row in edit_rows(document):
+                            note(row)
+                        document.edits, document.notes = [], []
+                        account.keep(document)
+                        stream.write(document_to_json(document))
+                        kept[-1] += 1
+                        pulse.count(kept=1)
+                        pulse.hold(None)
         for label, step in zip(self.stage.labels, self.stage.all_steps, strict=True):
             account.steps[label].close(makes_text=step.ends_stage, adds=isinstance(step, CorpusStep) and not step.edits)
         said = zip(self.stage.labels, (step.notice() for step in self.stage.all_steps), strict=True)
         notices = [f"{label}: {notice}" for label, notice in said if notice]
-        return {**account.summary(), "records": records, "lost": lost, "notices": notices}
+        by_part = {"documents_by_part": kept, "events_by_part": noted} if self.lot.many else {}
+        return {**account.summary(), "records": records, "lost": lost, "notices": notices, **by_part}
 
-    def _through(self, account: Account, incoming: Iterator[tuple[int, Document]]) -> Iterator[Document]:
-        """The documents that are left after every step of the stage."""
+    def _parts(self, pulse: Pulse) -> Iterator[tuple[Part, Iterable[Any], Any]]:
+        """Each part with its records, and what the rounds of the stage's corpus step say of it."""
+        corpus = self.stage.corpus
+        reduced = [Sections(path) for path in self.reduced]
+        held: Iterator[Iterable[Any]] | None = None
+        if self.previous is not None:
+            documents = read_documents(self.previous, pulse)
+            held = by_turns(documents, self.counts) if self.lot.many else iter([documents])
+        for part in self.lot.parts:
+            items: Iterable[Document | Skipped | Unreadable]
+            if held is not None:
+                items = next(held)
+            elif part.whole_key in self.killed:
+                items = [self._whole(part)]
+            else:
+                items = readable(part.partition, part.piece, pulse)
+            sections = [(value for _, value in one.read(part.number)) for one in reduced]
+            streams = corpus is not None and corpus.streams
+            yield part, items, sections if streams else [value for section in sections for value in section]
+
+    def _through(
+        self, account: Account, incoming: Iterator[tuple[int, Document]], values: Any, number: int
+    ) -> Iterator[Document]:
+        """The documents of one part that are left after every step of the stage."""
         ordinals: deque[int] = deque()
 
         def read() -> Iterator[Document]:
@@ -263,9 +331,6 @@ class MapTask(Unit):
         labels = iter(self.stage.labels)
         corpus = self.stage.corpus
         if corpus is not None:
-            number = self.part.number
-            sections = [(value for _, value in read_section(path, number)) for path in self.reduced]
-            values = sections if corpus.streams else [value for section in sections for value in section]
 
             def decide(arriving: Iterator[Document]) -> Iterator[Any]:
                 # A document that was set aside keeps its place, so that no other document gets it.
@@ -278,18 +343,20 @@ class MapTask(Unit):
         return documents
 
     def _incoming(
-        self, account: Account, records: dict[str, Any], on_loss: Any, pulse: Pulse
+        self,
+        part: Part,
+        items: Iterable[Document | Skipped | Unreadable],
+        account: Account,
+        records: dict[str, Any],
+        on_loss: Any,
+        pulse: Pulse,
     ) -> Iterator[tuple[int, Document]]:
-        items: Iterable[Document | Skipped | Unreadable]
-        if self.previous is None and self.whole_key in self.killed:
-            items = [self._whole()]
-        elif self.previous is None:
-            items = readable(self.part.partition, self.part.piece, pulse)
-        else:
-            items = read_documents(self.previous, pulse)
         ordinal = -1
-        pulse.hold(READING)
-        if self.limit == 0:
+        limit = self._limit(part.number - self.lot.parts[0].number)
+        # Of the files of a lot, one that ends the process must be known by its name.
+        begun = reading(part.whole_key) if self.lot.many and self.previous is None else READING
+        pulse.hold(begun)
+        if limit == 0:
             return
         for item in account.watch.time("read", items):
             if isinstance(item, Document):
@@ -299,7 +366,7 @@ class MapTask(Unit):
                     raw = item.html if item.html is not None else item.text.encode("utf-8", "replace")
                     size = len(raw) if item.html is not None else len(item.text)
                     on_loss(Unreadable(item.key, self.killed[item.key], raw), size)
-                    if ordinal + 1 == self.limit:
+                    if ordinal + 1 == limit:
                         return
                     continue
                 if item.html is not None and not any(step.ends_stage for step in self.stage.steps):
@@ -310,19 +377,28 @@ class MapTask(Unit):
                 pulse.hold(item.key)
                 yield ordinal, item
                 # Reading stops at the last document: what follows depends on where the file was cut.
-                if ordinal + 1 == self.limit:
-                    pulse.hold(READING)
+                if ordinal + 1 == limit:
+                    pulse.hold(begun)
                     return
             elif isinstance(item, Skipped):
                 records["skipped"][item.reason] = records["skipped"].get(item.reason, 0) + 1
             else:
                 on_loss(item, item.lost)
-            pulse.hold(READING)
+            pulse.hold(begun)
         pulse.hold(ENDING)
 
-    def _whole(self) -> Unreadable:
-        """The part as one loss: what reads it died of it."""
+    def _whole(self, part: Part) -> Unreadable:
+        """A part as one loss: what reads it died of it."""
         raw = b""
-        with contextlib.suppress(OSError), mapped(self.part.partition.path) as data:
-            raw = bytes(data[self.part.piece.start : self.part.piece.start + KEPT])
-        return Unreadable(self.whole_key, self.killed[self.whole_key], raw, self.size())
+        with contextlib.suppress(OSError), mapped(part.partition.path) as data:
+            raw = bytes(data[part.piece.start : part.piece.start + KEPT])
+        size = 0
+        with contextlib.suppress(OSError):
+            size = _size(part)
+        return Unreadable(part.whole_key, self.killed[part.whole_key], raw, size)
+
+
+def _size(part: Part) -> int:
+    """Bytes of a piece of the input. Raises OSError."""
+    piece = part.piece
+    return (size_of(part.partition) if piece.end is None else piece.end) - piece.start

@@ -29,6 +29,7 @@ from curate.places.store import (
     is_local,
     make_folder,
     mark,
+    sync_together,
     working_folder,
     write_atomically,
 )
@@ -42,6 +43,15 @@ ENDING = "ending"
 
 CUTTING = "cutting"
 """The name in hand while an input file is looked through for places to cut it."""
+
+
+def reading(key: str) -> str:
+    """The name in hand between two documents of one of several files; keys begin with a source, which has no spaces."""
+    return f"{READING} {key}"
+
+
+def is_reading(in_hand: str) -> bool:
+    return in_hand == READING or in_hand.startswith(f"{READING} ")
 
 
 class Pulse:
@@ -100,9 +110,11 @@ def describe_step(step: Step) -> dict[str, Any]:
 class Outputs:
     """The files of one unit while they are being written; `commit` makes them appear, and then the manifest."""
 
-    def __init__(self, root: Place, name: str) -> None:
+    def __init__(self, root: Place, name: str, many: bool = False) -> None:
+        """`many`: hundreds of small files are to be written, which are synced together."""
         self.root = root
         self.manifest = manifest_path(root, name)
+        self._many = many and is_local(root)
         self._checksums: dict[Place, str] = {}
 
     @contextlib.contextmanager
@@ -118,7 +130,7 @@ class Outputs:
             reached("after the temporary write")
             raw.flush()
             reached("before the sync")
-            if is_local(path):
+            if is_local(path) and not self._many:
                 os.fsync(raw.fileno())
         self._checksums[path] = stream.checksum()
 
@@ -135,6 +147,8 @@ class Outputs:
     def commit(self, fingerprint: str, **counts: Any) -> dict[str, Any]:
         outputs: dict[str, str] = {}
         marks: dict[str, str] = {}
+        if self._many:
+            sync_together([cast(Path, path.with_name(path.name + TEMPORARY)) for path in self._checksums])
         for path, written in self._checksums.items():
             relative = path.relative_to(self.root).as_posix()
             outputs[relative] = written
@@ -198,6 +212,11 @@ class Unit:
         raise NotImplementedError
 
     @property
+    def many(self) -> bool:
+        """Whether it writes many small files."""
+        return False
+
+    @property
     def reads_input(self) -> bool:
         """Whether it reads a file of the input, which may be hostile."""
         return False
@@ -226,5 +245,5 @@ class Unit:
         earlier = reusable(self.root, self.name, wanted)
         if earlier is not None:
             return {**earlier, "skipped_unit": True}
-        outputs = Outputs(self.root, self.name)
+        outputs = Outputs(self.root, self.name, self.many)
         return outputs.commit(wanted, **self.write(outputs, pulse))

@@ -94,25 +94,40 @@ class SectionWriter:
         return [digest.hexdigest() for digest in self._digests]
 
 
-def read_section(place: Place, section: int) -> Iterator[Record]:
-    """The records of one section, in the order in which they were written; one frame in memory at a time.
+class Sections:
+    """The sections of one file, whose table of frames is read once. Raises ValueError for a table that is none."""
 
-    Raises ValueError where the table of frames points outside the file.
-    """
-    with place.open("rb") as stream:
-        end = stream.seek(-_END.size, 2)
-        (count,) = _END.unpack(stream.read(_END.size))
-        frames = end - count * _FRAME.size
-        if frames < 0:
-            raise ValueError(f"{place} holds no table of {count} frames")
-        stream.seek(frames)
-        table = list(_FRAME.iter_unpack(stream.read(count * _FRAME.size)))
-        for owner, offset, size in table:
-            if owner == section:
-                if offset + size > frames:
-                    raise ValueError(f"{place} holds no frame of {size} bytes at {offset}")
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._frames: dict[int, list[tuple[int, int]]] = {}
+        with place.open("rb") as stream:
+            end = stream.seek(-_END.size, 2)
+            (count,) = _END.unpack(stream.read(_END.size))
+            self._end = end - count * _FRAME.size
+            if self._end < 0:
+                raise ValueError(f"{place} holds no table of {count} frames")
+            stream.seek(self._end)
+            for section, offset, size in _FRAME.iter_unpack(stream.read(count * _FRAME.size)):
+                self._frames.setdefault(section, []).append((offset, size))
+
+    def read(self, section: int) -> Iterator[Record]:
+        """The records of one section, in the order in which they were written; one frame in memory at a time.
+
+        Raises ValueError where the table points outside the file.
+        """
+        if section not in self._frames:
+            return
+        with self._place.open("rb") as stream:
+            for offset, size in self._frames[section]:
+                if offset + size > self._end:
+                    raise ValueError(f"{self._place} holds no frame of {size} bytes at {offset}")
                 stream.seek(offset)
                 yield from _unpack(zstandard.ZstdDecompressor().decompress(stream.read(size)))
+
+
+def read_section(place: Place, section: int) -> Iterator[Record]:
+    """The records of one section of a file, as `Sections.read` gives them."""
+    yield from Sections(place).read(section)
 
 
 def in_order(records: Iterable[Record], scratch: Path, budget: int = BUDGET) -> Iterator[Record]:
