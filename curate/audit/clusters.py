@@ -15,7 +15,7 @@ from typing import Any
 
 import xxhash
 
-from curate.audit.verify import intact, read_manifests
+from curate.audit.verify import intact, read_manifests, written_by
 from curate.dedup.minhash import MinHashDedup
 from curate.dedup.shingles import jaccard
 from curate.document import Document
@@ -44,8 +44,8 @@ class Cluster:
 def drops(out: Place, step: str | None = None) -> Iterator[dict[str, Any]]:
     """The ledger's rows of near-duplicates that were dropped. Raises RunError when `out` has no finished run."""
     for name, manifest in read_manifests(out).items():
-        if name.startswith("ledger/"):
-            for row in read_ledger(intact(out, out / f"{name}.parquet", manifest), _COLUMNS):
+        for path in written_by(out, manifest) if name.startswith("ledger/") else ():
+            for row in read_ledger(intact(out, path, manifest), _COLUMNS):
                 if row["event"] == "drop" and row["rule"] == "near_duplicate" and step in (None, row["step"]):
                     yield row
 

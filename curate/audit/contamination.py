@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curate.audit.verify import intact, read_manifests
+from curate.audit.verify import intact, read_manifests, written_by
 from curate.decontaminate import Decontaminate, Item, read_items
 from curate.decontaminate.decontaminate import CONTAMINATED
 from curate.decontaminate.items import benchmark_of
@@ -33,8 +33,8 @@ def found_in(out: Place) -> Iterator[Contamination]:
     """Every document in which items were found, in the order of the ledger. Raises RunError when `out` has no finished
     run."""
     for unit, manifest in read_manifests(out).items():
-        if unit.startswith("ledger/"):
-            path = intact(out, out / f"{unit}.parquet", manifest)
+        for place in written_by(out, manifest) if unit.startswith("ledger/") else ():
+            path = intact(out, place, manifest)
             # A narrow column shows whether the wide ones are worth reading.
             if any(row["rule"] == CONTAMINATED for row in read_ledger(path, ["rule"])):
                 for row in read_ledger(path, _COLUMNS):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from curate.audit.verify import intact, read_manifests
+from curate.audit.verify import intact, read_manifests, written_by
 from curate.document import Document
 from curate.places.store import Place
 from curate.run.ledger import read_ledger
@@ -81,16 +81,17 @@ def _of_file(out: Place, unit: str, manifests: dict[str, dict[str, Any]], name: 
                 detail = {"characters": len(document.text), "url": document.url, "domain": document.domain}
                 event = Event(document.key, stage, "kept" if stage == last else "passed", detail, document)
                 left.setdefault(stage, []).append(event)
-    ledger = intact(out, out / f"{unit}.parquet", manifests[unit])
-    # Two narrow columns show whether the wide ones are worth reading. An edit's row has no URL; by then its key is
-    # known.
-    keys |= {row["key"] for row in read_ledger(ledger, ["key", "url"]) if row["url"] == name}
     happened: dict[str, list[Event]] = {}
-    if any(row["key"] in keys for row in read_ledger(ledger, ["key"])):
-        for row in read_ledger(ledger):
-            if row["key"] in keys:
-                detail = {column: row[column] for column in _SHOWN[row["event"]]}
-                happened.setdefault(row["stage"], []).append(Event(row["key"], row["stage"], row["event"], detail))
+    for path in written_by(out, manifests[unit]):
+        ledger = intact(out, path, manifests[unit])
+        # Two narrow columns show whether the wide ones are worth reading. An edit's row has no URL; by then its key is
+        # known.
+        keys |= {row["key"] for row in read_ledger(ledger, ["key", "url"]) if row["url"] == name}
+        if any(row["key"] in keys for row in read_ledger(ledger, ["key"])):
+            for row in read_ledger(ledger):
+                if row["key"] in keys:
+                    detail = {column: row[column] for column in _SHOWN[row["event"]]}
+                    happened.setdefault(row["stage"], []).append(Event(row["key"], row["stage"], row["event"], detail))
     for stage in sorted({*left, *happened}):
         yield from happened.get(stage, [])
         yield from left.get(stage, [])

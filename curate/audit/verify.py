@@ -111,6 +111,11 @@ def intact(out: Place, place: Place, manifest: dict[str, Any]) -> Place:
     return place
 
 
+def written_by(out: Place, manifest: dict[str, Any], ending: str = ".parquet") -> list[Place]:
+    """The files of a kind that a unit wrote, in order: one, or one for each of the small files that it published."""
+    return [out / name for name in sorted(manifest["outputs"]) if name.endswith(ending)]
+
+
 def _counted(out: Place) -> list[int] | None:
     """Documents and characters that a run published, by its summary; None where that is damaged."""
     try:
@@ -155,12 +160,12 @@ def _ledger(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
         units = [manifests[f"stages/{unit}"] for unit in manifest["units"]]
         dropped = sum(count for one in units for step in one["steps"].values() for count, _ in step["reasons"].values())
         lost = sum(one["records"]["unreadable"] for one in units)
-        events = Counter(row["event"] for row in read_ledger(out / f"{name}.parquet", ["event"]))
+        events = Counter(row["event"] for path in written_by(out, manifest) for row in read_ledger(path, ["event"]))
         if events["drop"] != dropped:
             yield f"{name} holds {events['drop']} drops, the units of its input file count {dropped}"
         if events["unreadable"] != lost:
             yield f"{name} holds {events['unreadable']} losses, the units of its input file count {lost}"
-        kept_aside = sum(1 for _ in read_rows(out / f"quarantine/{name.removeprefix('ledger/')}.jsonl.zst"))
+        kept_aside = sum(1 for path in written_by(out, manifest, ".zst") for _ in read_rows(path))
         if kept_aside != lost:
             yield f"quarantine holds {kept_aside} records for {name}, the units of its input file count {lost}"
     for name in manifests:
@@ -174,9 +179,9 @@ def _survivors(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str
 
     gone: dict[str, array[int]] = {}
     named: dict[str, array[int]] = {}
-    for name in manifests:
-        if name.startswith("ledger/"):
-            for row in read_ledger(out / f"{name}.parquet", ["event", "step", "rule", "key", "value"]):
+    for name, manifest in manifests.items():
+        for path in written_by(out, manifest) if name.startswith("ledger/") else ():
+            for row in read_ledger(path, ["event", "step", "rule", "key", "value"]):
                 if row["event"] == "drop" and row["rule"] in _FOR_ANOTHER:
                     survivor = row["value"]["survivor"] if isinstance(row["value"], dict) else row["value"]
                     for hashes, key in ((gone, row["key"]), (named, survivor)):
@@ -199,7 +204,8 @@ def _summary(out: Place, manifests: dict[str, dict[str, Any]], left: list[int] |
             yield f"summary.json: the {unit} do not balance: {account}"
     if left is not None and left != counted:
         yield f"summary.json counts (documents, characters) {counted}, the last stage left {left}"
-    texts = [out / f"{name}.jsonl.zst" for name in manifests if name.startswith("text/")]
+    units = [manifest for name, manifest in manifests.items() if name.startswith("text/")]
+    texts = [path for manifest in units for path in written_by(out, manifest, ".zst")]
     published = sum(1 for path in texts for _ in read_text_shard(path))
     if published != counted[0]:
         yield f"the text shards hold {published} documents, summary.json counts {counted[0]}"

@@ -106,9 +106,10 @@ def sync_together(files: Sequence[Path]) -> None:
     """Sync many small files of one file system. Linux can do it at once: one wait for the disk instead of hundreds."""
     with contextlib.suppress(OSError, AttributeError):
         system = ctypes.CDLL(None, use_errno=True)
-        with files[0].open("rb") as stream:
-            if system.syncfs(stream.fileno()) == 0:
-                return
+        for path in files[:1]:
+            with path.open("rb") as stream:
+                if system.syncfs(stream.fileno()) == 0:
+                    return
     for path in files:
         with path.open("rb") as stream:
             os.fsync(stream.fileno())
@@ -157,7 +158,16 @@ def local_copy(place: Place) -> Iterator[Path]:
 def files_below(place: Place) -> list[Place]:
     """Every file below a folder, in order; an empty list when the folder is missing."""
     if isinstance(place, Path):
-        return sorted((one for one in place.rglob("*") if one.is_file()), key=str) if place.is_dir() else []
+        return [Path(name) for name in sorted(_names_below(str(place)))] if place.is_dir() else []
     # One listing: to ask for each file would be a request each.
     begin = f"{place.path.rstrip('/')}/"
     return sorted((place / name[len(begin) :] for name in place.fs.find(begin) if name.startswith(begin)), key=str)
+
+
+def _names_below(folder: str) -> Iterator[str]:
+    with contextlib.suppress(PermissionError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _names_below(entry.path)
+            elif entry.is_file():
+                yield entry.path

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -133,16 +134,18 @@ class OutputFolder:
     def remove_strangers(self, below: str | None = None, pattern: str = "*") -> None:
         """Remove files of an earlier run with other inputs or steps, so that the folder holds one corpus."""
         known = {str(manifest_path(self.path, name)) for name in self.manifests}
-        known |= {str(self.path / name) for manifest in self.manifests.values() for name in manifest["outputs"]}
+        before = str(self.path / "x")[:-1]
+        known |= {f"{before}{name}" for manifest in self.manifests.values() for name in manifest["outputs"]}
         for owned in OWNED if below is None else (below,):
             root = self.path / owned
             for path in files_below(root):
-                if path.match(pattern) and str(path) not in known:
+                if str(path) not in known and path.match(pattern):
                     path.unlink()
             if is_local(root):
-                for path in sorted(root.rglob("*"), reverse=True):
-                    if path.is_dir() and not any(path.iterdir()):
-                        path.rmdir()
+                for name, _, _ in os.walk(root, topdown=False):
+                    folder = Path(name)
+                    if folder != root and not any(folder.iterdir()):
+                        folder.rmdir()
 
     def _read_kills(self) -> list[Kill]:
         try:

@@ -8,6 +8,9 @@ read.
 from __future__ import annotations
 
 import base64
+import functools
+import io
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO
@@ -120,6 +123,14 @@ def write_ledger(
     events: Iterable[tuple[str, dict[str, Any]]], ledger: BinaryIO, quarantine: BinaryIO, keep: str
 ) -> dict[str, dict[str, int]]:
     """Write (stage, event) pairs as one part of the ledger; returns its counts by stage and event."""
+    events = iter(events)
+    first = next(events, None)
+    if first is None:
+        # Most small files have none, and a part of its own all the same.
+        for stream, content in zip((ledger, quarantine), _of_nothing(), strict=True):
+            stream.write(content)
+        return {}
+    events = itertools.chain([first], events)
     counts: dict[str, dict[str, int]] = {}
     texts = DroppedTexts(keep)
     writer = ColumnWriter(ledger, COLUMNS)
@@ -141,6 +152,16 @@ def write_ledger(
             writer.write(row)
     writer.close()
     return counts
+
+
+@functools.cache
+def _of_nothing() -> tuple[bytes, bytes]:
+    """A part of the ledger, and of quarantine, without a row."""
+    ledger, quarantine = io.BytesIO(), io.BytesIO()
+    ColumnWriter(ledger, COLUMNS).close()
+    with zstandard.ZstdCompressor(level=3).stream_writer(quarantine, closefd=False):
+        pass
+    return ledger.getvalue(), quarantine.getvalue()
 
 
 def _json(value: Any) -> str | None:

@@ -87,12 +87,13 @@ class TextTask(_FilesTask):
         return {**super().configuration(), **own}
 
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
-        from curate.shards.text import write_text_shard
+        from curate.shards.text import shard_compressor, write_text_shard
 
         total: Counter[str] = Counter()
+        compressor = shard_compressor()
         for number, documents in self.each(pulse):
             with outputs.open(self.root / f"text/{number:05d}.jsonl.zst") as stream:
-                total.update(write_text_shard(stream, documents, self.domain))
+                total.update(write_text_shard(stream, documents, self.domain, compressor))
         return dict(total)
 
 

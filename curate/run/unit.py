@@ -107,6 +107,16 @@ def describe_step(step: Step) -> dict[str, Any]:
     }
 
 
+def _temporary(path: Place) -> Place:
+    return path.with_name(path.name + TEMPORARY) if is_local(path) else path
+
+
+def _relative(path: Place, root: Place) -> str:
+    if isinstance(path, Path):
+        return path.as_posix()[len(root.as_posix()) :].lstrip("/")
+    return path.relative_to(root).as_posix()
+
+
 class Outputs:
     """The files of one unit while they are being written; `commit` makes them appear, and then the manifest."""
 
@@ -115,16 +125,18 @@ class Outputs:
         self.root = root
         self.manifest = manifest_path(root, name)
         self._many = many and is_local(root)
+        self._folders: set[Place] = set()
         self._checksums: dict[Place, str] = {}
 
     @contextlib.contextmanager
     def open(self, path: Place) -> Iterator[BinaryIO]:
-        make_folder(path.parent)
+        if path.parent not in self._folders:
+            make_folder(path.parent)
+            self._folders.add(path.parent)
         if not is_local(self.root) and not self._checksums:
             # An earlier manifest must not be taken for that of the new outputs: it is removed before the first of them.
             self.manifest.unlink(missing_ok=True)
-        place = path.with_name(path.name + TEMPORARY) if is_local(path) else path
-        with place.open("wb") as raw:
+        with _temporary(path).open("wb") as raw:
             stream = Hashed(raw)
             yield cast(BinaryIO, stream)
             reached("after the temporary write")
@@ -148,13 +160,13 @@ class Outputs:
         outputs: dict[str, str] = {}
         marks: dict[str, str] = {}
         if self._many:
-            sync_together([cast(Path, path.with_name(path.name + TEMPORARY)) for path in self._checksums])
+            sync_together([cast(Path, _temporary(path)) for path in self._checksums])
         for path, written in self._checksums.items():
-            relative = path.relative_to(self.root).as_posix()
+            relative = _relative(path, self.root)
             outputs[relative] = written
             reached("before the rename")
             if isinstance(path, Path):
-                path.with_name(path.name + TEMPORARY).replace(path)
+                _temporary(path).replace(path)
             elif own := mark(path):
                 marks[relative] = own
         reached("between data and manifest")

@@ -11,6 +11,7 @@ Why not a library: every run writes such files, so their writer is part of the b
 
 from __future__ import annotations
 
+import functools
 import itertools
 import struct
 import zlib
@@ -234,6 +235,12 @@ def read_columns(source: Path, names: Sequence[str] | None = None) -> Iterator[d
         raise Refused(f"{source}: a damaged page: {error}") from None
 
 
+@functools.lru_cache(maxsize=4)
+def _parsed(footer: bytes) -> dict[int, Any]:
+    # Of thousands of small files, most hold no row: their footers are one and the same.
+    return Reader(footer).struct()
+
+
 def _footer(stream: BinaryIO) -> dict[int, Any]:
     end = stream.seek(0, 2)
     stream.seek(max(0, end - 8))
@@ -242,7 +249,7 @@ def _footer(stream: BinaryIO) -> dict[int, Any]:
     if tail[4:] != MAGIC or size > end - 12:
         raise ValueError("it does not end as a Parquet file does")
     stream.seek(end - 8 - size)
-    footer = Reader(stream.read(size)).struct()
+    footer = _parsed(stream.read(size))
     if footer.get(6) != WRITER:
         raise ValueError("it was written by another program: read it with pyarrow")
     return footer

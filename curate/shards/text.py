@@ -89,16 +89,25 @@ def text_row(document: Document, domain: str = "none") -> dict[str, Any]:
     }
 
 
-def write_text_shard(stream: BinaryIO, documents: Iterable[Document], domain: str = "none") -> dict[str, int]:
+def shard_compressor() -> zstandard.ZstdCompressor:
+    """What packs text shards, one after the other: each has a checksum, so that any reader notices damage."""
+    return zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
+
+
+def write_text_shard(
+    stream: BinaryIO,
+    documents: Iterable[Document],
+    domain: str = "none",
+    compressor: zstandard.ZstdCompressor | None = None,
+) -> dict[str, int]:
     """Write documents as JSONL.zst; returns the numbers of documents and of characters (of text, without prefixes).
 
-    `domain` is `none` or `prefix` (see `domain_prefix`). The frame carries zstd's checksum of the rows, so that any
-    reader notices damage.
+    `domain` is `none` or `prefix` (see `domain_prefix`). Whoever writes many shards gives their `shard_compressor`.
     """
     if domain not in RENDERINGS:
         raise ValueError(f"the rendering of text shards must be one of {', '.join(RENDERINGS)}, not {domain!r}")
     counts = {"documents": 0, "characters": 0}
-    with zstandard.ZstdCompressor(level=LEVEL, write_checksum=True).stream_writer(stream, closefd=False) as compressed:
+    with (compressor or shard_compressor()).stream_writer(stream, closefd=False) as compressed:
         for document in documents:
             compressed.write(_dumps(text_row(document, domain)) + b"\n")
             counts["documents"] += 1

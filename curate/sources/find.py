@@ -34,7 +34,8 @@ def find_inputs(inputs: Iterable[Input]) -> list[Partition]:
             code = code_of_reader(item.format)
         except Refused as error:
             raise InputError(f"input '{item.name}': {error}") from None
-        partitions += _vouched(item, [replace(partition, code=code) for partition in _partitions(item)])
+        found = _partitions(item)
+        partitions += _vouched(item, [replace(one, code=code) for one in found] if code else found)
     partitions.sort(key=lambda partition: (partition.source, partition.relative))
     seen: dict[tuple[str, str], Partition] = {}
     for partition in partitions:
@@ -116,12 +117,13 @@ def _files(item: Input) -> tuple[Sequence[tuple[Path | UPath, str]], bool]:
 
         return remote_files(item.name, path)
     root, files, named = _local_files(item, path)
-    return [(one, _escaped(one.relative_to(root))) for one in files], named
+    above = len((root / "x").as_posix()) - 1
+    return [(one, _escaped(one.as_posix()[above:])) for one in files], named
 
 
-def _escaped(path: Path) -> str:
-    """A path as keys write it: bytes that are not UTF-8, which a file name may hold, are escaped."""
-    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+def _escaped(name: str) -> str:
+    """A name as keys write it: bytes that are not UTF-8, which a file name may hold, are escaped."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _local_files(item: Input, path: Path) -> tuple[Path, list[Path], bool]:
@@ -154,9 +156,11 @@ def _below(folder: Path) -> list[Path]:
     for base, folders, names in os.walk(folder, followlinks=True):
         # A link to a folder is followed, unless it leads back to a folder above it.
         seen.add(os.path.realpath(base))
-        folders[:] = sorted(one for one in folders if os.path.realpath(Path(base) / one) not in seen)
-        files += [Path(base) / name for name in names]
-    return sorted(one for one in files if one.is_file() and not _hidden(one, folder))
+        shown = (one for one in folders if not one.startswith("."))
+        folders[:] = sorted(one for one in shown if os.path.realpath(Path(base) / one) not in seen)
+        above = Path(base)
+        files += [above / one for one in names if not one.startswith(".")]
+    return sorted(one for one in files if one.is_file())
 
 
 def _hidden(path: Path, root: Path) -> bool:

@@ -71,13 +71,23 @@ def _refuse_own_output(inputs: list[Input], partitions: list[Partition], out: Pl
     root = _resolved(out)
     around = [item.path for item in inputs if item.format != "hub" and _is_below(root, _resolved(path_of(item.path)))]
     read = (path for one in partitions for path in [path for path, _ in one.files] or [one.path])
-    within = [str(path) for path in read if _is_below(_resolved(path), root)]
+    folders: dict[Any, str] = {}
+    within = [str(path) for path in read if _is_below(_resolved_file(path, folders), root)]
     for path in [*around, *within][:1]:
         raise InputError(f"the output {out} and the input {path} overlap: name another output folder")
 
 
 def _resolved(place: Any) -> str:
     return str(place.expanduser().resolve()) if is_local(place) else str(place).rstrip("/")
+
+
+def _resolved_file(place: Any, folders: dict[Any, str]) -> str:
+    """The same for one of many files: each folder is looked up once, links to files one by one."""
+    if not is_local(place) or place.is_symlink():
+        return _resolved(place)
+    if place.parent not in folders:
+        folders[place.parent] = _resolved(place.parent)
+    return f"{folders[place.parent]}/{place.name}"
 
 
 def _is_below(path: str, folder: str) -> bool:
