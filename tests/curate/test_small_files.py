@@ -1,0 +1,201 @@
+"""Small files share units of work until a unit is worth one, and nothing that is published shows it."""
+
+import gzip
+import json
+import os
+from pathlib import Path
+
+import pytest
+from engine_steps import PUBLISHED, Perilous, Trim, corpus_run, tree
+
+import curate.run.lots as lots
+import curate.run.unit
+from curate.audit.story import story
+from curate.audit.verify import verify
+from curate.dedup import ExactDedup
+from curate.places import store
+from curate.run.corpus import CorpusRun
+from curate.run.ledger import read_rows
+from curate.run.output import Publication, Rendering, VocabularyChoice
+from curate.run.serial import SerialEngine
+from curate.shards.text import read_text_shard
+from curate.shuffle import Shuffle
+from curate.sources import Input, find_inputs
+from recipes.app.recipe.plan_by_rehearsal import plan
+
+READER = """\
+import os, signal
+from curate.document import Document
+
+def read(path):
+    for number, line in enumerate(path.read_text().splitlines()):
+        if line == "CRASH":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        yield Document(key=str(number), text=line)
+"""
+
+
+def line(number: int) -> bytes:
+    # Some equal, some short.
+    text = "short" if number % 7 == 3 else f"document {number % 40} | and a tail that an edit removes"
+    return json.dumps({"text": text, "url": f"https://site{number % 3}.example.org/{number}"}).encode() + b"\n"
+
+
+def write_files(folder: Path, count: int) -> Path:
+    folder.mkdir(parents=True)
+    for number in range(count):
+        (folder / f"{number:04d}.jsonl").write_bytes(line(number))
+    return folder
+
+
+def write_mixed(folder: Path) -> Path:
+    """Small files of several kinds, damaged ones too, and a large one between them."""
+    write_files(folder, 60)
+    (folder / "0010.jsonl").write_bytes(b"{broken\n" + line(10) + line(11))
+    (folder / "0011.jsonl").write_bytes(b"")
+    (folder / "0012.unknown").write_bytes(b"what is this")
+    (folder / "0020b.jsonl.gz").write_bytes(gzip.compress(line(20) + line(21)))
+    (folder / "0021b.jsonl.gz").write_bytes(gzip.compress(line(22) + line(23))[:-9])
+    (folder / "0030b.jsonl").write_bytes(b"".join(map(line, range(3000))))
+    return folder
+
+
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lots, "LEAST", 1 << 30)
+
+
+def units(out: Path, kind: str) -> set[str]:
+    return {path.relative_to(out / "manifests").as_posix() for path in (out / "manifests" / kind).rglob("*.json")}
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_what_is_published_does_not_show_who_shared_a_unit(tmp_path, monkeypatch, moved):
+    steps = [Trim(), Perilous(), ExactDedup(), *([Shuffle()] if moved else [])]
+    tokens = Publication(vocabulary=VocabularyChoice(size=300), renderings=[Rendering(name="bare")])
+    files = write_mixed(tmp_path / "in")
+    monkeypatch.setattr(lots, "ONE_IN", 16)
+    run = corpus_run(files, tmp_path / "shared", steps, publication=tokens, split=1 << 16)
+    together = run.execute()
+    limited = corpus_run(files, tmp_path / "limited", steps, limit=25).execute()
+    stages = units(tmp_path / "shared", "stages/00-trim")
+    assert 3 <= len(stages) <= 16 and sum(".many" in one for one in stages) >= 2
+    assert list(verify(tmp_path / "shared")) == []
+    assert [(group.units, group.done) for group in plan(run)] == [(group.units, group.units) for group in plan(run)]
+
+    alone(monkeypatch)
+    each = corpus_run(files, tmp_path / "each", steps, publication=tokens, split=1 << 16).execute()
+    assert len(units(tmp_path / "each", "stages/00-trim")) > 60
+    published = tree(tmp_path / "each", PUBLISHED)
+    assert len(published) > 6 * 60
+    assert tree(tmp_path / "shared", PUBLISHED) == published
+    for name in ("documents", "characters", "unreadable", "records"):
+        assert together.get(name) == each.get(name)
+    assert corpus_run(files, tmp_path / "some", steps, limit=25).execute()["documents"] == limited["documents"]
+    assert tree(tmp_path / "some", PUBLISHED) == tree(tmp_path / "limited", PUBLISHED)
+
+
+def test_a_thousand_files_wait_for_the_disk_about_as_often_as_one(tmp_path, monkeypatch):
+    """Counted, not timed: a busy machine must not decide. Each wait is some milliseconds."""
+    waits = {"now": 0}
+    real = os.fsync
+
+    def waited(file: int) -> None:
+        waits["now"] += 1
+        real(file)
+
+    def together(files: list[Path]) -> None:
+        waits["now"] += 1
+
+    monkeypatch.setattr(os, "fsync", waited)
+    monkeypatch.setattr(curate.run.unit, "sync_together", together)
+    monkeypatch.setattr(CorpusRun, "engine", lambda run, on_progress=None: _Serial(on_progress))
+    many = write_files(tmp_path / "many", 1000)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "all.jsonl").write_bytes(b"".join(map(line, range(1000))))
+    counts = {}
+    for name, folder in (("one", tmp_path / "one"), ("many", many)):
+        waits["now"] = 0
+        summary = corpus_run(folder, tmp_path / f"out-{name}", [Trim(), Perilous(), ExactDedup()]).execute()
+        counts[name] = (waits["now"], summary["units"]["done"])
+    # Alone, each file is 6 units, and waits 14 times.
+    assert counts["many"][0] < 3 * counts["one"][0] and counts["many"][1] < 3 * counts["one"][1]
+    assert len(list((tmp_path / "out-many" / "text").iterdir())) == 1000
+
+
+class _Serial(SerialEngine):
+    peak_memory = 0
+
+
+def test_where_a_lot_ends_follows_from_names(tmp_path, monkeypatch):
+    monkeypatch.setattr(lots, "ONE_IN", 64)
+
+    def cut(folder: Path) -> list[list[str]]:
+        partitions = find_inputs([Input("s", str(folder))])
+        found = lots.in_lots(partitions, lots.sizes_of(partitions), 0)
+        assert [number for lot in found for number in lot] == list(range(len(partitions)))
+        return [[partitions[number].relative for number in lot] for lot in found]
+
+    folder = write_files(tmp_path / "in", 1000)
+    before = cut(folder)
+    assert 5 < len(before) < 30 and min(map(len, before)) >= lots.LEAST
+    (folder / "0000-new.jsonl").write_bytes(line(1))
+    (folder / "0500.jsonl").unlink()
+    after = cut(folder)
+    changed = [lot for lot in after if lot not in before]
+    assert len(changed) == 2 and any("0000-new.jsonl" in lot for lot in changed)
+    # A large file is alone, and few small ones are units of their own.
+    (folder / "0400.jsonl").write_bytes(bytes(lots.WORTH))
+    assert ["0400.jsonl"] in cut(folder)
+    few = write_files(tmp_path / "few", lots.LEAST - 1)
+    assert cut(few) == [[path.name] for path in sorted(few.iterdir())]
+
+
+def test_a_changed_file_costs_its_lot(tmp_path, monkeypatch):
+    monkeypatch.setattr(lots, "ONE_IN", 20)
+    folder = write_files(tmp_path / "in", 150)
+    corpus_run(folder, tmp_path / "out", [Trim()]).execute()
+    assert corpus_run(folder, tmp_path / "out", [Trim()]).execute()["units"]["done"] == 0
+    made = len(units(tmp_path / "out", "stages"))
+    assert made >= 3
+    (folder / "0070.jsonl").write_bytes(line(1000))
+    # Checksums, documents, text and ledger of one lot, which names no event that differs.
+    again = corpus_run(folder, tmp_path / "out", [Trim()]).execute()
+    assert again["units"]["done"] <= 4 and again["units"]["found_done"] >= 4 * (made - 1)
+    *_, event = story(tmp_path / "out", "crawl/0070.jsonl@0")
+    assert event.what == "kept" and event.document is not None and event.document.text == "document 0 "
+    alone(monkeypatch)
+    corpus_run(folder, tmp_path / "fresh", [Trim()]).execute()
+    assert tree(tmp_path / "out", PUBLISHED) == tree(tmp_path / "fresh", PUBLISHED)
+
+
+def test_files_that_kill_their_reader_cost_themselves_and_not_their_lot(tmp_path):
+    reader = tmp_path / f"reader_{tmp_path.name}.py"
+    reader.write_text(READER)
+    (tmp_path / "in").mkdir()
+    for number in range(20):
+        words = [f"one of {number}", *(["CRASH"] if number in (4, 5) else []), f"two of {number}"]
+        (tmp_path / "in" / f"{number:02d}.txt").write_text("\n".join(words))
+    source = Input("s", str(tmp_path / "in" / "*.txt"), format=f"{reader}:read")
+
+    def run(steps: list) -> dict:
+        return CorpusRun("t", steps, find_inputs([source]), tmp_path / "out", workers=2, max_loss=1.0).execute()
+
+    summary = run([])
+    texts = [row["text"] for path in sorted((tmp_path / "out" / "text").iterdir()) for row in read_text_shard(path)]
+    assert texts == [f"{word} of {number}" for number in range(20) if number not in (4, 5) for word in ("one", "two")]
+    lost = [row for path in sorted((tmp_path / "out" / "quarantine").iterdir()) for row in read_rows(path)]
+    assert [row["key"] for row in lost] == ["s/04.txt@0/file", "s/05.txt@0/file"]
+    assert {row["error"] for row in lost} == {"reading it 3 times killed the process (SIGSEGV)"}
+    assert summary["characters"]["unreadable"] == sum((tmp_path / f"in/0{one}.txt").stat().st_size for one in (4, 5))
+    assert len((tmp_path / "out" / "kills.jsonl").read_text().splitlines()) == 2
+    assert run([])["units"]["done"] == 0 and list(verify(tmp_path / "out")) == []
+
+
+def test_a_document_that_kills_a_worker_costs_itself_and_not_its_lot(tmp_path):
+    folder = write_files(tmp_path / "in", 20)
+    (folder / "0008.jsonl").write_bytes(json.dumps({"text": "CRASH of a document"}).encode() + b"\n" + line(8))
+    summary = corpus_run(folder, tmp_path / "out", [Trim(), Perilous(), ExactDedup()]).execute()
+    assert summary["documents"]["unreadable"] == 1
+    (kill,) = (tmp_path / "out" / "kills.jsonl").read_text().splitlines()
+    assert json.loads(kill)["key"] == "crawl/0008.jsonl@0"
+    assert json.loads(kill)["part"].startswith("crawl-0008-jsonl-") and list(verify(tmp_path / "out")) == []
