@@ -7,10 +7,11 @@ There is one output file for each input file, however that was cut into parts, o
 from __future__ import annotations
 
 import contextlib
+import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import orjson
@@ -64,6 +65,17 @@ class _FilesTask(Unit):
         own = {"inputs": self.files.content}
         return {**own, "counts": self.files.counts} if self.many else own
 
+    @contextlib.contextmanager
+    def opened(self, outputs: Outputs, name: str) -> Iterator[BinaryIO]:
+        """One output; those of a lot are small, and are written whole."""
+        if self.many:
+            content = io.BytesIO()
+            yield content
+            outputs.put(self.root / name, content.getvalue())
+        else:
+            with outputs.open(self.root / name) as stream:
+                yield stream
+
     def each(self, pulse: Pulse) -> Iterator[tuple[int, Iterator[Document]]]:
         """The documents of each file, under its number."""
         documents = chained(self.files.places, pulse)
@@ -92,7 +104,7 @@ class TextTask(_FilesTask):
         total: Counter[str] = Counter()
         compressor = shard_compressor()
         for number, documents in self.each(pulse):
-            with outputs.open(self.root / f"text/{number:05d}.jsonl.zst") as stream:
+            with self.opened(outputs, f"text/{number:05d}.jsonl.zst") as stream:
                 total.update(write_text_shard(stream, documents, self.domain, compressor))
         return dict(total)
 
@@ -127,8 +139,8 @@ class LedgerTask(_FilesTask):
         counts: dict[str, Counter[str]] = {}
         for number, events in enumerate(self._events(pulse), self.files.number):
             with (
-                outputs.open(self.root / f"ledger/{number:05d}.parquet") as ledger,
-                outputs.open(self.root / f"quarantine/{number:05d}.jsonl.zst") as quarantine,
+                self.opened(outputs, f"ledger/{number:05d}.parquet") as ledger,
+                self.opened(outputs, f"quarantine/{number:05d}.jsonl.zst") as quarantine,
             ):
                 for stage, by_event in write_ledger(events, ledger, quarantine, self.keep_dropped).items():
                     counts.setdefault(stage, Counter()).update(by_event)

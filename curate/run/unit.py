@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.metadata
+import io
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import orjson
+import xxhash
 
 from curate.outside import code_of
 from curate.places.failpoint import reached
@@ -130,9 +132,7 @@ class Outputs:
 
     @contextlib.contextmanager
     def open(self, path: Place) -> Iterator[BinaryIO]:
-        if path.parent not in self._folders:
-            make_folder(path.parent)
-            self._folders.add(path.parent)
+        self._make(path.parent)
         if not is_local(self.root) and not self._checksums:
             # An earlier manifest must not be taken for that of the new outputs: it is removed before the first of them.
             self.manifest.unlink(missing_ok=True)
@@ -145,6 +145,25 @@ class Outputs:
             if is_local(path) and not self._many:
                 os.fsync(raw.fileno())
         self._checksums[path] = stream.checksum()
+
+    def put(self, path: Place, data: bytes) -> None:
+        """A small file, whole: what `open` does, in less time where there are hundreds."""
+        if not self._many:
+            with self.open(path) as stream:
+                stream.write(data)
+            return
+        self._make(path.parent)
+        left = memoryview(data)
+        with io.FileIO(f"{path}{TEMPORARY}", "w") as raw:
+            while left:
+                left = left[raw.write(left) :]
+        reached("after the temporary write")
+        self._checksums[path] = xxhash.xxh3_128_hexdigest(data)
+
+    def _make(self, folder: Place) -> None:
+        if folder not in self._folders:
+            make_folder(folder)
+            self._folders.add(folder)
 
     @contextlib.contextmanager
     def scratch(self, folder: Place) -> Iterator[Path]:

@@ -13,7 +13,6 @@ import curate.run.unit
 from curate.audit.story import story
 from curate.audit.verify import verify
 from curate.dedup import ExactDedup
-from curate.places import store
 from curate.run.corpus import CorpusRun
 from curate.run.ledger import read_rows
 from curate.run.output import Publication, Rendering, VocabularyChoice
