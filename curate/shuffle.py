@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -36,6 +36,7 @@ class _Scatter(Round):
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
+        self._homes: Homes | None = None
 
     def emit_documents(self, documents: Iterable[tuple[int, Document]], partition: int) -> Iterator[Record]:
         for _, document in documents:
@@ -43,19 +44,34 @@ class _Scatter(Round):
             yield number + document.key.encode("utf-8", "surrogatepass"), document_to_json(document)
 
     def reduce(self, key: bytes, values: Iterable[bytes]) -> Iterator[Record]:
+        if self._homes is None:
+            self._homes = Homes(self.files)
         number = int.from_bytes(key[:_HASH_BYTES], "big")
-        home = partition_key(home_of(number, self.files))
+        home = partition_key(self._homes.of(number))
         for value in values:
             yield home, key[:_HASH_BYTES] + value
 
 
+class Homes:
+    """Which partition a document goes to; `files` is the file of each partition."""
+
+    def __init__(self, files: Sequence[int]) -> None:
+        self._names = list(dict.fromkeys(files))
+        self._counts = Counter(files)
+        self._first: dict[int, int] = {}
+        for place, file in enumerate(files):
+            self._first.setdefault(file, place)
+
+    def of(self, number: int) -> int:
+        """The partition whose share of the numbers below 2^64 holds this one."""
+        place = number * len(self._names)
+        file, rest = self._names[place >> 64], place & ((1 << 64) - 1)
+        return self._first[file] + (rest * self._counts[file] >> 64)
+
+
 def home_of(number: int, files: Sequence[int]) -> int:
-    """The partition whose share of the numbers below 2^64 holds this one; `files` is the file of each partition."""
-    names = list(dict.fromkeys(files))
-    place = number * len(names)
-    file, rest = names[place >> 64], place & ((1 << 64) - 1)
-    first = files.index(file)
-    return first + (rest * files.count(file) >> 64)
+    """`Homes.of` for one number."""
+    return Homes(files).of(number)
 
 
 @dataclass(frozen=True)

@@ -169,9 +169,10 @@ class CorpusRun:
         """Every part through one stage; for a corpus step, first its rounds over the documents of the stage before."""
         reduced = self._rounds(stage, stage.corpus, outputs, folder, engine) if stage.corpus else []
         tasks = []
+        parts = outputs.parts
         for place, lot in enumerate(outputs.lots):
             task = MapTask(self.out, stage, lot, self.publication.keep_dropped)
-            task.killed = self._killed(folder, stage, lot, outputs.parts)
+            task.killed = self._killed(folder, stage, lot, parts)
             numbers = [part.number for part in lot.parts]
             if stage.number == 0:
                 limits = tuple(quotas[number] for number in numbers)
@@ -200,6 +201,7 @@ class CorpusRun:
     ) -> list[ReduceTask]:
         """Carry out the rounds of a corpus step; returns the units of the last reduce."""
         rounds = step.rounds()
+        parts = outputs.parts
         reduced: list[ReduceTask] = []
         for number, one in enumerate(rounds):
             label = f"{step.name}: {one.name}"
@@ -220,7 +222,7 @@ class CorpusRun:
                             inputs=content_of([outputs.manifests[-1][place]], DOCUMENTS),
                             documents=outputs.documents[-1][place],
                             counts=outputs.counts(place),
-                            killed=self._killed(folder, stage, lot, outputs.parts, number),
+                            killed=self._killed(folder, stage, lot, parts, number),
                             **common,
                         )
                     )
@@ -240,11 +242,11 @@ class CorpusRun:
             reduced = [
                 ReduceTask(
                     bucket=bucket,
-                    parts=len(outputs.parts),
+                    parts=len(parts),
                     last=number == len(rounds) - 1,
                     emitted=[unit.path for unit in emits],
                     inputs=[manifest["sections"][bucket] for manifest in manifests],
-                    files=tuple(part.partition_number for part in outputs.parts) if one.moves else (),
+                    files=tuple(part.partition_number for part in parts) if one.moves else (),
                     buckets=self.buckets,
                     **common,
                 )
