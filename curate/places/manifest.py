@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from curate.errors import Refused
-from curate.places.store import Place, checksum, files_below, is_local, mark
+from curate.places.store import Place, checksum, files_below, is_local, mark, name_below
 
 FORMAT = 2
 """Raised when the layout of an output folder or of a manifest changes."""
@@ -119,7 +119,7 @@ def written(root: Place, kind: str) -> dict[str, Written] | None:
         documents += manifest.get("documents", 0)
     endings = {name.rpartition(".")[2] for name in found}
     there = {
-        path.relative_to(root).as_posix()
+        name_below(path, root)
         for path in files_below(root / kind)
         if not path.name.startswith(".") and (not found or path.name.rpartition(".")[2] in endings)
     }

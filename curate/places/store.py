@@ -12,7 +12,7 @@ import ctypes
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
@@ -155,13 +155,23 @@ def local_copy(place: Place) -> Iterator[Path]:
         yield copy
 
 
-def files_below(place: Place) -> list[Place]:
-    """Every file below a folder, in order; an empty list when the folder is missing."""
+def files_below(place: Place, but: Container[str] = ()) -> list[Place]:
+    """Every file below a folder, in order, but those with these addresses; an empty list when the folder is missing."""
     if isinstance(place, Path):
-        return [Path(name) for name in sorted(_names_below(str(place)))] if place.is_dir() else []
+        names = sorted(_names_below(str(place))) if place.is_dir() else []
+        return [Path(name) for name in names if name not in but]
     # One listing: to ask for each file would be a request each.
     begin = f"{place.path.rstrip('/')}/"
-    return sorted((place / name[len(begin) :] for name in place.fs.find(begin) if name.startswith(begin)), key=str)
+    found = (place / name[len(begin) :] for name in place.fs.find(begin) if name.startswith(begin))
+    return sorted((one for one in found if str(one) not in but), key=str)
+
+
+def name_below(path: Place, root: Place) -> str:
+    """The path below a folder, with slashes."""
+    if isinstance(path, Path):
+        # Where there are thousands, paths take ten times as long as strings.
+        return path.as_posix()[len((root / "x").as_posix()) - 1 :]
+    return path.relative_to(root).as_posix()
 
 
 def _names_below(folder: str) -> Iterator[str]:

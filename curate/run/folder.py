@@ -138,8 +138,8 @@ class OutputFolder:
         known |= {f"{before}{name}" for manifest in self.manifests.values() for name in manifest["outputs"]}
         for owned in OWNED if below is None else (below,):
             root = self.path / owned
-            for path in files_below(root):
-                if str(path) not in known and path.match(pattern):
+            for path in files_below(root, but=known):
+                if path.match(pattern):
                     path.unlink()
             if is_local(root):
                 for name, _, _ in os.walk(root, topdown=False):

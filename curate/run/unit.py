@@ -31,6 +31,7 @@ from curate.places.store import (
     is_local,
     make_folder,
     mark,
+    name_below,
     sync_together,
     working_folder,
     write_atomically,
@@ -113,12 +114,6 @@ def _temporary(path: Place) -> Place:
     return path.with_name(path.name + TEMPORARY) if is_local(path) else path
 
 
-def _relative(path: Place, root: Place) -> str:
-    if isinstance(path, Path):
-        return path.as_posix()[len(root.as_posix()) :].lstrip("/")
-    return path.relative_to(root).as_posix()
-
-
 class Outputs:
     """The files of one unit while they are being written; `commit` makes them appear, and then the manifest."""
 
@@ -181,7 +176,7 @@ class Outputs:
         if self._many:
             sync_together([cast(Path, _temporary(path)) for path in self._checksums])
         for path, written in self._checksums.items():
-            relative = _relative(path, self.root)
+            relative = name_below(path, self.root)
             outputs[relative] = written
             reached("before the rename")
             if isinstance(path, Path):

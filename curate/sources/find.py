@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from curate.errors import Refused, Unchecked
 from curate.places.address import InputError, need, path_of, scheme_of
 from curate.places.manifest import MARKER, Written, written
-from curate.places.store import Place, store_errors
+from curate.places.store import Place, name_below, store_errors
 from curate.sources.compressed import compression, mapped, runs
 from curate.sources.formats import AUTO, FORMATS, UNKNOWN, code_of_reader
 from curate.sources.partition import Input, Partition
@@ -117,8 +117,7 @@ def _files(item: Input) -> tuple[Sequence[tuple[Path | UPath, str]], bool]:
 
         return remote_files(item.name, path)
     root, files, named = _local_files(item, path)
-    above = len((root / "x").as_posix()) - 1
-    return [(one, _escaped(one.as_posix()[above:])) for one in files], named
+    return [(one, _escaped(name_below(one, root))) for one in files], named
 
 
 def _escaped(name: str) -> str:
