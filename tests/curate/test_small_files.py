@@ -53,7 +53,7 @@ def write_files(folder: Path, count: int) -> Path:
 
 def write_mixed(folder: Path) -> Path:
     """Small files of several kinds, damaged ones too, and a large one between them."""
-    write_files(folder, 45)
+    write_files(folder, 50)
     (folder / "0010.jsonl").write_bytes(b"{broken\n" + line(10) + line(11))
     (folder / "0011.jsonl").write_bytes(b"")
     (folder / "0012.unknown").write_bytes(b"what is this")
