@@ -323,7 +323,8 @@ class LocalEngine:
         """Why a worker must be replaced, and what it had in hand when it ended; None while it is still working."""
         if not worker.process.is_alive():
             reason = self._too_much() if worker.process.exitcode == OUT_OF_MEMORY else worker.ending()
-            return reason, worker.in_hand
+            # No document is to blame for a mapped file that cannot be read on.
+            return reason, "" if worker.process.exitcode == -signal.SIGBUS else worker.in_hand
         judged = worker.in_hand
         reason = self._excess(worker)
         if not reason:
@@ -388,6 +389,11 @@ class LocalEngine:
             raise RunError(
                 f"{said}: allow more with `engine.worker_memory`, or cut the work smaller with `engine.split` or more"
                 " `engine.buckets`"
+            )
+        if unit.reads_input and signal.SIGBUS.name in reason:
+            raise RunError(
+                f"{said}: the file was cut shorter while it was read, or its disk gives errors; nothing of it counts as"
+                " lost, and the same command goes on from here"
             )
         if reason.startswith("ended its process"):
             said += ". A script that runs a corpus needs `if __name__ == '__main__':` around the call"

@@ -151,12 +151,17 @@ def _local_files(item: Input, path: Path) -> tuple[Path, list[Path], bool]:
 def _below(folder: Path) -> list[Path]:
     files = []
     seen: set[str] = set()
-    for base, folders, names in os.walk(folder, followlinks=True):
+    for base, folders, names in os.walk(folder, followlinks=True, onerror=_cannot_list):
         # A link to a folder is followed, unless it leads back to a folder above it.
         seen.add(os.path.realpath(base))
         folders[:] = sorted(one for one in folders if os.path.realpath(Path(base) / one) not in seen)
         files += [Path(base) / name for name in names]
     return sorted(one for one in files if one.is_file() and not _hidden(one, folder))
+
+
+def _cannot_list(error: OSError) -> None:
+    """`os.walk` passes over a folder that it cannot list, and its files would be gone without a word."""
+    raise InputError(f"the folder '{error.filename}' cannot be listed: {error.strerror}") from None
 
 
 def _hidden(path: Path, root: Path) -> bool:

@@ -103,7 +103,7 @@ def _damaged(
     """The last item before damage, and the damage. They are one loss when the damage cut the record in two, or when
     the member held this record alone: its bytes were read, but their checksum is wrong or missing."""
     if isinstance(last, Unreadable):
-        yield Unreadable(last.key, f"{damage.error}; {last.error}", last.raw, last.lost + damage.size)
+        yield Unreadable(last.key, f"{damage.error}; {last.error}", last.raw, last.lost + damage.size, damage.size)
         return
     if last is not None and last.key == f"{prefix}@{damage.offset}":
         yield Unreadable(last.key, damage.error, last.block[:KEPT])
@@ -113,7 +113,7 @@ def _damaged(
     place = run.place()
     if place.partition("+")[0] != str(damage.offset):
         place = str(damage.offset)
-    yield Unreadable(f"{prefix}@{place}", damage.error, damage.raw, damage.size)
+    yield Unreadable(f"{prefix}@{place}", damage.error, damage.raw, damage.size, damage.size)
 
 
 def _framed(run: Run, prefix: str, end: int | None) -> Iterator[WarcRecord | Unreadable]:
