@@ -136,9 +136,7 @@ def remote_files(name: str, path: UPath) -> tuple[list[tuple[UPath, str]], bool]
     The rules are those for local inputs. Raises InputError.
     """
     try:
-        kind = properties(path)["type"]
-    except FileNotFoundError:
-        kind = "missing"
+        kind = patiently(_kind, path)
     except OSError as error:
         raise InputError(f"input '{name}': '{path}' cannot be read: {error.strerror}") from None
     if kind == "file":
@@ -158,13 +156,24 @@ def remote_files(name: str, path: UPath) -> tuple[list[tuple[UPath, str]], bool]
     return files, False
 
 
+def _kind(path: UPath) -> str:
+    try:
+        return str(properties(path)["type"])
+    except FileNotFoundError:
+        return "missing"
+
+
+def _found(path: UPath, root: str) -> list[str]:
+    with store_errors(path):
+        return [one for one in path.fs.find(root) if not one.endswith("/")]
+
+
 def _below(name: str, path: UPath, root: str, pattern: list[str]) -> list[tuple[UPath, str]]:
     """All files below a root that are not hidden and fit the pattern (any, when it is empty), sorted."""
     from upath import UPath
 
     try:
-        with store_errors(path):
-            listed = [one for one in path.fs.find(root) if not one.endswith("/")]
+        listed = patiently(_found, path, root)
     except OSError as error:
         raise InputError(f"input '{name}': '{path}' cannot be listed: {error.strerror}") from None
     files = []

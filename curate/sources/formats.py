@@ -19,8 +19,9 @@ from curate.document import Document, Skipped, Unreadable
 from curate.domains import registered_domain
 from curate.errors import Refused
 from curate.outside import code_of, load, target_of
+from curate.places import patience
 from curate.places.address import reason_of
-from curate.places.patience import PAUSES, passes, patiently
+from curate.places.patience import passes, patiently
 from curate.sources.compressed import Reached, mapped
 from curate.sources.content import size_of
 from curate.sources.partition import Partition, Piece
@@ -112,7 +113,7 @@ def _read_theirs(
     place = -1
     items: Iterator[Any] | None = None
     again = -1
-    pauses = iter(PAUSES)
+    pauses = iter(patience.PAUSES)
     while True:
         try:
             items = iter(reader(partition.path)) if items is None else items

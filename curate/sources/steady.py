@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from curate.places import patience
 from curate.places import remote_input as remote
 from curate.places.address import InputError, reason_of
-from curate.places.patience import PAUSES, patiently
+from curate.places.patience import patiently
 from curate.sources.content import content_of
 from curate.sources.partition import Partition
 
@@ -98,7 +99,7 @@ def reading(partition: Partition) -> Iterator[None]:
             name += f" ({error.filename})"
         says = "it cannot be read" if isinstance(partition.path, Path) else "the store stopped serving it"
         raise CannotBeRead(
-            f"{name}: {says} ({reason_of(error)}; tried {len(PAUSES) + 1} times in {sum(PAUSES):g} s). Nothing of it"
+            f"{name}: {says} ({reason_of(error)}; tried {len(patience.PAUSES) + 1} times). Nothing of it"
             " counts as lost: the same command goes on from here"
         ) from None
 
