@@ -392,8 +392,8 @@ class LocalEngine:
             )
         if unit.reads_input and signal.SIGBUS.name in reason:
             raise RunError(
-                f"{said}: the file was cut shorter while it was read, or its disk gives errors; nothing of it counts as"
-                " lost, and the same command goes on from here"
+                f"{said}: {unit.input_file} was cut shorter while it was read, or its disk gives errors. Nothing of it"
+                " counts as lost: the same command goes on from here"
             )
         if reason.startswith("ended its process"):
             said += ". A script that runs a corpus needs `if __name__ == '__main__':` around the call"

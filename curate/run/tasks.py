@@ -75,6 +75,10 @@ class CutTask(Unit):
     def reads_input(self) -> bool:
         return True
 
+    @property
+    def input_file(self) -> str:
+        return str(self.partition.path)
+
     def size(self) -> int:
         with contextlib.suppress(OSError):
             return size_of(self.partition)
@@ -150,6 +154,10 @@ class MapTask(Unit):
     @property
     def reads_input(self) -> bool:
         return self.previous is None
+
+    @property
+    def input_file(self) -> str:
+        return str(self.part.partition.path)
 
     @property
     def whole_key(self) -> str:

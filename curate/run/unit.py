@@ -230,6 +230,11 @@ class Unit:
         return False
 
     @property
+    def input_file(self) -> str:
+        """The name of that file, for messages."""
+        return ""
+
+    @property
     def files_read(self) -> list[Path]:
         """Files beside its input that it reads: word lists, models, test sets."""
         return []
