@@ -19,7 +19,7 @@ _PASSING = {
     *(errno.ENETDOWN, errno.ENETUNREACH, errno.ENETRESET, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENOTCONN),
     *(errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.EREMOTEIO, errno.ESHUTDOWN),
 }
-_NAMED = (FileNotFoundError, PermissionError, ConnectionError, TimeoutError, InterruptedError)
+_NAMED = (ConnectionError, TimeoutError, InterruptedError)
 
 P = ParamSpec("P")
 T = TypeVar("T")

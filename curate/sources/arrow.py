@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from curate.document import Document, Unreadable
 from curate.places.address import need, reason_of
-from curate.sources.compressed import KEPT, Data, Reached, mapped
+from curate.sources.compressed import KEPT, Data, mapped
 from curate.sources.jsonl import MAX_FIELDS, MAX_LINE, row_document
+from curate.sources.meter import Reached
 from curate.sources.partition import Partition, Piece
 
 if TYPE_CHECKING:

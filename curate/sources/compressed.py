@@ -12,9 +12,10 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from curate.places.patience import patiently
+from curate.sources.meter import Reached
 from curate.sources.partition import WHOLE, Piece
 from curate.sources.recovery import next_sound, refused_at
 
@@ -70,13 +71,6 @@ Data: TypeAlias = "mmap.mmap | bytes | RemoteFile"
 """A file as its readers see it: length, slices, `find`."""
 
 Chunk = bytes | ReadingStart | Damage
-
-
-class Reached(Protocol):
-    """Called now and then with the byte of the file that reading has reached, sometimes with an earlier one again; and
-    with how many more bytes a compressed file gave."""
-
-    def __call__(self, place: int, unpacked: int = 0, /) -> None: ...
 
 
 def compression(data: Data, name: str = "") -> str:

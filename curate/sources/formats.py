@@ -22,8 +22,9 @@ from curate.outside import code_of, load, target_of
 from curate.places import patience
 from curate.places.address import reason_of
 from curate.places.patience import passes, patiently
-from curate.sources.compressed import Reached, mapped
+from curate.sources.compressed import mapped
 from curate.sources.content import size_of
+from curate.sources.meter import Reached
 from curate.sources.partition import Partition, Piece
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from curate.document import Document, Skipped, Unreadable
-from curate.sources.compressed import KEPT, Reached, mapped, runs
+from curate.sources.compressed import KEPT, mapped, runs
 from curate.sources.http import MAX_BODY
+from curate.sources.meter import Reached
 from curate.sources.partition import Partition, Piece
 
 

@@ -16,8 +16,8 @@ from curate.places.address import InputError, need, reason_of
 from curate.places.patience import passes, patiently
 from curate.places.store import checksum
 from curate.sources.arrow import columns_of
-from curate.sources.compressed import Reached
 from curate.sources.jsonl import row_document
+from curate.sources.meter import Reached
 from curate.sources.partition import HubSet, Input, Partition, Piece
 
 if TYPE_CHECKING:

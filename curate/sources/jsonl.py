@@ -12,7 +12,8 @@ import orjson
 from curate.document import Document, Skipped, Unreadable
 from curate.domains import registered_domain
 from curate.places.address import reason_of
-from curate.sources.compressed import KEPT, Reached, mapped, runs
+from curate.sources.compressed import KEPT, mapped, runs
+from curate.sources.meter import Reached
 from curate.sources.partition import Partition, Piece
 
 MAX_LINE = 64 << 20

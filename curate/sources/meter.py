@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from curate.document import Unreadable
 
 METER_STEP = 1 << 18
+
+
+class Reached(Protocol):
+    """Called now and then with the byte of the file that reading has reached, sometimes with an earlier one again; and
+    with how many more bytes a compressed file gave."""
+
+    def __call__(self, place: int, unpacked: int = 0, /) -> None: ...
 
 
 @dataclass

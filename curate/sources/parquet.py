@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from curate.document import Document, Unreadable
 from curate.places.address import need, reason_of
 from curate.sources.arrow import ROWS, ArrowStream, batch_items, columns_of, no_text, select
-from curate.sources.compressed import KEPT, Data, Reached, mapped
+from curate.sources.compressed import KEPT, Data, mapped
+from curate.sources.meter import Reached
 from curate.sources.partition import Partition, Piece
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 from curate.document import Document, Skipped, Unreadable
 from curate.domains import registered_domain
 from curate.places.address import reason_of
-from curate.sources.compressed import KEPT, Damage, Reached, Run, mapped, runs
+from curate.sources.compressed import KEPT, Damage, Run, mapped, runs
 from curate.sources.http import HTML_TYPES, BadBody, decoded_body, is_html, parse_headers, parse_response
+from curate.sources.meter import Reached
 from curate.sources.partition import WHOLE, Partition, Piece
 
 if TYPE_CHECKING:
