@@ -69,3 +69,17 @@ def test_a_file_of_which_nothing_can_be_read_counts_whole(summary_of, tmp_path):
     sound = lines(100)
     losses = summary_of(a__jsonl=sound, b__parquet=b"PAR1" + bytes(len(sound)), c__tar=bytes(1000))["losses"]
     assert losses["bytes"] == pytest.approx((len(sound) + 1004) / (2 * len(sound) + 1004), rel=0.01)
+
+
+def test_the_command_says_of_what_the_share_is(tmp_path, within):
+    broken = bytearray(gzip.compress(lines(300)))
+    broken[20:30] = bytes(10)
+    (tmp_path / "a.jsonl").write_bytes(lines(300))
+    (tmp_path / "b.jsonl.gz").write_bytes(bytes(broken))
+    (tmp_path / "r.yaml").write_text(
+        "name: r\ninputs: [{path: '*.jsonl*'}]\nsteps: [exact_dedup]\nengine: {buckets: 1}\n"
+    )
+    result = within("run", "r.yaml", "-o", "out", cwd=tmp_path)
+    assert result.returncode == 3
+    assert "1 of 301 records could not be read (" in result.stderr and "% of the bytes)" in result.stderr
+    assert "of the bytes of the input could not be read" in (tmp_path / "out" / "report.html").read_text()

@@ -21,7 +21,7 @@ from curate.run.engine import RunError
 from curate.run.serial import SerialEngine
 from curate.run.tasks import readable
 from curate.shards.text import read_text_shard
-from curate.sources import Input, InputError, find_inputs, path_of
+from curate.sources import Input, InputError, find_inputs, path_of, split
 from curate.sources.content import content_of
 from curate.sources.steady import CannotBeRead, Changed, refuse_changed, stamp_of
 
@@ -116,6 +116,23 @@ def test_a_file_that_changes_while_it_is_read_ends_the_run_and_is_read_anew(tmp_
     summary = corpus_run(tmp_path / "in", out, steps, workers=workers).execute()
     whole = [json.loads(line)["text"] for line in changed.read_text().splitlines() if line.endswith("}")]
     assert texts_of(out)[: len(whole)] == whole and summary["documents"]["unreadable"] == (how == "cut shorter")
+
+
+def test_a_file_that_changes_while_it_is_looked_through_for_cuts(tmp_path, here, monkeypatch):
+    changed = write(tmp_path / "in" / "a.jsonl")
+    cut = split.cut
+
+    def meddling(partition, size):
+        meddle(changed, "rewritten with its old time")
+        return cut(partition, size)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(split, "cut", meddling)
+        with pytest.raises(Changed, match=r"in/a\.jsonl changed"):
+            corpus_run(tmp_path / "in", tmp_path / "out", []).execute()
+    assert not list((tmp_path / "out" / "manifests").rglob("*.json"))
+    corpus_run(tmp_path / "in", tmp_path / "out", []).execute()
+    assert texts_of(tmp_path / "out")[0] == "new document 0 of a"
 
 
 def test_a_piece_read_before_the_change_does_not_stand_beside_one_read_after_it(tmp_path, here):
