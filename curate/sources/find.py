@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
+import stat
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -143,8 +144,9 @@ def _local_files(item: Input, path: Path) -> tuple[Path, list[Path], bool]:
         raise InputError(f"input '{item.name}': there is no folder '{root}' for the glob '{item.path}'")
     # A final ** means the files below, as in a shell.
     pattern = [*parts[first:], *(["*"] if parts[-1] == "**" else [])]
-    found = _listed(item, lambda: list(_globbed(root, pattern)))
-    matched = {one for one in found if one.is_file() and not _hidden(one, root)}
+    matched = set(
+        _listed(item, lambda: [one for one in _globbed(root, pattern) if not _hidden(one, root) and _is_file(one)])
+    )
     if not matched:
         raise InputError(f"input '{item.name}': no file matches '{item.path}' below '{root}'")
     return root, sorted(matched), False
@@ -155,7 +157,7 @@ def _listed(item: Input, call: Callable[[], list[Path]]) -> list[Path]:
         return patiently(call)
     except OSError as error:
         raise InputError(
-            f"input '{item.name}': the folder '{error.filename}' cannot be listed: {error.strerror}"
+            f"input '{item.name}': '{error.filename}' cannot be listed or looked at: {error.strerror}"
         ) from None
 
 
@@ -167,7 +169,12 @@ def _below(folder: Path) -> list[Path]:
         seen.add(os.path.realpath(base))
         folders[:] = sorted(one for one in folders if os.path.realpath(Path(base) / one) not in seen)
         files += [Path(base) / name for name in names]
-    return sorted(one for one in files if one.is_file() and not _hidden(one, folder))
+    return sorted(one for one in files if not _hidden(one, folder) and _is_file(one))
+
+
+def _is_file(path: Path) -> bool:
+    """Raises OSError for a link to what is not there: files on a disk that is away must not look like none."""
+    return path.is_file() or (path.is_symlink() and stat.S_ISREG(path.stat().st_mode))
 
 
 def _raise(error: OSError) -> None:

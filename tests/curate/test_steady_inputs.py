@@ -21,8 +21,9 @@ from curate.run.engine import RunError
 from curate.run.serial import SerialEngine
 from curate.run.tasks import readable
 from curate.shards.text import read_text_shard
-from curate.sources import Input, InputError, find_inputs, path_of, split
+from curate.sources import Input, InputError, find_inputs, hub, path_of, split
 from curate.sources.content import content_of
+from curate.sources.partition import HubSet, Partition
 from curate.sources.steady import CannotBeRead, Changed, refuse_changed, stamp_of
 
 
@@ -299,8 +300,20 @@ def test_a_folder_that_cannot_be_listed_is_not_passed_over(tmp_path, monkeypatch
 
     monkeypatch.setattr(os, "scandir", denied)
     for below in ("", "/**", "/**/*.jsonl", "/*/b*"):
-        with pytest.raises(InputError, match=r"in/deep' cannot be listed: Permission denied"):
+        with pytest.raises(InputError, match=r"in/deep' cannot be listed or looked at: Permission denied"):
             find_inputs([Input("s", f"{tmp_path}/in{below}")])
+
+
+def test_a_link_to_a_disk_that_is_away_is_not_passed_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(patience, "PAUSES", (0.0,))
+    write(tmp_path / "in" / "a.jsonl")
+    (tmp_path / "in" / ".hidden").symlink_to(tmp_path / "gone")
+    (tmp_path / "in" / "b.jsonl").symlink_to(tmp_path / "disk" / "b.jsonl")
+    for below in ("", "/*.jsonl", "/**"):
+        with pytest.raises(InputError, match=r"in/b\.jsonl' cannot be listed or looked at: No such file"):
+            find_inputs([Input("s", f"{tmp_path}/in{below}")])
+    write(tmp_path / "disk" / "b.jsonl")
+    assert len(find_inputs([Input("s", f"{tmp_path}/in")])) == 2
 
 
 def test_an_error_of_content_is_a_loss_and_no_error_of_the_run(tmp_path):
@@ -375,3 +388,26 @@ def test_an_object_that_changes_while_it_is_read_ends_the_run(tmp_path, here):
         run.execute()
     run.execute()
     assert texts_of(tmp_path / "out") == ["new", "TURN"]
+
+
+def test_a_hub_out_of_reach_ends_the_run_and_a_broken_data_set_is_a_loss(monkeypatch):
+    away = type("ReadTimeout", (Exception,), {"__module__": "httpx"})("the hub does not answer")
+    wrapped = RuntimeError("while a data set was read")
+    wrapped.__cause__ = away
+    partition = Partition(
+        "h", Path("owner/set"), "owner/set", "hub", dataset=HubSet("owner/set", None, "train", True, "a")
+    )
+    for error in (away, wrapped, OSError("bad content"), ValueError("bad content")):
+
+        def rows(*arguments, error=error):
+            yield {"text": "one"}
+            raise error
+
+        monkeypatch.setattr(hub, "_loaded", rows)
+        items = readable(partition)
+        assert next(items).text == "one"
+        if "bad content" in str(error):
+            assert "the data set is broken: bad content" in next(items).error
+        else:
+            with pytest.raises(CannotBeRead, match=r"h/owner/set"):
+                next(items)
