@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
+import xxhash
 
-from curate.places.manifest import FORMAT, MARKER, format_fault, manifest_path
+from curate.places.manifest import FORMAT, MARKER, RECIPE, SUMMARY, format_fault, manifest_path
 from curate.places.store import TEMPORARY, Place, files_below, is_local, make_folder, store_errors, write_atomically
 from curate.run.engine import Engine, RunError
 from curate.run.lock import Lock
@@ -19,6 +20,9 @@ from curate.run.unit import Unit
 
 OWNED = ("inputs", "stages", "rounds", "ledger", "quarantine", "text", "tokens", "facts", "mix", "manifests")
 """Folders that belong to the run alone: files that no unit of the present run wrote are removed from them."""
+
+AFTERWARDS = ("report.html", "profile.json")
+"""What commands make of a finished run: that of an earlier run must not stand beside another summary."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,8 @@ class OutputFolder:
     def _begin(self) -> None:
         write_atomically(self.path / MARKER, orjson.dumps({"format": FORMAT}))
         # Until this run has ended, the folder may hold files of two recipes: it does not count as finished.
-        (self.path / "summary.json").unlink(missing_ok=True)
+        for name in (SUMMARY, *AFTERWARDS):
+            (self.path / name).unlink(missing_ok=True)
         if is_local(self.path):
             # Files that a killed run was sorting are of no use now.
             for left in self.path.glob(f".scratch-*{TEMPORARY}"):
@@ -114,6 +119,21 @@ class OutputFolder:
         manifests = engine.map(label, units, on_kill)
         self.manifests.update({unit.name: manifest for unit, manifest in zip(units, manifests, strict=True)})
         return manifests
+
+    def publish(self, summary: dict[str, Any], recipe: bytes | None) -> None:
+        """Write what makes the folder the output of a run: the recipe, and last the summary, which notes its
+        checksum."""
+        if recipe is None:
+            (self.path / RECIPE).unlink(missing_ok=True)
+        else:
+            write_atomically(self.path / RECIPE, recipe)
+        summary["files"] = {} if recipe is None else {RECIPE: xxhash.xxh3_128_hexdigest(recipe)}
+        write_atomically(self.path / SUMMARY, orjson.dumps(summary, option=orjson.OPT_INDENT_2))
+
+    def try_again(self) -> None:
+        """Forget what was set aside, so that this run meets it again."""
+        (self.path / "kills.jsonl").unlink(missing_ok=True)
+        self.kills = []
 
     def set_aside(self, kill: Kill) -> None:
         """Write down a document that hung or killed a worker, so that later runs skip it."""

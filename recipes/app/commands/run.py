@@ -23,7 +23,7 @@ def run(
     strict: Annotated[bool, typer.Option("--strict", help="any unreadable record makes the exit code 3")] = False,
 ) -> None:
     """Build a corpus."""
-    from recipes.app.recipe.build import corpus_run, write_recipe
+    from recipes.app.recipe.build import corpus_run
     from recipes.app.report.page import write_report
     from recipes.app.terminal.progress import shown
     from recipes.app.terminal.tables import print_summary
@@ -35,7 +35,6 @@ def run(
         with shown(err) as on_progress:
             job.on_progress = on_progress
             summary = job.execute()
-        write_recipe(loaded, folder)
         write_report(folder)
     print_summary(out, summary, folder)
     for notice in summary["notices"]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from curate.decontaminate import Decontaminate
 from curate.dedup.minhash import MinHashDedup
 from curate.errors import Refused
+from curate.places.manifest import own_recipe
 from curate.places.store import Place, place_of
 from curate.run.stage import labels_of
 from curate.sources import Partition
@@ -17,9 +18,10 @@ from recipes.app.recipe.schema import build_step
 
 
 def recipe_of(out: Place) -> Loaded | None:
-    """The recipe of a run; None where it cannot be loaded, as when a file that it names is missing by now."""
+    """The recipe of a run; None where it cannot be loaded, as when a file that it names is missing by now. Raises
+    NotAsWritten where it is not the one that was run."""
     try:
-        return load(str(out / "recipe.yaml"))
+        return load(str(own_recipe(out)))
     except RecipeError:
         return None
 
