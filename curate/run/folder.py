@@ -53,6 +53,26 @@ def check_format(folder: Place) -> None:
         raise RunError(fault)
 
 
+def read_kills(folder: Place) -> list[Kill]:
+    """The documents and files that runs into a folder set aside. Raises RunError for a damaged line."""
+    path = folder / "kills.jsonl"
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    kills = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            kills.append(Kill(**orjson.loads(line)))
+        except orjson.JSONDecodeError:
+            # A run killed while writing leaves half a line, which is ignored.
+            if line.rstrip().endswith(b"}"):
+                raise RunError(f"{path}:{number} is damaged; remove this line") from None
+        except TypeError:
+            raise RunError(f"{path}:{number} is not a valid kill; remove this line") from None
+    return kills
+
+
 class OutputFolder:
     """An output folder, locked by one run while entered. `kills` are the documents set aside, by this run and earlier
     ones."""
@@ -101,7 +121,7 @@ class OutputFolder:
             # Files that a killed run was sorting are of no use now.
             for left in self.path.glob(f".scratch-*{TEMPORARY}"):
                 shutil.rmtree(str(left), ignore_errors=True)
-        self.kills = self._read_kills()
+        self.kills = read_kills(self.path)
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         if kind is not None and is_local(self.path):
@@ -163,20 +183,3 @@ class OutputFolder:
                 for path in sorted(root.rglob("*"), reverse=True):
                     if path.is_dir() and not any(path.iterdir()):
                         path.rmdir()
-
-    def _read_kills(self) -> list[Kill]:
-        try:
-            lines = (self.path / "kills.jsonl").read_bytes().splitlines()
-        except FileNotFoundError:
-            return []
-        kills = []
-        for number, line in enumerate(lines, start=1):
-            try:
-                kills.append(Kill(**orjson.loads(line)))
-            except orjson.JSONDecodeError:
-                # A run killed while writing leaves half a line, which is ignored.
-                if line.rstrip().endswith(b"}"):
-                    raise RunError(f"{self.path / 'kills.jsonl'}:{number} is damaged; remove this line") from None
-            except TypeError:
-                raise RunError(f"{self.path / 'kills.jsonl'}:{number} is not a valid kill; remove this line") from None
-        return kills

@@ -39,10 +39,10 @@ def run(
     print_summary(out, summary, folder)
     for notice in summary["notices"]:
         err.print(f"[bold yellow]warning:[/] {harmless(notice)}")
-    _judge_losses(summary, folder, strict)
+    judge_losses(summary, folder, strict)
 
 
-def _judge_losses(summary: dict[str, Any], folder: Place, strict: bool) -> None:
+def judge_losses(summary: dict[str, Any], folder: Place, strict: bool = False) -> None:
     """Warn of records that could not be read, or end with exit code 3 where they are more than allowed."""
     lost = summary["documents"]["unreadable"]
     if not lost:
