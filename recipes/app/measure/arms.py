@@ -19,6 +19,7 @@ from curate.places.manifest import own_recipe
 from curate.places.store import place_of
 from curate.run.engine import Progress
 from recipes.app.measure.asked import ALONE, CONTROL
+from recipes.app.measure.begun import COMPARISON, begin
 from recipes.app.measure.corpora import ArmRendering, Corpus, Entry, mixed_back, open_corpus
 from recipes.app.recipe.load import Loaded, load
 from recipes.app.recipe.schema import ComparedArm
@@ -163,6 +164,7 @@ class _Runs:
         job = corpus_run(loaded, place_of(str(folder)))
         if like is not None and not folder.exists():
             _link_extraction(like, folder)
+        begin(self.folder.parent, COMPARISON)
         with self.shown() as on_progress:
             job.on_progress = on_progress
             job.execute()
