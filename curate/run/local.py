@@ -28,6 +28,7 @@ from typing import Any
 
 from curate.errors import refusal
 from curate.run.engine import OnKill, Progress, RunError, TaskError
+from curate.run.fit_for_workers import never_began, packed, refuse_lost_program, unknown
 from curate.run.group import UnitGroup
 from curate.run.shared import Shared, SharedPulse
 from curate.run.unit import CUTTING, ENDING, READING, Unit
@@ -40,7 +41,7 @@ LATE = 2 * POLL
 
 HOPELESS = 3
 """Deaths of a unit's workers with no document in hand after which the unit is given up, or else the input file that it
-was reading."""
+was reading; and deaths of workers without a unit, one after the other, after which the run is given up."""
 
 PATIENCE = 10
 """How many time-outs reading may last without a sign of life: a slow disk or store is not a hanging document."""
@@ -105,12 +106,16 @@ def _work(channel: Any, shared: Shared, limit: int | None, environment: dict[str
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_DATA, (limit + BACKSTOP, resource.RLIM_INFINITY))
     pulse = SharedPulse(shared)
+    pulse.hold(None)
     while True:
         try:
             task = channel.recv()
         except (EOFError, OSError):
             # The run has ended; either side of the channel may notice it first.
             return
+        except Exception as error:
+            channel.send(("system", unknown(error)))
+            continue
         if task is None:
             return
         answer: tuple[str, Any]
@@ -165,6 +170,11 @@ class _Worker:
     @property
     def in_hand(self) -> str:
         return self.shared.in_hand
+
+    @property
+    def started(self) -> bool:
+        """Whether it could import what it needs, and was ready for units."""
+        return self.shared.signs.value > 0
 
     def begin(self, task: int) -> None:
         self.task = task
@@ -259,6 +269,7 @@ class LocalEngine:
         self._pool: list[_Worker] = []
         self._clock = _Clock()
         self._suspected: set[tuple[str, str]] = set()
+        self._idle_deaths = 0
 
     def __enter__(self) -> LocalEngine:
         return self
@@ -271,8 +282,7 @@ class LocalEngine:
     def map(self, label: str, tasks: Sequence[Unit], on_kill: OnKill | None = None) -> list[dict[str, Any]]:
         """Run all units. Raises RunError when one fails for a reason that a person can put right, else TaskError."""
         group = UnitGroup(label, tasks, on_kill)
-        while len(self._pool) < min(self.workers, len(tasks)):
-            self._pool.append(self._hire())
+        self._staff(min(self.workers, len(tasks)))
         while not group.ended:
             for worker in list(self._pool):
                 if worker.task is None and group.queue:
@@ -288,16 +298,29 @@ class LocalEngine:
     def _busy(self) -> list[_Worker]:
         return [worker for worker in self._pool if worker.task is not None]
 
+    def _staff(self, wanted: int) -> None:
+        """Start workers. The first is waited for: what keeps it from starting keeps the others too."""
+        if wanted and not self._pool:
+            refuse_lost_program()
+            self._pool.append(self._hire())
+        while wanted and not (first := self._pool[0]).started:
+            if wait([first.process.sentinel], timeout=POLL / 10):
+                self._replace(first)
+        while len(self._pool) < wanted:
+            self._pool.append(self._hire())
+
     def _hire(self) -> _Worker:
         with _uninterrupted():
             return _Worker(self._context, self._limit, self._clock)
 
     def _give(self, worker: _Worker, group: UnitGroup) -> None:
         """Hand the next unit to an idle worker, or replace a worker that died while it was idle."""
+        unit = packed(group.units[group.queue[0]])
         worker.begin(group.queue[0])
         try:
-            worker.channel.send(group.units[group.queue[0]])
+            worker.channel.send_bytes(unit)
         except OSError:
+            worker.task = None
             self._replace(worker)
             return
         group.queue.popleft()
@@ -315,6 +338,7 @@ class LocalEngine:
                 self._try_again(worker, group, *lost)
         elif answer[0] == "done":
             worker.task = None
+            self._idle_deaths = 0
             group.add(number, answer[1], worker.counts())
         else:
             raise _error(group.units[number], answer)
@@ -351,6 +375,10 @@ class LocalEngine:
         assert number is not None
         unit = group.units[number]
         self._replace(worker)
+        if not worker.started:
+            # Nothing of the unit was begun.
+            group.queue.appendleft(number)
+            return
         if group.on_kill is None or in_hand in ("", READING, ENDING, CUTTING):
             group.deaths[number] += 1
             if (
@@ -376,7 +404,12 @@ class LocalEngine:
         return f"{reason.replace('its process', 'the process')}{more}"
 
     def _replace(self, worker: _Worker) -> None:
+        """Raises RunError when too many, one after the other, died without a unit of their own to blame."""
         worker.stop()
+        if worker.task is None or not worker.started:
+            self._idle_deaths += 1
+            if self._idle_deaths == HOPELESS:
+                raise RunError(never_began(HOPELESS, worker.ending()))
         self._pool[self._pool.index(worker)] = self._hire()
 
     def _hopeful(self, unit: Unit, reason: str, deaths: int) -> None:
@@ -389,8 +422,6 @@ class LocalEngine:
                 f"{said}: allow more with `engine.worker_memory`, or cut the work smaller with `engine.split` or more"
                 " `engine.buckets`"
             )
-        if reason.startswith("ended its process"):
-            said += ". A script that runs a corpus needs `if __name__ == '__main__':` around the call"
         raise TaskError(said)
 
 
