@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,7 +24,7 @@ from curate.run.serial import SerialEngine
 from curate.run.stage import Stage, cut
 from curate.run.stage_outputs import StageOutputs
 from curate.run.status import StatusFile
-from curate.run.summary import Effort, summarise
+from curate.run.summary import summarise
 from curate.run.tasks import DOCUMENTS, CutTask, MapTask, Part, read_with, readable
 from curate.run.unit import READING, Unit, content_of
 from curate.sources import Partition, Piece
@@ -64,13 +63,13 @@ class CorpusRun:
 
         Raises RunError when the folder cannot be written or is in use, and when a unit fails with no document in hand.
         """
-        started = time.monotonic()
         with interruptible(), OutputFolder(self.out) as folder, self._status_file() as on_progress:
             with self.engine(on_progress) as engine:
                 outputs, tokens = self.work(folder, engine)
             folder.remove_strangers()
-            effort = Effort(time.monotonic() - started, engine.workers, engine.peak_memory)
-            summary = summarise(self.name, outputs, folder.manifests, tokens, self.max_loss, effort)
+            made = sum(not manifest.get("skipped_unit") for manifest in folder.manifests.values())
+            on_progress.calls.end(engine.workers, engine.peak_memory, made)
+            summary = summarise(self.name, outputs, folder.manifests, tokens, self.max_loss, on_progress.calls)
             write_atomically(self.out / "summary.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2))
         return summary
 

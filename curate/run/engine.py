@@ -27,7 +27,7 @@ class TaskError(Exception):
 class Progress:
     """The progress of a group of units. `documents` and `kept` count work of this run; `size` and `total_size` are
     bytes of input, of all units whose size is known. Of the `done` units, `reused` were done by an earlier run, and
-    `reused_size` is their share of `size`."""
+    `reused_size` is their share of `size`. `memory` is the most that a worker has held so far."""
 
     label: str
     tasks: int
@@ -38,6 +38,7 @@ class Progress:
     size: int = 0
     reused: int = 0
     reused_size: int = 0
+    memory: int = 0
     started: float = field(default_factory=time.monotonic)
     ended: float | None = None
 

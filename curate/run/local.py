@@ -292,6 +292,7 @@ class LocalEngine:
             self._clock.tick()
             for worker in busy:
                 self._settle(worker, group)
+            group.progress.memory = self.peak_memory
             self._on_progress(group.count([worker.counts() for worker in self._busy()]))
         return group.manifests
 

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from curate.places.store import Place, is_local, write_atomically
+from curate.run.calls import Calls
 from curate.run.engine import Progress, RunError
 from curate.run.folder import check_format
 from curate.run.lock import holder_of
@@ -34,6 +35,7 @@ class StatusFile:
         self._groups = groups
         self._on_progress = on_progress
         self._began = time.time()
+        self.calls = Calls.of(self._path)
         self._written = 0.0
         self._done: dict[str, dict[str, Any]] = {}
         self._current: Progress | None = None
@@ -48,6 +50,7 @@ class StatusFile:
         counts = {
             "units": progress.tasks,
             "finished": progress.done,
+            "reused": progress.reused,
             "documents": progress.documents,
             "kept": progress.kept,
             "size": progress.size,
@@ -55,6 +58,7 @@ class StatusFile:
         }
         row = {name: value + self._before.get(name, 0) for name, value in counts.items()}
         self._done[progress.label] = {**row, "rate": progress.rate(), "left": progress.left()}
+        self.calls.note(progress, sum(row["finished"] - row["reused"] for row in self._done.values()))
         now = time.monotonic()
         if now - self._written >= self._every:
             self._written = now
@@ -71,6 +75,7 @@ class StatusFile:
             "at": label,
             "groups": self._groups,
             "progress": self._done,
+            "calls": self.calls.rows(ended=state == "finished"),
         }
         with contextlib.suppress(OSError):
             write_atomically(self._path, orjson.dumps(content, option=orjson.OPT_INDENT_2))

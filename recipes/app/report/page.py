@@ -63,6 +63,7 @@ def render(
         {"visible": visible, "share": share, "junk": junk_share},
         summary=summary,
         verdict=_verdict(summary),
+        cost=_cost(summary),
         charts={
             "documents": Markup(_funnel(summary, "documents")),
             "characters": Markup(_funnel(summary, "characters")),
@@ -128,6 +129,22 @@ def _verdict(summary: dict[str, Any]) -> str:
     if documents["injected"]:
         text += f". {documents['injected']:,} documents with known facts were added"
     return text + "."
+
+
+def _cost(summary: dict[str, Any]) -> str:
+    """What the run took, over all its calls, and what the last one took. Earlier versions wrote down one call alone."""
+    workers, calls, reused = summary["workers"], summary.get("calls", 1), summary["units"]["found_done"]
+    said = f"{_speed(summary)} on {workers:,} worker{'s' * (workers != 1)}"
+    if calls > 1:
+        said += f", in {calls:,} calls"
+    if reused:
+        last = summary.get("last_call")
+        said += f". The last call: {_speed(last) + '; ' if last else ''}{reused:,} units were already done"
+    return said
+
+
+def _speed(cost: dict[str, Any]) -> str:
+    return f"{cost['seconds']:.1f} s, {cost['pages_per_second']:.1f} documents/s"
 
 
 def _funnel(summary: dict[str, Any], unit: str) -> str:

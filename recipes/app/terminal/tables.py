@@ -73,12 +73,18 @@ def print_summary(console: Console, summary: dict[str, Any], folder: Place) -> N
     for line in [*mix_lines(folder), *purity_lines(folder)]:
         console.print(escape(line))
     reused = summary["units"]["found_done"]
-    console.print(
-        f"{summary['seconds']:.1f} s, {summary['pages_per_second']:.1f} documents/s, {summary['workers']} workers,"
-        f" at most {summary['worker_memory_mb']:,} MB a worker"
-        + (f", {reused} units were already done" if reused else "")
-    )
+    console.print(cost_line(summary) + (f" in {summary['calls']} calls" if summary["calls"] > 1 else ""))
+    if reused:
+        console.print(f"the last call: {cost_line(summary['last_call'])}, {reused} units were already done")
     console.print(f"open {escape(str(folder / 'report.html'))}")
+
+
+def cost_line(cost: dict[str, Any]) -> str:
+    """Seconds, rate, workers and memory, of a run or of one of its calls."""
+    return (
+        f"{cost['seconds']:.1f} s, {cost['pages_per_second']:.1f} documents/s, {cost['workers']} workers,"
+        f" at most {cost['worker_memory_mb']:,} MB a worker"
+    )
 
 
 def mix_lines(folder: Place) -> list[str]:
