@@ -18,6 +18,7 @@ from curate.run.folder import Kill, OutputFolder
 from curate.run.interrupt import interruptible
 from curate.run.local import LocalEngine
 from curate.run.output import Publication
+from curate.run.provenance import made_with, write_marker
 from curate.run.publish_order import publish
 from curate.run.rounds import EmitTask, ReduceTask
 from curate.run.serial import SerialEngine
@@ -38,7 +39,8 @@ class CorpusRun:
     """Everything that decides the output (steps, partitions, publication, limit), and how to run it.
 
     `split` is how many bytes of an input file one worker reads at a time (0: whole files), `memory` the megabytes that
-    a worker may take. Neither they nor `workers` nor `buckets` change what is published.
+    a worker may take. Neither they nor `workers` nor `buckets` change what is published. `recipe_hash` is the SHA-256
+    of `recipe.yaml`, where there is one.
     """
 
     name: str
@@ -54,6 +56,7 @@ class CorpusRun:
     memory: int = 2048
     document_timeout: float = 60.0
     on_progress: Callable[[Progress], None] | None = None
+    recipe_hash: str = ""
 
     def __post_init__(self) -> None:
         self.stages = cut(self.steps)
@@ -64,14 +67,24 @@ class CorpusRun:
         Raises RunError when the folder cannot be written or is in use, and when a unit fails with no document in hand.
         """
         with interruptible(), OutputFolder(self.out) as folder, self._status_file() as on_progress:
+            made = self.made_with()
+            write_marker(self.out, made, self.steps, keep=True)
             with self.engine(on_progress) as engine:
                 outputs, tokens = self.work(folder, engine)
             folder.remove_strangers()
-            made = sum(not manifest.get("skipped_unit") for manifest in folder.manifests.values())
-            on_progress.calls.end(engine.workers, engine.peak_memory, made)
+            new = sum(not manifest.get("skipped_unit") for manifest in folder.manifests.values())
+            on_progress.calls.end(engine.workers, engine.peak_memory, new)
             summary = summarise(self.name, outputs, folder.manifests, tokens, self.max_loss, on_progress.calls)
+            summary["made_with"] = made
+            # No unit of an earlier run is left.
+            write_marker(self.out, made, self.steps, keep=False)
             write_atomically(self.out / "summary.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2))
         return summary
+
+    def made_with(self) -> dict[str, Any]:
+        """Versions and hashes of all that the corpus is made with, in clear."""
+        vocabulary = self.publication.vocabulary
+        return made_with(self.name, self.recipe_hash, self.steps, self.partitions, vocabulary.file, self.limit)
 
     @contextlib.contextmanager
     def _status_file(self) -> Iterator[StatusFile]:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from curate.run.calls import Calls
 from curate.run.engine import Progress, RunError
 from curate.run.folder import check_format
 from curate.run.lock import holder_of
+from curate.run.provenance import changed_since, read_made_with
 
 EVERY = 1.0
 """Seconds between two writings; in a store, where each one costs a request, `EVERY_STORED`."""
@@ -57,7 +59,8 @@ class StatusFile:
             "total_size": progress.total_size,
         }
         row = {name: value + self._before.get(name, 0) for name, value in counts.items()}
-        self._done[progress.label] = {**row, "rate": progress.rate(), "left": progress.left()}
+        again = progress.again + Counter(self._before.get("again", {}))
+        self._done[progress.label] = {**row, "rate": progress.rate(), "left": progress.left(), "again": dict(again)}
         self.calls.note(progress, sum(row["finished"] - row["reused"] for row in self._done.values()))
         now = time.monotonic()
         if now - self._written >= self._every:
@@ -82,7 +85,8 @@ class StatusFile:
 
 
 def read_status(out: Place) -> dict[str, Any]:
-    """The last status that `StatusFile` wrote, with `alive`: whether a process holds the folder now.
+    """The last status that `StatusFile` wrote, with `alive`: whether a process holds the folder now, and `changed`:
+    what has another version here than the run was made with.
 
     Raises RunError for a folder in which no run was started, or of another version.
     """
@@ -94,4 +98,5 @@ def read_status(out: Place) -> dict[str, Any]:
     if not isinstance(status, dict) or not status.keys() >= _FIELDS:
         raise RunError(f"{out / 'status.json'} is damaged; the next run writes it anew")
     status["alive"] = holder_of(out / ".lock") is not None
+    status["changed"] = changed_since(read_made_with(out))
     return status

@@ -19,6 +19,7 @@ from curate.places.address import reason_of
 from curate.places.store import Place
 from curate.run.account import Account
 from curate.run.ledger import DroppedTexts, drop_row, edit_rows, encode_row, lost_row
+from curate.run.made_of import NOT_READ
 from curate.run.stage import Stage
 from curate.run.unit import CUTTING, ENDING, READING, Outputs, Pulse, Unit, describe_step, library_version
 from curate.shards.records import read_section
@@ -111,7 +112,7 @@ class CutTask(Unit):
     def expected(self) -> dict[str, Any]:
         # The places of the cuts are known after reading only; their number follows from the size.
         number = max(1, self.size() // self.split) if self.split else 1
-        return {**super().expected(), "content": "not read", "pieces": [[0, None, 0]] * number}
+        return {**super().expected(), "content": NOT_READ, "pieces": [[0, None, 0]] * number}
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,21 @@ from curate.places.store import place_of
 from recipes.app.terminal.console import friendly, out
 
 
-def status(folder: Annotated[str, typer.Argument(help="the folder of a run", metavar="OUT")]) -> None:
+def status(
+    folder: Annotated[str, typer.Argument(help="the folder of a run", metavar="OUT")],
+    why: Annotated[
+        bool, typer.Option("--why", help="read inputs and outputs, and say what is not done, and why; writes nothing")
+    ] = False,
+) -> None:
     """Say how far a run has come: from another terminal, while it works or afterwards."""
     from curate.run.status import read_status
-    from recipes.app.terminal.tables import print_status
+    from recipes.app.recipe.of_run import run_again
+    from recipes.app.recipe.plan_by_rehearsal import plan
+    from recipes.app.terminal.tables import print_plan, print_status
 
     with friendly():
-        print_status(out, folder, read_status(place_of(folder)))
+        place = place_of(folder)
+        print_status(out, folder, read_status(place))
+        if why:
+            job = run_again(place)
+            print_plan(out, job, plan(job), None)

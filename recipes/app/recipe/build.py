@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import io
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,7 @@ def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit:
         workers=workers,
         memory=recipe.engine.worker_memory,
         document_timeout=recipe.engine.document_timeout,
+        recipe_hash=hashlib.sha256(recipe_text(loaded)).hexdigest(),
     )
 
 
@@ -112,6 +114,11 @@ def _in_full(loaded: Loaded) -> dict[str, Any]:
 def write_recipe(loaded: Loaded, out: Place) -> None:
     """Write the recipe beside its output as it was run, with every `--set` and `--input`. Paths are written in full,
     those of step files too, so that it can be run again from there."""
+    write_atomically(out / "recipe.yaml", recipe_text(loaded))
+
+
+def recipe_text(loaded: Loaded) -> bytes:
+    """The `recipe.yaml` of a run: the recipe as it was run, with the paths of inputs, steps and tokenizer in full."""
     stream = io.BytesIO()
     YAML(typ="safe", pure=True).dump(_in_full(loaded), stream)
-    write_atomically(out / "recipe.yaml", stream.getvalue())
+    return stream.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from curate.decontaminate import Decontaminate
 from curate.dedup.minhash import MinHashDedup
 from curate.errors import Refused
 from curate.places.store import Place, place_of
+from curate.run.corpus import CorpusRun
+from curate.run.profile import Profile
+from curate.run.provenance import read_made_with
 from curate.run.stage import labels_of
 from curate.sources import Partition
 from recipes.app.recipe.build import corpus_run
@@ -31,6 +35,22 @@ def partitions_of(loaded: Loaded) -> Sequence[Partition]:
         return corpus_run(loaded, place_of("goldsand-why")).partitions
     except Refused:
         return []
+
+
+def run_again(out: Place) -> CorpusRun:
+    """The run that made a folder, or was making it, from what it wrote down. Raises Refused where its recipe is not
+    there, or is that of another run."""
+    made = read_made_with(out)
+    remedy = f"`goldsand plan RECIPE -o {out}` says it of a recipe that you name"
+    try:
+        text = (out / "recipe.yaml").read_bytes()
+    except OSError:
+        raise Refused(f"{out} has no recipe.yaml, which a run writes when it ends: {remedy}") from None
+    if not made or made["recipe"]["sha256"] != hashlib.sha256(text).hexdigest():
+        raise Refused(f"{out / 'recipe.yaml'} is not the recipe of the last run in {out}: {remedy}")
+    if any(step["step"] == Profile.name for step in made["steps"]):
+        raise Refused(f"{out} is the folder of a profile, which `goldsand profile` brings up to date")
+    return corpus_run(load(str(out / "recipe.yaml")), out, limit=made["limit"])
 
 
 def minhash_steps(out: Place) -> dict[str, MinHashDedup]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from curate.run.engine import Engine, all_cores
 from curate.run.folder import OutputFolder, check_format
 from curate.run.local import LocalEngine
 from curate.run.tasks import Part, readable
-from curate.run.unit import Pulse, Unit, manifest_path
+from curate.run.unit import Pulse, Unit
 from curate.sources import Partition
 from curate.sources.content import size_of
 from curate.step import CorpusStep, Injection
@@ -37,11 +38,12 @@ INJECTED = 2000
 
 @dataclass
 class PlannedGroup:
-    """Units that are carried out together: how many there are, and how many are done."""
+    """Units that are carried out together: how many there are, how many are done, and why the others are not."""
 
     label: str
     units: int = 0
     done: int = 0
+    why: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,10 @@ class _DryEngine:
         group = self.groups.setdefault(label, PlannedGroup(label))
         manifests = []
         for unit in tasks:
-            # A unit without a manifest is not done: its input need not be read.
-            manifest = unit.done() if manifest_path(unit.root, unit.name).is_file() else None
+            manifest, reason = unit.done()
             group.units += 1
             group.done += manifest is not None
+            group.why.update([reason] if manifest is None else [])
             manifests.append(manifest or unit.expected())
         return manifests
 
