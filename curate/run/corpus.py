@@ -40,7 +40,8 @@ class CorpusRun:
 
     `split` is how many bytes of an input file one worker reads at a time (0: whole files), `memory` the megabytes that
     a worker may take. Neither they nor `workers` nor `buckets` change what is published. `recipe_hash` is the SHA-256
-    of `recipe.yaml`, where there is one.
+    of `recipe.yaml`, where there is one; `drawn` are the parts of a sample (`curate.run.sample`), to be read instead of
+    the whole input.
     """
 
     name: str
@@ -57,6 +58,7 @@ class CorpusRun:
     document_timeout: float = 60.0
     on_progress: Callable[[Progress], None] | None = None
     recipe_hash: str = ""
+    drawn: Sequence[Part] | None = None
 
     def __post_init__(self) -> None:
         self.stages = cut(self.steps)
@@ -100,7 +102,7 @@ class CorpusRun:
 
     def groups(self) -> list[str]:
         """The labels of all groups of units, in the order in which they are done."""
-        labels = ["inputs"]
+        labels = ["inputs"] if self.drawn is None else []
         for stage in self.stages:
             if stage.corpus:
                 labels += [f"{stage.corpus.name}: {one.name}" for one in stage.corpus.rounds()]
@@ -133,6 +135,8 @@ class CorpusRun:
 
     def _parts(self, folder: OutputFolder, engine: Engine) -> list[Part]:
         """The pieces of all input files, in order."""
+        if self.drawn is not None:
+            return list(self.drawn)
         labels = [label_of(partition) for partition in self.partitions]
         uncut = {(kill.part, kill.read_with) for kill in folder.kills if kill.stage == "inputs"}
         tasks = []

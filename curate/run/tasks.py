@@ -6,8 +6,9 @@ A unit names the document in hand by `pulse.hold(key)`, so that one that hangs o
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,13 @@ def readable(partition: Partition, piece: Piece = WHOLE, pulse: Pulse | None = N
                 f"{name}: the store stopped serving it ({reason_of(error)}); the same command goes on from here"
             ) from None
         yield Unreadable(f"{name}@{piece.start}", f"the file cannot be read: {error.strerror or error}")
+
+
+def taken_of(items: Iterable[Any], numbers: Sequence[int]) -> Iterator[Document]:
+    """The documents with these numbers, in order, and nothing else."""
+    documents = enumerate(item for item in items if isinstance(item, Document))
+    for number in numbers:
+        yield from itertools.islice((one for place, one in documents if place == number), 1)
 
 
 def read_with(partition: Partition) -> str:
@@ -117,7 +125,10 @@ class CutTask(Unit):
 
 @dataclass(frozen=True)
 class Part:
-    """One piece of one input file, as the stages see it. `label` names it in the folder, `number` counts all parts."""
+    """One piece of one input file, as the stages see it. `label` names it in the folder, `number` counts all parts.
+
+    `taken` are the numbers of those of its documents that are read, in a run over a sample; None: all.
+    """
 
     number: int
     label: str
@@ -125,6 +136,7 @@ class Part:
     piece: Piece
     partition_number: int
     content: str
+    taken: tuple[int, ...] | None = None
 
 
 @dataclass
@@ -194,6 +206,7 @@ class MapTask(Unit):
             "number": self.part.number if self.stage.corpus else None,
             "keep_dropped": self.keep_dropped,
             "killed": sorted(self.killed.items()),
+            **({"taken": self.part.taken} if self.part.taken is not None else {}),
         }
 
     def expected(self) -> dict[str, Any]:
@@ -286,6 +299,7 @@ class MapTask(Unit):
             items = [self._whole()]
         elif self.previous is None:
             items = readable(self.part.partition, self.part.piece, pulse)
+            items = items if self.part.taken is None else taken_of(items, self.part.taken)
         else:
             items = read_documents(self.previous, pulse)
         ordinal = -1

@@ -240,7 +240,8 @@ def test_nothing_set_gives_the_verdicts_of_a_run(tmp_path: Path, dialect: str, s
         pytest.skip(f"no crawl at {SHARED_CRAWL}")
     loaded = load(str(recipe(tmp_path, dialect, source)))
     out = tmp_path / "out"
-    profile_run(loaded, out, 2, limit).execute()
+    profiled = profile_run(loaded, out, 2, limit)
+    profiled.execute()
     write_recipe(loaded, out)
     write_profile(loaded, out)
     assert list(verify(out)) == []
@@ -251,7 +252,8 @@ def test_nothing_set_gives_the_verdicts_of_a_run(tmp_path: Path, dialect: str, s
         found = seen.verdict(steps)
         threshold = found and found[1].threshold
         ours[seen.key] = found and (found[0], found[1].rule, found[1].value, threshold)
-    summary = corpus_run(loaded, out, workers=2, limit=limit).execute()
+    drawn = {"partitions": profiled.partitions, "drawn": profiled.drawn}
+    summary = dataclasses.replace(corpus_run(loaded, out, workers=2), **drawn).execute()
     assert summary["units"]["found_done"] > 0 and summary["documents"]["kept"] > 1
     theirs: dict[str, Any] = {}
     for path in sorted((out / "ledger").glob("*.parquet")):
