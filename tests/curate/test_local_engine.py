@@ -25,8 +25,8 @@ from curate.run.corpus import CorpusRun
 from curate.run.engine import Progress, RunError, TaskError
 from curate.run.folder import Kill, OutputFolder
 from curate.run.ledger import read_rows
-from curate.run.local import _Worker
 from curate.run.serial import SerialEngine
+from curate.run.worker import Worker
 from curate.shards.text import read_text_shard
 
 ROOT = Path(__file__).parents[2]
@@ -267,7 +267,7 @@ def test_a_document_at_work_is_timed_by_its_core_and_one_asleep_by_the_clock():
         ([(1, 9), (1, 11), (1, 13)], 2),
         ([(1, 9), (2, 9), (3, 10)], None),
     ):
-        worker = object.__new__(_Worker)
+        worker = object.__new__(Worker)
         worker.shared = SimpleNamespace(signs=SimpleNamespace(value=1), in_hand="crawl/a.jsonl@0")
         worker._signs, worker._times = 0, iter(times).__next__
         # The first look sees a sign of life, the second begins to count.

@@ -50,8 +50,8 @@ def examples_of(folder: Place) -> dict[Reason, list[dict[str, Any]]]:
     for file in sorted({file for file, _ in chosen}):
         last = max(number for one, number in chosen if one == file)
         for number, row in enumerate(itertools.islice(_rows(paths[file], EXAMPLE), last + 1)):
-            if (reason := chosen.get((file, number))) is not None:
-                examples.setdefault(reason, []).append(row)
+            if (file, number) in chosen:
+                examples.setdefault(chosen[file, number], []).append(row)
     return examples
 
 
