@@ -89,7 +89,7 @@ def thinned(sample: Sample, wanted: int, seed: int = SEED) -> Sample:
     """A part of a sample."""
     every = [(place, number) for place, part in enumerate(sample.parts) for number in part.taken or ()]
     kept = set(Random(seed).sample(every, min(wanted, len(every))))
-    parts = []
+    parts: list[Part] = []
     for place, part in enumerate(sample.parts):
         if taken := tuple(number for number in part.taken or () if (place, number) in kept):
             parts.append(replace(part, number=len(parts), taken=taken))
