@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,13 +20,14 @@ from curate.run.folder import Kill, OutputFolder
 from curate.run.interrupt import interruptible
 from curate.run.local import LocalEngine
 from curate.run.output import Publication
+from curate.run.provenance import made_with, write_marker
 from curate.run.publish_order import publish
 from curate.run.rounds import EmitTask, ReduceTask
 from curate.run.serial import SerialEngine
 from curate.run.stage import Stage, cut
 from curate.run.stage_outputs import StageOutputs
 from curate.run.status import StatusFile
-from curate.run.summary import Effort, summarise
+from curate.run.summary import summarise
 from curate.run.tasks import DOCUMENTS, CutTask, MapTask, Part, read_with, readable
 from curate.run.unit import READING, Unit, content_of, files_of, unchanged
 from curate.sources import Partition, Piece
@@ -45,6 +46,7 @@ class CorpusRun:
     `recipe` is the text of `recipe.yaml`, written beside the output; `again` tries again what earlier runs set aside.
     `split` is how many bytes of an input file one worker reads at a time (0: whole files), `memory` the megabytes that
     a worker may take. Neither they nor `workers` nor `buckets` change what is published.
+    `drawn` are the parts of a sample (`curate.run.sample`), to be read instead of the whole input.
     """
 
     name: str
@@ -62,6 +64,7 @@ class CorpusRun:
     on_progress: Callable[[Progress], None] | None = None
     recipe: bytes | None = None
     again: bool = False
+    drawn: Sequence[Part] | None = None
 
     def __post_init__(self) -> None:
         self.stages = cut(self.steps)
@@ -71,18 +74,28 @@ class CorpusRun:
 
         Raises RunError when the folder cannot be written or is in use, and when a unit fails with no document in hand.
         """
-        started = time.monotonic()
         with interruptible(), OutputFolder(self.out) as folder, self._status_file() as on_progress:
             if self.again:
                 folder.try_again()
+            made = self.made_with()
+            write_marker(self.out, made, self.steps, keep=True)
             with self.engine(on_progress) as engine:
                 outputs, tokens = self.work(folder, engine)
             folder.remove_strangers()
-            effort = Effort(time.monotonic() - started, engine.workers, engine.peak_memory)
-            summary = summarise(self.name, outputs, folder.manifests, tokens, self.max_loss, effort)
-            summary["limit"] = self.limit
+            new = sum(not manifest.get("skipped_unit") for manifest in folder.manifests.values())
+            on_progress.calls.end(engine.workers, engine.peak_memory, new)
+            summary = summarise(self.name, outputs, folder.manifests, tokens, self.max_loss, on_progress.calls)
+            summary["made_with"] = made
+            # No unit of an earlier run is left.
+            write_marker(self.out, made, self.steps, keep=False)
             folder.publish(summary, self.recipe)
         return summary
+
+    def made_with(self) -> dict[str, Any]:
+        """Versions and hashes of all that the corpus is made with, in clear."""
+        vocabulary = self.publication.vocabulary
+        recipe = "" if self.recipe is None else hashlib.sha256(self.recipe).hexdigest()
+        return made_with(self.name, recipe, self.steps, self.partitions, vocabulary.file, self.limit)
 
     @contextlib.contextmanager
     def _status_file(self) -> Iterator[StatusFile]:
@@ -98,7 +111,7 @@ class CorpusRun:
 
     def groups(self) -> list[str]:
         """The labels of all groups of units, in the order in which they are done."""
-        labels = ["inputs"]
+        labels = ["inputs"] if self.drawn is None else []
         for stage in self.stages:
             if stage.corpus:
                 labels += [f"{stage.corpus.name}: {one.name}" for one in stage.corpus.rounds()]
@@ -136,6 +149,8 @@ class CorpusRun:
 
     def _parts(self, folder: OutputFolder, engine: Engine) -> list[Part]:
         """The pieces of all input files, in order."""
+        if self.drawn is not None:
+            return list(self.drawn)
         labels = [label_of(partition) for partition in self.partitions]
         uncut = {(kill.part, kill.read_with) for kill in folder.kills if kill.stage == "inputs"}
         tasks = []

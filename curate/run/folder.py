@@ -113,7 +113,9 @@ class OutputFolder:
             raise RunError(f"cannot write to {self.path}: {error.strerror or error}") from None
 
     def _begin(self) -> None:
-        write_atomically(self.path / MARKER, orjson.dumps({"format": FORMAT}))
+        if not (self.path / MARKER).is_file():
+            # What an earlier run wrote there names what its units were made of.
+            write_atomically(self.path / MARKER, orjson.dumps({"format": FORMAT}))
         # Until this run has ended, the folder may hold files of two recipes: it does not count as finished.
         for name in (SUMMARY, *AFTERWARDS):
             (self.path / name).unlink(missing_ok=True)

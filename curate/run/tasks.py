@@ -6,8 +6,9 @@ A unit names the document in hand by `pulse.hold(key)`, so that one that hangs o
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from curate.document import Document, Drop, Skipped, Unreadable
 from curate.places.store import Place
 from curate.run.account import Account
 from curate.run.ledger import DroppedTexts, drop_row, edit_rows, encode_row, lost_row
+from curate.run.made_of import NOT_READ
 from curate.run.stage import Stage
 from curate.run.unit import CUTTING, ENDING, READING, Outputs, Pulse, Unit, describe_step, files_of, library_version
 from curate.shards.records import read_section
@@ -49,6 +51,13 @@ def readable(
     count = None if pulse is None else lambda size: pulse.count(size=size)
     with reading(partition):
         yield from read_partition(partition, piece, count, volume)
+
+
+def taken_of(items: Iterable[Any], numbers: Sequence[int]) -> Iterator[Document]:
+    """The documents with these numbers, in order, and nothing else."""
+    documents = enumerate(item for item in items if isinstance(item, Document))
+    for number in numbers:
+        yield from itertools.islice((one for place, one in documents if place == number), 1)
 
 
 def read_with(partition: Partition) -> str:
@@ -114,12 +123,15 @@ class CutTask(Unit):
     def expected(self) -> dict[str, Any]:
         # The places of the cuts are known after reading only; their number follows from the size.
         number = max(1, self.size() // self.split) if self.split else 1
-        return {**super().expected(), "content": "not read", "pieces": [[0, None, 0]] * number}
+        return {**super().expected(), "content": NOT_READ, "pieces": [[0, None, 0]] * number}
 
 
 @dataclass(frozen=True)
 class Part:
-    """One piece of one input file, as the stages see it. `label` names it in the folder, `number` counts all parts."""
+    """One piece of one input file, as the stages see it. `label` names it in the folder, `number` counts all parts.
+
+    `taken` are the numbers of those of its documents that are read, in a run over a sample; None: all.
+    """
 
     number: int
     label: str
@@ -128,6 +140,7 @@ class Part:
     partition_number: int
     content: str
     stamp: Stamp | None = None
+    taken: tuple[int, ...] | None = None
 
 
 @dataclass
@@ -201,6 +214,7 @@ class MapTask(Unit):
             "number": self.part.number if self.stage.corpus else None,
             "keep_dropped": self.keep_dropped,
             "killed": sorted(self.killed.items()),
+            **({"taken": self.part.taken} if self.part.taken is not None else {}),
         }
 
     def expected(self) -> dict[str, Any]:
@@ -304,6 +318,7 @@ class MapTask(Unit):
             volume.packed = self.size()
         elif self.previous is None:
             items = readable(self.part.partition, self.part.piece, pulse, volume)
+            items = items if self.part.taken is None else taken_of(items, self.part.taken)
         else:
             items = read_documents(self.previous, pulse)
         ordinal = -1

@@ -34,6 +34,7 @@ from curate.places.store import (
     working_folder,
     write_atomically,
 )
+from curate.run.made_of import NEVER, made_of, why
 from curate.step import Step
 
 READING = "reading"
@@ -253,17 +254,26 @@ class Unit:
         """A substitute for the manifest in a dry run: it equals the input of no other unit."""
         return {"outputs": {self.name: "not done"}}
 
-    def done(self) -> dict[str, Any] | None:
-        """The unit's manifest, when it is already done."""
-        return reusable(self.root, self.name, fingerprint(self.configuration()))
+    def done(self) -> tuple[dict[str, Any] | None, str]:
+        """The unit's manifest, when it is already done; or None, and why it is not."""
+        if not manifest_path(self.root, self.name).is_file():
+            # Its input need not be read.
+            return None, NEVER
+        configuration = self.configuration()
+        manifest = reusable(self.root, self.name, fingerprint(configuration))
+        return manifest, "" if manifest else why(self.root, self.name, configuration)
 
     def run(self, pulse: Pulse) -> dict[str, Any]:
-        """The unit's manifest: an earlier run's, marked `skipped_unit`, when the unit is already done, or a new one."""
+        """The unit's manifest: an earlier run's, marked `skipped_unit`, when the unit is already done, or a new one,
+        with `because`, why it is made again, where it is."""
         with unchanged(self.files_read):
-            wanted = fingerprint(self.configuration())
+            configuration = self.configuration()
+            wanted = fingerprint(configuration)
             earlier = reusable(self.root, self.name, wanted)
             if earlier is not None:
                 return {**earlier, "skipped_unit": True}
+            reason = why(self.root, self.name, configuration)
             outputs = Outputs(self.root, self.name)
             written = self.write(outputs, pulse)
-        return outputs.commit(wanted, **written)
+        manifest = outputs.commit(wanted, made_of=made_of(configuration), **written)
+        return manifest if reason == NEVER else {**manifest, "because": reason}

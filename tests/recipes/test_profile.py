@@ -240,7 +240,8 @@ def test_nothing_set_gives_the_verdicts_of_a_run(tmp_path: Path, dialect: str, s
         pytest.skip(f"no crawl at {SHARED_CRAWL}")
     loaded = load(str(recipe(tmp_path, dialect, source)))
     out = tmp_path / "out"
-    profile_run(loaded, out, 2, limit).execute()
+    profiled = profile_run(loaded, out, 2, limit)
+    profiled.execute()
     write_profile(loaded, out)
     assert list(verify(out)) == []
     assert decide(out, []).changed == []
@@ -250,7 +251,8 @@ def test_nothing_set_gives_the_verdicts_of_a_run(tmp_path: Path, dialect: str, s
         found = seen.verdict(steps)
         threshold = found and found[1].threshold
         ours[seen.key] = found and (found[0], found[1].rule, found[1].value, threshold)
-    summary = corpus_run(loaded, out, workers=2, limit=limit).execute()
+    drawn = {"partitions": profiled.partitions, "drawn": profiled.drawn}
+    summary = dataclasses.replace(corpus_run(loaded, out, workers=2), **drawn).execute()
     assert summary["units"]["found_done"] > 0 and summary["documents"]["kept"] > 1
     theirs: dict[str, Any] = {}
     for path in sorted((out / "ledger").glob("*.parquet")):
@@ -427,3 +429,21 @@ def test_why_shows_values_beside_thresholds_in_a_run_and_in_a_profile(
         told = within("why", folder, f"http://example.com/{url}", cwd=counted).stdout
         assert said in told
         assert ("max_word_length" not in told) == ends
+
+
+def test_a_profile_of_few_documents_finds_the_share_of_all_of_them(tmp_path: Path) -> None:
+    """The first file is unlike the rest: by itself it says that the rule drops everything."""
+    (tmp_path / "in").mkdir()
+    for number in range(6):
+        words = "one two three" if number == 0 else "the word and that of the other have it to be with " * 5
+        rows = "".join(json.dumps({"text": f"{words} {place}"}) + "\n" for place in range(200))
+        (tmp_path / "in" / f"{number}.jsonl").write_text(rows)
+    recipe = {"name": "few", "inputs": [{"path": "in"}], "steps": [{"gopher_quality": {"min_words": 10}}]}
+    (tmp_path / "recipe.yaml").write_text(json.dumps(recipe))
+    loaded = load(str(tmp_path / "recipe.yaml"))
+    run = profile_run(loaded, tmp_path / "out", 1, 150)
+    run.execute()
+    figures = write_profile(loaded, tmp_path / "out")
+    short = next(row for row in figures["rules"] if row["limit"] == "min_words")
+    assert figures["documents"] == 150 and abs(short["fires"] / 150 - 1 / 6) < 0.12
+    assert profile_run(loaded, tmp_path / "out", 1, 5000).drawn is None

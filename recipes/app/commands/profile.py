@@ -27,7 +27,7 @@ def profile(
     input: Inputs = [],  # noqa: B006  (typer reads the default, nothing writes to it)
     set: Sets = [],  # noqa: B006
     workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores unless said")] = None,
-    limit: Annotated[int | None, typer.Option(min=0, help="only the first N documents of the whole input")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="a sample of N documents, drawn over all files")] = None,
 ) -> None:
     """Measure all that a recipe's rules look at, drop no document, and show what each threshold would keep."""
     from recipes.app.recipe.profile import profile_run, write_profile
@@ -43,6 +43,9 @@ def profile(
             job.execute()
         figures = write_profile(loaded, folder)
         page = write_page(figures, folder)
+    if job.drawn is not None:
+        files = len(job.partitions)
+        out.print(f"a sample, drawn from all files: {files:,} file{'s' * (files != 1)} have documents in it")
     _print_profile(figures)
     out.print(f"open {escape(str(page))}")
 

@@ -18,6 +18,7 @@ from curate.places.store import Place, write_atomically
 from curate.run.corpus import CorpusRun
 from curate.run.engine import RunError
 from curate.run.profile import Profile, Seen, is_off, parts_of, read_profile, split
+from curate.run.sample import draw
 from curate.run.stage import labels_of
 from curate.step import Step
 from recipes.app.recipe.build import corpus_run
@@ -37,8 +38,10 @@ _NUMERIC = ("over", "under", "not over", "over share", "reaches")
 
 
 def profile_run(loaded: Loaded, out: Place, workers: int | None, limit: int | None) -> CorpusRun:
-    """The run that measures a recipe's rules and edits. Raises Refused where the recipe has none, and where the folder
-    holds another run."""
+    """The run that measures a recipe's rules and edits, in `limit` documents drawn over all of its input.
+
+    Raises Refused where the recipe has none, and where the folder holds another run.
+    """
     if not _is_free(out):
         raise Refused(f"{out} holds a finished run, which a profile would overwrite: name another folder")
     part = split(loaded.steps)
@@ -49,6 +52,12 @@ def profile_run(loaded: Loaded, out: Place, workers: int | None, limit: int | No
     profile = Profile.of(part.measured, file)
     profile.open()
     run = corpus_run(loaded, out, workers=workers, limit=limit)
+    if limit:
+        sample = draw(run.partitions, limit)
+        # What cannot be read belongs to a profile of the whole input.
+        run = dataclasses.replace(run, limit=None)
+        if not sample.whole and sample.parts:
+            run = dataclasses.replace(run, partitions=sample.partitions, drawn=sample.parts)
     return dataclasses.replace(
         run,
         steps=[*part.before, profile],
