@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from curate.errors import Refused
-from curate.places.store import Place, checksum, files_below, is_local, mark
+from curate.places.store import TEMPORARY, Place, checksum, files_below, is_local, mark
 
 FORMAT = 2
 """Raised when the layout of an output folder or of a manifest changes."""
@@ -46,6 +46,27 @@ def read_manifest(place: Place) -> dict[str, Any] | None:
     except orjson.JSONDecodeError:
         return None
     return manifest if isinstance(manifest, dict) and manifest.get("seal") == seal_of(manifest) else None
+
+
+def files_named(manifest: Place) -> list[str]:
+    """The files that a manifest names, whichever run wrote it, whole or not; none where it is missing or no manifest."""
+    try:
+        return [name for name in orjson.loads(manifest.read_bytes())["outputs"] if _is_inside(name)]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def manifests_below(root: Place, kind: str = "") -> list[Place]:
+    """Every manifest in a run's folder (of one kind of units): those in force, and those that a kill left under their
+    temporary name beside data that were in place already."""
+    folder = root / "manifests"
+    found = files_below(folder / kind if kind else folder)
+    return [path for path in found if path.name.endswith((".json", f".json{TEMPORARY}"))]
+
+
+def _is_inside(name: Any) -> bool:
+    """Whether it is the name of a file in the folder itself, as units write it."""
+    return isinstance(name, str) and not name.startswith("/") and ".." not in name.split("/")
 
 
 def format_fault(folder: Place) -> str | None:
@@ -110,7 +131,7 @@ def written(root: Place, kind: str) -> dict[str, Written] | None:
         )
     found: dict[str, Written] = {}
     documents = 0
-    for path in files_below(root / "manifests" / kind):
+    for path in [path for path in files_below(root / "manifests" / kind) if path.suffix == ".json"]:
         manifest = read_manifest(path)
         if manifest is None:
             raise NotAsWritten(f"{path} is damaged; `goldsand run` into the same folder repairs it")

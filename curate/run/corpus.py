@@ -66,6 +66,7 @@ class CorpusRun:
         """
         started = time.monotonic()
         with interruptible(), OutputFolder(self.out) as folder, self._status_file() as on_progress:
+            folder.begin()
             with self.engine(on_progress) as engine:
                 outputs, tokens = self.work(folder, engine)
             folder.remove_strangers()

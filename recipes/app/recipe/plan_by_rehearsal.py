@@ -82,13 +82,16 @@ class _ReadOnlyFolder(OutputFolder):
 
     def __enter__(self) -> _ReadOnlyFolder:
         check_format(self.path)
-        self.kills = self._read_kills()
+        self.kills = self.read_kills()
         return self
 
     def __exit__(self, *exception: object) -> None:
         return None
 
-    def remove_strangers(self, below: str | None = None, pattern: str = "*") -> None:
+    def remove_strangers(self, below: str = "", pattern: str = "*") -> None:
+        return None
+
+    def refuse_strangers(self, below: str, pattern: str) -> None:
         return None
 
 
