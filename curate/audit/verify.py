@@ -11,7 +11,7 @@ import orjson
 import xxhash
 
 from curate.document import Document
-from curate.places.manifest import NotAsWritten, Written, read_manifest
+from curate.places.manifest import NotAsWritten, Written, read_manifest, stands_aside
 from curate.places.store import Place, checksum, files_below
 from curate.run.engine import RunError
 from curate.run.folder import OWNED, check_format
@@ -70,6 +70,7 @@ def read_manifests(out: Place) -> dict[str, dict[str, Any]]:
     if not (out / "summary.json").is_file():
         raise RunError(
             f"{out} is not the folder of a finished run (goldsand run RECIPE -o {out} makes or finishes one)"
+            f"{stands_aside(out)}"
         )
     folder = out / "manifests"
     manifests = {}

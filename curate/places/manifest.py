@@ -18,6 +18,9 @@ FORMAT = 2
 
 MARKER = "goldsand.json"
 
+PREVIOUS = "previous"
+"""The folder in a run's own in which the finished corpus stays that the run replaces, until the new one is whole."""
+
 
 class NotAsWritten(Refused):
     """A run's file is missing, or is not what its run wrote; the message names the file and how to mend it."""
@@ -49,7 +52,7 @@ def read_manifest(place: Place) -> dict[str, Any] | None:
 
 
 def files_named(manifest: Place) -> list[str]:
-    """The files that a manifest names, whichever run wrote it, whole or not; none where it is missing or no manifest."""
+    """The files that a manifest names, whole or not, whichever run wrote it; none where there is no manifest."""
     try:
         return [name for name in orjson.loads(manifest.read_bytes())["outputs"] if _is_inside(name)]
     except (OSError, ValueError, KeyError, TypeError):
@@ -91,6 +94,12 @@ def format_fault(folder: Place) -> str | None:
     return f"{folder} was written in format {written}, and this version reads and writes {FORMAT}: {remedy}"
 
 
+def stands_aside(root: Place) -> str:
+    """Where the corpus is that a run was to replace when it ended early; empty where there is none."""
+    whole = (root / PREVIOUS / "summary.json").is_file()
+    return f"; the corpus that it was to replace is whole in {root / PREVIOUS}" if whole else ""
+
+
 @dataclass(frozen=True)
 class Written:
     """What a file was when its run wrote it: XXH3-128 of its content, and a store's own mark where it lay in one."""
@@ -127,7 +136,7 @@ def written(root: Place, kind: str) -> dict[str, Written] | None:
     if not (root / "summary.json").is_file():
         raise NotAsWritten(
             f"{root} is not the folder of a finished run: there is no {root / 'summary.json'}; `goldsand run` into the"
-            " same folder finishes it"
+            f" same folder finishes it{stands_aside(root)}"
         )
     found: dict[str, Written] = {}
     documents = 0

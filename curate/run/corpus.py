@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import re
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import orjson
 import xxhash
 
 from curate.document import Document
-from curate.places.store import Place, is_private, write_atomically
+from curate.places.store import Place, is_private, store_errors, write_atomically
 from curate.run.engine import Engine, Progress, RunError, all_cores
 from curate.run.folder import Kill, OutputFolder
 from curate.run.interrupt import interruptible
+from curate.run.ledger import read_rows
 from curate.run.local import LocalEngine
 from curate.run.output import Publication
+from curate.run.previous import forget, keep, restore
 from curate.run.publish_order import publish
 from curate.run.rounds import EmitTask, ReduceTask
 from curate.run.serial import SerialEngine
 from curate.run.stage import Stage, cut
 from curate.run.stage_outputs import StageOutputs
+from curate.run.standing import Asked, Change, change_of
 from curate.run.status import StatusFile
 from curate.run.summary import Effort, summarise
-from curate.run.tasks import DOCUMENTS, CutTask, MapTask, Part, read_with, readable
+from curate.run.tasks import DOCUMENTS, CutTask, MapTask, Part, read_documents, read_with, readable
 from curate.run.unit import READING, Unit, content_of
 from curate.sources import Partition, Piece
 from curate.step import CorpusStep, Injection, Step
@@ -40,6 +45,10 @@ class CorpusRun:
 
     `split` is how many bytes of an input file one worker reads at a time (0: whole files), `memory` the megabytes that
     a worker may take. Neither they nor `workers` nor `buckets` change what is published.
+
+    A finished corpus in `out` of which this is no change (`curate.run.standing`) is kept unless `replace` says so;
+    `on_change` is called with what changes before anything does. `sample` is for rehearsals: only so many documents of
+    each piece.
     """
 
     name: str
@@ -55,6 +64,9 @@ class CorpusRun:
     memory: int = 2048
     document_timeout: float = 60.0
     on_progress: Callable[[Progress], None] | None = None
+    replace: bool = False
+    on_change: Callable[[Change], None] | None = None
+    sample: int | None = None
 
     def __post_init__(self) -> None:
         self.stages = cut(self.steps)
@@ -62,18 +74,70 @@ class CorpusRun:
     def execute(self) -> dict[str, Any]:
         """Run, or finish, the corpus; returns (and writes) the summary.
 
-        Raises RunError when the folder cannot be written or is in use, and when a unit fails with no document in hand.
+        Raises RunError when the folder cannot be written or is in use, when a finished corpus stands in it that this
+        run may not replace, and when a unit fails with no document in hand.
         """
-        started = time.monotonic()
-        with interruptible(), OutputFolder(self.out) as folder, self._status_file() as on_progress:
-            folder.begin()
-            with self.engine(on_progress) as engine:
-                outputs, tokens = self.work(folder, engine)
-            folder.remove_strangers()
-            effort = Effort(time.monotonic() - started, engine.workers, engine.peak_memory)
-            summary = summarise(self.name, outputs, folder.manifests, tokens, self.max_loss, effort)
-            write_atomically(self.out / "summary.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2))
+        with interruptible(), OutputFolder(self.out) as folder:
+            made_of = self._begin(folder)
+            started = time.monotonic()
+            with self._status_file() as on_progress:
+                with self.engine(on_progress) as engine:
+                    outputs, tokens = self.work(folder, engine)
+                folder.remove_strangers()
+                effort = Effort(time.monotonic() - started, engine.workers, engine.peak_memory)
+                summary = summarise(self.name, outputs, folder.manifests, tokens, self.max_loss, effort)
+                summary["made_of"] = made_of
+                write_atomically(self.out / "summary.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2))
+            forget(self.out)
         return summary
+
+    def change(self, foretell: bool = True) -> Change | None:
+        """What this run would change of the finished corpus in its folder, with its refusal, if it would be refused:
+        after a rehearsal of some seconds, where steps have changed, unless `foretell` is false."""
+        return change_of(self.out, self._asked(), foretell)
+
+    def _begin(self, folder: OutputFolder) -> dict[str, Any]:
+        """Take the folder for this run; what it is made of. A finished corpus is kept aside until the end."""
+        change = self.change(not self.replace)
+        if change is not None:
+            if not self.replace:
+                change.refuse()
+            if self.on_change is not None:
+                self.on_change(change)
+            with store_errors(self.out):
+                if change.back:
+                    restore(self.out)
+                elif change.standing.folder == self.out:
+                    keep(self.out)
+        made_of = self._asked().made_of()
+        folder.begin()
+        return made_of
+
+    def _asked(self) -> Asked:
+        return Asked(self.name, self.stages, self.partitions, self.publication, self.limit, self._rehearse)
+
+    def _rehearse(self, partitions: Sequence[Partition], documents: int) -> tuple[set[str], set[str]]:
+        """Carry the steps out on the first documents of some input files; the keys of those that stay, and of all."""
+        steps = [step for step in self.steps if not isinstance(step, Injection)]
+        with tempfile.TemporaryDirectory(prefix="goldsand-") as name:
+            run = replace(
+                self,
+                steps=[step.rehearsed() if isinstance(step, CorpusStep) else step for step in steps],
+                partitions=partitions,
+                out=Path(name) / "out",
+                buckets=1,
+                split=0,
+                limit=None,
+                workers=min(len(partitions), self.workers or all_cores()),
+                on_progress=None,
+                sample=documents,
+            )
+            with OutputFolder(run.out) as folder, run.engine() as engine:
+                folder.kills = OutputFolder(self.out).read_kills()
+                outputs = run.through(folder, engine)
+            kept = {document.key for place in outputs.documents[-1] for document in read_documents(place)}
+            events = (row for places in outputs.events for place in places for row in read_rows(place))
+            return kept, kept | {row["key"] for row in events if row["event"] == "drop"}
 
     @contextlib.contextmanager
     def _status_file(self) -> Iterator[StatusFile]:
@@ -109,6 +173,11 @@ class CorpusRun:
     def work(self, folder: OutputFolder, engine: Engine) -> tuple[StageOutputs, dict[str, int]]:
         """All units in order: inputs, stages with their rounds, publication. Returns the outputs of the stages, and the
         tokens of each rendering."""
+        outputs = self.through(folder, engine)
+        return outputs, publish(self.publication, outputs, folder, engine)
+
+    def through(self, folder: OutputFolder, engine: Engine) -> StageOutputs:
+        """The units of inputs and stages, in order."""
         outputs = StageOutputs(
             steps=self.steps,
             stages=self.stages,
@@ -118,7 +187,7 @@ class CorpusRun:
         quotas = self._quotas(outputs.parts)
         for stage in self.stages:
             self._stage(stage, outputs, quotas, folder, engine)
-        return outputs, publish(self.publication, outputs, folder, engine)
+        return outputs
 
     def _parts(self, folder: OutputFolder, engine: Engine) -> list[Part]:
         """The pieces of all input files, in order."""
@@ -277,6 +346,8 @@ class CorpusRun:
     def _quotas(self, parts: Sequence[Part]) -> list[int | None]:
         """How many documents of each part belong to the first `limit` of the whole input; None: all of them, and
         what could not be read, up to the part's end."""
+        if self.sample is not None:
+            return [self.sample] * len(parts)
         if self.limit is None:
             return [None] * len(parts)
         left = self.limit

@@ -1,7 +1,7 @@
 """The finished corpus that a changed run replaces: it stays whole in `OUT/previous` until the new one is whole.
 
-On a disk its files are linked there, so that they take room only once the run has written others in their place. A store
-has no links: what is published is copied, and stages are not.
+On a disk its files are linked there, so that they take room only once the run has written others in their place. A
+store has no links: what is published is copied, and stages are not.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from curate.places.manifest import MARKER, files_named, manifests_below
+from curate.places.manifest import MARKER, PREVIOUS, files_named, manifests_below
 from curate.places.store import TEMPORARY, Place, files_below, is_local, make_folder
 from curate.run.engine import RunError
-
-PREVIOUS = "previous"
 
 _FILES = (MARKER, "recipe.yaml", "report.html", "profile.json", "kills.jsonl", "summary.json")
 """Files of a finished folder beside those that its manifests name; the last one says that it is finished."""
@@ -25,11 +23,13 @@ _WORKING = ("stages", "rounds")
 
 
 def keep(out: Place) -> None:
-    """Keep the finished corpus in `out` as it is now. Raises RunError where a folder of that name holds something else."""
+    """Keep the finished corpus in `out` as it is now. Raises RunError where that folder holds something else."""
     place = out / PREVIOUS
     forget(out)
     if _is_there(place):
-        raise RunError(f"{place} holds files that no run wrote, and is where the finished corpus would be kept: move it")
+        raise RunError(
+            f"{place} holds files that no run wrote, and is where the finished corpus would be kept: move it"
+        )
     if isinstance(place, Path):
         scratch = out / f".{PREVIOUS}{TEMPORARY}"
         shutil.rmtree(str(scratch), ignore_errors=True)

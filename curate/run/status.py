@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from curate.places.manifest import stands_aside
 from curate.places.store import Place, is_local, write_atomically
 from curate.run.engine import Progress, RunError
 from curate.run.folder import check_format
@@ -77,7 +78,8 @@ class StatusFile:
 
 
 def read_status(out: Place) -> dict[str, Any]:
-    """The last status that `StatusFile` wrote, with `alive`: whether a process holds the folder now.
+    """The last status that `StatusFile` wrote, with `alive`: whether a process holds the folder now, and `aside`: where
+    the corpus is that this run replaces.
 
     Raises RunError for a folder in which no run was started, or of another version.
     """
@@ -89,4 +91,5 @@ def read_status(out: Place) -> dict[str, Any]:
     if not isinstance(status, dict) or not status.keys() >= _FIELDS:
         raise RunError(f"{out / 'status.json'} is damaged; the next run writes it anew")
     status["alive"] = holder_of(out / ".lock") is not None
+    status["aside"] = "" if (out / "summary.json").is_file() else stands_aside(out)
     return status

@@ -37,11 +37,12 @@ INJECTED = 2000
 
 @dataclass
 class PlannedGroup:
-    """Units that are carried out together: how many there are, and how many are done."""
+    """Units that are carried out together: how many there are, how many are done, and the names of those."""
 
     label: str
     units: int = 0
     done: int = 0
+    found: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class _DryEngine:
             manifest = unit.done() if manifest_path(unit.root, unit.name).is_file() else None
             group.units += 1
             group.done += manifest is not None
+            group.found |= {unit.name} if manifest is not None else set()
             manifests.append(manifest or unit.expected())
         return manifests
 
