@@ -56,13 +56,16 @@ class Asked:
     rehearse: Rehearse
 
     def made_of(self) -> dict[str, Any]:
-        """What decides the output, in digests, as `summary.json` keeps it: no input is read for it."""
-        return {
+        """What decides the output, as `summary.json` keeps it: no input is read for it."""
+        made_of = {
             "name": self.name,
             "goldsand": version(),
             "inputs": {source: _input(files) for source, files in self._sources()},
             "limit": self.limit,
-            "stages": {stage.folder: _steps(stage) for stage in self.stages},
+            "stages": {
+                stage.folder: dict(zip(stage.labels, map(describe_step, stage.all_steps), strict=True))
+                for stage in self.stages
+            },
             "published": {
                 "text": fingerprint(self.publication.text_domain),
                 "ledger": fingerprint(self.publication.keep_dropped),
@@ -71,6 +74,9 @@ class Asked:
                            for one in self.publication.renderings},
             },
         }  # fmt: skip
+        # As it is when it is read again: a parameter may be a tuple, or a table with numbers as keys.
+        read_again: dict[str, Any] = orjson.loads(orjson.dumps(made_of, option=orjson.OPT_NON_STR_KEYS))
+        return read_again
 
     def _sources(self) -> Iterator[tuple[str, list[Partition]]]:
         for source in sorted({one.source for one in self.partitions}):
@@ -198,10 +204,6 @@ def disk(change: Change, reused: set[str]) -> int:
     return sum(size_of(folder, files_named(manifest_path(folder, one))) for one in names if one not in reused)
 
 
-def _steps(stage: Stage) -> dict[str, str]:
-    return {label: fingerprint(describe_step(step)) for label, step in zip(stage.labels, stage.all_steps, strict=True)}
-
-
 def _input(partitions: Sequence[Partition]) -> dict[str, Any]:
     """Where the files of a source lie, how many and how large they are, and a digest of their names, sizes and times.
     A store is not asked for sizes: that is a request for each file."""
@@ -278,8 +280,8 @@ def _steps_and_outputs(change: Change, made_of: dict[str, Any]) -> None:
     if not same:
         change.again.append("the units of new and changed input files" if first else "")
     if first < len(folders):
-        known = {label: digest for steps in before.values() for label, digest in steps.items()}
-        new = [label for one in folders[first:] for label, digest in stages[one].items() if known.get(label) != digest]
+        known = {label: step for steps in before.values() for label, step in steps.items()}
+        new = [label for one in folders[first:] for label, step in stages[one].items() if known.get(label) != step]
         why = f" ({', '.join(new)} {'are' if len(new) > 1 else 'is'} new or changed)" if before and new else ""
         change.again.append(f"{'stages' if first + 1 < len(folders) else 'stage'} {', '.join(folders[first:])}{why}")
     was, published = standing.made_of.get("published", {}), made_of["published"]
