@@ -168,7 +168,7 @@ class Difference:
                     ends = _Ends()
                     for value in values:
                         ends.add(orjson.loads(value))
-                    if None in ends.outcomes and _file(key.decode()) in self._changed:
+                    if ends.are_two() and _file(key.decode()) in self._changed:
                         for side, outcome in enumerate(ends.outcomes):
                             if outcome is not None:
                                 stream.write(_dumped([key.decode(), side, outcome, ends.read[side]]) + b"\n")
@@ -261,6 +261,14 @@ class _Ends:
         side, outcome, read = row
         self.outcomes[side] = outcome or self.outcomes[side]
         self.read[side] = read or self.read[side]
+
+    def are_two(self) -> bool:
+        """Whether, in a file that changed, these are two documents: an offset may be that of another page now."""
+        if None in self.outcomes:
+            return True
+        before, after = self.outcomes
+        known = "unreadable" not in (before["verdict"], after["verdict"])
+        return bool(known and before["url"] != after["url"])
 
     def may_differ(self) -> bool:
         """Whether the page may be another: where it was dropped in the first stage, nobody knows."""

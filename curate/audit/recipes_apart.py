@@ -124,5 +124,6 @@ def _holds_steps(value: Any) -> bool:
 
 
 def _short(value: Any, most: int = 60) -> str:
+    value = int(value) if isinstance(value, float) and value.is_integer() else value
     text = "none" if value is None else str(value)
     return text if len(text) <= most else f"{text[: most - 1]}…"
