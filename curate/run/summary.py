@@ -15,6 +15,7 @@ from typing import Any
 
 from curate.run.account import StepAccount
 from curate.run.engine import RunError
+from curate.run.remarks import remarks
 from curate.run.stage import Stage
 from curate.run.stage_outputs import StageOutputs
 from curate.step import Injection
@@ -232,6 +233,7 @@ def summarise(
         "unreadable": [item for stage in outputs.manifests for one in stage for item in one["lost"]][:LISTED],
         # Units that an earlier version made have none.
         "notices": sorted({one for stage in outputs.manifests for unit in stage for one in unit.get("notices", [])}),
+        "remarks": remarks(outputs),
         "loss": round(loss, 6),
         "max_loss": max_loss,
         "seconds": round(effort.seconds, 3),

@@ -37,6 +37,7 @@ def run(
     """Build a corpus."""
     from recipes.app.recipe.build import corpus_run, write_recipe
     from recipes.app.report.page import write_report
+    from recipes.app.report.remarks import in_sentences
     from recipes.app.terminal.change import say_change, would_change
     from recipes.app.terminal.progress import shown
     from recipes.app.terminal.tables import print_summary
@@ -55,8 +56,8 @@ def run(
         write_recipe(loaded, folder)
         write_report(folder)
     print_summary(out, summary, folder)
-    for notice in summary["notices"]:
-        err.print(f"[bold yellow]warning:[/] {harmless(notice)}")
+    for sentence in in_sentences(summary):
+        err.print(f"[bold yellow]warning:[/] {harmless(sentence)}")
     _judge_losses(summary, folder, strict)
 
 

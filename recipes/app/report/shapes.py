@@ -77,6 +77,32 @@ class UnitsShape(_Shape):
     found_done: int
 
 
+class MostShape(_Shape):
+    """A step that takes most of a source."""
+
+    step: str
+    source: str
+    documents: int
+    dropped: int
+    rule: str
+    by_rule: int
+    others: int
+    others_dropped: int
+
+
+class IdleShape(_Shape):
+    """A threshold that is tighter than the published one and found nothing."""
+
+    step: str
+    documents: int
+    limits: list[str]
+
+
+class RemarksShape(_Shape):
+    most: list[MostShape] = []
+    idle: list[IdleShape] = []
+
+
 class SummaryShape(_Shape):
     """`summary.json` of a run."""
 
@@ -95,6 +121,7 @@ class SummaryShape(_Shape):
     workers: int
     units: UnitsShape
     notices: list[str] = []
+    remarks: RemarksShape = RemarksShape()
 
 
 class FailedShape(_Shape):
