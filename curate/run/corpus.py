@@ -15,7 +15,7 @@ import orjson
 import xxhash
 
 from curate.document import Document
-from curate.places.store import Place, is_private, store_errors, write_atomically
+from curate.places.store import Place, is_local, is_private, store_errors, write_atomically
 from curate.run.engine import Engine, Progress, RunError, all_cores
 from curate.run.folder import Kill, OutputFolder
 from curate.run.interrupt import interruptible
@@ -109,6 +109,8 @@ class CorpusRun:
                     restore(self.out)
                 elif change.standing.folder == self.out:
                     keep(self.out)
+        elif is_local(self.out) and (self.out / "summary.json").is_file() and not all(map(_is_known, self.partitions)):
+            keep(self.out)
         made_of = self._asked().made_of()
         folder.begin()
         return made_of
@@ -362,6 +364,11 @@ class CorpusRun:
             left -= taken
             quotas.append(None if left else taken)
         return quotas
+
+
+def _is_known(partition: Partition) -> bool:
+    """Whether a change of its content shows without reading it or asking a store."""
+    return partition.dataset is None and isinstance(partition.path, Path)
 
 
 def label_of(partition: Partition) -> str:

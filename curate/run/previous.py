@@ -16,8 +16,8 @@ from curate.places.manifest import MARKER, PREVIOUS, files_named, manifests_belo
 from curate.places.store import TEMPORARY, Place, files_below, is_local, make_folder
 from curate.run.engine import RunError
 
-_FILES = (MARKER, "recipe.yaml", "report.html", "profile.json", "kills.jsonl", "summary.json")
-"""Files of a finished folder beside those that its manifests name; the last one says that it is finished."""
+_FILES = ("recipe.yaml", "report.html", "profile.json", "kills.jsonl", "summary.json")
+"""Files of a finished folder beside its mark and those that its manifests name; the last says that it is finished."""
 
 _WORKING = ("stages", "rounds")
 
@@ -54,9 +54,8 @@ def forget(out: Place) -> None:
     place = out / PREVIOUS
     if not (place / MARKER).is_file():
         return
-    # What is half removed is no finished corpus, and is still known as what it was.
-    (place / "summary.json").unlink(missing_ok=True)
-    for name in [*(name for name in _names(place) if name != MARKER), MARKER]:
+    # In the reverse order: what is half removed is no finished corpus, and is still known as what it was.
+    for name in reversed(list(_names(place))):
         (place / name).unlink(missing_ok=True)
         remove_empty((place / name).parent, out)
 
@@ -70,10 +69,12 @@ def remove_empty(folder: Place, root: Place) -> None:
 
 
 def _names(root: Place) -> Iterator[str]:
-    """The files of a finished run, by their names in its folder, the one that makes it finished last."""
+    """The files of a finished run, by their names in its folder: its mark, manifests each before the files that it
+    names, and last what makes it finished. So whatever part of them is there, is known to be a run's."""
+    yield MARKER
     for path in manifests_below(root):
-        yield from files_named(path)
         yield path.relative_to(root).as_posix()
+        yield from files_named(path)
     yield from _FILES
 
 
