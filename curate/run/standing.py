@@ -186,11 +186,12 @@ def change_of(out: Place, asked: Asked, foretell: bool = True) -> Change | None:
     labels = [label for stage in asked.stages for label in stage.labels]
     if asked.name != standing.name:
         change.refusal = f"this recipe is named '{asked.name}'"
-    elif ("profile" in standing.steps) != ("profile" in labels):
-        change.refusal = "one of the two is a profile"
+    elif "profile" in labels and "profile" not in standing.steps:
+        change.refusal = "this is a profile"
     else:
         change.refusal = _other_inputs(standing, made_of["inputs"])
-    if not change.refusal:
+    if not change.refusal and ("profile" in labels or "profile" not in standing.steps):
+        # A profile dropped nothing, and a run after it may well take its place.
         _documents(change, asked, made_of, foretell)
     return change
 
