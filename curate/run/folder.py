@@ -97,6 +97,8 @@ class OutputFolder:
             (self.path / "summary.json").unlink(missing_ok=True)
 
     def _enter(self) -> None:
+        if not (self.path / MARKER).is_file():
+            write_atomically(self.path / MARKER, orjson.dumps({"format": FORMAT}))
         if is_local(self.path):
             # Files that a killed run was sorting are of no use now.
             for left in self.path.glob(f".scratch-*{TEMPORARY}"):
