@@ -108,12 +108,18 @@ def write_atomically(place: Place, data: bytes) -> None:
         with place.open("wb") as stream:
             stream.write(data)
         return
+    written_beside(place, data).rename(place)
+
+
+def written_beside(place: Path, data: bytes) -> Path:
+    """A small local file under its temporary name, synced: it becomes `place` when it is renamed."""
+    make_folder(place.parent)
     temporary = place.with_name(place.name + TEMPORARY)
     with temporary.open("wb") as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
-    temporary.rename(place)
+    return temporary
 
 
 @contextlib.contextmanager

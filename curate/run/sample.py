@@ -242,7 +242,9 @@ def _sample(partitions: Sequence[Partition], reads: list[_Read], whole: bool) ->
         for number, read in enumerate(group):
             taken = tuple(sorted(read.chosen))
             parts.append(
-                Part(len(parts), f"{label}.{number:05d}", partitions[place], read.piece, place, read.content, taken)
+                Part(
+                    len(parts), f"{label}.{number:05d}", partitions[place], read.piece, place, read.content, taken=taken
+                )
             )
     return _renumbered(list(partitions), parts, whole)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from curate.places.manifest import SUMMARY, beside_fault
+from curate.places.manifest import SUMMARY, beside_fault, stands_aside
 from curate.places.store import Place, is_local, write_atomically
 from curate.run.calls import Calls
 from curate.run.engine import Progress, RunError
@@ -88,7 +88,8 @@ class StatusFile:
 def read_status(out: Place) -> dict[str, Any]:
     """The last status that `StatusFile` wrote, with `alive`: whether a process holds the folder now; where none does,
     `state` is how the run ended: finished, stopped, failed, died, or mixed (beside its summary lies another's recipe).
-    `changed` is what has another version here than the run was made with.
+    `changed` is what has another version here than the run was made with, `aside` where the corpus is that this run
+    replaces.
 
     Raises RunError for a folder in which no run was started, or of another version.
     """
@@ -103,6 +104,7 @@ def read_status(out: Place) -> dict[str, Any]:
     if not status["alive"]:
         status["state"] = _ended(out, status["state"])
     status["changed"] = changed_since(read_made_with(out))
+    status["aside"] = "" if (out / SUMMARY).is_file() else stands_aside(out)
     return status
 
 

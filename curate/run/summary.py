@@ -16,6 +16,7 @@ from typing import Any
 from curate.run.account import StepAccount
 from curate.run.calls import Calls
 from curate.run.engine import RunError
+from curate.run.remarks import remarks
 from curate.run.stage import Stage
 from curate.run.stage_outputs import StageOutputs
 from curate.step import Injection
@@ -240,6 +241,7 @@ def summarise(
         # Units that an earlier version made have none.
         "notices": sorted({one for stage in outputs.manifests for unit in stage for one in unit.get("notices", [])})
         + ([UNKNOWN_CALLS] if reused and not calls.earlier else []),
+        "remarks": remarks(outputs),
         "losses": losses,
         "loss": max(losses.values()),
         "max_loss": max_loss,

@@ -11,7 +11,7 @@ import contextlib
 import functools
 import importlib.metadata
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -21,7 +21,7 @@ import orjson
 from curate.outside import code_of
 from curate.places.address import InputError
 from curate.places.failpoint import reached
-from curate.places.manifest import FORMAT, fingerprint, manifest_path, read_manifest, seal_of
+from curate.places.manifest import FORMAT, files_named, fingerprint, manifest_path, read_manifest, seal_of
 from curate.places.patience import patiently
 from curate.places.store import (
     TEMPORARY,
@@ -33,6 +33,7 @@ from curate.places.store import (
     mark,
     working_folder,
     write_atomically,
+    written_beside,
 )
 from curate.run.made_of import NEVER, made_of, why
 from curate.step import Step
@@ -132,13 +133,16 @@ class Outputs:
         self.root = root
         self.manifest = manifest_path(root, name)
         self._checksums: dict[Place, str] = {}
+        self._earlier: list[str] = []
 
     @contextlib.contextmanager
     def open(self, path: Place) -> Iterator[BinaryIO]:
         make_folder(path.parent)
-        if not is_local(self.root) and not self._checksums:
-            # An earlier manifest must not be taken for that of the new outputs: it is removed before the first of them.
-            self.manifest.unlink(missing_ok=True)
+        if not self._checksums:
+            self._earlier = files_named(self.manifest)
+            if not is_local(self.root):
+                # An earlier manifest must not be taken for that of the new outputs: it goes before the first of them.
+                self.manifest.unlink(missing_ok=True)
         place = path.with_name(path.name + TEMPORARY) if is_local(path) else path
         with place.open("wb") as raw:
             stream = Hashed(raw)
@@ -161,25 +165,38 @@ class Outputs:
                         outgoing.write(block)
 
     def commit(self, fingerprint: str, **counts: Any) -> dict[str, Any]:
-        outputs: dict[str, str] = {}
-        marks: dict[str, str] = {}
-        for path, written in self._checksums.items():
-            relative = path.relative_to(self.root).as_posix()
-            outputs[relative] = written
-            reached("before the rename")
-            if isinstance(path, Path):
-                path.with_name(path.name + TEMPORARY).replace(path)
-            elif own := mark(path):
-                marks[relative] = own
-        reached("between data and manifest")
+        outputs = {path.relative_to(self.root).as_posix(): written for path, written in self._checksums.items()}
         manifest = {"format": FORMAT, "fingerprint": fingerprint, "outputs": outputs, **counts}
-        if marks:
+        if isinstance(self.manifest, Path):
+            # First of all what the data will be: nothing lies in a folder of which no manifest says whose it is.
+            complete = written_beside(self.manifest, _sealed(manifest))
+            for path in self._checksums:
+                reached("before the rename")
+                path.with_name(path.name + TEMPORARY).replace(path)
+            reached("between data and manifest")
+            self._remove_earlier(outputs)
+            complete.replace(self.manifest)
+            return manifest
+        if marks := {name: own for name in outputs if (own := mark(self.root / name))}:
             manifest["marks"] = marks
-        manifest["seal"] = seal_of(manifest)
-        # A step's parameter may be a table with numbers as keys.
-        options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
-        write_atomically(self.manifest, orjson.dumps(manifest, option=options))
+        sealed = _sealed(manifest)
+        reached("between data and manifest")
+        self._remove_earlier(outputs)
+        write_atomically(self.manifest, sealed)
         return manifest
+
+    def _remove_earlier(self, outputs: Mapping[str, str]) -> None:
+        """Remove what the unit's earlier manifest names and the new one does not: nobody would know whose it is."""
+        for name in self._earlier:
+            if name not in outputs:
+                (self.root / name).unlink(missing_ok=True)
+
+
+def _sealed(manifest: dict[str, Any]) -> bytes:
+    """A manifest as it is written, with its seal, which it gets here."""
+    manifest["seal"] = seal_of(manifest)
+    # A step's parameter may be a table with numbers as keys.
+    return orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
 
 
 def reusable(root: Place, name: str, wanted: str) -> dict[str, Any] | None:

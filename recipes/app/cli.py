@@ -1,4 +1,4 @@
-"""The command line: goldsand run | retry | plan | status | verify | why | profile | decide | clusters | index |
+"""The command line: goldsand run | retry | plan | status | verify | why | diff | profile | decide | clusters | index |
 contamination | report | check | steps | probe | compare | train-classifier | synth.
 
 Exit codes: 0 done; 1 a fault of the program, or runs of a probe that failed; 2 something a person can put right; 3 more
@@ -19,6 +19,7 @@ from recipes.app.commands.classifier import train_classifier
 from recipes.app.commands.compare import compare
 from recipes.app.commands.contamination import contamination
 from recipes.app.commands.dedup import clusters, index
+from recipes.app.commands.diff import diff
 from recipes.app.commands.plan import plan
 from recipes.app.commands.probe import probe
 from recipes.app.commands.profile import decide, profile
@@ -50,7 +51,7 @@ def options(
     """Build knowledge-dense pretraining corpora, and measure what a corpus does to knowledge."""
 
 
-CORPUS = (run, retry, plan, status, check, steps, report, verify, why, contamination)
+CORPUS = (run, retry, plan, status, check, steps, report, verify, why, contamination, diff)
 for command in (*CORPUS, probe, compare, profile, decide):
     app.command()(command)
 app.command("train-classifier")(train_classifier)

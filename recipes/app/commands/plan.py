@@ -24,6 +24,7 @@ def plan(
     from recipes.app.recipe.build import corpus_run
     from recipes.app.recipe.plan_by_rehearsal import estimate
     from recipes.app.recipe.plan_by_rehearsal import plan as groups_of
+    from recipes.app.terminal.change import print_replaced
     from recipes.app.terminal.tables import print_plan
 
     loaded = read_recipe(recipe, set, inputs_of(input))
@@ -31,3 +32,4 @@ def plan(
         job = corpus_run(loaded, place_of(output), workers=workers, limit=limit)
         groups = groups_of(job)
         print_plan(out, job, groups, estimate(job, groups, sample) if sample else None)
+        print_replaced(job, {name for group in groups for name in group.found}, foretell=sample > 0)

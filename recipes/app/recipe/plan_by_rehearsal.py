@@ -42,12 +42,14 @@ INJECTED = 2000
 
 @dataclass
 class PlannedGroup:
-    """Units that are carried out together: how many there are, how many are done, and why the others are not."""
+    """Units that are carried out together: how many there are, how many are done (and their names), and why the others
+    are not."""
 
     label: str
     units: int = 0
     done: int = 0
     why: Counter[str] = field(default_factory=Counter)
+    found: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class _DryEngine:
             group.units += 1
             group.done += manifest is not None
             group.why.update([reason] if manifest is None else [])
+            group.found |= {unit.name} if manifest is not None else set()
             manifests.append(manifest or unit.expected())
         return manifests
 
@@ -94,7 +97,10 @@ class _ReadOnlyFolder(OutputFolder):
     def __exit__(self, *exception: object) -> None:
         return None
 
-    def remove_strangers(self, below: str | None = None, pattern: str = "*") -> None:
+    def remove_strangers(self, below: str = "", pattern: str = "*") -> None:
+        return None
+
+    def refuse_strangers(self, below: str, pattern: str) -> None:
         return None
 
 

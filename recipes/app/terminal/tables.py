@@ -251,6 +251,8 @@ def print_status(console: Console, folder: str, status: dict[str, Any]) -> None:
     else:
         word = {"stopped": "interrupted", "failed": "ended with an error"}.get(status["state"], "died")
         console.print(f"{escape(folder)}: {word} {ago} ago; the same command goes on from there")
+    if status["aside"]:
+        console.print(escape(status["aside"].removeprefix("; ")))
     table = Table(box=None, pad_edge=False)
     for column in ("units of", "finished", "units", "documents", "kept", "documents/s", "left"):
         table.add_column(column, justify="left" if column == "units of" else "right")
