@@ -103,7 +103,7 @@ def format_fault(folder: Place) -> str | None:
 
 def stands_aside(root: Place) -> str:
     """Where the corpus is that a run was to replace when it ended early; empty where there is none."""
-    whole = (root / PREVIOUS / "summary.json").is_file()
+    whole = (root / PREVIOUS / SUMMARY).is_file()
     return f"; the corpus that it was to replace is whole in {root / PREVIOUS}" if whole else ""
 
 
@@ -169,7 +169,7 @@ def written(root: Place, kind: str) -> dict[str, Written] | None:
 def _unfinished(root: Place) -> str:
     return (
         f"{root} is not the folder of a finished run: there is no {root / SUMMARY}; `goldsand run` into the same folder"
-        " finishes it"
+        f" finishes it{stands_aside(root)}"
     )
 
 
