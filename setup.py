@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: URLs and links that are made of one address, which the owner of a copy fills in there."""
+"""What pyproject.toml cannot say: URLs and links made of one address, which the owner fills in there."""
 
 from __future__ import annotations
 

@@ -78,8 +78,8 @@ def printable(text: str) -> str:
 def refusal(error: BaseException) -> str | None:
     """The message for a person who can put this error right; None for a fault of the program.
 
-    A person can put right what is `Refused`, what the operating system denies (OSError), and a module that is missing
-    because its extra is not installed.
+    A person can put right what is `Refused`, what the operating system denies (OSError), and a dependency that is not
+    installed.
     """
     if isinstance(error, Refused):
         return str(error)
@@ -111,9 +111,9 @@ def _is_installed(module: str) -> bool:
 
 
 def _absent(modules: list[str]) -> str:
+    are, them = ("is", "it") if len(modules) == 1 else ("are", "them")
     asked = " ".join(f"'{BASE[module]}'" for module in modules)
-    verb = "is" if len(modules) == 1 else "are"
-    return f"{', '.join(modules)} {verb} not installed, and goldsand needs {'it' if verb == 'is' else 'them'}: pip install {asked}"
+    return f"{', '.join(modules)} {are} not installed, and goldsand needs {them}: pip install {asked}"
 
 
 def answered(error: Exception) -> int:

@@ -1,7 +1,7 @@
 """The lowest versions that pyproject.toml allows, and a small run that a sound installation of them finishes.
 
-`python tests/lowest.py pins` prints each direct dependency at its lower bound, for pip; `make test-lowest` installs those
-and runs `python tests/lowest.py smoke` with them.
+`python tests/lowest.py pins` prints each direct dependency at its lower bound, for pip; `make test-lowest` installs
+those and runs `python tests/lowest.py smoke` with them.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def smoke(folder: Path) -> None:
     (folder / "rows.jsonl").write_text(json.dumps(row) + "\n")
     for command in ("check lowest.yaml", "steps", "run lowest.yaml -o out", "status out", "verify out"):
         goldsand(folder, *command.split())
-    steps = "steps=[extract: {engine: cascade}, language: {keep: [en]}, inject: {kind: compact, people: 20, exposures: 3}]"
+    steps = (
+        "steps=[extract: {engine: cascade}, language: {keep: [en]}, inject: {kind: compact, people: 20, exposures: 3}]"
+    )
     goldsand(folder, "run", "lowest.yaml", "-o", "cascade", "--set", steps, "--limit", "20")
     summary = json.loads((folder / "out" / "summary.json").read_text())
     unreadable = summary["documents"]["unreadable"]

@@ -32,8 +32,10 @@ class Rules:
     """Rules and edits in order, as one callable. `steps` are short names, or step objects with their own parameters.
 
     `text` and `url` name the columns of a batch (a batch need not have the second). A missing text counts as empty, and
-    stays missing where it is kept. Raises Refused for a name that does not exist, ValueError for a step that cannot judge one text alone;
-    its methods raise KeyError for a batch without the column `text`, TypeError for one that is none or holds no text.
+    stays missing where it is kept.
+
+    Raises Refused for a name that does not exist and for a step that cannot judge one text alone; its methods raise
+    KeyError for a batch without the column `text`, TypeError for what is not a batch or holds no texts.
     """
 
     def __init__(self, *steps: str | Step, text: str = "text", url: str = "url", prefix: str = "goldsand_") -> None:
