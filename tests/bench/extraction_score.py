@@ -146,8 +146,11 @@ def choice(folder: Path) -> dict[str, Any]:
     for row, page, content_type in wcxb(folder):
         text = alone(page, content_type)
         f1 = word_scores(text, row["text"])[2]
+        second = other(page, content_type)
         share = len(text) / max(1, len(whole_text(decode_html(page, content_type))))
-        rows.append((row["page_type"], share, f1, word_scores(other(page, content_type), row["text"])[2]))
+        # Only a longer text takes the other's place.
+        least = share if len(second) > len(text) else float("inf")
+        rows.append((row["page_type"], least, f1, word_scores(second, row["text"])[2]))
 
     def scored(rows: list[tuple[str, float, float, float]], least: float) -> list[float]:
         return [second if share < least else first for _, share, first, second in rows]
