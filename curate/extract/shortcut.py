@@ -27,6 +27,8 @@ from functools import cache, wraps
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from curate.errors import BASE
+
 if TYPE_CHECKING:
     from lxml.etree import XPath, _Element
 
@@ -212,7 +214,7 @@ def notice() -> str:
     return (
         f"trafilatura {version('trafilatura')} (lxml {version('lxml')}) is not built as goldsand's shortcut through it"
         " expects: the texts are the same and take up to half as long again. The shortcut is for trafilatura"
-        f" {WRITTEN_FOR}: pip install 'trafilatura=={WRITTEN_FOR}.*'"
+        f" {WRITTEN_FOR}: pip install '{BASE['trafilatura']}'"
     )
 
 

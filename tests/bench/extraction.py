@@ -1,12 +1,15 @@
 """Pages a second from WARC through extraction and rules on one core, beside trafilatura alone on the same pages.
 
-usage: extraction.py --input FOLDER_OR_FILE_OF_WARC ... [--engine trafilatura|cascade] [--precise] [--peer-python PYTHON]
+usage: extraction.py --input FOLDER_OR_FILE_OF_WARC ... [--engine trafilatura|cascade] [--precise]
+                     [--peer-python PYTHON]
 
 Our side reads the WARC files, extracts, and runs language, safety, Gopher, C4 and FineWeb rules. The peer's side is
-`trafilatura.extract(page, include_comments=False)` alone, on pages that are decoded and lie in memory, in an interpreter of its own (this one's without --peer-python). Seconds are those of the processor, libraries
-loaded before. One JSON line: docs_per_s, peer_docs_per_s, ratio, agreement, peak_memory_mb; and `chain_time`, our
-seconds over the peer's, `extract_ratio`, the peer's seconds over those of our extraction, and `kept` by either side.
-Agreement: pages that both sides keep or both drop, where the peer's text goes through the same rules.
+`trafilatura.extract(page, include_comments=False)` alone, on pages that are decoded and lie in memory, in an
+interpreter of its own (this one's without --peer-python); with --precise `favor_precision` is on, on either side.
+Seconds are those of the processor, libraries loaded before. One JSON line: docs_per_s, peer_docs_per_s, ratio,
+agreement, peak_memory_mb; and `chain_time`, our seconds over the peer's, `extract_ratio`, the peer's seconds over those
+of our extraction, and `kept` by either side. Agreement: pages that both sides keep or both drop, where the peer's text
+goes through the same rules.
 """
 
 from __future__ import annotations

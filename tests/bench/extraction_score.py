@@ -106,9 +106,9 @@ def scores(folder: Path, extract: Extractor, every: bool = False) -> dict[str, A
     must, must_not = [], []
     for row, page, content_type in wcxb(folder, every):
         text = extract(page, content_type)
-        by_type[row["page_type"]].append(word_scores(text, row["text"])[2])
-        must.append(snippet_share(text, row["with" if every else "must_have"]))
-        must_not.append(snippet_share(text, row["without" if every else "must_not_have"]))
+        by_type[row["page_type"]].append(word_scores(text, row["text"] or "")[2])  # a page may have no content
+        must.append(snippet_share(text, row["with" if every else "must_have"] or []))
+        must_not.append(snippet_share(text, row["without" if every else "must_not_have"] or []))
     return {
         "pages": sum(map(len, by_type.values())),
         "f1": round(fmean(one for values in by_type.values() for one in values), 4),
@@ -148,9 +148,9 @@ def choice(folder: Path) -> dict[str, Any]:
         f1 = word_scores(text, row["text"])[2]
         second = other(page, content_type)
         share = len(text) / max(1, len(whole_text(decode_html(page, content_type))))
-        # Only a longer text takes the other's place.
-        least = share if len(second) > len(text) else float("inf")
-        rows.append((row["page_type"], least, f1, word_scores(second, row["text"])[2]))
+        if len(second) <= len(text):
+            share = float("inf")  # only a longer text takes the other's place
+        rows.append((row["page_type"], share, f1, word_scores(second, row["text"])[2]))
 
     def scored(rows: list[tuple[str, float, float, float]], least: float) -> list[float]:
         return [second if share < least else first for _, share, first, second in rows]
