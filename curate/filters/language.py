@@ -4,8 +4,8 @@ FineWeb keeps English above 0.65 of fastText's lid.176 (datatrove language_filte
 without it py3langid decides, whose probabilities are scaled differently, so that the same threshold keeps other pages.
 CLD2 (`identifier: pycld2`) knows fewer languages and is the fastest; its score is the language's share of the text.
 
-A page may begin in one language and go on in another, so a longer text is asked at three places: its beginning, middle
-and end. The language of most letters there is the text's.
+A page may begin in one language and go on in another, so a longer text is asked at several places, by default its
+beginning, middle and end. The language of most letters there is the text's.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from curate.step import Check, Preview, Rule, param, under
 from curate.text.languages import PY3LANGID_CODES, PYCLD2_CODES
 
 _PLACE = 1000
-"""Characters of a place: a shorter text than three of these is asked as a whole."""
+"""Characters of a place: a text of fewer than such places is asked as a whole."""
 
 _TELLING, _SURE = 200, 0.6
 """A cascade identifies texts of at least so many characters, and takes results with more than such a score."""
@@ -54,7 +54,7 @@ class Language(Rule):
     name: ClassVar[str] = "language"
     version: ClassVar[int] = 3
     libraries: ClassVar[tuple[str, ...]] = ("py3langid", "fasttext-community", "pycld2")
-    shaping: ClassVar[tuple[str, ...]] = ("model", "identifier", "characters")
+    shaping: ClassVar[tuple[str, ...]] = ("model", "identifier", "characters", "places")
 
     keep: list[str] = param(["en"], "codes of the languages to keep", source="FineWeb, section 3.3")
     min_score: float = param(
@@ -62,7 +62,7 @@ class Language(Rule):
     )
     min_share: float = param(
         0.5,
-        "the share of the text in wanted languages; by thirds, since three places are asked",
+        "the share of the text in wanted languages; of the places that are asked",
         source="ours",
         ge=0,
         le=1,
@@ -72,8 +72,12 @@ class Language(Rule):
         "py3langid", "what identifies the language where no model is given", choices=("py3langid", "pycld2")
     )
     characters: int = param(
-        5000,
-        "characters of the text that are read: of a longer one, at its beginning, middle and end",
+        5000, "characters of the text that are read, of all its places together", source="ours", ge=1
+    )
+    places: int = param(
+        3,
+        "places of a longer text that are asked, from its beginning to its end; 1 is its beginning alone: with"
+        " `characters` beyond any text the whole, as FineWeb and DCLM ask",
         source="ours",
         ge=1,
     )
@@ -120,7 +124,7 @@ class Language(Rule):
         """The language of most letters, its mean score, and the share of letters in wanted languages."""
         letters: dict[str, int] = {}
         scores: dict[str, list[float]] = {}
-        for place in _places(text, self.characters):
+        for place in self._places(text):
             if count := sum(map(str.isalpha, place)):
                 language, score = self._identify()(place)
                 letters[language] = letters.get(language, 0) + count
@@ -131,12 +135,21 @@ class Language(Rule):
         wanted = sum(count for language, count in letters.items() if language in self.keep)
         return most, fmean(scores[most]), wanted / sum(letters.values())
 
+    def _places(self, text: str) -> list[str]:
+        if self.places == 1:
+            return [text[: self.characters]]
+        if len(text) <= min(self.characters, self.places * _PLACE):
+            return [text]
+        each = -(-min(self.characters, len(text)) // self.places)
+        starts = (place * (len(text) - each) // (self.places - 1) for place in range(self.places))
+        return [text[start : start + each] for start in starts]
+
     def foretell(self, page: Preview) -> Check | None:
         """The rule's own verdict on the likely content, unless a much faster identifier disagrees."""
         from resiliparse.parse.lang import detect_fast
 
         text = page.content.text
-        if len(text) < _TELLING or detect_fast("\n".join(_places(text, self.characters)))[0] in self.keep:
+        if len(text) < _TELLING or detect_fast("\n".join(self._places(text)))[0] in self.keep:
             return None
         language, score, share = self._identified(text)
         if language in self.keep or language == "und" or score <= _SURE:
@@ -147,14 +160,6 @@ class Language(Rule):
 
 def _metadata(language: str, score: float, share: float) -> dict[str, str | float]:
     return {"language": language, "language_score": round(score, 4), "language_share": round(share, 4)}
-
-
-def _places(text: str, characters: int) -> list[str]:
-    """The text, or its beginning, middle and end where it is longer than three places, or than all that is read."""
-    if len(text) <= min(characters, 3 * _PLACE):
-        return [text]
-    each = -(-min(characters, len(text)) // 3)
-    return [text[start : start + each] for start in (0, (len(text) - each) // 2, len(text) - each)]
 
 
 def _require_known(wanted: list[str], known: tuple[str, ...], whose: str) -> None:

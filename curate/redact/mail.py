@@ -24,7 +24,7 @@ _USERINFO = re.compile(r"://[^\s/]*\Z")
 
 _SPACE = "[ \u00a0]"
 _SPELLED_AT = re.compile(
-    rf"[\[({{<]{_SPACE}?(?:at|@){_SPACE}?[\])}}>]|&(?:#0{{0,4}}64|#x0{{0,4}}40|commat);", re.IGNORECASE
+    rf"[\[({{<&](?:(?<!&){_SPACE}?(?:at|@){_SPACE}?[\])}}>]|(?<=&)(?:#0{{0,4}}64|#x0{{0,4}}40|commat);)", re.IGNORECASE
 )
 _DOT = (
     rf"(?:\.|{_SPACE}?[\[({{<]{_SPACE}?(?:dot|\.){_SPACE}?[\])}}>]{_SPACE}?"
@@ -35,7 +35,7 @@ _SPELLED_DOMAIN = re.compile(rf"{_LABEL}(?:{_DOT}{_LABEL}){{1,8}}", re.IGNORECAS
 _SPACED_DOMAIN = re.compile(rf"{_LABEL}(?:(?:\.|{_SPACE}\.{_SPACE}?){_LABEL}){{1,8}}")
 _ANY_DOT = re.compile(rf"{_DOT}|{_SPACE}\.{_SPACE}?", re.IGNORECASE)
 # In lower case `at` is a word of every other sentence, and `dot` may be.
-_CAPITAL_AT = re.compile(rf"(?<=[{_LETTER}]) AT (?=[{_LETTER}])")
+_CAPITAL_AT = re.compile(rf" AT (?=[{_LETTER}])")
 _CAPITAL_DOMAIN = re.compile(rf"{_LABEL}(?: DOT {_LABEL}){{1,8}}")
 _ANNOUNCED = re.compile(
     r"(?:\be-?mails?\b|\bmail(?:to)?\b|\bcontact\b|\b(?:write|writing) to\b|[\u2709\U0001f4e7])[^.!?\n@]{0,24}\Z"

@@ -50,6 +50,11 @@ def test_a_text_is_asked_at_its_beginning_middle_and_end() -> None:
     # A short text is one place, with the score that it had.
     assert told(ENGLISH) == ("", "en", 1.0) and told("12 !?")[1:] == ("und", 0.0)
     assert told(english, characters=200)[1] == "en"
+    # The beginning alone, as before; five places tell fifths.
+    assert told(english[:5000] + german * 9, places=1) == ("", "en", 1.0)
+    assert 0.15 < told(english[:3000] + german * 9, places=5)[2] < 0.25
+    whole = Language(places=1, characters=10**9)
+    assert whole._places(german * 9) == [german * 9], "one question, as the peers ask it"
 
 
 def test_the_share_can_be_tried_at_other_thresholds() -> None:
