@@ -143,6 +143,11 @@ class Step:
         warning; empty where there is none."""
         return ""
 
+    @property
+    def drops_texts(self) -> bool:
+        """Whether a document that it drops may have a text."""
+        return True
+
     def followed_by(self, steps: Sequence[Step]) -> Step:
         """This step before `steps` in a recipe: for steps whose work depends on what comes after them."""
         return self

@@ -22,6 +22,7 @@ from curate.run.output import Publication
 from curate.run.publish_order import publish
 from curate.run.rounds import EmitTask, ReduceTask
 from curate.run.serial import SerialEngine
+from curate.run.shared_extraction import SharedExtraction, Sharing, note_sharing
 from curate.run.stage import Stage, cut
 from curate.run.stage_outputs import StageOutputs
 from curate.run.status import StatusFile
@@ -39,7 +40,8 @@ class CorpusRun:
     """Everything that decides the output (steps, partitions, publication, limit), and how to run it.
 
     `split` is how many bytes of an input file one worker reads at a time (0: whole files), `memory` the megabytes that
-    a worker may take. Neither they nor `workers` nor `buckets` change what is published.
+    a worker may take, `pool` where extraction is shared with other folders (`stage_pool.py`). None of them, nor
+    `workers` or `buckets`, changes what is published.
     """
 
     name: str
@@ -55,12 +57,14 @@ class CorpusRun:
     memory: int = 2048
     document_timeout: float = 60.0
     on_progress: Callable[[Progress], None] | None = None
+    pool: Place | None = None
 
     def __post_init__(self) -> None:
         self.stages = cut(self.steps)
+        self.sharing: Sharing | None = None
 
     def execute(self) -> dict[str, Any]:
-        """Run, or finish, the corpus; returns (and writes) the summary.
+        """Run, or finish, the corpus; returns (and writes) the summary. `sharing` then says what the pool gave.
 
         Raises RunError when the folder cannot be written or is in use, and when a unit fails with no document in hand.
         """
@@ -71,6 +75,9 @@ class CorpusRun:
             folder.remove_strangers()
             effort = Effort(time.monotonic() - started, engine.workers, engine.peak_memory)
             summary = summarise(self.name, outputs, folder.manifests, tokens, self.max_loss, effort)
+            if self.pool and self.stages[0].extracts:
+                cuts = ((task, folder.manifests[task.name]) for task in self._cuts(folder))
+                self.sharing = note_sharing(self.pool, self.out, outputs.manifests[0], cuts)
             write_atomically(self.out / "summary.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2))
         return summary
 
@@ -121,12 +128,7 @@ class CorpusRun:
 
     def _parts(self, folder: OutputFolder, engine: Engine) -> list[Part]:
         """The pieces of all input files, in order."""
-        labels = [label_of(partition) for partition in self.partitions]
-        uncut = {(kill.part, kill.read_with) for kill in folder.kills if kill.stage == "inputs"}
-        tasks = []
-        for label, partition in zip(labels, self.partitions, strict=True):
-            whole = (label, self._read_with(partition)) in uncut
-            tasks.append(CutTask(self.out, label, partition, 0 if whole else self.split))
+        tasks = self._cuts(folder)
 
         def on_kill(unit: Unit, key: str, reason: str) -> Unit:
             # Where it could be cut is not worth the run: the stage that reads it finds out what it is.
@@ -140,10 +142,20 @@ class CorpusRun:
         parts: list[Part] = []
         for number, manifest in enumerate(folder.do(engine, "inputs", tasks, on_kill)):
             for place, bounds in enumerate(manifest["pieces"]):
-                label = labels[number] + (f".{place:05d}" if len(manifest["pieces"]) > 1 else "")
+                label = tasks[number].label + (f".{place:05d}" if len(manifest["pieces"]) > 1 else "")
                 piece = Piece(*bounds)
                 parts.append(Part(len(parts), label, self.partitions[number], piece, number, manifest["content"]))
         return parts
+
+    def _cuts(self, folder: OutputFolder) -> list[CutTask]:
+        """The units that cut the input files, except those whose cutting cost their workers' lives."""
+        uncut = {(kill.part, kill.read_with) for kill in folder.kills if kill.stage == "inputs"}
+        tasks = []
+        for partition in self.partitions:
+            label = label_of(partition)
+            whole = (label, self._read_with(partition)) in uncut
+            tasks.append(CutTask(self.out, label, partition, 0 if whole else self.split))
+        return tasks
 
     def _read_with(self, partition: Partition) -> str:
         """What a file that cost its workers their lives was read with; more memory is something else too."""
@@ -156,7 +168,7 @@ class CorpusRun:
         reduced = self._rounds(stage, stage.corpus, outputs, folder, engine) if stage.corpus else []
         tasks = []
         for part in outputs.parts:
-            task = MapTask(self.out, stage, part, self.publication.keep_dropped)
+            task = self._map_task(stage, part)
             task.killed = self._killed(folder, stage, part, outputs.parts)
             if stage.number == 0:
                 task.limit = quotas[part.number]
@@ -177,6 +189,10 @@ class CorpusRun:
                 [folder.manifests[unit.name]["sections"][0] for unit in reduced if outputs.parts],
             )
         )
+
+    def _map_task(self, stage: Stage, part: Part) -> MapTask:
+        given = (self.out, stage, part, self.publication.keep_dropped)
+        return SharedExtraction(*given, pool=self.pool) if self.pool and stage.extracts else MapTask(*given)
 
     def _rounds(
         self, stage: Stage, step: CorpusStep, outputs: StageOutputs, folder: OutputFolder, engine: Engine

@@ -191,9 +191,17 @@ class MapTask(Unit):
             "labels": self.stage.labels,
             # A corpus step's records identify a document by its place, which holds the part's number.
             "number": self.part.number if self.stage.corpus else None,
-            "keep_dropped": self.keep_dropped,
+            "keep_dropped": self.texts,
             "killed": sorted(self.killed.items()),
         }
+
+    @property
+    def texts(self) -> str:
+        """Of which dropped documents the events hold the text. The ledger chooses among them, so that extraction, which
+        is to be done once, leaves more than was asked for: all where that is nothing, else a sample at least."""
+        if not self.stage.extracts:
+            return self.keep_dropped
+        return "all" if self.keep_dropped == "all" or not any(one.drops_texts for one in self.stage.steps) else "sample"
 
     def expected(self) -> dict[str, Any]:
         return {**super().expected(), "domains": {"kept": {}}}
@@ -201,7 +209,7 @@ class MapTask(Unit):
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         for step in self.stage.all_steps:
             step.open()
-        texts = DroppedTexts(self.keep_dropped)
+        texts = DroppedTexts(self.texts)
         records: dict[str, Any] = {
             "documents": 0,
             "characters": 0,

@@ -11,6 +11,7 @@ import contextlib
 import functools
 import importlib.metadata
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -20,13 +21,14 @@ import orjson
 
 from curate.outside import code_of
 from curate.places.failpoint import reached
-from curate.places.manifest import FORMAT, fingerprint, manifest_path, read_manifest, seal_of
+from curate.places.manifest import FORMAT, NotAsWritten, fingerprint, manifest_path, read_manifest, seal_of
 from curate.places.store import (
     TEMPORARY,
     Hashed,
     Place,
     checksum,
     is_local,
+    linked,
     make_folder,
     mark,
     working_folder,
@@ -111,7 +113,11 @@ class Outputs:
         if not is_local(self.root) and not self._checksums:
             # An earlier manifest must not be taken for that of the new outputs: it is removed before the first of them.
             self.manifest.unlink(missing_ok=True)
-        place = path.with_name(path.name + TEMPORARY) if is_local(path) else path
+        place = path
+        if is_local(path):
+            place = path.with_name(path.name + TEMPORARY)
+            # What a killed run left under this name may be a second name of a file that other folders have.
+            place.unlink(missing_ok=True)
         with place.open("wb") as raw:
             stream = Hashed(raw)
             yield cast(BinaryIO, stream)
@@ -121,6 +127,21 @@ class Outputs:
             if is_local(path):
                 os.fsync(raw.fileno())
         self._checksums[path] = stream.checksum()
+
+    def take(self, path: Place, source: Place, known: str) -> None:
+        """A file that another unit wrote as an output of this one: under a second name, or as a copy. `known` is its
+        checksum. Raises FileNotFoundError where it is gone, and NotAsWritten for a copy that is something else."""
+        make_folder(path.parent)
+        temporary = path.with_name(path.name + TEMPORARY)
+        if is_local(path):
+            temporary.unlink(missing_ok=True)
+        if linked(source, temporary):
+            self._checksums[path] = known
+            return
+        with source.open("rb") as incoming, self.open(path) as outgoing:
+            shutil.copyfileobj(incoming, outgoing, 1 << 20)
+        if self._checksums[path] != known:
+            raise NotAsWritten(f"{source} is not what its run wrote: its checksum is not {known}")
 
     @contextlib.contextmanager
     def scratch(self, folder: Place) -> Iterator[Path]:
@@ -215,6 +236,10 @@ class Unit:
     def expected(self) -> dict[str, Any]:
         """A substitute for the manifest in a dry run: it equals the input of no other unit."""
         return {"outputs": {self.name: "not done"}}
+
+    def begun(self) -> bool:
+        """Whether there is a manifest of it, which may be of other inputs."""
+        return manifest_path(self.root, self.name).is_file()
 
     def done(self) -> dict[str, Any] | None:
         """The unit's manifest, when it is already done."""

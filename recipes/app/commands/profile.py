@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from curate.places.store import place_of
-from recipes.app.commands.options import Inputs, RecipeName, Sets, inputs_of, read_recipe
+from recipes.app.commands.options import Inputs, RecipeName, Sets, Stages, inputs_of, pool_of, read_recipe
 from recipes.app.report.rendering import short
 from recipes.app.terminal.console import err, friendly, harmless, out
 
@@ -28,17 +28,20 @@ def profile(
     set: Sets = [],  # noqa: B006
     workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores unless said")] = None,
     limit: Annotated[int | None, typer.Option(min=0, help="only the first N documents of the whole input")] = None,
+    stages: Stages = None,
 ) -> None:
     """Measure all that a recipe's rules look at, drop no document, and show what each threshold would keep."""
     from recipes.app.recipe.build import write_recipe
     from recipes.app.recipe.profile import profile_run, write_profile
     from recipes.app.report.profile import write_page
     from recipes.app.terminal.progress import shown
+    from recipes.app.terminal.shared_stages import print_sharing
 
     loaded = read_recipe(recipe, set, inputs_of(input))
     with friendly():
         folder = place_of(output)
         job = profile_run(loaded, folder, workers, limit)
+        job.pool = pool_of(stages, job)
         with shown(err) as on_progress:
             job.on_progress = on_progress
             job.execute()
@@ -46,6 +49,7 @@ def profile(
         figures = write_profile(loaded, folder)
         page = write_page(figures, folder)
     _print_profile(figures)
+    print_sharing(err, job.sharing)
     out.print(f"open {escape(str(page))}")
 
 

@@ -7,7 +7,17 @@ from typing import Annotated, Any
 import typer
 
 from curate.places.store import Place, place_of
-from recipes.app.commands.options import Inputs, Limit, RecipeName, Sets, Workers, inputs_of, read_recipe
+from recipes.app.commands.options import (
+    Inputs,
+    Limit,
+    RecipeName,
+    Sets,
+    Stages,
+    Workers,
+    inputs_of,
+    pool_of,
+    read_recipe,
+)
 from recipes.app.terminal.console import err, fail, friendly, harmless, out
 
 
@@ -20,24 +30,28 @@ def run(
     set: Sets = [],  # noqa: B006
     workers: Workers = None,
     limit: Limit = None,
+    stages: Stages = None,
     strict: Annotated[bool, typer.Option("--strict", help="any unreadable record makes the exit code 3")] = False,
 ) -> None:
     """Build a corpus."""
     from recipes.app.recipe.build import corpus_run, write_recipe
     from recipes.app.report.page import write_report
     from recipes.app.terminal.progress import shown
+    from recipes.app.terminal.shared_stages import print_sharing
     from recipes.app.terminal.tables import print_summary
 
     loaded = read_recipe(recipe, set, inputs_of(input))
     with friendly():
         folder = place_of(output)
         job = corpus_run(loaded, folder, workers=workers, limit=limit)
+        job.pool = pool_of(stages, job)
         with shown(err) as on_progress:
             job.on_progress = on_progress
             summary = job.execute()
         write_recipe(loaded, folder)
         write_report(folder)
     print_summary(out, summary, folder)
+    print_sharing(err, job.sharing)
     for notice in summary["notices"]:
         err.print(f"[bold yellow]warning:[/] {harmless(notice)}")
     _judge_losses(summary, folder, strict)

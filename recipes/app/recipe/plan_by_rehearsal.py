@@ -16,8 +16,10 @@ from curate.run.corpus import CorpusRun
 from curate.run.engine import Engine, all_cores
 from curate.run.folder import OutputFolder, check_format
 from curate.run.local import LocalEngine
-from curate.run.tasks import Part, readable
-from curate.run.unit import Pulse, Unit, manifest_path
+from curate.run.shared_extraction import seen_as
+from curate.run.stage_pool import known_inputs
+from curate.run.tasks import CutTask, Part, readable
+from curate.run.unit import Pulse, Unit
 from curate.sources import Partition
 from curate.sources.content import size_of
 from curate.step import CorpusStep, Injection
@@ -62,19 +64,26 @@ class _DryEngine:
 
     workers = 0
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: dict[str, Any]) -> None:
         self.groups: dict[str, PlannedGroup] = {}
+        self._inputs = inputs
 
     def map(self, label: str, tasks: Sequence[Unit], on_kill: Any = None) -> list[dict[str, Any]]:
         group = self.groups.setdefault(label, PlannedGroup(label))
         manifests = []
         for unit in tasks:
             # A unit without a manifest is not done: its input need not be read.
-            manifest = unit.done() if manifest_path(unit.root, unit.name).is_file() else None
+            manifest = unit.done() if unit.begun() else None
             group.units += 1
             group.done += manifest is not None
-            manifests.append(manifest or unit.expected())
+            manifests.append(manifest or self._expected(unit))
         return manifests
+
+    def _expected(self, unit: Unit) -> dict[str, Any]:
+        """A file that another run read, and that looks the same since, is taken for what it was: then it shows which
+        units are in the pool."""
+        found = self._inputs.get(seen_as(unit)) if isinstance(unit, CutTask) else None
+        return {**unit.expected(), **(found or {})}
 
 
 class _ReadOnlyFolder(OutputFolder):
@@ -94,7 +103,7 @@ class _ReadOnlyFolder(OutputFolder):
 
 def plan(job: CorpusRun) -> list[PlannedGroup]:
     """All groups of units of a run in order. Raises RunError for a folder of another version of goldsand."""
-    engine = _DryEngine()
+    engine = _DryEngine(known_inputs(job.pool) if job.pool else {})
     with _ReadOnlyFolder(job.out) as folder:
         job.work(folder, engine)
     return list(engine.groups.values())
