@@ -40,12 +40,11 @@ def note_sharing(
     pool: Place, out: Place, manifests: Sequence[dict[str, Any]], inputs: Iterable[tuple[CutTask, dict[str, Any]]]
 ) -> Sharing:
     """Write down in the pool which units a finished folder uses, and what its input files were."""
-    seen = {seen_as(task): {name: found[name] for name in ("content", "pieces")} for task, found in inputs}
+    found = {seen_as(task): {name: one[name] for name in ("content", "pieces")} for task, one in inputs}
+    found.pop("", None)
     reasons = [one["not_shared"] for one in manifests if "not_shared" in one]
     try:
-        note_use(
-            pool, out, [one["fingerprint"] for one in manifests], {key: found for key, found in seen.items() if key}
-        )
+        note_use(pool, out, [one["fingerprint"] for one in manifests], found)
     except OSError as error:
         reasons.append(error.strerror or str(error))
     return Sharing(pool, len(manifests), sum("from_pool" in one for one in manifests), next(iter(reasons), ""))

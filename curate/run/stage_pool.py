@@ -72,7 +72,8 @@ def open_pool(pool: Place) -> Place:
         with store_errors(pool):
             make_folder(pool)
             if not is_pool(pool):
-                if any(one.name != POOL and not one.name.endswith(TEMPORARY) for one in pool.iterdir()):
+                there = pool.iterdir() if pool.is_dir() else ()
+                if any(one.name != POOL and not one.name.endswith(TEMPORARY) for one in there):
                     raise Refused(f"{pool} holds other files than shared stages: name a new or an empty folder")
                 write_atomically(pool / POOL, orjson.dumps({"format": FORMAT}), alone=False)
     except OSError as error:

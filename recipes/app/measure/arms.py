@@ -4,9 +4,7 @@ steps, and a corpus with the documents that a rule dropped mixed back in."""
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -140,16 +138,14 @@ class _Runs:
             if word in _STAYS:
                 continue
             label = f"without {word}" + (f" {place + 1}" if words.count(word) > 1 else "")
-            corpora.append(
-                Corpus(label, self._built(_without(loaded, place), f"{name}-{label.replace(' ', '-')}", whole))
-            )
+            corpora.append(Corpus(label, self._built(_without(loaded, place), f"{name}-{label.replace(' ', '-')}")))
         if len(corpora) == 1:
             raise Refused(f"recipe '{loaded.recipe.name}' has no step to leave out: there is nothing to ablate")
         return corpora
 
-    def _built(self, loaded: Loaded, name: str, like: Path | None = None) -> Path:
-        """Run a recipe, or finish its run; returns the folder. A new run reuses the text that the run `like`
-        extracted."""
+    def _built(self, loaded: Loaded, name: str) -> Path:
+        """Run a recipe, or finish its run; returns the folder. Pages are extracted once for all that begin alike."""
+        from curate.run.stage_pool import pool_beside
         from recipes.app.recipe.build import corpus_run, write_recipe
 
         folder = self.folder / name
@@ -158,8 +154,9 @@ class _Runs:
             output["keep_dropped"] = "all"
         recipe = loaded.recipe.model_copy(update={"output": loaded.recipe.output.model_copy(update=output)})
         job = corpus_run(dataclasses.replace(loaded, recipe=recipe), place_of(str(folder)))
-        if like is not None and not folder.exists():
-            _link_extraction(like, folder)
+        if job.stages[0].extracts:
+            # Recipes of one comparison often begin alike.
+            job.pool = pool_beside(job.out)
         with self.shown() as on_progress:
             job.on_progress = on_progress
             job.execute()
@@ -176,20 +173,3 @@ def _without(loaded: Loaded, place: int) -> Loaded:
         steps=[step for number, step in enumerate(loaded.steps) if number != place],
         resolved=loaded.resolved | {"steps": rest},
     )
-
-
-def _link_extraction(done: Path, folder: Path) -> None:
-    """Link the first stage of a finished run into a new one, which skips its units. Manifests hold fingerprints of the
-    stage, so one of another stage is carried out again."""
-    folder.mkdir(parents=True)
-    shutil.copy2(done / "goldsand.json", folder)
-    for part in ("inputs", "manifests/inputs", "stages/00-extract", "manifests/stages/00-extract"):
-        if (done / part).is_dir():
-            shutil.copytree(done / part, folder / part, copy_function=_linked)
-
-
-def _linked(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system
-        shutil.copy2(source, target)
