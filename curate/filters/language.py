@@ -46,6 +46,7 @@ class Language(Rule):
     version: ClassVar[int] = 2
     libraries: ClassVar[tuple[str, ...]] = ("py3langid", "fasttext-community", "pycld2")
     shaping: ClassVar[tuple[str, ...]] = ("model", "identifier", "characters")
+    measures: ClassVar[bool] = True
 
     keep: list[str] = param(["en"], "codes of the languages to keep", source="FineWeb, section 3.3")
     min_score: float = param(
@@ -88,7 +89,7 @@ class Language(Rule):
         return _pycld2() if self.identifier == "pycld2" else _py3langid()
 
     def checks(self, document: Document) -> Iterator[Check]:
-        language, score = self._identified(document.text[: self.characters])
+        language, score = document.measured(self, lambda: self._identified(document.text[: self.characters]))
         document.metadata["language"] = language
         document.metadata["language_score"] = round(score, 4)
         yield Check("language", language, list(self.keep), language not in self.keep, "keep", "outside")

@@ -19,6 +19,7 @@ from curate.places.address import reason_of
 from curate.places.store import Place
 from curate.run.account import Account
 from curate.run.ledger import DroppedTexts, drop_row, edit_rows, encode_row, lost_row
+from curate.run.measured import MEASURED, Measurements, measured_before
 from curate.run.stage import Stage
 from curate.run.unit import CUTTING, ENDING, READING, Outputs, Pulse, Unit, describe_step, library_version
 from curate.shards.records import read_section
@@ -63,6 +64,13 @@ def read_with(partition: Partition) -> str:
     known = FORMATS.get(partition.format)
     library = "datasets" if partition.dataset is not None else (known and known.needs) or "zstandard"
     return ", ".join(f"{name} {library_version(name)}" for name in ("goldsand", library))
+
+
+def remembering(incoming: Iterator[tuple[int, Document]], memory: Measurements) -> Iterator[tuple[int, Document]]:
+    """The documents, each with what an engine knows of it."""
+    for ordinal, document in incoming:
+        document.memory = memory
+        yield ordinal, document
 
 
 @dataclass
@@ -210,6 +218,8 @@ class MapTask(Unit):
         for step in self.stage.all_steps:
             step.open()
         texts = DroppedTexts(self.texts)
+        measures = any(step.measures for step in self.stage.all_steps)
+        memory = measured_before(self.root, self.part.label) if measures else None
         records: dict[str, Any] = {
             "documents": 0,
             "characters": 0,
@@ -238,7 +248,8 @@ class MapTask(Unit):
                     lost.append({"key": item.key, "error": item.error, "bytes": item.lost})
 
             account = Account(on_drop)
-            documents = self._through(account, self._incoming(account, records, on_loss, pulse))
+            incoming = self._incoming(account, records, on_loss, pulse)
+            documents = self._through(account, remembering(incoming, memory) if memory else incoming)
             with (
                 outputs.open(self.documents) as raw,
                 zstandard.ZstdCompressor(level=LEVEL).stream_writer(raw, closefd=False) as stream,
@@ -251,6 +262,9 @@ class MapTask(Unit):
                     stream.write(document_to_json(document))
                     pulse.count(kept=1)
                     pulse.hold(None)
+        if memory is not None:
+            with outputs.open(self.root / f"{self.name}{MEASURED}") as kept:
+                memory.write(kept)
         for label, step in zip(self.stage.labels, self.stage.all_steps, strict=True):
             account.steps[label].close(makes_text=step.ends_stage, adds=isinstance(step, CorpusStep) and not step.edits)
         said = zip(self.stage.labels, (step.notice() for step in self.stage.all_steps), strict=True)

@@ -176,7 +176,10 @@ def test_of_two_runs_one_builds_and_the_other_waits(pages, tmp_path, extracted, 
     for thread in threads:
         thread.join()
     assert len(extracted) == PAGES and sum("from_pool" in one for one in done) == 2
-    assert len({json.dumps(one["outputs"], sort_keys=True) for one in done}) == 1 and list((pool / "leases").iterdir()) == []
+    assert (
+        len({json.dumps(one["outputs"], sort_keys=True) for one in done}) == 1
+        and list((pool / "leases").iterdir()) == []
+    )
 
 
 def test_the_lease_of_a_dead_builder_expires(pages, tmp_path, extracted):

@@ -1,4 +1,4 @@
-"""Shared extraction as a user has it: by itself between folders side by side, by `--stages`, listed, foretold, pruned."""
+"""Shared extraction as a user has it: by itself between folders side by side, by `--stages`, listed, pruned."""
 
 from pathlib import Path
 
