@@ -4,7 +4,9 @@
 
 Each round runs the four rule sets of FineWeb over the pages into new folders: without a pool (`alone`), with an empty
 one (`first`), and with the pool that this filled (`second`), in turn, so that whatever else the machine does hits all
-three. All three folders must hold the same bytes. Prints one JSON line, with the medians and the least of the rounds.
+three. All three folders must hold the same bytes. Then a threshold changes in a folder whose recipe has `language` and
+`safety` behind Gopher's rules: `measured` are the seconds of these two in its first run, `again` in its second, and
+`anew` in a new folder with the second recipe. Prints one JSON line, with the medians and the least of the rounds.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from curate.dedup import ExactDedup  # noqa: E402
 from curate.extract.extract import Extract  # noqa: E402
-from curate.filters import C4, FineWeb, GopherQuality, GopherRepetition  # noqa: E402
+from curate.filters import C4, FineWeb, GopherQuality, GopherRepetition, Language, Safety  # noqa: E402
 from curate.run.corpus import CorpusRun  # noqa: E402
 from curate.run.stage_pool import open_pool  # noqa: E402
 from curate.sources import Input, find_inputs  # noqa: E402
@@ -39,6 +41,14 @@ def run(inputs: str, out: Path, engine: str, pool: Path | None) -> tuple[float, 
     began = time.perf_counter()
     summary = job.execute()
     return time.perf_counter() - began, summary["documents"]["input"]
+
+
+def judged(inputs: str, out: Path, least: int, pool: Path) -> float:
+    """Seconds of `language` and `safety` in a run with this threshold of Gopher's."""
+    steps = [Extract(engine="resiliparse"), GopherQuality(min_words=least), Language(), Safety(), ExactDedup()]
+    job = CorpusRun("bench", steps, find_inputs([Input("crawl", inputs)]), out, max_loss=1.0)
+    job.pool = pool
+    return sum(step["seconds"] for step in job.execute()["steps"] if step["step"] in ("language", "safety"))
 
 
 def published(out: Path) -> dict[str, bytes]:
@@ -74,6 +84,11 @@ def main() -> None:
             units = len(list((root / "alone" / "manifests" / "stages" / "00-extract").iterdir()))
             for left in root.iterdir():
                 shutil.rmtree(left)
+        pool = open_pool(root / "pool")
+        measured = judged(given.input, root / "out", 50, pool)
+        again = judged(given.input, root / "out", 60, pool)
+        anew = judged(given.input, root / "new", 60, pool)
+        assert published(root / "out") == published(root / "new")
     line = {
         "pages": pages,
         "units": units,
@@ -81,6 +96,9 @@ def main() -> None:
         "rounds": given.rounds,
         **{f"{side}_s": round(statistics.median(values), 2) for side, values in seconds.items()},
         **{f"{side}_least_s": round(min(values), 2) for side, values in seconds.items()},
+        "measured_s": round(measured, 2),
+        "again_s": round(again, 2),
+        "anew_s": round(anew, 2),
         "python": ".".join(map(str, sys.version_info[:3])),
     }
     print(json.dumps(line))

@@ -28,7 +28,9 @@ def texts(tmp_path: Path) -> Path:
     folder.mkdir()
     with (folder / "a.jsonl").open("w") as stream:
         for number in range(TEXTS):
-            text = "The harbour was quiet that morning, write to anna.berg@harbour-mail.de about the boats. " * (1 + number // 4)
+            text = "The harbour was quiet that morning, write to anna.berg@harbour-mail.de about the boats. " * (
+                1 + number // 4
+            )
             site = "abcd"[number * number % 4 if number < 12 else number % 3]
             row = {"text": f"{text} {number}", "url": f"https://{site}-pages.org/{number}"}
             stream.write(json.dumps(row) + "\n")
