@@ -15,7 +15,7 @@ from curate.places.lease import Lease
 from curate.places.manifest import FORMAT, NotAsWritten, fingerprint, manifest_path, seal_of
 from curate.places.stamp import stamp
 from curate.places.store import Place, mark, store_errors, write_atomically
-from curate.run.stage_pool import note_use, put, unit_name
+from curate.run.stage_pool import escaped, note_use, put, unit_name
 from curate.run.tasks import CutTask, MapTask
 from curate.run.unit import Outputs, Pulse, reusable
 
@@ -56,7 +56,8 @@ def seen_as(task: CutTask) -> str:
     if partition.files or partition.dataset is not None or not isinstance(partition.path, Path):
         return ""
     try:
-        return fingerprint([*stamp(partition.path.resolve()), partition.describe(), task.split])
+        _, modified, size = stamp(partition.path)
+        return fingerprint([escaped(partition.path.resolve()), modified, size, partition.describe(), task.split])
     except OSError:
         return ""
 
@@ -132,7 +133,6 @@ class SharedExtraction(MapTask):
         key = built["fingerprint"]
         about = {
             "source": self.part.partition.source,
-            "file": self.part.partition.relative,
             "steps": list(self.stage.labels),
             "stage": fingerprint(self.configuration()["steps"])[:8],
             "made": time.time(),

@@ -120,10 +120,15 @@ def put(source: Place, target: Place) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def escaped(place: Place) -> str:
+    """A place as JSON can hold it: names of files need not be valid Unicode."""
+    return str(place).encode("utf-8", "backslashreplace").decode()
+
+
 def note_use(pool: Place, out: Place, keys: Sequence[str], inputs: dict[str, Any]) -> None:
     """Write down which units an output folder holds, for `contents`, and what its input files were, for
     `known_inputs`."""
-    folder = str(out.resolve()) if is_local(out) else str(out)
+    folder = escaped(out.resolve() if is_local(out) else out)
     host = socket.gethostname() if is_local(out) else ""
     row = {"folder": folder, "host": host, "time": time.time(), "keys": keys, "inputs": inputs}
     with store_errors(pool):
@@ -142,7 +147,7 @@ def known_inputs(pool: Place) -> dict[str, Any]:
 @dataclass(frozen=True)
 class KeptUnit:
     """A unit in a pool: the bytes of its files, whether the pool alone holds them on its disk, the folders that use
-    it, when it was made or last used by a run, and whether it is being made now."""
+    it, and when it was made or last used by a run."""
 
     key: str
     source: str
@@ -236,7 +241,8 @@ def _tidy(pool: Place) -> None:
             path.unlink(missing_ok=True)
     for path in files_below(pool / "units"):
         key = path.name.partition(".")[0]
-        if not manifest_path(pool, unit_name(key)).is_file() and not (pool / "leases" / f"{key}.json").is_file():
+        stray = path.name.endswith(TEMPORARY) or not manifest_path(pool, unit_name(key)).is_file()
+        if stray and not (pool / "leases" / f"{key}.json").is_file():
             path.unlink(missing_ok=True)
     for path, row in _folders(pool):
         if not _is_there(row):
