@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from curate.places.store import Place
+from curate.places.store import Place, is_local
 from curate.run.shared_extraction import Sharing
 from curate.run.stage_pool import BESIDE, KeptUnit, alone, contents
 from recipes.app.terminal.console import harmless
@@ -63,7 +63,7 @@ def print_units(console: Console, pool: Place, units: Sequence[KeptUnit], gone: 
     for heading, listed in ((("would be removed" if dry else "removed"), list(gone)), ("kept", left)):
         if listed and (gone or heading == "kept"):
             console.print(f"{heading}: {len(listed):,} units, {amount(sum(one.size for one in listed))}")
-            console.print(_table(listed))
+            console.print(_table(listed, f"{pool.resolve().parent}/" if is_local(pool) else ""))
     frees = sum(one.size for one in gone if one.alone)
     if gone:
         console.print(
@@ -73,15 +73,19 @@ def print_units(console: Console, pool: Place, units: Sequence[KeptUnit], gone: 
         console.print(f"{escape(str(pool))} holds no units")
 
 
-def _table(units: Sequence[KeptUnit]) -> Table:
+def _table(units: Sequence[KeptUnit], beside: str) -> Table:
+    """Folders are named from the place `beside` which the pool is."""
     table = Table(box=None, pad_edge=False)
     for column in ("source", "steps", "units", "size", "in no folder", "used by", "last used"):
-        table.add_column(column, justify="right" if column in ("units", "size", "in no folder") else "left")
+        right = column in ("units", "size", "in no folder")
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
     groups: dict[tuple[str, str, tuple[str, ...]], list[KeptUnit]] = {}
     for one in units:
         groups.setdefault((one.source, one.steps, one.folders), []).append(one)
     for (source, steps, folders), members in sorted(groups.items()):
-        names = ", ".join(folders[:SHOWN]) + (f" and {len(folders) - SHOWN} more" if len(folders) > SHOWN else "")
+        names = "\n".join(one.removeprefix(beside) for one in folders[:SHOWN]) + (
+            f"\nand {len(folders) - SHOWN} more" if len(folders) > SHOWN else ""
+        )
         table.add_row(
             escape(source),
             escape(steps),
