@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-import xxhash
 
 from curate.document import Document
 from curate.places.manifest import SUMMARY
@@ -27,8 +24,9 @@ from curate.run.provenance import made_with, write_marker
 from curate.run.publish_order import publish
 from curate.run.rounds import EmitTask, ReduceTask
 from curate.run.serial import SerialEngine
+from curate.run.shared_extraction import SharedExtraction, Sharing, note_sharing
 from curate.run.stage import Stage, cut
-from curate.run.stage_outputs import StageOutputs
+from curate.run.stage_outputs import StageOutputs, label_of
 from curate.run.standing import Asked, Change, change_of
 from curate.run.status import StatusFile
 from curate.run.summary import summarise
@@ -47,7 +45,8 @@ class CorpusRun:
 
     `recipe` is the text of `recipe.yaml`, written beside the output; `again` tries again what earlier runs set aside.
     `split` is how many bytes of an input file one worker reads at a time (0: whole files), `memory` the megabytes that
-    a worker may take. Neither they nor `workers` nor `buckets` change what is published.
+    a worker may take, `pool` where extraction is shared with other folders (`stage_pool.py`). None of them, nor
+    `workers` or `buckets`, changes what is published.
     `drawn` are the parts of a sample (`curate.run.sample`), to be read instead of the whole input.
 
     A finished corpus in `out` of which this is no change (`curate.run.standing`) is kept unless `replace` says so;
@@ -74,12 +73,14 @@ class CorpusRun:
     replace: bool = False
     on_change: Callable[[Change], None] | None = None
     sample: int | None = None
+    pool: Place | None = None
 
     def __post_init__(self) -> None:
         self.stages = cut(self.steps)
+        self.sharing: Sharing | None = None
 
     def execute(self) -> dict[str, Any]:
-        """Run, or finish, the corpus; returns (and writes) the summary.
+        """Run, or finish, the corpus; returns (and writes) the summary. `sharing` then says what the pool gave.
 
         Raises RunError when the folder cannot be written or is in use, when a finished corpus stands in it that this
         run may not replace, and when a unit fails with no document in hand.
@@ -96,6 +97,9 @@ class CorpusRun:
                 on_progress.calls.end(engine.workers, engine.peak_memory, new)
                 summary = summarise(self.name, outputs, folder.manifests, tokens, self.max_loss, on_progress.calls)
                 summary |= {"made_with": made, "made_of": made_of}
+                if self.pool and self.stages[0].extracts and self.drawn is None:
+                    cuts = ((task, folder.manifests[task.name]) for task in self._cuts(folder))
+                    self.sharing = note_sharing(self.pool, self.out, outputs.manifests[0], cuts)
                 # No unit of an earlier run is left.
                 write_marker(self.out, made, self.steps, keep=False)
                 folder.publish(summary, self.recipe)
@@ -153,6 +157,7 @@ class CorpusRun:
                 on_progress=None,
                 sample=documents,
                 drawn=None,
+                pool=None,
             )
             with OutputFolder(run.out) as folder, run.engine() as engine:
                 folder.kills = read_kills(self.out)
@@ -220,12 +225,7 @@ class CorpusRun:
         """The pieces of all input files, in order."""
         if self.drawn is not None:
             return list(self.drawn)
-        labels = [label_of(partition) for partition in self.partitions]
-        uncut = {(kill.part, kill.read_with) for kill in folder.kills if kill.stage == "inputs"}
-        tasks = []
-        for label, partition in zip(labels, self.partitions, strict=True):
-            whole = (label, self._read_with(partition)) in uncut
-            tasks.append(CutTask(self.out, label, partition, 0 if whole else self.split))
+        tasks = self._cuts(folder)
 
         def on_kill(unit: Unit, key: str, reason: str) -> Unit:
             # Where it could be cut is not worth the run: the stage that reads it finds out what it is.
@@ -239,11 +239,21 @@ class CorpusRun:
         parts: list[Part] = []
         for number, manifest in enumerate(folder.do(engine, "inputs", tasks, on_kill)):
             for place, bounds in enumerate(manifest["pieces"]):
-                label = labels[number] + (f".{place:05d}" if len(manifest["pieces"]) > 1 else "")
+                label = tasks[number].label + (f".{place:05d}" if len(manifest["pieces"]) > 1 else "")
                 piece = Piece(*bounds)
                 known = (manifest["content"], manifest.get("stamp"))
                 parts.append(Part(len(parts), label, self.partitions[number], piece, number, *known))
         return parts
+
+    def _cuts(self, folder: OutputFolder) -> list[CutTask]:
+        """The units that cut the input files, except those whose cutting cost their workers' lives."""
+        uncut = {(kill.part, kill.read_with) for kill in folder.kills if kill.stage == "inputs"}
+        tasks = []
+        for partition in self.partitions:
+            label = label_of(partition)
+            whole = (label, self._read_with(partition)) in uncut
+            tasks.append(CutTask(self.out, label, partition, 0 if whole else self.split))
+        return tasks
 
     def _read_with(self, partition: Partition) -> str:
         """What a file that cost its workers their lives was read with; more memory is something else too."""
@@ -256,7 +266,7 @@ class CorpusRun:
         reduced = self._rounds(stage, stage.corpus, outputs, folder, engine) if stage.corpus else []
         tasks = []
         for part in outputs.parts:
-            task = MapTask(self.out, stage, part, self.publication.keep_dropped)
+            task = self._map_task(stage, part)
             task.killed = self._killed(folder, stage, part, outputs.parts)
             if stage.number == 0:
                 task.limit = quotas[part.number]
@@ -277,6 +287,10 @@ class CorpusRun:
                 [folder.manifests[unit.name]["sections"][0] for unit in reduced if outputs.parts],
             )
         )
+
+    def _map_task(self, stage: Stage, part: Part) -> MapTask:
+        given = (self.out, stage, part, self.publication.keep_dropped)
+        return SharedExtraction(*given, pool=self.pool) if self.pool and stage.extracts else MapTask(*given)
 
     def _rounds(
         self, stage: Stage, step: CorpusStep, outputs: StageOutputs, folder: OutputFolder, engine: Engine
@@ -397,10 +411,3 @@ class CorpusRun:
 def _is_known(partition: Partition) -> bool:
     """Whether a change of its content shows without reading it or asking a store."""
     return partition.dataset is None and isinstance(partition.path, Path)
-
-
-def label_of(partition: Partition) -> str:
-    """A name for an input file in the output folder, which does not depend on the other files."""
-    path = f"{partition.source}/{partition.relative}"
-    readable_part = re.sub(r"[^A-Za-z0-9_-]+", "-", path)[:60].strip("-")
-    return f"{readable_part}-{xxhash.xxh3_64_hexdigest(path.encode('utf-8', 'surrogatepass'))[:10]}"

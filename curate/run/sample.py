@@ -19,7 +19,7 @@ from random import Random
 import xxhash
 
 from curate.document import Document
-from curate.run.corpus import label_of
+from curate.run.stage_outputs import label_of
 from curate.run.tasks import Part, readable
 from curate.sources import WHOLE, Partition, Piece
 from curate.sources.content import size_of

@@ -20,6 +20,7 @@ from curate.places.store import Place
 from curate.run.account import Account
 from curate.run.ledger import DroppedTexts, drop_row, edit_rows, encode_row, lost_row
 from curate.run.made_of import NOT_READ
+from curate.run.measured import MEASURED, Measurements, measured_before
 from curate.run.stage import Stage
 from curate.run.unit import CUTTING, ENDING, READING, Outputs, Pulse, Unit, describe_step, files_of, library_version
 from curate.shards.records import read_section
@@ -65,6 +66,13 @@ def read_with(partition: Partition) -> str:
     known = FORMATS.get(partition.format)
     library = "datasets" if partition.dataset is not None else (known and known.needs) or "zstandard"
     return ", ".join(f"{name} {library_version(name)}" for name in ("goldsand", library))
+
+
+def remembering(incoming: Iterator[tuple[int, Document]], memory: Measurements) -> Iterator[tuple[int, Document]]:
+    """The documents, each with what an engine knows of it."""
+    for ordinal, document in incoming:
+        document.memory = memory
+        yield ordinal, document
 
 
 @dataclass
@@ -212,10 +220,18 @@ class MapTask(Unit):
             "labels": self.stage.labels,
             # A corpus step's records identify a document by its place, which holds the part's number.
             "number": self.part.number if self.stage.corpus else None,
-            "keep_dropped": self.keep_dropped,
+            "keep_dropped": self.texts,
             "killed": sorted(self.killed.items()),
             **({"taken": self.part.taken} if self.part.taken is not None else {}),
         }
+
+    @property
+    def texts(self) -> str:
+        """Of which dropped documents the events hold the text. The ledger chooses among them, so that extraction, which
+        is to be done once, leaves more than was asked for: all where that is nothing, else a sample at least."""
+        if not self.stage.extracts:
+            return self.keep_dropped
+        return "all" if self.keep_dropped == "all" or not any(one.drops_texts for one in self.stage.steps) else "sample"
 
     def expected(self) -> dict[str, Any]:
         return {**super().expected(), "domains": {"kept": {}}}
@@ -227,7 +243,9 @@ class MapTask(Unit):
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         for step in self.stage.all_steps:
             step.open()
-        texts = DroppedTexts(self.keep_dropped)
+        texts = DroppedTexts(self.texts)
+        measures = any(step.measures for step in self.stage.all_steps)
+        memory = measured_before(self.root, self.part.label) if measures else None
         records: dict[str, Any] = {
             "documents": 0,
             "characters": 0,
@@ -258,7 +276,8 @@ class MapTask(Unit):
                     lost.append({"key": item.key, "error": item.error, "bytes": item.lost})
 
             account = Account(on_drop)
-            documents = self._through(account, self._incoming(account, records, on_loss, pulse, volume))
+            incoming = self._incoming(account, records, on_loss, pulse, volume)
+            documents = self._through(account, remembering(incoming, memory) if memory else incoming)
             with (
                 outputs.open(self.documents) as raw,
                 zstandard.ZstdCompressor(level=LEVEL).stream_writer(raw, closefd=False) as stream,
@@ -275,6 +294,9 @@ class MapTask(Unit):
             records |= {"bytes": volume.packed, "bytes_lost": volume.lost, "rows_lost": volume.lost_rows}
             if self.part.stamp is not None:
                 refuse_changed(self.part.partition, self.part.stamp, self.part.content)
+        if memory is not None:
+            with outputs.open(self.root / f"{self.name}{MEASURED}") as kept:
+                memory.write(kept)
         for label, step in zip(self.stage.labels, self.stage.all_steps, strict=True):
             account.steps[label].close(makes_text=step.ends_stage, adds=isinstance(step, CorpusStep) and not step.edits)
         said = zip(self.stage.labels, (step.notice() for step in self.stage.all_steps), strict=True)

@@ -11,6 +11,7 @@ import contextlib
 import functools
 import importlib.metadata
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -21,7 +22,7 @@ import orjson
 from curate.outside import code_of
 from curate.places.address import InputError
 from curate.places.failpoint import reached
-from curate.places.manifest import FORMAT, files_named, fingerprint, manifest_path, read_manifest, seal_of
+from curate.places.manifest import FORMAT, NotAsWritten, files_named, fingerprint, manifest_path, read_manifest, seal_of
 from curate.places.patience import patiently
 from curate.places.store import (
     TEMPORARY,
@@ -29,6 +30,7 @@ from curate.places.store import (
     Place,
     checksum,
     is_local,
+    linked,
     make_folder,
     mark,
     working_folder,
@@ -138,12 +140,12 @@ class Outputs:
     @contextlib.contextmanager
     def open(self, path: Place) -> Iterator[BinaryIO]:
         make_folder(path.parent)
-        if not self._checksums:
-            self._earlier = files_named(self.manifest)
-            if not is_local(self.root):
-                # An earlier manifest must not be taken for that of the new outputs: it goes before the first of them.
-                self.manifest.unlink(missing_ok=True)
-        place = path.with_name(path.name + TEMPORARY) if is_local(path) else path
+        self._replace_earlier()
+        place = path
+        if is_local(path):
+            place = path.with_name(path.name + TEMPORARY)
+            # What a killed run left under this name may be a second name of a file that other folders have.
+            place.unlink(missing_ok=True)
         with place.open("wb") as raw:
             stream = Hashed(raw)
             yield cast(BinaryIO, stream)
@@ -153,6 +155,30 @@ class Outputs:
             if is_local(path):
                 os.fsync(raw.fileno())
         self._checksums[path] = stream.checksum()
+
+    def _replace_earlier(self) -> None:
+        """Before the first output: note what an earlier manifest names."""
+        if not self._checksums:
+            self._earlier = files_named(self.manifest)
+            if not is_local(self.root):
+                # It must not be taken for that of the new outputs: it goes before the first of them.
+                self.manifest.unlink(missing_ok=True)
+
+    def take(self, path: Place, source: Place, known: str) -> None:
+        """A file that another unit wrote as an output of this one: under a second name, or as a copy. `known` is its
+        checksum. Raises FileNotFoundError where it is gone, and NotAsWritten for a copy that is something else."""
+        make_folder(path.parent)
+        temporary = path.with_name(path.name + TEMPORARY)
+        if is_local(path):
+            temporary.unlink(missing_ok=True)
+        if linked(source, temporary):
+            self._replace_earlier()
+            self._checksums[path] = known
+            return
+        with source.open("rb") as incoming, self.open(path) as outgoing:
+            shutil.copyfileobj(incoming, outgoing, 1 << 20)
+        if self._checksums[path] != known:
+            raise NotAsWritten(f"{source} is not what its run wrote: its checksum is not {known}")
 
     @contextlib.contextmanager
     def scratch(self, folder: Place) -> Iterator[Path]:

@@ -275,7 +275,7 @@ def test_a_cascade_extracts_every_page_and_knows_no_thresholds(tmp_path: Path) -
     extracted = next(step["documents_out"] for step in summary["steps"] if step["step"] == "extract")
     assert found.documents == extracted > 20 and found.kept[1] < found.kept[0] and found.changed
     with pytest.raises(ValueError, match="cannot be decided from stored signals: extract produces the text"):
-        decide(out, ["extract.engine=trafilatura"])
+        decide(out, ["extract.engine=resiliparse"])
 
 
 WORDS = [20, 30, 40, 50, 60, 70, 80, 90, 100, 110]

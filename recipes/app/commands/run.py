@@ -14,8 +14,10 @@ from recipes.app.commands.options import (
     RecipeName,
     Replace,
     Sets,
+    Stages,
     Workers,
     inputs_of,
+    pool_of,
     read_recipe,
 )
 from recipes.app.terminal.console import err, fail, friendly, harmless, out
@@ -30,6 +32,7 @@ def run(
     set: Sets = [],  # noqa: B006
     workers: Workers = None,
     limit: Limit = None,
+    stages: Stages = None,
     replace: Replace = False,
     dry_run: DryRun = False,
     strict: Annotated[bool, typer.Option("--strict", help="any unreadable record makes the exit code 3")] = False,
@@ -40,12 +43,14 @@ def run(
     from recipes.app.report.remarks import in_sentences
     from recipes.app.terminal.change import say_change, would_change
     from recipes.app.terminal.progress import shown
+    from recipes.app.terminal.shared_stages import print_sharing
     from recipes.app.terminal.tables import print_summary
 
     loaded = read_recipe(recipe, set, inputs_of(input))
     with friendly():
         folder = place_of(output)
         job = corpus_run(loaded, folder, workers=workers, limit=limit)
+        job.pool = pool_of(stages, job)
         job.replace, job.on_change = replace, say_change
         if dry_run:
             would_change(job)
@@ -55,6 +60,7 @@ def run(
             summary = job.execute()
         write_report(folder)
     print_summary(out, summary, folder)
+    print_sharing(err, job.sharing)
     for sentence in in_sentences(summary):
         err.print(f"[bold yellow]warning:[/] {harmless(sentence)}")
     judge_losses(summary, folder, strict)

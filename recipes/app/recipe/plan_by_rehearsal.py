@@ -18,7 +18,9 @@ from curate.run.engine import Engine, all_cores
 from curate.run.folder import OutputFolder, check_format, read_kills
 from curate.run.local import LocalEngine
 from curate.run.sample import Sample, draw, thinned
-from curate.run.tasks import readable
+from curate.run.shared_extraction import seen_as
+from curate.run.stage_pool import known_inputs
+from curate.run.tasks import CutTask, readable
 from curate.run.unit import Pulse, Unit
 from curate.sources import Partition
 from curate.sources.content import size_of
@@ -70,8 +72,9 @@ class _DryEngine:
 
     workers = 0
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: dict[str, Any]) -> None:
         self.groups: dict[str, PlannedGroup] = {}
+        self._inputs = inputs
 
     def map(self, label: str, tasks: Sequence[Unit], on_kill: Any = None) -> list[dict[str, Any]]:
         group = self.groups.setdefault(label, PlannedGroup(label))
@@ -82,8 +85,14 @@ class _DryEngine:
             group.done += manifest is not None
             group.why.update([reason] if manifest is None else [])
             group.found |= {unit.name} if manifest is not None else set()
-            manifests.append(manifest or unit.expected())
+            manifests.append(manifest or self._expected(unit))
         return manifests
+
+    def _expected(self, unit: Unit) -> dict[str, Any]:
+        """A file that another run read, and that looks the same since, is taken for what it was: then it shows which
+        units are in the pool."""
+        found = self._inputs.get(seen_as(unit)) if isinstance(unit, CutTask) else None
+        return {**unit.expected(), **(found or {})}
 
 
 class _ReadOnlyFolder(OutputFolder):
@@ -106,7 +115,7 @@ class _ReadOnlyFolder(OutputFolder):
 
 def plan(job: CorpusRun) -> list[PlannedGroup]:
     """All groups of units of a run in order. Raises RunError for a folder of another version of goldsand."""
-    engine = _DryEngine()
+    engine = _DryEngine(known_inputs(job.pool) if job.pool else {})
     with _ReadOnlyFolder(job.out) as folder:
         job.work(folder, engine)
     return list(engine.groups.values())
