@@ -53,9 +53,9 @@ class Extract(Step):
     """
 
     name: ClassVar[str] = "extract"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     libraries: ClassVar[tuple[str, ...]] = (
-        *("trafilatura", "resiliparse", "lxml", "lxml_html_clean", "justext", "htmldate"),
+        *("trafilatura", "resiliparse", "lxml", "lxml_html_clean", "justext", "htmldate", "chardet"),
     )
     ends_stage: ClassVar[bool] = True
 
