@@ -96,9 +96,11 @@ def decontaminate_steps(out: Place, questions: str | None) -> list[Decontaminate
     steps = []
     for name, given in steps_of_run(out):
         if name == Decontaminate.name:
-            names = questions or given["questions"]
-            here = [_there(one) for one in ([names] if isinstance(names, str) else names)]
-            steps.append(Decontaminate(**{**given, "questions": here}))
+            given = {**given, "questions": questions or given.get("questions")}
+            for kind in ("questions", "held_out"):
+                names = given.get(kind) or []
+                given[kind] = [_there(one) for one in ([names] if isinstance(names, str) else names)]
+            steps.append(Decontaminate(**given))
     return steps
 
 
