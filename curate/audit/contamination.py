@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from curate.audit.verify import intact, read_manifests, written_by
-from curate.decontaminate import Decontaminate, Item, read_items
+from curate.decontaminate import Decontaminate, Item
 from curate.decontaminate.decontaminate import CONTAMINATED
-from curate.decontaminate.items import benchmark_of
+from curate.decontaminate.set_files import benchmark_of
 from curate.places.store import Place
 from curate.run.ledger import read_ledger
 
@@ -87,12 +87,5 @@ def by_item(found: Sequence[Contamination]) -> list[tuple[str, int, float]]:
 
 def items_of(steps: Sequence[Decontaminate], names: set[str]) -> dict[str, Item]:
     """Items by name, read again from the test sets of the steps; those that are no longer there are missing."""
-    files = {name.rpartition(":")[0] for name in names}
-    return {
-        item.name: item
-        for step in steps
-        for path in step.resources()
-        if path.name in files
-        for item in read_items(path, step.fields)
-        if item.name in names
-    }
+    files = {name.rpartition(":")[0] or name for name in names}
+    return {item.name: item for step in steps for item in step.items(files) if item.name in names}

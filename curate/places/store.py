@@ -12,7 +12,8 @@ import ctypes
 import os
 import shutil
 import tempfile
-from collections.abc import Container, Iterator, Sequence
+import uuid
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
 
@@ -115,19 +116,41 @@ def sync_together(files: Sequence[Path]) -> None:
             os.fsync(stream.fileno())
 
 
-def write_atomically(place: Place, data: bytes) -> None:
-    """Write a small file so that it is there whole or not at all."""
+def write_atomically(place: Place, data: bytes, alone: bool = True) -> None:
+    """Write a small file so that it is there whole or not at all. Other processes may write the same file at the same
+    time where `alone` is false."""
     make_folder(place.parent)
     if not is_local(place):
         with place.open("wb") as stream:
             stream.write(data)
         return
-    temporary = place.with_name(place.name + TEMPORARY)
+    written_beside(place, data, "" if alone else f".{uuid.uuid4().hex}").rename(place)
+
+
+def written_beside(place: Path, data: bytes, apart: str = "") -> Path:
+    """A small local file under its temporary name, synced: it becomes `place` when it is renamed."""
+    make_folder(place.parent)
+    temporary = place.with_name(place.name + apart + TEMPORARY)
     with temporary.open("wb") as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
-    temporary.rename(place)
+    return temporary
+
+
+def linked(source: Place, target: Place) -> bool:
+    """Whether a file has a second name now: not on two disks, in a store, or where a disk knows no hard links.
+
+    Raises FileNotFoundError where there is no such file."""
+    if not isinstance(source, Path) or not isinstance(target, Path):
+        return False
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -155,15 +178,13 @@ def local_copy(place: Place) -> Iterator[Path]:
         yield copy
 
 
-def files_below(place: Place, but: Container[str] = ()) -> list[Place]:
-    """Every file below a folder, in order, but those with these addresses; an empty list when the folder is missing."""
+def files_below(place: Place) -> list[Place]:
+    """Every file below a folder, in order; an empty list when the folder is missing."""
     if isinstance(place, Path):
-        names = sorted(_names_below(str(place))) if place.is_dir() else []
-        return [Path(name) for name in names if name not in but]
+        return [Path(name) for name in sorted(_names_below(str(place)))] if place.is_dir() else []
     # One listing: to ask for each file would be a request each.
     begin = f"{place.path.rstrip('/')}/"
-    found = (place / name[len(begin) :] for name in place.fs.find(begin) if name.startswith(begin))
-    return sorted((one for one in found if str(one) not in but), key=str)
+    return sorted((place / name[len(begin) :] for name in place.fs.find(begin) if name.startswith(begin)), key=str)
 
 
 def name_below(path: Place, root: Place) -> str:

@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import xxhash
 
-from curate.run.tasks import Lot, Part, identity
-from curate.run.unit import Outputs, Pulse, Unit
-from curate.sources import Partition
+from curate.sources import Partition, Piece
 from curate.sources.content import size_of
+from curate.sources.steady import Stamp
 
 LEAST = 16
 """Files of a lot: fewer are units of their own, so that several workers share them."""
@@ -34,6 +34,55 @@ MOST = 2048
 
 WORTH = 4 << 20
 """Bytes that are worth a unit: a lot that has so many ends."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One piece of one input file, as the stages see it. `label` names it in the folder, `number` counts all parts;
+    `lot` is the label of the lot that it is in, if of several files, and `size` then its bytes.
+
+    `taken` are the numbers of those of its documents that are read, in a run over a sample; None: all.
+    """
+
+    number: int
+    label: str
+    partition: Partition
+    piece: Piece
+    partition_number: int
+    content: str
+    lot: str = ""
+    size: int = 0
+    stamp: Stamp | None = None
+    taken: tuple[int, ...] | None = None
+
+    @property
+    def whole_key(self) -> str:
+        """Names all that the part holds, where it is lost as a whole."""
+        return f"{self.partition.prefix}@{self.piece.start}/file"
+
+    @property
+    def extent(self) -> int:
+        """Bytes of the input that it covers. Raises OSError."""
+        if self.lot:
+            return self.size
+        return (size_of(self.partition) if self.piece.end is None else self.piece.end) - self.piece.start
+
+
+@dataclass(frozen=True)
+class Lot:
+    """What one unit works on: a part, under its label, or several consecutive parts that are small files."""
+
+    label: str
+    parts: tuple[Part, ...]
+
+    @property
+    def many(self) -> bool:
+        return len(self.parts) > 1
+
+    @property
+    def source(self) -> str:
+        """The source of all its files."""
+        return self.parts[0].partition.source
 
 
 def sizes_of(partitions: Sequence[Partition]) -> list[int]:
@@ -97,35 +146,11 @@ def lots_of(parts: Sequence[Part]) -> list[Lot]:
     return [Lot(label, tuple(members)) for label, members in grouped]
 
 
-@dataclass
-class ContentsTask(Unit):
-    """The checksums of the files of one lot, which are not cut."""
-
-    label: str
-    partitions: tuple[Partition, ...]
-    total: int
-
-    def __post_init__(self) -> None:
-        self._contents: list[str] = []
-
-    @property
-    def name(self) -> str:
-        return f"inputs/{self.label}"
-
-    @property
-    def reads_input(self) -> bool:
-        return True
-
-    def size(self) -> int:
-        return self.total
-
-    def configuration(self) -> dict[str, Any]:
-        self._contents = list(map(identity, self.partitions))
-        return {"sources": [one.describe() for one in self.partitions], "contents": self._contents}
-
-    def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
-        pulse.count(size=self.total)
-        return {"contents": self._contents}
-
-    def expected(self) -> dict[str, Any]:
-        return {**super().expected(), "contents": ["not read"] * len(self.partitions)}
+def by_turns(documents: Iterable[Any], counts: Iterable[int]) -> Iterator[Iterator[Any]]:
+    """What several files hold, one after the other in one stream: an iterator for each."""
+    stream = iter(documents)
+    for count in counts:
+        own = itertools.islice(stream, count)
+        yield own
+        # A reader may stop before the end of its file.
+        deque(own, maxlen=0)

@@ -1,4 +1,4 @@
-"""The units (tasks) that publish a run: text, ledger, vocabulary, token sets, facts.
+"""The units (tasks) that publish a run: text, ledger, reports, facts; `publish_tokens.py` has those of token sets.
 
 There is one output file for each input file, however that was cut into parts, or shared a lot with others.
 `publish_order.py` says which unit comes when.
@@ -11,27 +11,24 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import orjson
-import xxhash
 
 from curate.document import Document
 from curate.places.store import Place, local_copy
 from curate.run.ledger import read_rows, write_ledger
-from curate.run.output import Rendering, VocabularyChoice
+from curate.run.lots import by_turns
 from curate.run.stage_outputs import Published
-from curate.run.tasks import EVENTS, by_turns, read_documents
-from curate.run.unit import Outputs, Pulse, Unit, describe_step, library_version
+from curate.run.tasks import EVENTS, read_documents
+from curate.run.unit import Outputs, Pulse, Unit, describe_step, files_of, library_version
 from curate.shards.records import Sections, read_section
 from curate.step import CorpusStep, Injection
 
-SAMPLE = 20_000_000
-"""Most characters on which a vocabulary is trained; a larger corpus is sampled by the hash of its keys."""
-
-INJECTED_SHARE = 1 / 16
-"""Share of the injected texts in that training: enough to learn their words, too little to crowd out the pages."""
+SMALL = 64 << 20
+"""Bytes of documents of a lot above which its outputs do not wait in memory."""
 
 
 def sizes(files: Iterable[Place]) -> int:
@@ -49,7 +46,7 @@ def chained(files: Iterable[Place], pulse: Pulse | None = None) -> Iterator[Docu
 
 
 @dataclass
-class _FilesTask(Unit):
+class FilesTask(Unit):
     """What publishes input files from what the stages left of them: one shard for each file."""
 
     files: Published
@@ -67,8 +64,8 @@ class _FilesTask(Unit):
 
     @contextlib.contextmanager
     def opened(self, outputs: Outputs, name: str) -> Iterator[BinaryIO]:
-        """One output; those of a lot are small, and are written whole."""
-        if self.many:
+        """One output; those of a lot are written whole, unless documents were moved there and it is large."""
+        if self.many and self.size() < SMALL:
             content = io.BytesIO()
             yield content
             outputs.put(self.root / name, content.getvalue())
@@ -84,14 +81,14 @@ class _FilesTask(Unit):
 
 
 @dataclass
-class TextTask(_FilesTask):
+class TextTask(FilesTask):
     """The part of some input files in the finished corpus as JSONL.zst."""
 
     domain: str
 
     @property
     def name(self) -> str:
-        return f"text/{self.files.number:05d}"
+        return f"text/{self.files.label}"
 
     def configuration(self) -> dict[str, Any]:
         # `layout` is raised when shards are written otherwise: 2, frames carry a checksum.
@@ -110,7 +107,7 @@ class TextTask(_FilesTask):
 
 
 @dataclass
-class LedgerTask(_FilesTask):
+class LedgerTask(FilesTask):
     """The ledger of some input files: the events of all stages, and the bytes of what could not be read.
 
     `source` are the files' names in keys: one, those of a group of pages, or of each file of a lot; `stages` are those
@@ -123,7 +120,7 @@ class LedgerTask(_FilesTask):
 
     @property
     def name(self) -> str:
-        return f"ledger/{self.files.number:05d}"
+        return f"ledger/{self.files.label}"
 
     def configuration(self) -> dict[str, Any]:
         return {
@@ -163,136 +160,6 @@ class LedgerTask(_FilesTask):
 
 
 @dataclass
-class VocabularyTask(Unit):
-    """The tokenizer of every token set of the run: one vocabulary, so that all renderings can be compared."""
-
-    inputs: list[str]
-    choice: VocabularyChoice
-    documents: list[Place]
-    characters: int
-    injected: list[Place]
-    domains: list[str]
-    reserved: list[str]
-
-    @property
-    def name(self) -> str:
-        return "tokens/tokenizer"
-
-    @property
-    def path(self) -> Place:
-        return self.root / f"{self.name}.json"
-
-    def configuration(self) -> dict[str, Any]:
-        return {
-            "inputs": self.inputs,
-            "choice": self.choice.describe(),
-            "domains": self.domains,
-            "reserved": self.reserved,
-            "tokenizers": library_version("tokenizers"),
-        }
-
-    def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
-        from curate.shards.vocabulary import build_vocabulary
-
-        vocabulary = build_vocabulary(
-            kind=self.choice.kind,
-            texts=self._sample(),
-            size=self.choice.size,
-            file=self.choice.file,
-            domains=self.domains,
-            buckets=self.choice.buckets,
-            reserved=self.reserved,
-        )
-        with outputs.scratch(self.path.parent) as scratch:
-            vocabulary.save(scratch / self.path.name)
-        return {"tokens": vocabulary.size, "hash": vocabulary.hash}
-
-    def _sample(self) -> Iterator[str]:
-        """Pages of the widest text, then injected text, each sampled by the hash of its keys."""
-        share = min(1.0, SAMPLE / max(self.characters, 1))
-        yield from self._texts(self.documents, False, share)
-        yield from self._texts(self.injected, True, INJECTED_SHARE)
-
-    @staticmethod
-    def _texts(paths: list[Place], protected: bool, share: float) -> Iterator[str]:
-        for document in chained(paths):
-            chosen = xxhash.xxh3_64_intdigest(document.key.encode()) < share * 2.0**64
-            if chosen and document.protected == protected:
-                yield document.text
-
-
-@dataclass
-class TokenTask(_FilesTask):
-    """Some input files in one rendering as token shards; `identity` is that of the vocabulary."""
-
-    identity: list[str]
-    rendering: Rendering
-    vocabulary: Place
-    sources: list[str]
-
-    @property
-    def name(self) -> str:
-        return f"tokens/{self.rendering.name}/{self.files.number:05d}"
-
-    def configuration(self) -> dict[str, Any]:
-        return {
-            **super().configuration(),
-            "inputs": [*self.files.content, *self.identity],
-            "domain": self.rendering.domain,
-            "bare": self.rendering.bare,
-            "sources": self.sources,
-            "tokenizers": library_version("tokenizers"),
-        }
-
-    def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
-        from curate.shards.domain_rendering import write_token_shard
-        from curate.shards.vocabulary import Vocabulary
-
-        folder = (self.root / self.name).parent
-        with outputs.scratch(folder) as scratch, local_copy(self.vocabulary) as vocabulary:
-            known = Vocabulary.load(vocabulary)
-            asked = self.rendering
-            total: Counter[str] = Counter()
-            for number, documents in self.each(pulse):
-                counts = write_token_shard(scratch, number, documents, known, asked.domain, self.sources, asked.bare)
-                total.update(counts)
-            return dict(total)
-
-
-@dataclass
-class TokenMetadataTask(Unit):
-    """The file that makes a folder of token shards one set: tokenizer, sources, domains, counts, checksums."""
-
-    inputs: list[str]
-    rendering: Rendering
-    vocabulary: Place
-    sources: list[str]
-
-    @property
-    def name(self) -> str:
-        return f"tokens/{self.rendering.name}/metadata"
-
-    def expected(self) -> dict[str, Any]:
-        return {**super().expected(), "tokens": 0}
-
-    def configuration(self) -> dict[str, Any]:
-        # 2: the metadata carry a seal.
-        return {"inputs": self.inputs, "domain": self.rendering.domain, "layout": 2, "sources": self.sources}
-
-    def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
-        from curate.shards.domain_rendering import token_set_metadata
-        from curate.shards.vocabulary import Vocabulary
-
-        folder = (self.root / self.name).parent
-        name, domain = self.rendering.name, self.rendering.domain
-        with local_copy(folder) as shards, local_copy(self.vocabulary) as vocabulary:
-            metadata = token_set_metadata(shards, name, Vocabulary.load(vocabulary), domain, self.sources)
-        with outputs.open(folder / "metadata.json") as stream:
-            stream.write(orjson.dumps(metadata, option=orjson.OPT_INDENT_2))
-        return {"tokens": metadata["tokens"]}
-
-
-@dataclass
 class ReportTask(Unit):
     """The report of a corpus step, as JSON in a folder with the step's name."""
 
@@ -305,6 +172,10 @@ class ReportTask(Unit):
     @property
     def name(self) -> str:
         return f"{self.step.name}/{self.label}"
+
+    @property
+    def files_read(self) -> list[Path]:
+        return files_of([self.step])
 
     def configuration(self) -> dict[str, Any]:
         return {"inputs": self.inputs, "step": describe_step(self.step)}
@@ -332,6 +203,10 @@ class FactsTask(Unit):
     @property
     def name(self) -> str:
         return "facts/facts"
+
+    @property
+    def files_read(self) -> list[Path]:
+        return files_of([self.step])
 
     def configuration(self) -> dict[str, Any]:
         # 2: the files are bound to each other and to the token sets.

@@ -1,6 +1,6 @@
 """The order in which a finished run is published: text, ledger, reports, vocabulary, token sets, facts.
 
-The units that do it are in `publish.py`.
+The units that do it are in `publish.py` and `publish_tokens.py`.
 """
 
 from __future__ import annotations
@@ -12,15 +12,8 @@ from curate.places.store import Place
 from curate.run.engine import Engine
 from curate.run.folder import OutputFolder
 from curate.run.output import Publication, Rendering
-from curate.run.publish import (
-    FactsTask,
-    LedgerTask,
-    ReportTask,
-    TextTask,
-    TokenMetadataTask,
-    TokenTask,
-    VocabularyTask,
-)
+from curate.run.publish import FactsTask, LedgerTask, ReportTask, TextTask
+from curate.run.publish_tokens import TokenMetadataTask, TokenTask, VocabularyTask
 from curate.run.stage_outputs import StageOutputs
 from curate.run.tasks import DOCUMENTS
 from curate.run.unit import Unit, content_of
@@ -89,7 +82,8 @@ def _vocabulary(publication: Publication, outputs: StageOutputs, root: Place) ->
     inputs = content_of(manifests, DOCUMENTS)
     return VocabularyTask(
         root,
-        inputs + (content_of(outputs.manifests[last], DOCUMENTS) if injected else []),
+        inputs,
+        content_of(outputs.manifests[last], DOCUMENTS) if injected else [],
         choice=publication.vocabulary,
         documents=outputs.documents[widest],
         characters=sum(counts[1] for manifest in manifests for counts in manifest["domains"]["kept"].values()),
@@ -117,6 +111,7 @@ def _tokens(
     shards = folder.do(engine, label, tasks)
     # The metadata describes every shard in the folder: shards of an earlier run must be removed first.
     folder.remove_strangers(f"tokens/{rendering.name}", "*.ds*")
+    folder.refuse_strangers(f"tokens/{rendering.name}", "*.ds*")
     inputs = [*content_of(shards), *identity]
     return folder.do(engine, label, [TokenMetadataTask(folder.path, inputs, rendering, vocabulary.path, sources)])[0]
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import xxhash
+
 from curate.places.store import Place
+from curate.run.lots import Lot, Part
 from curate.run.stage import Stage
-from curate.run.tasks import DOCUMENTS, EVENTS, Lot, Part
+from curate.run.tasks import DOCUMENTS, EVENTS
 from curate.run.unit import content_of
+from curate.sources import Partition
 from curate.step import Injection, Step
 
 
@@ -26,6 +31,12 @@ class Published:
     places: list[Place]
     content: list[str]
     counts: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Names its unit: two lots with the same first file and another last one are two units."""
+        last = self.number + len(self.counts[0]) - 1 if self.counts else self.number
+        return f"{self.number:05d}" if last == self.number else f"{self.number:05d}-{last:05d}"
 
 
 @dataclass(frozen=True)
@@ -98,3 +109,10 @@ class StageOutputs:
         numbers = [lot.parts[0].partition_number for lot in self.lots]
         for _, group in itertools.groupby(range(len(self.lots)), key=numbers.__getitem__):
             yield list(group)
+
+
+def label_of(partition: Partition) -> str:
+    """A name for an input file in the output folder, which does not depend on the other files."""
+    path = f"{partition.source}/{partition.relative}"
+    readable_part = re.sub(r"[^A-Za-z0-9_-]+", "-", path)[:60].strip("-")
+    return f"{readable_part}-{xxhash.xxh3_64_hexdigest(path.encode('utf-8', 'surrogatepass'))[:10]}"

@@ -1,4 +1,4 @@
-"""The units of the stages: an input file is cut into pieces, and each piece goes through every stage.
+"""The units of the stages: each piece of an input file, or a lot of small files, goes through every stage.
 
 A unit names the document in hand by `pulse.hold(key)`, so that one that hangs or kills the worker can be set aside.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,18 +16,29 @@ from typing import Any
 import zstandard
 
 from curate.document import Document, Drop, Skipped, Unreadable
-from curate.places.address import reason_of
 from curate.places.store import Place
 from curate.run.account import Account
 from curate.run.ledger import DroppedTexts, drop_row, edit_rows, encode_row, lost_row
+from curate.run.lots import Lot, Part, by_turns
+from curate.run.measured import MEASURED, Measurements, measured_before
 from curate.run.stage import Stage
-from curate.run.unit import CUTTING, ENDING, READING, Outputs, Pulse, Unit, describe_step, library_version, reading
+from curate.run.unit import (
+    ENDING,
+    READING,
+    Outputs,
+    Pulse,
+    Unit,
+    describe_step,
+    files_of,
+    library_version,
+    reading_of,
+)
 from curate.shards.records import Sections
 from curate.shards.text import document_from_json, document_to_json, read_lines
-from curate.sources import WHOLE, InputError, Partition, Piece, read_partition
+from curate.sources import WHOLE, InputError, Partition, Piece, Volume, read_partition
 from curate.sources.compressed import KEPT, mapped
-from curate.sources.content import content_of, size_of
 from curate.sources.formats import FORMATS
+from curate.sources.steady import reading, refuse_changed
 from curate.step import CorpusStep
 
 LEVEL = 3
@@ -42,29 +53,21 @@ def read_documents(place: Place, pulse: Pulse | None = None) -> Iterator[Documen
     return map(document_from_json, read_lines(place, None if pulse is None else lambda size: pulse.count(size=size)))
 
 
-def readable(partition: Partition, piece: Piece = WHOLE, pulse: Pulse | None = None) -> Iterator[Any]:
-    """A piece's records; a file of this machine that cannot be opened, or read on, is one more lost record.
-
-    A store may give later what it does not give now: there the error ends the unit, and so the run.
-    """
+def readable(
+    partition: Partition, piece: Piece = WHOLE, pulse: Pulse | None = None, volume: Volume | None = None
+) -> Iterator[Any]:
+    """A piece's records. Raises CannotBeRead: a file that cannot be opened, or read on, ends the unit, and so the
+    run."""
     count = None if pulse is None else lambda size: pulse.count(size=size)
-    try:
-        yield from read_partition(partition, piece, count)
-    except OSError as error:
-        name = f"{partition.source}/{partition.relative}"
-        if not isinstance(partition.path, Path):
-            raise InputError(
-                f"{name}: the store stopped serving it ({reason_of(error)}); the same command goes on from here"
-            ) from None
-        yield Unreadable(f"{name}@{piece.start}", f"the file cannot be read: {error.strerror or error}")
+    with reading(partition):
+        yield from read_partition(partition, piece, count, volume)
 
 
-def identity(partition: Partition) -> str:
-    """The checksum of a file; of one that cannot be read, the reason."""
-    try:
-        return content_of(partition)
-    except OSError as error:
-        return f"unreadable: {error.strerror or error}"
+def taken_of(items: Iterable[Any], numbers: Sequence[int]) -> Iterator[Document]:
+    """The documents with these numbers, in order, and nothing else."""
+    documents = enumerate(item for item in items if isinstance(item, Document))
+    for number in numbers:
+        yield from itertools.islice((one for place, one in documents if place == number), 1)
 
 
 def read_with(partition: Partition) -> str:
@@ -74,88 +77,11 @@ def read_with(partition: Partition) -> str:
     return ", ".join(f"{name} {library_version(name)}" for name in ("goldsand", library))
 
 
-@dataclass
-class CutTask(Unit):
-    """The checksum of one input file, and where it is cut so that several workers can read it."""
-
-    label: str
-    partition: Partition
-    split: int
-    total: int = 0
-
-    @property
-    def name(self) -> str:
-        return f"inputs/{self.label}"
-
-    @property
-    def reads_input(self) -> bool:
-        return True
-
-    def size(self) -> int:
-        return self.total
-
-    def configuration(self) -> dict[str, Any]:
-        return {"source": self.partition.describe(), "content": identity(self.partition), "split": self.split}
-
-    def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
-        from curate.sources.split import cut
-
-        pieces = [WHOLE]
-        pulse.hold(CUTTING)
-        with contextlib.suppress(OSError):
-            pieces = cut(self.partition, self.split) if self.split else pieces
-        pulse.count(size=self.size())
-        return {
-            "content": identity(self.partition),
-            "pieces": [[piece.start, piece.end, piece.position] for piece in pieces],
-        }
-
-    def expected(self) -> dict[str, Any]:
-        # The places of the cuts are known after reading only; their number follows from the size.
-        number = max(1, self.size() // self.split) if self.split else 1
-        return {**super().expected(), "content": "not read", "pieces": [[0, None, 0]] * number}
-
-
-@dataclass(frozen=True)
-class Part:
-    """One piece of one input file, as the stages see it. `label` names it in the folder, `number` counts all parts;
-    `lot` is the label of the lot that it is in, if of several files, and `size` then its bytes."""
-
-    number: int
-    label: str
-    partition: Partition
-    piece: Piece
-    partition_number: int
-    content: str
-    lot: str = ""
-    size: int = 0
-
-    @property
-    def whole_key(self) -> str:
-        """Names all that the part holds, where it is lost as a whole."""
-        return f"{self.partition.prefix}@{self.piece.start}/file"
-
-
-@dataclass(frozen=True)
-class Lot:
-    """What one unit works on: a part, under its label, or several consecutive parts that are small files."""
-
-    label: str
-    parts: tuple[Part, ...]
-
-    @property
-    def many(self) -> bool:
-        return len(self.parts) > 1
-
-
-def by_turns(documents: Iterable[Any], counts: Iterable[int]) -> Iterator[Iterator[Any]]:
-    """What several files hold, one after the other in one stream: an iterator for each."""
-    stream = iter(documents)
-    for count in counts:
-        own = itertools.islice(stream, count)
-        yield own
-        # A reader may stop before the end of its file.
-        deque(own, maxlen=0)
+def remembering(incoming: Iterator[tuple[int, Document]], memory: Measurements) -> Iterator[tuple[int, Document]]:
+    """The documents, each with what an engine knows of it."""
+    for ordinal, document in incoming:
+        document.memory = memory
+        yield ordinal, document
 
 
 @dataclass
@@ -186,6 +112,11 @@ class MapTask(Unit):
         return self.previous is None
 
     @property
+    def input_file(self) -> str:
+        first = self.lot.parts[0].partition.path
+        return f"one of {len(self.lot.parts)} files, {first} the first," if self.lot.many else str(first)
+
+    @property
     def documents(self) -> Place:
         return self.root / f"{self.name}{DOCUMENTS}"
 
@@ -197,9 +128,7 @@ class MapTask(Unit):
         with contextlib.suppress(OSError):
             if self.previous is not None:
                 return self.previous.stat().st_size
-            if self.lot.many:
-                return sum(part.size for part in self.lot.parts)
-            return _size(self.lot.parts[0])
+            return sum(part.extent for part in self.lot.parts)
         return 0
 
     def configuration(self) -> dict[str, Any]:
@@ -208,7 +137,7 @@ class MapTask(Unit):
             "inputs": self.inputs,
             "steps": [describe_step(step) for step in self.stage.all_steps],
             "labels": self.stage.labels,
-            "keep_dropped": self.keep_dropped,
+            "keep_dropped": self.texts,
             "killed": sorted(self.killed.items()),
         }
 
@@ -220,28 +149,45 @@ class MapTask(Unit):
             for part in self.lot.parts:
                 bounds = [part.piece.start, part.piece.end, part.piece.position]
                 sources.append({"content": part.content, "piece": bounds, **part.partition.describe()})
-        first = self.lot.parts[0].number if self.stage.corpus else None
+        first = self.lot.parts[0]
+        number = first.number if self.stage.corpus else None
         if self.lot.many:
-            return {"sources": sources, "limits": self.limits, "first": first, "counts": self.counts}
-        return {"source": sources[0] if sources else {}, "limit": self._limit(0), "number": first}
+            return {"sources": sources, "limits": self.limits, "first": number, "counts": self.counts}
+        taken = {} if first.taken is None else {"taken": first.taken}
+        return {"source": sources[0] if sources else {}, "limit": self._limit(first), "number": number, **taken}
 
-    def _limit(self, place: int) -> int | None:
-        return self.limits[place] if self.limits else None
+    def _limit(self, part: Part) -> int | None:
+        return self.limits[part.number - self.lot.parts[0].number] if self.limits else None
+
+    @property
+    def texts(self) -> str:
+        """Of which dropped documents the events hold the text. The ledger chooses among them, so that extraction, which
+        is to be done once, leaves more than was asked for: all where that is nothing, else a sample at least."""
+        if not self.stage.extracts:
+            return self.keep_dropped
+        return "all" if self.keep_dropped == "all" or not any(one.drops_texts for one in self.stage.steps) else "sample"
 
     def expected(self) -> dict[str, Any]:
         none = [0] * len(self.lot.parts)
         by_part = {"documents_by_part": none, "events_by_part": none} if self.lot.many else {}
         return {**super().expected(), "domains": {"kept": {}}, **by_part}
 
+    @property
+    def files_read(self) -> list[Path]:
+        return files_of(self.stage.all_steps)
+
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         for step in self.stage.all_steps:
             step.open()
+        measures = any(step.measures for step in self.stage.all_steps)
+        memory = measured_before(self.root, self.lot.label) if measures else None
         records: dict[str, Any] = {
             "documents": 0,
             "characters": 0,
             "skipped": {},
             "unreadable": 0,
             "unreadable_characters": 0,
+            **({"bytes": 0, "bytes_lost": 0, "rows_lost": 0} if self.previous is None else {}),
         }
         lost: list[dict[str, Any]] = []
         kept: list[int] = []
@@ -265,6 +211,7 @@ class MapTask(Unit):
             def on_loss(item: Unreadable, size: int) -> None:
                 records["unreadable"] += 1
                 records["unreadable_characters"] += size
+                volume.lose(item)
                 note(lost_row(item))
                 if len(lost) < LISTED:
                     lost.append({"key": item.key, "error": item.error, "bytes": item.lost})
@@ -274,11 +221,13 @@ class MapTask(Unit):
                 outputs.open(self.documents) as raw,
                 zstandard.ZstdCompressor(level=LEVEL).stream_writer(raw, closefd=False) as stream,
             ):
-                for part, items, values in self._parts(pulse):
+                for part, items, values, volume in self._parts(pulse):
                     kept.append(0)
                     noted.append(0)
-                    texts = DroppedTexts(self.keep_dropped)
+                    texts = DroppedTexts(self.texts)
                     incoming = self._incoming(part, items, account, records, on_loss, pulse)
+                    if memory is not None:
+                        incoming = remembering(incoming, memory)
                     for document in self._through(account, incoming, values, part.number):
                         for row in edit_rows(document):
                             note(row)
@@ -288,6 +237,15 @@ class MapTask(Unit):
                         kept[-1] += 1
                         pulse.count(kept=1)
                         pulse.hold(None)
+                    if self.previous is None:
+                        records["bytes"] += volume.packed
+                        records["bytes_lost"] += volume.lost
+                        records["rows_lost"] += volume.lost_rows
+                        if part.stamp is not None:
+                            refuse_changed(part.partition, part.stamp, part.content)
+        if memory is not None:
+            with outputs.open(self.root / f"{self.name}{MEASURED}") as measured:
+                memory.write(measured)
         for label, step in zip(self.stage.labels, self.stage.all_steps, strict=True):
             account.steps[label].close(makes_text=step.ends_stage, adds=isinstance(step, CorpusStep) and not step.edits)
         said = zip(self.stage.labels, (step.notice() for step in self.stage.all_steps), strict=True)
@@ -295,8 +253,8 @@ class MapTask(Unit):
         by_part = {"documents_by_part": kept, "events_by_part": noted} if self.lot.many else {}
         return {**account.summary(), "records": records, "lost": lost, "notices": notices, **by_part}
 
-    def _parts(self, pulse: Pulse) -> Iterator[tuple[Part, Iterable[Any], Any]]:
-        """Each part with its records, and what the rounds of the stage's corpus step say of it."""
+    def _parts(self, pulse: Pulse) -> Iterator[tuple[Part, Iterable[Any], Any, Volume]]:
+        """Each part with its records, what the rounds of the stage's corpus step say of it, and its bytes."""
         corpus = self.stage.corpus
         reduced = [Sections(path) for path in self.reduced]
         held: Iterator[Iterable[Any]] | None = None
@@ -304,16 +262,19 @@ class MapTask(Unit):
             documents = read_documents(self.previous, pulse)
             held = by_turns(documents, self.counts) if self.lot.many else iter([documents])
         for part in self.lot.parts:
+            volume = Volume()
             items: Iterable[Document | Skipped | Unreadable]
             if held is not None:
                 items = next(held)
             elif part.whole_key in self.killed:
-                items = [self._whole(part)]
+                whole = self._whole(part)
+                items, volume.packed = [whole], whole.packed
             else:
-                items = readable(part.partition, part.piece, pulse)
+                items = readable(part.partition, part.piece, pulse, volume)
+                items = items if part.taken is None else taken_of(items, part.taken)
             sections = [(value for _, value in one.read(part.number)) for one in reduced]
             streams = corpus is not None and corpus.streams
-            yield part, items, sections if streams else [value for section in sections for value in section]
+            yield part, items, sections if streams else [value for section in sections for value in section], volume
 
     def _through(
         self, account: Account, incoming: Iterator[tuple[int, Document]], values: Any, number: int
@@ -352,9 +313,9 @@ class MapTask(Unit):
         pulse: Pulse,
     ) -> Iterator[tuple[int, Document]]:
         ordinal = -1
-        limit = self._limit(part.number - self.lot.parts[0].number)
+        limit = self._limit(part)
         # Of the files of a lot, one that ends the process must be known by its name.
-        begun = reading(part.whole_key) if self.lot.many and self.previous is None else READING
+        begun = reading_of(part.whole_key) if self.lot.many and self.previous is None else READING
         pulse.hold(begun)
         if limit == 0:
             return
@@ -389,16 +350,9 @@ class MapTask(Unit):
 
     def _whole(self, part: Part) -> Unreadable:
         """A part as one loss: what reads it died of it."""
-        raw = b""
-        with contextlib.suppress(OSError), mapped(part.partition.path) as data:
+        with reading(part.partition), mapped(part.partition.path) as data:
             raw = bytes(data[part.piece.start : part.piece.start + KEPT])
         size = 0
         with contextlib.suppress(OSError):
-            size = _size(part)
-        return Unreadable(part.whole_key, self.killed[part.whole_key], raw, size)
-
-
-def _size(part: Part) -> int:
-    """Bytes of a piece of the input. Raises OSError."""
-    piece = part.piece
-    return (size_of(part.partition) if piece.end is None else piece.end) - piece.start
+            size = part.extent
+        return Unreadable(part.whole_key, self.killed[part.whole_key], raw, size, packed=size)
