@@ -90,7 +90,8 @@ def _vocabulary(publication: Publication, outputs: StageOutputs, root: Place) ->
     inputs = content_of(manifests, DOCUMENTS)
     return VocabularyTask(
         root,
-        inputs + (content_of(outputs.manifests[last], DOCUMENTS) if injected else []),
+        inputs,
+        content_of(outputs.manifests[last], DOCUMENTS) if injected else [],
         choice=publication.vocabulary,
         documents=outputs.documents[widest],
         characters=sum(counts[1] for manifest in manifests for counts in manifest["domains"]["kept"].values()),
@@ -112,7 +113,7 @@ def _tokens(
     label = f"tokens: {rendering.name}"
     sources = outputs.sources + (["inject"] if outputs.injection else [])
     tasks: list[Unit] = [
-        TokenTask(folder.path, [*content, *identity], number, places, rendering, vocabulary.path, sources)
+        TokenTask(folder.path, content, identity, number, places, rendering, vocabulary.path, sources)
         for number, places, content in outputs.files(outputs.stage_of(rendering.source))
     ]
     shards = folder.do(engine, label, tasks)

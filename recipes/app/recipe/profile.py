@@ -14,11 +14,13 @@ import numpy as np
 import orjson
 
 from curate.errors import Refused
+from curate.places.manifest import own_recipe
 from curate.places.store import Place, write_atomically
 from curate.run.corpus import CorpusRun
 from curate.run.engine import RunError
 from curate.run.profile import Profile, Seen, is_off, parts_of, read_profile, split
 from curate.run.remarks import LEAST, MOST, set_tighter
+from curate.run.sample import draw
 from curate.run.stage import labels_of
 from curate.step import Step
 from recipes.app.recipe.build import corpus_run
@@ -35,8 +37,10 @@ _NUMERIC = ("over", "under", "not over", "over share", "reaches")
 
 
 def profile_run(loaded: Loaded, out: Place, workers: int | None, limit: int | None) -> CorpusRun:
-    """The run that measures a recipe's rules and edits. Raises Refused where the recipe has none, and where the folder
-    holds another run."""
+    """The run that measures a recipe's rules and edits, in `limit` documents drawn over all of its input.
+
+    Raises Refused where the recipe has none, and where the folder holds another run.
+    """
     if not _is_free(out):
         raise Refused(f"{out} holds a finished run, which a profile would overwrite: name another folder")
     part = split(loaded.steps)
@@ -47,6 +51,12 @@ def profile_run(loaded: Loaded, out: Place, workers: int | None, limit: int | No
     profile = Profile.of(part.measured, file)
     profile.open()
     run = corpus_run(loaded, out, workers=workers, limit=limit)
+    if limit:
+        sample = draw(run.partitions, limit)
+        # What cannot be read belongs to a profile of the whole input.
+        run = dataclasses.replace(run, limit=None)
+        if not sample.whole and sample.parts:
+            run = dataclasses.replace(run, partitions=sample.partitions, drawn=sample.parts)
     return dataclasses.replace(
         run,
         steps=[*part.before, profile],
@@ -295,7 +305,7 @@ def decide(out: Place, sets: Sequence[str]) -> Decision:
         raise RunError(f"{out} holds no profile: `goldsand profile RECIPE -o {out}` makes one") from None
     except (orjson.JSONDecodeError, KeyError, TypeError):
         raise RunError(f"{out / 'profile.json'} is damaged; `goldsand profile RECIPE -o {out}` mends it") from None
-    recipe = str(out / "recipe.yaml")
+    recipe = str(own_recipe(out))
     old, new = load(recipe), load(recipe, sets)
     _refuse_other_values(old, new)
     steps, others = dict(split(old.steps).measured), dict(split(new.steps).measured)

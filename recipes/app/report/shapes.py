@@ -77,6 +77,11 @@ class UnitsShape(_Shape):
     found_done: int
 
 
+class CallShape(_Shape):
+    seconds: float
+    pages_per_second: float
+
+
 class MostShape(_Shape):
     """A step that takes most of a source."""
 
@@ -120,6 +125,9 @@ class SummaryShape(_Shape):
     pages_per_second: float
     workers: int
     units: UnitsShape
+    # Summaries of earlier versions have one call's figures.
+    calls: int = 1
+    last_call: CallShape | None = None
     notices: list[str] = []
     remarks: RemarksShape = RemarksShape()
 
