@@ -110,12 +110,18 @@ def write_atomically(place: Place, data: bytes, alone: bool = True) -> None:
         with place.open("wb") as stream:
             stream.write(data)
         return
-    temporary = place.with_name(place.name + ("" if alone else f".{uuid.uuid4().hex}") + TEMPORARY)
+    written_beside(place, data, "" if alone else f".{uuid.uuid4().hex}").rename(place)
+
+
+def written_beside(place: Path, data: bytes, apart: str = "") -> Path:
+    """A small local file under its temporary name, synced: it becomes `place` when it is renamed."""
+    make_folder(place.parent)
+    temporary = place.with_name(place.name + apart + TEMPORARY)
     with temporary.open("wb") as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
-    temporary.rename(place)
+    return temporary
 
 
 def linked(source: Place, target: Place) -> bool:

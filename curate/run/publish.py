@@ -10,6 +10,7 @@ import contextlib
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from curate.places.store import Place, is_local, local_copy
 from curate.run.ledger import read_rows, write_ledger
 from curate.run.output import Rendering, VocabularyChoice
 from curate.run.tasks import EVENTS, read_documents
-from curate.run.unit import Outputs, Pulse, Unit, describe_step, library_version, reusable
+from curate.run.unit import Outputs, Pulse, Unit, describe_step, files_of, library_version, reusable
 from curate.shards.records import read_section
 from curate.shards.tokens import SUFFIXES, dtype_for
 from curate.step import CorpusStep, Injection
@@ -158,6 +159,10 @@ class VocabularyTask(Unit):
     @property
     def path(self) -> Place:
         return self.root / f"{self.name}.json"
+
+    @property
+    def files_read(self) -> list[Path]:
+        return [self.choice.file] if self.choice.file else []
 
     def configuration(self) -> dict[str, Any]:
         return {
@@ -351,6 +356,10 @@ class ReportTask(Unit):
     def name(self) -> str:
         return f"{self.step.name}/{self.label}"
 
+    @property
+    def files_read(self) -> list[Path]:
+        return files_of([self.step])
+
     def configuration(self) -> dict[str, Any]:
         return {"inputs": self.inputs, "step": describe_step(self.step)}
 
@@ -376,6 +385,10 @@ class FactsTask(Unit):
     @property
     def name(self) -> str:
         return "facts/facts"
+
+    @property
+    def files_read(self) -> list[Path]:
+        return files_of([self.step])
 
     def configuration(self) -> dict[str, Any]:
         # 2: the files are bound to each other and to the token sets.

@@ -119,6 +119,7 @@ def _tokens(
     shards = folder.do(engine, label, tasks)
     # The metadata describes every shard in the folder: shards of an earlier run must be removed first.
     folder.remove_strangers(f"tokens/{rendering.name}", "*.ds*")
+    folder.refuse_strangers(f"tokens/{rendering.name}", "*.ds*")
     inputs = [*content_of(shards), *identity]
     return folder.do(engine, label, [TokenMetadataTask(folder.path, inputs, rendering, vocabulary.path, sources)])[0]
 

@@ -22,7 +22,7 @@ from curate.run.unit import Outputs, Pulse, reusable
 LOOKS = 0.5
 """Seconds between two looks at a unit that another run builds."""
 
-_OF_THE_UNIT = ("format", "fingerprint", "outputs", "marks", "seal", "about")
+_OF_THE_UNIT = ("format", "fingerprint", "outputs", "marks", "seal", "about", "because")
 """What a manifest says of files and their place; the rest are the unit's counts."""
 
 
@@ -68,14 +68,11 @@ class SharedExtraction(MapTask):
 
     pool: Place = field(default_factory=Path)
 
-    def begun(self) -> bool:
-        """Whether this folder or the pool has a manifest of it."""
-        return super().begun() or manifest_path(self.pool, unit_name(fingerprint(self.configuration()))).is_file()
-
-    def done(self) -> dict[str, Any] | None:
+    def done(self) -> tuple[dict[str, Any] | None, str]:
         """Also where only the pool has it: it costs no more than another name for its files."""
-        wanted = fingerprint(self.configuration())
-        return reusable(self.root, self.name, wanted) or self._in_pool(wanted)
+        own, reason = super().done()
+        found = own or self._in_pool(fingerprint(self.configuration()))
+        return found, "" if found else reason
 
     def run(self, pulse: Pulse) -> dict[str, Any]:
         """As any unit; `from_pool` marks the manifest of one that was taken from the pool, `not_shared` says why one

@@ -25,6 +25,10 @@ Inputs = Annotated[
     list[str], typer.Option("--input", help="read this instead of the recipe's inputs", metavar="[NAME=]PATH")
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="processes; by default all cores")]
+Replace = Annotated[bool, typer.Option("--replace", help="put this in the place of another corpus finished there")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="say what would become of what stands there, and change nothing")
+]
 Limit = Annotated[int | None, typer.Option(min=0, help="only the first N documents of the whole input")]
 
 Stages = Annotated[

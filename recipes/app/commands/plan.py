@@ -35,6 +35,7 @@ def plan(
     from recipes.app.recipe.build import corpus_run
     from recipes.app.recipe.plan_by_rehearsal import estimate
     from recipes.app.recipe.plan_by_rehearsal import plan as groups_of
+    from recipes.app.terminal.change import print_replaced
     from recipes.app.terminal.shared_stages import print_pool_of_plan
     from recipes.app.terminal.tables import print_plan
 
@@ -44,4 +45,5 @@ def plan(
         job.pool = planned_pool(stages, job)
         groups = groups_of(job)
         print_plan(out, job, groups, estimate(job, groups, sample) if sample else None)
+        print_replaced(job, {name for group in groups for name in group.found}, foretell=sample > 0)
         print_pool_of_plan(out, job.pool)

@@ -13,9 +13,11 @@ from typing import Any
 import pydantic
 
 from curate.errors import Refused
+from curate.places.manifest import own_recipe
 from curate.places.store import place_of
 from curate.run.engine import Progress
 from recipes.app.measure.asked import ALONE, CONTROL
+from recipes.app.measure.begun import COMPARISON, begin
 from recipes.app.measure.corpora import ArmRendering, Corpus, Entry, mixed_back, open_corpus
 from recipes.app.recipe.load import Loaded, load
 from recipes.app.recipe.schema import ComparedArm
@@ -128,7 +130,7 @@ class _Runs:
         """
         path = Path(where)
         if path.is_dir():
-            name, where = name or path.name, str(path / "recipe.yaml")
+            name, where = name or path.name, str(own_recipe(path))
         loaded = self.recipe(where)
         name = name or loaded.recipe.name
         whole = self._built(loaded, name)
@@ -146,21 +148,23 @@ class _Runs:
     def _built(self, loaded: Loaded, name: str) -> Path:
         """Run a recipe, or finish its run; returns the folder. Pages are extracted once for all that begin alike."""
         from curate.run.stage_pool import pool_beside
-        from recipes.app.recipe.build import corpus_run, write_recipe
+        from recipes.app.recipe.build import corpus_run
 
         folder = self.folder / name
         output: dict[str, Any] = {"tokens": {}}
         if self.keep_dropped:
             output["keep_dropped"] = "all"
         recipe = loaded.recipe.model_copy(update={"output": loaded.recipe.output.model_copy(update=output)})
-        job = corpus_run(dataclasses.replace(loaded, recipe=recipe), place_of(str(folder)))
+        resolved = loaded.resolved | {"output": {**(loaded.resolved.get("output") or {}), **output}}
+        loaded = dataclasses.replace(loaded, recipe=recipe, resolved=resolved)
+        job = corpus_run(loaded, place_of(str(folder)))
         if job.stages[0].extracts:
             # Recipes of one comparison often begin alike.
             job.pool = pool_beside(job.out)
+        begin(self.folder.parent, COMPARISON)
         with self.shown() as on_progress:
             job.on_progress = on_progress
             job.execute()
-        write_recipe(loaded, place_of(str(folder)))
         return folder
 
 
