@@ -3,25 +3,28 @@
 A worker holds one unit at a time and answers with its manifest, so no work queues up in the parent. In shared
 memory it names the document in hand. A worker that stays on a document longer than the time-out, takes more memory than
 it may, or dies, is replaced, and its unit tried again; when that happens a second time with the same document in hand,
-`on_kill` writes it down, and from then on it is set aside. Time and memory only kill: they never decide anything else.
-Time in which a worker waits for a core, or in which the whole machine is suspended, counts against no document.
+`on_kill` writes it down, and from then on it is set aside. One that took too long is tried a third time before that,
+alone: behind all other units of its group, so that no other document is in hand.
+Time and memory only kill: they never decide anything else. `worker.py` says what counts as a document's time.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
-from typing import Any
+from typing import Any, NamedTuple
 
 from curate.run.engine import OnKill, Progress, RunError, TaskError
 from curate.run.fit_for_workers import never_began, packed, refuse_lost_program
 from curate.run.group import UnitGroup
 from curate.run.unit import CUTTING, ENDING, READING, Unit
-from curate.run.worker import OUT_OF_MEMORY, POLL, Clock, Worker, patience, uninterrupted
+from curate.run.worker import OUT_OF_MEMORY, POLL, Clock, Worker, uninterrupted
 
 HOPELESS = 3
 """Deaths of a unit's workers with no document in hand after which the unit is given up, or else the input file that it
@@ -40,12 +43,20 @@ def _has_room_for_a_server() -> bool:
     return sys.platform == "linux" and len(os.fsencode(tempfile.gettempdir())) + SOCKET <= 108
 
 
+class _Ended(NamedTuple):
+    """How a worker was lost: the reason, what it had in hand, and whether that took too long."""
+
+    reason: str
+    in_hand: str
+    late: bool
+
+
 class LocalEngine:
     """Maps units to manifests on `workers` processes; results come in the order of the units.
 
-    `timeout` is seconds for one document, without the time in which its process waited for a core; `memory` the
-    megabytes of resident memory that a worker may take (None: any). `on_kill(unit, key, reason)` returns the unit to
-    try again, which sets that document aside; where the key is READING, all that the unit would read.
+    `timeout` is seconds of a processor for one document, of which one that sleeps has several (`worker.py`); `memory`
+    the megabytes of resident memory that a worker may take (None: any). `on_kill(unit, key, reason)` returns the unit
+    to try again, which sets that document aside; where the key is READING, all that the unit would read.
     """
 
     def __init__(
@@ -67,7 +78,7 @@ class LocalEngine:
         self._context.set_forkserver_preload(PRELOADED)
         self._pool: list[Worker] = []
         self._clock = Clock()
-        self._suspected: set[tuple[str, str]] = set()
+        self._strikes: Counter[tuple[str, str]] = Counter()
         self._idle_deaths = 0
 
     def __enter__(self) -> LocalEngine:
@@ -84,8 +95,8 @@ class LocalEngine:
         self._staff(min(self.workers, len(tasks)))
         while not group.ended:
             for worker in list(self._pool):
-                if worker.task is None and group.queue:
-                    self._give(worker, group)
+                if worker.task is None and (queue := group.next(one.task for one in self._busy())):
+                    self._give(worker, group, queue)
             busy = self._busy()
             wait([worker.channel for worker in busy] + [worker.process.sentinel for worker in busy], timeout=POLL)
             self._clock.tick()
@@ -113,17 +124,17 @@ class LocalEngine:
         with uninterrupted():
             return Worker(self._context, self._limit, self._clock)
 
-    def _give(self, worker: Worker, group: UnitGroup) -> None:
+    def _give(self, worker: Worker, group: UnitGroup, queue: deque[int]) -> None:
         """Hand the next unit to an idle worker, or replace a worker that died while it was idle."""
-        unit = packed(group.units[group.queue[0]])
-        worker.begin(group.queue[0])
+        unit = packed(group.units[queue[0]])
+        worker.begin(queue[0])
         try:
             worker.channel.send_bytes(unit)
         except OSError:
             worker.task = None
             self._replace(worker)
             return
-        group.queue.popleft()
+        group.take(queue)
 
     def _settle(self, worker: Worker, group: UnitGroup) -> None:
         """Check a busy worker: it has answered, it is lost, or it is still working.
@@ -135,7 +146,7 @@ class LocalEngine:
         answer = worker.answer()
         if answer is None:
             if lost := self._lost(worker):
-                self._try_again(worker, group, *lost)
+                self._try_again(worker, group, lost)
         elif answer[0] == "done":
             worker.task = None
             self._idle_deaths = 0
@@ -143,34 +154,32 @@ class LocalEngine:
         else:
             raise _error(group.units[number], answer)
 
-    def _lost(self, worker: Worker) -> tuple[str, str] | None:
-        """Why a worker must be replaced, and what it had in hand when it ended; None while it is still working."""
+    def _lost(self, worker: Worker) -> _Ended | None:
+        """How a worker ended that must be replaced; None while it is still working."""
         if not worker.process.is_alive():
             reason = self._too_much() if worker.process.exitcode == OUT_OF_MEMORY else worker.ending()
-            return reason, worker.in_hand
-        judged = worker.in_hand
-        reason = self._excess(worker)
-        if not reason:
+            # No document is to blame for a mapped file that cannot be read on.
+            in_hand = "" if worker.process.exitcode == -signal.SIGBUS else worker.in_hand
+            return _Ended(reason, in_hand, late=False)
+        judged, taken = worker.in_hand, worker.look()
+        self.peak_memory = max(self.peak_memory, taken)
+        bound = worker.overdue(self._timeout)
+        if self._limit is not None and taken > self._limit:
+            reason, bound = self._too_much(), None
+        elif bound is not None:
+            reason = f"took longer than {bound:g} s"
+        else:
             return None
         worker.stop()
         # If it went on to another document meanwhile, no document is to blame.
-        return reason, judged if judged == worker.in_hand else ""
-
-    def _excess(self, worker: Worker) -> str:
-        """How a living worker exceeds its memory or time; empty for one that may go on."""
-        taken = worker.memory()
-        self.peak_memory = max(self.peak_memory, taken)
-        if self._limit is not None and taken > self._limit:
-            return self._too_much()
-        if worker.stalled(self._timeout):
-            return f"took longer than {patience(worker.in_hand, self._timeout):g} s"
-        return ""
+        return _Ended(reason, judged if judged == worker.in_hand else "", late=bound is not None)
 
     def _too_much(self) -> str:
         return f"needed more {'' if self._limit is None else f'than {self._limit >> 20} MB of '}memory"
 
-    def _try_again(self, worker: Worker, group: UnitGroup, reason: str, in_hand: str) -> None:
-        """Replace a lost worker and queue its unit again: without the document in hand if that cost two workers."""
+    def _try_again(self, worker: Worker, group: UnitGroup, ended: _Ended) -> None:
+        """Replace a lost worker and queue its unit again: without the document in hand if that cost two workers, and
+        where it took too long, a third one that was alone."""
         number = worker.task
         assert number is not None
         unit = group.units[number]
@@ -179,25 +188,28 @@ class LocalEngine:
             # Nothing of the unit was begun.
             group.queue.appendleft(number)
             return
-        if group.on_kill is None or in_hand in ("", READING, ENDING, CUTTING):
-            group.deaths[number] += 1
-            if (
-                group.on_kill
-                and in_hand in (READING, CUTTING)
-                and unit.reads_input
-                and group.deaths[number] == HOPELESS
-            ):
-                said = f"reading it {HOPELESS} times {self._reading_did(reason)}"
-                group.units[number] = group.on_kill(unit, READING, said)
-            else:
-                self._hopeful(unit, reason, group.deaths[number])
-        elif (unit.name, in_hand) in self._suspected:
-            group.units[number] = group.on_kill(unit, in_hand, reason)
+        if group.on_kill is None or ended.in_hand in ("", READING, ENDING, CUTTING):
+            self._without_a_document(group, number, ended, group.on_kill)
         else:
             # One death may not be the document's fault: someone killed the process, or earlier documents took the
             # memory.
-            self._suspected.add((unit.name, in_hand))
+            self._strikes[unit.name, ended.in_hand] += 1
+            if self._strikes[unit.name, ended.in_hand] > 1:
+                if ended.late and group.alone != number:
+                    group.last.append(number)
+                    return
+                group.units[number] = group.on_kill(unit, ended.in_hand, ended.reason)
         group.queue.appendleft(number)
+
+    def _without_a_document(self, group: UnitGroup, number: int, ended: _Ended, on_kill: OnKill | None) -> None:
+        """Count a death with no document in hand; the last sets aside the file that was read, or ends the run."""
+        unit, reason = group.units[number], ended.reason
+        group.deaths[number] += 1
+        reads = ended.in_hand in (READING, CUTTING) and unit.reads_input
+        if on_kill and reads and group.deaths[number] == HOPELESS:
+            group.units[number] = on_kill(unit, READING, f"reading it {HOPELESS} times {self._reading_did(reason)}")
+        else:
+            self._hopeful(unit, reason, group.deaths[number])
 
     def _reading_did(self, reason: str) -> str:
         more = "; `engine.worker_memory` allows more" if reason == self._too_much() else ""
@@ -221,6 +233,11 @@ class LocalEngine:
             raise RunError(
                 f"{said}: allow more with `engine.worker_memory`, or cut the work smaller with `engine.split` or more"
                 " `engine.buckets`"
+            )
+        if unit.reads_input and signal.SIGBUS.name in reason:
+            raise RunError(
+                f"{said}: {unit.input_file} was cut shorter while it was read, or its disk gives errors. Nothing of it"
+                " counts as lost: the same command goes on from here"
             )
         raise TaskError(said)
 

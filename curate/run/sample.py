@@ -19,7 +19,7 @@ from random import Random
 import xxhash
 
 from curate.document import Document
-from curate.run.corpus import label_of
+from curate.run.stage_outputs import label_of
 from curate.run.tasks import Part, readable
 from curate.sources import WHOLE, Partition, Piece
 from curate.sources.content import size_of
@@ -242,7 +242,9 @@ def _sample(partitions: Sequence[Partition], reads: list[_Read], whole: bool) ->
         for number, read in enumerate(group):
             taken = tuple(sorted(read.chosen))
             parts.append(
-                Part(len(parts), f"{label}.{number:05d}", partitions[place], read.piece, place, read.content, taken)
+                Part(
+                    len(parts), f"{label}.{number:05d}", partitions[place], read.piece, place, read.content, taken=taken
+                )
             )
     return _renumbered(list(partitions), parts, whole)
 

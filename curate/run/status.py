@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from curate.places.manifest import SUMMARY, beside_fault, stands_aside
 from curate.places.store import Place, is_local, write_atomically
 from curate.run.calls import Calls
 from curate.run.engine import Progress, RunError
@@ -85,8 +86,10 @@ class StatusFile:
 
 
 def read_status(out: Place) -> dict[str, Any]:
-    """The last status that `StatusFile` wrote, with `alive`: whether a process holds the folder now, and `changed`:
-    what has another version here than the run was made with.
+    """The last status that `StatusFile` wrote, with `alive`: whether a process holds the folder now; where none does,
+    `state` is how the run ended: finished, stopped, failed, died, or mixed (beside its summary lies another's recipe).
+    `changed` is what has another version here than the run was made with, `aside` where the corpus is that this run
+    replaces.
 
     Raises RunError for a folder in which no run was started, or of another version.
     """
@@ -98,5 +101,16 @@ def read_status(out: Place) -> dict[str, Any]:
     if not isinstance(status, dict) or not status.keys() >= _FIELDS:
         raise RunError(f"{out / 'status.json'} is damaged; the next run writes it anew")
     status["alive"] = holder_of(out / ".lock") is not None
+    if not status["alive"]:
+        status["state"] = _ended(out, status["state"])
     status["changed"] = changed_since(read_made_with(out))
+    status["aside"] = "" if (out / SUMMARY).is_file() else stands_aside(out)
     return status
+
+
+def _ended(out: Place, said: str) -> str:
+    """How a run ended that no process works on: `finished` where its summary is there, written last; `mixed` where what
+    lies beside that is of another run; else as it said itself, unless it died."""
+    if not (out / SUMMARY).is_file():
+        return said if said in ("stopped", "failed") else "died"
+    return "finished" if beside_fault(out) is None else "mixed"

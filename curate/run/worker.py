@@ -1,4 +1,9 @@
-"""One process of the local engine, and the engine's view of it: what it has in hand, what it takes, how it ended."""
+"""One process of the local engine, and the engine's view of it: the document in hand, and what it takes.
+
+The limit on a document's time counts the seconds that its worker had a processor. One that sleeps (it waits for a lock,
+a disk, a service) has `ASLEEP` times as long by the clock, and no longer. What is no document's doing counts against
+none: waiting for a core, a machine that is suspended, a process that somebody stopped (SIGSTOP) and continued.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +35,10 @@ LATE = 2 * POLL
 
 PATIENCE = 10
 """How many time-outs reading may last without a sign of life: a slow disk or store is not a hanging document."""
+
+ASLEEP = 4
+"""How many time-outs a document may last by the clock, where its worker uses no processor: something holds it up, which
+may pass."""
 
 OUT_OF_MEMORY = 86
 """The exit code of a worker that was refused memory."""
@@ -138,6 +147,8 @@ class Worker:
         self._before = (0, 0, 0)
         self._since: tuple[float, float] | None = None
         self._ran = self._waited = 0.0
+        self._stopped, self._looked = 0.0, clock.seconds
+        self._still = False
 
     @property
     def in_hand(self) -> str:
@@ -165,34 +176,50 @@ class Worker:
         documents, kept, size = (now - before for now, before in zip(self.shared.counts(), self._before, strict=True))
         return documents, kept, size
 
-    def memory(self) -> int:
+    def look(self) -> int:
         """Resident bytes, without the pages of mapped files; 0 where there is no /proc. The system can take those
-        pages back at any time, and with them a big input would look like a big worker."""
+        pages back at any time, and with them a big input would look like a big worker.
+
+        Notes whether the process is stopped, too: time from one look to the next is not its own where it was stopped at
+        either.
+        """
         try:
-            status = Path(f"/proc/{self.process.pid}/status").read_text()
+            text = Path(f"/proc/{self.process.pid}/status").read_text()
         except OSError:
             return 0
-        sizes = dict(line.split(":", 1) for line in status.splitlines() if line.startswith("Rss"))
-        return sum(int(sizes.get(name, "0 kB").split()[0]) << 10 for name in ("RssAnon", "RssShmem"))
+        status = dict(line.split(":", 1) for line in text.splitlines() if line.startswith(("Rss", "State")))
+        still = status.get("State", "").strip()[:1] in ("T", "t")
+        if still or self._still:
+            self._stopped += self._clock.seconds - self._looked
+        self._still, self._looked = still, self._clock.seconds
+        return sum(int(status.get(name, "0 kB").split()[0]) << 10 for name in ("RssAnon", "RssShmem"))
 
     def _times(self) -> tuple[float, float]:
         """Seconds that it had a core, and the clock's seconds without those that it waited for one, as Linux counts
-        both. The first grow in a busy hang, the second in a sleeping one; neither grows while it waits for a core."""
-        with contextlib.suppress(OSError, IndexError, ValueError):
+        both, or was stopped. The first grow in a busy hang, the second in a sleeping one too; neither grows while it
+        waits for a core. Where the system counts neither, the clock stands for both."""
+        clock = self._clock.seconds - self._stopped
+        try:
             ran, waited, *_ = Path(f"/proc/{self.process.pid}/schedstat").read_text().split()
             self._ran, self._waited = int(ran) / 1e9, int(waited) / 1e9
-        return self._ran, self._clock.seconds - self._waited
+        except (OSError, IndexError, ValueError):
+            if not self._ran:
+                return clock, clock
+        return self._ran, clock - self._waited
 
-    def stalled(self, timeout: float) -> bool:
-        """Whether the document in hand, or reading, has been without a sign of life for too long."""
+    def overdue(self, timeout: float) -> float | None:
+        """The bound that the document in hand, or reading, has exceeded without a sign of life; None where it may go
+        on."""
         if self.shared.signs.value != self._signs:
             self._signs, self._since = self.shared.signs.value, None
-            return False
+            return None
         times = self._times()
         if self._since is None:
             self._since = times
-        spent = max(now - since for now, since in zip(times, self._since, strict=True))
-        return self.in_hand != "" and spent > patience(self.in_hand, timeout)
+        for now, since, bound in zip(times, self._since, bounds(self.in_hand, timeout), strict=True):
+            if now - since > bound and self.in_hand:
+                return bound
+        return None
 
     def ending(self) -> str:
         """How a dead process ended, as the reason why its document is set aside."""
@@ -206,8 +233,11 @@ class Worker:
         self.process.join()
 
 
-def patience(in_hand: str, timeout: float) -> float:
-    """Seconds without a sign of life after which a worker is given up. Cutting takes as long as the file is big."""
+def bounds(in_hand: str, timeout: float) -> tuple[float, float]:
+    """Seconds of a processor, and by the clock, without a sign of life after which a worker is given up. Cutting takes
+    as long as the file is big."""
     if in_hand == CUTTING:
-        return math.inf
-    return timeout * PATIENCE if in_hand in (READING, ENDING) else timeout
+        return math.inf, math.inf
+    if in_hand in (READING, ENDING):
+        return timeout * PATIENCE, timeout * PATIENCE
+    return timeout, timeout * ASLEEP

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from curate.places.store import place_of
-from recipes.app.terminal.console import friendly, out
+from recipes.app.terminal.console import friendly, harmless, out
 
 
 def status(
@@ -18,13 +18,18 @@ def status(
 ) -> None:
     """Say how far a run has come: from another terminal, while it works or afterwards."""
     from curate.run.status import read_status
-    from recipes.app.recipe.of_run import run_again
+    from recipes.app.recipe.of_run import run_as_begun
     from recipes.app.recipe.plan_by_rehearsal import plan
+    from recipes.app.report.missing import not_made
     from recipes.app.terminal.tables import print_plan, print_status
 
     with friendly():
         place = place_of(folder)
-        print_status(out, folder, read_status(place))
+        said = read_status(place)
+        print_status(out, folder, said)
+        if said["state"] == "finished" and not said["alive"]:
+            for line in not_made(place):
+                out.print(harmless(line))
         if why:
-            job = run_again(place)
+            job = run_as_begun(place)
             print_plan(out, job, plan(job), None)

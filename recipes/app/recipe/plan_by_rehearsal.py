@@ -15,10 +15,12 @@ from curate.document import Document
 from curate.places.store import files_below
 from curate.run.corpus import CorpusRun
 from curate.run.engine import Engine, all_cores
-from curate.run.folder import OutputFolder, check_format
+from curate.run.folder import OutputFolder, check_format, read_kills
 from curate.run.local import LocalEngine
 from curate.run.sample import Sample, draw, thinned
-from curate.run.tasks import readable
+from curate.run.shared_extraction import seen_as
+from curate.run.stage_pool import known_inputs
+from curate.run.tasks import CutTask, readable
 from curate.run.unit import Pulse, Unit
 from curate.sources import Partition
 from curate.sources.content import size_of
@@ -42,12 +44,14 @@ INJECTED = 2000
 
 @dataclass
 class PlannedGroup:
-    """Units that are carried out together: how many there are, how many are done, and why the others are not."""
+    """Units that are carried out together: how many there are, how many are done (and their names), and why the others
+    are not."""
 
     label: str
     units: int = 0
     done: int = 0
     why: Counter[str] = field(default_factory=Counter)
+    found: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,9 @@ class _DryEngine:
 
     workers = 0
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: dict[str, Any]) -> None:
         self.groups: dict[str, PlannedGroup] = {}
+        self._inputs = inputs
 
     def map(self, label: str, tasks: Sequence[Unit], on_kill: Any = None) -> list[dict[str, Any]]:
         group = self.groups.setdefault(label, PlannedGroup(label))
@@ -79,8 +84,15 @@ class _DryEngine:
             group.units += 1
             group.done += manifest is not None
             group.why.update([reason] if manifest is None else [])
-            manifests.append(manifest or unit.expected())
+            group.found |= {unit.name} if manifest is not None else set()
+            manifests.append(manifest or self._expected(unit))
         return manifests
+
+    def _expected(self, unit: Unit) -> dict[str, Any]:
+        """A file that another run read, and that looks the same since, is taken for what it was: then it shows which
+        units are in the pool."""
+        found = self._inputs.get(seen_as(unit)) if isinstance(unit, CutTask) else None
+        return {**unit.expected(), **(found or {})}
 
 
 class _ReadOnlyFolder(OutputFolder):
@@ -88,19 +100,22 @@ class _ReadOnlyFolder(OutputFolder):
 
     def __enter__(self) -> _ReadOnlyFolder:
         check_format(self.path)
-        self.kills = self._read_kills()
+        self.kills = read_kills(self.path)
         return self
 
     def __exit__(self, *exception: object) -> None:
         return None
 
-    def remove_strangers(self, below: str | None = None, pattern: str = "*") -> None:
+    def remove_strangers(self, below: str = "", pattern: str = "*") -> None:
+        return None
+
+    def refuse_strangers(self, below: str, pattern: str) -> None:
         return None
 
 
 def plan(job: CorpusRun) -> list[PlannedGroup]:
     """All groups of units of a run in order. Raises RunError for a folder of another version of goldsand."""
-    engine = _DryEngine()
+    engine = _DryEngine(known_inputs(job.pool) if job.pool else {})
     with _ReadOnlyFolder(job.out) as folder:
         job.work(folder, engine)
     return list(engine.groups.values())

@@ -16,6 +16,7 @@ from curate.places.store import Place, write_atomically
 from curate.run.folder import check_format
 from recipes.app.report.charts import Bar, bars
 from recipes.app.report.examples import examples_of
+from recipes.app.report.remarks import in_sentences
 from recipes.app.report.rendering import junk_share, rendered
 from recipes.app.report.shapes import read_results, read_summary
 from recipes.app.report.whole import whole_corpus
@@ -159,21 +160,13 @@ def _reasons(summary: dict[str, Any], examples: dict[tuple[str, str], list[dict[
 
 
 def _callouts(summary: dict[str, Any]) -> list[str]:
-    """Warnings: notices of steps, steps that change hardly anything or drop nearly everything, records that were
-    lost."""
-    lines = list(summary.get("notices", []))
-    for step in summary["steps"]:
-        if step["step"] in ("extract", "shuffle") or step["documents_injected"] or not step["documents_in"]:
-            continue
-        if not step["documents_dropped"] and not step["characters_edited"]:
-            lines.append(f"{step['step']} dropped nothing and changed nothing: is it set as you meant?")
-        elif step["documents_dropped"] > 0.95 * step["documents_in"]:
-            lines.append(
-                f"{step['step']} dropped {share(step['documents_dropped'], step['documents_in'])} of what it saw."
-            )
+    """Warnings: what stands out, and records that were lost."""
+    lines = in_sentences(summary)
     if summary["loss"] > summary["max_loss"]:
+        shares = summary.get("losses", {})
+        what = "bytes of the input" if shares.get("bytes", 0) > shares.get("records", 1) else "records"
         lines.append(
-            f"{summary['loss']:.2%} of the records could not be read; the recipe allows {summary['max_loss']:.2%}."
+            f"{summary['loss']:.2%} of the {what} could not be read; the recipe allows {summary['max_loss']:.2%}."
         )
     return lines
 

@@ -82,6 +82,32 @@ class CallShape(_Shape):
     pages_per_second: float
 
 
+class MostShape(_Shape):
+    """A step that takes most of a source."""
+
+    step: str
+    source: str
+    documents: int
+    dropped: int
+    rule: str
+    by_rule: int
+    others: int
+    others_dropped: int
+
+
+class IdleShape(_Shape):
+    """A threshold that is tighter than the published one and found nothing."""
+
+    step: str
+    documents: int
+    limits: list[str]
+
+
+class RemarksShape(_Shape):
+    most: list[MostShape] = []
+    idle: list[IdleShape] = []
+
+
 class SummaryShape(_Shape):
     """`summary.json` of a run."""
 
@@ -103,6 +129,7 @@ class SummaryShape(_Shape):
     calls: int = 1
     last_call: CallShape | None = None
     notices: list[str] = []
+    remarks: RemarksShape = RemarksShape()
 
 
 class FailedShape(_Shape):
