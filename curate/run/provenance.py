@@ -17,7 +17,6 @@ import orjson
 from curate.errors import version
 from curate.places.manifest import FORMAT, MARKER, fingerprint
 from curate.places.store import Place, write_atomically
-from curate.run.engine import RunError
 from curate.run.made_of import Description, descriptions, digest_of
 from curate.run.stage import labels_of
 from curate.run.unit import describe_step, library_version
@@ -58,18 +57,11 @@ def made_with(
 
 def write_marker(root: Place, made: dict[str, Any], steps: Iterable[Step], keep: bool) -> None:
     """Write `goldsand.json`: what the run is made with, and the descriptions of its steps. `keep`: of earlier runs'
-    steps too, of which units may be left. Raises RunError for a step with a parameter that cannot be written down."""
+    steps too, of which units may be left."""
     known: dict[str, Description] = descriptions(root) if keep else {}
     for step in steps:
         one = describe_step(step)
-        try:
-            digest = digest_of(one)
-        except TypeError as error:
-            raise RunError(
-                f"a parameter of the step {step.name} is no value that can be written down ({error}): a run takes"
-                " numbers, texts, truth values, and lists and tables of them"
-            ) from None
-        known[digest] = {**one, "names": [path.name for path in step.resources()]}
+        known[digest_of(one)] = {**one, "names": [path.name for path in step.resources()]}
     content = {"format": FORMAT, **made, "described": known}
     options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
     write_atomically(root / MARKER, orjson.dumps(content, option=options))
