@@ -260,14 +260,15 @@ def harm(folder: Path, other: Path, names: list[str], draw: random.Random) -> st
     if kind == 3 and (other / name).is_file():
         shutil.copyfile(other / name, path)
         return f"{name} is that of another folder"
-    if kind == 4 and (other / name).is_file() and path.parent != folder:
+    whole = all(Path(one).parent == Path(name).parent for one in names)  # then it would be another sound set
+    if kind == 4 and (other / name).is_file() and not whole:
         shutil.copytree((other / name).parent, path.parent, dirs_exist_ok=True)
         return f"the files in {Path(name).parent} are those of another folder"
     if kind == 5:
         twin = path.with_name(f"{draw.randrange(10**5):05d}{path.name[5:]}")
         shutil.copyfile(path, twin)
         return f"{name} is there again as {twin.name}"
-    if kind == 6 and path.parent != folder:
+    if kind == 6 and not whole:
         shutil.rmtree(path.parent)
         return f"the folder {Path(name).parent} is gone"
     twin = other / name

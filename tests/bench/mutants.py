@@ -14,7 +14,7 @@ as a command reads it. Prints one JSON line; for each format `mutants`, and of t
 - `silently_different`: another answer without a word;
 - `tracebacks`: a fault of the program;
 - `crashes`: the process died, and a run over such an input dies of it too;
-- `hangs`: 30 s of a processor, or ten minutes.
+- `hangs`: 30 s of a processor, or two minutes.
 
 The last four must be 0; `seeds` are those of the mutants that went wrong. `--show` prints what was done to one mutant,
 and what its reader said.

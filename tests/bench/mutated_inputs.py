@@ -188,14 +188,14 @@ class InputFormat(Format):
         super().__init__(self._make, (f"a.{name}",), {"items": lambda work: items(work / f"a.{name}")})
         self.name = name
         self.touched: list[tuple[int, int]] = []
+        self.content, self.places = b"", []
 
     def _make(self, folder: Path, seed: int) -> None:
-        content, places = MADE[self.name](seed * OTHER)
-        (folder / f"a.{self.name}").write_bytes(content)
-        if not seed:
-            self.content, self.places = content, places
+        (folder / f"a.{self.name}").write_bytes(MADE[self.name](seed * OTHER)[0])
 
     def harm(self, work: Path, other: Path, draw: random.Random) -> str:
+        if not self.content:
+            self.content, self.places = MADE[self.name](0)
         content, file = self.content, f"a.{self.name}"
         changed = damage.stretches(content, draw, (other / file).read_bytes())
         self.touched = [(start, end) for start, end, put in changed if put != content[start:end]]

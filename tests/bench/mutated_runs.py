@@ -201,10 +201,12 @@ def against(work: Path) -> Any:
 
 
 def added(work: Path) -> Any:
-    """The index with another corpus."""
+    """The index with another corpus. (The command opens it first: to add to none is a mistake.)"""
     from curate.dedup import MinHashDedup
     from curate.dedup.add import add_to_index
+    from curate.dedup.index import Index
 
+    Index(work / "index")
     add_to_index(work / "index", MinHashDedup(ranges=2), _documents(7, "s7"), "corpus 7")
     names = json.loads((work / "index" / "index.json").read_bytes())["layers"]
     return [tree(work, "index")[f"index/{one['name']}.{what}"] for one in names for what in ("bands", "classes")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import json
 import os
 import random
@@ -28,7 +29,7 @@ WRONG = ("silently_different", "tracebacks", "crashes", "hangs")
 OUTCOMES = ("refused", "alike", "unchecked", *WRONG)
 SECONDS = 30
 """Of a processor, for one reading."""
-LONGEST = 600
+LONGEST = 120
 MEMORY = 16 << 30
 
 Reader = Callable[[Path], Any]
@@ -47,12 +48,15 @@ class Said:
 @dataclass
 class Format:
     """A kind of files: how a sound set is made in a folder (twice, of different seeds), which of its files are damaged,
-    and what reads them, by name, as commands do. `foreign`: nobody wrote down what they were."""
+    and what reads them, by name, as commands do. `foreign`: nobody wrote down what they were. `imports` are modules that
+    are imported once; without any, every reader reads the sound files once in this process, which no reader may do that
+    starts threads (torch, tokenizers): they are not there after a fork."""
 
     make: Callable[[Path, int], None]
     files: tuple[str, ...]
     readers: Mapping[str, Reader]
     foreign: bool = False
+    imports: tuple[str, ...] = ()
 
     def harm(self, work: Path, other: Path, draw: random.Random) -> str:
         names = sorted({str(path.relative_to(work)) for one in self.files for path in work.glob(one) if path.is_file()})
@@ -140,13 +144,16 @@ class Bench:
         self.one, self.other, self.work = (folder / which for which in ("one", "other", "work"))
         for seed, place in enumerate((self.one, self.other)):
             place.mkdir(parents=True)
-            one.make(place, seed)
+            said = asked(lambda folder, seed=seed: one.make(folder, seed), place, LONGEST)  # type: ignore[misc]
+            assert said.kind == "answer", f"{name} cannot be made: {said.text}"
         self.sound: dict[str, Said] = {}
-        # What is imported once here is imported in no child.
         self._fresh()
-        for read in one.readers.values():
-            with contextlib.redirect_stdout(None), warnings.catch_warnings(action="ignore"):
-                read(self.work)
+        for module in one.imports:
+            importlib.import_module(module)
+        if not one.imports:
+            for read in one.readers.values():
+                with contextlib.redirect_stdout(None), warnings.catch_warnings(action="ignore"):
+                    read(self.work)
 
     def _fresh(self) -> None:
         if self.work.exists():
