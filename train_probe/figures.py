@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 
+RESULTS, WRITTEN = "results.json", "written.json"
+"""The results of a probe, and the file beside them that says under a seal what they were when they were written."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Figures:
     """What a finished run measured, in the order of the file.

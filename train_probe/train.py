@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from curate.shards.tokens import write_sealed
 from train_probe.alone import alone_in
 from train_probe.data import Data, model_vocabulary
 from train_probe.estimate import Machine, cores, slot_bytes, step_flops, this_machine
-from train_probe.figures import NEEDED
+from train_probe.figures import NEEDED, RESULTS, WRITTEN
 from train_probe.inputs import Inputs, Pages, read_inputs
 from train_probe.plan import Plan, RunPlan, read_plan
 from train_probe.pool import Ask, Event, Failed, Opening, Queue, Trained, Worker, alone, failed, pooled
@@ -108,7 +109,8 @@ def _run_plan(
         _result(plan, run, name, inputs, figures[name], failures.get(name))
         for run, name in zip(plan.runs, names, strict=True)
     ]
-    write(out / "results.json", results)
+    write(out / RESULTS, results)
+    write_sealed(out / WRITTEN, [RESULTS])
     return results
 
 

@@ -219,6 +219,13 @@ def read_sealed(path: Path) -> dict[str, Any] | None:
     raise ShardError(f"{path} is damaged: it is not what was written there; write the folder again")
 
 
+def write_sealed(path: Path, names: Sequence[str], **said: Any) -> None:
+    """Write down what files are that lie beside `path`, with a seal: `read_sealed` and `read_checked` hold them
+    against it."""
+    content = said | {"files": {name: _sha256(path.with_name(name)) for name in names}}
+    _write(path, content | {"seal": seal_of(content)})
+
+
 def read_checked(path: Path, sealed: dict[str, Any] | None) -> bytes:
     """The content of a file, which must be what was written beside it, where anything was. Raises ShardError,
     FileNotFoundError."""

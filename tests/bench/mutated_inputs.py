@@ -193,7 +193,7 @@ class InputFormat(Format):
     def _make(self, folder: Path, seed: int) -> None:
         (folder / f"a.{self.name}").write_bytes(MADE[self.name](seed * OTHER)[0])
 
-    def harm(self, work: Path, other: Path, draw: random.Random) -> str:
+    def harm(self, work: Path, other: Path, draw: random.Random, reader: str) -> str:
         if not self.content:
             self.content, self.places = MADE[self.name](0)
         content, file = self.content, f"a.{self.name}"

@@ -13,6 +13,9 @@ SUNNY = ["sun", "light", "summer", "warm", "beach", "holiday", "bright", "yellow
 GLOOMY = ["rain", "cloud", "winter", "cold", "storm", "thunder", "dark", "grey", "night", "frost"]
 
 
+FASTTEXT = ("plain.bin", "tree.bin", "small.ftz")
+
+
 def write_fasttext(folder: Path, seed: int) -> None:
     """Two models: of plain and of hierarchical softmax, the second with a pruned and quantized table."""
     import random
@@ -114,8 +117,9 @@ FORMATS = {
     "fasttext": Format(
         write_fasttext,
         ("*.bin", "*.ftz"),
-        {name: scores_of(name) for name in ("plain.bin", "tree.bin", "small.ftz")},
+        {name: scores_of(name) for name in FASTTEXT},
         foreign=True,
+        of={name: (name,) for name in FASTTEXT},
         imports=("curate.filters.fasttext_model", "fasttext"),
     ),
     "transformers": Format(
@@ -123,6 +127,7 @@ FORMATS = {
         tuple(f"{name}/*" for name in KINDS),
         {name: bits_of(name) for name in KINDS},
         foreign=True,
+        of={name: (f"{name}/*",) for name in KINDS},
         imports=(
             "train_probe.export", "transformers", "safetensors.torch", "transformers.models.llama.modeling_llama",
             "transformers.models.gpt_neox.modeling_gpt_neox",
@@ -136,6 +141,7 @@ FORMATS = {
             "profile": counted_by_profile,
         },
         foreign=True,
+        of={"joint": ("joint.json",), **dict.fromkeys(("bpe", "counted", "profile"), ("bpe.json",))},
         imports=("curate.shards.vocabulary", "curate.run.profile", "tokenizers"),
     ),
 }  # fmt: skip

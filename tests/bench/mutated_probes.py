@@ -168,5 +168,11 @@ FORMATS = {
         ("out/*.json", "out/runs/*/*", "out/runs/*/checkpoints/*/*"),
         {"again": probe_again, "goes on": probe_goes_on, "page": probe_page, "checkpoint": checkpoint},
         imports=_TORCH,
+        of={
+            "page": ("out/results.json",),
+            "checkpoint": ("out/runs/*/checkpoints/*/*",),
+            "goes on": ("out/runs/*/state.npz", "out/runs/*/metrics.jsonl"),
+            "again": ("out/*.json", "out/runs/*/*.json", "out/runs/*/metrics.jsonl"),
+        },
     ),
 }

@@ -133,7 +133,7 @@ class RecipeFormat(Format):
     def __init__(self) -> None:
         super().__init__(write_recipe, ("recipe.yaml",), {"check": checked}, foreign=True)
 
-    def harm(self, work: Path, other: Path, draw: random.Random) -> str:
+    def harm(self, work: Path, other: Path, draw: random.Random, reader: str) -> str:
         from recipes.app.recipe.load import BUILT_IN, built_in_names
 
         path = work / "recipe.yaml"

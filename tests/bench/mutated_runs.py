@@ -246,11 +246,17 @@ FORMATS = {
             "status": status, "report": report, "verify": verify, "why": why, "clusters": clusters, "index": index,
             "again": again,
         },
+        of={
+            "status": ("out/status.json", "out/goldsand.json"),
+            "report": ("out/summary.json", "out/goldsand.json", _MANIFESTS.format("ledger")),
+            "again": ("out/*.json", "out/manifests/**/*"),
+        },
     ),
     "profile": Format(
         write_profile,
         ("out/*.json", "out/recipe.yaml", "out/ledger/*", _MANIFESTS.format("ledger")),
         {"decide": decide, "again": profile_again},
+        of={"again": ("out/*.json", "out/ledger/*", "out/manifests/**/*")},
     ),
     "index": Format(write_index, ("index/*",), {"against": against, "added": added, "shown": shown}),
 }  # fmt: skip

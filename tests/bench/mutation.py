@@ -17,7 +17,7 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,8 @@ class Said:
 
 @dataclass
 class Format:
-    """A kind of files: how a sound set is made in a folder (twice, of different seeds), which of its files are damaged,
+    """A kind of files: how a sound set is made in a folder (twice, of different seeds), which of its files are damaged
+    (`of`: for these readers others),
     and what reads them, by name, as commands do. `foreign`: nobody wrote down what they were. `imports` are modules that
     are imported once; without any, every reader reads the sound files once in this process, which no reader may do that
     starts threads (torch, tokenizers): they are not there after a fork."""
@@ -57,9 +58,11 @@ class Format:
     readers: Mapping[str, Reader]
     foreign: bool = False
     imports: tuple[str, ...] = ()
+    of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def harm(self, work: Path, other: Path, draw: random.Random) -> str:
-        names = sorted({str(path.relative_to(work)) for one in self.files for path in work.glob(one) if path.is_file()})
+    def harm(self, work: Path, other: Path, draw: random.Random, reader: str) -> str:
+        files = self.of.get(reader, self.files)
+        names = sorted({str(path.relative_to(work)) for one in files for path in work.glob(one) if path.is_file()})
         return damage.harm(work, other, names, draw)
 
     def outcome(self, said: Said, sound: Said, work: Path) -> str:
@@ -174,7 +177,7 @@ class Bench:
         reader = draw.choice(sorted(self.format.readers))
         sound = self.of_sound(reader)
         self._fresh()
-        done = self.format.harm(self.work, self.other, draw)
+        done = self.format.harm(self.work, self.other, draw, reader)
         said = asked(self.format.readers[reader], self.work)
         return self.format.outcome(said, sound, self.work), f"{reader} of {done}", said
 

@@ -14,6 +14,7 @@ from curate.errors import Refused
 from curate.places.manifest import written
 from curate.places.store import write_atomically
 from curate.shards.parquet import ColumnWriter
+from curate.shards.tokens import write_sealed
 from curate.shards.vocabulary import Vocabulary
 from recipes.app.measure.corpora import TEXTS, Corpus, open_corpus, shared_vocabulary, write_set
 from recipes.app.measure.ladder import Grid, climbed, middle
@@ -22,6 +23,7 @@ from recipes.app.recipe.load import Loaded
 from recipes.app.recipe.schema import Probe, build_step
 from synth.inject import Inject
 from train_probe.alone import alone_in
+from train_probe.figures import RESULTS, WRITTEN
 from train_probe.inputs import read_facts
 from train_probe.plan import JUNK_KINDS
 
@@ -80,7 +82,8 @@ def _trained(
 
     if probe.climb:
         results = _climbed(probe, plan, train)
-        write_atomically(out / "results.json", json.dumps(results, indent=2).encode())
+        write_atomically(out / RESULTS, json.dumps(results, indent=2).encode())
+        write_sealed(out / WRITTEN, [RESULTS])
     else:
         results = train(plan)
     write_atomically(out / "results.parquet", parquet(results))

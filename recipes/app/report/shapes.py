@@ -7,13 +7,17 @@ Only what the page uses is asked for: a newer file may hold more.
 from __future__ import annotations
 
 import json
+import warnings
+from pathlib import Path
 from typing import Any
 
 import pydantic
 from pydantic import BaseModel, ConfigDict
 
-from curate.errors import Refused
+from curate.errors import Refused, Unchecked
 from curate.places.store import Place, files_below
+from curate.shards.tokens import read_checked, read_sealed
+from train_probe.figures import RESULTS, WRITTEN
 
 
 class _Shape(BaseModel):
@@ -174,10 +178,16 @@ def read_summary(folder: Place) -> dict[str, Any]:
     return summary
 
 
-def read_results(folder: Place) -> list[dict[str, Any]]:
-    """`results.json` of a probe. Raises Refused where it is missing or damaged."""
-    path, command = folder / "results.json", f"goldsand probe RECIPE -o {folder}"
+def read_results(folder: Path) -> list[dict[str, Any]]:
+    """`results.json` of a probe. Raises Refused where it is missing, damaged, or not what the probe wrote; warns where
+    nobody wrote down what it was."""
+    path, command = folder / RESULTS, f"goldsand probe RECIPE -o {folder}"
+    sealed = read_sealed(folder / WRITTEN)
+    if sealed is not None and path.is_file():
+        read_checked(path, sealed)
     results: list[dict[str, Any]] = read_json(path, "a probe's results", command)
+    if sealed is None:
+        warnings.warn(f"nobody can check {path}: it was written without a hash", Unchecked, stacklevel=2)
     if not isinstance(results, list):
         raise Refused(f"{path} is not a list of a probe's results. It is made by: {command}")
     for number, row in enumerate(results):
