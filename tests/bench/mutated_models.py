@@ -127,7 +127,7 @@ FORMATS = {
         tuple(f"{name}/*" for name in KINDS),
         {name: bits_of(name) for name in KINDS},
         foreign=True,
-        of={name: (f"{name}/*",) for name in KINDS},
+        of={name: (f"{name}/config.json", f"{name}/*.safetensors") for name in KINDS},
         imports=(
             "train_probe.export", "transformers", "safetensors.torch", "transformers.models.llama.modeling_llama",
             "transformers.models.gpt_neox.modeling_gpt_neox",
