@@ -28,7 +28,6 @@ from train_probe.figures import NEEDED
 from train_probe.model import Transformer
 from train_probe.plan import PlanError
 
-
 WEIGHTS = "model.safetensors"
 
 

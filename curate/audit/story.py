@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from curate.audit.verify import intact, read_manifests
+from curate.audit.verify import intact, last_stage, read_manifests
 from curate.document import Document
 from curate.places.store import Place
 from curate.run.ledger import read_ledger
@@ -51,7 +51,7 @@ def story(out: Place, name: str) -> Iterator[Event]:
     """
     manifests = read_manifests(out)
     moved = any(re.match(r"stages/\d+-shuffle", unit) for unit in manifests)
-    last = max((unit.split("/")[1] for unit in manifests if unit.startswith("stages/")), default="")
+    last = last_stage(out, manifests)
     events: list[Event] = []
     for unit, manifest in manifests.items():
         if unit.startswith("ledger/") and (moved or _may_hold(manifest["source"], name)):

@@ -4,19 +4,26 @@ run's files asks here what they were when they were written."""
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from curate.errors import Refused
+from curate.errors import Refused, Unchecked
 from curate.places.store import Place, checksum, files_below, is_local, mark
 
 FORMAT = 2
 """Raised when the layout of an output folder or of a manifest changes."""
 
 MARKER = "goldsand.json"
+
+SUMMARY = "summary.json"
+"""The file that makes a folder the output of a run: removed when a run begins, written when all else is there. Its
+`files` are the checksums of those that no unit wrote."""
+
+RECIPE = "recipe.yaml"
 
 
 class NotAsWritten(Refused):
@@ -103,11 +110,8 @@ def written(root: Place, kind: str) -> dict[str, Written] | None:
         raise NotAsWritten(fault)
     if not files_below(root / "manifests"):
         return None
-    if not (root / "summary.json").is_file():
-        raise NotAsWritten(
-            f"{root} is not the folder of a finished run: there is no {root / 'summary.json'}; `goldsand run` into the"
-            " same folder finishes it"
-        )
+    if not (root / SUMMARY).is_file():
+        raise NotAsWritten(_unfinished(root))
     found: dict[str, Written] = {}
     documents = 0
     for path in files_below(root / "manifests" / kind):
@@ -132,9 +136,66 @@ def written(root: Place, kind: str) -> dict[str, Written] | None:
     return found
 
 
+def _unfinished(root: Place) -> str:
+    return (
+        f"{root} is not the folder of a finished run: there is no {root / SUMMARY}; `goldsand run` into the same folder"
+        " finishes it"
+    )
+
+
+def own_recipe(root: Place) -> Place:
+    """The recipe beside a finished run, when it is the one that was run. Warns that nobody can check it where a run of
+    an earlier version, or none, wrote it.
+
+    Raises NotAsWritten where it is missing or another, or the run did not finish.
+    """
+    path = root / RECIPE
+    if (fault := format_fault(root)) is not None:
+        raise NotAsWritten(fault)
+    if not (root / SUMMARY).is_file() and files_below(root / "manifests"):
+        raise NotAsWritten(_unfinished(root))
+    if (fault := beside_fault(root)) is not None:
+        raise NotAsWritten(f"{root / fault}; `goldsand run` into the same folder mends it, or take a sound copy")
+    if noted_beside(root) is None and path.is_file():
+        warnings.warn(
+            f"nobody can check {path}: the run in {root} wrote down no checksum of it (an earlier version did not)",
+            Unchecked,
+            stacklevel=2,
+        )
+    return path
+
+
+def noted_beside(root: Place) -> dict[str, str] | None:
+    """The checksums of what a run wrote beside its units, by name; None where it noted none, as earlier versions, or
+    where its summary is damaged or missing."""
+    try:
+        files = orjson.loads((root / SUMMARY).read_bytes())["files"]
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+    return files if isinstance(files, dict) else None
+
+
+def beside_fault(root: Place) -> str | None:
+    """How what lies beside a run's units differs from what the run wrote there, by name; None where it does not, and
+    where nobody noted what it was."""
+    noted = noted_beside(root)
+    if noted is None:
+        return None
+    for name in sorted({RECIPE, *noted}):
+        there = (root / name).is_file()
+        if name not in noted:
+            if there:
+                return f"{name} was not written by this run"
+        elif not there:
+            return f"{name} is missing"
+        elif checksum(root / name) != noted[name]:
+            return f"{name} is not what this run wrote"
+    return None
+
+
 def _counted(root: Place, documents: int) -> None:
     """A shard that is missing together with its manifest is missed by its documents."""
-    path = root / "summary.json"
+    path = root / SUMMARY
     try:
         counts = orjson.loads(path.read_bytes())["documents"]
         expected = counts["kept"] + counts["injected"] + counts.get("copied", 0)

@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import orjson
 import xxhash
 
 from curate.document import Document
-from curate.places.store import Place, is_private, write_atomically
+from curate.places.store import Place, is_private
 from curate.run.engine import Engine, Progress, RunError, all_cores
 from curate.run.folder import Kill, OutputFolder
 from curate.run.interrupt import interruptible
@@ -38,6 +37,7 @@ SPLIT = 64 << 20
 class CorpusRun:
     """Everything that decides the output (steps, partitions, publication, limit), and how to run it.
 
+    `recipe` is the text of `recipe.yaml`, written beside the output; `again` tries again what earlier runs set aside.
     `split` is how many bytes of an input file one worker reads at a time (0: whole files), `memory` the megabytes that
     a worker may take. Neither they nor `workers` nor `buckets` change what is published.
     """
@@ -55,6 +55,8 @@ class CorpusRun:
     memory: int = 2048
     document_timeout: float = 60.0
     on_progress: Callable[[Progress], None] | None = None
+    recipe: bytes | None = None
+    again: bool = False
 
     def __post_init__(self) -> None:
         self.stages = cut(self.steps)
@@ -66,12 +68,15 @@ class CorpusRun:
         """
         started = time.monotonic()
         with interruptible(), OutputFolder(self.out) as folder, self._status_file() as on_progress:
+            if self.again:
+                folder.try_again()
             with self.engine(on_progress) as engine:
                 outputs, tokens = self.work(folder, engine)
             folder.remove_strangers()
             effort = Effort(time.monotonic() - started, engine.workers, engine.peak_memory)
             summary = summarise(self.name, outputs, folder.manifests, tokens, self.max_loss, effort)
-            write_atomically(self.out / "summary.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2))
+            summary["limit"] = self.limit
+            folder.publish(summary, self.recipe)
         return summary
 
     @contextlib.contextmanager

@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
+import xxhash
 
-from curate.places.manifest import FORMAT, MARKER, format_fault, manifest_path
+from curate.places.manifest import FORMAT, MARKER, RECIPE, SUMMARY, format_fault, manifest_path
 from curate.places.store import TEMPORARY, Place, files_below, is_local, make_folder, store_errors, write_atomically
 from curate.run.engine import Engine, RunError
 from curate.run.lock import Lock
@@ -19,6 +20,9 @@ from curate.run.unit import Unit
 
 OWNED = ("inputs", "stages", "rounds", "ledger", "quarantine", "text", "tokens", "facts", "mix", "manifests")
 """Folders that belong to the run alone: files that no unit of the present run wrote are removed from them."""
+
+AFTERWARDS = ("report.html", "profile.json")
+"""What commands make of a finished run: that of an earlier run must not stand beside another summary."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,26 @@ def check_format(folder: Place) -> None:
     """Raises RunError for a folder that this version cannot read, with the version and what to do."""
     if (fault := format_fault(folder)) is not None:
         raise RunError(fault)
+
+
+def read_kills(folder: Place) -> list[Kill]:
+    """The documents and files that runs into a folder set aside. Raises RunError for a damaged line."""
+    path = folder / "kills.jsonl"
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    kills = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            kills.append(Kill(**orjson.loads(line)))
+        except orjson.JSONDecodeError:
+            # A run killed while writing leaves half a line, which is ignored.
+            if line.rstrip().endswith(b"}"):
+                raise RunError(f"{path}:{number} is damaged; remove this line") from None
+        except TypeError:
+            raise RunError(f"{path}:{number} is not a valid kill; remove this line") from None
+    return kills
 
 
 class OutputFolder:
@@ -91,12 +115,13 @@ class OutputFolder:
     def _begin(self) -> None:
         write_atomically(self.path / MARKER, orjson.dumps({"format": FORMAT}))
         # Until this run has ended, the folder may hold files of two recipes: it does not count as finished.
-        (self.path / "summary.json").unlink(missing_ok=True)
+        for name in (SUMMARY, *AFTERWARDS):
+            (self.path / name).unlink(missing_ok=True)
         if is_local(self.path):
             # Files that a killed run was sorting are of no use now.
             for left in self.path.glob(f".scratch-*{TEMPORARY}"):
                 shutil.rmtree(str(left), ignore_errors=True)
-        self.kills = self._read_kills()
+        self.kills = read_kills(self.path)
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         if kind is not None and is_local(self.path):
@@ -114,6 +139,21 @@ class OutputFolder:
         manifests = engine.map(label, units, on_kill)
         self.manifests.update({unit.name: manifest for unit, manifest in zip(units, manifests, strict=True)})
         return manifests
+
+    def publish(self, summary: dict[str, Any], recipe: bytes | None) -> None:
+        """Write what makes the folder the output of a run: the recipe, and last the summary, which notes its
+        checksum."""
+        if recipe is None:
+            (self.path / RECIPE).unlink(missing_ok=True)
+        else:
+            write_atomically(self.path / RECIPE, recipe)
+        summary["files"] = {} if recipe is None else {RECIPE: xxhash.xxh3_128_hexdigest(recipe)}
+        write_atomically(self.path / SUMMARY, orjson.dumps(summary, option=orjson.OPT_INDENT_2))
+
+    def try_again(self) -> None:
+        """Forget what was set aside, so that this run meets it again."""
+        (self.path / "kills.jsonl").unlink(missing_ok=True)
+        self.kills = []
 
     def set_aside(self, kill: Kill) -> None:
         """Write down a document that hung or killed a worker, so that later runs skip it."""
@@ -143,20 +183,3 @@ class OutputFolder:
                 for path in sorted(root.rglob("*"), reverse=True):
                     if path.is_dir() and not any(path.iterdir()):
                         path.rmdir()
-
-    def _read_kills(self) -> list[Kill]:
-        try:
-            lines = (self.path / "kills.jsonl").read_bytes().splitlines()
-        except FileNotFoundError:
-            return []
-        kills = []
-        for number, line in enumerate(lines, start=1):
-            try:
-                kills.append(Kill(**orjson.loads(line)))
-            except orjson.JSONDecodeError:
-                # A run killed while writing leaves half a line, which is ignored.
-                if line.rstrip().endswith(b"}"):
-                    raise RunError(f"{self.path / 'kills.jsonl'}:{number} is damaged; remove this line") from None
-            except TypeError:
-                raise RunError(f"{self.path / 'kills.jsonl'}:{number} is not a valid kill; remove this line") from None
-        return kills

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from curate.places.manifest import SUMMARY, beside_fault
 from curate.places.store import Place, is_local, write_atomically
 from curate.run.engine import Progress, RunError
 from curate.run.folder import check_format
@@ -77,7 +78,8 @@ class StatusFile:
 
 
 def read_status(out: Place) -> dict[str, Any]:
-    """The last status that `StatusFile` wrote, with `alive`: whether a process holds the folder now.
+    """The last status that `StatusFile` wrote, with `alive`: whether a process holds the folder now; where none does,
+    `state` is how the run ended: finished, stopped, failed, died, or mixed (beside its summary lies another's recipe).
 
     Raises RunError for a folder in which no run was started, or of another version.
     """
@@ -89,4 +91,14 @@ def read_status(out: Place) -> dict[str, Any]:
     if not isinstance(status, dict) or not status.keys() >= _FIELDS:
         raise RunError(f"{out / 'status.json'} is damaged; the next run writes it anew")
     status["alive"] = holder_of(out / ".lock") is not None
+    if not status["alive"]:
+        status["state"] = _ended(out, status["state"])
     return status
+
+
+def _ended(out: Place, said: str) -> str:
+    """How a run ended that no process works on: `finished` where its summary is there, written last; `mixed` where what
+    lies beside that is of another run; else as it said itself, unless it died."""
+    if not (out / SUMMARY).is_file():
+        return said if said in ("stopped", "failed") else "died"
+    return "finished" if beside_fault(out) is None else "mixed"

@@ -1,5 +1,5 @@
-"""The command line: goldsand run | plan | status | verify | why | profile | decide | clusters | index | contamination |
-report | check | steps | probe | compare | train-classifier | synth.
+"""The command line: goldsand run | retry | plan | status | verify | why | profile | decide | clusters | index |
+contamination | report | check | steps | probe | compare | train-classifier | synth.
 
 Exit codes: 0 done; 1 a fault of the program, or runs of a probe that failed; 2 something a person can put right; 3 more
 was lost than allowed; 130 interrupted.
@@ -23,6 +23,7 @@ from recipes.app.commands.plan import plan
 from recipes.app.commands.probe import probe
 from recipes.app.commands.profile import decide, profile
 from recipes.app.commands.report import report
+from recipes.app.commands.retry import retry
 from recipes.app.commands.run import run
 from recipes.app.commands.status import status
 from recipes.app.commands.steps import steps
@@ -49,7 +50,8 @@ def options(
     """Build knowledge-dense pretraining corpora, and measure what a corpus does to knowledge."""
 
 
-for command in (run, plan, status, check, steps, probe, report, verify, why, contamination, compare, profile, decide):
+CORPUS = (run, retry, plan, status, check, steps, report, verify, why, contamination)
+for command in (*CORPUS, probe, compare, profile, decide):
     app.command()(command)
 app.command("train-classifier")(train_classifier)
 app.command()(clusters)

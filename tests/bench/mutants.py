@@ -76,12 +76,12 @@ def main() -> None:
     options = parser.parse_args()
     first, most = (options.first, options.mutants) if options.seed is None else (options.seed, 1)
     counts: dict[str, Any] = {}
+    end = time.monotonic() + options.minutes * 60
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
         for place, name in enumerate(options.only):
             left = len(options.only) - place
             begun = time.monotonic()
-            until = begun + (options.minutes * 60 if place == 0 else end - begun) / left
-            end = begun + options.minutes * 60 if place == 0 else end
+            until = begun + (end - begun) / left
             bench = Bench(name, known[name], Path(folder) / name)
             if options.show:
                 for number in range(first, first + min(most, 1000)):

@@ -1,4 +1,4 @@
-"""Input files for `mutants.py`: of each format a small file whose records carry marks, and what is wrong with an answer.
+"""Input files for `mutants.py`: of each format a small file whose records carry marks, and what is wrong with answers.
 
 A record is *intact* when none of its bytes was touched. Without a word may be lost no intact record, may come out no
 text that stands in no record (formats with checksums only), and no record's text under the address of another.

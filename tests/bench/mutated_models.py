@@ -3,7 +3,6 @@ what they were, so another answer is no fault; a process that dies, hangs or end
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,12 @@ def scores_of(name: str) -> Any:
         from curate.places.stamp import stamp
 
         model = load(stamp(work / name))
-        return [model.labels, model.scores("a warm day in the garden", 3), model.scores("", 1), model.scores("x" * 99, 3)]
+        return [
+            model.labels,
+            model.scores("a warm day in the garden", 3),
+            model.scores("", 1),
+            model.scores("x" * 99, 3),
+        ]
 
     return read
 

@@ -94,6 +94,8 @@ def write_probe(folder: Path, seed: int) -> None:
     assert cut_off
     for path in cut_off:
         (path.parent / "figures.json").unlink()
+    kept_weights = sorted(str(path.relative_to(folder)) for path in folder.glob("out/runs/*/checkpoints/*"))
+    (folder / "checkpoints.json").write_text(json.dumps(kept_weights))
     write_run(folder / "corpus", 0)
 
 
@@ -143,14 +145,12 @@ def checkpoint(work: Path) -> Any:
     from train_probe.records import read_checkpoint
 
     found = []
-    for name in sorted(path.name for path in (work / "out" / "runs").iterdir()):
-        folders = work / "out" / "runs" / name / "checkpoints"
-        for folder in sorted(folders.iterdir()) if folders.is_dir() else ():
-            model = read_checkpoint(folder)
-            found.append([name, folder.name, sorted(model.state_dict())])
-            found.append([hashlib.sha256(one.numpy().tobytes()).hexdigest() for one in model.state_dict().values()])
-            shutil.rmtree(work / "exported", ignore_errors=True)
-            export(model, work / "exported", check=False)
+    for name in json.loads((work / "checkpoints.json").read_text()):
+        model = read_checkpoint(work / name)
+        found.append([name, sorted(model.state_dict())])
+        found.append([hashlib.sha256(one.numpy().tobytes()).hexdigest() for one in model.state_dict().values()])
+        shutil.rmtree(work / "exported", ignore_errors=True)
+        export(model, work / "exported", check=False)
     return found
 
 

@@ -260,4 +260,3 @@ FORMATS = {
     ),
     "index": Format(write_index, ("index/*",), {"against": against, "added": added, "shown": shown}),
 }  # fmt: skip
-

@@ -180,5 +180,3 @@ class Bench:
         done = self.format.harm(self.work, self.other, draw, reader)
         said = asked(self.format.readers[reader], self.work)
         return self.format.outcome(said, sound, self.work), f"{reader} of {done}", said
-
-

@@ -25,7 +25,7 @@ from curate.registry import OWN, step_class
 from curate.run.ledger import read_ledger
 from curate.run.profile import SIGNALS, Profile, Seen, is_off, read_profile, split, switched_on
 from curate.step import Edit, Rule, Step
-from recipes.app.recipe.build import corpus_run, write_recipe
+from recipes.app.recipe.build import corpus_run
 from recipes.app.recipe.load import load
 from recipes.app.recipe.profile import _Keeps, callouts, decide, profile_run, write_profile
 
@@ -241,7 +241,6 @@ def test_nothing_set_gives_the_verdicts_of_a_run(tmp_path: Path, dialect: str, s
     loaded = load(str(recipe(tmp_path, dialect, source)))
     out = tmp_path / "out"
     profile_run(loaded, out, 2, limit).execute()
-    write_recipe(loaded, out)
     write_profile(loaded, out)
     assert list(verify(out)) == []
     assert decide(out, []).changed == []
@@ -269,7 +268,6 @@ def test_a_cascade_extracts_every_page_and_knows_no_thresholds(tmp_path: Path) -
     path.write_text(f"name: cascade\ninputs: [{{path: '{INPUTS['sample']}'}}]\nsteps: {steps}\n")
     loaded, out = load(str(path)), tmp_path / "out"
     summary = profile_run(loaded, out, 1, 25).execute()
-    write_recipe(loaded, out)
     write_profile(loaded, out)
     found = decide(out, ["gopher_quality.min_words=400"])
     extracted = next(step["documents_out"] for step in summary["steps"] if step["step"] == "extract")

@@ -17,6 +17,7 @@ SEED = int(os.environ.get("GOLDSAND_FUZZ_SEED", "7"))
 TRIES = int(os.environ.get("GOLDSAND_FUZZ_TRIES", "120"))
 SECONDS = 20
 
+
 def test_no_recipe_is_a_traceback(tmp_path):
     draw = random.Random(SEED)
     texts = [(BUILT_IN / f"{name}.yaml").read_text() for name in built_in_names()]

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from curate.places.store import place_of
+from curate.places.store import place_of, write_atomically
 from recipes.app.commands.options import Inputs, RecipeName, Sets, inputs_of, read_recipe
 from recipes.app.report.rendering import short
 from recipes.app.terminal.console import err, friendly, harmless, out
@@ -30,7 +30,6 @@ def profile(
     limit: Annotated[int | None, typer.Option(min=0, help="only the first N documents of the whole input")] = None,
 ) -> None:
     """Measure all that a recipe's rules look at, drop no document, and show what each threshold would keep."""
-    from recipes.app.recipe.build import write_recipe
     from recipes.app.recipe.profile import profile_run, write_profile
     from recipes.app.report.profile import write_page
     from recipes.app.terminal.progress import shown
@@ -42,7 +41,6 @@ def profile(
         with shown(err) as on_progress:
             job.on_progress = on_progress
             job.execute()
-        write_recipe(loaded, folder)
         figures = write_profile(loaded, folder)
         page = write_page(figures, folder)
     _print_profile(figures)
@@ -104,7 +102,7 @@ def decide(
         decision = decided(place_of(folder), set)
         if output is not None:
             rows = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in decision.changed)
-            place_of(output).write_bytes(rows)
+            write_atomically(place_of(output), rows)
     _print_decision(decision)
     for row in decision.changed[:show]:
         out.print(harmless(f"{row['key']}  {_words(row['before'])} -> {_words(row['after'])}  {row['url'] or ''}"))

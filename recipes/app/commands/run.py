@@ -23,7 +23,7 @@ def run(
     strict: Annotated[bool, typer.Option("--strict", help="any unreadable record makes the exit code 3")] = False,
 ) -> None:
     """Build a corpus."""
-    from recipes.app.recipe.build import corpus_run, write_recipe
+    from recipes.app.recipe.build import corpus_run
     from recipes.app.report.page import write_report
     from recipes.app.terminal.progress import shown
     from recipes.app.terminal.tables import print_summary
@@ -35,15 +35,14 @@ def run(
         with shown(err) as on_progress:
             job.on_progress = on_progress
             summary = job.execute()
-        write_recipe(loaded, folder)
         write_report(folder)
     print_summary(out, summary, folder)
     for notice in summary["notices"]:
         err.print(f"[bold yellow]warning:[/] {harmless(notice)}")
-    _judge_losses(summary, folder, strict)
+    judge_losses(summary, folder, strict)
 
 
-def _judge_losses(summary: dict[str, Any], folder: Place, strict: bool) -> None:
+def judge_losses(summary: dict[str, Any], folder: Place, strict: bool = False) -> None:
     """Warn of records that could not be read, or end with exit code 3 where they are more than allowed."""
     lost = summary["documents"]["unreadable"]
     if not lost:

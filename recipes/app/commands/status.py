@@ -7,13 +7,19 @@ from typing import Annotated
 import typer
 
 from curate.places.store import place_of
-from recipes.app.terminal.console import friendly, out
+from recipes.app.terminal.console import friendly, harmless, out
 
 
 def status(folder: Annotated[str, typer.Argument(help="the folder of a run", metavar="OUT")]) -> None:
     """Say how far a run has come: from another terminal, while it works or afterwards."""
     from curate.run.status import read_status
+    from recipes.app.report.missing import not_made
     from recipes.app.terminal.tables import print_status
 
     with friendly():
-        print_status(out, folder, read_status(place_of(folder)))
+        place = place_of(folder)
+        said = read_status(place)
+        print_status(out, folder, said)
+        if said["state"] == "finished" and not said["alive"]:
+            for line in not_made(place):
+                out.print(harmless(line))

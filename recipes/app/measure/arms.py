@@ -15,9 +15,11 @@ from typing import Any
 import pydantic
 
 from curate.errors import Refused
+from curate.places.manifest import own_recipe
 from curate.places.store import place_of
 from curate.run.engine import Progress
 from recipes.app.measure.asked import ALONE, CONTROL
+from recipes.app.measure.begun import COMPARISON, begin
 from recipes.app.measure.corpora import ArmRendering, Corpus, Entry, mixed_back, open_corpus
 from recipes.app.recipe.load import Loaded, load
 from recipes.app.recipe.schema import ComparedArm
@@ -130,7 +132,7 @@ class _Runs:
         """
         path = Path(where)
         if path.is_dir():
-            name, where = name or path.name, str(path / "recipe.yaml")
+            name, where = name or path.name, str(own_recipe(path))
         loaded = self.recipe(where)
         name = name or loaded.recipe.name
         whole = self._built(loaded, name)
@@ -150,20 +152,22 @@ class _Runs:
     def _built(self, loaded: Loaded, name: str, like: Path | None = None) -> Path:
         """Run a recipe, or finish its run; returns the folder. A new run reuses the text that the run `like`
         extracted."""
-        from recipes.app.recipe.build import corpus_run, write_recipe
+        from recipes.app.recipe.build import corpus_run
 
         folder = self.folder / name
         output: dict[str, Any] = {"tokens": {}}
         if self.keep_dropped:
             output["keep_dropped"] = "all"
         recipe = loaded.recipe.model_copy(update={"output": loaded.recipe.output.model_copy(update=output)})
-        job = corpus_run(dataclasses.replace(loaded, recipe=recipe), place_of(str(folder)))
+        resolved = loaded.resolved | {"output": {**(loaded.resolved.get("output") or {}), **output}}
+        loaded = dataclasses.replace(loaded, recipe=recipe, resolved=resolved)
+        job = corpus_run(loaded, place_of(str(folder)))
         if like is not None and not folder.exists():
             _link_extraction(like, folder)
+        begin(self.folder.parent, COMPARISON)
         with self.shown() as on_progress:
             job.on_progress = on_progress
             job.execute()
-        write_recipe(loaded, place_of(str(folder)))
         return folder
 
 

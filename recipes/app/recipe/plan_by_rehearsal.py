@@ -14,7 +14,7 @@ from curate.document import Document
 from curate.places.store import files_below
 from curate.run.corpus import CorpusRun
 from curate.run.engine import Engine, all_cores
-from curate.run.folder import OutputFolder, check_format
+from curate.run.folder import OutputFolder, check_format, read_kills
 from curate.run.local import LocalEngine
 from curate.run.tasks import Part, readable
 from curate.run.unit import Pulse, Unit, manifest_path
@@ -82,7 +82,7 @@ class _ReadOnlyFolder(OutputFolder):
 
     def __enter__(self) -> _ReadOnlyFolder:
         check_format(self.path)
-        self.kills = self._read_kills()
+        self.kills = read_kills(self.path)
         return self
 
     def __exit__(self, *exception: object) -> None:

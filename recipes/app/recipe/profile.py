@@ -13,6 +13,7 @@ import numpy as np
 import orjson
 
 from curate.errors import Refused
+from curate.places.manifest import own_recipe
 from curate.places.store import Place, write_atomically
 from curate.run.corpus import CorpusRun
 from curate.run.engine import RunError
@@ -278,7 +279,7 @@ def decide(out: Place, sets: Sequence[str]) -> Decision:
         raise RunError(f"{out} holds no profile: `goldsand profile RECIPE -o {out}` makes one") from None
     except (orjson.JSONDecodeError, KeyError, TypeError):
         raise RunError(f"{out / 'profile.json'} is damaged; `goldsand profile RECIPE -o {out}` mends it") from None
-    recipe = str(out / "recipe.yaml")
+    recipe = str(own_recipe(out))
     old, new = load(recipe), load(recipe, sets)
     _refuse_other_values(old, new)
     steps, others = dict(split(old.steps).measured), dict(split(new.steps).measured)

@@ -233,6 +233,8 @@ def print_status(console: Console, folder: str, status: dict[str, Any]) -> None:
         console.print(f"{escape(folder)}: running ({escape(who)}), last sign of life {ago} ago")
     elif status["state"] == "finished":
         console.print(f"{escape(folder)}: finished {ago} ago")
+    elif status["state"] == "mixed":
+        console.print(f"{escape(folder)}: its recipe.yaml is not that of its run; the same command mends it")
     else:
         word = {"stopped": "interrupted", "failed": "ended with an error"}.get(status["state"], "died")
         console.print(f"{escape(folder)}: {word} {ago} ago; the same command goes on from there")
