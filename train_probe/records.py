@@ -86,7 +86,7 @@ class RunRecord:
         return state if row.shape == (parameters,) and moments.ndim == 2 else None
 
     def _state_seal(self, about: dict[str, Any], row: np.ndarray, moments: np.ndarray) -> str:
-        hashes = [hashlib.sha256(np.ascontiguousarray(one)).hexdigest() for one in (row, moments)]
+        hashes = [hashlib.sha256(one.tobytes()).hexdigest() for one in (row, moments)]
         return seal_of({"run": self.folder.name, "about": about, "arrays": hashes})
 
     def end(self) -> None:
@@ -134,8 +134,8 @@ class RunRecord:
 
 
 def read_checkpoint(folder: Path, context: int = 512) -> Transformer:
-    """The model of a checkpoint, for rows of at most `context` tokens. Raises PlanError if it is missing or damaged, and
-    warns where nobody wrote down what it was."""
+    """The model of a checkpoint, for rows of at most `context` tokens. Raises PlanError if it is missing or damaged,
+    and warns where nobody wrote down what it was."""
     try:
         from safetensors.torch import load
     except ImportError:

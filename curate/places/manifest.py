@@ -165,12 +165,35 @@ def own_recipe(root: Place) -> Place:
     return path
 
 
+def sealed(content: dict[str, Any]) -> dict[str, Any]:
+    """The same with a seal over all of it."""
+    return content | {"seal": fingerprint(content)}
+
+
+def is_sealed(content: dict[str, Any]) -> bool:
+    """Whether a content is what `sealed` made of it."""
+    return content.get("seal") == fingerprint({name: value for name, value in content.items() if name != "seal"})
+
+
+def read_summary(root: Place) -> dict[str, Any]:
+    """What a run wrote last into its folder. Raises NotAsWritten where that is damaged or was edited, and
+    FileNotFoundError. Earlier versions wrote no seal: theirs is taken as it is."""
+    path = root / SUMMARY
+    try:
+        summary = orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError:
+        summary = None
+    if isinstance(summary, dict) and (is_sealed(summary) or not {"seal", "files"} & summary.keys()):
+        return summary
+    raise NotAsWritten(f"{path} is damaged; `goldsand run` into the same folder writes it again")
+
+
 def noted_beside(root: Place) -> dict[str, str] | None:
     """The checksums of what a run wrote beside its units, by name; None where it noted none, as earlier versions, or
     where its summary is damaged or missing."""
     try:
-        files = orjson.loads((root / SUMMARY).read_bytes())["files"]
-    except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
+        files = read_summary(root).get("files")
+    except (OSError, NotAsWritten):
         return None
     return files if isinstance(files, dict) else None
 
@@ -178,7 +201,12 @@ def noted_beside(root: Place) -> dict[str, str] | None:
 def beside_fault(root: Place) -> str | None:
     """How what lies beside a run's units differs from what the run wrote there, by name; None where it does not, and
     where nobody noted what it was."""
-    noted = noted_beside(root)
+    try:
+        noted = read_summary(root).get("files")
+    except FileNotFoundError:
+        return None
+    except NotAsWritten:
+        return f"{SUMMARY} is damaged"
     if noted is None:
         return None
     for name in sorted({RECIPE, *noted}):
@@ -197,9 +225,9 @@ def _counted(root: Place, documents: int) -> None:
     """A shard that is missing together with its manifest is missed by its documents."""
     path = root / SUMMARY
     try:
-        counts = orjson.loads(path.read_bytes())["documents"]
+        counts = read_summary(root)["documents"]
         expected = counts["kept"] + counts["injected"] + counts.get("copied", 0)
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):
         raise NotAsWritten(f"{path} is damaged; `goldsand run` into the same folder writes it again") from None
     if documents != expected:
         raise NotAsWritten(

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from curate.places.manifest import SUMMARY, beside_fault
+from curate.places.manifest import SUMMARY, beside_fault, is_sealed, sealed
 from curate.places.store import Place, is_local, write_atomically
 from curate.run.engine import Progress, RunError
 from curate.run.folder import check_format
@@ -74,7 +74,7 @@ class StatusFile:
             "progress": self._done,
         }
         with contextlib.suppress(OSError):
-            write_atomically(self._path, orjson.dumps(content, option=orjson.OPT_INDENT_2))
+            write_atomically(self._path, orjson.dumps(sealed(content), option=orjson.OPT_INDENT_2))
 
 
 def read_status(out: Place) -> dict[str, Any]:
@@ -88,8 +88,8 @@ def read_status(out: Place) -> dict[str, Any]:
         status = orjson.loads((out / "status.json").read_bytes())
     except (OSError, orjson.JSONDecodeError):
         raise RunError(f"no run was begun in {out} (goldsand run RECIPE -o {out} begins one)") from None
-    if not isinstance(status, dict) or not status.keys() >= _FIELDS:
-        raise RunError(f"{out / 'status.json'} is damaged; the next run writes it anew")
+    if not isinstance(status, dict) or not status.keys() >= _FIELDS or not is_sealed(status):
+        raise RunError(f"{out / 'status.json'} is damaged, or of an earlier version; the next run writes it anew")
     status["alive"] = holder_of(out / ".lock") is not None
     if not status["alive"]:
         status["state"] = _ended(out, status["state"])

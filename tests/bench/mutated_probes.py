@@ -1,5 +1,5 @@
-"""The files of probes for `mutants.py`: facts and token sets, and the states of a probe: figures, results, the state of a
-run that was cut off, checkpoints."""
+"""The files of probes for `mutants.py`: facts and token sets, and the states of a probe: figures, results, the state of
+a run that was cut off, checkpoints."""
 
 from __future__ import annotations
 

@@ -48,10 +48,9 @@ class Said:
 @dataclass
 class Format:
     """A kind of files: how a sound set is made in a folder (twice, of different seeds), which of its files are damaged
-    (`of`: for these readers others),
-    and what reads them, by name, as commands do. `foreign`: nobody wrote down what they were. `imports` are modules that
-    are imported once; without any, every reader reads the sound files once in this process, which no reader may do that
-    starts threads (torch, tokenizers): they are not there after a fork."""
+    (`of`: for these readers others), and what reads them, by name, as commands do. `foreign`: nobody wrote down what
+    they were. `imports` are modules that are imported once; without any, every reader reads the sound files once in
+    this process, which no reader may do that starts threads (torch, tokenizers): they are not there after a fork."""
 
     make: Callable[[Path, int], None]
     files: tuple[str, ...]

@@ -1,5 +1,5 @@
-"""Facts, scoring, bundle, tokens and tags belong together: one of another corpus is a refusal, never another figure. (Of
-random damage: tests/test_mutants.py.)"""
+"""Facts, scoring, bundle, tokens and tags belong together: one of another corpus is a refusal, never another figure.
+(Of random damage: tests/test_mutants.py.)"""
 
 import json
 import shutil

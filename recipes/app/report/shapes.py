@@ -15,6 +15,8 @@ import pydantic
 from pydantic import BaseModel, ConfigDict
 
 from curate.errors import Refused, Unchecked
+from curate.places import manifest
+from curate.places.manifest import SUMMARY
 from curate.places.store import Place, files_below
 from curate.shards.tokens import read_checked, read_sealed
 from train_probe.figures import RESULTS, WRITTEN
@@ -170,9 +172,13 @@ def flaw(content: Any, shape: type[BaseModel]) -> str | None:
 
 
 def read_summary(folder: Place) -> dict[str, Any]:
-    """`summary.json` of a run. Raises Refused where it is missing or damaged."""
-    path, command = folder / "summary.json", f"goldsand run RECIPE -o {folder}"
+    """`summary.json` of a run. Raises Refused where it is missing, damaged or edited; warns where nobody can say."""
+    path, command = folder / SUMMARY, f"goldsand run RECIPE -o {folder}"
     summary: dict[str, Any] = read_json(path, "a finished run", command)
+    if isinstance(summary, dict):
+        summary = manifest.read_summary(folder)
+        if "seal" not in summary:
+            warnings.warn(f"nobody can check {path}: it has no seal", Unchecked, stacklevel=2)
     if wrong := flaw(summary, SummaryShape):
         raise Refused(f"{path} does not read like a run's summary ({wrong}). It is made by: {command}")
     return summary
