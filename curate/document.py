@@ -64,13 +64,16 @@ class Drop:
 class Unreadable:
     """A record, or the rest of a file, that could not be read: set aside in quarantine, counted as one lost record.
 
-    `raw` is its beginning, `size` its bytes where `raw` has not all of them.
+    `raw` is its beginning, `size` its bytes where `raw` has not all of them; `packed` are those of them that lie in a
+    compressed file as they are counted, and `rows` how many records it stands for, where that is known.
     """
 
     key: str
     error: str
     raw: bytes = b""
     size: int = 0
+    packed: int = 0
+    rows: int = 1
 
     @property
     def lost(self) -> int:

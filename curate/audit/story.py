@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from curate.run.profile import SIGNALS, Labelled, Seen, measure, split
 from curate.run.stage import Stage, cut
 from curate.run.tasks import DOCUMENTS, read_documents, readable
 from curate.sources import Partition
+from curate.sources.steady import CannotBeRead
 from curate.step import Check, Edit, Rule, Step
 
 _SHOWN = {
@@ -157,5 +159,7 @@ def _entering(
 def _read_again(key: str, partitions: Sequence[Partition]) -> Document | None:
     for partition in partitions:
         if partition.holds(key):
-            return next((one for one in readable(partition) if isinstance(one, Document) and one.key == key), None)
+            # What the source no longer has cannot be measured again.
+            with contextlib.suppress(CannotBeRead):
+                return next((one for one in readable(partition) if isinstance(one, Document) and one.key == key), None)
     return None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,11 +28,14 @@ from curate.run.stage_outputs import StageOutputs
 from curate.run.status import StatusFile
 from curate.run.summary import Effort, summarise
 from curate.run.tasks import DOCUMENTS, CutTask, MapTask, Part, read_with, readable
-from curate.run.unit import READING, Unit, content_of
+from curate.run.unit import READING, Unit, content_of, files_of, unchanged
 from curate.sources import Partition, Piece
+from curate.sources.steady import refuse_changed
 from curate.step import CorpusStep, Injection, Step
 
 SPLIT = 64 << 20
+ASKED_AT_ONCE = 16
+"""Input files that are looked at at once, to see whether they have changed."""
 
 
 @dataclass
@@ -119,10 +124,15 @@ class CorpusRun:
             sources=sorted({partition.source for partition in self.partitions}),
             parts=self._parts(folder, engine),
         )
-        quotas = self._quotas(outputs.parts)
-        for stage in self.stages:
-            self._stage(stage, outputs, quotas, folder, engine)
-        return outputs, publish(self.publication, outputs, folder, engine)
+        # Units that were done before a change do not fit those after it.
+        with unchanged(files_of(self.steps)):
+            quotas = self._quotas(outputs.parts)
+            for stage in self.stages:
+                self._stage(stage, outputs, quotas, folder, engine)
+                if stage.number in (0, len(self.stages) - 1):
+                    _refuse_changed_inputs(outputs.parts)
+            published = publish(self.publication, outputs, folder, engine)
+        return outputs, published
 
     def _parts(self, folder: OutputFolder, engine: Engine) -> list[Part]:
         """The pieces of all input files, in order."""
@@ -147,7 +157,8 @@ class CorpusRun:
             for place, bounds in enumerate(manifest["pieces"]):
                 label = labels[number] + (f".{place:05d}" if len(manifest["pieces"]) > 1 else "")
                 piece = Piece(*bounds)
-                parts.append(Part(len(parts), label, self.partitions[number], piece, number, manifest["content"]))
+                known = (manifest["content"], manifest.get("stamp"))
+                parts.append(Part(len(parts), label, self.partitions[number], piece, number, *known))
         return parts
 
     def _read_with(self, partition: Partition) -> str:
@@ -295,6 +306,19 @@ class CorpusRun:
             left -= taken
             quotas.append(None if left else taken)
         return quotas
+
+
+def _refuse_changed_inputs(parts: Sequence[Part]) -> None:
+    """Raises Changed where a file is not what it was when the run first read it, CannotBeRead."""
+    known = {part.partition_number: part for part in parts if part.stamp is not None}
+
+    def check(part: Part) -> None:
+        assert part.stamp is not None
+        refuse_changed(part.partition, part.stamp, part.content, last=True)
+
+    # A store takes its time to answer for each.
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+        deque(pool.map(check, known.values()), maxlen=0)
 
 
 def label_of(partition: Partition) -> str:

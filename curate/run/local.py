@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 from collections import Counter, deque
@@ -141,7 +142,9 @@ class LocalEngine:
         """How a worker ended that must be replaced; None while it is still working."""
         if not worker.process.is_alive():
             reason = self._too_much() if worker.process.exitcode == OUT_OF_MEMORY else worker.ending()
-            return _Ended(reason, worker.in_hand, late=False)
+            # No document is to blame for a mapped file that cannot be read on.
+            in_hand = "" if worker.process.exitcode == -signal.SIGBUS else worker.in_hand
+            return _Ended(reason, in_hand, late=False)
         judged, taken = worker.in_hand, worker.look()
         self.peak_memory = max(self.peak_memory, taken)
         bound = worker.overdue(self._timeout)
@@ -205,6 +208,11 @@ class LocalEngine:
             raise RunError(
                 f"{said}: allow more with `engine.worker_memory`, or cut the work smaller with `engine.split` or more"
                 " `engine.buckets`"
+            )
+        if unit.reads_input and signal.SIGBUS.name in reason:
+            raise RunError(
+                f"{said}: {unit.input_file} was cut shorter while it was read, or its disk gives errors. Nothing of it"
+                " counts as lost: the same command goes on from here"
             )
         if reason.startswith("ended its process"):
             said += ". A script that runs a corpus needs `if __name__ == '__main__':` around the call"

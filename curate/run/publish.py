@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from curate.places.store import Place, local_copy
 from curate.run.ledger import read_rows, write_ledger
 from curate.run.output import Rendering, VocabularyChoice
 from curate.run.tasks import EVENTS, read_documents
-from curate.run.unit import Outputs, Pulse, Unit, describe_step, library_version
+from curate.run.unit import Outputs, Pulse, Unit, describe_step, files_of, library_version
 from curate.shards.records import read_section
 from curate.step import CorpusStep, Injection
 
@@ -138,6 +139,10 @@ class VocabularyTask(Unit):
     @property
     def path(self) -> Place:
         return self.root / f"{self.name}.json"
+
+    @property
+    def files_read(self) -> list[Path]:
+        return [self.choice.file] if self.choice.file else []
 
     def configuration(self) -> dict[str, Any]:
         return {
@@ -264,6 +269,10 @@ class ReportTask(Unit):
     def name(self) -> str:
         return f"{self.step.name}/{self.label}"
 
+    @property
+    def files_read(self) -> list[Path]:
+        return files_of([self.step])
+
     def configuration(self) -> dict[str, Any]:
         return {"inputs": self.inputs, "step": describe_step(self.step)}
 
@@ -289,6 +298,10 @@ class FactsTask(Unit):
     @property
     def name(self) -> str:
         return "facts/facts"
+
+    @property
+    def files_read(self) -> list[Path]:
+        return files_of([self.step])
 
     def configuration(self) -> dict[str, Any]:
         # 2: the files are bound to each other and to the token sets.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import reduce
 from operator import add
 from typing import Any
@@ -46,9 +46,12 @@ class RecordCounts:
     read: Size = Size()
     unreadable: Size = Size()
     skipped: Counter[str] = field(default_factory=Counter)
+    bytes: int = 0
+    bytes_lost: int = 0
+    rows_lost: int = 0
 
     def __add__(self, other: RecordCounts) -> RecordCounts:
-        return RecordCounts(self.read + other.read, self.unreadable + other.unreadable, self.skipped + other.skipped)
+        return RecordCounts(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
 
     @classmethod
     def of(cls, manifests: Iterable[Manifest]) -> RecordCounts:
@@ -57,7 +60,16 @@ class RecordCounts:
         read = [Size(one["documents"], one["characters"]) for one in counts]
         unreadable = [Size(one["unreadable"], one["unreadable_characters"]) for one in counts]
         skipped = [Counter(one["skipped"]) for one in counts]
-        return reduce(add, map(cls, read, unreadable, skipped), cls())
+        # Units that an earlier version made have none of these.
+        more = [[one.get(name, 0) for one in counts] for name in ("bytes", "bytes_lost", "rows_lost")]
+        return reduce(add, map(cls, read, unreadable, skipped, *more), cls())
+
+    def losses(self, unreadable: int) -> dict[str, float]:
+        """The share that was lost, of the records and of the bytes of the input. `unreadable` are the losses of all
+        stages, each as one record; of some it is known that they are several rows."""
+        unknown = max(0, self.rows_lost - self.unreadable.documents)
+        records = (unreadable + unknown) / (self.count + unknown) if self.count else 0.0
+        return {"records": round(records, 6), "bytes": round(self.bytes_lost / self.bytes if self.bytes else 0.0, 6)}
 
     @property
     def count(self) -> int:
@@ -213,7 +225,7 @@ def summarise(
     rows = [Row.of(label, stage, outputs.manifests[stage.number]) for stage in outputs.stages for label in stage.labels]
     balance = Balance.of(outputs, rows)
     records = RecordCounts.of(outputs.manifests[0])
-    loss = balance.unreadable.documents / records.count if records.count else 0.0
+    losses = records.losses(balance.unreadable.documents)
     rate = balance.input.documents / effort.seconds if effort.seconds else 0.0
     reused = sum(bool(manifest.get("skipped_unit")) for manifest in units.values())
     return {
@@ -232,7 +244,8 @@ def summarise(
         "unreadable": [item for stage in outputs.manifests for one in stage for item in one["lost"]][:LISTED],
         # Units that an earlier version made have none.
         "notices": sorted({one for stage in outputs.manifests for unit in stage for one in unit.get("notices", [])}),
-        "loss": round(loss, 6),
+        "losses": losses,
+        "loss": max(losses.values()),
         "max_loss": max_loss,
         "seconds": round(effort.seconds, 3),
         "pages_per_second": round(rate, 2),

@@ -15,18 +15,18 @@ from typing import Any
 import zstandard
 
 from curate.document import Document, Drop, Skipped, Unreadable
-from curate.places.address import reason_of
 from curate.places.store import Place
 from curate.run.account import Account
 from curate.run.ledger import DroppedTexts, drop_row, edit_rows, encode_row, lost_row
 from curate.run.stage import Stage
-from curate.run.unit import CUTTING, ENDING, READING, Outputs, Pulse, Unit, describe_step, library_version
+from curate.run.unit import CUTTING, ENDING, READING, Outputs, Pulse, Unit, describe_step, files_of, library_version
 from curate.shards.records import read_section
 from curate.shards.text import document_from_json, document_to_json, read_lines
-from curate.sources import WHOLE, InputError, Partition, Piece, read_partition
+from curate.sources import WHOLE, InputError, Partition, Piece, Volume, read_partition
 from curate.sources.compressed import KEPT, mapped
-from curate.sources.content import content_of, size_of
+from curate.sources.content import size_of
 from curate.sources.formats import FORMATS
+from curate.sources.steady import Stamp, changed, content_now, reading, refuse_changed, stamp_of
 from curate.step import CorpusStep
 
 LEVEL = 3
@@ -41,21 +41,14 @@ def read_documents(place: Place, pulse: Pulse | None = None) -> Iterator[Documen
     return map(document_from_json, read_lines(place, None if pulse is None else lambda size: pulse.count(size=size)))
 
 
-def readable(partition: Partition, piece: Piece = WHOLE, pulse: Pulse | None = None) -> Iterator[Any]:
-    """A piece's records; a file of this machine that cannot be opened, or read on, is one more lost record.
-
-    A store may give later what it does not give now: there the error ends the unit, and so the run.
-    """
+def readable(
+    partition: Partition, piece: Piece = WHOLE, pulse: Pulse | None = None, volume: Volume | None = None
+) -> Iterator[Any]:
+    """A piece's records. Raises CannotBeRead: a file that cannot be opened, or read on, ends the unit, and so the
+    run."""
     count = None if pulse is None else lambda size: pulse.count(size=size)
-    try:
-        yield from read_partition(partition, piece, count)
-    except OSError as error:
-        name = f"{partition.source}/{partition.relative}"
-        if not isinstance(partition.path, Path):
-            raise InputError(
-                f"{name}: the store stopped serving it ({reason_of(error)}); the same command goes on from here"
-            ) from None
-        yield Unreadable(f"{name}@{piece.start}", f"the file cannot be read: {error.strerror or error}")
+    with reading(partition):
+        yield from read_partition(partition, piece, count, volume)
 
 
 def read_with(partition: Partition) -> str:
@@ -72,6 +65,7 @@ class CutTask(Unit):
     label: str
     partition: Partition
     split: int
+    _content: str = field(default="", init=False)
 
     @property
     def name(self) -> str:
@@ -81,30 +75,39 @@ class CutTask(Unit):
     def reads_input(self) -> bool:
         return True
 
+    @property
+    def input_file(self) -> str:
+        return str(self.partition.path)
+
     def size(self) -> int:
         with contextlib.suppress(OSError):
             return size_of(self.partition)
         return 0
 
     def configuration(self) -> dict[str, Any]:
-        return {"source": self.partition.describe(), "content": self._content(), "split": self.split}
+        self._content = content_now(self.partition)
+        return {"source": self.partition.describe(), "content": self._content, "split": self.split}
 
-    def _content(self) -> str:
-        try:
-            return content_of(self.partition)
-        except OSError as error:
-            return f"unreadable: {error.strerror or error}"
+    def run(self, pulse: Pulse) -> dict[str, Any]:
+        """The manifest, with the stamp (not kept on disk) by which later units of this run know the file again."""
+        before = stamp_of(self.partition)
+        manifest = super().run(pulse)
+        refuse_changed(self.partition, before, manifest["content"])
+        return {**manifest, "stamp": before}
 
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         from curate.sources.split import cut
 
         pieces = [WHOLE]
         pulse.hold(CUTTING)
-        with contextlib.suppress(OSError):
+        with reading(self.partition):
             pieces = cut(self.partition, self.split) if self.split else pieces
         pulse.count(size=self.size())
+        content = content_now(self.partition)
+        if content != self._content:
+            raise changed(str(self.partition.path))
         return {
-            "content": self._content(),
+            "content": content,
             "pieces": [[piece.start, piece.end, piece.position] for piece in pieces],
         }
 
@@ -124,6 +127,7 @@ class Part:
     piece: Piece
     partition_number: int
     content: str
+    stamp: Stamp | None = None
 
 
 @dataclass
@@ -150,6 +154,10 @@ class MapTask(Unit):
     @property
     def reads_input(self) -> bool:
         return self.previous is None
+
+    @property
+    def input_file(self) -> str:
+        return str(self.part.partition.path)
 
     @property
     def whole_key(self) -> str:
@@ -198,6 +206,10 @@ class MapTask(Unit):
     def expected(self) -> dict[str, Any]:
         return {**super().expected(), "domains": {"kept": {}}}
 
+    @property
+    def files_read(self) -> list[Path]:
+        return files_of(self.stage.all_steps)
+
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         for step in self.stage.all_steps:
             step.open()
@@ -210,6 +222,7 @@ class MapTask(Unit):
             "unreadable_characters": 0,
         }
         lost: list[dict[str, Any]] = []
+        volume = Volume()
         compressor = zstandard.ZstdCompressor(level=LEVEL)
         with (
             outputs.open(self.events) as raw_events,
@@ -225,12 +238,13 @@ class MapTask(Unit):
             def on_loss(item: Unreadable, size: int) -> None:
                 records["unreadable"] += 1
                 records["unreadable_characters"] += size
+                volume.lose(item)
                 events.write(encode_row(lost_row(item)))
                 if len(lost) < LISTED:
                     lost.append({"key": item.key, "error": item.error, "bytes": item.lost})
 
             account = Account(on_drop)
-            documents = self._through(account, self._incoming(account, records, on_loss, pulse))
+            documents = self._through(account, self._incoming(account, records, on_loss, pulse, volume))
             with (
                 outputs.open(self.documents) as raw,
                 zstandard.ZstdCompressor(level=LEVEL).stream_writer(raw, closefd=False) as stream,
@@ -243,6 +257,10 @@ class MapTask(Unit):
                     stream.write(document_to_json(document))
                     pulse.count(kept=1)
                     pulse.hold(None)
+        if self.previous is None:
+            records |= {"bytes": volume.packed, "bytes_lost": volume.lost, "rows_lost": volume.lost_rows}
+            if self.part.stamp is not None:
+                refuse_changed(self.part.partition, self.part.stamp, self.part.content)
         for label, step in zip(self.stage.labels, self.stage.all_steps, strict=True):
             account.steps[label].close(makes_text=step.ends_stage, adds=isinstance(step, CorpusStep) and not step.edits)
         said = zip(self.stage.labels, (step.notice() for step in self.stage.all_steps), strict=True)
@@ -278,13 +296,14 @@ class MapTask(Unit):
         return documents
 
     def _incoming(
-        self, account: Account, records: dict[str, Any], on_loss: Any, pulse: Pulse
+        self, account: Account, records: dict[str, Any], on_loss: Any, pulse: Pulse, volume: Volume
     ) -> Iterator[tuple[int, Document]]:
         items: Iterable[Document | Skipped | Unreadable]
         if self.previous is None and self.whole_key in self.killed:
             items = [self._whole()]
+            volume.packed = self.size()
         elif self.previous is None:
-            items = readable(self.part.partition, self.part.piece, pulse)
+            items = readable(self.part.partition, self.part.piece, pulse, volume)
         else:
             items = read_documents(self.previous, pulse)
         ordinal = -1
@@ -322,7 +341,7 @@ class MapTask(Unit):
 
     def _whole(self) -> Unreadable:
         """The part as one loss: what reads it died of it."""
-        raw = b""
-        with contextlib.suppress(OSError), mapped(self.part.partition.path) as data:
+        with reading(self.part.partition), mapped(self.part.partition.path) as data:
             raw = bytes(data[self.part.piece.start : self.part.piece.start + KEPT])
-        return Unreadable(self.whole_key, self.killed[self.whole_key], raw, self.size())
+        size = self.size()
+        return Unreadable(self.whole_key, self.killed[self.whole_key], raw, size, packed=size)

@@ -19,8 +19,10 @@ from typing import Any, BinaryIO, cast
 import orjson
 
 from curate.outside import code_of
+from curate.places.address import InputError
 from curate.places.failpoint import reached
 from curate.places.manifest import FORMAT, fingerprint, manifest_path, read_manifest, seal_of
+from curate.places.patience import patiently
 from curate.places.store import (
     TEMPORARY,
     Hashed,
@@ -63,7 +65,7 @@ def library_version(distribution: str) -> str:
 
 
 @functools.lru_cache(maxsize=1024)
-def _resource_checksum(path: str, size: int, modified: int) -> str:
+def _resource_checksum(path: str, size: int, modified: int, inode: int, altered: int) -> str:
     return checksum(Path(path))
 
 
@@ -73,7 +75,32 @@ def _resource(path: Path) -> str:
         listing = {str(item.relative_to(path)): _resource(item) for item in sorted(path.rglob("*")) if item.is_file()}
         return fingerprint(listing)
     status = path.stat()
-    return _resource_checksum(str(path), status.st_size, status.st_mtime_ns)
+    return _resource_checksum(str(path), status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
+
+
+def files_of(steps: Iterable[Step]) -> list[Path]:
+    """The files and folders that steps read, and the steps within them."""
+    files: list[Path] = []
+    for step in steps:
+        files += step.resources()
+        for value in (getattr(step, item.name) for item in fields(step)):  # type: ignore[arg-type]
+            if isinstance(value, (tuple, list)):
+                files += files_of(one for one in value if isinstance(one, Step))
+    return files
+
+
+@contextlib.contextmanager
+def unchanged(files: Iterable[Path]) -> Iterator[None]:
+    """Raises InputError, behind the block, where a file that it read is not what it was before; OSError where one
+    cannot be read."""
+    before = {path: patiently(_resource, path) for path in files}
+    yield
+    for path, known in before.items():
+        if patiently(_resource, path) != known:
+            raise InputError(
+                f"{path} changed while the run was using it: run the same command again, which does again what depends"
+                " on it"
+            )
 
 
 def describe_step(step: Step) -> dict[str, Any]:
@@ -202,6 +229,16 @@ class Unit:
         """Whether it reads a file of the input, which may be hostile."""
         return False
 
+    @property
+    def input_file(self) -> str:
+        """The name of that file, for messages."""
+        return ""
+
+    @property
+    def files_read(self) -> list[Path]:
+        """Files beside its input that it reads: word lists, models, test sets."""
+        return []
+
     def size(self) -> int:
         """Bytes of input that the unit goes through, as `Pulse.count` counts them; 0 when not known."""
         return 0
@@ -222,9 +259,11 @@ class Unit:
 
     def run(self, pulse: Pulse) -> dict[str, Any]:
         """The unit's manifest: an earlier run's, marked `skipped_unit`, when the unit is already done, or a new one."""
-        wanted = fingerprint(self.configuration())
-        earlier = reusable(self.root, self.name, wanted)
-        if earlier is not None:
-            return {**earlier, "skipped_unit": True}
-        outputs = Outputs(self.root, self.name)
-        return outputs.commit(wanted, **self.write(outputs, pulse))
+        with unchanged(self.files_read):
+            wanted = fingerprint(self.configuration())
+            earlier = reusable(self.root, self.name, wanted)
+            if earlier is not None:
+                return {**earlier, "skipped_unit": True}
+            outputs = Outputs(self.root, self.name)
+            written = self.write(outputs, pulse)
+        return outputs.commit(wanted, **written)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from curate.places.patience import patiently
 from curate.sources.compressed import Damage, Data, ReadingStart, chunks_of, compression, mapped
 from curate.sources.content import size_of
 from curate.sources.parquet import row_group_starts
@@ -25,7 +26,7 @@ def cut(partition: Partition, size: int) -> list[Piece]:
 
     Compressed files and WARC are read through once to find the cuts (framing and decompression only). Raises OSError.
     """
-    total = size_of(partition)
+    total = patiently(size_of, partition)
     if size < 1 or total < 2 * size:
         return [WHOLE]
     if partition.format in ("warc", "wet"):

@@ -218,15 +218,14 @@ def test_a_document_that_hangs_or_kills_its_worker_costs_itself_alone(tmp_path, 
     assert again["documents"]["unreadable"] == 3 and (tmp_path / "out" / "kills.jsonl").read_text() == kills
 
 
-def test_a_file_that_cannot_be_read_is_a_loss_and_the_run_goes_on(tmp_path):
+def test_a_file_that_is_gone_ends_the_run_and_is_read_when_it_is_back(tmp_path):
     inputs = write_corpus(tmp_path / "in")
     run = corpus_run(inputs, tmp_path / "out", [Trim()])
-    (inputs / "part-1.jsonl").unlink()
-    summary = run.execute()
-    assert summary["documents"]["kept"] == 40
-    assert [item["key"] for item in summary["unreadable"] if "cannot be read" in item["error"]] == [
-        "crawl/part-1.jsonl@0"
-    ]
+    (inputs / "part-1.jsonl").rename(tmp_path / "away")
+    with pytest.raises(RunError, match=r"part-1.jsonl.*cannot be read \(No such file.*tried 5 times"):
+        run.execute()
+    (tmp_path / "away").rename(inputs / "part-1.jsonl")
+    assert run.execute()["documents"]["kept"] == 60
 
 
 def test_a_run_killed_in_the_middle_is_finished_by_the_same_command(finished, tmp_path):

@@ -229,8 +229,10 @@ def test_a_store_that_is_not_there_is_one_sentence(folder):
 
 
 def test_a_store_that_stops_giving_ends_the_run_and_nothing_counts_as_lost(local, s3, monkeypatch):
+    from curate.places import patience
     from curate.places.remote_input import RemoteFile
 
+    monkeypatch.setattr(patience, "PAUSES", (0.0,))
     inputs, _ = local
     root = place_of(f"memory://{uuid.uuid4().hex}")
     for path in sorted(inputs.iterdir()):

@@ -48,8 +48,10 @@ def judge_losses(summary: dict[str, Any], folder: Place, strict: bool = False) -
     if not lost:
         return
     first = summary["unreadable"][0]
+    shares = summary["losses"]
+    share = f"{summary['loss']:.2%}" + (" of the bytes" if shares["bytes"] > shares["records"] else "")
     message = (
-        f"{lost} of {summary['records']['read']} records could not be read ({summary['loss']:.2%}); first:"
+        f"{lost} of {summary['records']['read']} records could not be read ({share}); first:"
         f" {first['key']}: {first['error']}. They are kept in {folder / 'quarantine'}"
     )
     if strict or summary["loss"] > summary["max_loss"]:

@@ -338,7 +338,7 @@ class Recipe(Strict):
     inputs: list[RecipeInput] = []
     steps: list[Any] = Field(default=[], description="the steps in order: a name, or a name with parameters")
     output: Output = Output()
-    max_loss: float = Field(0.01, ge=0, le=1, description="share of records that may be unreadable")
+    max_loss: float = Field(0.01, ge=0, le=1, description="share of records, or bytes, that may be unreadable")
     engine: EngineSettings = EngineSettings()
     probe: Probe | None = None
     compare: Annotated[list[ComparedArm], Field(min_length=2)] | None = None

@@ -180,8 +180,10 @@ def _callouts(summary: dict[str, Any]) -> list[str]:
                 f"{step['step']} dropped {share(step['documents_dropped'], step['documents_in'])} of what it saw."
             )
     if summary["loss"] > summary["max_loss"]:
+        shares = summary.get("losses", {})
+        what = "bytes of the input" if shares.get("bytes", 0) > shares.get("records", 1) else "records"
         lines.append(
-            f"{summary['loss']:.2%} of the records could not be read; the recipe allows {summary['max_loss']:.2%}."
+            f"{summary['loss']:.2%} of the {what} could not be read; the recipe allows {summary['max_loss']:.2%}."
         )
     return lines
 
