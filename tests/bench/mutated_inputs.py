@@ -208,6 +208,8 @@ class InputFormat(Format):
             return "refused" if said.kind == "answer" else "crashes"
         if said.kind != "answer":
             return said.kind
+        if sum(end - start for start, end in self.touched) == len(self.content):
+            return "refused" if said.answer[1] else "unchecked"  # nothing is left of the file: it is another one
         if judged(self.name, self.places, self.touched, said.answer):
             return "silently_different"
         if said.answer[1]:
@@ -237,7 +239,11 @@ def judged(name: str, places: list[tuple[int, int, int]], touched: list[tuple[in
         and {text[: len(text) // max(1, text.count("MARK"))] for text, _ in found} - sound
     ):
         wrong.append("different")
-    if any(url and url != url_of(mark) and text in sound and mark not in harmed for mark, (text, url) in marks.items()):
+    addresses = {url_of(number): number for number in both}
+    if any(
+        addresses.get(url, mark) != mark and text in sound and mark in whole - harmed
+        for mark, (text, url) in marks.items()
+    ):
         wrong.append("misplaced")
     return wrong
 
