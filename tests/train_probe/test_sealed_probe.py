@@ -56,7 +56,7 @@ def test_a_checkpoint_is_that_of_its_run(out):
     weights.write_bytes(content)
     about = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps(about | {"vocabulary": 7}))
-    with pytest.raises(PlanError, match="model.json is damaged"):
+    with pytest.raises(PlanError, match=r"model\.json is damaged"):
         read_checkpoint(folder)
     del about["seal"], about["files"]
     (folder / "model.json").write_text(json.dumps(about))
