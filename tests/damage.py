@@ -262,7 +262,9 @@ def harm(folder: Path, other: Path, names: list[str], draw: random.Random) -> st
         return f"{name} is that of another folder"
     whole = all(Path(one).parent == Path(name).parent for one in names)  # then it would be another sound set
     if kind == 4 and (other / name).is_file() and not whole:
-        shutil.copytree((other / name).parent, path.parent, dirs_exist_ok=True)
+        for one in (other / name).parent.iterdir():
+            if one.is_file():
+                shutil.copyfile(one, path.with_name(one.name))
         return f"the files in {Path(name).parent} are those of another folder"
     if kind == 5:
         twin = path.with_name(f"{draw.randrange(10**5):05d}{path.name[5:]}")

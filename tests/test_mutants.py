@@ -18,12 +18,12 @@ BENCH = Path(__file__).parent / "bench" / "mutants.py"
 FIRST = 7_000_000
 """The number of the first mutant: none that the bench tries in minutes."""
 PARTS: dict[str, tuple[int, tuple[str, ...]]] = {
-    "inputs": (40, tuple(MADE)),
-    "runs": (15, ("shards", "ledger", "stages", "states of a run", "profile", "index")),
-    "probes": (15, ("facts", "tokens", "states of a probe")),
-    "recipes": (20, ("recipes",)),
-    "models": (20, ("fasttext", "vocabularies")),
-    "transformers": (15, ("transformers",)),
+    "inputs": (20, tuple(MADE)),
+    "runs": (8, ("shards", "ledger", "stages", "states of a run", "profile", "index")),
+    "probes": (8, ("facts", "tokens", "states of a probe")),
+    "recipes": (12, ("recipes",)),
+    "models": (10, ("fasttext", "vocabularies")),
+    "transformers": (6, ("transformers",)),
 }
 NEEDS = {
     "inputs": ("pyarrow",), "probes": ("torch",), "models": ("fasttext",), "transformers": ("torch", "transformers"),

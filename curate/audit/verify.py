@@ -18,6 +18,7 @@ from curate.places.manifest import (
     NotAsWritten,
     Written,
     beside_fault,
+    ledger_fault,
     noted_beside,
     read_manifest,
     read_summary,
@@ -109,6 +110,8 @@ def whole_manifests(out: Place) -> dict[str, dict[str, Any]]:
     for name in sorted(covered ^ there):
         lacks = f"{name}.json" if name in covered else f"the part of the ledger that covers {name}"
         raise RunError(f"{out / 'manifests'} lacks {lacks}; `goldsand run` into the same folder makes it again")
+    if (fault := ledger_fault(out, {name: one["seal"] for name, one in manifests.items()})) is not None:
+        raise RunError(fault)
     return manifests
 
 

@@ -113,6 +113,7 @@ def written(root: Place, kind: str) -> dict[str, Written] | None:
     if not (root / SUMMARY).is_file():
         raise NotAsWritten(_unfinished(root))
     found: dict[str, Written] = {}
+    seals: dict[str, str] = {}
     documents = 0
     for path in files_below(root / "manifests" / kind):
         manifest = read_manifest(path)
@@ -121,6 +122,7 @@ def written(root: Place, kind: str) -> dict[str, Written] | None:
         marks = manifest.get("marks", {})
         found |= {name: Written(value, marks.get(name)) for name, value in manifest["outputs"].items()}
         documents += manifest.get("documents", 0)
+        seals[path.relative_to(root / "manifests").as_posix().removesuffix(".json")] = manifest["seal"]
     endings = {name.rpartition(".")[2] for name in found}
     there = {
         path.relative_to(root).as_posix()
@@ -133,6 +135,8 @@ def written(root: Place, kind: str) -> dict[str, Written] | None:
         raise NotAsWritten(f"{root / name} was written by no unit of the run in {root}: {root / 'manifests'} lacks it")
     if kind == "text":
         _counted(root, documents)
+    if kind == "ledger" and (fault := ledger_fault(root, seals)) is not None:
+        raise NotAsWritten(fault)
     return found
 
 
@@ -186,6 +190,25 @@ def read_summary(root: Place) -> dict[str, Any]:
     if isinstance(summary, dict) and (is_sealed(summary) or not {"seal", "files"} & summary.keys()):
         return summary
     raise NotAsWritten(f"{path} is damaged; `goldsand run` into the same folder writes it again")
+
+
+def ledger_of(seals: dict[str, str]) -> str:
+    """What a run's summary notes of its ledger: by the seals of the manifests, of which other units are left out."""
+    return fingerprint({name: seal for name, seal in seals.items() if name.startswith("ledger/")})
+
+
+def ledger_fault(root: Place, seals: dict[str, str]) -> str | None:
+    """That a folder's summary is of another run than its ledger; None where it is not, or nobody noted it."""
+    try:
+        noted = read_summary(root).get("ledger")
+    except FileNotFoundError:
+        return None
+    if noted is None or noted == ledger_of(seals):
+        return None
+    return (
+        f"{root / SUMMARY} is not of the run whose manifests lie in {root / 'manifests'}; `goldsand run` into the same"
+        " folder mends it"
+    )
 
 
 def noted_beside(root: Place) -> dict[str, str] | None:

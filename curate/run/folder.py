@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import xxhash
 
-from curate.places.manifest import FORMAT, MARKER, RECIPE, SUMMARY, format_fault, manifest_path, sealed
+from curate.places.manifest import FORMAT, MARKER, RECIPE, SUMMARY, format_fault, ledger_of, manifest_path, sealed
 from curate.places.store import TEMPORARY, Place, files_below, is_local, make_folder, store_errors, write_atomically
 from curate.run.engine import Engine, RunError
 from curate.run.lock import Lock
@@ -148,6 +148,7 @@ class OutputFolder:
         else:
             write_atomically(self.path / RECIPE, recipe)
         summary["files"] = {} if recipe is None else {RECIPE: xxhash.xxh3_128_hexdigest(recipe)}
+        summary["ledger"] = ledger_of({name: one["seal"] for name, one in self.manifests.items()})
         write_atomically(self.path / SUMMARY, orjson.dumps(sealed(summary), option=orjson.OPT_INDENT_2))
 
     def try_again(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from curate.places.manifest import SUMMARY, beside_fault, is_sealed, sealed
+from curate.places.manifest import SUMMARY, NotAsWritten, beside_fault, is_sealed, read_summary, sealed
 from curate.places.store import Place, is_local, write_atomically
 from curate.run.engine import Progress, RunError
 from curate.run.folder import check_format
@@ -73,6 +73,9 @@ class StatusFile:
             "groups": self._groups,
             "progress": self._done,
         }
+        if state == "finished":
+            with contextlib.suppress(OSError, NotAsWritten):
+                content["summary"] = read_summary(self._path.parent).get("seal")
         with contextlib.suppress(OSError):
             write_atomically(self._path, orjson.dumps(sealed(content), option=orjson.OPT_INDENT_2))
 
@@ -91,6 +94,10 @@ def read_status(out: Place) -> dict[str, Any]:
     if not isinstance(status, dict) or not status.keys() >= _FIELDS or not is_sealed(status):
         raise RunError(f"{out / 'status.json'} is damaged, or of an earlier version; the next run writes it anew")
     status["alive"] = holder_of(out / ".lock") is not None
+    of = status.pop("summary", None)
+    with contextlib.suppress(FileNotFoundError, NotAsWritten):
+        if of is not None and read_summary(out).get("seal") != of:
+            raise RunError(f"{out / 'status.json'} is not of the run whose {out / SUMMARY} lies beside it")
     if not status["alive"]:
         status["state"] = _ended(out, status["state"])
     return status
