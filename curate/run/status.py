@@ -96,7 +96,7 @@ def read_status(out: Place) -> dict[str, Any]:
     status["alive"] = holder_of(out / ".lock") is not None
     of = status.pop("summary", None)
     with contextlib.suppress(FileNotFoundError, NotAsWritten):
-        if of is not None and read_summary(out).get("seal") != of:
+        if of is not None and read_summary(out).get("seal", of) != of:
             raise RunError(f"{out / 'status.json'} is not of the run whose {out / SUMMARY} lies beside it")
     if not status["alive"]:
         status["state"] = _ended(out, status["state"])
