@@ -10,7 +10,9 @@ export HF_HUB_OFFLINE := 1
 export XDG_CACHE_HOME := $(CURDIR)/$(VENV)/cache
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/cache/matplotlib
 
-.PHONY: demo test test-slow chaos size lint format bench build clean
+LOWEST := .lowest
+
+.PHONY: demo test test-slow test-lowest chaos size lint format bench build clean
 
 demo: $(VENV)/.demo
 	$(BIN)/goldsand run quickstart -o demo/corpus
@@ -22,6 +24,14 @@ test: $(VENV)/.dev lint
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -m slow
+
+# The lower bounds of pyproject.toml, each exactly, in an environment of their own.
+test-lowest: $(VENV)/.demo
+	@rm -rf $(LOWEST) && $(PYTHON) -m venv $(LOWEST)
+	@$(BIN)/python tests/lowest.py pins > $(LOWEST)/pins.txt
+	@$(LOWEST)/bin/pip --disable-pip-version-check --no-cache-dir install --quiet -r $(LOWEST)/pins.txt
+	@$(LOWEST)/bin/pip --disable-pip-version-check --no-cache-dir install --quiet --no-deps -e .
+	@$(LOWEST)/bin/python tests/lowest.py smoke
 
 chaos: $(VENV)/.dev
 	$(BIN)/python tests/bench/chaos.py
@@ -56,4 +66,4 @@ $(VENV)/.dev: $(VENV)/.demo
 	@touch $@
 
 clean:
-	rm -rf demo dist build *.egg-info
+	rm -rf demo dist build *.egg-info $(LOWEST)

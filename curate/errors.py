@@ -4,6 +4,7 @@ name."""
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import sys
 import traceback
 from collections.abc import Iterable
@@ -28,6 +29,33 @@ EXTRAS = {
 }
 """Module -> the extra of goldsand that brings it."""
 
+BASE = {
+    "trafilatura": "trafilatura>=2.3.1,<2.4",
+    "lxml": "lxml>=6.1.3,<7",
+    "lxml_html_clean": "lxml_html_clean>=0.4",
+    "resiliparse": "resiliparse>=2.0",
+    "brotli": "brotli>=1.2",
+    "rensa": "rensa>=0.5",
+    "fasttext": "fasttext-community>=0.11.9,<0.12",
+    "py3langid": "py3langid>=0.4,<0.5",
+    "zstandard": "zstandard>=0.23",
+    "xxhash": "xxhash>=3.5",
+    "orjson": "orjson>=3.10",
+    "regex": "regex>=2024.9.11",
+    "numpy": "numpy>=2.1",
+    "pydantic": "pydantic>=2.10",
+    "ruamel.yaml": "ruamel.yaml>=0.18",
+    "typer": "typer>=0.19",
+    "rich": "rich>=13.9",
+    "tokenizers": "tokenizers>=0.22",
+    "jinja2": "jinja2>=3.1",
+    "fsspec": "fsspec>=2024.10",
+    "upath": "universal_pathlib>=0.3",
+    "tldextract": "tldextract>=5.3",
+    "phonenumbers": "phonenumberslite>=9.0",
+}
+"""Module -> what of pyproject.toml's dependencies brings it."""
+
 
 class Refused(ValueError):
     """Something a person can put right: the message says what is wrong, where, and what would be right.
@@ -50,8 +78,8 @@ def printable(text: str) -> str:
 def refusal(error: BaseException) -> str | None:
     """The message for a person who can put this error right; None for a fault of the program.
 
-    A person can put right what is `Refused`, what the operating system denies (OSError), and a module that is missing
-    because its extra is not installed.
+    A person can put right what is `Refused`, what the operating system denies (OSError), and a dependency that is not
+    installed.
     """
     if isinstance(error, Refused):
         return str(error)
@@ -61,7 +89,31 @@ def refusal(error: BaseException) -> str | None:
         module = (error.name or "").partition(".")[0]
         if module in EXTRAS:
             return f"{module} is not installed; `pip install 'goldsand[{EXTRAS[module]}]'` brings it"
+        return next((_absent([one]) for one in BASE if one.partition(".")[0] == module), None)
     return None
+
+
+def require_base() -> None:
+    """Raises Refused where a base dependency is not installed, with what brings all that are missing.
+
+    Nothing is imported, so that a command can ask before it begins: a step imports what it needs with a document in
+    hand, and then each document would count as unreadable.
+    """
+    if absent := [module for module in BASE if not _is_installed(module)]:
+        raise Refused(_absent(absent))
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of a package that the module is part of
+        return False
+
+
+def _absent(modules: list[str]) -> str:
+    are, them = ("is", "it") if len(modules) == 1 else ("are", "them")
+    asked = " ".join(f"'{BASE[module]}'" for module in modules)
+    return f"{', '.join(modules)} {are} not installed, and goldsand needs {them}: pip install {asked}"
 
 
 def answered(error: Exception) -> int:

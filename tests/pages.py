@@ -25,7 +25,6 @@ LANGUAGES = ("bash", "python", "yaml", "output", "text")
 NOT_RUN = {
     "make demo": "installs, and runs the README's commands at full size",
     "pip install": "asks a package registry",
-    "python tests/bench/safety_sets.py": "needs four published data sets; tests/curate/test_classifier.py runs it",
     "cat > steps.yaml": "trains the same models for a minute; tests/recipes/test_arms.py makes its arms",
     "from curate.adapters.datatrove": "needs datatrove, whose pins differ; tests/curate/test_adapters.py runs it",
 }

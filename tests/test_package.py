@@ -1,18 +1,27 @@
-"""The wheel carries everything a run needs: recipes, the sample crawl, word lists, templates, the page."""
+"""The wheel carries everything a run needs: recipes, the sample crawl, word lists, templates, the page; the sdist also
+what a distributor needs: docs and tests. Bounds of dependencies, and the one address that the owner fills in."""
 
 import importlib.util
+import os
+import re
 import subprocess
 import sys
 import tarfile
 import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
+from lowest import base, lowest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from curate.errors import BASE
 
 ROOT = Path(__file__).parent.parent
-DATA = {".yaml", ".gz", ".jsonl", ".txt", ".json", ".html", ".css", ".md"}
+DATA = {".yaml", ".gz", ".jsonl", ".txt", ".json", ".html", ".css", ".md", ".typed"}
 
-pytestmark = pytest.mark.skipif(
+needs_build = pytest.mark.skipif(
     importlib.util.find_spec("build") is None or importlib.util.find_spec("setuptools") is None,
     reason="`build` and `setuptools` are not installed",
 )
@@ -28,18 +37,45 @@ def tracked() -> set[str]:
     }
 
 
+def beside() -> set[str]:
+    """Docs, tests and what stands at the top: in the sdist alone."""
+    top = {"pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "CHANGELOG.md", "Makefile"}
+    return {*top, "constraints.txt"} | {
+        str(path.relative_to(ROOT))
+        for folder in ("docs", "tests")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+ADDRESS = "https://host.example/owner/goldsand"
+"""A made-up address, in place of the one that pyproject.toml may have."""
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
     # A copy, so that building leaves nothing in the checkout.
-    for name in [*tracked(), "pyproject.toml", "README.md", "LICENSE"]:
+    for name in tracked() | beside():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes((ROOT / name).read_bytes())
+    project = (source / "pyproject.toml").read_text()
+    (source / "pyproject.toml").write_text(re.sub(r'^home = ".*"$', f'home = "{ADDRESS}"', project, flags=re.MULTILINE))
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(source)]
-    subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    (out / "said").write_text(done.stdout + done.stderr)
     return out
 
 
+@needs_build
+def test_a_build_says_nothing_that_somebody_would_have_to_look_into(built):
+    lines = (built / "said").read_text().splitlines()
+    assert [line for line in lines if re.search("warn|deprecat", line, re.IGNORECASE)] == []
+
+
+@needs_build
 def test_the_wheel_holds_every_module_and_data_file(built):
     (wheel,) = built.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
@@ -47,13 +83,59 @@ def test_the_wheel_holds_every_module_and_data_file(built):
     assert any(name.endswith("LICENSE") for name in names)
 
 
-def test_the_sdist_holds_them_too(built):
+@needs_build
+def test_the_sdist_holds_them_too_and_docs_and_tests(built):
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert not tracked() - names
+    assert not (tracked() | beside()) - names
 
 
+@needs_build
+def test_what_a_package_index_shows_has_its_links_from_one_address(built):
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))
+        described = message_from_bytes(archive.read(name))
+    assert f"Issues, {ADDRESS}/issues" in described.get_all("Project-URL")
+    links = re.findall(r"\]\(([^)\s]+)\)", described.get_payload(decode=True).decode())
+    assert len(links) > 10
+    for link in links:
+        place, _, _ = link.partition("#")
+        assert place.startswith(ADDRESS), link
+        assert (ROOT / re.sub(r"^/(blob|raw)/main/", "", place.removeprefix(ADDRESS))).exists(), link
+
+
+def test_without_an_address_nothing_is_invented():
+    spec = importlib.util.spec_from_file_location("setup_of_goldsand", ROOT / "setup.py")
+    setup = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(setup)
+    page = (ROOT / "README.md").read_text()
+    assert setup.urls("") == {} and setup.absolute(page, "") == page
+    assert setup.absolute("[a](#here) ![b](c.png) [d](https://e.org)", "h:") == (
+        "[a](#here) ![b](h:/raw/main/c.png) [d](https://e.org)"
+    )
+
+
+def test_the_lowest_versions_are_pinned_from_the_bounds():
+    """`make test-lowest` installs these and runs with them."""
+    pins = [Requirement(pin) for pin in lowest(base())]
+    for pin, bound in zip(pins, map(Requirement, base()), strict=True):
+        assert bound.specifier.contains(Version(str(pin.specifier).removeprefix("==")))
+    with pytest.raises(ValueError, match="no lower bound"):
+        list(lowest(["numpy<3"]))
+
+
+def test_what_is_patched_or_listed_by_version_has_an_upper_bound():
+    uppers = {one.name for one in map(Requirement, base()) if any(s.operator == "<" for s in one.specifier)}
+    assert uppers == {"trafilatura", "lxml", "fasttext-community", "py3langid"}
+
+
+def test_a_missing_dependency_is_asked_for_as_pyproject_asks_for_it():
+    assert list(BASE.values()) == base()
+
+
+@needs_build
 def test_a_built_in_recipe_runs_from_the_wheel_by_its_name(built, tmp_path):
     (wheel,) = built.glob("*.whl")
     site = tmp_path / "site"

@@ -5,8 +5,9 @@
     rules("A text.")                          # a Verdict: False, with the rule, its value and threshold
     dataset.filter(rules.keep, batched=True)  # datasets; and so on: docs/adapters.md
 
-A batch is the other library's own: a dict of columns (datasets, Ray Data), a pandas or polars frame, an Arrow table.
-The same kind is returned. This module imports none of these libraries.
+A batch is the other library's own: a dict of columns (datasets, Ray Data), a pandas or polars frame, a lazy frame of
+polars, an Arrow table. The same kind is returned, with the types of its columns also where no row is left. This module
+imports none of these libraries.
 """
 
 from __future__ import annotations
@@ -23,14 +24,18 @@ from curate.run.stage import labels_of
 from curate.step import CorpusStep, Step, Verdict
 
 COLUMNS = ("keep", "step", "rule", "value", "threshold")
-"""The columns that `mark` adds, each with a prefix; value and threshold are JSON, as in the ledger."""
+"""The columns that `mark` adds, each with a prefix: the first of booleans, the others of text; value and threshold are
+JSON, as in the ledger."""
 
 
 class Rules:
     """Rules and edits in order, as one callable. `steps` are short names, or step objects with their own parameters.
 
-    `text` and `url` name the columns of a batch (a batch need not have the second). A missing text counts as empty.
-    Raises Refused for a name that does not exist, ValueError for a step that cannot judge one text alone.
+    `text` and `url` name the columns of a batch (a batch need not have the second). A missing text counts as empty, and
+    stays missing where it is kept.
+
+    Raises Refused for a name that does not exist and for a step that cannot judge one text alone; its methods raise
+    KeyError for a batch without the column `text`, TypeError for what is not a batch or holds no texts.
     """
 
     def __init__(self, *steps: str | Step, text: str = "text", url: str = "url", prefix: str = "goldsand_") -> None:
@@ -57,16 +62,21 @@ class Rules:
 
     def keep(self, batch: Any) -> list[bool]:
         """Whether each row of a batch is kept."""
+        if _library(batch) == "lazy":
+            raise TypeError("a lazy frame has no rows yet: collect() it first, or use `clean` or `mark`")
         return [verdict.keep for verdict in self._of(batch)]
 
     def mark(self, batch: Any) -> Any:
         """The batch with every row, the text after edits, and the verdict's columns (`COLUMNS`) added."""
+        if _library(batch) == "lazy":
+            import polars
+
+            types = [polars.Boolean, *[polars.String] * (len(COLUMNS) - 1)]
+            added_types = dict(zip((self.prefix + name for name in COLUMNS), types, strict=True))
+            return batch.map_batches(self.mark, schema={**batch.collect_schema(), **added_types})
         verdicts = self._of(batch)
         added: dict[str, list[Any]] = {
-            self.text: [
-                old if verdict.text is None else verdict.text
-                for old, verdict in zip(_column(batch, self.text), verdicts, strict=True)
-            ],
+            self.text: _left(_column(batch, self.text), verdicts),
             "keep": [verdict.keep for verdict in verdicts],
             "step": [verdict.step for verdict in verdicts],
             "rule": [verdict.rule for verdict in verdicts],
@@ -77,10 +87,12 @@ class Rules:
 
     def clean(self, batch: Any) -> Any:
         """The rows of a batch that are kept, with the text after edits."""
+        if _library(batch) == "lazy":
+            return batch.map_batches(self.clean)
         verdicts = self._of(batch)
         kept = [verdict.keep for verdict in verdicts]
-        left = _chosen(batch, kept)
-        return _with(left, {self.text: [verdict.text for verdict in verdicts if verdict.keep]})
+        texts = _rows(_left(_column(batch, self.text), verdicts), kept)
+        return _with(_chosen(batch, kept), {self.text: texts})
 
     def open(self) -> None:
         """Load word lists and models now, not at the first text."""
@@ -113,18 +125,26 @@ def _json(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
+def _left(old: Sequence[str | None], verdicts: Sequence[Verdict]) -> list[str | None]:
+    """The texts after edits. A missing text stays missing: not every column can hold an empty one."""
+    return [was if verdict.text is None else verdict.text or was for was, verdict in zip(old, verdicts, strict=True)]
+
+
 def _library(batch: Any) -> str:
-    """dict, pandas, polars or pyarrow. Raises TypeError for anything else."""
+    """dict, pandas, polars, lazy (a lazy frame of polars) or pyarrow. Raises TypeError for anything else."""
     if isinstance(batch, dict):
         return "dict"
     name = type(batch).__module__.partition(".")[0]
     # datasets passes a mapping of its own that fetches columns when they are read.
     if name == "datasets":
         return "dict"
-    if name not in ("pandas", "polars", "pyarrow"):
+    if name == "polars" and hasattr(batch, "collect"):
+        return "lazy"
+    # A column alone is no batch.
+    if name not in ("pandas", "polars", "pyarrow") or not hasattr(batch, "columns"):
         raise TypeError(
             f"a batch must be a dict of columns, a pandas or polars frame, or an Arrow table, not "
-            f"{type(batch).__name__}"
+            f"{type(batch).__name__}; for texts alone there is Rules.batch"
         )
     return name
 
@@ -136,32 +156,44 @@ def _names(batch: Any) -> list[str]:
 
 def _column(batch: Any, name: str) -> list[Any]:
     values = batch[name]
-    if _library(batch) == "pandas":
-        # pandas writes a missing text as NaN, which is a number.
-        return [value if isinstance(value, str) else None for value in values]
     if hasattr(values, "to_pylist"):
-        return values.to_pylist()
-    return values.tolist() if hasattr(values, "tolist") else list(values)
+        values = values.to_pylist()
+    elif hasattr(values, "tolist"):
+        values = values.tolist()
+    found = []
+    for value in values:
+        # pandas and numpy write a missing text as NaN, a number that is not itself, or as NA, of which nobody can tell.
+        if isinstance(value, str) or value is None:
+            found.append(value)
+        elif type(value).__name__ == "NAType" or (isinstance(value, float) and value != value):
+            found.append(None)
+        else:
+            raise TypeError(f"column '{name}' holds {type(value).__name__} where a text belongs: {value!r:.60}")
+    return found
 
 
 def _with(batch: Any, columns: dict[str, Sequence[Any]]) -> Any:
     """The batch with these columns, in place of those of the same name, whose type they keep: without rows a library
-    could not infer it."""
+    could not infer it. A column that is added holds booleans or texts."""
     kind = _library(batch)
     if kind == "pandas":
         import pandas
 
-        typed = {
-            name: pandas.Series(values, index=batch.index, dtype=batch[name].dtype if name in batch else None)
-            for name, values in columns.items()
-        }
-        return batch.assign(**typed)
+        def series(name: str, values: Sequence[Any]) -> Any:
+            dtype = batch[name].dtype if name in batch else _added(name, bool, None if values else "str")
+            # A category that an edit makes is none of the old ones, and would be lost.
+            if isinstance(dtype, pandas.CategoricalDtype):
+                dtype = "category"
+            return pandas.Series(values, index=batch.index, dtype=dtype)
+
+        return batch.assign(**{name: series(name, values) for name, values in columns.items()})
     if kind == "polars":
         import polars
 
-        return batch.with_columns(
-            [polars.Series(name, values, dtype=batch.schema.get(name)) for name, values in columns.items()]
-        )
+        def typed(name: str) -> Any:
+            return batch.schema.get(name) or _added(name, polars.Boolean, polars.String)
+
+        return batch.with_columns([polars.Series(name, values, dtype=typed(name)) for name, values in columns.items()])
     if kind == "pyarrow":
         import pyarrow
 
@@ -170,18 +202,28 @@ def _with(batch: Any, columns: dict[str, Sequence[Any]]) -> Any:
                 place = batch.column_names.index(name)
                 batch = batch.set_column(place, name, pyarrow.array(values, batch.schema.field(place).type))
             else:
-                batch = batch.append_column(name, pyarrow.array(values))
+                dtype = _added(name, pyarrow.bool_(), pyarrow.string())
+                batch = batch.append_column(name, pyarrow.array(values, dtype))
         return batch
-    return {**batch, **{name: _like(batch.get(name), values) for name, values in columns.items()}}
+    arrays = any(hasattr(values, "dtype") for values in batch.values())
+    return {**batch, **{name: _like(batch.get(name), name, values, arrays) for name, values in columns.items()}}
 
 
-def _like(old: Any, values: Sequence[Any]) -> Any:
-    """Values in the type of the column that they replace: an array where that is an array."""
-    if not hasattr(old, "dtype"):
+def _added(name: str, boolean: Any, text: Any) -> Any:
+    """The type of a column that `mark` adds."""
+    return boolean if name.endswith("keep") else text
+
+
+def _like(old: Any, name: str, values: Sequence[Any], arrays: bool) -> Any:
+    """Values in the type of the column that they replace; as an array too where they are added beside arrays."""
+    if not (arrays if old is None else hasattr(old, "dtype")):
         return values
     import numpy as np
 
-    return np.array(values, dtype=object if old.dtype.kind == "O" else str)
+    if old is None:
+        return np.array(values, dtype=_added(name, bool, object))
+    # Texts of a fixed length: as long as the longest of these.
+    return np.array(values, dtype=str if old.dtype.kind == "U" else old.dtype)
 
 
 def _chosen(batch: Any, kept: list[bool]) -> Any:
@@ -194,7 +236,11 @@ def _chosen(batch: Any, kept: list[bool]) -> Any:
     if kind == "pyarrow":
         import pyarrow
 
-        return batch.filter(pyarrow.array(kept, pyarrow.bool_()))
+        # Arrow cannot filter views of strings.
+        views, strings = pyarrow.string_view(), pyarrow.large_string()
+        plain = [field.with_type(strings) if field.type == views else field for field in batch.schema]
+        mask = pyarrow.array(kept, pyarrow.bool_())
+        return batch.cast(pyarrow.schema(plain, batch.schema.metadata)).filter(mask).cast(batch.schema)
     return {name: _rows(values, kept) for name, values in batch.items()}
 
 

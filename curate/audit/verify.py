@@ -22,6 +22,7 @@ from curate.places.manifest import (
     noted_beside,
     read_manifest,
     read_summary,
+    stands_aside,
 )
 from curate.places.store import Place, checksum, files_below
 from curate.run.engine import RunError
@@ -87,10 +88,11 @@ def read_manifests(out: Place) -> dict[str, dict[str, Any]]:
     if not (out / SUMMARY).is_file():
         raise RunError(
             f"{out} is not the folder of a finished run (goldsand run RECIPE -o {out} makes or finishes one)"
+            f"{stands_aside(out)}"
         )
     folder = out / "manifests"
     manifests = {}
-    for path in files_below(folder):
+    for path in [path for path in files_below(folder) if path.suffix == ".json"]:
         name = path.relative_to(folder).as_posix().removesuffix(".json")
         manifest = read_manifest(path)
         if manifest is None:
@@ -190,10 +192,12 @@ def _files(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
         said = f"nobody can check {out / RECIPE}: the run wrote down no checksum of it (an earlier version did not)"
         warnings.warn(said, Unchecked, stacklevel=2)
     known = {relative for manifest in manifests.values() for relative in manifest["outputs"]}
+    # A card or a note beside the shards is a person's; what looks like a shard would be read as one.
+    kinds = {(name.partition("/")[0], name.rpartition(".")[2]) for name in known}
     for folder in OWNED:
         for path in files_below(out / folder) if folder != "manifests" else ():
             relative = path.relative_to(out).as_posix()
-            if relative not in known:
+            if relative not in known and (folder, path.name.rpartition(".")[2]) in kinds:
                 yield f"{relative} was not written by any unit of this run"
 
 

@@ -53,7 +53,7 @@ class Extract(Step):
     """
 
     name: ClassVar[str] = "extract"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     libraries: ClassVar[tuple[str, ...]] = (
         *("trafilatura", "resiliparse", "lxml", "lxml_html_clean", "justext", "htmldate"),
     )
@@ -66,14 +66,14 @@ class Extract(Step):
         choices=("trafilatura", "resiliparse", "cascade"),
     )
     favor_precision: bool = param(
-        True,
-        "trafilatura: rather less text than boilerplate",
-        source="FineWeb (Penedo et al. 2024)",
+        False,
+        "trafilatura: rather less text than boilerplate (FineWeb: true)",
+        source="ours: docs/results/extraction.md; FineWeb (Penedo et al. 2024) has true",
     )
     min_share: float = param(
         0.0,
-        "a page of whose text trafilatura takes a smaller share is extracted by resiliparse, with comments: for forums"
-        " and collections; 0 is off, 0.25 is good where favor_precision is off",
+        "a page of whose text trafilatura takes a smaller share is extracted by resiliparse, with comments, if that"
+        " text is longer: for forums and collections; 0 is off, 0.25 is good",
         source="ours: docs/results/extraction.md",
         ge=0,
         le=1,
@@ -98,12 +98,19 @@ class Extract(Step):
     ahead: tuple[Rule, ...] = ()
     """The rules that follow in the recipe, in a cascade."""
 
+    @property
+    def drops_texts(self) -> bool:
+        """A page has none yet, but a cascade shows its rules a cheap one."""
+        return bool(self.ahead)
+
     def followed_by(self, steps: Sequence[Step]) -> Extract:
         if self.engine != "cascade":
             return self
         here = next((place for place, step in enumerate(steps) if isinstance(step, CorpusStep)), len(steps))
         telling = [step for step in steps[:here] if isinstance(step, Rule)]
-        return replace(self, ahead=tuple(step for step in telling if type(step).foretell is not Rule.foretell))
+        ahead = tuple(step for step in telling if type(step).foretell is not Rule.foretell)
+        # Without rules to ask, it extracts every page as trafilatura does: then the two share their stages.
+        return replace(self, ahead=ahead) if ahead else replace(self, engine="trafilatura", ahead=())
 
     def open(self) -> None:
         """Load the extractor; also silences its log: pages it reports are dropped here with a reason."""
@@ -208,7 +215,9 @@ class Extract(Step):
 
             whole = extract_plain_text(page, main_content=False, **PLAIN)
             if len(text or "") < self.min_share * len(whole):
-                return extract_plain_text(page, main_content=True, comments=True, **PLAIN)
+                other = extract_plain_text(page, main_content=True, comments=True, **PLAIN)
+                # Who asks for more of a page is not served with less of it.
+                return other if len(other) > len(text or "") else text or ""
         return text or ""
 
 

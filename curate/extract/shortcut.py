@@ -27,6 +27,8 @@ from functools import cache, wraps
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from curate.errors import BASE
+
 if TYPE_CHECKING:
     from lxml.etree import XPath, _Element
 
@@ -70,6 +72,8 @@ _EXPRESSION = re.compile(
 
 _ALTERNATIVE = re.compile(r"(?:\((?:[^()]|\([^()]*\))*\)|\[[^]]*\]|[^][()|])+")
 _ANCHOR = re.compile(r"\A(?:\^|\\A)|\\Z\Z")
+_LOOKS_BEYOND = re.compile(r"\(\?(?:<?=|<!|>|!(?!\w+\)))|[*+?}]\+|\\[AZBb]")
+"""What may fail where other values stand around the one that fulfils it: then each value is tested by itself."""
 
 
 class Expression:
@@ -80,9 +84,9 @@ class Expression:
         self.original = original
         self.tags = tags or ["*"]
         self.conditions = [
-            (names, re.compile(one), re.compile(_ANCHOR.sub("\n", one)))
+            (names, re.compile(one), _among_others(one))
             for names, several in conditions.items()
-            for one in _ALTERNATIVE.findall(several)
+            for one in _alternatives(several)
         ]
         self.whole = whole
 
@@ -108,6 +112,20 @@ class Expression:
 
     def __str__(self) -> str:
         return str(self.original)
+
+
+def _alternatives(pattern: str) -> list[str]:
+    found = _ALTERNATIVE.findall(pattern)
+    return found if "|".join(found) == pattern else [pattern]
+
+
+def _among_others(pattern: str) -> re.Pattern[str]:
+    """Finds a value that fulfils a pattern among values joined by line ends, and perhaps others; never too few."""
+    anchored = _ANCHOR.sub("\n", pattern)
+    if _LOOKS_BEYOND.search(anchored):
+        return re.compile("")
+    # Anchors within groups, as in `(?:^| )ad-`, hold at each value.
+    return re.compile(anchored, re.MULTILINE)
 
 
 def _first(element: _Element, names: Names) -> str | None:
@@ -196,7 +214,7 @@ def notice() -> str:
     return (
         f"trafilatura {version('trafilatura')} (lxml {version('lxml')}) is not built as goldsand's shortcut through it"
         " expects: the texts are the same and take up to half as long again. The shortcut is for trafilatura"
-        f" {WRITTEN_FOR}: pip install 'trafilatura=={WRITTEN_FOR}.*'"
+        f" {WRITTEN_FOR}: pip install '{BASE['trafilatura']}'"
     )
 
 

@@ -3,24 +3,31 @@
 FineWeb keeps English above 0.65 of fastText's lid.176 (datatrove language_filter.py). The user names that model;
 without it py3langid decides, whose probabilities are scaled differently, so that the same threshold keeps other pages.
 CLD2 (`identifier: pycld2`) knows fewer languages and is the fastest; its score is the language's share of the text.
+
+A page may begin in one language and go on in another, so a longer text is asked at several places, by default its
+beginning, middle and end. The language of most letters there is the text's.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from statistics import fmean
 from typing import ClassVar
 
 from curate.document import Document
 from curate.errors import Refused, nearest
 from curate.filters import fasttext_model
 from curate.places.stamp import Stamp, stamp
-from curate.step import Check, Preview, Rule, param
+from curate.step import Check, Preview, Rule, param, under
 from curate.text.languages import PY3LANGID_CODES, PYCLD2_CODES
+
+_PLACE = 1000
+"""Characters of a place: a text of fewer than such places is asked as a whole."""
 
 _TELLING, _SURE = 200, 0.6
 """A cascade identifies texts of at least so many characters, and takes results with more than such a score."""
@@ -37,25 +44,44 @@ _NOT_FOR_CLD2 = re.compile(
 
 @dataclass(frozen=True)
 class Language(Rule):
-    """Drops another language as `language`, too low a score as `language_score`.
+    """Drops another language as `language`, too low a score as `language_score`, a mixed text as `language_share`.
 
-    Every document gets `language` and `language_score` in its metadata; a text without a letter is `und` with 0.
+    Every document gets `language`, `language_score` and `language_share` in its metadata; a text without a letter is
+    `und` with 0. The score is the mean of the places that are in that language, the share that of the letters in wanted
+    languages, of those that were asked.
     """
 
     name: ClassVar[str] = "language"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     libraries: ClassVar[tuple[str, ...]] = ("py3langid", "fasttext-community", "pycld2")
-    shaping: ClassVar[tuple[str, ...]] = ("model", "identifier", "characters")
+    shaping: ClassVar[tuple[str, ...]] = ("model", "identifier", "characters", "places")
+    measures: ClassVar[bool] = True
 
     keep: list[str] = param(["en"], "codes of the languages to keep", source="FineWeb, section 3.3")
     min_score: float = param(
         0.65, "the score must be greater", source="FineWeb, section 3.3; published for fastText's lid.176", ge=0, le=1
     )
+    min_share: float = param(
+        0.5,
+        "the share of the text in wanted languages; of the places that are asked",
+        source="ours",
+        ge=0,
+        le=1,
+    )
     model: str | None = param(None, "a fastText language model (lid.176.ftz), which then decides", path=True)
     identifier: str = param(
         "py3langid", "what identifies the language where no model is given", choices=("py3langid", "pycld2")
     )
-    characters: int = param(5000, "characters of the text that are read, from its beginning", source="ours", ge=1)
+    characters: int = param(
+        5000, "characters of the text that are read, of all its places together", source="ours", ge=1
+    )
+    places: int = param(
+        3,
+        "places of a longer text that are asked, from its beginning to its end; 1 is its beginning alone: with"
+        " `characters` beyond any text the whole, as FineWeb and DCLM ask",
+        source="ours",
+        ge=1,
+    )
 
     def __post_init__(self) -> None:
         if isinstance(self.keep, str) or not self.keep:
@@ -88,28 +114,56 @@ class Language(Rule):
         return _pycld2() if self.identifier == "pycld2" else _py3langid()
 
     def checks(self, document: Document) -> Iterator[Check]:
-        language, score = self._identified(document.text[: self.characters])
-        document.metadata["language"] = language
-        document.metadata["language_score"] = round(score, 4)
+        language, score, share = self._judged(document.measured(self, lambda: self._asked(document.text)))
+        document.metadata |= _metadata(language, score, share)
         yield Check("language", language, list(self.keep), language not in self.keep, "keep", "outside")
         failed = score <= self.min_score
         yield Check("language_score", score, self.min_score, failed, "min_score", "not over")
+        yield under("language_share", share, self.min_share, "min_share")
 
-    def _identified(self, text: str) -> tuple[str, float]:
-        return self._identify()(text) if any(map(str.isalpha, text)) else ("und", 0.0)
+    def _asked(self, text: str) -> list[tuple[str, float, int]]:
+        """Of each place of a text that has letters: its language, the score, and how many letters."""
+        counted = ((place, sum(map(str.isalpha, place))) for place in self._places(text))
+        return [(*self._identify()(place), count) for place, count in counted if count]
+
+    def _judged(self, asked: Iterable[tuple[str, float, int]]) -> tuple[str, float, float]:
+        """The language of most letters, its mean score, and the share of letters in wanted languages."""
+        letters: dict[str, int] = {}
+        scores: dict[str, list[float]] = {}
+        for language, score, count in asked:
+            letters[language] = letters.get(language, 0) + count
+            scores.setdefault(language, []).append(score)
+        if not letters:
+            return "und", 0.0, 0.0
+        most = max(letters, key=letters.__getitem__)
+        wanted = sum(count for language, count in letters.items() if language in self.keep)
+        return most, fmean(scores[most]), wanted / sum(letters.values())
+
+    def _places(self, text: str) -> list[str]:
+        if self.places == 1:
+            return [text[: self.characters]]
+        if len(text) <= min(self.characters, self.places * _PLACE):
+            return [text]
+        each = -(-min(self.characters, len(text)) // self.places)
+        starts = (place * (len(text) - each) // (self.places - 1) for place in range(self.places))
+        return [text[start : start + each] for start in starts]
 
     def foretell(self, page: Preview) -> Check | None:
         """The rule's own verdict on the likely content, unless a much faster identifier disagrees."""
         from resiliparse.parse.lang import detect_fast
 
-        text = page.content.text[: self.characters]
-        if len(text) < _TELLING or detect_fast(text)[0] in self.keep:
+        text = page.content.text
+        if len(text) < _TELLING or detect_fast("\n".join(self._places(text)))[0] in self.keep:
             return None
-        language, score = self._identified(text)
+        language, score, share = self._judged(self._asked(text))
         if language in self.keep or language == "und" or score <= _SURE:
             return None
-        page.metadata = {"language": language, "language_score": round(score, 4)}
+        page.metadata = _metadata(language, score, share)
         return Check("language", language, list(self.keep), True)
+
+
+def _metadata(language: str, score: float, share: float) -> dict[str, str | float]:
+    return {"language": language, "language_score": round(score, 4), "language_share": round(share, 4)}
 
 
 def _require_known(wanted: list[str], known: tuple[str, ...], whose: str) -> None:

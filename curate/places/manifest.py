@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from curate.errors import Refused, Unchecked
-from curate.places.store import Place, checksum, files_below, is_local, mark
+from curate.places.store import TEMPORARY, Place, checksum, files_below, is_local, mark
 
 FORMAT = 2
 """Raised when the layout of an output folder or of a manifest changes."""
@@ -24,6 +24,9 @@ SUMMARY = "summary.json"
 `files` are the checksums of those that no unit wrote."""
 
 RECIPE = "recipe.yaml"
+
+PREVIOUS = "previous"
+"""The folder in a run's own in which the finished corpus stays that the run replaces, until the new one is whole."""
 
 
 class NotAsWritten(Refused):
@@ -55,6 +58,27 @@ def read_manifest(place: Place) -> dict[str, Any] | None:
     return manifest if isinstance(manifest, dict) and manifest.get("seal") == seal_of(manifest) else None
 
 
+def files_named(manifest: Place) -> list[str]:
+    """The files that a manifest names, whole or not, whichever run wrote it; none where there is no manifest."""
+    try:
+        return [name for name in orjson.loads(manifest.read_bytes())["outputs"] if _is_inside(name)]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def manifests_below(root: Place, kind: str = "") -> list[Place]:
+    """Every manifest in a run's folder (of one kind of units): those in force, and those that a kill left under their
+    temporary name beside data that were in place already."""
+    folder = root / "manifests"
+    found = files_below(folder / kind if kind else folder)
+    return [path for path in found if path.name.endswith((".json", f".json{TEMPORARY}"))]
+
+
+def _is_inside(name: Any) -> bool:
+    """Whether it is the name of a file in the folder itself, as units write it."""
+    return isinstance(name, str) and not name.startswith("/") and ".." not in name.split("/")
+
+
 def format_fault(folder: Place) -> str | None:
     """Why this version cannot read a run's folder, and what to do; None where it can, or where no run wrote there."""
     try:
@@ -75,6 +99,12 @@ def format_fault(folder: Place) -> str | None:
         else "a newer goldsand wrote it: use that one (`pip install -U goldsand`)"
     )
     return f"{folder} was written in format {written}, and this version reads and writes {FORMAT}: {remedy}"
+
+
+def stands_aside(root: Place) -> str:
+    """Where the corpus is that a run was to replace when it ended early; empty where there is none."""
+    whole = (root / PREVIOUS / SUMMARY).is_file()
+    return f"; the corpus that it was to replace is whole in {root / PREVIOUS}" if whole else ""
 
 
 @dataclass(frozen=True)
@@ -115,7 +145,7 @@ def written(root: Place, kind: str) -> dict[str, Written] | None:
     found: dict[str, Written] = {}
     seals: dict[str, str] = {}
     documents = 0
-    for path in files_below(root / "manifests" / kind):
+    for path in [path for path in files_below(root / "manifests" / kind) if path.suffix == ".json"]:
         manifest = read_manifest(path)
         if manifest is None:
             raise NotAsWritten(f"{path} is damaged; `goldsand run` into the same folder repairs it")
@@ -143,7 +173,7 @@ def written(root: Place, kind: str) -> dict[str, Written] | None:
 def _unfinished(root: Place) -> str:
     return (
         f"{root} is not the folder of a finished run: there is no {root / SUMMARY}; `goldsand run` into the same folder"
-        " finishes it"
+        f" finishes it{stands_aside(root)}"
     )
 
 

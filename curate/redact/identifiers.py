@@ -1,19 +1,19 @@
 """Finds what identifies a person in a text: mail addresses, telephone numbers, IP addresses, IBANs, card numbers.
 
-Each kind is found by its form and then tested as far as its standard allows: the top-level domain of an address,
-the numbering plan of a telephone number (`phones.py`), the range of an IP address, checksums of IBANs (ISO 13616,
-ISO 7064 mod 97-10) and cards (ISO/IEC 7812, Luhn). Addresses that are reserved for examples
-identify no one and are left as they are, and so are the stand-ins of `redact.py`. Every search is linear in the text.
+Each kind is found by its form and then tested as far as its standard allows: the top-level domain of an address
+(`mail.py`), the numbering plan of a telephone number (`phones.py`), the range of an IP address, checksums of IBANs (ISO
+13616, ISO 7064 mod 97-10) and cards (ISO/IEC 7812, Luhn). Addresses that are reserved for examples identify no one and
+are left as they are, and so are the stand-ins of `redact.py`. Every search is linear in the text.
 """
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator
 
 from curate.redact.found import Found
+from curate.redact.mail import emails
 from curate.redact.phones import phones
 
 KINDS = ("email", "iban", "card", "ipv6", "ipv4", "phone")
@@ -43,94 +43,29 @@ def find(text: str, kinds: Iterable[str] = KINDS, regions: Iterable[str] = ("US"
     return taken
 
 
-_LETTER = "A-Za-z0-9\\u00c0-\\u024f"
-_LABEL = f"[{_LETTER}](?:[{_LETTER}-]{{0,61}}[{_LETTER}])?"
-# Plain letters first: others may come from a quotation mark in a wrong encoding.
-_DOMAINS = tuple(
-    re.compile(rf"{label}(?:\.{label}){{1,8}}") for label in (_LABEL.replace("\\u00c0-\\u024f", ""), _LABEL)
-)
-# `mail@site.comCustomer`: a page lost the space, and the capital letter shows where.
-_GLUED = re.compile(r"[a-z]{2,}(?=[A-Z])")
-# `(206) 735-3750mail@site.com`.
-_NUMBER_BEFORE = re.compile(r"(?:\d++[.-])+\d++(?=[A-Za-z])")
-_LOCAL = re.compile(rf"[{_LETTER}_.+'-]{{1,64}}\Z")
-_USERINFO = re.compile(r"://[^\s/]*\Z")
-_SPELLED_AT = re.compile(r"[\[({<] ?(?:at|@) ?[\])}>]", re.IGNORECASE)
-_DOT = r"(?:\.| ?[\[({<] ?(?:dot|\.) ?[\])}>] ?| dot )"
-_SPELLED_DOMAIN = re.compile(rf"{_LABEL}(?:{_DOT}{_LABEL}){{1,8}}", re.IGNORECASE)
-_RESERVED = frozenset(("example.com", "example.net", "example.org", "example.edu"))
-
-
-@functools.cache
-def _endings() -> frozenset[str]:
-    """The top-level domains of the public suffix list."""
-    from curate.domains import suffixes
-
-    return frozenset(suffixes().tlds)
-
-
-def emails(text: str) -> Iterator[Found]:
-    """Mail addresses, `name [at] site [dot] org` among them, but not `user@host.org:folder` or names in URLs."""
-    place = text.find("@")
-    while place >= 0:
-        found = _email(text, place, place + 1, _DOMAINS[0]) or _email(text, place, place + 1, _DOMAINS[1])
-        if found is not None and not _no_mail(text, found):
-            yield found
-        place = text.find("@", place + 1)
-    for sign in _SPELLED_AT.finditer(text):
-        left = sign.start() - (text[sign.start() - 1 : sign.start()] == " ")
-        right = sign.end() + (text[sign.end() : sign.end() + 1] == " ")
-        if found := _email(text, left, right, _SPELLED_DOMAIN):
-            yield found
-
-
-def _email(text: str, left: int, right: int, form: re.Pattern[str]) -> Found | None:
-    domain = form.match(text, right)
-    local = _LOCAL.search(text, max(0, left - 64), left)
-    if domain is None or local is None:
-        return None
-    # Dots that lead up to an address, quotes and bullets are not part of it.
-    start = max(local.start(), text.rfind("..", local.start(), left) + 2 if ".." in local.group() else 0)
-    if number := _NUMBER_BEFORE.match(text, start, left):
-        start = number.end()
-    while start < left and not text[start].isalnum() and text[start] != "_":
-        start += 1
-    end = domain.end()
-    host = re.sub(_DOT, ".", domain.group().lower())
-    # `mail@site.org.Then` lacks a space, and `icon@2x.png` is a file.
-    while "." in host and host.rpartition(".")[2] not in _endings():
-        host, _, cut = host.rpartition(".")
-        glued = _GLUED.match(text, end - len(cut))
-        if glued and glued.group().lower() in _endings() and glued.end() < end:
-            host, end = f"{host}.{glued.group().lower()}", glued.end()
-        else:
-            end -= len(cut) + 1
-    if start == left or "." not in host or ".".join(host.split(".")[-2:]) in _RESERVED:
-        return None
-    return Found(start, end, "email", f"{text[start:left].lower()}@{host}")
-
-
-def _no_mail(text: str, found: Found) -> bool:
-    """Whether what looks like an address is a name in a URL, a target of a file copy (`host:path`), or a Fediverse
-    name."""
-    before = max(0, found.start - 200)
-    after = text[found.end : found.end + 2]
-    return (
-        found.canonical.startswith("git@")
-        or after in (":/", ":~")
-        or text[found.start - 1 : found.start] == "@"
-        or _USERINFO.search(text, before, found.start) is not None
-    )
-
-
 # The pattern begins with a set of characters, and the look-behind comes after it: only so does `re` search for the
 # first character in C, three to five times as fast.
 _IPV4 = re.compile(r"\d(?<![\w.]\d)\d{0,2}\.(?:\d{1,3}\.){2}\d{1,3}(?![\w])(?!\.\d)")
-_VERSION = re.compile(
-    r"(?:\bv(?:er(?:sions?|\.)?|\.)?|\b(?:releases?|firmware|build|rev(?:ision)?|update|chapter|section|kernel|sect?)\.?|[A-Za-z]/|§|[\w.]-)\s*\Z",
+_NUMBERED = re.compile(
+    r"(?:\bv(?:er(?:sions?|\.)?|\.)?|\b(?:releases?|firmwares?|builds?|rev(?:isions?)?|updates?|upgrades?|patch(?:es)?"
+    r"|kernels?|drivers?)\.?|\b(?:updat|upgrad)(?:e|ed|es|ing) (?:from|to)|[A-Za-z]/|§|[\w.]-)[\s:#(]*\Z"
+    r"|\b(?:chapters?|ch|sect(?:ions?|s)?|secs?|subsections?|clauses?|paragraphs?|paras?|articles?|appendix|figures?|figs?"
+    r"|tables?|equations?)\.?(?: (?:no|nos|number|numbers)\.?)?[ \u00a0#(]*\Z",
     re.IGNORECASE,
 )
-
+"""Before four numbers that are a version of a program, or a section of a manual."""
+_NUMBERED_AFTER = re.compile(
+    r"\s*[)\]]?\s*(?:release|firmware|build|version|update|patch|beta|alpha|rc ?\d|lts)\b"
+    r"|\s*[)\]]?,?\s*(?:or|and) (?:later|newer|higher|above|earlier|older|below)\b",
+    re.IGNORECASE,
+)
+_SERIES = re.compile(
+    r"(?:\d{1,4}(?:\.\d{1,4}){1,5}\s*(?:,|;|/|&|-|\u2013|\bto|\band|\bor|\bthrough)\s*(?:and |or )?)+\Z"
+)
+"""The numbers of a list before its last one: `sections 22.1.4.1, 22.1.4.2 and `."""
+_FEW = 20
+"""Versions begin with small numbers, and sections of a manual hold three of them: of routed addresses one in a hundred
+begins with two below this, and two in a thousand have three."""
 
 _SERVED = re.compile(
     r"\b(?:ips?|ipv4|address(?:es)?|dns|servers?|hosts?|ping|subnet|gateway|proxy|resolvers?)\b|://|@", re.IGNORECASE
@@ -138,15 +73,19 @@ _SERVED = re.compile(
 
 
 def ipv4s(text: str) -> Iterator[Found]:
-    """Addresses that are routed on the internet, unless a word in front marks a version or a section."""
+    """Addresses that are routed on the internet, unless a word beside them, or their size, marks a version or a section
+    of a manual."""
     for match in _IPV4.finditer(text):
         address = _global(match.group(), ipaddress.IPv4Address)
         if address is None or match.group().endswith(".0.0.0"):
             continue
-        before = text[max(0, match.start() - 24) : match.start()]
-        # One in a hundred routed addresses begins with two numbers below 20, and nearly every version does.
-        small = all(int(number) < 20 for number in match.group().split(".")[:2])
-        if not _VERSION.search(before) and not (small and not _SERVED.search(before)):
+        before = text[max(0, match.start() - 80) : match.start()]
+        numbers = [int(number) for number in match.group().split(".")]
+        small = max(numbers[:2]) < _FEW or sum(number < _FEW for number in numbers) >= 3
+        series = _SERIES.search(before)
+        numbered = _NUMBERED.search(before[: series.start()] if series else before)
+        numbered = numbered or _NUMBERED_AFTER.match(text, match.end(), match.end() + 24)
+        if not numbered and not (small and not _SERVED.search(before[-24:])):
             yield Found(*match.span(), "ipv4", str(address))
 
 
@@ -172,7 +111,16 @@ def _global(
         address = kind(written)
     except ValueError:
         return None
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.sixtofour
+        if address in _DOCUMENTED or (inner is not None and not inner.is_global):
+            return None
     return address if address.is_global and not address.is_multicast else None
+
+
+_DOCUMENTED = ipaddress.IPv6Network("3fff::/20")
+"""For documentation (RFC 9637), which `ipaddress` may not know. It knows RFC 3849 and 5737, and multicast (RFC 6676) is
+nobody's."""
 
 
 # Characters of an IBAN by country: SWIFT's registry, release 99.
@@ -187,23 +135,40 @@ _IBAN_LENGTHS = {
     }.items()
     for country in countries.split()
 }  # fmt: skip
-_IBAN = re.compile(r"[A-Z](?<![A-Za-z0-9][A-Z])[A-Z]\d{2}(?=[ -]?[A-Z0-9])")
+_LETTERED = frozenset(
+    (
+        *("AD", "AL", "AZ", "BG", "BH", "BR", "BY", "CH", "CY", "DO", "FK", "FR", "GB", "GE", "GI", "GR", "GT", "HN"),
+        *("IE", "IQ", "IT", "JO", "KW", "KZ", "LB", "LC", "LI", "LU", "LV", "MC", "MD", "MK", "MT", "MU", "NI", "NL"),
+        *("OM", "PK", "PS", "QA", "RO", "RU", "SA", "SC", "SM", "SV", "TR", "UA", "VG", "YE"),
+    )
+)
+"""Countries whose accounts may hold letters."""
+# Figures are rarer than letters, and so what is searched for first.
+_IBAN = re.compile(r"\d(?<=(?<![A-Za-z0-9])[A-Za-z]{2}\d)\d(?=[ -]?[A-Za-z0-9])")
 
 
 def ibans(text: str) -> Iterator[Found]:
-    """IBANs with the length of their country and a right checksum, in groups or in one piece."""
+    """IBANs with the length of their country and a right checksum, in groups or in one piece, in capitals or not.
+
+    In small letters a piece of a hexadecimal number looks alike, so that then only some countries' have letters.
+    """
     for match in _IBAN.finditer(text):
-        length = _IBAN_LENGTHS.get(match.group()[:2])
+        start, place = match.start() - 2, match.end()
+        code = text[start:place]
+        length = _IBAN_LENGTHS.get(code[:2].upper())
         if length is None:
             continue
-        code, place = match.group(), match.end()
         while len(code) < length and place < len(text):
             step = place + 1 if text[place] in " -\u00a0" else place
-            if step >= len(text) or not (text[step].isascii() and (text[step].isdigit() or text[step].isupper())):
+            if step >= len(text) or not (text[step].isascii() and text[step].isalnum()):
                 break
             code, place = code + text[step], step + 1
-        if len(code) == length and not text[place : place + 1].isalnum() and _mod97(code) == 1:
-            yield Found(match.start(), place, "iban", code)
+        if len(code) != length or text[place : place + 1].isalnum():
+            continue
+        if code != code.upper() and (code[:2].upper() not in _LETTERED and not code[4:].isdigit()):
+            continue
+        if _mod97(code.upper()) == 1:
+            yield Found(start, place, "iban", code.upper())
 
 
 def _mod97(code: str) -> int:

@@ -34,6 +34,7 @@ class Redact(Edit):
     """
 
     name: ClassVar[str] = "redact"
+    version: ClassVar[int] = 2
     libraries: ClassVar[tuple[str, ...]] = ("phonenumberslite", "phonenumbers", "tldextract")
     shaping: ClassVar[tuple[str, ...]] = ("kinds", "action", "key_file", "regions")
 

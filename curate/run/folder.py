@@ -12,14 +12,26 @@ from typing import Any
 import orjson
 import xxhash
 
-from curate.places.manifest import FORMAT, MARKER, RECIPE, SUMMARY, format_fault, ledger_of, manifest_path, sealed
+from curate.places.manifest import (
+    FORMAT,
+    MARKER,
+    RECIPE,
+    SUMMARY,
+    files_named,
+    format_fault,
+    ledger_of,
+    manifest_path,
+    manifests_below,
+    sealed,
+)
 from curate.places.store import TEMPORARY, Place, files_below, is_local, make_folder, store_errors, write_atomically
 from curate.run.engine import Engine, RunError
 from curate.run.lock import Lock
+from curate.run.previous import remove_empty
 from curate.run.unit import Unit
 
 OWNED = ("inputs", "stages", "rounds", "ledger", "quarantine", "text", "tokens", "facts", "mix", "manifests")
-"""Folders that belong to the run alone: files that no unit of the present run wrote are removed from them."""
+"""Folders that a run writes into. What units of earlier runs left there is removed; other files in them stay."""
 
 AFTERWARDS = ("report.html", "profile.json")
 """What commands make of a finished run: that of an earlier run must not stand beside another summary."""
@@ -98,7 +110,7 @@ class OutputFolder:
             self._lock.take()
         try:
             with self._writable():
-                self._begin()
+                self._enter()
         except BaseException:
             self._lock.give_back()
             raise
@@ -112,11 +124,17 @@ class OutputFolder:
         except OSError as error:
             raise RunError(f"cannot write to {self.path}: {error.strerror or error}") from None
 
-    def _begin(self) -> None:
-        write_atomically(self.path / MARKER, orjson.dumps({"format": FORMAT}))
-        # Until this run has ended, the folder may hold files of two recipes: it does not count as finished.
-        for name in (SUMMARY, *AFTERWARDS):
-            (self.path / name).unlink(missing_ok=True)
+    def begin(self) -> None:
+        """From here on the folder is this run's. Until it has ended, the folder may hold files of two recipes: it does
+        not count as finished."""
+        with self._writable():
+            for name in (SUMMARY, *AFTERWARDS):
+                (self.path / name).unlink(missing_ok=True)
+
+    def _enter(self) -> None:
+        if not (self.path / MARKER).is_file():
+            # What an earlier run wrote there names what its units were made of.
+            write_atomically(self.path / MARKER, orjson.dumps({"format": FORMAT}))
         if is_local(self.path):
             # Files that a killed run was sorting are of no use now.
             for left in self.path.glob(f".scratch-*{TEMPORARY}"):
@@ -124,12 +142,8 @@ class OutputFolder:
         self.kills = read_kills(self.path)
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is not None and is_local(self.path):
-            for path in sorted(self.path.rglob(f"*{TEMPORARY}")):
-                if path.is_dir():
-                    shutil.rmtree(str(path), ignore_errors=True)
-                else:
-                    path.unlink(missing_ok=True)
+        if kind is not None:
+            self._remove_temporary()
         self._lock.give_back()
 
     def do(
@@ -171,16 +185,43 @@ class OutputFolder:
             write_atomically(self.path / "kills.jsonl", rows + row)
         self.kills.append(kill)
 
-    def remove_strangers(self, below: str | None = None, pattern: str = "*") -> None:
-        """Remove files of an earlier run with other inputs or steps, so that the folder holds one corpus."""
+    def remove_strangers(self, below: str = "", pattern: str = "*") -> None:
+        """Remove what earlier runs with other inputs or steps wrote, by their manifests, so that the folder holds one
+        corpus: of all units, or of one kind what matches. A file that no run wrote stays."""
+        known = self._known()
+        for path in manifests_below(self.path, below):
+            if str(path) in known:
+                continue
+            for name in files_named(path):
+                place = self.path / name
+                if str(place) not in known and place.match(pattern):
+                    place.unlink(missing_ok=True)
+                    remove_empty(place.parent, self.path)
+            if not below:
+                path.unlink(missing_ok=True)
+                remove_empty(path.parent, self.path)
+        if not below:
+            self._remove_temporary()
+
+    def refuse_strangers(self, below: str, pattern: str) -> None:
+        """Raises RunError for a file that would be taken for one of this run's, and that no run wrote."""
+        known = self._known()
+        for path in files_below(self.path / below):
+            if path.match(pattern) and str(path) not in known:
+                raise RunError(f"{path} was written by no unit of this run: move it out of {path.parent}")
+
+    def _known(self) -> set[str]:
         known = {str(manifest_path(self.path, name)) for name in self.manifests}
-        known |= {str(self.path / name) for manifest in self.manifests.values() for name in manifest["outputs"]}
-        for owned in OWNED if below is None else (below,):
-            root = self.path / owned
-            for path in files_below(root):
-                if path.match(pattern) and str(path) not in known:
-                    path.unlink()
-            if is_local(root):
-                for path in sorted(root.rglob("*"), reverse=True):
-                    if path.is_dir() and not any(path.iterdir()):
-                        path.rmdir()
+        return known | {str(self.path / name) for manifest in self.manifests.values() for name in manifest["outputs"]}
+
+    def _remove_temporary(self) -> None:
+        """Remove what was being written when a run or a worker ended, except for manifests: they say whose the data
+        beside them are."""
+        if not is_local(self.path):
+            return
+        for owned in ("", *OWNED):
+            for path in sorted((self.path / owned).glob(f"{'**/' if owned else ''}*{TEMPORARY}")):
+                if path.is_dir():
+                    shutil.rmtree(str(path), ignore_errors=True)
+                elif owned != "manifests":
+                    path.unlink(missing_ok=True)

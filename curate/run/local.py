@@ -21,13 +21,14 @@ from multiprocessing.connection import wait
 from typing import Any, NamedTuple
 
 from curate.run.engine import OnKill, Progress, RunError, TaskError
+from curate.run.fit_for_workers import never_began, packed, refuse_lost_program
 from curate.run.group import UnitGroup
 from curate.run.unit import CUTTING, ENDING, READING, Unit
 from curate.run.worker import OUT_OF_MEMORY, POLL, Clock, Worker, uninterrupted
 
 HOPELESS = 3
 """Deaths of a unit's workers with no document in hand after which the unit is given up, or else the input file that it
-was reading."""
+was reading; and deaths of workers without a unit, one after the other, after which the run is given up."""
 
 PRELOADED = ["curate.run.corpus"]
 """The modules that every worker needs, without the libraries of steps. Only numpy's OpenBLAS starts threads, and it
@@ -78,6 +79,7 @@ class LocalEngine:
         self._pool: list[Worker] = []
         self._clock = Clock()
         self._strikes: Counter[tuple[str, str]] = Counter()
+        self._idle_deaths = 0
 
     def __enter__(self) -> LocalEngine:
         return self
@@ -90,8 +92,7 @@ class LocalEngine:
     def map(self, label: str, tasks: Sequence[Unit], on_kill: OnKill | None = None) -> list[dict[str, Any]]:
         """Run all units. Raises RunError when one fails for a reason that a person can put right, else TaskError."""
         group = UnitGroup(label, tasks, on_kill)
-        while len(self._pool) < min(self.workers, len(tasks)):
-            self._pool.append(self._hire())
+        self._staff(min(self.workers, len(tasks)))
         while not group.ended:
             for worker in list(self._pool):
                 if worker.task is None and (queue := group.next(one.task for one in self._busy())):
@@ -101,11 +102,23 @@ class LocalEngine:
             self._clock.tick()
             for worker in busy:
                 self._settle(worker, group)
+            group.progress.memory = self.peak_memory
             self._on_progress(group.count([worker.counts() for worker in self._busy()]))
         return group.manifests
 
     def _busy(self) -> list[Worker]:
         return [worker for worker in self._pool if worker.task is not None]
+
+    def _staff(self, wanted: int) -> None:
+        """Start workers. The first is waited for: what keeps it from starting keeps the others too."""
+        if wanted and not self._pool:
+            refuse_lost_program()
+            self._pool.append(self._hire())
+        while wanted and not (first := self._pool[0]).started:
+            if wait([first.process.sentinel], timeout=POLL / 10):
+                self._replace(first)
+        while len(self._pool) < wanted:
+            self._pool.append(self._hire())
 
     def _hire(self) -> Worker:
         with uninterrupted():
@@ -113,10 +126,12 @@ class LocalEngine:
 
     def _give(self, worker: Worker, group: UnitGroup, queue: deque[int]) -> None:
         """Hand the next unit to an idle worker, or replace a worker that died while it was idle."""
+        unit = packed(group.units[queue[0]])
         worker.begin(queue[0])
         try:
-            worker.channel.send(group.units[queue[0]])
+            worker.channel.send_bytes(unit)
         except OSError:
+            worker.task = None
             self._replace(worker)
             return
         group.take(queue)
@@ -134,6 +149,7 @@ class LocalEngine:
                 self._try_again(worker, group, lost)
         elif answer[0] == "done":
             worker.task = None
+            self._idle_deaths = 0
             group.add(number, answer[1], worker.counts())
         else:
             raise _error(group.units[number], answer)
@@ -168,6 +184,10 @@ class LocalEngine:
         assert number is not None
         unit = group.units[number]
         self._replace(worker)
+        if not worker.started:
+            # Nothing of the unit was begun.
+            group.queue.appendleft(number)
+            return
         if group.on_kill is None or ended.in_hand in ("", READING, ENDING, CUTTING):
             self._without_a_document(group, number, ended, group.on_kill)
         else:
@@ -196,7 +216,12 @@ class LocalEngine:
         return f"{reason.replace('its process', 'the process')}{more}"
 
     def _replace(self, worker: Worker) -> None:
+        """Raises RunError when too many, one after the other, died without a unit of their own to blame."""
         worker.stop()
+        if worker.task is None or not worker.started:
+            self._idle_deaths += 1
+            if self._idle_deaths == HOPELESS:
+                raise RunError(never_began(HOPELESS, worker.ending()))
         self._pool[self._pool.index(worker)] = self._hire()
 
     def _hopeful(self, unit: Unit, reason: str, deaths: int) -> None:
@@ -214,8 +239,6 @@ class LocalEngine:
                 f"{said}: {unit.input_file} was cut shorter while it was read, or its disk gives errors. Nothing of it"
                 " counts as lost: the same command goes on from here"
             )
-        if reason.startswith("ended its process"):
-            said += ". A script that runs a corpus needs `if __name__ == '__main__':` around the call"
         raise TaskError(said)
 
 

@@ -14,13 +14,17 @@ from operator import add
 from typing import Any
 
 from curate.run.account import StepAccount
+from curate.run.calls import Calls
 from curate.run.engine import RunError
+from curate.run.remarks import remarks
 from curate.run.stage import Stage
 from curate.run.stage_outputs import StageOutputs
 from curate.step import Injection
 
 LISTED = 200
 """How many unreadable records and domains the summary names; the others are counted."""
+
+UNKNOWN_CALLS = "what earlier calls of this run cost is not known: `status.json` was missing or damaged"
 
 Manifest = Mapping[str, Any]
 
@@ -201,24 +205,16 @@ class Balance:
         }
 
 
-@dataclass(frozen=True)
-class Effort:
-    """The cost of a run: seconds, workers, and the most memory that one of them held, in bytes."""
-
-    seconds: float
-    workers: int
-    memory: int
-
-
 def summarise(
     recipe: str,
     outputs: StageOutputs,
     units: Mapping[str, Manifest],
     tokens: Mapping[str, int],
     max_loss: float,
-    effort: Effort,
+    calls: Calls,
 ) -> dict[str, Any]:
     """The content of `summary.json`. `units` are the manifests of all units by name, those of rounds among them.
+    Seconds, rate and memory are those of all calls that made the corpus; beside them stand those of the last one.
 
     Raises RunError when the balance of documents or characters is wrong.
     """
@@ -226,7 +222,7 @@ def summarise(
     balance = Balance.of(outputs, rows)
     records = RecordCounts.of(outputs.manifests[0])
     losses = records.losses(balance.unreadable.documents)
-    rate = balance.input.documents / effort.seconds if effort.seconds else 0.0
+    read = RecordCounts.of(one for one in outputs.manifests[0] if not one.get("skipped_unit")).read.documents
     reused = sum(bool(manifest.get("skipped_unit")) for manifest in units.values())
     return {
         "recipe": recipe,
@@ -243,15 +239,25 @@ def summarise(
         "domains": _domains(outputs.manifests),
         "unreadable": [item for stage in outputs.manifests for one in stage for item in one["lost"]][:LISTED],
         # Units that an earlier version made have none.
-        "notices": sorted({one for stage in outputs.manifests for unit in stage for one in unit.get("notices", [])}),
+        "notices": sorted({one for stage in outputs.manifests for unit in stage for one in unit.get("notices", [])})
+        + ([UNKNOWN_CALLS] if reused and not calls.earlier else []),
+        "remarks": remarks(outputs),
         "losses": losses,
         "loss": max(losses.values()),
         "max_loss": max_loss,
-        "seconds": round(effort.seconds, 3),
-        "pages_per_second": round(rate, 2),
-        "workers": effort.workers,
-        "worker_memory_mb": effort.memory >> 20,
+        **_cost(balance.input.documents, calls.seconds, calls.workers, calls.memory),
+        "calls": len(calls.counted),
+        "last_call": {"documents": read, **_cost(read, calls.now.seconds, calls.workers, calls.now.memory)},
         "units": {"done": len(units) - reused, "found_done": reused},
+    }
+
+
+def _cost(documents: int, seconds: float, workers: int, memory: int) -> dict[str, Any]:
+    return {
+        "seconds": round(seconds, 3),
+        "pages_per_second": round(documents / seconds if seconds else 0.0, 2),
+        "workers": workers,
+        "worker_memory_mb": memory >> 20,
     }
 
 

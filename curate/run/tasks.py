@@ -6,8 +6,9 @@ A unit names the document in hand by `pulse.hold(key)`, so that one that hangs o
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from curate.document import Document, Drop, Skipped, Unreadable
 from curate.places.store import Place
 from curate.run.account import Account
 from curate.run.ledger import DroppedTexts, drop_row, edit_rows, encode_row, lost_row
+from curate.run.made_of import NOT_READ
+from curate.run.measured import MEASURED, Measurements, measured_before
 from curate.run.stage import Stage
 from curate.run.unit import CUTTING, ENDING, READING, Outputs, Pulse, Unit, describe_step, files_of, library_version
 from curate.shards.records import read_section
@@ -51,11 +54,25 @@ def readable(
         yield from read_partition(partition, piece, count, volume)
 
 
+def taken_of(items: Iterable[Any], numbers: Sequence[int]) -> Iterator[Document]:
+    """The documents with these numbers, in order, and nothing else."""
+    documents = enumerate(item for item in items if isinstance(item, Document))
+    for number in numbers:
+        yield from itertools.islice((one for place, one in documents if place == number), 1)
+
+
 def read_with(partition: Partition) -> str:
     """What reads a file, with its version: a file that stopped this may be sound for another."""
     known = FORMATS.get(partition.format)
     library = "datasets" if partition.dataset is not None else (known and known.needs) or "zstandard"
     return ", ".join(f"{name} {library_version(name)}" for name in ("goldsand", library))
+
+
+def remembering(incoming: Iterator[tuple[int, Document]], memory: Measurements) -> Iterator[tuple[int, Document]]:
+    """The documents, each with what an engine knows of it."""
+    for ordinal, document in incoming:
+        document.memory = memory
+        yield ordinal, document
 
 
 @dataclass
@@ -114,12 +131,15 @@ class CutTask(Unit):
     def expected(self) -> dict[str, Any]:
         # The places of the cuts are known after reading only; their number follows from the size.
         number = max(1, self.size() // self.split) if self.split else 1
-        return {**super().expected(), "content": "not read", "pieces": [[0, None, 0]] * number}
+        return {**super().expected(), "content": NOT_READ, "pieces": [[0, None, 0]] * number}
 
 
 @dataclass(frozen=True)
 class Part:
-    """One piece of one input file, as the stages see it. `label` names it in the folder, `number` counts all parts."""
+    """One piece of one input file, as the stages see it. `label` names it in the folder, `number` counts all parts.
+
+    `taken` are the numbers of those of its documents that are read, in a run over a sample; None: all.
+    """
 
     number: int
     label: str
@@ -128,6 +148,7 @@ class Part:
     partition_number: int
     content: str
     stamp: Stamp | None = None
+    taken: tuple[int, ...] | None = None
 
 
 @dataclass
@@ -199,9 +220,18 @@ class MapTask(Unit):
             "labels": self.stage.labels,
             # A corpus step's records identify a document by its place, which holds the part's number.
             "number": self.part.number if self.stage.corpus else None,
-            "keep_dropped": self.keep_dropped,
+            "keep_dropped": self.texts,
             "killed": sorted(self.killed.items()),
+            **({"taken": self.part.taken} if self.part.taken is not None else {}),
         }
+
+    @property
+    def texts(self) -> str:
+        """Of which dropped documents the events hold the text. The ledger chooses among them, so that extraction, which
+        is to be done once, leaves more than was asked for: all where that is nothing, else a sample at least."""
+        if not self.stage.extracts:
+            return self.keep_dropped
+        return "all" if self.keep_dropped == "all" or not any(one.drops_texts for one in self.stage.steps) else "sample"
 
     def expected(self) -> dict[str, Any]:
         return {**super().expected(), "domains": {"kept": {}}}
@@ -213,7 +243,9 @@ class MapTask(Unit):
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         for step in self.stage.all_steps:
             step.open()
-        texts = DroppedTexts(self.keep_dropped)
+        texts = DroppedTexts(self.texts)
+        measures = any(step.measures for step in self.stage.all_steps)
+        memory = measured_before(self.root, self.part.label) if measures else None
         records: dict[str, Any] = {
             "documents": 0,
             "characters": 0,
@@ -244,7 +276,8 @@ class MapTask(Unit):
                     lost.append({"key": item.key, "error": item.error, "bytes": item.lost})
 
             account = Account(on_drop)
-            documents = self._through(account, self._incoming(account, records, on_loss, pulse, volume))
+            incoming = self._incoming(account, records, on_loss, pulse, volume)
+            documents = self._through(account, remembering(incoming, memory) if memory else incoming)
             with (
                 outputs.open(self.documents) as raw,
                 zstandard.ZstdCompressor(level=LEVEL).stream_writer(raw, closefd=False) as stream,
@@ -261,6 +294,9 @@ class MapTask(Unit):
             records |= {"bytes": volume.packed, "bytes_lost": volume.lost, "rows_lost": volume.lost_rows}
             if self.part.stamp is not None:
                 refuse_changed(self.part.partition, self.part.stamp, self.part.content)
+        if memory is not None:
+            with outputs.open(self.root / f"{self.name}{MEASURED}") as kept:
+                memory.write(kept)
         for label, step in zip(self.stage.labels, self.stage.all_steps, strict=True):
             account.steps[label].close(makes_text=step.ends_stage, adds=isinstance(step, CorpusStep) and not step.edits)
         said = zip(self.stage.labels, (step.notice() for step in self.stage.all_steps), strict=True)
@@ -304,6 +340,7 @@ class MapTask(Unit):
             volume.packed = self.size()
         elif self.previous is None:
             items = readable(self.part.partition, self.part.piece, pulse, volume)
+            items = items if self.part.taken is None else taken_of(items, self.part.taken)
         else:
             items = read_documents(self.previous, pulse)
         ordinal = -1

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import refusal
+from curate.run.fit_for_workers import unknown
 from curate.run.shared import Shared, SharedPulse
 from curate.run.unit import CUTTING, ENDING, READING
 
@@ -86,12 +87,16 @@ def _work(channel: Any, shared: Shared, limit: int | None, environment: dict[str
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_DATA, (limit + BACKSTOP, resource.RLIM_INFINITY))
     pulse = SharedPulse(shared)
+    pulse.hold(None)
     while True:
         try:
             task = channel.recv()
         except (EOFError, OSError):
             # The run has ended; either side of the channel may notice it first.
             return
+        except Exception as error:
+            channel.send(("system", unknown(error)))
+            continue
         if task is None:
             return
         answer: tuple[str, Any]
@@ -148,6 +153,11 @@ class Worker:
     @property
     def in_hand(self) -> str:
         return self.shared.in_hand
+
+    @property
+    def started(self) -> bool:
+        """Whether it could import what it needs, and was ready for units."""
+        return self.shared.signs.value > 0
 
     def begin(self, task: int) -> None:
         self.task = task

@@ -4,7 +4,9 @@ it is an error of the run, and so is a file that cannot be read now."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,9 @@ from curate.sources.partition import Partition
 
 if TYPE_CHECKING:
     from upath import UPath
+
+ASKED_AT_ONCE = 16
+"""Input files that are looked at at once, to see whether they have changed."""
 
 FRESH = 2_000_000_000
 """Nanoseconds after a change within which a file may change again and keep its time."""
@@ -123,3 +128,12 @@ def _mark(path: Path | UPath) -> _Mark:
         return remote.stamp(remote.properties(path))
     status = path.stat()
     return status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns
+
+
+def refuse_any_changed(first_read: Iterable[tuple[Partition, Stamp, str]]) -> None:
+    """Raises Changed where a file is not what it was when the run first read it, CannotBeRead. Each with its stamp and
+    content of then; a file of several pieces is looked at once."""
+    known = {id(partition): (partition, stamp, content) for partition, stamp, content in first_read}
+    # A store takes its time to answer for each.
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+        deque(pool.map(lambda one: refuse_changed(*one, last=True), known.values()), maxlen=0)

@@ -13,6 +13,9 @@ INTERRUPTED = "goldsand: interrupted; the same command goes on from here"
 def main() -> None:
     """Run the command line. A fault is a traceback, a line that says where to report it, and exit code 1."""
     try:
+        from curate.errors import require_base
+
+        require_base()
         from recipes.app.cli import main as command
 
         command()

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 RECIPE = """\
 name: bench
 inputs: [{path: PATH}]
-steps: [extract, gopher_repetition, gopher_quality, c4, fineweb, minhash_dedup]
+steps: [extract: {favor_precision: true}, gopher_repetition, gopher_quality, c4, fineweb, minhash_dedup]
 """
 
 

@@ -1,13 +1,15 @@
 """Pages a second from WARC through extraction and rules on one core, beside trafilatura alone on the same pages.
 
-usage: extraction.py --input FOLDER_OR_FILE_OF_WARC ... [--engine trafilatura|cascade] [--peer-python PYTHON]
+usage: extraction.py --input FOLDER_OR_FILE_OF_WARC ... [--engine trafilatura|cascade] [--precise]
+                     [--peer-python PYTHON]
 
 Our side reads the WARC files, extracts, and runs language, safety, Gopher, C4 and FineWeb rules. The peer's side is
-`trafilatura.extract(page, favor_precision=True, include_comments=False)` alone, on pages that are decoded and lie in
-memory, in an interpreter of its own (this one's without --peer-python). Seconds are those of the processor, libraries
-loaded before. One JSON line: docs_per_s, peer_docs_per_s, ratio, agreement, peak_memory_mb; and `chain_time`, our
-seconds over the peer's, `extract_ratio`, the peer's seconds over those of our extraction, and `kept` by either side.
-Agreement: pages that both sides keep or both drop, where the peer's text goes through the same rules.
+`trafilatura.extract(page, include_comments=False)` alone, on pages that are decoded and lie in memory, in an
+interpreter of its own (this one's without --peer-python); with --precise `favor_precision` is on, on either side.
+Seconds are those of the processor, libraries loaded before. One JSON line: docs_per_s, peer_docs_per_s, ratio,
+agreement, peak_memory_mb; and `chain_time`, our seconds over the peer's, `extract_ratio`, the peer's seconds over those
+of our extraction, and `kept` by either side. Agreement: pages that both sides keep or both drop, where the peer's text
+goes through the same rules.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ PEER = """
 import json, logging, sys, time
 import trafilatura
 logging.disable(logging.CRITICAL)
-options = dict(favor_precision=True, include_comments=False, deduplicate=False)
+options = dict(favor_precision=sys.argv[3] == "True", include_comments=False, deduplicate=False)
 trafilatura.extract("<html><body><article>" + "<p>" + "warm up " * 60 + "</p></article></body></html>", **options)
 spent, texts = 0.0, []
 for line in open(sys.argv[1], encoding="utf-8"):
@@ -47,13 +49,13 @@ with open(sys.argv[2], "w", encoding="utf-8") as out:
 """
 
 
-def steps(engine: str) -> list[Any]:
+def steps(engine: str, precise: bool) -> list[Any]:
     """The chain of the recipe, its first step knowing what follows."""
     from curate.extract.extract import Extract
     from curate.filters import C4, FineWeb, GopherQuality, GopherRepetition, Language, Safety
 
     rules = [Language(), Safety(), GopherRepetition(), GopherQuality(), C4(), FineWeb()]
-    chain = [Extract(engine=engine).followed_by(rules), *rules]
+    chain = [Extract(engine=engine, favor_precision=precise).followed_by(rules), *rules]
     for step in chain:
         step.open()
     return chain
@@ -98,13 +100,13 @@ def timed(incoming: Iterator[Any], spent: list[float]) -> Iterator[Any]:
         yield item
 
 
-def peer_texts(pages: list[str], python: str) -> dict[str, Any]:
+def peer_texts(pages: list[str], python: str, precise: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         source, target = Path(name) / "pages.jsonl", Path(name) / "texts.json"
         with source.open("w", encoding="utf-8") as lines:
             for page in pages:
                 lines.write(json.dumps(page) + "\n")
-        subprocess.run([python, "-c", PEER, str(source), str(target)], check=True, capture_output=True)
+        subprocess.run([python, "-c", PEER, str(source), str(target), str(precise)], check=True, capture_output=True)
         return json.loads(target.read_text(encoding="utf-8"))
 
 
@@ -124,6 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--input", type=Path, nargs="+", required=True, help="folders of WARC files, or WARC files")
     parser.add_argument("--engine", default="trafilatura", choices=("trafilatura", "cascade", "resiliparse"))
+    parser.add_argument("--precise", action="store_true", help="favor_precision, on either side")
     parser.add_argument("--peer-python", default=sys.executable)
     parser.add_argument("--limit", type=int, default=sys.maxsize, help="pages at most")
     options = parser.parse_args()
@@ -132,9 +135,9 @@ def main() -> None:
 
     from curate.extract.encoding import decode_html
 
-    chain = steps(options.engine)
+    chain = steps(options.engine, options.precise)
     warm = ["<html><body><article><p>" + "the warm up of that and this " * 40 + "</p></article></body></html>"]
-    peers = peer_texts(warm, sys.executable)
+    peers = peer_texts(warm, sys.executable, options.precise)
     kept_of_texts(chain, ["warm"], [None], peers["texts"])
 
     reasons: dict[str, str] = {}
@@ -151,12 +154,13 @@ def main() -> None:
         decoded.append(decode_html(page.html, page.metadata.get("content_type", "")))
         keys.append(page.key)
         urls.append(page.url)
-    peer = peer_texts(decoded, options.peer_python)
+    peer = peer_texts(decoded, options.peer_python, options.precise)
     peer_kept = kept_of_texts(chain, keys, urls, peer["texts"])
     early = sum(reason.startswith("extract: ") and reason.count(": ") == 2 for reason in reasons.values())
     result = {
         "benchmark": "extraction",
         "engine": options.engine,
+        "precise": options.precise,
         "documents": len(keys),
         "docs_per_s": round(len(keys) / seconds, 2),
         "peer_docs_per_s": round(len(keys) / peer["seconds"], 2),

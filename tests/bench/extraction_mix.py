@@ -61,7 +61,10 @@ def kinds(pages: list[tuple[str, Document]]) -> dict[str, list[tuple[str, bytes]
     raw = {document.key: (document.url or document.key, document.html or b"") for _, document in pages}
     source = {document.key: name for name, document in pages}
     reasons: dict[str, str] = {}
-    kept = [document.key for document in through(steps("trafilatura"), (document for _, document in pages), reasons)]
+    kept = [
+        document.key
+        for document in through(steps("trafilatura", precise=True), (document for _, document in pages), reasons)
+    ]
     found: dict[str, list[tuple[str, bytes]]] = defaultdict(list)
     for key in sorted(kept, key=_number):
         found[f"kept {source[key]}"].append(raw[key])

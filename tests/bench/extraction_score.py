@@ -1,13 +1,15 @@
 """How good extracted text is: the scores of two published benchmarks, by page type.
 
-usage: extraction_score.py DATA [--engine trafilatura resiliparse cascade] [--balanced] [--choose]
+usage: extraction_score.py DATA [--engine trafilatura resiliparse cascade] [--precise] [--all] [--choose]
 
-DATA is a folder with `wcxb-dev.warc.gz`, `wcxb-dev-gold.jsonl.gz` and `articles/` (data/extraction). WCXB scores a page
+DATA is a folder with `wcxb-dev.warc.gz`, `wcxb-dev-gold.jsonl.gz` and `articles/` (data/extraction); with --all pages
+are those of its folder `wcxb/`, which has more of some types. WCXB scores a page
 by the F1 of its words, lower-cased, each counted as often as it stands there, and by snippets that must and must not be
 there; an average is over pages. scrapinghub's benchmark scores shingles of four words, precision and recall averaged
 over pages first. `tests/curate/test_extraction_score.py` holds both equal to what the benchmarks' own scripts say.
 
-One JSON line for each engine; --balanced is without `favor_precision`. --choose: for each share in SHARES, resiliparse
+One JSON line for each engine; --precise is with `favor_precision`. `f1` is the mean of pages, `f1_of_types` that of
+page types. --choose: for each share in SHARES, resiliparse
 for pages of whose text trafilatura takes less; the share is chosen on nine tenths of the pages, the tenth is scored,
 ten times over, in five orders; `f1_alone` is without the choice.
 """
@@ -74,16 +76,18 @@ def shingle_scores(pairs: Iterable[tuple[str, str]]) -> tuple[float, float, floa
     return precision, recall, harmonic(precision, recall)
 
 
-def wcxb(folder: Path) -> Iterator[tuple[dict[str, Any], bytes, str]]:
-    """(gold row, page, content type) of the pages of WCXB."""
+def wcxb(folder: Path, every: bool = False) -> Iterator[tuple[dict[str, Any], bytes, str]]:
+    """(gold row, page, content type) of the pages of WCXB: as many of each type, or all."""
     from curate.document import Document
     from curate.sources import open_source
 
-    with gzip.open(folder / "wcxb-dev-gold.jsonl.gz", "rt", encoding="utf-8") as lines:
+    named = folder / "wcxb" / "gold.jsonl.gz" if every else folder / "wcxb-dev-gold.jsonl.gz"
+    with gzip.open(named, "rt", encoding="utf-8") as lines:
         gold = {row["url"]: row for row in map(json.loads, lines)}
-    for page in open_source(folder / "wcxb-dev.warc.gz", "wcxb"):
-        if isinstance(page, Document) and page.html is not None and page.url in gold:
-            yield gold.pop(page.url), page.html, page.metadata.get("content_type", "")
+    for source in sorted((folder / "wcxb").glob("*.warc.gz")) if every else [folder / "wcxb-dev.warc.gz"]:
+        for page in open_source(source, "wcxb"):
+            if isinstance(page, Document) and page.html is not None and page.url in gold:
+                yield gold.pop(page.url), page.html, page.metadata.get("content_type", "")
     if gold:
         raise ValueError(f"{len(gold)} gold pages have no record, {next(iter(gold))} among them")
 
@@ -96,17 +100,19 @@ def articles(folder: Path) -> Iterator[tuple[str, bytes]]:
             yield row["articleBody"], page.read()
 
 
-def scores(folder: Path, extract: Extractor) -> dict[str, Any]:
+def scores(folder: Path, extract: Extractor, every: bool = False) -> dict[str, Any]:
     """All scores of one extractor: F1 by page type and of all, shares of snippets, F1 of the articles."""
     by_type: dict[str, list[float]] = defaultdict(list)
     must, must_not = [], []
-    for row, page, content_type in wcxb(folder):
+    for row, page, content_type in wcxb(folder, every):
         text = extract(page, content_type)
-        by_type[row["page_type"]].append(word_scores(text, row["text"])[2])
-        must.append(snippet_share(text, row["must_have"]))
-        must_not.append(snippet_share(text, row["must_not_have"]))
+        by_type[row["page_type"]].append(word_scores(text, row["text"] or "")[2])  # a page may have no content
+        must.append(snippet_share(text, row["with" if every else "must_have"] or []))
+        must_not.append(snippet_share(text, row["without" if every else "must_not_have"] or []))
     return {
+        "pages": sum(map(len, by_type.values())),
         "f1": round(fmean(one for values in by_type.values() for one in values), 4),
+        "f1_of_types": round(fmean(map(fmean, by_type.values())), 4),
         **{f"f1_{kind}": round(fmean(values), 4) for kind, values in sorted(by_type.items())},
         "must_have": round(fmean(must), 4),
         "must_not_have": round(fmean(must_not), 4),
@@ -140,8 +146,11 @@ def choice(folder: Path) -> dict[str, Any]:
     for row, page, content_type in wcxb(folder):
         text = alone(page, content_type)
         f1 = word_scores(text, row["text"])[2]
+        second = other(page, content_type)
         share = len(text) / max(1, len(whole_text(decode_html(page, content_type))))
-        rows.append((row["page_type"], share, f1, word_scores(other(page, content_type), row["text"])[2]))
+        if len(second) <= len(text):
+            share = float("inf")  # only a longer text takes the other's place
+        rows.append((row["page_type"], share, f1, word_scores(second, row["text"])[2]))
 
     def scored(rows: list[tuple[str, float, float, float]], least: float) -> list[float]:
         return [second if share < least else first for _, share, first, second in rows]
@@ -176,7 +185,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--engine", nargs="+", default=["trafilatura"])
-    parser.add_argument("--balanced", action="store_true", help="without favor_precision")
+    parser.add_argument("--precise", action="store_true", help="with favor_precision")
+    parser.add_argument("--all", action="store_true", help="all pages of wcxb/")
     parser.add_argument("--min-share", type=float, default=0.0)
     parser.add_argument("--choose", action="store_true")
     options = parser.parse_args()
@@ -184,9 +194,9 @@ def main() -> None:
         print(json.dumps({"benchmark": "extraction_choice", **choice(options.data)}))
         return
     for name in options.engine:
-        extractor = engine(name, favor_precision=not options.balanced, min_share=options.min_share)
-        told = {"engine": name, "balanced": options.balanced, "min_share": options.min_share}
-        print(json.dumps({"benchmark": "extraction_score", **told, **scores(options.data, extractor)}))
+        extractor = engine(name, favor_precision=options.precise, min_share=options.min_share)
+        told = {"engine": name, "precise": options.precise, "min_share": options.min_share}
+        print(json.dumps({"benchmark": "extraction_score", **told, **scores(options.data, extractor, options.all)}))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Labelled sets of toxic texts as JSON Lines, a file for each source and class: what `goldsand train-classifier` reads.
 
-    python tests/bench/safety_sets.py ../shared/data/safety -o safety
+    python tests/bench/safety_sets.py FOLDER -o safety       # the four published sets, in their own files
+    python tests/bench/safety_sets.py --made-up -o safety    # mild sentences in their place, to see what comes of it
 
 | source | positive | negative |
 |---|---|---|
@@ -19,6 +20,7 @@ import ast
 import csv
 import gzip
 import html
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -60,16 +62,35 @@ def surge(folder: Path) -> Iterator[tuple[bool, str]]:
         yield row["is_toxic"] == "Toxic", row["text"]
 
 
+_WHO = ("neighbour", "reader", "driver", "singer", "cook", "teacher", "player", "writer")
+_KIND = ("answered every question", "was early today", "wrote a long letter", "liked the new bridge", "sang at noon")
+_UNKIND = (
+    "is a foolish heron",
+    "smells of old cheese",
+    "should be quiet for ever",
+    "is a dull, lazy clown",
+    "is a fool",
+)
+
+
+def made_up(source: int) -> Iterator[tuple[bool, str]]:
+    """Sentences that name what a set holds and offend nobody; others for each source."""
+    for number, (who, unkind, kind) in enumerate(itertools.product(_WHO, _UNKIND, _KIND)):
+        if number % len(SOURCES) == source:
+            yield True, f"The {who} of house {number} {unkind}."
+            yield False, f"The {who} of house {number} {kind}."
+
+
 SOURCES = {"davidson": davidson, "civil": civil, "wikitalk": wikitalk, "surge": surge}
 
 
-def write(data: Path, out: Path) -> dict[str, dict[str, int]]:
-    """Write all files; how many texts of each source and class there are."""
+def write(data: Path | None, out: Path) -> dict[str, dict[str, int]]:
+    """Write all files, of made-up sentences without a folder; how many texts of each source and class there are."""
     out.mkdir(parents=True, exist_ok=True)
     counts: dict[str, dict[str, int]] = {}
-    for source, read in SOURCES.items():
+    for number, (source, read) in enumerate(SOURCES.items()):
         texts: dict[str, list[str]] = {"positive": [], "negative": []}
-        for toxic, text in read(data):
+        for toxic, text in made_up(number) if data is None else read(data):
             texts["positive" if toxic else "negative"].append(text)
         counts[source] = {kind: len(found) for kind, found in texts.items()}
         for kind, found in texts.items():
@@ -79,8 +100,11 @@ def write(data: Path, out: Path) -> dict[str, dict[str, int]]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("--made-up", action="store_true", help="made-up sentences, without a folder")
     parser.add_argument("-o", "--out", type=Path, required=True)
     arguments = parser.parse_args()
+    if (arguments.data is None) != arguments.made_up:
+        parser.error("give the folder of the published sets, or --made-up")
     print(json.dumps(write(arguments.data, arguments.out)))

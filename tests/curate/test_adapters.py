@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from functools import cache
@@ -149,6 +150,100 @@ def test_a_batch_of_which_nothing_is_left_keeps_the_types_of_its_columns() -> No
         assert cleaned.shape == (0,) and cleaned.dtype.kind == numpy.dtype(kind).kind
 
 
+LONG = "The river is wide and the boats of the town go to the sea with those who want to live there. " * 8
+
+
+def test_added_columns_have_their_types_in_an_empty_batch_too() -> None:
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    pyarrow, numpy = pytest.importorskip("pyarrow"), pytest.importorskip("numpy")
+    rules = Rules(GopherQuality())
+    for given in (polars.DataFrame({"text": [LONG]}), pyarrow.table({"text": [LONG]})):
+        assert rules.mark(given[:0]).schema == rules.mark(given).schema
+    given = pandas.DataFrame({"text": [LONG]})
+    assert rules.mark(given[:0]).dtypes.equals(rules.mark(given).dtypes)
+    types = {name: rows.dtype for name, rows in rules.mark({"text": numpy.array([], dtype=object)}).items()}
+    assert types.pop("goldsand_keep").kind == "b" and set(types.values()) == {numpy.dtype(object)}
+
+
+def test_a_lazy_frame_is_a_batch() -> None:
+    polars = pytest.importorskip("polars")
+    rules, frame = Rules(*NAMES), polars.DataFrame({"text": texts()[:40]})
+    for way in (rules.clean, rules.mark):
+        assert way(frame.lazy()).collect().equals(way(frame))
+        assert way(frame[:0].lazy()).collect().schema == way(frame).schema
+    assert rules.mark(frame.lazy()).select("goldsand_keep").collect().to_series().to_list() == rules.keep(frame)
+    with pytest.raises(TypeError, match="collect"):
+        rules.keep(frame.lazy())
+
+
+def test_a_missing_text_stays_missing_where_it_is_kept() -> None:
+    numpy, pandas = pytest.importorskip("numpy"), pytest.importorskip("pandas")
+    polars, pyarrow = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
+    rules = Rules(Url(domains=["bad.example"]))
+    for frame in (polars.DataFrame({"text": [None, None]}), polars.DataFrame({"text": [None, LONG]})):
+        assert rules.clean(frame).equals(frame) and rules.mark(frame).select("text").equals(frame)
+    for kind in (pyarrow.null(), pyarrow.string(), pyarrow.large_string(), pyarrow.string_view()):
+        table = pyarrow.table({"text": pyarrow.array([None], kind)})
+        assert rules.clean(table).equals(table) and rules.mark(table)["text"].equals(table["text"])
+    for given in ([numpy.nan], pandas.array([None, LONG], dtype="string"), [None, LONG]):
+        frame = pandas.DataFrame({"text": given})
+        assert rules.clean(frame)["text"].equals(frame["text"]) and rules.mark(frame)["text"].equals(frame["text"])
+    assert rules.clean({"text": [None, "a"]}) == {"text": [None, "a"]}
+
+
+def test_what_is_no_text_is_told_and_not_taken_for_an_empty_one() -> None:
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    for given in (
+        {"text": [5]},
+        {"text": [b"bytes"]},
+        pandas.DataFrame({"text": [1, 2]}),
+        polars.DataFrame({"text": [1]}),
+    ):
+        with pytest.raises(TypeError, match=r"column 'text' holds (int|bytes) where a text belongs"):
+            Rules("c4").keep(given)
+    with pytest.raises(TypeError, match="not Series; for texts alone there is Rules"):
+        Rules("c4").keep(pandas.Series(["x"]))
+
+
+def test_kinds_of_text_columns() -> None:
+    """Categories, views and large strings, with an edit that makes texts that were not there."""
+    numpy, pandas, pyarrow = (pytest.importorskip(name) for name in ("numpy", "pandas", "pyarrow"))
+    rules, given = Rules(C4(min_sentences=1)), ["One line of a page.\nPlease enable javascript.", None]
+    for kind in ("category", "string", "str", object, pandas.ArrowDtype(pyarrow.large_string())):
+        frame = pandas.DataFrame({"text": pandas.Series(given, dtype=kind)})
+        assert list(rules.clean(frame)["text"]) == ["One line of a page."], kind
+        assert type(rules.clean(frame)["text"].dtype) is type(frame["text"].dtype)
+        assert type(rules.clean(frame[1:])["text"].dtype) is type(frame["text"].dtype)
+    for kind in (pyarrow.string_view(), pyarrow.large_string(), pyarrow.dictionary(pyarrow.int32(), pyarrow.string())):
+        table = pyarrow.table({"text": pyarrow.array(given, kind)})
+        assert rules.clean(table)["text"].to_pylist() == ["One line of a page."]
+        assert rules.clean(table).schema == table.schema == rules.clean(table.slice(1)).schema
+    for kind in (str, object, numpy.dtypes.StringDType()):
+        cleaned = rules.clean({"text": numpy.array(given[:1], dtype=kind)})["text"]
+        assert cleaned.tolist() == ["One line of a page."] and cleaned.dtype.kind == numpy.dtype(kind).kind
+
+
+def test_rules_travel_to_other_processes_before_and_after_they_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
+    names = ("language", "url", "safety", "redact", "knowledge_density", *NAMES)
+    fresh, used = Rules(*names), Rules(*names)
+    page = next(left for left in kept() if used(left).text == left)
+    verdicts = used.batch([page, "x"])
+    for rules in (fresh, used, pickle.loads(pickle.dumps(used))):
+        assert pickle.loads(pickle.dumps(rules)).batch([page, "x"]) == verdicts
+    table = datasets.Dataset.from_dict({"text": ["x", "y", page, "z", None]})
+    # Four of five batches are left empty, and one of two processes has nothing at all.
+    two = table.map(fresh.clean, batched=True, batch_size=1, num_proc=2)
+    assert two["text"] == table.map(fresh.clean, batched=True)["text"] == [page] and two.features == table.features
+    assert table.map(used.mark, batched=True)._fingerprint == table.map(Rules(*names).mark, batched=True)._fingerprint
+    for kind in ("pandas", "polars", "arrow", "numpy"):
+        left = table.with_format(kind).map(fresh.clean, batched=True, batch_size=1)
+        assert left.with_format(None)["text"] == [page]
+
+
 def test_arrow_tables() -> None:
     pyarrow = pytest.importorskip("pyarrow")
     rules = Rules(*NAMES, text="body", prefix="")
@@ -176,13 +271,17 @@ def test_ray_data() -> None:
             assert [row["text"] for row in sorted(cleaned, key=lambda row: row["number"])] == kept()
         marked = sorted(rows.map_batches(rules.mark, batch_size=64).take_all(), key=lambda row: row["number"])
         columns = [[row[f"goldsand_{name}"] for row in marked] for name in ("keep", "step", "rule")]
+        few = ray.data.from_items([{"text": text, "number": 1} for text in ("x", None, "y", LONG)]).repartition(4)
+        for kind in ("numpy", "pandas", "pyarrow"):
+            cleaned = few.map_batches(Rules("gopher_quality").clean, batch_format=kind, batch_size=1)
+            assert cleaned.take_all() == [{"text": LONG, "number": 1}], "of the other blocks nothing is left"
         marked_as(*columns, [row["text"] for row in marked])
     finally:
         ray.shutdown()
 
 
 PIPELINE = """
-import json, sys
+import dill, json, sys
 from datatrove.data import Document
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.filters import (C4QualityFilter, FineWebQualityFilter, GopherQualityFilter,
@@ -199,8 +298,12 @@ def end(folder, name, steps):
                            JsonlWriter(f"{folder}/{name}-kept", compression=None)],
                           logging_dir=f"{folder}/{name}-logs").run()
 
-end(sys.argv[2], "ours", lambda out: [RulesFilter("gopher_repetition", "gopher_quality", "c4", "fineweb",
-                                                  exclusion_writer=out)])
+def sent(step):
+    # As an executor of many machines sends a pipeline.
+    return dill.loads(dill.dumps(step))
+
+end(sys.argv[2], "ours", lambda out: [sent(RulesFilter("gopher_repetition", "gopher_quality", "c4", "fineweb",
+                                                       exclusion_writer=out))])
 end(sys.argv[2], "theirs", lambda out: [GopherRepetitionFilter(exclusion_writer=out),
     GopherQualityFilter(exclusion_writer=out), C4QualityFilter(filter_no_terminal_punct=False, exclusion_writer=out),
     FineWebQualityFilter(exclusion_writer=out)])

@@ -1,6 +1,7 @@
 """The text of a page is that of the extractor, and of this page alone."""
 
 import logging
+import re
 from copy import copy
 from pathlib import Path
 
@@ -69,6 +70,24 @@ def test_the_text_is_that_of_trafilatura_called_as_its_manual_says(pages, precis
             include_comments=False,
         )
         assert got == (expected or "").strip()
+
+
+def test_a_made_page_has_the_text_of_trafilatura_where_any_alternative_decides():
+    """tests/bench/shortcut_fuzz.py: each alternative of trafilatura's XPaths has its turn, in a page of its own."""
+    import shortcut_fuzz
+
+    found = shortcut_fuzz.compare(0, 300)
+    assert found["values"] <= 300, "each alternative has its turn"
+    assert (found["different"], found["first"]) == (0, [])
+
+
+def test_an_anchor_within_a_group_holds_at_each_value():
+    for pattern in ("(?:^| )ad-", "(^|\\s)link(\\s|$)", "(?i:^shar)", "^nav$", "x(?=y)", "(?<!a)b", "a++b"):
+        exact, loose = re.compile(pattern), shortcut._among_others(pattern)
+        values = ["ad-box", "my ad-box", "link", "a link b", "SHARE", "nav", "xy", "b", "ab", "aab"]
+        for value in filter(exact.search, values):
+            assert loose.search("\n".join(["", "first", value, "last", ""])), (pattern, value)
+    assert not shortcut._among_others("(?:^| )ad-").search("\nread-box\nlad-x\n")
 
 
 def test_what_no_attribute_fulfils_is_not_looked_for_and_all_else_is_found_as_by_xpath():
@@ -332,3 +351,18 @@ def test_of_whose_text_trafilatura_takes_little_resiliparse_extracts():
     assert isinstance(alone, Document) and isinstance(mixed, Document)
     assert "boats lay still" in mixed.text and mixed.text.count("Short post") > alone.text.count("Short post")
     assert extracted(html, favor_precision=False, min_share=0.01).text == alone.text
+
+
+def test_a_shorter_text_never_takes_the_place_of_a_longer_one():
+    menu = "".join(
+        f'<li><a href="/p{number}">Entry {number} of the long menu of this site</a></li>' for number in range(400)
+    )
+    hidden = f'<div aria-hidden="true"><article>{PROSE * 3}</article></div>'  # resiliparse leaves it out
+    for html in (f"<body><ul>{menu}</ul>{hidden}</body>", f"<body><ul>{menu}</ul>{PROSE}</body>"):
+        alone, mixed = extracted(html.encode()), extracted(html.encode(), min_share=1.0)
+        assert isinstance(alone, Document) and isinstance(mixed, Document)
+        assert len(mixed.text) >= len(alone.text) > 100
+
+
+def test_more_text_than_less_is_the_default():
+    assert Extract().favor_precision is False

@@ -29,6 +29,46 @@ def test_a_low_score_ends_as_language_score_and_equality_does_too() -> None:
     assert 0.65 < document.metadata["language_score"] <= 1
 
 
+def test_a_text_is_asked_at_its_beginning_middle_and_end() -> None:
+    def told(text: str, **parameters: object) -> tuple[str, str, float]:
+        document = Document(key="k", text=text)
+        (outcome,) = Language(**parameters).apply([document])  # type: ignore[arg-type]
+        rule = outcome.rule if isinstance(outcome, Drop) else ""
+        return rule, document.metadata["language"], document.metadata["language_share"]
+
+    english, german, french = ((one + " ") * 60 for one in (ENGLISH, GERMAN, FRENCH))
+    # An English beginning of 5 000 characters and ten times as much German.
+    rule, language, share = told(english[:5000] + german * 9)
+    assert (rule, language) == ("language", "de") and 0.3 < share < 0.4
+    rule, language, share = told(english * 9 + german * 5)
+    assert (rule, language) == ("", "en") and 0.6 < share < 0.7
+    assert told(english * 9 + german * 5, min_share=0.9)[0] == "language_share"
+    assert told(english * 9 + german * 5, min_share=0.9, keep=["en", "de"]) == ("", "en", 1.0)
+    # One third each: no language has half of the text.
+    assert told(english + german + french)[0] in ("language", "language_share")
+    assert told(english + german + french, min_share=0, keep=["en", "de", "fr"])[0] == ""
+    # A short text is one place, with the score that it had.
+    assert told(ENGLISH) == ("", "en", 1.0) and told("12 !?")[1:] == ("und", 0.0)
+    assert told(english, characters=200)[1] == "en"
+    # The beginning alone, as before; five places tell fifths.
+    assert told(english[:5000] + german * 9, places=1) == ("", "en", 1.0)
+    assert 0.15 < told(english[:3000] + german * 9, places=5)[2] < 0.25
+    whole = Language(places=1, characters=10**9)
+    assert whole._places(german * 9) == [german * 9], "one question, as the peers ask it"
+
+
+def test_the_share_can_be_tried_at_other_thresholds() -> None:
+    checks = {check.rule: check for check in Language().checks(Document(key="k", text=(ENGLISH + " ") * 60))}
+    share = checks["language_share"]
+    assert (share.value, share.threshold, share.limit, share.side, share.failed) == (
+        1.0,
+        0.5,
+        "min_share",
+        "under",
+        False,
+    )
+
+
 def test_every_document_carries_its_language() -> None:
     documents = [Document(key="a", text=ENGLISH), Document(key="b", text=GERMAN), Document(key="c", text="12 !?")]
     outcomes = list(Language().apply(documents))

@@ -44,6 +44,18 @@ def seen(text: str, *regions: str) -> list[tuple[str, str]]:
         ("jo [at] acme [dot] co [dot] uk", "jo [at] acme [dot] co [dot] uk", "jo@acme.co.uk"),
         ("jo(at)acme.com", "jo(at)acme.com", "jo@acme.com"),
         ("https://acme.com/mail?to=jo@acme.com", "jo@acme.com", "jo@acme.com"),
+        ("jo&#64;acme.com or", "jo&#64;acme.com", "jo@acme.com"),
+        ("jo&#x40;acme&#46;co&#x2E;uk.", "jo&#x40;acme&#46;co&#x2E;uk", "jo@acme.co.uk"),
+        ("jo&commat;acme&period;com", "jo&commat;acme&period;com", "jo@acme.com"),
+        ("Write to jo AT acme DOT co DOT uk now", "jo AT acme DOT co DOT uk", "jo@acme.co.uk"),
+        ("JO.DOE AT ACME DOT COM", "JO.DOE AT ACME DOT COM", "jo.doe@acme.com"),
+        ("jo\u00a0[ at ]\u00a0acme [ dot ] com", "jo\u00a0[ at ]\u00a0acme [ dot ] com", "jo@acme.com"),
+        ("jo@acme [dot] com", "jo@acme [dot] com", "jo@acme.com"),
+        ("jo@acme . com", "jo@acme . com", "jo@acme.com"),
+        ("E-mail: jo @ acme . com", "jo @ acme . com", "jo@acme.com"),
+        ("jo.doe @ acme.com", "jo.doe @ acme.com", "jo.doe@acme.com"),
+        ("contact jo@ acme.com", "jo@ acme.com", "jo@acme.com"),
+        ("jo [at] acme [dot] org [dot] Then", "jo [at] acme [dot] org", "jo@acme.org"),
     ],
 )
 def test_addresses_of_mail(text: str, address: str, canonical: str) -> None:
@@ -56,6 +68,8 @@ def test_addresses_of_mail(text: str, address: str, canonical: str) -> None:
     [
         "icon@2x.png", "@jo on the net", "jo @ acme.com", "git@github.com:jo/x", "jo@server:/home", "jo@acme.com:~/x",
         "https://jo:secret@acme.com/", "someone@example.com", "x@sub.example.org", "a@b.example", "a@string.service",
+        "photo by me @ flickr.com", "MEET US AT ACME.COM", "look at acme dot com", "we met AT home. In May",
+        "jo@home. In May", "jo@home . In May", "someone AT example DOT com", "jo&#64;example.org", "R&#64;D.",
         "npm install react@19.2", "@jo@mastodon.social", "jo@localhost", "@app.route", "5 @ 3.50", "a@.com", "@",
     ],
 )  # fmt: skip
@@ -115,6 +129,14 @@ def test_numbers_without_country_code_are_those_of_the_regions_and_of_the_pages_
         ("93.184.216.34/24 93.184.216.345 93.184.216", ["93.184.216.34"]),
         ("10.0.0.1 192.168.1.1 127.0.0.1 172.16.0.1 169.254.1.1 192.0.2.1 224.0.0.1 255.255.255.255 0.0.0.0", []),
         ("version 93.184.216.34, v93.184.216.34, Chrome/120.0.0.0, Lucee 5.3.6.61, 1.3.6.1.4.1.343", []),
+        ("see sections 22.14.31.9, 41.101.3.44 and 93.184.216.34, clause 93.184.216.35", []),
+        ("Figure 93.184.216.34: x; table no. 93.184.216.34; upgrade from 93.184.216.34 to 93.184.216.35", []),
+        ("93.184.216.34 or later; 93.184.216.34 beta; (93.184.216.34) release; driver: 93.184.216.34", []),
+        ("22.14.3.1 The valve, 45.3.2.12", []),
+        ("routing table: 93.184.216.34", ["93.184.216.34"]),
+        ("the server 22.14.3.1 answers", ["22.14.3.1"]),
+        ("3fff::1 3fff:fff:ffff::1 2002:c000:0204::1 2001:2::1 198.51.100.7 203.0.113.9 198.18.0.1 233.252.0.1", []),
+        ("4000::1 2002:5db8:d822::1", ["2002:5db8:d822::1"]),
         ("2606:4700:4700::1111 and 2a00:1450:4001:81b::200e.", ["2606:4700:4700::1111", "2a00:1450:4001:81b::200e"]),
         ("fe80::1 ::1 2001:db8::1 std::vector 10:20:30 2020:10:20 aa:bb:cc:dd:ee:ff fd00::1", []),
     ],
@@ -153,6 +175,17 @@ CARDS = """
 378282246310005 371449635398431 6011111111111117 6011000990139424 3530111333300000 3566002020360505
 30569309025904 38520000023237 6200000000000005
 """.split()  # noqa: SIM905
+
+
+def test_ibans_in_small_letters() -> None:
+    for iban in IBANS:
+        for text in (iban.lower(), " ".join(re.findall(".{1,4}", iban.lower())), iban.capitalize()):
+            assert [(one.kind, one.canonical) for one in find(f"to {text}.", ["iban"])] == [("iban", iban)], text
+    assert find("de89370400440532013001 and de8937040044053201300 and xde89370400440532013000", ["iban"]) == []
+    # Digits alone are an account in Germany: of pieces of hexadecimal numbers nearly none remains.
+    draw = random.Random(3)
+    pieces = " ".join(f"{draw.getrandbits(96):024x} {draw.getrandbits(128):032x}" for _ in range(20_000))
+    assert len(find(pieces, ["iban"])) <= 2
 
 
 @pytest.mark.parametrize("card", CARDS)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from curate.errors import EXTRAS, Refused, nearest, refusal, report_line
+from curate.errors import BASE, EXTRAS, Refused, nearest, refusal, report_line
 from recipes.app.measure.protocol import failure
 
 ROOT = Path(__file__).parents[2]
@@ -127,6 +127,18 @@ def test_a_missing_module_is_answered_with_the_extra_that_brings_it(folder, modu
     what = f"raise ModuleNotFoundError('No module named', name={module!r})"
     result = goldsand(folder, "status", "out", first=raising("curate.run.status:read_status", what))
     is_refused(result, f"{module.split('.')[0]} is not installed; `pip install 'goldsand[{extra}]'` brings it")
+
+
+@pytest.mark.parametrize("module", ["typer", "tldextract", "ruamel.yaml", "resiliparse", "phonenumbers"])
+def test_a_missing_base_dependency_is_named_before_anything_is_read(folder, module):
+    result = goldsand(folder, "run", "small.yaml", "-o", "out", first=f"import sys; sys.modules[{module!r}] = None")
+    is_refused(result, f"{module} is not installed, and goldsand needs it: pip install '{BASE[module]}'")
+    assert not (folder / "out").exists()
+
+
+def test_a_base_dependency_that_ends_a_program_of_ones_own_is_a_refusal_too():
+    error = ModuleNotFoundError("No module named 'brotli'", name="brotli")
+    assert refusal(error) == "brotli is not installed, and goldsand needs it: pip install 'brotli>=1.2'"
 
 
 def test_every_extra_of_the_project_is_named_for_what_it_brings():

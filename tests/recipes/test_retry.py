@@ -78,7 +78,7 @@ def test_a_retry_is_of_the_same_documents_and_says_what_it_cannot_do(world, with
     said = goldsand("retry", "out", "--workers", "1")
     assert (said.returncode, said.stdout) == (0, "out: 1 tried again, 1 came back\n"), said.stderr
     summary = json.loads((world / "out" / "summary.json").read_text())
-    assert (summary["documents"]["input"], summary["limit"]) == (2, 2)
+    assert (summary["documents"]["input"], summary["made_with"]["limit"]) == (2, 2)
     assert not (world / "out" / "kills.jsonl").exists()
     assert goldsand("retry", "out").stdout == "out: nothing was set aside\n"
 
@@ -86,7 +86,7 @@ def test_a_retry_is_of_the_same_documents_and_says_what_it_cannot_do(world, with
     assert goldsand(*rows).returncode == 0
     path = world / "out" / "summary.json"
     summary = json.loads(path.read_text())
-    left = {name: value for name, value in summary.items() if name not in ("limit", "files", "seal")}
+    left = {name: value for name, value in summary.items() if name not in ("made_with", "files", "seal")}
     path.write_text(json.dumps(left))
     said = goldsand("retry", "out")
     assert said.returncode == 2 and "did not write down whether it had a --limit" in said.stderr

@@ -10,7 +10,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from curate.places.store import place_of, write_atomically
-from recipes.app.commands.options import Inputs, RecipeName, Sets, inputs_of, read_recipe
+from recipes.app.commands.options import (
+    DryRun,
+    Inputs,
+    RecipeName,
+    Replace,
+    Sets,
+    Stages,
+    inputs_of,
+    pool_of,
+    read_recipe,
+)
 from recipes.app.report.rendering import short
 from recipes.app.terminal.console import err, friendly, harmless, out
 
@@ -27,23 +37,37 @@ def profile(
     input: Inputs = [],  # noqa: B006  (typer reads the default, nothing writes to it)
     set: Sets = [],  # noqa: B006
     workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores unless said")] = None,
-    limit: Annotated[int | None, typer.Option(min=0, help="only the first N documents of the whole input")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="a sample of N documents, drawn over all files")] = None,
+    stages: Stages = None,
+    replace: Replace = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Measure all that a recipe's rules look at, drop no document, and show what each threshold would keep."""
     from recipes.app.recipe.profile import profile_run, write_profile
     from recipes.app.report.profile import write_page
+    from recipes.app.terminal.change import say_change, would_change
     from recipes.app.terminal.progress import shown
+    from recipes.app.terminal.shared_stages import print_sharing
 
     loaded = read_recipe(recipe, set, inputs_of(input))
     with friendly():
         folder = place_of(output)
         job = profile_run(loaded, folder, workers, limit)
+        job.pool = pool_of(stages, job)
+        job.replace, job.on_change = replace, say_change
+        if dry_run:
+            would_change(job)
+            return
         with shown(err) as on_progress:
             job.on_progress = on_progress
             job.execute()
         figures = write_profile(loaded, folder)
         page = write_page(figures, folder)
+    if job.drawn is not None:
+        files = len(job.partitions)
+        out.print(f"a sample, drawn from all files: {files:,} file{'s' * (files != 1)} have documents in it")
     _print_profile(figures)
+    print_sharing(err, job.sharing)
     out.print(f"open {escape(str(page))}")
 
 
