@@ -130,6 +130,8 @@ class Step:
     # Of a rule or an edit: the parameters that shape what is measured, or the text that is left; all others only
     # decide, so other values of them can be tried on stored values. None: no parameter only decides.
     shaping: ClassVar[tuple[str, ...] | None] = None
+    # Whether it takes values from `Document.measured`, which the engine then keeps.
+    measures: ClassVar[bool] = False
     # Whether 0 switches a limit off, as None does everywhere.
     zero_is_off: ClassVar[bool] = False
     # Limits that are off while another parameter, the file needed to measure their value, is None.
@@ -142,6 +144,11 @@ class Step:
         """After `open`: a sentence about a limitation of this step on this machine, for the run's summary and a
         warning; empty where there is none."""
         return ""
+
+    @property
+    def drops_texts(self) -> bool:
+        """Whether a document that it drops may have a text."""
+        return True
 
     def followed_by(self, steps: Sequence[Step]) -> Step:
         """This step before `steps` in a recipe: for steps whose work depends on what comes after them."""

@@ -30,7 +30,7 @@ from train_probe.architecture import Architecture
 from train_probe.inputs import Facts, read_facts
 from train_probe.model import Transformer
 from train_probe.parametrisation import GPT2_DEVIATION
-from train_probe.records import read_checkpoint
+from train_probe.records import read_checkpoint, write
 from train_probe.score import Losses, score
 from train_probe.scorer import learned
 
@@ -97,10 +97,12 @@ def export(model: Transformer, folder: Path, tokenizer: Path | None = None, chec
     weights = _neox_state(model, state) if kind == "gpt_neox" else _llama_state(model, state, kind)
     config = _config(model, kind)
     folder.mkdir(parents=True, exist_ok=True)
+    # Written last: without it, nothing loads what a kill left of two models.
+    (folder / "config.json").unlink(missing_ok=True)
     if tokenizer is not None:
         config |= _write_tokenizer(tokenizer, folder, model.context)
     save_file({name: one.contiguous() for name, one in weights.items()}, folder / "model.safetensors", {"format": "pt"})
-    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+    write(folder / "config.json", config)
     if check:
         _check(model, folder)
     return kind

@@ -88,7 +88,7 @@ class RunRecord:
         folder = self.folder / "checkpoints" / str(exposures)
         folder.mkdir(parents=True, exist_ok=True)
         about = {"architecture": dataclasses.asdict(one), "vocabulary": vocabulary}
-        (folder / "model.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        write(folder / "model.json", about)
         temporary = folder / "model.safetensors.writing"
         save_file({name: weight.detach().contiguous().cpu() for name, weight in state.items()}, temporary)
         temporary.replace(folder / "model.safetensors")

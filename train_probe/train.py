@@ -33,9 +33,11 @@ NUMERICS = 4
 
 
 def run_plan(
-    plan: Plan | Path, out: Path, progress: Listener | None = None, ray: str | None = None
+    plan: Plan | Path, out: Path, progress: Listener | None = None, ray: str | None = None, whole: bool = True
 ) -> list[dict[str, Any]]:
     """Train and score every run of the plan; returns, and writes to `out`/results.json, one result for each, in order.
+
+    Where the plan is not the `whole` of what is measured, the file is left to the caller: it stands for all of it.
 
     A finished run is kept in `out`/runs/ and is not trained again; one that was cut off continues from its last saved
     state, and ends with the same figures. A run that fails has an `error` and no figures (by a fault of the program
@@ -48,11 +50,11 @@ def run_plan(
         plan = read_plan(Path(plan))
     inputs = read_inputs(plan)
     with alone_in(out):
-        return _run_plan(plan, inputs, out, progress, ray)
+        return _run_plan(plan, inputs, out, progress, ray, whole)
 
 
 def _run_plan(
-    plan: Plan, inputs: Inputs, out: Path, progress: Listener | None, ray: str | None
+    plan: Plan, inputs: Inputs, out: Path, progress: Listener | None, ray: str | None, whole: bool
 ) -> list[dict[str, Any]]:
     device = device_of()
     data = Data(plan, inputs, device)
@@ -60,6 +62,8 @@ def _run_plan(
     names = [run_name(plan, run, inputs) for run in plan.runs]
     folder = out / "runs"
     folder.mkdir(parents=True, exist_ok=True)
+    # It would stand for runs of another plan, beside the configuration of this one.
+    (out / "results.json").unlink(missing_ok=True)
     versions = {"numerics": NUMERICS, "torch": torch.__version__, "numpy": np.__version__}
     write(out / "config.json", {"plan": dataclasses.asdict(plan), "versions": versions, "device": str(device)})
     records = [RunRecord(folder / name) for name in names]
@@ -108,7 +112,8 @@ def _run_plan(
         _result(plan, run, name, inputs, figures[name], failures.get(name))
         for run, name in zip(plan.runs, names, strict=True)
     ]
-    write(out / "results.json", results)
+    if whole:
+        write(out / "results.json", results)
     return results
 
 

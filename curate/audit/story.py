@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from curate.audit.verify import intact, read_manifests
+from curate.audit.verify import intact, last_stage, read_manifests
 from curate.document import Document
 from curate.places.store import Place
 from curate.run.ledger import read_ledger
@@ -15,6 +16,7 @@ from curate.run.profile import SIGNALS, Labelled, Seen, measure, split
 from curate.run.stage import Stage, cut
 from curate.run.tasks import DOCUMENTS, read_documents, readable
 from curate.sources import Partition
+from curate.sources.steady import CannotBeRead
 from curate.step import Check, Edit, Rule, Step
 
 _SHOWN = {
@@ -51,7 +53,7 @@ def story(out: Place, name: str) -> Iterator[Event]:
     """
     manifests = read_manifests(out)
     moved = any(re.match(r"stages/\d+-shuffle", unit) for unit in manifests)
-    last = max((unit.split("/")[1] for unit in manifests if unit.startswith("stages/")), default="")
+    last = last_stage(out, manifests)
     events: list[Event] = []
     for unit, manifest in manifests.items():
         if unit.startswith("ledger/") and (moved or _may_hold(manifest["source"], name)):
@@ -157,5 +159,7 @@ def _entering(
 def _read_again(key: str, partitions: Sequence[Partition]) -> Document | None:
     for partition in partitions:
         if partition.holds(key):
-            return next((one for one in readable(partition) if isinstance(one, Document) and one.key == key), None)
+            # What the source no longer has cannot be measured again.
+            with contextlib.suppress(CannotBeRead):
+                return next((one for one in readable(partition) if isinstance(one, Document) and one.key == key), None)
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from array import array
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +12,17 @@ import orjson
 import xxhash
 
 from curate.document import Document
-from curate.places.manifest import NotAsWritten, Written, read_manifest
+from curate.errors import Unchecked
+from curate.places.manifest import (
+    RECIPE,
+    SUMMARY,
+    NotAsWritten,
+    Written,
+    beside_fault,
+    noted_beside,
+    read_manifest,
+    stands_aside,
+)
 from curate.places.store import Place, checksum, files_below
 from curate.run.engine import RunError
 from curate.run.folder import OWNED, check_format
@@ -25,18 +36,24 @@ _FOR_ANOTHER = ("duplicate", "near_duplicate")
 def verify(out: Place) -> Iterator[str]:
     """Everything that is wrong with a folder, one sentence each; empty when it is intact.
 
-    Checks each output against the checksum in its manifest, that what a stage wrote is what the next one read, that the
-    ledger holds every drop and every loss, that no duplicate was dropped for a document that was dropped itself, and
-    that input = kept + dropped + unreadable in documents and in characters. Raises RunError for a folder that does not
-    hold a finished run, or is of another version.
+    Checks each output against the checksum in its manifest, the recipe beside them against the one in the summary, that
+    no stage is missing, that what a stage wrote is what the next one read, that the ledger holds every drop and every
+    loss, that no duplicate was dropped for a document that was dropped itself, and that input = kept + dropped +
+    unreadable in documents and in characters. Raises RunError for a folder that does not hold a finished run, or is of
+    another version. Warns where nobody wrote down what the recipe was.
     """
     manifests = read_manifests(out)
     damaged = []
-    for fault in _files(out, manifests):
-        damaged.append(fault)
-        yield fault
+    for one in _files(out, manifests):
+        damaged.append(one)
+        yield one
     if damaged:
         # Damaged files cannot be counted.
+        return
+    try:
+        last_stage(out, manifests)
+    except RunError as fault:
+        yield str(fault)
         return
     stages: dict[str, list[tuple[str, dict[str, Any]]]] = {}
     for name, manifest in manifests.items():
@@ -67,13 +84,14 @@ def verify(out: Place) -> Iterator[str]:
 def read_manifests(out: Place) -> dict[str, dict[str, Any]]:
     """The manifests of a finished run by unit. Raises RunError for any other folder, and for one of another version."""
     check_format(out)
-    if not (out / "summary.json").is_file():
+    if not (out / SUMMARY).is_file():
         raise RunError(
             f"{out} is not the folder of a finished run (goldsand run RECIPE -o {out} makes or finishes one)"
+            f"{stands_aside(out)}"
         )
     folder = out / "manifests"
     manifests = {}
-    for path in files_below(folder):
+    for path in [path for path in files_below(folder) if path.suffix == ".json"]:
         name = path.relative_to(folder).as_posix().removesuffix(".json")
         manifest = read_manifest(path)
         if manifest is None:
@@ -86,7 +104,7 @@ def kept_documents(out: Place) -> Iterator[Document]:
     """The documents that a finished run kept, as its last stage left them. Raises RunError for any other folder, and,
     before the first document, NotAsWritten for one whose files are not what the run wrote."""
     manifests = read_manifests(out)
-    last = max((name.split("/")[1] for name in manifests if name.startswith("stages/")), default="")
+    last = last_stage(out, manifests)
     parts = {name: manifest for name, manifest in manifests.items() if name.startswith(f"stages/{last}/")}
     left = sum(count for one in parts.values() for count, _ in one["domains"]["kept"].values())
     expected = _counted(out)
@@ -102,6 +120,28 @@ def kept_documents(out: Place) -> Iterator[Document]:
     return (document for place in places for document in read_documents(place))
 
 
+def last_stage(out: Place, manifests: dict[str, dict[str, Any]]) -> str:
+    """The last stage of a finished run, whose documents it kept. Raises RunError where its manifests are missing: the
+    stage before it may have left as many documents, and other texts."""
+    there = max((name.split("/")[1] for name in manifests if name.startswith("stages/")), default="")
+    expected = _last_of_summary(out)
+    if expected not in (None, there):
+        raise RunError(
+            f"the manifests in {out / 'manifests'} lack {expected}, the last stage of the run: some are missing or of"
+            " another run; `goldsand run` into the same folder mends it"
+        )
+    return there
+
+
+def _last_of_summary(out: Place) -> str | None:
+    """The folder of the last stage; None where the run had no steps, or its summary is damaged."""
+    try:
+        steps = orjson.loads((out / SUMMARY).read_bytes())["steps"]
+        return str(steps[-1]["stage"])
+    except (OSError, orjson.JSONDecodeError, LookupError, TypeError):
+        return None
+
+
 def intact(out: Place, place: Place, manifest: dict[str, Any]) -> Place:
     """The file itself, when it is what its unit wrote. Raises NotAsWritten."""
     relative = place.relative_to(out).as_posix()
@@ -114,7 +154,7 @@ def intact(out: Place, place: Place, manifest: dict[str, Any]) -> Place:
 def _counted(out: Place) -> list[int] | None:
     """Documents and characters that a run published, by its summary; None where that is damaged."""
     try:
-        summary = orjson.loads((out / "summary.json").read_bytes())
+        summary = orjson.loads((out / SUMMARY).read_bytes())
         return [
             sum(summary[unit][what] for what in ("kept", "injected", "copied")) for unit in ("documents", "characters")
         ]
@@ -130,11 +170,18 @@ def _files(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
                 yield f"{relative} is missing (unit {name})"
             elif checksum(path) != expected:
                 yield f"{relative} is not what unit {name} wrote"
+    if (fault := beside_fault(out)) is not None:
+        yield fault
+    elif noted_beside(out) is None and (out / RECIPE).is_file():
+        said = f"nobody can check {out / RECIPE}: the run wrote down no checksum of it (an earlier version did not)"
+        warnings.warn(said, Unchecked, stacklevel=2)
     known = {relative for manifest in manifests.values() for relative in manifest["outputs"]}
+    # A card or a note beside the shards is a person's; what looks like a shard would be read as one.
+    kinds = {(name.partition("/")[0], name.rpartition(".")[2]) for name in known}
     for folder in OWNED:
         for path in files_below(out / folder) if folder != "manifests" else ():
             relative = path.relative_to(out).as_posix()
-            if relative not in known:
+            if relative not in known and (folder, path.name.rpartition(".")[2]) in kinds:
                 yield f"{relative} was not written by any unit of this run"
 
 
@@ -152,6 +199,10 @@ def _ledger(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
         if not name.startswith("ledger/"):
             continue
         accounted.update(manifest["units"])
+        missing = [unit for unit in manifest["units"] if f"stages/{unit}" not in manifests]
+        if missing:
+            yield f"manifests/stages/{missing[0]}.json is missing, whose events {name} holds"
+            continue
         units = [manifests[f"stages/{unit}"] for unit in manifest["units"]]
         dropped = sum(count for one in units for step in one["steps"].values() for count, _ in step["reasons"].values())
         lost = sum(one["records"]["unreadable"] for one in units)
@@ -192,7 +243,7 @@ def _summary(out: Place, manifests: dict[str, dict[str, Any]], left: list[int] |
     if counted is None:
         yield "summary.json is damaged"
         return
-    summary = orjson.loads((out / "summary.json").read_bytes())
+    summary = orjson.loads((out / SUMMARY).read_bytes())
     for unit in ("documents", "characters"):
         account = summary[unit]
         if account["input"] != account["kept"] + account["dropped"] + account["unreadable"]:

@@ -98,12 +98,19 @@ class Extract(Step):
     ahead: tuple[Rule, ...] = ()
     """The rules that follow in the recipe, in a cascade."""
 
+    @property
+    def drops_texts(self) -> bool:
+        """A page has none yet, but a cascade shows its rules a cheap one."""
+        return bool(self.ahead)
+
     def followed_by(self, steps: Sequence[Step]) -> Extract:
         if self.engine != "cascade":
             return self
         here = next((place for place, step in enumerate(steps) if isinstance(step, CorpusStep)), len(steps))
         telling = [step for step in steps[:here] if isinstance(step, Rule)]
-        return replace(self, ahead=tuple(step for step in telling if type(step).foretell is not Rule.foretell))
+        ahead = tuple(step for step in telling if type(step).foretell is not Rule.foretell)
+        # Without rules to ask, it extracts every page as trafilatura does: then the two share their stages.
+        return replace(self, ahead=ahead) if ahead else replace(self, engine="trafilatura", ahead=())
 
     def open(self) -> None:
         """Load the extractor; also silences its log: pages it reports are dropped here with a reason."""

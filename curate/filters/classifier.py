@@ -40,6 +40,7 @@ class Classifier(Rule):
     name: ClassVar[str] = "classifier"
     libraries: ClassVar[tuple[str, ...]] = ("fasttext-community",)
     shaping: ClassVar[tuple[str, ...]] = ("model", "label", "window", "field")
+    measures: ClassVar[bool] = True
 
     model: str = param(..., "a fastText model, as `goldsand train-classifier` makes them", path=True)
     min_score: float | None = param(
@@ -79,7 +80,7 @@ class Classifier(Rule):
         self._loaded()
 
     def checks(self, document: Document) -> Iterator[Check]:
-        score = self.score(document.text)
+        score = document.measured(self, lambda: self.score(document.text))
         document.metadata[self.field] = round(score, 4)
         if self.min_score is not None:
             yield under("score_too_low", score, self.min_score, "min_score")

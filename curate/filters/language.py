@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -55,6 +55,7 @@ class Language(Rule):
     version: ClassVar[int] = 3
     libraries: ClassVar[tuple[str, ...]] = ("py3langid", "fasttext-community", "pycld2")
     shaping: ClassVar[tuple[str, ...]] = ("model", "identifier", "characters", "places")
+    measures: ClassVar[bool] = True
 
     keep: list[str] = param(["en"], "codes of the languages to keep", source="FineWeb, section 3.3")
     min_score: float = param(
@@ -113,22 +114,25 @@ class Language(Rule):
         return _pycld2() if self.identifier == "pycld2" else _py3langid()
 
     def checks(self, document: Document) -> Iterator[Check]:
-        language, score, share = self._identified(document.text)
+        language, score, share = self._judged(document.measured(self, lambda: self._asked(document.text)))
         document.metadata |= _metadata(language, score, share)
         yield Check("language", language, list(self.keep), language not in self.keep, "keep", "outside")
         failed = score <= self.min_score
         yield Check("language_score", score, self.min_score, failed, "min_score", "not over")
         yield under("language_share", share, self.min_share, "min_share")
 
-    def _identified(self, text: str) -> tuple[str, float, float]:
+    def _asked(self, text: str) -> list[tuple[str, float, int]]:
+        """Of each place of a text that has letters: its language, the score, and how many letters."""
+        counted = ((place, sum(map(str.isalpha, place))) for place in self._places(text))
+        return [(*self._identify()(place), count) for place, count in counted if count]
+
+    def _judged(self, asked: Iterable[tuple[str, float, int]]) -> tuple[str, float, float]:
         """The language of most letters, its mean score, and the share of letters in wanted languages."""
         letters: dict[str, int] = {}
         scores: dict[str, list[float]] = {}
-        for place in self._places(text):
-            if count := sum(map(str.isalpha, place)):
-                language, score = self._identify()(place)
-                letters[language] = letters.get(language, 0) + count
-                scores.setdefault(language, []).append(score)
+        for language, score, count in asked:
+            letters[language] = letters.get(language, 0) + count
+            scores.setdefault(language, []).append(score)
         if not letters:
             return "und", 0.0, 0.0
         most = max(letters, key=letters.__getitem__)
@@ -151,7 +155,7 @@ class Language(Rule):
         text = page.content.text
         if len(text) < _TELLING or detect_fast("\n".join(self._places(text)))[0] in self.keep:
             return None
-        language, score, share = self._identified(text)
+        language, score, share = self._judged(self._asked(text))
         if language in self.keep or language == "und" or score <= _SURE:
             return None
         page.metadata = _metadata(language, score, share)

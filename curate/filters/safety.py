@@ -40,6 +40,7 @@ class Safety(Rule):
     name: ClassVar[str] = "safety"
     version: ClassVar[int] = 2
     shaping: ClassVar[tuple[str, ...]] = ("min_distinct", "words", "language")
+    measures: ClassVar[bool] = True
     zero_is_off: ClassVar[bool] = True
 
     max_density: float | None = param(
@@ -106,12 +107,15 @@ class Safety(Rule):
         language = _plain(language_of(document, self.language))
         listed = self._listed(language)
         if listed is not None:
-            signals = words_in(document, language)
-            hits, distinct = self._count(signals, listed)
-            density = hits / len(signals.word_ids) if hits else 0.0
+            density, distinct = document.measured(self, lambda: self._density(document, language, listed), language)
             counted = density if distinct >= self.min_distinct else 0.0
             failed = counted > self.max_density
             yield Check("unsafe_words", density, self.max_density, failed, "max_density", "over", counted)
+
+    def _density(self, document: Document, language: str, listed: Phrases | re.Pattern[str]) -> tuple[float, int]:
+        signals = words_in(document, language)
+        hits, distinct = self._count(signals, listed)
+        return hits / len(signals.word_ids) if hits else 0.0, distinct
 
     @staticmethod
     def _count(signals: TextSignals, listed: Phrases | re.Pattern[str]) -> tuple[int, int]:

@@ -137,6 +137,11 @@ def train(
     return report
 
 
+def report_file(model: Path) -> Path:
+    """Where the report of a model lies: beside it."""
+    return model.with_name(f"{model.name}.report.json")
+
+
 def _lines(texts: Iterable[Text], positive: bool, seed: int) -> list[_Line]:
     import xxhash
 
@@ -195,6 +200,8 @@ def _fit(shown: Sequence[_Line], counts: Sequence[int], model: Path, settings: T
             verbose=0,
         )
         made.save_model(str(Path(folder) / "model"))
+        # The figures of an earlier model must not stand beside this one.
+        report_file(model).unlink(missing_ok=True)
         (Path(folder) / "model").replace(model)
     return epochs
 

@@ -4,19 +4,29 @@ run's files asks here what they were when they were written."""
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from curate.errors import Refused
-from curate.places.store import Place, checksum, files_below, is_local, mark
+from curate.errors import Refused, Unchecked
+from curate.places.store import TEMPORARY, Place, checksum, files_below, is_local, mark
 
 FORMAT = 2
 """Raised when the layout of an output folder or of a manifest changes."""
 
 MARKER = "goldsand.json"
+
+SUMMARY = "summary.json"
+"""The file that makes a folder the output of a run: removed when a run begins, written when all else is there. Its
+`files` are the checksums of those that no unit wrote."""
+
+RECIPE = "recipe.yaml"
+
+PREVIOUS = "previous"
+"""The folder in a run's own in which the finished corpus stays that the run replaces, until the new one is whole."""
 
 
 class NotAsWritten(Refused):
@@ -48,6 +58,27 @@ def read_manifest(place: Place) -> dict[str, Any] | None:
     return manifest if isinstance(manifest, dict) and manifest.get("seal") == seal_of(manifest) else None
 
 
+def files_named(manifest: Place) -> list[str]:
+    """The files that a manifest names, whole or not, whichever run wrote it; none where there is no manifest."""
+    try:
+        return [name for name in orjson.loads(manifest.read_bytes())["outputs"] if _is_inside(name)]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def manifests_below(root: Place, kind: str = "") -> list[Place]:
+    """Every manifest in a run's folder (of one kind of units): those in force, and those that a kill left under their
+    temporary name beside data that were in place already."""
+    folder = root / "manifests"
+    found = files_below(folder / kind if kind else folder)
+    return [path for path in found if path.name.endswith((".json", f".json{TEMPORARY}"))]
+
+
+def _is_inside(name: Any) -> bool:
+    """Whether it is the name of a file in the folder itself, as units write it."""
+    return isinstance(name, str) and not name.startswith("/") and ".." not in name.split("/")
+
+
 def format_fault(folder: Place) -> str | None:
     """Why this version cannot read a run's folder, and what to do; None where it can, or where no run wrote there."""
     try:
@@ -68,6 +99,12 @@ def format_fault(folder: Place) -> str | None:
         else "a newer goldsand wrote it: use that one (`pip install -U goldsand`)"
     )
     return f"{folder} was written in format {written}, and this version reads and writes {FORMAT}: {remedy}"
+
+
+def stands_aside(root: Place) -> str:
+    """Where the corpus is that a run was to replace when it ended early; empty where there is none."""
+    whole = (root / PREVIOUS / SUMMARY).is_file()
+    return f"; the corpus that it was to replace is whole in {root / PREVIOUS}" if whole else ""
 
 
 @dataclass(frozen=True)
@@ -103,14 +140,11 @@ def written(root: Place, kind: str) -> dict[str, Written] | None:
         raise NotAsWritten(fault)
     if not files_below(root / "manifests"):
         return None
-    if not (root / "summary.json").is_file():
-        raise NotAsWritten(
-            f"{root} is not the folder of a finished run: there is no {root / 'summary.json'}; `goldsand run` into the"
-            " same folder finishes it"
-        )
+    if not (root / SUMMARY).is_file():
+        raise NotAsWritten(_unfinished(root))
     found: dict[str, Written] = {}
     documents = 0
-    for path in files_below(root / "manifests" / kind):
+    for path in [path for path in files_below(root / "manifests" / kind) if path.suffix == ".json"]:
         manifest = read_manifest(path)
         if manifest is None:
             raise NotAsWritten(f"{path} is damaged; `goldsand run` into the same folder repairs it")
@@ -132,9 +166,66 @@ def written(root: Place, kind: str) -> dict[str, Written] | None:
     return found
 
 
+def _unfinished(root: Place) -> str:
+    return (
+        f"{root} is not the folder of a finished run: there is no {root / SUMMARY}; `goldsand run` into the same folder"
+        f" finishes it{stands_aside(root)}"
+    )
+
+
+def own_recipe(root: Place) -> Place:
+    """The recipe beside a finished run, when it is the one that was run. Warns that nobody can check it where a run of
+    an earlier version, or none, wrote it.
+
+    Raises NotAsWritten where it is missing or another, or the run did not finish.
+    """
+    path = root / RECIPE
+    if (fault := format_fault(root)) is not None:
+        raise NotAsWritten(fault)
+    if not (root / SUMMARY).is_file() and files_below(root / "manifests"):
+        raise NotAsWritten(_unfinished(root))
+    if (fault := beside_fault(root)) is not None:
+        raise NotAsWritten(f"{root / fault}; `goldsand run` into the same folder mends it, or take a sound copy")
+    if noted_beside(root) is None and path.is_file():
+        warnings.warn(
+            f"nobody can check {path}: the run in {root} wrote down no checksum of it (an earlier version did not)",
+            Unchecked,
+            stacklevel=2,
+        )
+    return path
+
+
+def noted_beside(root: Place) -> dict[str, str] | None:
+    """The checksums of what a run wrote beside its units, by name; None where it noted none, as earlier versions, or
+    where its summary is damaged or missing."""
+    try:
+        files = orjson.loads((root / SUMMARY).read_bytes())["files"]
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+    return files if isinstance(files, dict) else None
+
+
+def beside_fault(root: Place) -> str | None:
+    """How what lies beside a run's units differs from what the run wrote there, by name; None where it does not, and
+    where nobody noted what it was."""
+    noted = noted_beside(root)
+    if noted is None:
+        return None
+    for name in sorted({RECIPE, *noted}):
+        there = (root / name).is_file()
+        if name not in noted:
+            if there:
+                return f"{name} was not written by this run"
+        elif not there:
+            return f"{name} is missing"
+        elif checksum(root / name) != noted[name]:
+            return f"{name} is not what this run wrote"
+    return None
+
+
 def _counted(root: Place, documents: int) -> None:
     """A shard that is missing together with its manifest is missed by its documents."""
-    path = root / "summary.json"
+    path = root / SUMMARY
     try:
         counts = orjson.loads(path.read_bytes())["documents"]
         expected = counts["kept"] + counts["injected"] + counts.get("copied", 0)

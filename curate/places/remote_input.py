@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from curate.errors import Refused
 from curate.places.address import InputError, reason_of, scheme_of
+from curate.places.patience import patiently
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -21,6 +22,7 @@ BLOCKS_HELD = 3
 """Bytes of one range request, and how many of them an open file keeps: the most it holds of the store's file."""
 
 _MARKS = ("md5", "md5Hash", "content_md5", "blob_id", "ETag", "etag", "generation")
+_TIMES = ("LastModified", "last_modified", "mtime", "updated", "created")
 _WILD = "*?["
 
 
@@ -58,6 +60,13 @@ def identity(status: dict[str, Any]) -> str | None:
     return f"{mark}:{status.get('size')}" if mark else None
 
 
+def stamp(status: dict[str, Any]) -> tuple[int | str | None, ...]:
+    """What a store says of an object that another one would not have: its size, and its mark or else its time; None for
+    what it does not say."""
+    time = next((str(status[name]) for name in _TIMES if status.get(name)), None)
+    return status.get("size"), identity(status) or time
+
+
 def size_of(path: UPath) -> int:
     """Bytes of an object. Raises OSError, also for a store that does not say."""
     size = properties(path).get("size")
@@ -69,12 +78,12 @@ def size_of(path: UPath) -> int:
 class RemoteFile:
     """A store's file as if it were bytes: length, slices and `find`, fetched by ranges of BLOCK bytes.
 
-    Every failure is an OSError with a reason.
+    A request that fails is made again after a pause; then the failure is an OSError with a reason.
     """
 
     def __init__(self, path: UPath) -> None:
         self._path = path
-        self._size = size_of(path)
+        self._size = patiently(size_of, path)
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
 
     def __len__(self) -> int:
@@ -106,15 +115,18 @@ class RemoteFile:
         if number in self._blocks:
             self._blocks.move_to_end(number)
             return self._blocks[number]
-        start, end = number * BLOCK, min(self._size, (number + 1) * BLOCK)
-        with store_errors(self._path):
-            block = self._path.fs.cat_file(self._path.path, start=start, end=end)
-        if len(block) != end - start:
-            reason = f"the store gave {len(block)} bytes for a range of {end - start}: does it serve ranges?"
-            raise OSError(errno.EIO, reason, str(self._path))
+        block = patiently(self._fetched, number * BLOCK, min(self._size, (number + 1) * BLOCK))
         while len(self._blocks) >= BLOCKS_HELD:
             self._blocks.popitem(last=False)
         self._blocks[number] = block
+        return block
+
+    def _fetched(self, start: int, end: int) -> bytes:
+        with store_errors(self._path):
+            block: bytes = self._path.fs.cat_file(self._path.path, start=start, end=end)
+        if len(block) != end - start:
+            reason = f"the store gave {len(block)} bytes for a range of {end - start}: does it serve ranges?"
+            raise OSError(errno.EIO, reason, str(self._path))
         return block
 
 
@@ -124,9 +136,7 @@ def remote_files(name: str, path: UPath) -> tuple[list[tuple[UPath, str]], bool]
     The rules are those for local inputs. Raises InputError.
     """
     try:
-        kind = properties(path)["type"]
-    except FileNotFoundError:
-        kind = "missing"
+        kind = patiently(_kind, path)
     except OSError as error:
         raise InputError(f"input '{name}': '{path}' cannot be read: {error.strerror}") from None
     if kind == "file":
@@ -146,13 +156,24 @@ def remote_files(name: str, path: UPath) -> tuple[list[tuple[UPath, str]], bool]
     return files, False
 
 
+def _kind(path: UPath) -> str:
+    try:
+        return str(properties(path)["type"])
+    except FileNotFoundError:
+        return "missing"
+
+
+def _found(path: UPath, root: str) -> list[str]:
+    with store_errors(path):
+        return [one for one in path.fs.find(root) if not one.endswith("/")]
+
+
 def _below(name: str, path: UPath, root: str, pattern: list[str]) -> list[tuple[UPath, str]]:
     """All files below a root that are not hidden and fit the pattern (any, when it is empty), sorted."""
     from upath import UPath
 
     try:
-        with store_errors(path):
-            listed = [one for one in path.fs.find(root) if not one.endswith("/")]
+        listed = patiently(_found, path, root)
     except OSError as error:
         raise InputError(f"input '{name}': '{path}' cannot be listed: {error.strerror}") from None
     files = []

@@ -11,6 +11,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias, cast
@@ -101,19 +102,41 @@ def make_folder(place: Place) -> None:
         place.mkdir(parents=True, exist_ok=True)
 
 
-def write_atomically(place: Place, data: bytes) -> None:
-    """Write a small file so that it is there whole or not at all."""
+def write_atomically(place: Place, data: bytes, alone: bool = True) -> None:
+    """Write a small file so that it is there whole or not at all. Other processes may write the same file at the same
+    time where `alone` is false."""
     make_folder(place.parent)
     if not is_local(place):
         with place.open("wb") as stream:
             stream.write(data)
         return
-    temporary = place.with_name(place.name + TEMPORARY)
+    written_beside(place, data, "" if alone else f".{uuid.uuid4().hex}").rename(place)
+
+
+def written_beside(place: Path, data: bytes, apart: str = "") -> Path:
+    """A small local file under its temporary name, synced: it becomes `place` when it is renamed."""
+    make_folder(place.parent)
+    temporary = place.with_name(place.name + apart + TEMPORARY)
     with temporary.open("wb") as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
-    temporary.rename(place)
+    return temporary
+
+
+def linked(source: Place, target: Place) -> bool:
+    """Whether a file has a second name now: not on two disks, in a store, or where a disk knows no hard links.
+
+    Raises FileNotFoundError where there is no such file."""
+    if not isinstance(source, Path) or not isinstance(target, Path):
+        return False
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

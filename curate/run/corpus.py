@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import contextlib
-import re
-import time
+import hashlib
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-import orjson
-import xxhash
-
 from curate.document import Document
-from curate.places.store import Place, is_private, write_atomically
+from curate.places.manifest import SUMMARY
+from curate.places.store import Place, is_local, is_private, store_errors
 from curate.run.engine import Engine, Progress, RunError, all_cores
-from curate.run.folder import Kill, OutputFolder
+from curate.run.folder import Kill, OutputFolder, read_kills
 from curate.run.interrupt import interruptible
+from curate.run.ledger import read_rows
 from curate.run.local import LocalEngine
 from curate.run.output import Publication
+from curate.run.previous import forget, keep, restore
+from curate.run.provenance import made_with, write_marker
 from curate.run.publish_order import publish
 from curate.run.rounds import EmitTask, ReduceTask
 from curate.run.serial import SerialEngine
+from curate.run.shared_extraction import SharedExtraction, Sharing, note_sharing
 from curate.run.stage import Stage, cut
-from curate.run.stage_outputs import StageOutputs
+from curate.run.stage_outputs import StageOutputs, label_of
+from curate.run.standing import Asked, Change, change_of
 from curate.run.status import StatusFile
-from curate.run.summary import Effort, summarise
-from curate.run.tasks import DOCUMENTS, CutTask, MapTask, Part, read_with, readable
-from curate.run.unit import READING, Unit, content_of
+from curate.run.summary import summarise
+from curate.run.tasks import DOCUMENTS, CutTask, MapTask, Part, read_documents, read_with, readable
+from curate.run.unit import READING, Unit, content_of, files_of, unchanged
 from curate.sources import Partition, Piece
+from curate.sources.steady import refuse_any_changed
 from curate.step import CorpusStep, Injection, Step
 
 SPLIT = 64 << 20
@@ -38,8 +43,15 @@ SPLIT = 64 << 20
 class CorpusRun:
     """Everything that decides the output (steps, partitions, publication, limit), and how to run it.
 
+    `recipe` is the text of `recipe.yaml`, written beside the output; `again` tries again what earlier runs set aside.
     `split` is how many bytes of an input file one worker reads at a time (0: whole files), `memory` the megabytes that
-    a worker may take. Neither they nor `workers` nor `buckets` change what is published.
+    a worker may take, `pool` where extraction is shared with other folders (`stage_pool.py`). None of them, nor
+    `workers` or `buckets`, changes what is published.
+    `drawn` are the parts of a sample (`curate.run.sample`), to be read instead of the whole input.
+
+    A finished corpus in `out` of which this is no change (`curate.run.standing`) is kept unless `replace` says so;
+    `on_change` is called with what changes before anything does. `sample` is for rehearsals: only so many documents of
+    each piece.
     """
 
     name: str
@@ -55,24 +67,104 @@ class CorpusRun:
     memory: int = 2048
     document_timeout: float = 60.0
     on_progress: Callable[[Progress], None] | None = None
+    recipe: bytes | None = None
+    again: bool = False
+    drawn: Sequence[Part] | None = None
+    replace: bool = False
+    on_change: Callable[[Change], None] | None = None
+    sample: int | None = None
+    pool: Place | None = None
 
     def __post_init__(self) -> None:
         self.stages = cut(self.steps)
+        self.sharing: Sharing | None = None
 
     def execute(self) -> dict[str, Any]:
-        """Run, or finish, the corpus; returns (and writes) the summary.
+        """Run, or finish, the corpus; returns (and writes) the summary. `sharing` then says what the pool gave.
 
-        Raises RunError when the folder cannot be written or is in use, and when a unit fails with no document in hand.
+        Raises RunError when the folder cannot be written or is in use, when a finished corpus stands in it that this
+        run may not replace, and when a unit fails with no document in hand.
         """
-        started = time.monotonic()
-        with interruptible(), OutputFolder(self.out) as folder, self._status_file() as on_progress:
-            with self.engine(on_progress) as engine:
-                outputs, tokens = self.work(folder, engine)
-            folder.remove_strangers()
-            effort = Effort(time.monotonic() - started, engine.workers, engine.peak_memory)
-            summary = summarise(self.name, outputs, folder.manifests, tokens, self.max_loss, effort)
-            write_atomically(self.out / "summary.json", orjson.dumps(summary, option=orjson.OPT_INDENT_2))
+        with interruptible(), OutputFolder(self.out) as folder:
+            made_of = self._begin(folder)
+            made = self.made_with()
+            write_marker(self.out, made, self.steps, keep=True)
+            with self._status_file() as on_progress:
+                with self.engine(on_progress) as engine:
+                    outputs, tokens = self.work(folder, engine)
+                folder.remove_strangers()
+                new = sum(not manifest.get("skipped_unit") for manifest in folder.manifests.values())
+                on_progress.calls.end(engine.workers, engine.peak_memory, new)
+                summary = summarise(self.name, outputs, folder.manifests, tokens, self.max_loss, on_progress.calls)
+                summary |= {"made_with": made, "made_of": made_of}
+                if self.pool and self.stages[0].extracts and self.drawn is None:
+                    cuts = ((task, folder.manifests[task.name]) for task in self._cuts(folder))
+                    self.sharing = note_sharing(self.pool, self.out, outputs.manifests[0], cuts)
+                # No unit of an earlier run is left.
+                write_marker(self.out, made, self.steps, keep=False)
+                folder.publish(summary, self.recipe)
+            forget(self.out)
         return summary
+
+    def made_with(self) -> dict[str, Any]:
+        """Versions and hashes of all that the corpus is made with, in clear."""
+        vocabulary = self.publication.vocabulary
+        recipe = "" if self.recipe is None else hashlib.sha256(self.recipe).hexdigest()
+        return made_with(self.name, recipe, self.steps, self.partitions, vocabulary.file, self.limit)
+
+    def change(self, foretell: bool = True) -> Change | None:
+        """What this run would change of the finished corpus in its folder, with its refusal, if it would be refused:
+        after a rehearsal of some seconds, where steps have changed, unless `foretell` is false."""
+        return change_of(self.out, self._asked(), foretell)
+
+    def _begin(self, folder: OutputFolder) -> dict[str, Any]:
+        """Take the folder for this run; what it is made of. A finished corpus is kept aside until the end."""
+        change = self.change(not self.replace)
+        if change is not None:
+            if not self.replace:
+                change.refuse()
+            if self.on_change is not None:
+                self.on_change(change)
+            with store_errors(self.out):
+                if change.back:
+                    restore(self.out)
+                elif change.standing.folder == self.out:
+                    keep(self.out)
+        elif is_local(self.out) and (self.out / SUMMARY).is_file() and not all(map(_is_known, self.partitions)):
+            keep(self.out)
+        made_of = self._asked().made_of()
+        folder.begin()
+        if self.again:
+            folder.try_again()
+        return made_of
+
+    def _asked(self) -> Asked:
+        return Asked(self.name, self.stages, self.partitions, self.publication, self.limit, self._rehearse)
+
+    def _rehearse(self, partitions: Sequence[Partition], documents: int) -> tuple[set[str], set[str]]:
+        """Carry the steps out on the first documents of some input files; the keys of those that stay, and of all."""
+        steps = [step for step in self.steps if not isinstance(step, Injection)]
+        with tempfile.TemporaryDirectory(prefix="goldsand-") as name:
+            run = replace(
+                self,
+                steps=[step.rehearsed() if isinstance(step, CorpusStep) else step for step in steps],
+                partitions=partitions,
+                out=Path(name) / "out",
+                buckets=1,
+                split=0,
+                limit=None,
+                workers=min(len(partitions), self.workers or all_cores()),
+                on_progress=None,
+                sample=documents,
+                drawn=None,
+                pool=None,
+            )
+            with OutputFolder(run.out) as folder, run.engine() as engine:
+                folder.kills = read_kills(self.out)
+                outputs = run.through(folder, engine)
+            kept = {document.key for place in outputs.documents[-1] for document in read_documents(place)}
+            events = (row for places in outputs.events for place in places for row in read_rows(place))
+            return kept, kept | {row["key"] for row in events if row["event"] == "drop"}
 
     @contextlib.contextmanager
     def _status_file(self) -> Iterator[StatusFile]:
@@ -88,7 +180,7 @@ class CorpusRun:
 
     def groups(self) -> list[str]:
         """The labels of all groups of units, in the order in which they are done."""
-        labels = ["inputs"]
+        labels = ["inputs"] if self.drawn is None else []
         for stage in self.stages:
             if stage.corpus:
                 labels += [f"{stage.corpus.name}: {one.name}" for one in stage.corpus.rounds()]
@@ -108,6 +200,14 @@ class CorpusRun:
     def work(self, folder: OutputFolder, engine: Engine) -> tuple[StageOutputs, dict[str, int]]:
         """All units in order: inputs, stages with their rounds, publication. Returns the outputs of the stages, and the
         tokens of each rendering."""
+        # Units that were done before a change do not fit those after it.
+        with unchanged(files_of(self.steps)):
+            outputs = self.through(folder, engine)
+            published = publish(self.publication, outputs, folder, engine)
+        return outputs, published
+
+    def through(self, folder: OutputFolder, engine: Engine) -> StageOutputs:
+        """The units of inputs and stages, in order."""
         outputs = StageOutputs(
             steps=self.steps,
             stages=self.stages,
@@ -117,16 +217,15 @@ class CorpusRun:
         quotas = self._quotas(outputs.parts)
         for stage in self.stages:
             self._stage(stage, outputs, quotas, folder, engine)
-        return outputs, publish(self.publication, outputs, folder, engine)
+            if stage.number in (0, len(self.stages) - 1):
+                refuse_any_changed((one.partition, one.stamp, one.content) for one in outputs.parts if one.stamp)
+        return outputs
 
     def _parts(self, folder: OutputFolder, engine: Engine) -> list[Part]:
         """The pieces of all input files, in order."""
-        labels = [label_of(partition) for partition in self.partitions]
-        uncut = {(kill.part, kill.read_with) for kill in folder.kills if kill.stage == "inputs"}
-        tasks = []
-        for label, partition in zip(labels, self.partitions, strict=True):
-            whole = (label, self._read_with(partition)) in uncut
-            tasks.append(CutTask(self.out, label, partition, 0 if whole else self.split))
+        if self.drawn is not None:
+            return list(self.drawn)
+        tasks = self._cuts(folder)
 
         def on_kill(unit: Unit, key: str, reason: str) -> Unit:
             # Where it could be cut is not worth the run: the stage that reads it finds out what it is.
@@ -140,10 +239,21 @@ class CorpusRun:
         parts: list[Part] = []
         for number, manifest in enumerate(folder.do(engine, "inputs", tasks, on_kill)):
             for place, bounds in enumerate(manifest["pieces"]):
-                label = labels[number] + (f".{place:05d}" if len(manifest["pieces"]) > 1 else "")
+                label = tasks[number].label + (f".{place:05d}" if len(manifest["pieces"]) > 1 else "")
                 piece = Piece(*bounds)
-                parts.append(Part(len(parts), label, self.partitions[number], piece, number, manifest["content"]))
+                known = (manifest["content"], manifest.get("stamp"))
+                parts.append(Part(len(parts), label, self.partitions[number], piece, number, *known))
         return parts
+
+    def _cuts(self, folder: OutputFolder) -> list[CutTask]:
+        """The units that cut the input files, except those whose cutting cost their workers' lives."""
+        uncut = {(kill.part, kill.read_with) for kill in folder.kills if kill.stage == "inputs"}
+        tasks = []
+        for partition in self.partitions:
+            label = label_of(partition)
+            whole = (label, self._read_with(partition)) in uncut
+            tasks.append(CutTask(self.out, label, partition, 0 if whole else self.split))
+        return tasks
 
     def _read_with(self, partition: Partition) -> str:
         """What a file that cost its workers their lives was read with; more memory is something else too."""
@@ -156,7 +266,7 @@ class CorpusRun:
         reduced = self._rounds(stage, stage.corpus, outputs, folder, engine) if stage.corpus else []
         tasks = []
         for part in outputs.parts:
-            task = MapTask(self.out, stage, part, self.publication.keep_dropped)
+            task = self._map_task(stage, part)
             task.killed = self._killed(folder, stage, part, outputs.parts)
             if stage.number == 0:
                 task.limit = quotas[part.number]
@@ -177,6 +287,10 @@ class CorpusRun:
                 [folder.manifests[unit.name]["sections"][0] for unit in reduced if outputs.parts],
             )
         )
+
+    def _map_task(self, stage: Stage, part: Part) -> MapTask:
+        given = (self.out, stage, part, self.publication.keep_dropped)
+        return SharedExtraction(*given, pool=self.pool) if self.pool and stage.extracts else MapTask(*given)
 
     def _rounds(
         self, stage: Stage, step: CorpusStep, outputs: StageOutputs, folder: OutputFolder, engine: Engine
@@ -276,6 +390,8 @@ class CorpusRun:
     def _quotas(self, parts: Sequence[Part]) -> list[int | None]:
         """How many documents of each part belong to the first `limit` of the whole input; None: all of them, and
         what could not be read, up to the part's end."""
+        if self.sample is not None:
+            return [self.sample] * len(parts)
         if self.limit is None:
             return [None] * len(parts)
         left = self.limit
@@ -292,8 +408,6 @@ class CorpusRun:
         return quotas
 
 
-def label_of(partition: Partition) -> str:
-    """A name for an input file in the output folder, which does not depend on the other files."""
-    path = f"{partition.source}/{partition.relative}"
-    readable_part = re.sub(r"[^A-Za-z0-9_-]+", "-", path)[:60].strip("-")
-    return f"{readable_part}-{xxhash.xxh3_64_hexdigest(path.encode('utf-8', 'surrogatepass'))[:10]}"
+def _is_known(partition: Partition) -> bool:
+    """Whether a change of its content shows without reading it or asking a store."""
+    return partition.dataset is None and isinstance(partition.path, Path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -27,7 +28,8 @@ class TaskError(Exception):
 class Progress:
     """The progress of a group of units. `documents` and `kept` count work of this run; `size` and `total_size` are
     bytes of input, of all units whose size is known. Of the `done` units, `reused` were done by an earlier run, and
-    `reused_size` is their share of `size`."""
+    `reused_size` is their share of `size`. `memory` is the most that a worker has held so far,
+    `again` counts units that were made again, by reason."""
 
     label: str
     tasks: int
@@ -38,6 +40,8 @@ class Progress:
     size: int = 0
     reused: int = 0
     reused_size: int = 0
+    memory: int = 0
+    again: Counter[str] = field(default_factory=Counter)
     started: float = field(default_factory=time.monotonic)
     ended: float | None = None
 
@@ -47,6 +51,8 @@ class Progress:
         if manifest.get("skipped_unit"):
             self.reused += 1
             self.reused_size += size
+        if reason := manifest.get("because"):
+            self.again[reason] += 1
 
     def seconds(self) -> float:
         return (self.ended or time.monotonic()) - self.started

@@ -10,15 +10,29 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
+import xxhash
 
-from curate.places.manifest import FORMAT, MARKER, format_fault, manifest_path
+from curate.places.manifest import (
+    FORMAT,
+    MARKER,
+    RECIPE,
+    SUMMARY,
+    files_named,
+    format_fault,
+    manifest_path,
+    manifests_below,
+)
 from curate.places.store import TEMPORARY, Place, files_below, is_local, make_folder, store_errors, write_atomically
 from curate.run.engine import Engine, RunError
 from curate.run.lock import Lock
+from curate.run.previous import remove_empty
 from curate.run.unit import Unit
 
 OWNED = ("inputs", "stages", "rounds", "ledger", "quarantine", "text", "tokens", "facts", "mix", "manifests")
-"""Folders that belong to the run alone: files that no unit of the present run wrote are removed from them."""
+"""Folders that a run writes into. What units of earlier runs left there is removed; other files in them stay."""
+
+AFTERWARDS = ("report.html", "profile.json")
+"""What commands make of a finished run: that of an earlier run must not stand beside another summary."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +63,26 @@ def check_format(folder: Place) -> None:
         raise RunError(fault)
 
 
+def read_kills(folder: Place) -> list[Kill]:
+    """The documents and files that runs into a folder set aside. Raises RunError for a damaged line."""
+    path = folder / "kills.jsonl"
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    kills = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            kills.append(Kill(**orjson.loads(line)))
+        except orjson.JSONDecodeError:
+            # A run killed while writing leaves half a line, which is ignored.
+            if line.rstrip().endswith(b"}"):
+                raise RunError(f"{path}:{number} is damaged; remove this line") from None
+        except TypeError:
+            raise RunError(f"{path}:{number} is not a valid kill; remove this line") from None
+    return kills
+
+
 class OutputFolder:
     """An output folder, locked by one run while entered. `kills` are the documents set aside, by this run and earlier
     ones."""
@@ -74,7 +108,7 @@ class OutputFolder:
             self._lock.take()
         try:
             with self._writable():
-                self._begin()
+                self._enter()
         except BaseException:
             self._lock.give_back()
             raise
@@ -88,23 +122,26 @@ class OutputFolder:
         except OSError as error:
             raise RunError(f"cannot write to {self.path}: {error.strerror or error}") from None
 
-    def _begin(self) -> None:
-        write_atomically(self.path / MARKER, orjson.dumps({"format": FORMAT}))
-        # Until this run has ended, the folder may hold files of two recipes: it does not count as finished.
-        (self.path / "summary.json").unlink(missing_ok=True)
+    def begin(self) -> None:
+        """From here on the folder is this run's. Until it has ended, the folder may hold files of two recipes: it does
+        not count as finished."""
+        with self._writable():
+            for name in (SUMMARY, *AFTERWARDS):
+                (self.path / name).unlink(missing_ok=True)
+
+    def _enter(self) -> None:
+        if not (self.path / MARKER).is_file():
+            # What an earlier run wrote there names what its units were made of.
+            write_atomically(self.path / MARKER, orjson.dumps({"format": FORMAT}))
         if is_local(self.path):
             # Files that a killed run was sorting are of no use now.
             for left in self.path.glob(f".scratch-*{TEMPORARY}"):
                 shutil.rmtree(str(left), ignore_errors=True)
-        self.kills = self._read_kills()
+        self.kills = read_kills(self.path)
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is not None and is_local(self.path):
-            for path in sorted(self.path.rglob(f"*{TEMPORARY}")):
-                if path.is_dir():
-                    shutil.rmtree(str(path), ignore_errors=True)
-                else:
-                    path.unlink(missing_ok=True)
+        if kind is not None:
+            self._remove_temporary()
         self._lock.give_back()
 
     def do(
@@ -114,6 +151,21 @@ class OutputFolder:
         manifests = engine.map(label, units, on_kill)
         self.manifests.update({unit.name: manifest for unit, manifest in zip(units, manifests, strict=True)})
         return manifests
+
+    def publish(self, summary: dict[str, Any], recipe: bytes | None) -> None:
+        """Write what makes the folder the output of a run: the recipe, and last the summary, which notes its
+        checksum."""
+        if recipe is None:
+            (self.path / RECIPE).unlink(missing_ok=True)
+        else:
+            write_atomically(self.path / RECIPE, recipe)
+        summary["files"] = {} if recipe is None else {RECIPE: xxhash.xxh3_128_hexdigest(recipe)}
+        write_atomically(self.path / SUMMARY, orjson.dumps(summary, option=orjson.OPT_INDENT_2))
+
+    def try_again(self) -> None:
+        """Forget what was set aside, so that this run meets it again."""
+        (self.path / "kills.jsonl").unlink(missing_ok=True)
+        self.kills = []
 
     def set_aside(self, kill: Kill) -> None:
         """Write down a document that hung or killed a worker, so that later runs skip it."""
@@ -130,33 +182,43 @@ class OutputFolder:
             write_atomically(self.path / "kills.jsonl", rows + row)
         self.kills.append(kill)
 
-    def remove_strangers(self, below: str | None = None, pattern: str = "*") -> None:
-        """Remove files of an earlier run with other inputs or steps, so that the folder holds one corpus."""
-        known = {str(manifest_path(self.path, name)) for name in self.manifests}
-        known |= {str(self.path / name) for manifest in self.manifests.values() for name in manifest["outputs"]}
-        for owned in OWNED if below is None else (below,):
-            root = self.path / owned
-            for path in files_below(root):
-                if path.match(pattern) and str(path) not in known:
-                    path.unlink()
-            if is_local(root):
-                for path in sorted(root.rglob("*"), reverse=True):
-                    if path.is_dir() and not any(path.iterdir()):
-                        path.rmdir()
+    def remove_strangers(self, below: str = "", pattern: str = "*") -> None:
+        """Remove what earlier runs with other inputs or steps wrote, by their manifests, so that the folder holds one
+        corpus: of all units, or of one kind what matches. A file that no run wrote stays."""
+        known = self._known()
+        for path in manifests_below(self.path, below):
+            if str(path) in known:
+                continue
+            for name in files_named(path):
+                place = self.path / name
+                if str(place) not in known and place.match(pattern):
+                    place.unlink(missing_ok=True)
+                    remove_empty(place.parent, self.path)
+            if not below:
+                path.unlink(missing_ok=True)
+                remove_empty(path.parent, self.path)
+        if not below:
+            self._remove_temporary()
 
-    def _read_kills(self) -> list[Kill]:
-        try:
-            lines = (self.path / "kills.jsonl").read_bytes().splitlines()
-        except FileNotFoundError:
-            return []
-        kills = []
-        for number, line in enumerate(lines, start=1):
-            try:
-                kills.append(Kill(**orjson.loads(line)))
-            except orjson.JSONDecodeError:
-                # A run killed while writing leaves half a line, which is ignored.
-                if line.rstrip().endswith(b"}"):
-                    raise RunError(f"{self.path / 'kills.jsonl'}:{number} is damaged; remove this line") from None
-            except TypeError:
-                raise RunError(f"{self.path / 'kills.jsonl'}:{number} is not a valid kill; remove this line") from None
-        return kills
+    def refuse_strangers(self, below: str, pattern: str) -> None:
+        """Raises RunError for a file that would be taken for one of this run's, and that no run wrote."""
+        known = self._known()
+        for path in files_below(self.path / below):
+            if path.match(pattern) and str(path) not in known:
+                raise RunError(f"{path} was written by no unit of this run: move it out of {path.parent}")
+
+    def _known(self) -> set[str]:
+        known = {str(manifest_path(self.path, name)) for name in self.manifests}
+        return known | {str(self.path / name) for manifest in self.manifests.values() for name in manifest["outputs"]}
+
+    def _remove_temporary(self) -> None:
+        """Remove what was being written when a run or a worker ended, except for manifests: they say whose the data
+        beside them are."""
+        if not is_local(self.path):
+            return
+        for owned in ("", *OWNED):
+            for path in sorted((self.path / owned).glob(f"{'**/' if owned else ''}*{TEMPORARY}")):
+                if path.is_dir():
+                    shutil.rmtree(str(path), ignore_errors=True)
+                elif owned != "manifests":
+                    path.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from curate.run.engine import OnKill, Progress
@@ -12,12 +12,17 @@ from curate.run.unit import Unit
 
 
 class UnitGroup:
-    """The units of one call of `map`: those that wait, the manifests of those done, and its progress."""
+    """The units of one call of `map`: those that wait, the manifests of those done, and its progress.
+
+    Those in `last` wait until no other unit is at work or waits; `alone` is the one of them that is at work.
+    """
 
     def __init__(self, label: str, units: Sequence[Unit], on_kill: OnKill | None) -> None:
         self.units = list(units)
         self.on_kill = on_kill
         self.queue = deque(range(len(self.units)))
+        self.last: deque[int] = deque()
+        self.alone: int | None = None
         self.deaths: Counter[int] = Counter()
         self._manifests: dict[int, dict[str, Any]] = {}
         self._sizes = [unit.size() for unit in self.units]
@@ -31,6 +36,18 @@ class UnitGroup:
     @property
     def manifests(self) -> list[dict[str, Any]]:
         return [self._manifests[number] for number in range(len(self.units))]
+
+    def next(self, at_work: Iterable[int | None]) -> deque[int] | None:
+        """The queue from which a worker may take a unit now, where these units are at work; None: it has to wait."""
+        working = set(at_work)
+        if self.alone is not None and self.alone in working:
+            return None
+        return self.queue or (self.last if self.last and not working else None)
+
+    def take(self, queue: deque[int]) -> None:
+        """A worker has the first unit of this queue."""
+        number = queue.popleft()
+        self.alone = number if queue is self.last else None
 
     def add(self, number: int, manifest: dict[str, Any], counts: tuple[int, int, int]) -> None:
         """One unit is done; its worker counted these documents, documents kept and bytes."""

@@ -59,8 +59,12 @@ class DroppedTexts:
         if self._keep != "sample":
             return text if self._keep == "all" else None
         self._seen[step, rule] += 1
-        chosen = self._seen[step, rule] <= SAMPLED or not xxhash.xxh3_64_intdigest(plain(key).encode()) % ONE_IN
-        return text if chosen else None
+        return text if self._seen[step, rule] <= SAMPLED or keeps_text(key) else None
+
+
+def keeps_text(key: str) -> bool:
+    """Whether `sample` keeps the text of a dropped document wherever it stands."""
+    return not xxhash.xxh3_64_intdigest(plain(key).encode()) % ONE_IN
 
 
 def drop_row(drop: Drop, label: str, text: str | None) -> dict[str, Any]:

@@ -111,6 +111,11 @@ class Profile(Step):
     labels: list[str] = param(..., "their labels in the recipe")
     tokenizer: str | None = param(None, "a tokenizer.json: counts texts in its tokens too", path=True)
 
+    @property
+    def measures(self) -> bool:  # type: ignore[override]
+        """Whether one of its steps does."""
+        return any(step.measures for step in self.steps)
+
     @classmethod
     def of(cls, measured: Sequence[Labelled], tokenizer: Path | None = None) -> Profile:
         """The step that measures these, and counts texts in this tokenizer's tokens."""

@@ -90,7 +90,8 @@ def _vocabulary(publication: Publication, outputs: StageOutputs, root: Place) ->
     inputs = content_of(manifests, DOCUMENTS)
     return VocabularyTask(
         root,
-        inputs + (content_of(outputs.manifests[last], DOCUMENTS) if injected else []),
+        inputs,
+        content_of(outputs.manifests[last], DOCUMENTS) if injected else [],
         choice=publication.vocabulary,
         documents=outputs.documents[widest],
         characters=sum(counts[1] for manifest in manifests for counts in manifest["domains"]["kept"].values()),
@@ -112,12 +113,13 @@ def _tokens(
     label = f"tokens: {rendering.name}"
     sources = outputs.sources + (["inject"] if outputs.injection else [])
     tasks: list[Unit] = [
-        TokenTask(folder.path, [*content, *identity], number, places, rendering, vocabulary.path, sources)
+        TokenTask(folder.path, content, identity, number, places, rendering, vocabulary.path, sources)
         for number, places, content in outputs.files(outputs.stage_of(rendering.source))
     ]
     shards = folder.do(engine, label, tasks)
     # The metadata describes every shard in the folder: shards of an earlier run must be removed first.
     folder.remove_strangers(f"tokens/{rendering.name}", "*.ds*")
+    folder.refuse_strangers(f"tokens/{rendering.name}", "*.ds*")
     inputs = [*content_of(shards), *identity]
     return folder.do(engine, label, [TokenMetadataTask(folder.path, inputs, rendering, vocabulary.path, sources)])[0]
 

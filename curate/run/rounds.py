@@ -9,13 +9,14 @@ import contextlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from curate.document import Document
 from curate.places.failpoint import reached
 from curate.places.store import Place, working_folder
 from curate.run.tasks import read_documents
-from curate.run.unit import READING, Outputs, Pulse, Unit, describe_step
+from curate.run.unit import READING, Outputs, Pulse, Unit, describe_step, files_of
 from curate.shards.records import BUDGET, SectionWriter, bucket_of, by_key, in_order, read_section
 from curate.step import CorpusStep, Record, Round
 
@@ -41,6 +42,10 @@ class _RoundUnit(Unit):
     def budget(self) -> int:
         """Bytes of records that wait in memory: as much as a frame may hold when they are read again."""
         return BUDGET
+
+    @property
+    def files_read(self) -> list[Path]:
+        return files_of([self.step])
 
     def configuration(self) -> dict[str, Any]:
         return {"step": describe_step(self.step), "round": self.round_number, "inputs": self.inputs}

@@ -47,6 +47,7 @@ class SerialEngine:
                 raise TaskError(f"{task.name}: {error!r}{where}") from error
             progress.add(manifests[-1], size)
             progress.size = before + size
+            progress.memory = self.peak_memory
             self._on_progress(progress)
         return manifests
 

@@ -26,6 +26,11 @@ class Stage:
         return (self.corpus, *self.steps) if self.corpus else self.steps
 
     @property
+    def extracts(self) -> bool:
+        """Whether it reads the sources and ends with their extraction, so that its documents depend on nothing else."""
+        return self.number == 0 and any(step.ends_stage for step in self.steps)
+
+    @property
     def folder(self) -> str:
         return f"{self.number:02d}-{self.labels[0] if self.labels else 'read'}"
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import xxhash
 
 from curate.places.store import Place
 from curate.run.stage import Stage
 from curate.run.tasks import DOCUMENTS, EVENTS, Part
 from curate.run.unit import content_of
+from curate.sources import Partition
 from curate.step import Injection, Step
 
 
@@ -61,3 +65,10 @@ class StageOutputs:
         """The input files, and the numbers of each one's parts."""
         for number, group in itertools.groupby(self.parts, key=lambda part: part.partition_number):
             yield number, [part.number for part in group]
+
+
+def label_of(partition: Partition) -> str:
+    """A name for an input file in the output folder, which does not depend on the other files."""
+    path = f"{partition.source}/{partition.relative}"
+    readable_part = re.sub(r"[^A-Za-z0-9_-]+", "-", path)[:60].strip("-")
+    return f"{readable_part}-{xxhash.xxh3_64_hexdigest(path.encode('utf-8', 'surrogatepass'))[:10]}"

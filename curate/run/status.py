@@ -6,15 +6,19 @@ import contextlib
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import orjson
 
+from curate.places.manifest import SUMMARY, beside_fault, stands_aside
 from curate.places.store import Place, is_local, write_atomically
+from curate.run.calls import Calls
 from curate.run.engine import Progress, RunError
 from curate.run.folder import check_format
 from curate.run.lock import holder_of
+from curate.run.provenance import changed_since, read_made_with
 
 EVERY = 1.0
 """Seconds between two writings; in a store, where each one costs a request, `EVERY_STORED`."""
@@ -34,6 +38,7 @@ class StatusFile:
         self._groups = groups
         self._on_progress = on_progress
         self._began = time.time()
+        self.calls = Calls.of(self._path)
         self._written = 0.0
         self._done: dict[str, dict[str, Any]] = {}
         self._current: Progress | None = None
@@ -48,13 +53,16 @@ class StatusFile:
         counts = {
             "units": progress.tasks,
             "finished": progress.done,
+            "reused": progress.reused,
             "documents": progress.documents,
             "kept": progress.kept,
             "size": progress.size,
             "total_size": progress.total_size,
         }
         row = {name: value + self._before.get(name, 0) for name, value in counts.items()}
-        self._done[progress.label] = {**row, "rate": progress.rate(), "left": progress.left()}
+        again = progress.again + Counter(self._before.get("again", {}))
+        self._done[progress.label] = {**row, "rate": progress.rate(), "left": progress.left(), "again": dict(again)}
+        self.calls.note(progress, sum(row["finished"] - row["reused"] for row in self._done.values()))
         now = time.monotonic()
         if now - self._written >= self._every:
             self._written = now
@@ -71,13 +79,17 @@ class StatusFile:
             "at": label,
             "groups": self._groups,
             "progress": self._done,
+            "calls": self.calls.rows(ended=state == "finished"),
         }
         with contextlib.suppress(OSError):
             write_atomically(self._path, orjson.dumps(content, option=orjson.OPT_INDENT_2))
 
 
 def read_status(out: Place) -> dict[str, Any]:
-    """The last status that `StatusFile` wrote, with `alive`: whether a process holds the folder now.
+    """The last status that `StatusFile` wrote, with `alive`: whether a process holds the folder now; where none does,
+    `state` is how the run ended: finished, stopped, failed, died, or mixed (beside its summary lies another's recipe).
+    `changed` is what has another version here than the run was made with, `aside` where the corpus is that this run
+    replaces.
 
     Raises RunError for a folder in which no run was started, or of another version.
     """
@@ -89,4 +101,16 @@ def read_status(out: Place) -> dict[str, Any]:
     if not isinstance(status, dict) or not status.keys() >= _FIELDS:
         raise RunError(f"{out / 'status.json'} is damaged; the next run writes it anew")
     status["alive"] = holder_of(out / ".lock") is not None
+    if not status["alive"]:
+        status["state"] = _ended(out, status["state"])
+    status["changed"] = changed_since(read_made_with(out))
+    status["aside"] = "" if (out / SUMMARY).is_file() else stands_aside(out)
     return status
+
+
+def _ended(out: Place, said: str) -> str:
+    """How a run ended that no process works on: `finished` where its summary is there, written last; `mixed` where what
+    lies beside that is of another run; else as it said itself, unless it died."""
+    if not (out / SUMMARY).is_file():
+        return said if said in ("stopped", "failed") else "died"
+    return "finished" if beside_fault(out) is None else "mixed"

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import reduce
 from operator import add
 from typing import Any
 
 from curate.run.account import StepAccount
+from curate.run.calls import Calls
 from curate.run.engine import RunError
+from curate.run.remarks import remarks
 from curate.run.stage import Stage
 from curate.run.stage_outputs import StageOutputs
 from curate.step import Injection
 
 LISTED = 200
 """How many unreadable records and domains the summary names; the others are counted."""
+
+UNKNOWN_CALLS = "what earlier calls of this run cost is not known: `status.json` was missing or damaged"
 
 Manifest = Mapping[str, Any]
 
@@ -46,9 +50,12 @@ class RecordCounts:
     read: Size = Size()
     unreadable: Size = Size()
     skipped: Counter[str] = field(default_factory=Counter)
+    bytes: int = 0
+    bytes_lost: int = 0
+    rows_lost: int = 0
 
     def __add__(self, other: RecordCounts) -> RecordCounts:
-        return RecordCounts(self.read + other.read, self.unreadable + other.unreadable, self.skipped + other.skipped)
+        return RecordCounts(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
 
     @classmethod
     def of(cls, manifests: Iterable[Manifest]) -> RecordCounts:
@@ -57,7 +64,16 @@ class RecordCounts:
         read = [Size(one["documents"], one["characters"]) for one in counts]
         unreadable = [Size(one["unreadable"], one["unreadable_characters"]) for one in counts]
         skipped = [Counter(one["skipped"]) for one in counts]
-        return reduce(add, map(cls, read, unreadable, skipped), cls())
+        # Units that an earlier version made have none of these.
+        more = [[one.get(name, 0) for one in counts] for name in ("bytes", "bytes_lost", "rows_lost")]
+        return reduce(add, map(cls, read, unreadable, skipped, *more), cls())
+
+    def losses(self, unreadable: int) -> dict[str, float]:
+        """The share that was lost, of the records and of the bytes of the input. `unreadable` are the losses of all
+        stages, each as one record; of some it is known that they are several rows."""
+        unknown = max(0, self.rows_lost - self.unreadable.documents)
+        records = (unreadable + unknown) / (self.count + unknown) if self.count else 0.0
+        return {"records": round(records, 6), "bytes": round(self.bytes_lost / self.bytes if self.bytes else 0.0, 6)}
 
     @property
     def count(self) -> int:
@@ -189,32 +205,24 @@ class Balance:
         }
 
 
-@dataclass(frozen=True)
-class Effort:
-    """The cost of a run: seconds, workers, and the most memory that one of them held, in bytes."""
-
-    seconds: float
-    workers: int
-    memory: int
-
-
 def summarise(
     recipe: str,
     outputs: StageOutputs,
     units: Mapping[str, Manifest],
     tokens: Mapping[str, int],
     max_loss: float,
-    effort: Effort,
+    calls: Calls,
 ) -> dict[str, Any]:
     """The content of `summary.json`. `units` are the manifests of all units by name, those of rounds among them.
+    Seconds, rate and memory are those of all calls that made the corpus; beside them stand those of the last one.
 
     Raises RunError when the balance of documents or characters is wrong.
     """
     rows = [Row.of(label, stage, outputs.manifests[stage.number]) for stage in outputs.stages for label in stage.labels]
     balance = Balance.of(outputs, rows)
     records = RecordCounts.of(outputs.manifests[0])
-    loss = balance.unreadable.documents / records.count if records.count else 0.0
-    rate = balance.input.documents / effort.seconds if effort.seconds else 0.0
+    losses = records.losses(balance.unreadable.documents)
+    read = RecordCounts.of(one for one in outputs.manifests[0] if not one.get("skipped_unit")).read.documents
     reused = sum(bool(manifest.get("skipped_unit")) for manifest in units.values())
     return {
         "recipe": recipe,
@@ -231,14 +239,25 @@ def summarise(
         "domains": _domains(outputs.manifests),
         "unreadable": [item for stage in outputs.manifests for one in stage for item in one["lost"]][:LISTED],
         # Units that an earlier version made have none.
-        "notices": sorted({one for stage in outputs.manifests for unit in stage for one in unit.get("notices", [])}),
-        "loss": round(loss, 6),
+        "notices": sorted({one for stage in outputs.manifests for unit in stage for one in unit.get("notices", [])})
+        + ([UNKNOWN_CALLS] if reused and not calls.earlier else []),
+        "remarks": remarks(outputs),
+        "losses": losses,
+        "loss": max(losses.values()),
         "max_loss": max_loss,
-        "seconds": round(effort.seconds, 3),
-        "pages_per_second": round(rate, 2),
-        "workers": effort.workers,
-        "worker_memory_mb": effort.memory >> 20,
+        **_cost(balance.input.documents, calls.seconds, calls.workers, calls.memory),
+        "calls": len(calls.counted),
+        "last_call": {"documents": read, **_cost(read, calls.now.seconds, calls.workers, calls.now.memory)},
         "units": {"done": len(units) - reused, "found_done": reused},
+    }
+
+
+def _cost(documents: int, seconds: float, workers: int, memory: int) -> dict[str, Any]:
+    return {
+        "seconds": round(seconds, 3),
+        "pages_per_second": round(documents / seconds if seconds else 0.0, 2),
+        "workers": workers,
+        "worker_memory_mb": memory >> 20,
     }
 
 

@@ -6,8 +6,9 @@ A unit names the document in hand by `pulse.hold(key)`, so that one that hangs o
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,20 @@ from typing import Any
 import zstandard
 
 from curate.document import Document, Drop, Skipped, Unreadable
-from curate.places.address import reason_of
 from curate.places.store import Place
 from curate.run.account import Account
 from curate.run.ledger import DroppedTexts, drop_row, edit_rows, encode_row, lost_row
+from curate.run.made_of import NOT_READ
+from curate.run.measured import MEASURED, Measurements, measured_before
 from curate.run.stage import Stage
-from curate.run.unit import CUTTING, ENDING, READING, Outputs, Pulse, Unit, describe_step, library_version
+from curate.run.unit import CUTTING, ENDING, READING, Outputs, Pulse, Unit, describe_step, files_of, library_version
 from curate.shards.records import read_section
 from curate.shards.text import document_from_json, document_to_json, read_lines
-from curate.sources import WHOLE, InputError, Partition, Piece, read_partition
+from curate.sources import WHOLE, InputError, Partition, Piece, Volume, read_partition
 from curate.sources.compressed import KEPT, mapped
-from curate.sources.content import content_of, size_of
+from curate.sources.content import size_of
 from curate.sources.formats import FORMATS
+from curate.sources.steady import Stamp, changed, content_now, reading, refuse_changed, stamp_of
 from curate.step import CorpusStep
 
 LEVEL = 3
@@ -41,21 +44,21 @@ def read_documents(place: Place, pulse: Pulse | None = None) -> Iterator[Documen
     return map(document_from_json, read_lines(place, None if pulse is None else lambda size: pulse.count(size=size)))
 
 
-def readable(partition: Partition, piece: Piece = WHOLE, pulse: Pulse | None = None) -> Iterator[Any]:
-    """A piece's records; a file of this machine that cannot be opened, or read on, is one more lost record.
-
-    A store may give later what it does not give now: there the error ends the unit, and so the run.
-    """
+def readable(
+    partition: Partition, piece: Piece = WHOLE, pulse: Pulse | None = None, volume: Volume | None = None
+) -> Iterator[Any]:
+    """A piece's records. Raises CannotBeRead: a file that cannot be opened, or read on, ends the unit, and so the
+    run."""
     count = None if pulse is None else lambda size: pulse.count(size=size)
-    try:
-        yield from read_partition(partition, piece, count)
-    except OSError as error:
-        name = f"{partition.source}/{partition.relative}"
-        if not isinstance(partition.path, Path):
-            raise InputError(
-                f"{name}: the store stopped serving it ({reason_of(error)}); the same command goes on from here"
-            ) from None
-        yield Unreadable(f"{name}@{piece.start}", f"the file cannot be read: {error.strerror or error}")
+    with reading(partition):
+        yield from read_partition(partition, piece, count, volume)
+
+
+def taken_of(items: Iterable[Any], numbers: Sequence[int]) -> Iterator[Document]:
+    """The documents with these numbers, in order, and nothing else."""
+    documents = enumerate(item for item in items if isinstance(item, Document))
+    for number in numbers:
+        yield from itertools.islice((one for place, one in documents if place == number), 1)
 
 
 def read_with(partition: Partition) -> str:
@@ -65,6 +68,13 @@ def read_with(partition: Partition) -> str:
     return ", ".join(f"{name} {library_version(name)}" for name in ("goldsand", library))
 
 
+def remembering(incoming: Iterator[tuple[int, Document]], memory: Measurements) -> Iterator[tuple[int, Document]]:
+    """The documents, each with what an engine knows of it."""
+    for ordinal, document in incoming:
+        document.memory = memory
+        yield ordinal, document
+
+
 @dataclass
 class CutTask(Unit):
     """The checksum of one input file, and where it is cut so that several workers can read it."""
@@ -72,6 +82,7 @@ class CutTask(Unit):
     label: str
     partition: Partition
     split: int
+    _content: str = field(default="", init=False)
 
     @property
     def name(self) -> str:
@@ -81,42 +92,54 @@ class CutTask(Unit):
     def reads_input(self) -> bool:
         return True
 
+    @property
+    def input_file(self) -> str:
+        return str(self.partition.path)
+
     def size(self) -> int:
         with contextlib.suppress(OSError):
             return size_of(self.partition)
         return 0
 
     def configuration(self) -> dict[str, Any]:
-        return {"source": self.partition.describe(), "content": self._content(), "split": self.split}
+        self._content = content_now(self.partition)
+        return {"source": self.partition.describe(), "content": self._content, "split": self.split}
 
-    def _content(self) -> str:
-        try:
-            return content_of(self.partition)
-        except OSError as error:
-            return f"unreadable: {error.strerror or error}"
+    def run(self, pulse: Pulse) -> dict[str, Any]:
+        """The manifest, with the stamp (not kept on disk) by which later units of this run know the file again."""
+        before = stamp_of(self.partition)
+        manifest = super().run(pulse)
+        refuse_changed(self.partition, before, manifest["content"])
+        return {**manifest, "stamp": before}
 
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         from curate.sources.split import cut
 
         pieces = [WHOLE]
         pulse.hold(CUTTING)
-        with contextlib.suppress(OSError):
+        with reading(self.partition):
             pieces = cut(self.partition, self.split) if self.split else pieces
         pulse.count(size=self.size())
+        content = content_now(self.partition)
+        if content != self._content:
+            raise changed(str(self.partition.path))
         return {
-            "content": self._content(),
+            "content": content,
             "pieces": [[piece.start, piece.end, piece.position] for piece in pieces],
         }
 
     def expected(self) -> dict[str, Any]:
         # The places of the cuts are known after reading only; their number follows from the size.
         number = max(1, self.size() // self.split) if self.split else 1
-        return {**super().expected(), "content": "not read", "pieces": [[0, None, 0]] * number}
+        return {**super().expected(), "content": NOT_READ, "pieces": [[0, None, 0]] * number}
 
 
 @dataclass(frozen=True)
 class Part:
-    """One piece of one input file, as the stages see it. `label` names it in the folder, `number` counts all parts."""
+    """One piece of one input file, as the stages see it. `label` names it in the folder, `number` counts all parts.
+
+    `taken` are the numbers of those of its documents that are read, in a run over a sample; None: all.
+    """
 
     number: int
     label: str
@@ -124,6 +147,8 @@ class Part:
     piece: Piece
     partition_number: int
     content: str
+    stamp: Stamp | None = None
+    taken: tuple[int, ...] | None = None
 
 
 @dataclass
@@ -150,6 +175,10 @@ class MapTask(Unit):
     @property
     def reads_input(self) -> bool:
         return self.previous is None
+
+    @property
+    def input_file(self) -> str:
+        return str(self.part.partition.path)
 
     @property
     def whole_key(self) -> str:
@@ -191,17 +220,32 @@ class MapTask(Unit):
             "labels": self.stage.labels,
             # A corpus step's records identify a document by its place, which holds the part's number.
             "number": self.part.number if self.stage.corpus else None,
-            "keep_dropped": self.keep_dropped,
+            "keep_dropped": self.texts,
             "killed": sorted(self.killed.items()),
+            **({"taken": self.part.taken} if self.part.taken is not None else {}),
         }
+
+    @property
+    def texts(self) -> str:
+        """Of which dropped documents the events hold the text. The ledger chooses among them, so that extraction, which
+        is to be done once, leaves more than was asked for: all where that is nothing, else a sample at least."""
+        if not self.stage.extracts:
+            return self.keep_dropped
+        return "all" if self.keep_dropped == "all" or not any(one.drops_texts for one in self.stage.steps) else "sample"
 
     def expected(self) -> dict[str, Any]:
         return {**super().expected(), "domains": {"kept": {}}}
 
+    @property
+    def files_read(self) -> list[Path]:
+        return files_of(self.stage.all_steps)
+
     def write(self, outputs: Outputs, pulse: Pulse) -> dict[str, Any]:
         for step in self.stage.all_steps:
             step.open()
-        texts = DroppedTexts(self.keep_dropped)
+        texts = DroppedTexts(self.texts)
+        measures = any(step.measures for step in self.stage.all_steps)
+        memory = measured_before(self.root, self.part.label) if measures else None
         records: dict[str, Any] = {
             "documents": 0,
             "characters": 0,
@@ -210,6 +254,7 @@ class MapTask(Unit):
             "unreadable_characters": 0,
         }
         lost: list[dict[str, Any]] = []
+        volume = Volume()
         compressor = zstandard.ZstdCompressor(level=LEVEL)
         with (
             outputs.open(self.events) as raw_events,
@@ -225,12 +270,14 @@ class MapTask(Unit):
             def on_loss(item: Unreadable, size: int) -> None:
                 records["unreadable"] += 1
                 records["unreadable_characters"] += size
+                volume.lose(item)
                 events.write(encode_row(lost_row(item)))
                 if len(lost) < LISTED:
                     lost.append({"key": item.key, "error": item.error, "bytes": item.lost})
 
             account = Account(on_drop)
-            documents = self._through(account, self._incoming(account, records, on_loss, pulse))
+            incoming = self._incoming(account, records, on_loss, pulse, volume)
+            documents = self._through(account, remembering(incoming, memory) if memory else incoming)
             with (
                 outputs.open(self.documents) as raw,
                 zstandard.ZstdCompressor(level=LEVEL).stream_writer(raw, closefd=False) as stream,
@@ -243,6 +290,13 @@ class MapTask(Unit):
                     stream.write(document_to_json(document))
                     pulse.count(kept=1)
                     pulse.hold(None)
+        if self.previous is None:
+            records |= {"bytes": volume.packed, "bytes_lost": volume.lost, "rows_lost": volume.lost_rows}
+            if self.part.stamp is not None:
+                refuse_changed(self.part.partition, self.part.stamp, self.part.content)
+        if memory is not None:
+            with outputs.open(self.root / f"{self.name}{MEASURED}") as kept:
+                memory.write(kept)
         for label, step in zip(self.stage.labels, self.stage.all_steps, strict=True):
             account.steps[label].close(makes_text=step.ends_stage, adds=isinstance(step, CorpusStep) and not step.edits)
         said = zip(self.stage.labels, (step.notice() for step in self.stage.all_steps), strict=True)
@@ -278,13 +332,15 @@ class MapTask(Unit):
         return documents
 
     def _incoming(
-        self, account: Account, records: dict[str, Any], on_loss: Any, pulse: Pulse
+        self, account: Account, records: dict[str, Any], on_loss: Any, pulse: Pulse, volume: Volume
     ) -> Iterator[tuple[int, Document]]:
         items: Iterable[Document | Skipped | Unreadable]
         if self.previous is None and self.whole_key in self.killed:
             items = [self._whole()]
+            volume.packed = self.size()
         elif self.previous is None:
-            items = readable(self.part.partition, self.part.piece, pulse)
+            items = readable(self.part.partition, self.part.piece, pulse, volume)
+            items = items if self.part.taken is None else taken_of(items, self.part.taken)
         else:
             items = read_documents(self.previous, pulse)
         ordinal = -1
@@ -322,7 +378,7 @@ class MapTask(Unit):
 
     def _whole(self) -> Unreadable:
         """The part as one loss: what reads it died of it."""
-        raw = b""
-        with contextlib.suppress(OSError), mapped(self.part.partition.path) as data:
+        with reading(self.part.partition), mapped(self.part.partition.path) as data:
             raw = bytes(data[self.part.piece.start : self.part.piece.start + KEPT])
-        return Unreadable(self.whole_key, self.killed[self.whole_key], raw, self.size())
+        size = self.size()
+        return Unreadable(self.whole_key, self.killed[self.whole_key], raw, size, packed=size)

@@ -11,7 +11,8 @@ import contextlib
 import functools
 import importlib.metadata
 import os
-from collections.abc import Iterable, Iterator
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -19,19 +20,24 @@ from typing import Any, BinaryIO, cast
 import orjson
 
 from curate.outside import code_of
+from curate.places.address import InputError
 from curate.places.failpoint import reached
-from curate.places.manifest import FORMAT, fingerprint, manifest_path, read_manifest, seal_of
+from curate.places.manifest import FORMAT, NotAsWritten, files_named, fingerprint, manifest_path, read_manifest, seal_of
+from curate.places.patience import patiently
 from curate.places.store import (
     TEMPORARY,
     Hashed,
     Place,
     checksum,
     is_local,
+    linked,
     make_folder,
     mark,
     working_folder,
     write_atomically,
+    written_beside,
 )
+from curate.run.made_of import NEVER, made_of, why
 from curate.step import Step
 
 READING = "reading"
@@ -63,7 +69,7 @@ def library_version(distribution: str) -> str:
 
 
 @functools.lru_cache(maxsize=1024)
-def _resource_checksum(path: str, size: int, modified: int) -> str:
+def _resource_checksum(path: str, size: int, modified: int, inode: int, altered: int) -> str:
     return checksum(Path(path))
 
 
@@ -73,7 +79,32 @@ def _resource(path: Path) -> str:
         listing = {str(item.relative_to(path)): _resource(item) for item in sorted(path.rglob("*")) if item.is_file()}
         return fingerprint(listing)
     status = path.stat()
-    return _resource_checksum(str(path), status.st_size, status.st_mtime_ns)
+    return _resource_checksum(str(path), status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
+
+
+def files_of(steps: Iterable[Step]) -> list[Path]:
+    """The files and folders that steps read, and the steps within them."""
+    files: list[Path] = []
+    for step in steps:
+        files += step.resources()
+        for value in (getattr(step, item.name) for item in fields(step)):  # type: ignore[arg-type]
+            if isinstance(value, (tuple, list)):
+                files += files_of(one for one in value if isinstance(one, Step))
+    return files
+
+
+@contextlib.contextmanager
+def unchanged(files: Iterable[Path]) -> Iterator[None]:
+    """Raises InputError, behind the block, where a file that it read is not what it was before; OSError where one
+    cannot be read."""
+    before = {path: patiently(_resource, path) for path in files}
+    yield
+    for path, known in before.items():
+        if patiently(_resource, path) != known:
+            raise InputError(
+                f"{path} changed while the run was using it: run the same command again, which does again what depends"
+                " on it"
+            )
 
 
 def describe_step(step: Step) -> dict[str, Any]:
@@ -104,14 +135,17 @@ class Outputs:
         self.root = root
         self.manifest = manifest_path(root, name)
         self._checksums: dict[Place, str] = {}
+        self._earlier: list[str] = []
 
     @contextlib.contextmanager
     def open(self, path: Place) -> Iterator[BinaryIO]:
         make_folder(path.parent)
-        if not is_local(self.root) and not self._checksums:
-            # An earlier manifest must not be taken for that of the new outputs: it is removed before the first of them.
-            self.manifest.unlink(missing_ok=True)
-        place = path.with_name(path.name + TEMPORARY) if is_local(path) else path
+        self._replace_earlier()
+        place = path
+        if is_local(path):
+            place = path.with_name(path.name + TEMPORARY)
+            # What a killed run left under this name may be a second name of a file that other folders have.
+            place.unlink(missing_ok=True)
         with place.open("wb") as raw:
             stream = Hashed(raw)
             yield cast(BinaryIO, stream)
@@ -121,6 +155,30 @@ class Outputs:
             if is_local(path):
                 os.fsync(raw.fileno())
         self._checksums[path] = stream.checksum()
+
+    def _replace_earlier(self) -> None:
+        """Before the first output: note what an earlier manifest names."""
+        if not self._checksums:
+            self._earlier = files_named(self.manifest)
+            if not is_local(self.root):
+                # It must not be taken for that of the new outputs: it goes before the first of them.
+                self.manifest.unlink(missing_ok=True)
+
+    def take(self, path: Place, source: Place, known: str) -> None:
+        """A file that another unit wrote as an output of this one: under a second name, or as a copy. `known` is its
+        checksum. Raises FileNotFoundError where it is gone, and NotAsWritten for a copy that is something else."""
+        make_folder(path.parent)
+        temporary = path.with_name(path.name + TEMPORARY)
+        if is_local(path):
+            temporary.unlink(missing_ok=True)
+        if linked(source, temporary):
+            self._replace_earlier()
+            self._checksums[path] = known
+            return
+        with source.open("rb") as incoming, self.open(path) as outgoing:
+            shutil.copyfileobj(incoming, outgoing, 1 << 20)
+        if self._checksums[path] != known:
+            raise NotAsWritten(f"{source} is not what its run wrote: its checksum is not {known}")
 
     @contextlib.contextmanager
     def scratch(self, folder: Place) -> Iterator[Path]:
@@ -133,25 +191,38 @@ class Outputs:
                         outgoing.write(block)
 
     def commit(self, fingerprint: str, **counts: Any) -> dict[str, Any]:
-        outputs: dict[str, str] = {}
-        marks: dict[str, str] = {}
-        for path, written in self._checksums.items():
-            relative = path.relative_to(self.root).as_posix()
-            outputs[relative] = written
-            reached("before the rename")
-            if isinstance(path, Path):
-                path.with_name(path.name + TEMPORARY).replace(path)
-            elif own := mark(path):
-                marks[relative] = own
-        reached("between data and manifest")
+        outputs = {path.relative_to(self.root).as_posix(): written for path, written in self._checksums.items()}
         manifest = {"format": FORMAT, "fingerprint": fingerprint, "outputs": outputs, **counts}
-        if marks:
+        if isinstance(self.manifest, Path):
+            # First of all what the data will be: nothing lies in a folder of which no manifest says whose it is.
+            complete = written_beside(self.manifest, _sealed(manifest))
+            for path in self._checksums:
+                reached("before the rename")
+                path.with_name(path.name + TEMPORARY).replace(path)
+            reached("between data and manifest")
+            self._remove_earlier(outputs)
+            complete.replace(self.manifest)
+            return manifest
+        if marks := {name: own for name in outputs if (own := mark(self.root / name))}:
             manifest["marks"] = marks
-        manifest["seal"] = seal_of(manifest)
-        # A step's parameter may be a table with numbers as keys.
-        options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
-        write_atomically(self.manifest, orjson.dumps(manifest, option=options))
+        sealed = _sealed(manifest)
+        reached("between data and manifest")
+        self._remove_earlier(outputs)
+        write_atomically(self.manifest, sealed)
         return manifest
+
+    def _remove_earlier(self, outputs: Mapping[str, str]) -> None:
+        """Remove what the unit's earlier manifest names and the new one does not: nobody would know whose it is."""
+        for name in self._earlier:
+            if name not in outputs:
+                (self.root / name).unlink(missing_ok=True)
+
+
+def _sealed(manifest: dict[str, Any]) -> bytes:
+    """A manifest as it is written, with its seal, which it gets here."""
+    manifest["seal"] = seal_of(manifest)
+    # A step's parameter may be a table with numbers as keys.
+    return orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
 
 
 def reusable(root: Place, name: str, wanted: str) -> dict[str, Any] | None:
@@ -202,6 +273,16 @@ class Unit:
         """Whether it reads a file of the input, which may be hostile."""
         return False
 
+    @property
+    def input_file(self) -> str:
+        """The name of that file, for messages."""
+        return ""
+
+    @property
+    def files_read(self) -> list[Path]:
+        """Files beside its input that it reads: word lists, models, test sets."""
+        return []
+
     def size(self) -> int:
         """Bytes of input that the unit goes through, as `Pulse.count` counts them; 0 when not known."""
         return 0
@@ -216,15 +297,26 @@ class Unit:
         """A substitute for the manifest in a dry run: it equals the input of no other unit."""
         return {"outputs": {self.name: "not done"}}
 
-    def done(self) -> dict[str, Any] | None:
-        """The unit's manifest, when it is already done."""
-        return reusable(self.root, self.name, fingerprint(self.configuration()))
+    def done(self) -> tuple[dict[str, Any] | None, str]:
+        """The unit's manifest, when it is already done; or None, and why it is not."""
+        if not manifest_path(self.root, self.name).is_file():
+            # Its input need not be read.
+            return None, NEVER
+        configuration = self.configuration()
+        manifest = reusable(self.root, self.name, fingerprint(configuration))
+        return manifest, "" if manifest else why(self.root, self.name, configuration)
 
     def run(self, pulse: Pulse) -> dict[str, Any]:
-        """The unit's manifest: an earlier run's, marked `skipped_unit`, when the unit is already done, or a new one."""
-        wanted = fingerprint(self.configuration())
-        earlier = reusable(self.root, self.name, wanted)
-        if earlier is not None:
-            return {**earlier, "skipped_unit": True}
-        outputs = Outputs(self.root, self.name)
-        return outputs.commit(wanted, **self.write(outputs, pulse))
+        """The unit's manifest: an earlier run's, marked `skipped_unit`, when the unit is already done, or a new one,
+        with `because`, why it is made again, where it is."""
+        with unchanged(self.files_read):
+            configuration = self.configuration()
+            wanted = fingerprint(configuration)
+            earlier = reusable(self.root, self.name, wanted)
+            if earlier is not None:
+                return {**earlier, "skipped_unit": True}
+            reason = why(self.root, self.name, configuration)
+            outputs = Outputs(self.root, self.name)
+            written = self.write(outputs, pulse)
+        manifest = outputs.commit(wanted, made_of=made_of(configuration), **written)
+        return manifest if reason == NEVER else {**manifest, "because": reason}

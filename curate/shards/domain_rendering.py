@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,7 @@ def write_token_shard(
     if rendering not in RENDERINGS:
         raise ValueError(f"the rendering of token shards must be one of {', '.join(RENDERINGS)}, not {rendering!r}")
     source_numbers = {name: place for place, name in enumerate(sources)}
-    domain_numbers = {entry["name"]: place for place, entry in enumerate(vocabulary.domain_table())}
-    others = len(vocabulary.domains)
+    numbered = domain_number(vocabulary)
     injected = 0
     with TokenShardWriter(folder, number, dtype_for(vocabulary.size)) as writer:
         for batch in _batches(documents):
@@ -51,12 +50,19 @@ def write_token_shard(
                     prefix = []
                 if document.source not in source_numbers:
                     raise ValueError(f"{document.key}: source {document.source!r} is not one of {', '.join(sources)}")
-                domain = domain_numbers.get(document.domain, others) if document.domain else NO_DOMAIN
+                domain = numbered(document.domain)
                 entity, exposure = _fact(document)
                 injected += entity >= 0
                 ids = [*prefix, *body, vocabulary.end_of_text]
                 writer.add(ids, source_numbers[document.source], domain, entity, exposure, len(prefix))
     return {"documents": writer.documents, "tokens": writer.tokens, "injected": injected}
+
+
+def domain_number(vocabulary: Vocabulary) -> Callable[[str | None], int]:
+    """A function that gives the number under which a shard's table has a domain."""
+    numbers = {entry["name"]: place for place, entry in enumerate(vocabulary.domain_table())}
+    others = len(vocabulary.domains)
+    return lambda domain: numbers.get(domain, others) if domain else NO_DOMAIN
 
 
 def token_set_metadata(

@@ -9,6 +9,7 @@ is encoded with special tokens disabled.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -78,6 +79,18 @@ class Vocabulary:
             raise VocabularyError(f"there is no tokenizer file {path}") from None
         except VocabularyError as error:
             raise VocabularyError(f"{path}: {error}") from None
+
+    @property
+    def encoder(self) -> str:
+        """The SHA-256 of all that shapes the ids of a text or a record: the whole file but the tokens of domains."""
+        described = json.loads(self._content)
+        words = described.pop("added_tokens")
+        described["others"] = [word for word in words if not word["content"].startswith(_DOMAIN)]
+        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+    def bare_tokenizer(self) -> Any:
+        """The tokenizer as it was trained, before any token was reserved."""
+        return _tokenizer_from(json.dumps({**json.loads(self._content), "added_tokens": []}).encode())
 
     def save(self, path: Path | str) -> None:
         Path(path).write_bytes(self._content)
@@ -151,13 +164,15 @@ def build_vocabulary(
     domains: Sequence[str] = (),
     buckets: int = 0,
     reserved: Sequence[str] = (),
+    trained: Vocabulary | None = None,
 ) -> Vocabulary:
     """A vocabulary of one of four kinds, with tokens for the end of text, `domains`, all other domains, `buckets` and
     `reserved` words added.
 
     `bpe` trains byte-level BPE of at most `size` tokens on `texts`; all 256 bytes are in it, so no text is unknown.
     `joint` is `bpe` with reserved words. `compact` holds reserved words only. `file` takes any `tokenizer.json`.
-    The same texts in the same order give the same bytes.
+    The same texts in the same order give the same bytes; `trained` is an earlier vocabulary that was trained on them,
+    and saves doing so again.
     """
     if kind not in KINDS:
         raise VocabularyError(f"the kind of a vocabulary must be one of {', '.join(KINDS)}, not {kind!r}")
@@ -179,7 +194,7 @@ def build_vocabulary(
     elif kind == "compact":
         tokenizer = _closed(words)
     else:
-        tokenizer = _trained(texts, size)
+        tokenizer = _trained(texts, size) if trained is None else trained.bare_tokenizer()
     _reserve(tokenizer, words)
     return Vocabulary(tokenizer.to_str(pretty=True).encode())
 

@@ -13,10 +13,11 @@ from pathlib import Path
 from curate.document import Document, Skipped, Unreadable
 from curate.errors import Refused
 from curate.places.address import InputError, path_of, reason_of
+from curate.places.patience import patiently
 from curate.sources.content import content_of, size_of
 from curate.sources.find import find_inputs
 from curate.sources.formats import reader_of
-from curate.sources.meter import Meter
+from curate.sources.meter import Meter, Volume
 from curate.sources.partition import WHOLE, Input, Partition, Piece
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "InputError",
     "Partition",
     "Piece",
+    "Volume",
     "find_inputs",
     "open_source",
     "path_of",
@@ -33,26 +35,39 @@ __all__ = [
 
 
 def read_partition(
-    partition: Partition, piece: Piece = WHOLE, on_bytes: Callable[[int], None] | None = None
+    partition: Partition,
+    piece: Piece = WHOLE,
+    on_bytes: Callable[[int], None] | None = None,
+    volume: Volume | None = None,
 ) -> Iterator[Document | Skipped | Unreadable]:
     """Every record of a partition, or of one piece that `split.cut` made of it, each as exactly one item.
 
     `on_bytes(n)` is called for every n more bytes of the file that were read; in the end the calls sum to the piece's
-    size. A reader that fails loses the rest of the file, which is one item. Raises OSError; Refused where a reader from
-    outside goldsand is missing, or gives items that are not valid.
+    size. `volume` is filled in when reading ends. A reader that fails loses the rest of the file, which is one item.
+    Raises OSError; Refused where a reader from outside goldsand is missing, or gives items that are not valid.
     """
     meter = None
-    if on_bytes is not None:
-        meter = Meter(piece.start, size_of(partition) if piece.end is None else piece.end, on_bytes)
+    if on_bytes is not None or volume is not None:
+        end = patiently(size_of, partition) if piece.end is None else piece.end
+        meter = Meter(piece.start, end, on_bytes or (lambda size: None))
+    try:
+        yield from _items(partition, piece, meter)
+        if meter:
+            meter.finish()
+    finally:
+        if meter and volume:
+            volume.packed, volume.unpacked = meter.read, meter.unpacked
+
+
+def _items(partition: Partition, piece: Piece, meter: Meter | None) -> Iterator[Document | Skipped | Unreadable]:
     try:
         yield from reader_of(partition.format)(partition, piece, meter.reached if meter else None)
     except (OSError, Refused, ImportError, MemoryError):
         raise
     except Exception as error:
         failed = f"the rest of the file cannot be read: {type(error).__name__}: {reason_of(error)}"
-        yield Unreadable(f"{partition.prefix}@{piece.start}/rest", failed, size=meter.left if meter else 0)
-    if meter:
-        meter.finish()
+        left = meter.left if meter else 0
+        yield Unreadable(f"{partition.prefix}@{piece.start}/rest", failed, size=left, packed=left)
 
 
 def open_source(path: Path | str, name: str = "source") -> Iterator[Document | Skipped | Unreadable]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from curate.document import Document, Unreadable
 from curate.places.address import need, reason_of
-from curate.sources.compressed import KEPT, Data, Reached, mapped
+from curate.sources.compressed import KEPT, Data, mapped
 from curate.sources.jsonl import MAX_FIELDS, MAX_LINE, row_document
+from curate.sources.meter import Reached
 from curate.sources.partition import Partition, Piece
 
 if TYPE_CHECKING:
@@ -145,10 +146,10 @@ def _as_written(value: pyarrow.Scalar) -> str | None:
     return f"{text} {zone}" if zone else text
 
 
-def no_text(names: list[str], prefix: str, text_field: str) -> Unreadable:
-    """The one loss that counts for all rows of a file without a column of texts."""
+def no_text(names: list[str], prefix: str, text_field: str, size: int, rows: int = 1) -> Unreadable:
+    """The one loss that counts for all rows, and all bytes, of a file without a column of texts."""
     columns = ", ".join(repr(name[:40]) for name in names[:8]) or "none"
-    return Unreadable(f"{prefix}@0", f"no column '{text_field}'; columns: {columns}")
+    return Unreadable(f"{prefix}@0", f"no column '{text_field}'; columns: {columns}", b"", size, size, max(1, rows))
 
 
 def read_arrow(partition: Partition, piece: Piece, reached: Reached | None) -> Iterator[Document | Unreadable]:
@@ -168,7 +169,7 @@ def read_arrow(partition: Partition, piece: Piece, reached: Reached | None) -> I
                 if names is None:
                     names = columns_of(batch.schema, *fields[1:])
                     if partition.text_field not in names:
-                        yield no_text(batch.schema.names, prefix, partition.text_field)
+                        yield no_text(batch.schema.names, prefix, partition.text_field, len(data))
                         return
                 batch.validate(full=True)
                 yield from batch_items(select(batch, names), row, prefix, *fields)
@@ -182,7 +183,8 @@ def read_arrow(partition: Partition, piece: Piece, reached: Reached | None) -> I
             if stream.failure is not None:
                 raise stream.failure from None
             raw = bytes(data[:KEPT]) if row == 0 else b""
-            yield Unreadable(f"{prefix}@{row}", f"the Arrow file is broken: {reason_of(error)}", raw, len(data) - read)
+            broken, size = f"the Arrow file is broken: {reason_of(error)}", len(data) - read
+            yield Unreadable(f"{prefix}@{row}", broken, raw, size, packed=size)
 
 
 def select(batch: pyarrow.RecordBatch, names: list[str]) -> pyarrow.RecordBatch:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import mmap
+import os
 import re
 import zlib
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from curate.places.patience import patiently
+from curate.sources.meter import Reached
 from curate.sources.partition import WHOLE, Piece
 from curate.sources.recovery import next_sound, refused_at
 
@@ -68,8 +71,6 @@ Data: TypeAlias = "mmap.mmap | bytes | RemoteFile"
 """A file as its readers see it: length, slices, `find`."""
 
 Chunk = bytes | ReadingStart | Damage
-Reached = Callable[[int], None]
-"""Called now and then with the byte of the file that reading has reached; sometimes with an earlier one again."""
 
 
 def compression(data: Data, name: str = "") -> str:
@@ -210,14 +211,14 @@ class Run:
 
 @contextlib.contextmanager
 def mapped(path: Path | UPath) -> Iterator[Data]:
-    """A file's bytes without reading them all; an empty file is empty bytes. Raises OSError."""
+    """A file's bytes without reading them all; an empty file is empty bytes. Raises OSError, after several tries."""
     if not isinstance(path, Path):
         from curate.places.remote_input import RemoteFile
 
         yield RemoteFile(path)
         return
-    with path.open("rb") as stream:
-        if not path.stat().st_size:
+    with patiently(path.open, "rb") as stream:
+        if not os.fstat(stream.fileno()).st_size:
             yield b""
             return
         with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -231,6 +232,8 @@ def runs(data: Data, piece: Piece = WHOLE, reached: Reached | None = None, name:
     """
     plain = compression(data, name) == "plain"
     chunks = chunks_of(data, piece.start, reached, name)
+    if reached is not None and not plain:
+        chunks = _told(chunks, piece.start, reached)
     position = piece.position
     while True:
         run = Run(chunks, plain, position)
@@ -240,13 +243,20 @@ def runs(data: Data, piece: Piece = WHOLE, reached: Reached | None = None, name:
         position = run.position
 
 
+def _told(chunks: Iterator[Chunk], start: int, reached: Reached) -> Iterator[Chunk]:
+    for chunk in chunks:
+        if isinstance(chunk, bytes):
+            reached(start, len(chunk))
+        yield chunk
+
+
 def chunks_of(data: Data, start: int = 0, reached: Reached | None = None, name: str = "") -> Iterator[Chunk]:
     """A file's bytes, decompressed, from a byte at which a member begins (any byte of a plain file)."""
     packing = compression(data, name)
     if packing != "plain" and not len(data):
         return iter([Damage(0, "the file is empty")])
     decode = {"plain": _plain, "gzip": _gzip, "zstd": _zstd}[packing]
-    return decode(data, start, reached or (lambda place: None))
+    return decode(data, start, reached or (lambda place, unpacked=0, /: None))
 
 
 def _plain(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import xxhash
 
 from curate.places import remote_input as remote
+from curate.places.patience import patiently
 from curate.places.store import Place, checksum
 from curate.sources.hub import hub_content
 from curate.sources.partition import Partition
@@ -32,8 +33,8 @@ def content_of(partition: Partition) -> str:
     """Identity of the content: for a remote file the store's own (MD5, ETag, generation), else XXH3-128 of the bytes.
     In an HTML partition all pages count; for a data set of the hub see `hub_content`.
 
-    Raises OSError when the file cannot be read; a page that cannot be read counts with its reason. Raises NotAsWritten
-    for a shard that is not what its run wrote.
+    Raises OSError when a file cannot be read, after several tries; NotAsWritten for a shard that is not what its run
+    wrote.
     """
     if partition.dataset is not None:
         return hub_content(partition.dataset)
@@ -44,11 +45,7 @@ def content_of(partition: Partition) -> str:
         return content
     digest = xxhash.xxh3_128()
     for path, _ in partition.files:
-        try:
-            content = _content(path)
-        except OSError as error:
-            content = f"unreadable: {error.strerror or error}"
-        digest.update(f"{content}\n".encode())
+        digest.update(f"{_content(path)}\n".encode())
     return digest.hexdigest()
 
 
@@ -65,8 +62,8 @@ def _page_size(path: Path | UPath) -> int:
 
 def _content(path: Path | UPath) -> str:
     if isinstance(path, Path):
-        return checksum(path)
-    if mark := remote.identity(remote.properties(path)):
+        return patiently(checksum, path)
+    if mark := remote.identity(patiently(remote.properties, path)):
         return mark
     digest = xxhash.xxh3_128()
     data = remote.RemoteFile(path)

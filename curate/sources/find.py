@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
+import stat
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 from curate.errors import Refused, Unchecked
 from curate.places.address import InputError, need, path_of, scheme_of
 from curate.places.manifest import MARKER, Written, written
+from curate.places.patience import patiently
 from curate.places.store import Place, store_errors
 from curate.sources.compressed import compression, mapped, runs
 from curate.sources.formats import AUTO, FORMATS, UNKNOWN, code_of_reader
@@ -128,7 +131,7 @@ def _local_files(item: Input, path: Path) -> tuple[Path, list[Path], bool]:
     if path.is_file():
         return path.parent, [path], True
     if path.is_dir():
-        files = _below(path)
+        files = _listed(item, lambda: _below(path))
         if not files:
             raise InputError(f"input '{item.name}': the folder '{path}' holds no files")
         return path, files, False
@@ -139,24 +142,66 @@ def _local_files(item: Input, path: Path) -> tuple[Path, list[Path], bool]:
     root = Path(*parts[:first]) if first else Path()
     if not root.is_dir():
         raise InputError(f"input '{item.name}': there is no folder '{root}' for the glob '{item.path}'")
-    pattern = "/".join(parts[first:])
-    # A final ** means the files below, as in a shell; pathlib before 3.13 gives folders only.
-    pattern += "/*" if parts[-1] == "**" else ""
-    matched = {one for one in root.glob(pattern) if one.is_file() and not _hidden(one, root)}
+    # A final ** means the files below, as in a shell.
+    pattern = [*parts[first:], *(["*"] if parts[-1] == "**" else [])]
+    matched = set(
+        _listed(item, lambda: [one for one in _globbed(root, pattern) if not _hidden(one, root) and _is_file(one)])
+    )
     if not matched:
         raise InputError(f"input '{item.name}': no file matches '{item.path}' below '{root}'")
     return root, sorted(matched), False
 
 
+def _listed(item: Input, call: Callable[[], list[Path]]) -> list[Path]:
+    try:
+        return patiently(call)
+    except OSError as error:
+        raise InputError(
+            f"input '{item.name}': '{error.filename}' cannot be listed or looked at: {error.strerror}"
+        ) from None
+
+
 def _below(folder: Path) -> list[Path]:
     files = []
     seen: set[str] = set()
-    for base, folders, names in os.walk(folder, followlinks=True):
+    for base, folders, names in os.walk(folder, followlinks=True, onerror=_raise):
         # A link to a folder is followed, unless it leads back to a folder above it.
         seen.add(os.path.realpath(base))
         folders[:] = sorted(one for one in folders if os.path.realpath(Path(base) / one) not in seen)
         files += [Path(base) / name for name in names]
-    return sorted(one for one in files if one.is_file() and not _hidden(one, folder))
+    return sorted(one for one in files if not _hidden(one, folder) and _is_file(one))
+
+
+def _is_file(path: Path) -> bool:
+    """Raises OSError for a link to what is not there: files on a disk that is away must not look like none."""
+    return path.is_file() or (path.is_symlink() and stat.S_ISREG(path.stat().st_mode))
+
+
+def _raise(error: OSError) -> None:
+    """`os.walk` and pathlib's `glob` pass over a folder that they cannot list, and its files would be gone without a
+    word."""
+    raise error
+
+
+def _globbed(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
+    """What fits a glob, given by its parts. Raises OSError for a folder that cannot be listed."""
+    part, rest = parts[0], parts[1:]
+    if part != "**" and not _GLOB.search(part):
+        found = [folder / part]
+    else:
+        with os.scandir(folder) as listed:
+            found = [folder / one.name for one in listed if fnmatch.fnmatchcase(one.name, part)]
+    if part == "**":
+        yield from _globbed(folder, rest)
+        for one in found:
+            if one.is_dir() and not one.is_symlink():
+                yield from _globbed(one, parts)
+    elif not rest:
+        yield from found
+    else:
+        for one in found:
+            if one.is_dir():
+                yield from _globbed(one, rest)
 
 
 def _hidden(path: Path, root: Path) -> bool:

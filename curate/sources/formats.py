@@ -6,8 +6,10 @@ import functools
 import gzip
 import hashlib
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from errno import EIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +19,12 @@ from curate.document import Document, Skipped, Unreadable
 from curate.domains import registered_domain
 from curate.errors import Refused
 from curate.outside import code_of, load, target_of
+from curate.places import patience
 from curate.places.address import reason_of
-from curate.sources.compressed import Reached, mapped
+from curate.places.patience import passes, patiently
+from curate.sources.compressed import mapped
+from curate.sources.content import size_of
+from curate.sources.meter import Reached
 from curate.sources.partition import Partition, Piece
 
 if TYPE_CHECKING:
@@ -93,9 +99,9 @@ def code_of_reader(format: str) -> str:
 def read_unknown(partition: Partition, piece: Piece, reached: Reached | None) -> Iterator[Item]:
     """A file of unknown kind in a folder, as one loss."""
     with mapped(partition.path) as data:
-        raw = bytes(data[:4096])
+        raw, size = bytes(data[:4096]), len(data)
     error = "not a known kind of input (WARC, WET, ARC, JSON Lines, Parquet, Arrow or HTML)"
-    yield Unreadable(f"{partition.prefix}@0", error, raw)
+    yield Unreadable(f"{partition.prefix}@0", error, raw, size, packed=size)
 
 
 def _read_theirs(
@@ -103,10 +109,12 @@ def _read_theirs(
 ) -> Iterator[Item]:
     """Every item of a reader from outside, under goldsand's keys. An error of the reader is one loss: the file's rest.
 
-    Raises OSError where a store stops giving the file, Refused where an item of the reader is not valid.
+    Raises OSError where the file, or a store, cannot be read now, Refused where an item of the reader is not valid.
     """
     place = -1
     items: Iterator[Any] | None = None
+    again = -1
+    pauses = iter(patience.PAUSES)
     while True:
         try:
             items = iter(reader(partition.path)) if items is None else items
@@ -114,21 +122,34 @@ def _read_theirs(
         except MemoryError:
             raise
         except Exception as error:
-            # A store may give later what it does not give now; broken compressed content stays broken.
-            remote = not isinstance(partition.path, Path)
-            if remote and isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
-                raise
+            if _may_pass(error, partition):
+                if (pause := next(pauses, None)) is None:
+                    raise OSError(EIO, reason_of(error), str(partition.path)) from None
+                time.sleep(pause)
+                # It begins again, and what was read before is passed over.
+                items, again, place = None, max(again, place), -1
+                continue
             failed = f"the reader {name} failed: {type(error).__name__}: {reason_of(error)}"
-            yield Unreadable(f"{partition.prefix}@{place + 1}", failed)
+            # How far it came, it alone knows: at most all of the file's bytes are lost.
+            size = patiently(size_of, partition)
+            yield Unreadable(f"{partition.prefix}@{place + 1}", failed, size=size, packed=size)
             return
         if item is _END:
             return
         place = _place(item, place, name)
+        if place <= again:
+            continue
         key = f"{partition.prefix}@{place}"
         if isinstance(item, Document):
             yield _document(item, key, partition.source, name)
         else:
-            yield Skipped(key, item.reason) if isinstance(item, Skipped) else Unreadable(key, item.error, item.raw)
+            yield replace(item, key=key)
+
+
+def _may_pass(error: Exception, partition: Partition) -> bool:
+    """Whether a file may be given later that is not given now; broken content stays broken."""
+    remote = not isinstance(partition.path, Path)
+    return passes(error) or (remote and isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile))
 
 
 def _place(item: Any, before: int, name: str) -> int:

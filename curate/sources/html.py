@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from curate.document import Document, Skipped, Unreadable
-from curate.sources.compressed import KEPT, Reached, mapped, runs
+from curate.sources.compressed import KEPT, mapped, runs
 from curate.sources.http import MAX_BODY
+from curate.sources.meter import Reached
 from curate.sources.partition import Partition, Piece
 
 
@@ -19,20 +20,17 @@ def read_html(partition: Partition, piece: Piece, reached: Reached | None) -> It
     source = partition.source
     for path, relative in partition.files:
         key = f"{source}/{relative}@0"
-        try:
-            with mapped(path) as data:
-                run = next(runs(data, name=path.name))
-                body = run.read(MAX_BODY + 1)
-                read += len(data)
-        except OSError as reason:
-            yield Unreadable(key, f"cannot be read: {reason.strerror or reason}")
-            continue
+        with mapped(path) as data:
+            size = len(data)
+            run = next(runs(data, name=path.name))
+            body = run.read(MAX_BODY + 1)
+        read += size
         if reached:
             reached(read)
         if len(body) > MAX_BODY:
-            yield Unreadable(key, f"a page of more than {MAX_BODY} bytes", body[:KEPT])
+            yield Unreadable(key, f"a page of more than {MAX_BODY} bytes", body[:KEPT], size, packed=size)
         elif run.damage is not None:
-            yield Unreadable(key, run.damage.error, run.damage.raw, run.damage.size)
+            yield Unreadable(key, run.damage.error, run.damage.raw, run.damage.size, packed=run.damage.size)
         elif not body.strip():
             yield Skipped(key, "empty body")
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from errno import EIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,11 @@ import xxhash
 
 from curate.document import Document, Unreadable
 from curate.places.address import InputError, need, reason_of
+from curate.places.patience import passes, patiently
 from curate.places.store import checksum
 from curate.sources.arrow import columns_of
-from curate.sources.compressed import Reached
 from curate.sources.jsonl import row_document
+from curate.sources.meter import Reached
 from curate.sources.partition import HubSet, Input, Partition, Piece
 
 if TYPE_CHECKING:
@@ -88,7 +90,9 @@ def hub_content(wanted: HubSet) -> str:
     if folder.is_dir():
         digest = xxhash.xxh3_128()
         for path in sorted(one for one in folder.rglob("*") if one.is_file()):
-            digest.update(f"{path.relative_to(folder).as_posix()}\0{checksum(path)}\n".encode("utf-8", "surrogatepass"))
+            digest.update(
+                f"{path.relative_to(folder).as_posix()}\0{patiently(checksum, path)}\n".encode("utf-8", "surrogatepass")
+            )
         return digest.hexdigest()
     if wanted.revision and _COMMIT.match(wanted.revision):
         return f"commit:{wanted.revision}"
@@ -123,9 +127,9 @@ def read_hub(partition: Partition, piece: Piece, reached: Reached | None) -> Ite
             row: dict[str, Any] = next(rows)
         except StopIteration:
             return
-        except OSError:
-            raise
         except Exception as error:
+            if passes(error):
+                raise OSError(EIO, reason_of(error), partition.dataset.path) from None
             # A loader raises whatever its format's library raises.
             yield Unreadable(key, f"the data set is broken: {reason_of(error)}")
             return

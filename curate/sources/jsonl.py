@@ -12,7 +12,8 @@ import orjson
 from curate.document import Document, Skipped, Unreadable
 from curate.domains import registered_domain
 from curate.places.address import reason_of
-from curate.sources.compressed import KEPT, Reached, mapped, runs
+from curate.sources.compressed import KEPT, mapped, runs
+from curate.sources.meter import Reached
 from curate.sources.partition import Partition, Piece
 
 MAX_LINE = 64 << 20
@@ -74,14 +75,13 @@ def _lines(
                     continue
                 if not line.endswith(b"\n") and run.damage is not None:
                     damage, run.damage = run.damage, None
-                    yield Unreadable(key, damage.error, line[:KEPT])
+                    yield Unreadable(key, damage.error, line[:KEPT], len(line) + damage.size, packed=damage.size)
                 elif line.strip():
                     yield _document(line, key, source, *fields, made)
             if run.damage is not None:
                 # Two places of damage may share one byte of the decompressed stream.
-                yield Unreadable(
-                    f"{prefix}@{run.position}/{run.damage.offset}", run.damage.error, run.damage.raw, run.damage.size
-                )
+                key, size = f"{prefix}@{run.position}/{run.damage.offset}", run.damage.size
+                yield Unreadable(key, run.damage.error, run.damage.raw, size, packed=size)
 
 
 def _document(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from curate.document import Document, Unreadable
 from curate.places.address import need, reason_of
 from curate.sources.arrow import ROWS, ArrowStream, batch_items, columns_of, no_text, select
-from curate.sources.compressed import KEPT, Data, Reached, mapped
+from curate.sources.compressed import KEPT, Data, mapped
+from curate.sources.meter import Reached
 from curate.sources.partition import Partition, Piece
 
 if TYPE_CHECKING:
@@ -36,15 +37,16 @@ def read_parquet(partition: Partition, piece: Piece, reached: Reached | None) ->
             if stream.failure is not None:
                 raise stream.failure from None
             raw = bytes(data[:KEPT])
-            yield Unreadable(f"{prefix}@0", f"not a sound Parquet file: {reason_of(error)}", raw, len(data))
+            unsound = f"not a sound Parquet file: {reason_of(error)}"
+            yield Unreadable(f"{prefix}@0", unsound, raw, len(data), packed=len(data))
             return
         if partition.text_field not in names:
-            yield no_text(file.schema_arrow.names, prefix, partition.text_field)
+            yield no_text(file.schema_arrow.names, prefix, partition.text_field, len(data), sum(sizes))
             return
         row = 0
         if file.metadata.num_rows != sum(sizes) and not piece.start:
             differs = f"the footer says {file.metadata.num_rows} rows, and its row groups hold {sum(sizes)}"
-            yield Unreadable(f"{prefix}@{sum(sizes)}", differs)
+            yield Unreadable(f"{prefix}@{sum(sizes)}", differs, rows=max(1, file.metadata.num_rows - sum(sizes)))
         for group, (start, size) in enumerate(zip(starts, sizes, strict=True)):
             if piece.start <= start and (piece.end is None or start < piece.end):
                 if reached:
@@ -82,7 +84,8 @@ def _group(
         broken = f"the row group is broken before row {end}: {reason_of(error)}"
         packed = sum(metadata.column(place).total_compressed_size for place in range(metadata.num_columns))
         share = (end - row) / size if size > 0 else 1
-        yield Unreadable(f"{prefix}@{row}", broken, size=max(0, round(packed * share)))
+        lost = max(0, round(packed * share))
+        yield Unreadable(f"{prefix}@{row}", broken, size=lost, packed=lost, rows=max(1, end - row))
 
 
 def _texts(file: ParquetFile, group: int, text_field: str) -> int:

@@ -8,8 +8,11 @@ sequential reader.
 
 from __future__ import annotations
 
+import re
+import zlib
 from collections.abc import Iterator
 
+from curate.places.patience import patiently
 from curate.sources.compressed import Damage, Data, ReadingStart, chunks_of, compression, mapped
 from curate.sources.content import size_of
 from curate.sources.parquet import row_group_starts
@@ -25,7 +28,7 @@ def cut(partition: Partition, size: int) -> list[Piece]:
 
     Compressed files and WARC are read through once to find the cuts (framing and decompression only). Raises OSError.
     """
-    total = size_of(partition)
+    total = patiently(size_of, partition)
     if size < 1 or total < 2 * size:
         return [WHOLE]
     if partition.format in ("warc", "wet"):
@@ -42,6 +45,46 @@ def cut(partition: Partition, size: int) -> list[Piece]:
     bounds = [(0, 0), *starts]
     ends = [start for start, _ in starts] + [None]
     return [Piece(start, end, position) for (start, position), end in zip(bounds, ends, strict=True)]
+
+
+_RECORD = re.compile(rb"WARC/\d|[a-z][a-z0-9+.-]{1,30}:\S")
+_MEMBER = b"\x1f\x8b\x08"
+_BEHIND = b"\r\n\r\nWARC/1."
+
+
+def piece_between(partition: Partition, start: int, end: int | None) -> Piece | None:
+    """The records that begin from byte `start` on and before `end`, without reading what lies before: for samples. None
+    where none begins there, or where nobody knows without reading the file from its beginning.
+
+    Unlike a cut it may begin in the middle of what only looks like a record. Raises OSError.
+    """
+    if start == 0:
+        return Piece(0, end)
+    with mapped(partition.path) as data:
+        packing = compression(data, partition.path.name)
+        place = -1
+        if partition.format in ("warc", "wet") and packing == "gzip":
+            place = _member_after(data, start, end)
+        elif partition.format in ("warc", "wet") and packing == "plain":
+            place = data.find(_BEHIND, max(0, start - 4))
+            place += 4 if place >= 0 else 0
+        elif partition.format in ("jsonl", "shards") and packing == "plain":
+            place = data.find(b"\n", start - 1) + 1
+        if place < start or place >= (len(data) if end is None else end):
+            return None
+        return Piece(place, end, 0 if packing == "gzip" else place)
+
+
+def _member_after(data: Data, place: int, end: int | None) -> int:
+    """The first gzip member from a byte on that begins with a record; -1 where there is none before `end`."""
+    while (place := data.find(_MEMBER, place)) >= 0 and (end is None or place < end):
+        try:
+            if _RECORD.match(zlib.decompressobj(31).decompress(bytes(data[place : place + 512]), 64)):
+                return place
+        except zlib.error:
+            pass
+        place += 1
+    return -1
 
 
 def _spaced(boundaries: Iterator[_Boundary], size: int, total: int) -> list[_Boundary]:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 from curate.document import Document, Skipped, Unreadable
 from curate.domains import registered_domain
 from curate.places.address import reason_of
-from curate.sources.compressed import KEPT, Damage, Reached, Run, mapped, runs
+from curate.sources.compressed import KEPT, Damage, Run, mapped, runs
 from curate.sources.http import HTML_TYPES, BadBody, decoded_body, is_html, parse_headers, parse_response
+from curate.sources.meter import Reached
 from curate.sources.partition import WHOLE, Partition, Piece
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _damaged(
     """The last item before damage, and the damage. They are one loss when the damage cut the record in two, or when
     the member held this record alone: its bytes were read, but their checksum is wrong or missing."""
     if isinstance(last, Unreadable):
-        yield Unreadable(last.key, f"{damage.error}; {last.error}", last.raw, last.lost + damage.size)
+        yield Unreadable(last.key, f"{damage.error}; {last.error}", last.raw, last.lost + damage.size, damage.size)
         return
     if last is not None and last.key == f"{prefix}@{damage.offset}":
         yield Unreadable(last.key, damage.error, last.block[:KEPT])
@@ -113,7 +114,7 @@ def _damaged(
     place = run.place()
     if place.partition("+")[0] != str(damage.offset):
         place = str(damage.offset)
-    yield Unreadable(f"{prefix}@{place}", damage.error, damage.raw, damage.size)
+    yield Unreadable(f"{prefix}@{place}", damage.error, damage.raw, damage.size, damage.size)
 
 
 def _framed(run: Run, prefix: str, end: int | None) -> Iterator[WarcRecord | Unreadable]:

@@ -1,5 +1,5 @@
-"""The command line: goldsand run | plan | status | verify | why | profile | decide | clusters | index | contamination |
-report | check | steps | probe | compare | train-classifier | synth.
+"""The command line: goldsand run | retry | plan | status | stages | verify | why | diff | profile | decide | clusters |
+index | contamination | report | check | steps | probe | compare | train-classifier | synth.
 
 Exit codes: 0 done; 1 a fault of the program, or runs of a probe that failed; 2 something a person can put right; 3 more
 was lost than allowed; 130 interrupted.
@@ -19,11 +19,14 @@ from recipes.app.commands.classifier import train_classifier
 from recipes.app.commands.compare import compare
 from recipes.app.commands.contamination import contamination
 from recipes.app.commands.dedup import clusters, index
+from recipes.app.commands.diff import diff
 from recipes.app.commands.plan import plan
 from recipes.app.commands.probe import probe
 from recipes.app.commands.profile import decide, profile
 from recipes.app.commands.report import report
+from recipes.app.commands.retry import retry
 from recipes.app.commands.run import run
+from recipes.app.commands.stages import stages
 from recipes.app.commands.status import status
 from recipes.app.commands.steps import steps
 from recipes.app.commands.synth import synth
@@ -49,7 +52,8 @@ def options(
     """Build knowledge-dense pretraining corpora, and measure what a corpus does to knowledge."""
 
 
-for command in (run, plan, status, check, steps, probe, report, verify, why, contamination, compare, profile, decide):
+CORPUS = (run, retry, plan, status, stages, check, steps, report, verify, why, contamination, diff)
+for command in (*CORPUS, probe, compare, profile, decide):
     app.command()(command)
 app.command("train-classifier")(train_classifier)
 app.command()(clusters)

@@ -35,8 +35,11 @@ def retell(facts: Path, out: Path, model: LanguageModel, styles: Sequence[str] =
     (out / "text").mkdir(parents=True, exist_ok=True)
     path = out / "rewrites.jsonl"
     report = rewrite_file(originals, path, model, styles or list(all_styles()), gate=gate_of(table))
-    with (out / "text" / "00000.jsonl.zst").open("wb") as stream:
+    shard = out / "text" / "00000.jsonl.zst"
+    half = shard.with_name(f"{shard.name}.writing")
+    with half.open("wb") as stream:
         write_text_shard(stream, retold(table, read_rewrites(path)))
+    half.replace(shard)
     return report
 
 

@@ -22,8 +22,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from curate.run.local import PRELOADED, _Worker
+from curate.run.local import PRELOADED
 from curate.run.unit import Pulse, Unit
+from curate.run.worker import Clock, Worker
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Nothing(Unit):
 def started(context: Any) -> tuple[float, float]:
     """Seconds from the wish for a worker to its first answer, and of a core in the worker."""
     began = time.perf_counter()
-    worker = _Worker(context, None)
+    worker = Worker(context, None, Clock())
     worker.channel.send(Nothing(Path()))
     _, answer = worker.channel.recv()
     lasted = time.perf_counter() - began

@@ -59,6 +59,17 @@ def refuse() -> None:
     raise MemoryError
 
 
+def lines_of(diary: Path, count: int, seconds: float = 600) -> Iterator[list[str]]:
+    """The diary's lines in words, once there are so many."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        lines = diary.read_text().splitlines() if diary.exists() else []
+        if len(lines) >= count:
+            return iter([line.split() for line in lines])
+        time.sleep(0.01)
+    raise AssertionError(f"{diary} has no {count} lines after {seconds} s")
+
+
 PERILS = {
     "HANG": hang,
     "SPIN": spin,
@@ -167,3 +178,27 @@ class PerilousCorpus(CorpusStep):
                 yield document
             else:
                 yield Drop(document, self.name, "unseen", place)
+
+
+@dataclass(frozen=True)
+class Slow(Rule):
+    """Takes for ever over a text that begins with SPIN N or DOZE N, at its first N meetings: at work, or asleep. Each
+    document leaves a line in the diary when it comes, and another when it goes."""
+
+    name = "slow"
+    diary: str = param(..., "a file")
+
+    def checks(self, document: Document) -> Iterator[Check]:
+        self._note("came", document)
+        came = Path(self.diary).read_text().splitlines().count(f"came {document.text}")
+        word, _, times = document.text.partition(" ")
+        while word in ("SPIN", "DOZE") and came <= int(times):
+            if word == "DOZE":
+                time.sleep(0.01)
+        time.sleep(0.05)
+        self._note("went", document)
+        return iter(())
+
+    def _note(self, what: str, document: Document) -> None:
+        with Path(self.diary).open("a") as stream:
+            stream.write(f"{what} {document.text}\n")

@@ -207,26 +207,25 @@ def test_a_document_that_hangs_or_kills_its_worker_costs_itself_alone(tmp_path, 
     inputs = write_corpus(tmp_path / "in", files=2, documents=6)
     with (inputs / "part-0.jsonl").open("a") as stream:
         stream.write(json.dumps({"text": f"{peril} this one"}) + "\n" + json.dumps({"text": "the one after it"}) + "\n")
-    summary = corpus_run(inputs, tmp_path / "out", [Perilous()], document_timeout=1.0).execute()
+    summary = corpus_run(inputs, tmp_path / "out", [Perilous()], document_timeout=0.5).execute()
     lost = [item for item in summary["unreadable"] if reason in item["error"]]
     assert len(lost) == 1 and summary["documents"]["unreadable"] == 3
     kept = [row["text"] for path in sorted((tmp_path / "out" / "text").iterdir()) for row in read_text_shard(path)]
     assert "the one after it" in kept
     # The kill is written down: the next run sets the document aside without meeting it, which would be one more kill.
     kills = (tmp_path / "out" / "kills.jsonl").read_text()
-    again = corpus_run(inputs, tmp_path / "out", [Perilous(shortest=1)], document_timeout=1.0).execute()
+    again = corpus_run(inputs, tmp_path / "out", [Perilous(shortest=1)], document_timeout=0.5).execute()
     assert again["documents"]["unreadable"] == 3 and (tmp_path / "out" / "kills.jsonl").read_text() == kills
 
 
-def test_a_file_that_cannot_be_read_is_a_loss_and_the_run_goes_on(tmp_path):
+def test_a_file_that_is_gone_ends_the_run_and_is_read_when_it_is_back(tmp_path):
     inputs = write_corpus(tmp_path / "in")
     run = corpus_run(inputs, tmp_path / "out", [Trim()])
-    (inputs / "part-1.jsonl").unlink()
-    summary = run.execute()
-    assert summary["documents"]["kept"] == 40
-    assert [item["key"] for item in summary["unreadable"] if "cannot be read" in item["error"]] == [
-        "crawl/part-1.jsonl@0"
-    ]
+    (inputs / "part-1.jsonl").rename(tmp_path / "away")
+    with pytest.raises(RunError, match=r"part-1.jsonl.*cannot be read \(No such file.*tried 5 times"):
+        run.execute()
+    (tmp_path / "away").rename(inputs / "part-1.jsonl")
+    assert run.execute()["documents"]["kept"] == 60
 
 
 def test_a_run_killed_in_the_middle_is_finished_by_the_same_command(finished, tmp_path):

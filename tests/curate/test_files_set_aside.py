@@ -9,6 +9,7 @@ import pytest
 import curate.run.corpus
 from curate.audit.verify import verify
 from curate.run.corpus import CorpusRun
+from curate.run.engine import RunError
 from curate.run.ledger import read_rows
 from curate.shards.text import read_text_shard
 from curate.sources import Input, find_inputs
@@ -22,6 +23,8 @@ def read(path):
     for number, line in enumerate(path.read_text().splitlines()):
         if line == "CRASH" and not path.with_name("mended").exists():
             os.kill(os.getpid(), signal.SIGSEGV)
+        if line == "DISK":
+            os.kill(os.getpid(), signal.SIGBUS)
         if line == "GROW":
             taken = bytearray()
             while True:
@@ -80,6 +83,15 @@ def test_a_file_that_takes_too_much_memory_names_what_allows_more(tmp_path, host
     (lost,) = hostile("GROW").execute()["unreadable"]
     assert lost["error"] == ("reading it 3 times needed more than 300 MB of memory; `engine.worker_memory` allows more")
     assert texts_of(tmp_path / "out") == ["one of a", "two of a", "one of c"]
+
+
+def test_a_disk_that_gives_errors_ends_the_run_and_costs_no_file(tmp_path, hostile):
+    """A mapped file that cannot be read on ends the process (SIGBUS): not by what it holds."""
+    with pytest.raises(RunError, match=r"in/b\.txt was cut shorter while it was read, or its disk gives errors"):
+        hostile("DISK").execute()
+    assert not (tmp_path / "out" / "kills.jsonl").exists()
+    hostile("mended").execute()
+    assert len(texts_of(tmp_path / "out")) == 6
 
 
 def test_an_exception_of_a_reader_costs_the_rest_of_its_file(tmp_path, hostile):

@@ -10,13 +10,12 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from engine_steps import PUBLISHED, Trim, corpus_run, tree, write_corpus
-from hostile_steps import PERILS, Burn, Mark, Peril, PerilousCorpus
+from hostile_steps import PERILS, Mark, Peril, PerilousCorpus, lines_of
 
 from curate.audit.verify import verify
 from curate.dedup import ExactDedup
@@ -25,15 +24,14 @@ from curate.run.corpus import CorpusRun
 from curate.run.engine import Progress, RunError, TaskError
 from curate.run.folder import Kill, OutputFolder
 from curate.run.ledger import read_rows
-from curate.run.local import _Worker
 from curate.run.serial import SerialEngine
 from curate.shards.text import read_text_shard
 
 ROOT = Path(__file__).parents[2]
 TOO_MUCH = "needed more than 300 MB of memory"
 ENDS = {
-    "HANG": "took longer than 3 s",
-    "SPIN": "took longer than 3 s",
+    "HANG": "took longer than 4 s",
+    "SPIN": "took longer than 1 s",
     "GROW": TOO_MUCH,
     "ARRAYS": TOO_MUCH,
     "TERABYTE": TOO_MUCH,
@@ -65,7 +63,7 @@ def kills_of(out: Path) -> list[dict]:
 
 
 def hostile(inputs: Path, out: Path, steps: list, **options) -> CorpusRun:
-    return corpus_run(inputs, out, steps, **{"document_timeout": 3.0, "memory": 300, **options})
+    return corpus_run(inputs, out, steps, **{"document_timeout": 1.0, "memory": 300, **options})
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +124,7 @@ def met_twice(diary: str, perils: list[str]) -> bool:
 def test_a_document_may_hang_or_crash_in_a_round_and_when_a_step_decides(tmp_path, at):
     inputs = write_perils(tmp_path / "in", ["HANG", "CRASH"])
     steps = [Trim(), PerilousCorpus(at, str(tmp_path / "diary"))]
-    summary = hostile(inputs, tmp_path / "out", steps, document_timeout=1.0).execute()
+    summary = hostile(inputs, tmp_path / "out", steps, document_timeout=0.3).execute()
     assert sorted(texts_of(tmp_path / "out")) == ["neighbour 0 0", "neighbour 1 0"]
     assert summary["documents"]["unreadable"] == 4 and summary["documents"]["dropped"] == 0
     assert {kill["round"] for kill in kills_of(tmp_path / "out")} == {0 if at == "emit" else None}
@@ -168,17 +166,6 @@ def meanwhile(act: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-def lines_of(diary: Path, count: int, seconds: float = 600) -> Iterator[list[str]]:
-    """The diary's lines in words, once there are so many."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        lines = diary.read_text().splitlines() if diary.exists() else []
-        if len(lines) >= count:
-            return iter([line.split() for line in lines])
-        time.sleep(0.01)
-    raise AssertionError(f"{diary} has no {count} lines after {seconds} s")
-
-
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_worker_that_somebody_else_kills_is_replaced_and_a_document_is_blamed_the_second_time(tmp_path, times):
     """The system kills one of several when memory is short: that one's document need not be the culprit."""
@@ -201,78 +188,6 @@ def test_a_worker_that_somebody_else_kills_is_replaced_and_a_document_is_blamed_
     else:
         assert texts_of(tmp_path / "out") == ["before", "after"]
         assert [kill["reason"] for kill in kills_of(tmp_path / "out")] == ["killed its process (SIGKILL)"]
-
-
-SPIN = """\
-import os, sys, time
-os.sched_setaffinity(0, {int(sys.argv[1])})
-end = time.monotonic() + 60
-while time.monotonic() < end:
-    pass
-"""
-
-
-@contextlib.contextmanager
-def crowded(core: int, others: int) -> Iterator[None]:
-    """Processes that take all they get of a core."""
-    spinning = [subprocess.Popen([sys.executable, "-c", SPIN, str(core)]) for _ in range(others)]
-    try:
-        yield
-    finally:
-        for process in spinning:
-            process.kill()
-            process.wait()
-
-
-@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="this system counts no waiting for a core")
-def test_a_document_is_not_blamed_for_time_in_which_its_worker_waited_for_a_core(tmp_path):
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.jsonl").write_text('{"text": "one"}\n')
-    core = min(os.sched_getaffinity(0))
-    with crowded(core, others=6):
-        run = hostile(tmp_path / "in", tmp_path / "out", [Burn(core, 0.6)], document_timeout=2.0)
-        summary = run.execute()
-    # A seventh of a core gives 0.6 s in 4.2 s.
-    assert summary["seconds"] > 2 and texts_of(tmp_path / "out") == ["one"]
-    assert not (tmp_path / "out" / "kills.jsonl").exists()
-
-
-def test_a_document_is_not_blamed_for_time_in_which_the_machine_stood_still(tmp_path):
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.jsonl").write_text('{"text": "before"}\n{"text": "WAIT !"}\n{"text": "after"}\n')
-    diary = tmp_path / "diary"
-    paused: list[int] = []
-
-    def pause(progress: Progress) -> None:
-        """Once the document is in hand neither worker nor parent goes on for a while; after the next look it may."""
-        if paused:
-            (tmp_path / "go").touch()
-        elif diary.exists():
-            paused.append(int(diary.read_text().split()[1]))
-            os.kill(paused[0], signal.SIGSTOP)
-            time.sleep(2.5)
-            os.kill(paused[0], signal.SIGCONT)
-
-    run = hostile(tmp_path / "in", tmp_path / "out", [Peril(str(diary))], document_timeout=2.0, on_progress=pause)
-    run.execute()
-    assert paused and len(diary.read_text().splitlines()) == 1
-    assert texts_of(tmp_path / "out") == ["before", "WAIT !", "after"]
-
-
-def test_a_document_at_work_is_timed_by_its_core_and_one_asleep_by_the_clock():
-    """Each pair: seconds with a core, and of the clock without those of waiting for one, which may run backwards where
-    the parent was late and the worker waited at the same time."""
-    for times, ends in (
-        ([(1, 9), (3, 8), (5, 7)], 2),
-        ([(1, 9), (1, 11), (1, 13)], 2),
-        ([(1, 9), (2, 9), (3, 10)], None),
-    ):
-        worker = object.__new__(_Worker)
-        worker.shared = SimpleNamespace(signs=SimpleNamespace(value=1), in_hand="crawl/a.jsonl@0")
-        worker._signs, worker._times = 0, iter(times).__next__
-        # The first look sees a sign of life, the second begins to count.
-        assert not worker.stalled(3.0)
-        assert [worker.stalled(3.0) for _ in times] == [place == ends for place in range(3)]
 
 
 COMMAND = """\

@@ -17,8 +17,8 @@ from store_server import s3_store
 from curate.audit.story import story
 from curate.audit.verify import verify
 from curate.dedup import ExactDedup, MinHashDedup
+from curate.places import lease
 from curate.places.store import Place, place_of
-from curate.run import lock as lock_module
 from curate.run.corpus import CorpusRun
 from curate.run.engine import RunError
 from curate.run.lock import Lock, holder_of
@@ -229,8 +229,10 @@ def test_a_store_that_is_not_there_is_one_sentence(folder):
 
 
 def test_a_store_that_stops_giving_ends_the_run_and_nothing_counts_as_lost(local, s3, monkeypatch):
+    from curate.places import patience
     from curate.places.remote_input import RemoteFile
 
+    monkeypatch.setattr(patience, "PAUSES", (0.0,))
     inputs, _ = local
     root = place_of(f"memory://{uuid.uuid4().hex}")
     for path in sorted(inputs.iterdir()):
@@ -269,7 +271,7 @@ def test_a_lock_in_a_store_is_held_given_back_and_taken_from_the_dead(out, monke
     assert holder_of(path) is None
     path.write_text(json.dumps({"process": 1, "host": "elsewhere", "time": time.time() - 60}))
     assert holder_of(path)["host"] == "elsewhere"
-    monkeypatch.setattr(lock_module, "STALE", 30.0)
+    monkeypatch.setattr(lease, "STALE", 30.0)
     second = Lock(path)
     second.take()
     second.give_back()

@@ -175,6 +175,8 @@ def test_an_ablation_leaves_each_step_out_in_turn(recipe, tmp_path):
 
 def test_what_a_rule_dropped_is_mixed_back_by_reason(recipe, tmp_path):
     found = entries([str(recipe)], tmp_path, mix_back=[None, 0.25])
+    # The recipe beside an arm is the one that was run: `goldsand retry` runs it again.
+    assert "keep_dropped: all" in (tmp_path / "runs" / "three" / "recipe.yaml").read_text()
     names = [one.name for one in found]
     assert names[0] == "three" and names[1].startswith("three + gopher_quality.") and names[2].endswith(" 25%")
     assert any("exact_dedup" in name for name in names)

@@ -342,9 +342,11 @@ def test_a_readers_records_get_goldsands_keys_and_what_it_fails_with_is_the_loss
 
 
 @pytest.mark.parametrize("error, lost", [("OSError('busy')", False), ("gzip.BadGzipFile('torn')", True)])
-def test_a_store_that_stops_giving_a_file_is_no_loss_and_torn_content_is(folder, error, lost):
+def test_a_store_that_stops_giving_a_file_is_no_loss_and_torn_content_is(folder, error, lost, monkeypatch):
+    from curate.places import patience
     from curate.sources import Input, find_inputs, path_of, read_partition
 
+    monkeypatch.setattr(patience, "PAUSES", (0.0,))
     (folder / "store.py").write_text(f"import gzip\ndef read(path):\n    raise {error}\n")
     path_of("memory://own/a.txt").write_text("one\n")
     (partition,) = find_inputs([Input("c", "memory://own/a.txt", f"{folder}/store.py:read")])

@@ -96,7 +96,17 @@ def test_the_page_says_what_the_summary_says():
     text = Page(render(summary(), examples())).text
     for figure in ("5,044", "4,321", "1,234,567", "7 of 11 documents were kept", "gopher_short_doc", "8.33"):
         assert figure in text
-    assert "safety dropped nothing" in text and "the recipe allows 1.00%" in text
+    # A step that found nothing at its published threshold is no news; one that takes most of a source is.
+    assert "safety dropped nothing" not in text and "the recipe allows 1.00%" in text
+    row = {"step": "language", "source": "forum", "documents": 40, "dropped": 30, "rule": "not_kept", "by_rule": 29,
+           "others": 60, "others_dropped": 6}  # fmt: skip
+    idle = {"step": "c4", "documents": 1_200, "limits": ["min_sentences"]}
+    text = Page(render({**summary(), "remarks": {"most": [row], "idle": [idle]}}, examples())).text
+    assert (
+        "language takes 75% of the source 'forum' (30 of 40 documents, 10% of the other sources), 29 of them by its"
+        " rule not_kept: look at the examples in report.html; is this language among those that are to be kept?"
+    ) in text
+    assert "c4 found nothing in 1,200 documents: is min_sentences set as you meant?" in text
 
 
 def test_nothing_of_a_crawl_becomes_markup_a_link_or_an_invisible_mark():

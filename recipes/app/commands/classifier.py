@@ -44,7 +44,7 @@ def train_classifier(
     """
     from rich.markup import escape
 
-    from curate.filters.training import TrainingSettings, train
+    from curate.filters.training import TrainingSettings, report_file, train
     from curate.places.store import write_atomically
     from recipes.app.terminal.console import err, friendly, out
 
@@ -78,7 +78,7 @@ def train_classifier(
         )
         import orjson
 
-        beside = output.with_name(output.name + ".report.json")
+        beside = report_file(output)
         write_atomically(beside, orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     print_report(out, report)
     out.print(f"wrote {escape(str(output))} and {escape(str(beside))}")

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from curate.errors import Refused
-from recipes.app.commands.options import FinishedRun
+from recipes.app.commands.options import DryRun, FinishedRun
 from recipes.app.terminal.console import err, fail, friendly, harmless, out
 
 index = typer.Typer(no_args_is_help=True, help="Signatures of earlier corpora, to deduplicate new crawls against.")
@@ -18,23 +18,23 @@ Folder = Annotated[Path, typer.Argument(help="the folder of the index", metavar=
 
 
 @index.command("build")
-def build(folder: Folder, run: FinishedRun) -> None:
+def build(folder: Folder, run: FinishedRun, dry_run: DryRun = False) -> None:
     """Make an index of what a run kept, with the parameters of its minhash_dedup."""
     from curate.dedup.index import index_file
 
     if index_file(folder).exists():
         fail(f"{folder} is an index already; `goldsand index add` adds to it")
-    _add(folder, run)
+    _add(folder, run, dry_run)
 
 
 @index.command("add")
-def add(folder: Folder, run: FinishedRun) -> None:
+def add(folder: Folder, run: FinishedRun, dry_run: DryRun = False) -> None:
     """Add what a run kept to an index that was made with the same parameters."""
     from curate.dedup.index import Index
 
     with friendly():
         Index(folder)
-    _add(folder, run)
+    _add(folder, run, dry_run)
 
 
 @index.command("show")
@@ -49,9 +49,10 @@ def show(folder: Folder) -> None:
     out.print(harmless(", ".join(f"{name} {value}" for name, value in about["parameters"].items())))
 
 
-def _add(folder: Path, run: str) -> None:
+def _add(folder: Path, run: str, dry_run: bool) -> None:
     from curate.audit.verify import kept_documents
     from curate.dedup.add import add_to_index
+    from curate.dedup.index import Index, index_file
     from curate.places.store import place_of
     from recipes.app.recipe.of_run import minhash_steps
 
@@ -61,6 +62,14 @@ def _add(folder: Path, run: str) -> None:
         steps = minhash_steps(place)
         if not steps:
             raise Refused(f"the recipe of {run} has no minhash_dedup, whose parameters an index needs")
+        if dry_run:
+            known = Index(folder).about["layers"] if index_file(folder).exists() else []
+            if known:
+                Index(folder).matching(next(iter(steps.values())).index_parameters())
+            there = f"holds {sum(layer['documents'] for layer in known):,} of {len(known)} corpora, which stay"
+            new = sum(1 for _ in kept)
+            out.print(f"{escape(str(folder))} {there if known else 'is new'}; {new:,} documents of {escape(run)} come")
+            return
         about = add_to_index(folder, next(iter(steps.values())), kept, str(Path(run).absolute()))
     documents = sum(layer["documents"] for layer in about["layers"])
     out.print(f"{escape(str(folder))}: {documents:,} documents of {len(about['layers'])} corpora")

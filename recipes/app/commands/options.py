@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from curate.places.address import exists
+from curate.places.store import Place, place_of
 from recipes.app.recipe.load import Loaded, RecipeError, load
 from recipes.app.terminal.console import err, harmless
+
+if TYPE_CHECKING:
+    from curate.run.corpus import CorpusRun
 
 RecipeName = Annotated[str, typer.Argument(help="a recipe file, or the name of a built-in one", metavar="RECIPE")]
 FinishedRun = Annotated[str, typer.Argument(help="the folder of a finished run", metavar="OUT")]
@@ -21,7 +25,41 @@ Inputs = Annotated[
     list[str], typer.Option("--input", help="read this instead of the recipe's inputs", metavar="[NAME=]PATH")
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="processes; by default all cores")]
+Replace = Annotated[bool, typer.Option("--replace", help="put this in the place of another corpus finished there")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="say what would become of what stands there, and change nothing")
+]
 Limit = Annotated[int | None, typer.Option(min=0, help="only the first N documents of the whole input")]
+
+Stages = Annotated[
+    str | None,
+    typer.Option(
+        "--stages",
+        help="where extraction is shared between folders; by default beside OUT; none: nowhere",
+        metavar="DIR",
+    ),
+]
+
+
+def pool_of(stages: str | None, job: CorpusRun) -> Place | None:
+    """Where a run shares its extraction, as `--stages` says; None where it has none to share, or cannot.
+
+    Raises Refused for a folder of other files."""
+    from curate.run.stage_pool import open_pool, pool_beside
+
+    if stages == "none" or not job.stages[0].extracts:
+        return None
+    return pool_beside(job.out) if stages is None else open_pool(place_of(stages))
+
+
+def planned_pool(stages: str | None, job: CorpusRun) -> Place | None:
+    """The same for a plan, which makes no pool: None where there is none yet."""
+    from curate.run.stage_pool import beside, is_pool
+
+    if stages == "none" or not job.stages[0].extracts:
+        return None
+    pool = beside(job.out) if stages is None else place_of(stages)
+    return pool if pool is not None and is_pool(pool) else None
 
 
 def read_recipe(recipe: str, sets: list[str], inputs: list[dict[str, Any]]) -> Loaded:

@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 
 from curate.places.store import place_of
-from recipes.app.commands.options import Inputs, Limit, RecipeName, Sets, Workers, inputs_of, read_recipe
+from recipes.app.commands.options import (
+    Inputs,
+    Limit,
+    RecipeName,
+    Sets,
+    Stages,
+    Workers,
+    inputs_of,
+    planned_pool,
+    read_recipe,
+)
 from recipes.app.terminal.console import friendly, out
 
 
@@ -18,16 +28,22 @@ def plan(
     set: Sets = [],  # noqa: B006
     workers: Workers = None,
     limit: Limit = None,
+    stages: Stages = None,
     sample: Annotated[int, typer.Option(min=0, help="documents to rehearse with; 0: no estimates")] = 60,
 ) -> None:
     """Say what a run would do, what of it is done, and what time, memory and disk the rest will take."""
     from recipes.app.recipe.build import corpus_run
     from recipes.app.recipe.plan_by_rehearsal import estimate
     from recipes.app.recipe.plan_by_rehearsal import plan as groups_of
+    from recipes.app.terminal.change import print_replaced
+    from recipes.app.terminal.shared_stages import print_pool_of_plan
     from recipes.app.terminal.tables import print_plan
 
     loaded = read_recipe(recipe, set, inputs_of(input))
     with friendly():
         job = corpus_run(loaded, place_of(output), workers=workers, limit=limit)
+        job.pool = planned_pool(stages, job)
         groups = groups_of(job)
         print_plan(out, job, groups, estimate(job, groups, sample) if sample else None)
+        print_replaced(job, {name for group in groups for name in group.found}, foretell=sample > 0)
+        print_pool_of_plan(out, job.pool)

@@ -9,8 +9,18 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from curate.places.store import place_of
-from recipes.app.commands.options import Inputs, RecipeName, Sets, inputs_of, read_recipe
+from curate.places.store import place_of, write_atomically
+from recipes.app.commands.options import (
+    DryRun,
+    Inputs,
+    RecipeName,
+    Replace,
+    Sets,
+    Stages,
+    inputs_of,
+    pool_of,
+    read_recipe,
+)
 from recipes.app.report.rendering import short
 from recipes.app.terminal.console import err, friendly, harmless, out
 
@@ -27,25 +37,37 @@ def profile(
     input: Inputs = [],  # noqa: B006  (typer reads the default, nothing writes to it)
     set: Sets = [],  # noqa: B006
     workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores unless said")] = None,
-    limit: Annotated[int | None, typer.Option(min=0, help="only the first N documents of the whole input")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="a sample of N documents, drawn over all files")] = None,
+    stages: Stages = None,
+    replace: Replace = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Measure all that a recipe's rules look at, drop no document, and show what each threshold would keep."""
-    from recipes.app.recipe.build import write_recipe
     from recipes.app.recipe.profile import profile_run, write_profile
     from recipes.app.report.profile import write_page
+    from recipes.app.terminal.change import say_change, would_change
     from recipes.app.terminal.progress import shown
+    from recipes.app.terminal.shared_stages import print_sharing
 
     loaded = read_recipe(recipe, set, inputs_of(input))
     with friendly():
         folder = place_of(output)
         job = profile_run(loaded, folder, workers, limit)
+        job.pool = pool_of(stages, job)
+        job.replace, job.on_change = replace, say_change
+        if dry_run:
+            would_change(job)
+            return
         with shown(err) as on_progress:
             job.on_progress = on_progress
             job.execute()
-        write_recipe(loaded, folder)
         figures = write_profile(loaded, folder)
         page = write_page(figures, folder)
+    if job.drawn is not None:
+        files = len(job.partitions)
+        out.print(f"a sample, drawn from all files: {files:,} file{'s' * (files != 1)} have documents in it")
     _print_profile(figures)
+    print_sharing(err, job.sharing)
     out.print(f"open {escape(str(page))}")
 
 
@@ -104,7 +126,7 @@ def decide(
         decision = decided(place_of(folder), set)
         if output is not None:
             rows = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in decision.changed)
-            place_of(output).write_bytes(rows)
+            write_atomically(place_of(output), rows)
     _print_decision(decision)
     for row in decision.changed[:show]:
         out.print(harmless(f"{row['key']}  {_words(row['before'])} -> {_words(row['after'])}  {row['url'] or ''}"))

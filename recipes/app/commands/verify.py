@@ -12,11 +12,15 @@ from recipes.app.terminal.console import err, fail, friendly, harmless, out
 def verify(folder: FinishedRun) -> None:
     """Check a corpus: every checksum, and that every document and character is accounted for."""
     from curate.audit.verify import verify as faults_of
+    from recipes.app.report.missing import not_made
 
     with friendly():
-        faults = list(faults_of(place_of(folder)))
+        place = place_of(folder)
+        faults = list(faults_of(place))
     for fault in faults:
         err.print(harmless(fault))
     if faults:
         fail(f"{len(faults)} fault{'s' * (len(faults) > 1)}; the command that made {folder} puts them right", 3)
     out.print(f"{escape(folder)}: every file is as it was written, every document is accounted for")
+    for line in not_made(place):
+        out.print(harmless(line))

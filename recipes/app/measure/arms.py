@@ -4,9 +4,7 @@ steps, and a corpus with the documents that a rule dropped mixed back in."""
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -15,9 +13,11 @@ from typing import Any
 import pydantic
 
 from curate.errors import Refused
+from curate.places.manifest import own_recipe
 from curate.places.store import place_of
 from curate.run.engine import Progress
 from recipes.app.measure.asked import ALONE, CONTROL
+from recipes.app.measure.begun import COMPARISON, begin
 from recipes.app.measure.corpora import ArmRendering, Corpus, Entry, mixed_back, open_corpus
 from recipes.app.recipe.load import Loaded, load
 from recipes.app.recipe.schema import ComparedArm
@@ -130,7 +130,7 @@ class _Runs:
         """
         path = Path(where)
         if path.is_dir():
-            name, where = name or path.name, str(path / "recipe.yaml")
+            name, where = name or path.name, str(own_recipe(path))
         loaded = self.recipe(where)
         name = name or loaded.recipe.name
         whole = self._built(loaded, name)
@@ -140,30 +140,31 @@ class _Runs:
             if word in _STAYS:
                 continue
             label = f"without {word}" + (f" {place + 1}" if words.count(word) > 1 else "")
-            corpora.append(
-                Corpus(label, self._built(_without(loaded, place), f"{name}-{label.replace(' ', '-')}", whole))
-            )
+            corpora.append(Corpus(label, self._built(_without(loaded, place), f"{name}-{label.replace(' ', '-')}")))
         if len(corpora) == 1:
             raise Refused(f"recipe '{loaded.recipe.name}' has no step to leave out: there is nothing to ablate")
         return corpora
 
-    def _built(self, loaded: Loaded, name: str, like: Path | None = None) -> Path:
-        """Run a recipe, or finish its run; returns the folder. A new run reuses the text that the run `like`
-        extracted."""
-        from recipes.app.recipe.build import corpus_run, write_recipe
+    def _built(self, loaded: Loaded, name: str) -> Path:
+        """Run a recipe, or finish its run; returns the folder. Pages are extracted once for all that begin alike."""
+        from curate.run.stage_pool import pool_beside
+        from recipes.app.recipe.build import corpus_run
 
         folder = self.folder / name
         output: dict[str, Any] = {"tokens": {}}
         if self.keep_dropped:
             output["keep_dropped"] = "all"
         recipe = loaded.recipe.model_copy(update={"output": loaded.recipe.output.model_copy(update=output)})
-        job = corpus_run(dataclasses.replace(loaded, recipe=recipe), place_of(str(folder)))
-        if like is not None and not folder.exists():
-            _link_extraction(like, folder)
+        resolved = loaded.resolved | {"output": {**(loaded.resolved.get("output") or {}), **output}}
+        loaded = dataclasses.replace(loaded, recipe=recipe, resolved=resolved)
+        job = corpus_run(loaded, place_of(str(folder)))
+        if job.stages[0].extracts:
+            # Recipes of one comparison often begin alike.
+            job.pool = pool_beside(job.out)
+        begin(self.folder.parent, COMPARISON)
         with self.shown() as on_progress:
             job.on_progress = on_progress
             job.execute()
-        write_recipe(loaded, place_of(str(folder)))
         return folder
 
 
@@ -176,20 +177,3 @@ def _without(loaded: Loaded, place: int) -> Loaded:
         steps=[step for number, step in enumerate(loaded.steps) if number != place],
         resolved=loaded.resolved | {"steps": rest},
     )
-
-
-def _link_extraction(done: Path, folder: Path) -> None:
-    """Link the first stage of a finished run into a new one, which skips its units. Manifests hold fingerprints of the
-    stage, so one of another stage is carried out again."""
-    folder.mkdir(parents=True)
-    shutil.copy2(done / "goldsand.json", folder)
-    for part in ("inputs", "manifests/inputs", "stages/00-extract", "manifests/stages/00-extract"):
-        if (done / part).is_dir():
-            shutil.copytree(done / part, folder / part, copy_function=_linked)
-
-
-def _linked(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system
-        shutil.copy2(source, target)

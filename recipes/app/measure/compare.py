@@ -19,6 +19,7 @@ from curate.errors import Refused
 from curate.places.store import write_atomically
 from curate.shards.vocabulary import Vocabulary
 from recipes.app.measure.asked import Comparison
+from recipes.app.measure.begun import COMPARISON, begin
 from recipes.app.measure.coins import arms_of, lengths_of
 from recipes.app.measure.corpora import Entry, front_of, shared_vocabulary, tokenised
 from recipes.app.measure.held_out import HeldOut
@@ -50,7 +51,7 @@ def run_comparison(
     held_out: Path | None = None,
 ) -> dict[str, Any]:
     """Compare, and write `compare.json`; the same call resumes a comparison that was stopped. Raises PlanError when
-    another process writes into `out`."""
+    another process writes into `out`, Refused where that is the folder of a corpus."""
     with alone_in(out):
         comparison = compare(entries, out, asked, tokenizer, own, held_out)
         write_atomically(out / "compare.json", json.dumps(_plain(comparison), indent=1, allow_nan=False).encode())
@@ -89,6 +90,7 @@ def compare(
     folder = out / "corpora"
     others = _others(asked)
     vocabulary = shared_vocabulary(entries[0].corpus, iter(others), FACTS, tokenizer, asked.size)
+    begin(out, COMPARISON)
     corpora = tokenised(entries, vocabulary, folder / "tokens", FACTS)
     of, arms = {one.name: one for one in corpora}, arms_of(entries, corpora, asked.coin)
     asked, value_bits = _placed(asked, vocabulary, folder)

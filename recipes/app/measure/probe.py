@@ -15,6 +15,7 @@ from curate.places.manifest import written
 from curate.places.store import write_atomically
 from curate.shards.parquet import ColumnWriter
 from curate.shards.vocabulary import Vocabulary
+from recipes.app.measure.begun import PROBE, begin
 from recipes.app.measure.corpora import TEXTS, Corpus, open_corpus, shared_vocabulary, write_set
 from recipes.app.measure.ladder import Grid, climbed, middle
 from recipes.app.measure.statistics import interval, stored_share
@@ -45,10 +46,10 @@ def run_probe(
     warn: Callable[[str], None] = warnings.warn,
 ) -> list[dict[str, Any]]:
     """Write `plan.json`, train every run of it that is not done yet (of a climb those that it needs), and write
-    `results.json`, `results.parquet` and `summary.json` (means over seeds, with intervals).
+    `results.parquet`, `summary.json` (means over seeds, with intervals) and, last, `results.json`.
 
     `warn` is called with a message where a part of the recipe is left out. Raises Refused when the recipe has no probe,
-    its corpus is not a finished run, or another process writes into `out`.
+    its corpus is not a finished run, `out` is the folder of a corpus, or another process writes into it.
     """
     probe = loaded.recipe.probe
     if probe is not None and probe.facts is not None and probe.corpus is None:
@@ -66,8 +67,11 @@ def run_probe(
 def _trained(
     probe: Probe, out: Path, options: dict[str, Any], ray: str | None, tensorboard: Path | None
 ) -> list[dict[str, Any]]:
+    if probe.facts is not None:
+        begin(out, PROBE)  # the plan's facts are written anew
     plan = make_plan(probe, out)
     plan |= options
+    begin(out, PROBE)
     # Imported after the plan is made: a mistake in it is reported even where torch is not installed.
     from train_probe.progress import listeners_of
     from train_probe.train import run_plan
@@ -76,15 +80,13 @@ def _trained(
 
     def train(plan: dict[str, Any]) -> list[dict[str, Any]]:
         write_atomically(out / "plan.json", json.dumps(plan, indent=2).encode())
-        return run_plan(out / "plan.json", out, listeners, ray)
+        return run_plan(out / "plan.json", out, listeners, ray, whole=False)
 
-    if probe.climb:
-        results = _climbed(probe, plan, train)
-        write_atomically(out / "results.json", json.dumps(results, indent=2).encode())
-    else:
-        results = train(plan)
+    results = _climbed(probe, plan, train) if probe.climb else train(plan)
     write_atomically(out / "results.parquet", parquet(results))
     write_atomically(out / "summary.json", json.dumps(summary(results), indent=1).encode())
+    # Last: it makes the folder that of a finished probe.
+    write_atomically(out / "results.json", json.dumps(results, indent=2).encode())
     return results
 
 

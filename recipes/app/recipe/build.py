@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from curate.errors import Refused
 from curate.outside import in_full
 from curate.places.address import joined, path_of
-from curate.places.store import Place, is_local, write_atomically
+from curate.places.store import Place, is_local
 from curate.run.corpus import CorpusRun
 from curate.run.output import Publication, Rendering, VocabularyChoice
 from curate.sources import Input, InputError, Partition, find_inputs
@@ -62,6 +62,7 @@ def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit:
         workers=workers,
         memory=recipe.engine.worker_memory,
         document_timeout=recipe.engine.document_timeout,
+        recipe=recipe_text(loaded),
     )
 
 
@@ -109,9 +110,9 @@ def _in_full(loaded: Loaded) -> dict[str, Any]:
     return recipe
 
 
-def write_recipe(loaded: Loaded, out: Place) -> None:
-    """Write the recipe beside its output as it was run, with every `--set` and `--input`. Paths are written in full,
+def recipe_text(loaded: Loaded) -> bytes:
+    """The recipe as it is run, with every `--set` and `--input`, to lie beside its output. Paths are written in full,
     those of step files too, so that it can be run again from there."""
     stream = io.BytesIO()
     YAML(typ="safe", pure=True).dump(_in_full(loaded), stream)
-    write_atomically(out / "recipe.yaml", stream.getvalue())
+    return stream.getvalue()

@@ -13,6 +13,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from curate.errors import Refused, nearest
 from curate.outside import in_full
 from curate.places.address import exists, refuse_credentials
+from curate.places.manifest import own_recipe
 from curate.places.store import Place
 from curate.plain_yaml import NotPlain, read
 from curate.registry import short_name, step_class
@@ -110,8 +111,8 @@ def load(name: str, sets: Sequence[str] = (), inputs: Sequence[dict[str, Any]] =
 
 def steps_of_run(out: Place) -> list[tuple[str, dict[str, Any]]]:
     """The steps of the recipe that made a run, in order: name and given parameters. Raises Refused where OUT's
-    recipe cannot be read."""
-    path = out / "recipe.yaml"
+    recipe cannot be read, or is not the one that was run."""
+    path = own_recipe(out)
     try:
         given = read(path.read_text(encoding="utf-8"))["steps"]
         pairs = [next(iter(item.items())) if isinstance(item, dict) else (item, None) for item in given]

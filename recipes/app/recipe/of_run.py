@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+
+import orjson
 
 from curate.decontaminate import Decontaminate
 from curate.dedup.minhash import MinHashDedup
 from curate.errors import Refused
+from curate.places.manifest import SUMMARY, own_recipe
 from curate.places.store import Place, place_of
+from curate.run.corpus import CorpusRun
+from curate.run.profile import Profile
+from curate.run.provenance import read_made_with
 from curate.run.stage import labels_of
 from curate.sources import Partition
 from recipes.app.recipe.build import corpus_run
@@ -17,11 +25,31 @@ from recipes.app.recipe.schema import build_step
 
 
 def recipe_of(out: Place) -> Loaded | None:
-    """The recipe of a run; None where it cannot be loaded, as when a file that it names is missing by now."""
+    """The recipe of a run; None where it cannot be loaded, as when a file that it names is missing by now. Raises
+    NotAsWritten where it is not the one that was run."""
     try:
-        return load(str(out / "recipe.yaml"))
+        return load(str(own_recipe(out)))
     except RecipeError:
         return None
+
+
+def run_again(out: Place, workers: int | None = None) -> CorpusRun:
+    """The run that made a finished folder, with the same recipe and limit, to try again what was set aside. Raises
+    Refused where the folder is not that of such a run, or does not say what its limit was."""
+    try:
+        summary = orjson.loads((out / SUMMARY).read_bytes())
+        profile = any(step["step"] == Profile.name for step in summary["steps"])
+    except (OSError, orjson.JSONDecodeError, LookupError, TypeError):
+        raise Refused(f"{out / SUMMARY} is damaged; `goldsand run` into the same folder writes it again") from None
+    if profile:
+        raise Refused(f"{out} holds a profile, not a corpus: remove {out / 'kills.jsonl'} and profile again")
+    if "made_with" not in summary:
+        raise Refused(
+            f"the run in {out} did not write down whether it had a --limit (an earlier version did not): give the same"
+            " `goldsand run` again, which finds its work done, and then `goldsand retry`"
+        )
+    job = corpus_run(load(str(own_recipe(out))), out, workers=workers, limit=summary["made_with"]["limit"])
+    return dataclasses.replace(job, again=True)
 
 
 def partitions_of(loaded: Loaded) -> Sequence[Partition]:
@@ -31,6 +59,22 @@ def partitions_of(loaded: Loaded) -> Sequence[Partition]:
         return corpus_run(loaded, place_of("goldsand-why")).partitions
     except Refused:
         return []
+
+
+def run_as_begun(out: Place) -> CorpusRun:
+    """The run that made a folder, or was making it, from what it wrote down. Raises Refused where its recipe is not
+    there, or is that of another run."""
+    made = read_made_with(out)
+    remedy = f"`goldsand plan RECIPE -o {out}` says it of a recipe that you name"
+    try:
+        text = (out / "recipe.yaml").read_bytes()
+    except OSError:
+        raise Refused(f"{out} has no recipe.yaml, which a run writes when it ends: {remedy}") from None
+    if not made or made["recipe"]["sha256"] != hashlib.sha256(text).hexdigest():
+        raise Refused(f"{out / 'recipe.yaml'} is not the recipe of the last run in {out}: {remedy}")
+    if any(step["step"] == Profile.name for step in made["steps"]):
+        raise Refused(f"{out} is the folder of a profile, which `goldsand profile` brings up to date")
+    return corpus_run(load(str(out / "recipe.yaml")), out, limit=made["limit"])
 
 
 def minhash_steps(out: Place) -> dict[str, MinHashDedup]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,16 +15,22 @@ from curate.document import Document
 from curate.places.store import files_below
 from curate.run.corpus import CorpusRun
 from curate.run.engine import Engine, all_cores
-from curate.run.folder import OutputFolder, check_format
+from curate.run.folder import OutputFolder, check_format, read_kills
 from curate.run.local import LocalEngine
-from curate.run.tasks import Part, readable
-from curate.run.unit import Pulse, Unit, manifest_path
+from curate.run.sample import Sample, draw, thinned
+from curate.run.shared_extraction import seen_as
+from curate.run.stage_pool import known_inputs
+from curate.run.tasks import CutTask, readable
+from curate.run.unit import Pulse, Unit
 from curate.sources import Partition
 from curate.sources.content import size_of
 from curate.step import CorpusStep, Injection
 
 FILES = 4
-"""Input files from which a rehearsal takes its documents, spread evenly over all of them."""
+"""Places spread over the input files at which counting begins."""
+
+PLACES = 8
+"""Places of the input from which a rehearsal takes its documents: each is a unit, which takes time of its own."""
 
 COUNTING = 2.0
 """Seconds for which documents are counted."""
@@ -37,11 +44,14 @@ INJECTED = 2000
 
 @dataclass
 class PlannedGroup:
-    """Units that are carried out together: how many there are, and how many are done."""
+    """Units that are carried out together: how many there are, how many are done (and their names), and why the others
+    are not."""
 
     label: str
     units: int = 0
     done: int = 0
+    why: Counter[str] = field(default_factory=Counter)
+    found: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -62,19 +72,27 @@ class _DryEngine:
 
     workers = 0
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: dict[str, Any]) -> None:
         self.groups: dict[str, PlannedGroup] = {}
+        self._inputs = inputs
 
     def map(self, label: str, tasks: Sequence[Unit], on_kill: Any = None) -> list[dict[str, Any]]:
         group = self.groups.setdefault(label, PlannedGroup(label))
         manifests = []
         for unit in tasks:
-            # A unit without a manifest is not done: its input need not be read.
-            manifest = unit.done() if manifest_path(unit.root, unit.name).is_file() else None
+            manifest, reason = unit.done()
             group.units += 1
             group.done += manifest is not None
-            manifests.append(manifest or unit.expected())
+            group.why.update([reason] if manifest is None else [])
+            group.found |= {unit.name} if manifest is not None else set()
+            manifests.append(manifest or self._expected(unit))
         return manifests
+
+    def _expected(self, unit: Unit) -> dict[str, Any]:
+        """A file that another run read, and that looks the same since, is taken for what it was: then it shows which
+        units are in the pool."""
+        found = self._inputs.get(seen_as(unit)) if isinstance(unit, CutTask) else None
+        return {**unit.expected(), **(found or {})}
 
 
 class _ReadOnlyFolder(OutputFolder):
@@ -82,19 +100,22 @@ class _ReadOnlyFolder(OutputFolder):
 
     def __enter__(self) -> _ReadOnlyFolder:
         check_format(self.path)
-        self.kills = self._read_kills()
+        self.kills = read_kills(self.path)
         return self
 
     def __exit__(self, *exception: object) -> None:
         return None
 
-    def remove_strangers(self, below: str | None = None, pattern: str = "*") -> None:
+    def remove_strangers(self, below: str = "", pattern: str = "*") -> None:
+        return None
+
+    def refuse_strangers(self, below: str, pattern: str) -> None:
         return None
 
 
 def plan(job: CorpusRun) -> list[PlannedGroup]:
     """All groups of units of a run in order. Raises RunError for a folder of another version of goldsand."""
-    engine = _DryEngine()
+    engine = _DryEngine(known_inputs(job.pool) if job.pool else {})
     with _ReadOnlyFolder(job.out) as folder:
         job.work(folder, engine)
     return list(engine.groups.values())
@@ -118,17 +139,13 @@ class _Timed:
 
 @dataclass
 class _Rehearsal(CorpusRun):
-    """A run over the first `each` documents of every input file, on one worker."""
+    """A run over a few documents, on one worker."""
 
-    each: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     documents: int = 0
     size: int = 0
     peak: int = 0
     characters: int = 0
-
-    def _quotas(self, parts: Sequence[Part]) -> list[int | None]:
-        return [self.each] * len(parts)
 
     def rehearse(self) -> _Rehearsal:
         with OutputFolder(self.out) as folder, LocalEngine(1, self.document_timeout, None, self.memory) as engine:
@@ -149,13 +166,15 @@ def estimate(job: CorpusRun, groups: Sequence[PlannedGroup], sample: int) -> Est
     """
     documents, counted = _count(job.partitions)
     wanted = documents if job.limit is None else min(documents, job.limit)
-    chosen = _spread(job.partitions)
-    many = max(2, sample // len(chosen))
+    many = draw(job.partitions, sample, windows=PLACES)
+    if not many.parts:
+        return None
+    few = thinned(many, max(1, many.documents // 4))
     with tempfile.TemporaryDirectory(prefix="goldsand-plan-") as name:
         folders = (Path(name) / str(number) for number in range(3))
         bare = [step for step in job.steps if not isinstance(step, Injection)]
-        short = _rehearsal(job, bare, chosen, next(folders), max(1, many // 4)).rehearse()
-        long = _rehearsal(job, bare, chosen, next(folders), many).rehearse()
+        short = _rehearsal(job, bare, few, next(folders)).rehearse()
+        long = _rehearsal(job, bare, many, next(folders)).rehearse()
         if long.documents <= short.documents:
             if not long.documents:
                 return None
@@ -164,7 +183,7 @@ def estimate(job: CorpusRun, groups: Sequence[PlannedGroup], sample: int) -> Est
         extra, injected = None, 0
         if len(bare) < len(job.steps):
             steps, added, injected = _few_injected(job)
-            extra = _rehearsal(job, steps, chosen, next(folders), max(1, many // 4)).rehearse()
+            extra = _rehearsal(job, steps, few, next(folders)).rehearse()
     seconds = 0.0
     workers = job.workers or all_cores()
     for group in groups:
@@ -188,9 +207,7 @@ def estimate(job: CorpusRun, groups: Sequence[PlannedGroup], sample: int) -> Est
     return Estimate(documents, counted, long.documents, seconds, int(max(0.0, disk)), max(peak, WORKER) + grows)
 
 
-def _rehearsal(
-    job: CorpusRun, steps: Sequence[Any], partitions: Sequence[Partition], out: Path, each: int
-) -> _Rehearsal:
+def _rehearsal(job: CorpusRun, steps: Sequence[Any], sample: Sample, out: Path) -> _Rehearsal:
     publication = job.publication
     if not any(isinstance(step, Injection) for step in steps) and publication.vocabulary.kind != "file":
         # A vocabulary of compact records needs the injected records; a BPE of pages takes as long to train.
@@ -198,14 +215,14 @@ def _rehearsal(
     return _Rehearsal(
         job.name,
         [step.rehearsed() if isinstance(step, CorpusStep) else step for step in steps],
-        partitions,
+        sample.partitions,
         out,
         publication,
         buckets=job.buckets,
         split=0,
         memory=job.memory,
         document_timeout=job.document_timeout,
-        each=each,
+        drawn=sample.parts,
     )
 
 
@@ -218,13 +235,6 @@ def _few_injected(job: CorpusRun) -> tuple[list[Any], int, int]:
             step, added, injected = cast(Any, step).few(INJECTED)
         steps.append(step)
     return steps, added, injected
-
-
-def _spread(partitions: Sequence[Partition]) -> list[Partition]:
-    """Up to FILES of the input files, evenly spaced."""
-    if len(partitions) <= FILES:
-        return list(partitions)
-    return [partitions[place * len(partitions) // FILES] for place in range(FILES)]
 
 
 class _Meter(Pulse):

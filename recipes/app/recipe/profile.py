@@ -4,6 +4,7 @@ the stored values."""
 from __future__ import annotations
 
 import dataclasses
+import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,10 +14,13 @@ import numpy as np
 import orjson
 
 from curate.errors import Refused
+from curate.places.manifest import own_recipe
 from curate.places.store import Place, write_atomically
 from curate.run.corpus import CorpusRun
 from curate.run.engine import RunError
 from curate.run.profile import Profile, Seen, is_off, parts_of, read_profile, split
+from curate.run.remarks import LEAST, MOST, set_tighter
+from curate.run.sample import draw
 from curate.run.stage import labels_of
 from curate.step import Step
 from recipes.app.recipe.build import corpus_run
@@ -26,9 +30,6 @@ POINTS = 41
 KEPT = (0.99, 0.95, 0.9, 0.75, 0.5)
 """Shares of documents for which a table names the threshold."""
 
-NEARLY_ALL = 0.95
-"""A warning names rules that fire on a larger share of the documents."""
-
 Key = tuple[str, str, str]
 """Step, rule and parameter of a comparison."""
 
@@ -36,8 +37,10 @@ _NUMERIC = ("over", "under", "not over", "over share", "reaches")
 
 
 def profile_run(loaded: Loaded, out: Place, workers: int | None, limit: int | None) -> CorpusRun:
-    """The run that measures a recipe's rules and edits. Raises Refused where the recipe has none, and where the folder
-    holds another run."""
+    """The run that measures a recipe's rules and edits, in `limit` documents drawn over all of its input.
+
+    Raises Refused where the recipe has none, and where the folder holds another run.
+    """
     if not _is_free(out):
         raise Refused(f"{out} holds a finished run, which a profile would overwrite: name another folder")
     part = split(loaded.steps)
@@ -48,6 +51,12 @@ def profile_run(loaded: Loaded, out: Place, workers: int | None, limit: int | No
     profile = Profile.of(part.measured, file)
     profile.open()
     run = corpus_run(loaded, out, workers=workers, limit=limit)
+    if limit:
+        sample = draw(run.partitions, limit)
+        # What cannot be read belongs to a profile of the whole input.
+        run = dataclasses.replace(run, limit=None)
+        if not sample.whole and sample.parts:
+            run = dataclasses.replace(run, partitions=sample.partitions, drawn=sample.parts)
     return dataclasses.replace(
         run,
         steps=[*part.before, profile],
@@ -98,6 +107,7 @@ class _Tally:
         self.steps = steps
         self.sizes = array("q")
         self.density = array("d")
+        self.sources: list[str] = []
         self.kept: list[bool] = []
         self.fires: dict[Key, array[int]] = {}
         self.ends: Counter[Key] = Counter()
@@ -134,6 +144,7 @@ class _Tally:
     def _add(self, number: int, seen: Seen) -> None:
         self.sizes.append(seen.size)
         self.density.append(seen.note["density"])
+        self.sources.append(sys.intern(seen.key.partition("/")[0]))
         first = None
         for label, check in seen.checks(self.steps):
             key = (label, check.rule, check.limit)
@@ -170,7 +181,18 @@ class _Tally:
             "fires_size": int(sizes[fired].sum()),
             "ends": self.ends[key],
             "density": _median(np.array(self.density)[fired]),
+            "tighter": limit in set_tighter(self.steps[label]),
+            "most": self._most(self.fires[key]),
         }
+
+    def _most(self, fired: array[int]) -> list[tuple[str, int, int]]:
+        """The sources of which a rule drops most: each with the documents that it drops, and all."""
+        seen, taken = Counter(self.sources), Counter(self.sources[number] for number in fired)
+        return [
+            (source, taken[source], seen[source])
+            for source in sorted(seen)
+            if seen[source] >= LEAST and taken[source] > MOST * seen[source]
+        ]
 
     def _curve(self, key: Key) -> dict[str, Any]:
         """What a limit alone would keep, at thresholds chosen from the values."""
@@ -234,15 +256,20 @@ def _median(values: np.ndarray) -> float | None:
 
 
 def callouts(profile: dict[str, Any]) -> list[str]:
-    """Warnings of rules that never or nearly always fired."""
+    """Warnings of rules that take most of a source, and of tighter thresholds than the published that found nothing."""
     lines = []
     for row in profile["rules"]:
         name = name_of(row)
-        if not row["fires"]:
+        if not row["fires"] and row["tighter"] and profile["documents"] >= LEAST:
             lines.append(f"{name} fired on no document (threshold {row['threshold']}): is it set as you meant?")
-        elif row["fires"] > NEARLY_ALL * profile["documents"]:
-            share = row["fires"] / profile["documents"]
-            lines.append(f"{name} fired on {share:.1%} of the documents (threshold {row['threshold']})")
+        for source, taken, seen in row["most"]:
+            others = profile["documents"] - seen
+            elsewhere = f", {(row['fires'] - taken) / others:.0%} of the other sources" if others else ""
+            lines.append(
+                f"{name} takes {taken / seen:.0%} of the source '{source}' ({taken:,} of {seen:,} documents"
+                f"{elsewhere}; threshold {row['threshold']}): `goldsand why OUT KEY` shows what it saw of one page,"
+                " `goldsand decide OUT --set` what another threshold would keep"
+            )
     return lines
 
 
@@ -278,7 +305,7 @@ def decide(out: Place, sets: Sequence[str]) -> Decision:
         raise RunError(f"{out} holds no profile: `goldsand profile RECIPE -o {out}` makes one") from None
     except (orjson.JSONDecodeError, KeyError, TypeError):
         raise RunError(f"{out / 'profile.json'} is damaged; `goldsand profile RECIPE -o {out}` mends it") from None
-    recipe = str(out / "recipe.yaml")
+    recipe = str(own_recipe(out))
     old, new = load(recipe), load(recipe, sets)
     _refuse_other_values(old, new)
     steps, others = dict(split(old.steps).measured), dict(split(new.steps).measured)

@@ -143,7 +143,9 @@ class EngineSettings(Strict):
     """How a run is carried out. No setting here changes a byte of the output."""
 
     buckets: int = Field(8, ge=1, le=4096, description="into how many parts the records of a round are hashed")
-    document_timeout: float = Field(60.0, gt=0, description="seconds after which a document that hangs is set aside")
+    document_timeout: float = Field(
+        60.0, gt=0, description="seconds of a processor after which a document that hangs is set aside"
+    )
     worker_memory: int = Field(
         2048, ge=256, description="MB after which a worker is stopped, and its document set aside"
     )
@@ -338,7 +340,7 @@ class Recipe(Strict):
     inputs: list[RecipeInput] = []
     steps: list[Any] = Field(default=[], description="the steps in order: a name, or a name with parameters")
     output: Output = Output()
-    max_loss: float = Field(0.01, ge=0, le=1, description="share of records that may be unreadable")
+    max_loss: float = Field(0.01, ge=0, le=1, description="share of records, or bytes, that may be unreadable")
     engine: EngineSettings = EngineSettings()
     probe: Probe | None = None
     compare: Annotated[list[ComparedArm], Field(min_length=2)] | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import statistics
 import unicodedata
 import warnings
@@ -11,12 +10,13 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from curate.errors import Refused, Unchecked
+from curate.errors import Unchecked
 from curate.places.manifest import check_written
-from curate.places.store import Place, files_below, write_atomically
+from curate.places.store import Place, write_atomically
 from curate.run.folder import check_format
-from curate.run.ledger import read_ledger
 from recipes.app.report.charts import Bar, bars
+from recipes.app.report.examples import examples_of
+from recipes.app.report.remarks import in_sentences
 from recipes.app.report.rendering import junk_share, rendered
 from recipes.app.report.shapes import read_results, read_summary
 from recipes.app.report.whole import whole_corpus
@@ -24,8 +24,6 @@ from recipes.app.report.whole import whole_corpus
 SETTINGS = ("exposures", "learning_rate", "parameters", "people")
 """Runs that differ in one of these are neither averaged nor compared."""
 
-EXAMPLES = 3
-EXAMPLE = ("key", "url", "value", "threshold", "characters", "text")
 DOMAINS = 30
 UNREADABLE = 50
 
@@ -41,7 +39,7 @@ def write_report(folder: Place, probe: Path | None = None, output: Path | None =
     if not check_written(folder, ["ledger", *(kind for kind in ("mix",) if (folder / kind).is_dir())]):
         warnings.warn(f"nobody can check the ledger in {folder}: it has no manifests", Unchecked, stacklevel=2)
     results = read_results(probe) if probe is not None else []
-    page = render(summary, _examples(folder), results, whole_corpus(folder, summary))
+    page = render(summary, examples_of(folder), results, whole_corpus(folder, summary))
     path: Place = output or folder / "report.html"
     write_atomically(path, page.encode())
     return path
@@ -63,6 +61,7 @@ def render(
         {"visible": visible, "share": share, "junk": junk_share},
         summary=summary,
         verdict=_verdict(summary),
+        cost=_cost(summary),
         charts={
             "documents": Markup(_funnel(summary, "documents")),
             "characters": Markup(_funnel(summary, "characters")),
@@ -94,28 +93,6 @@ def share(part: float, whole: float) -> str:
     return f"{part / whole:.1%}" if whole else "\u2013"
 
 
-def _examples(folder: Place) -> dict[tuple[str, str], list[dict[str, Any]]]:
-    """The first few drops of each reason, in the order of the corpus."""
-    examples: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for path in [path for path in files_below(folder / "ledger") if path.suffix == ".parquet"]:
-        try:
-            wanted: dict[int, dict[str, Any]] = {}
-            # Narrow columns first: the texts of a large ledger are not worth reading for three of each reason.
-            for number, row in enumerate(read_ledger(path, ("event", "step", "rule"))):
-                reason = (row["step"], row["rule"])
-                if row["event"] == "drop" and len(examples.setdefault(reason, [])) < EXAMPLES:
-                    examples[reason].append({})
-                    wanted[number] = examples[reason][-1]
-            if wanted:
-                last = max(wanted)
-                for number, row in enumerate(itertools.islice(read_ledger(path, EXAMPLE), last + 1)):
-                    if number in wanted:
-                        wanted[number].update(row)
-        except Refused as error:
-            raise Refused(f"{path} is damaged ({error}); `goldsand run` into the same folder mends it") from None
-    return examples
-
-
 def _verdict(summary: dict[str, Any]) -> str:
     documents = summary["documents"]
     if not documents["input"]:
@@ -128,6 +105,22 @@ def _verdict(summary: dict[str, Any]) -> str:
     if documents["injected"]:
         text += f". {documents['injected']:,} documents with known facts were added"
     return text + "."
+
+
+def _cost(summary: dict[str, Any]) -> str:
+    """What the run took, over all its calls, and what the last one took. Earlier versions wrote down one call alone."""
+    workers, calls, reused = summary["workers"], summary.get("calls", 1), summary["units"]["found_done"]
+    said = f"{_speed(summary)} on {workers:,} worker{'s' * (workers != 1)}"
+    if calls > 1:
+        said += f", in {calls:,} calls"
+    if reused:
+        last = summary.get("last_call")
+        said += f". The last call: {_speed(last) + '; ' if last else ''}{reused:,} units were already done"
+    return said
+
+
+def _speed(cost: dict[str, Any]) -> str:
+    return f"{cost['seconds']:.1f} s, {cost['pages_per_second']:.1f} documents/s"
 
 
 def _funnel(summary: dict[str, Any], unit: str) -> str:
@@ -167,21 +160,13 @@ def _reasons(summary: dict[str, Any], examples: dict[tuple[str, str], list[dict[
 
 
 def _callouts(summary: dict[str, Any]) -> list[str]:
-    """Warnings: notices of steps, steps that change hardly anything or drop nearly everything, records that were
-    lost."""
-    lines = list(summary.get("notices", []))
-    for step in summary["steps"]:
-        if step["step"] in ("extract", "shuffle") or step["documents_injected"] or not step["documents_in"]:
-            continue
-        if not step["documents_dropped"] and not step["characters_edited"]:
-            lines.append(f"{step['step']} dropped nothing and changed nothing: is it set as you meant?")
-        elif step["documents_dropped"] > 0.95 * step["documents_in"]:
-            lines.append(
-                f"{step['step']} dropped {share(step['documents_dropped'], step['documents_in'])} of what it saw."
-            )
+    """Warnings: what stands out, and records that were lost."""
+    lines = in_sentences(summary)
     if summary["loss"] > summary["max_loss"]:
+        shares = summary.get("losses", {})
+        what = "bytes of the input" if shares.get("bytes", 0) > shares.get("records", 1) else "records"
         lines.append(
-            f"{summary['loss']:.2%} of the records could not be read; the recipe allows {summary['max_loss']:.2%}."
+            f"{summary['loss']:.2%} of the {what} could not be read; the recipe allows {summary['max_loss']:.2%}."
         )
     return lines
 

@@ -77,6 +77,37 @@ class UnitsShape(_Shape):
     found_done: int
 
 
+class CallShape(_Shape):
+    seconds: float
+    pages_per_second: float
+
+
+class MostShape(_Shape):
+    """A step that takes most of a source."""
+
+    step: str
+    source: str
+    documents: int
+    dropped: int
+    rule: str
+    by_rule: int
+    others: int
+    others_dropped: int
+
+
+class IdleShape(_Shape):
+    """A threshold that is tighter than the published one and found nothing."""
+
+    step: str
+    documents: int
+    limits: list[str]
+
+
+class RemarksShape(_Shape):
+    most: list[MostShape] = []
+    idle: list[IdleShape] = []
+
+
 class SummaryShape(_Shape):
     """`summary.json` of a run."""
 
@@ -94,7 +125,11 @@ class SummaryShape(_Shape):
     pages_per_second: float
     workers: int
     units: UnitsShape
+    # Summaries of earlier versions have one call's figures.
+    calls: int = 1
+    last_call: CallShape | None = None
     notices: list[str] = []
+    remarks: RemarksShape = RemarksShape()
 
 
 class FailedShape(_Shape):

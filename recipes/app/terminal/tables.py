@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from curate.run.corpus import CorpusRun
     from curate.step import Step
     from recipes.app.recipe.plan_by_rehearsal import Estimate, PlannedGroup
+
+
+REASONS = 20
+"""Reasons that are named; the others are counted."""
 
 
 def print_results(console: Console, results: Sequence[dict[str, Any]]) -> None:
@@ -73,12 +78,18 @@ def print_summary(console: Console, summary: dict[str, Any], folder: Place) -> N
     for line in [*mix_lines(folder), *purity_lines(folder)]:
         console.print(escape(line))
     reused = summary["units"]["found_done"]
-    console.print(
-        f"{summary['seconds']:.1f} s, {summary['pages_per_second']:.1f} documents/s, {summary['workers']} workers,"
-        f" at most {summary['worker_memory_mb']:,} MB a worker"
-        + (f", {reused} units were already done" if reused else "")
-    )
+    console.print(cost_line(summary) + (f" in {summary['calls']} calls" if summary["calls"] > 1 else ""))
+    if reused:
+        console.print(f"the last call: {cost_line(summary['last_call'])}, {reused} units were already done")
     console.print(f"open {escape(str(folder / 'report.html'))}")
+
+
+def cost_line(cost: dict[str, Any]) -> str:
+    """Seconds, rate, workers and memory, of a run or of one of its calls."""
+    return (
+        f"{cost['seconds']:.1f} s, {cost['pages_per_second']:.1f} documents/s, {cost['workers']} workers,"
+        f" at most {cost['worker_memory_mb']:,} MB a worker"
+    )
 
 
 def mix_lines(folder: Place) -> list[str]:
@@ -208,6 +219,8 @@ def print_plan(console: Console, job: CorpusRun, groups: Sequence[PlannedGroup],
     for group in groups:
         table.add_row(group.label, f"{group.units:,}", f"{group.done:,}", escape(steps.get(group.label, "")))
     console.print(table)
+    for line in why_lines((group.label, group.why) for group in groups):
+        console.print(harmless(line))
     if cost is None:
         return
     workers = job.workers or all_cores()
@@ -233,9 +246,13 @@ def print_status(console: Console, folder: str, status: dict[str, Any]) -> None:
         console.print(f"{escape(folder)}: running ({escape(who)}), last sign of life {ago} ago")
     elif status["state"] == "finished":
         console.print(f"{escape(folder)}: finished {ago} ago")
+    elif status["state"] == "mixed":
+        console.print(f"{escape(folder)}: its recipe.yaml is not that of its run; the same command mends it")
     else:
         word = {"stopped": "interrupted", "failed": "ended with an error"}.get(status["state"], "died")
         console.print(f"{escape(folder)}: {word} {ago} ago; the same command goes on from there")
+    if status["aside"]:
+        console.print(escape(status["aside"].removeprefix("; ")))
     table = Table(box=None, pad_edge=False)
     for column in ("units of", "finished", "units", "documents", "kept", "documents/s", "left"):
         table.add_column(column, justify="left" if column == "units of" else "right")
@@ -252,6 +269,29 @@ def print_status(console: Console, folder: str, status: dict[str, Any]) -> None:
         rate = f"{row['rate']:,.0f}" if row["documents"] and row["rate"] else ""
         table.add_row(label, f"{row['finished']:,}", f"{row['units']:,}", *shown, rate, left)
     console.print(table)
+    # Earlier versions wrote down no reasons.
+    for line in why_lines((label, row.get("again", {})) for label, row in status["progress"].items()):
+        console.print(f"made again: {harmless(line)}")
+    for line in status["changed"]:
+        console.print(f"since then: {harmless(line)}; `goldsand status {escape(folder)} --why` says what that undoes")
+
+
+def why_lines(groups: Iterable[tuple[str, Mapping[str, int]]]) -> list[str]:
+    """Why units are not done, or were made again: a line for each reason, that of the most units first."""
+    units: Counter[str] = Counter()
+    where: dict[str, list[str]] = {}
+    for label, reasons in groups:
+        for reason, count in reasons.items():
+            units[reason] += count
+            where.setdefault(reason, []).append(label)
+    lines = []
+    for reason, count in units.most_common(REASONS):
+        labels = where[reason]
+        of = ", ".join(labels) if len(labels) <= 3 else f"{len(labels)} groups"
+        lines.append(f"{count:,} unit{'s' * (count != 1)} of {of}: {reason}")
+    if len(units) > REASONS:
+        lines.append(f"and {len(units) - REASONS:,} more reasons")
+    return lines
 
 
 def duration(seconds: float) -> str:
