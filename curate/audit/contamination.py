@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curate.audit.verify import intact, read_manifests, written_by
+from curate.audit.verify import intact, whole_manifests, written_by
 from curate.decontaminate import Decontaminate, Item
 from curate.decontaminate.decontaminate import CONTAMINATED
 from curate.decontaminate.set_files import benchmark_of
@@ -32,7 +32,7 @@ class Contamination:
 def found_in(out: Place) -> Iterator[Contamination]:
     """Every document in which items were found, in the order of the ledger. Raises RunError when `out` has no finished
     run."""
-    for unit, manifest in read_manifests(out).items():
+    for unit, manifest in whole_manifests(out).items():
         for place in written_by(out, manifest) if unit.startswith("ledger/") else ():
             path = intact(out, place, manifest)
             # A narrow column shows whether the wide ones are worth reading.

@@ -83,7 +83,7 @@ def wcxb(folder: Path, every: bool = False) -> Iterator[tuple[dict[str, Any], by
 
     named = folder / "wcxb" / "gold.jsonl.gz" if every else folder / "wcxb-dev-gold.jsonl.gz"
     with gzip.open(named, "rt", encoding="utf-8") as lines:
-        gold = {row["url"]: row for row in map(json.loads, lines)}
+        gold = {row["url"]: row for row in map(json.loads, lines) if row["url"]}
     for source in sorted((folder / "wcxb").glob("*.warc.gz")) if every else [folder / "wcxb-dev.warc.gz"]:
         for page in open_source(source, "wcxb"):
             if isinstance(page, Document) and page.html is not None and page.url in gold:
