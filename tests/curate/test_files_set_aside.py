@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import curate.run.corpus
+import curate.run.killed
 from curate.audit.verify import verify
 from curate.run.corpus import CorpusRun
 from curate.run.engine import RunError
@@ -74,7 +74,7 @@ def test_a_file_that_kills_its_reader_three_times_is_one_loss_of_its_bytes(tmp_p
     (tmp_path / "in" / "mended").touch()
     assert hostile("CRASH").execute()["documents"]["unreadable"] == 1
     assert (out / "kills.jsonl").read_text() == kills
-    monkeypatch.setattr(curate.run.corpus, "read_with", lambda partition: "goldsand 99")
+    monkeypatch.setattr(curate.run.killed, "read_with", lambda partition: "goldsand 99")
     assert hostile("CRASH").execute()["documents"]["unreadable"] == 0
     assert len(texts_of(out)) == 6
 
