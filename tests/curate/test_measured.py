@@ -51,7 +51,7 @@ def calls(monkeypatch) -> dict[str, int]:
 
         monkeypatch.setattr(where, what, counting)
 
-    count("language", LanguageRule, "_identified")
+    count("language", LanguageRule, "_asked")
     count("safety", Safety, "_density")
     count("trained", vocabulary, "_trained")
     count("encoded", domain_rendering, "write_token_shard")
