@@ -25,6 +25,7 @@ OWN: dict[str, str] = {
     "gopher_repetition_dolma": "curate.filters.dolma:DolmaRepetition",
     "gopher_quality_dclm": "curate.filters.dclm:DclmQuality",
     "gopher_repetition_dclm": "curate.filters.dclm:DclmRepetition",
+    "dclm_text": "curate.filters.dclm_text:DclmText",
     "refinedweb_lines": "curate.filters.dclm:RefinedWebLines",
     "c4": "curate.filters.c4:C4",
     "c4_dolma": "curate.filters.dolma:DolmaC4",

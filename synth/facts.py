@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import math
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from curate.errors import Refused
+from curate.errors import Refused, Unchecked
 from curate.shards.tokens import ShardError, read_checked, read_sealed
 from synth.draws import below, distinct, stream
 
@@ -250,6 +251,13 @@ class FactTable:
             raise FactsError(
                 f"{folder}: its facts have no {error}: another version of goldsand wrote it; run it again"
             ) from None
+        except (TypeError, ValueError, AttributeError) as error:
+            raise FactsError(f"{folder}: its facts do not read as facts ({error}); write them again") from None
+        if sealed is None:
+            warnings.warn(f"nobody can check the facts in {folder}: they have no hashes", Unchecked, stacklevel=2)
+        lacking = [part for part in table.name_parts if not table.names_given and part not in table.pools]
+        if lacking:
+            raise FactsError(f"{folder / 'pools.json'} has no pool {lacking[0]!r}, which facts.json names")
         shapes = ((n, len(table.name_parts)), (n, len(table.attributes)), (n,))
         for (name, array), shape in zip(table._arrays().items(), shapes, strict=True):
             if array.shape != shape:

@@ -25,8 +25,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from curate.errors import Refused, answered
+from curate.errors import answered
 from train_probe.architecture import Architecture
+from train_probe.foreign import ExportError, outcome_of, refuse_impossible
 from train_probe.inputs import Facts, read_facts
 from train_probe.model import Transformer
 from train_probe.parametrisation import GPT2_DEVIATION
@@ -37,10 +38,6 @@ from train_probe.scorer import learned
 END_OF_TEXT = "<|endoftext|>"
 TOLERANCE = 1e-4
 """Largest difference of a logit, in shares of the largest logit, between a model and what was exported of it."""
-
-
-class ExportError(Refused):
-    """A model that cannot be exported, loaded or scored; the message says why, and what can be."""
 
 
 def target(one: Architecture) -> str:
@@ -310,15 +307,14 @@ def load_hf(path_or_id: Path | str, dtype: torch.dtype = torch.float32) -> HubMo
         from transformers import AutoModelForCausalLM
     except ImportError:
         raise ExportError("this needs the package transformers: pip install 'goldsand[hub]'") from None
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Initializing zero-element tensors")  # an MLP of inner width 0
-            model = AutoModelForCausalLM.from_pretrained(
-                str(path_or_id), use_safetensors=True, trust_remote_code=False, torch_dtype=dtype
-            )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ExportError(f"{path_or_id} cannot be loaded as a causal language model: {error}") from error
-    return HubModel(model.eval())
+    if Path(path_or_id).is_dir():
+        refuse_impossible(Path(path_or_id))
+    with outcome_of(f"{path_or_id} cannot be loaded as a causal language model"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Initializing zero-element tensors")  # an MLP of inner width 0
+        model = AutoModelForCausalLM.from_pretrained(
+            str(path_or_id), use_safetensors=True, trust_remote_code=False, torch_dtype=dtype
+        )
+        return HubModel(model.eval())
 
 
 def score_hf(model: HubModel, facts: Facts, tagged: bool = False, begin: int | None = None) -> dict[str, Any]:
@@ -346,7 +342,8 @@ def score_hf(model: HubModel, facts: Facts, tagged: bool = False, begin: int | N
             f"the token in front of each row is not one of the model's {rows}: name one that it was trained with"
         )
     seen = dataclasses.replace(facts, end_of_text=begin, vocabulary=rows)
-    losses = score(model, seen, seen.begins(tagged))
+    with outcome_of(f"the model does not score the rows in {facts.folder}"):
+        losses = score(model, seen, seen.begins(tagged))
     if not (math.isfinite(losses.name) and math.isfinite(losses.value)):
         raise ExportError("the model's losses are not finite")
     bits, most = learned(facts, losses), learned(facts, Losses(math.log(facts.people), 0.0))

@@ -6,8 +6,16 @@ No torch here: whoever reads results need not train.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from curate.shards.tokens import write_sealed
+
+RESULTS, WRITTEN = "results.json", "written.json"
+"""The results of a probe, and the file beside them that says under a seal what they were when they were written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,3 +55,12 @@ class Figures:
 
 NEEDED = tuple(one.name for one in dataclasses.fields(Figures) if one.default is dataclasses.MISSING)
 """The figures that every finished run has."""
+
+
+def write_results(out: Path, results: list[dict[str, Any]]) -> None:
+    """Write the results of a probe, whole or not at all; what they are is written down before."""
+    content = json.dumps(results, indent=1, default=str).encode()
+    write_sealed(out / WRITTEN, {RESULTS: hashlib.sha256(content).hexdigest()})
+    temporary = out / f"{RESULTS}.writing"
+    temporary.write_bytes(content)
+    temporary.replace(out / RESULTS)

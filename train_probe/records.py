@@ -11,18 +11,24 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
 
-from curate.shards.tokens import seal_of
+from curate.errors import Unchecked
+from curate.shards.tokens import read_checked, read_sealed, seal_of
 from train_probe.architecture import Architecture
+from train_probe.facts_files import read_as, refused
 from train_probe.figures import NEEDED
 from train_probe.model import Transformer
 from train_probe.plan import PlanError
+
+WEIGHTS = "model.safetensors"
 
 
 class State(NamedTuple):
@@ -58,22 +64,30 @@ class RunRecord:
     def save(self, row: np.ndarray, moments: np.ndarray, done: int, curve: dict[int, Any], seconds: float) -> None:
         """Keep a run's state in place of an earlier one."""
         temporary = self.folder / "state.npz.writing"
-        about = json.dumps({"done": done, "curve": curve, "seconds": seconds})
+        about = json.loads(json.dumps({"done": done, "curve": curve, "seconds": seconds}))
+        about["seal"] = self._state_seal(about, row, moments)
         with temporary.open("wb") as file:
-            np.savez(file, row=row, moments=moments, about=np.array(about))
+            np.savez(file, row=row, moments=moments, about=np.array(json.dumps(about)))
         temporary.replace(self.folder / "state.npz")
 
     def state(self, parameters: int) -> State | None:
-        """The saved state, if it is that of a model of so many parameters; a damaged file counts as missing."""
+        """The saved state, if it is that of a model of so many parameters; a file that is damaged, was edited, or is of
+        a run of another name counts as missing."""
         try:
             with np.load(self.folder / "state.npz", allow_pickle=False) as arrays:
                 about = json.loads(str(arrays["about"]))
                 row, moments = arrays["row"], arrays["moments"]
                 curve = {int(exposures): bits for exposures, bits in about["curve"].items()}
                 state = State(row, moments, int(about["done"]), curve, float(about["seconds"]))
+                if about.pop("seal") != self._state_seal(about, row, moments):
+                    return None
         except (Exception, MemoryError):  # numpy and zipfile read damage with whatever comes
             return None
         return state if row.shape == (parameters,) and moments.ndim == 2 else None
+
+    def _state_seal(self, about: dict[str, Any], row: np.ndarray, moments: np.ndarray) -> str:
+        hashes = [hashlib.sha256(one.tobytes()).hexdigest() for one in (row, moments)]
+        return seal_of({"run": self.folder.name, "about": about, "arrays": hashes})
 
     def end(self) -> None:
         """Remove the state, which the run no longer needs."""
@@ -88,10 +102,11 @@ class RunRecord:
         folder = self.folder / "checkpoints" / str(exposures)
         folder.mkdir(parents=True, exist_ok=True)
         about = {"architecture": dataclasses.asdict(one), "vocabulary": vocabulary}
-        write(folder / "model.json", about)
-        temporary = folder / "model.safetensors.writing"
+        temporary = folder / f"{WEIGHTS}.writing"
         save_file({name: weight.detach().contiguous().cpu() for name, weight in state.items()}, temporary)
-        temporary.replace(folder / "model.safetensors")
+        about["files"] = {WEIGHTS: hashlib.sha256(temporary.read_bytes()).hexdigest()}
+        temporary.replace(folder / WEIGHTS)
+        write(folder / "model.json", about | {"seal": seal_of(about)})
 
     def config(self, content: dict[str, Any]) -> None:
         """Write the resolved run."""
@@ -119,17 +134,27 @@ class RunRecord:
 
 
 def read_checkpoint(folder: Path, context: int = 512) -> Transformer:
-    """The model of a checkpoint, for rows of at most `context` tokens. Raises PlanError if it is missing or damaged."""
+    """The model of a checkpoint, for rows of at most `context` tokens. Raises PlanError if it is missing or damaged,
+    and warns where nobody wrote down what it was."""
     try:
-        from safetensors.torch import load_file
-
-        about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        model = Transformer(Architecture(**about["architecture"]), about["vocabulary"], context, seed=0)
-        model.load_state_dict(load_file(folder / "model.safetensors"))
+        from safetensors.torch import load
     except ImportError:
         raise PlanError("weights are kept as safetensors: pip install 'goldsand[probe]'") from None
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    sealed = refused(read_sealed, folder / "model.json")
+    try:
+        weights = refused(read_checked, folder / WEIGHTS, sealed)
+        about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    except OSError as error:
         raise PlanError(f"{folder} is not a checkpoint of a run ({error}); a plan with `save` writes them") from error
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, PlanError):
+            raise
+        raise PlanError(f"{folder / 'model.json'} is not a readable JSON file ({error})") from error
+    if sealed is None:
+        warnings.warn(f"nobody can check {folder}: it was written without hashes", Unchecked, stacklevel=2)
+    with read_as(folder, "a checkpoint of a run; a plan with `save` writes them"):
+        model = Transformer(Architecture(**about["architecture"]), about["vocabulary"], context, seed=0)
+        model.load_state_dict(load(weights))
     return model
 
 

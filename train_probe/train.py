@@ -18,7 +18,7 @@ import torch
 from train_probe.alone import alone_in
 from train_probe.data import Data, model_vocabulary
 from train_probe.estimate import Machine, cores, slot_bytes, step_flops, this_machine
-from train_probe.figures import NEEDED
+from train_probe.figures import NEEDED, RESULTS, write_results
 from train_probe.inputs import Inputs, Pages, read_inputs
 from train_probe.plan import Plan, RunPlan, read_plan
 from train_probe.pool import Ask, Event, Failed, Opening, Queue, Trained, Worker, alone, failed, pooled
@@ -63,7 +63,7 @@ def _run_plan(
     folder = out / "runs"
     folder.mkdir(parents=True, exist_ok=True)
     # It would stand for runs of another plan, beside the configuration of this one.
-    (out / "results.json").unlink(missing_ok=True)
+    (out / RESULTS).unlink(missing_ok=True)
     versions = {"numerics": NUMERICS, "torch": torch.__version__, "numpy": np.__version__}
     write(out / "config.json", {"plan": dataclasses.asdict(plan), "versions": versions, "device": str(device)})
     records = [RunRecord(folder / name) for name in names]
@@ -113,7 +113,7 @@ def _run_plan(
         for run, name in zip(plan.runs, names, strict=True)
     ]
     if whole:
-        write(out / "results.json", results)
+        write_results(out, results)
     return results
 
 

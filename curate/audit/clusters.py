@@ -15,7 +15,7 @@ from typing import Any
 
 import xxhash
 
-from curate.audit.verify import intact, read_manifests
+from curate.audit.verify import intact, whole_manifests
 from curate.dedup.minhash import MinHashDedup
 from curate.dedup.shingles import jaccard
 from curate.document import Document
@@ -43,7 +43,7 @@ class Cluster:
 
 def drops(out: Place, step: str | None = None) -> Iterator[dict[str, Any]]:
     """The ledger's rows of near-duplicates that were dropped. Raises RunError when `out` has no finished run."""
-    for name, manifest in read_manifests(out).items():
+    for name, manifest in whole_manifests(out).items():
         if name.startswith("ledger/"):
             for row in read_ledger(intact(out, out / f"{name}.parquet", manifest), _COLUMNS):
                 if row["event"] == "drop" and row["rule"] == "near_duplicate" and step in (None, row["step"]):
@@ -79,7 +79,7 @@ def _least(members: list[tuple[str, float]], count: int) -> list[tuple[str, floa
 
 def before(out: Place, stage: str) -> Iterator[Document]:
     """Every document that a stage read: what the stage before it wrote."""
-    manifests = read_manifests(out)
+    manifests = whole_manifests(out)
     stages = sorted({name.split("/")[1] for name in manifests if name.startswith("stages/")})
     if stage not in stages[1:]:
         raise RunError(f"{out} holds no documents from before {stage}")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curate.audit.verify import intact, read_manifests
-from curate.decontaminate import Decontaminate, Item, read_items
+from curate.audit.verify import intact, whole_manifests
+from curate.decontaminate import Decontaminate, Item
 from curate.decontaminate.decontaminate import CONTAMINATED
-from curate.decontaminate.items import benchmark_of
+from curate.decontaminate.set_files import benchmark_of
 from curate.places.store import Place
 from curate.run.ledger import read_ledger
 
@@ -32,7 +32,7 @@ class Contamination:
 def found_in(out: Place) -> Iterator[Contamination]:
     """Every document in which items were found, in the order of the ledger. Raises RunError when `out` has no finished
     run."""
-    for unit, manifest in read_manifests(out).items():
+    for unit, manifest in whole_manifests(out).items():
         if unit.startswith("ledger/"):
             path = intact(out, out / f"{unit}.parquet", manifest)
             # A narrow column shows whether the wide ones are worth reading.
@@ -87,12 +87,5 @@ def by_item(found: Sequence[Contamination]) -> list[tuple[str, int, float]]:
 
 def items_of(steps: Sequence[Decontaminate], names: set[str]) -> dict[str, Item]:
     """Items by name, read again from the test sets of the steps; those that are no longer there are missing."""
-    files = {name.rpartition(":")[0] for name in names}
-    return {
-        item.name: item
-        for step in steps
-        for path in step.resources()
-        if path.name in files
-        for item in read_items(path, step.fields)
-        if item.name in names
-    }
+    files = {name.rpartition(":")[0] or name for name in names}
+    return {item.name: item for step in steps for item in step.items(files) if item.name in names}

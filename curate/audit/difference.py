@@ -19,6 +19,7 @@ import xxhash
 
 from curate.audit.recipes_apart import Apart, Cause
 from curate.audit.verify import intact, read_manifests
+from curate.places.manifest import read_summary
 from curate.places.store import Place
 from curate.run.ledger import read_ledger
 from curate.run.tasks import DOCUMENTS, read_documents
@@ -61,7 +62,7 @@ class _Folder:
     def __init__(self, place: Place) -> None:
         self.place = place
         self.manifests = read_manifests(place)
-        summary = orjson.loads((place / "summary.json").read_bytes())
+        summary = read_summary(place)
         self.made_of: dict[str, Any] = summary.get("made_of") or {}
         self.rewriting = {step["step"] for step in summary["steps"] if step["characters_edited"]}
         # The first step of a stage alone can look at the whole corpus.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from curate.audit.verify import intact, last_stage, read_manifests
+from curate.audit.verify import intact, last_stage, whole_manifests
 from curate.document import Document
 from curate.places.store import Place
 from curate.run.ledger import read_ledger
@@ -51,7 +51,7 @@ def story(out: Place, name: str) -> Iterator[Event]:
 
     Raises RunError when the folder does not hold a finished run, or is of another version.
     """
-    manifests = read_manifests(out)
+    manifests = whole_manifests(out)
     moved = any(re.match(r"stages/\d+-shuffle", unit) for unit in manifests)
     last = last_stage(out, manifests)
     events: list[Event] = []

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
 import xxhash
 
 from curate.document import Document
@@ -19,8 +18,10 @@ from curate.places.manifest import (
     NotAsWritten,
     Written,
     beside_fault,
+    ledger_fault,
     noted_beside,
     read_manifest,
+    read_summary,
     stands_aside,
 )
 from curate.places.store import Place, checksum, files_below
@@ -100,6 +101,22 @@ def read_manifests(out: Place) -> dict[str, dict[str, Any]]:
     return manifests
 
 
+def whole_manifests(out: Place) -> dict[str, dict[str, Any]]:
+    """The manifests of a finished run, where the ledger covers every stage, and every stage that it covers is there:
+    without one of them, documents and drops would be missing without a word. Raises RunError."""
+    manifests = read_manifests(out)
+    covered = {
+        f"stages/{unit}" for name, one in manifests.items() if name.startswith("ledger/") for unit in one["units"]
+    }
+    there = {name for name in manifests if name.startswith("stages/")}
+    for name in sorted(covered ^ there):
+        lacks = f"{name}.json" if name in covered else f"the part of the ledger that covers {name}"
+        raise RunError(f"{out / 'manifests'} lacks {lacks}; `goldsand run` into the same folder makes it again")
+    if (fault := ledger_fault(out, {name: one["seal"] for name, one in manifests.items()})) is not None:
+        raise RunError(fault)
+    return manifests
+
+
 def kept_documents(out: Place) -> Iterator[Document]:
     """The documents that a finished run kept, as its last stage left them. Raises RunError for any other folder, and,
     before the first document, NotAsWritten for one whose files are not what the run wrote."""
@@ -136,9 +153,8 @@ def last_stage(out: Place, manifests: dict[str, dict[str, Any]]) -> str:
 def _last_of_summary(out: Place) -> str | None:
     """The folder of the last stage; None where the run had no steps, or its summary is damaged."""
     try:
-        steps = orjson.loads((out / SUMMARY).read_bytes())["steps"]
-        return str(steps[-1]["stage"])
-    except (OSError, orjson.JSONDecodeError, LookupError, TypeError):
+        return str(read_summary(out)["steps"][-1]["stage"])
+    except (OSError, NotAsWritten, LookupError, TypeError):
         return None
 
 
@@ -154,11 +170,11 @@ def intact(out: Place, place: Place, manifest: dict[str, Any]) -> Place:
 def _counted(out: Place) -> list[int] | None:
     """Documents and characters that a run published, by its summary; None where that is damaged."""
     try:
-        summary = orjson.loads((out / SUMMARY).read_bytes())
+        summary = read_summary(out)
         return [
             sum(summary[unit][what] for what in ("kept", "injected", "copied")) for unit in ("documents", "characters")
         ]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+    except (NotAsWritten, KeyError, TypeError):
         return None
 
 
@@ -243,7 +259,7 @@ def _summary(out: Place, manifests: dict[str, dict[str, Any]], left: list[int] |
     if counted is None:
         yield "summary.json is damaged"
         return
-    summary = orjson.loads((out / SUMMARY).read_bytes())
+    summary = read_summary(out)
     for unit in ("documents", "characters"):
         account = summary[unit]
         if account["input"] != account["kept"] + account["dropped"] + account["unreadable"]:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import dataclasses
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from curate.decontaminate.items import (
-    ANSWER_FIELDS,
-    CHOICE_FIELDS,
-    PASSAGE_FIELDS,
-    QUESTION_FIELDS,
-    Fields,
-    ItemsError,
-    item_files,
-    read_items,
-)
+import orjson
+
+from curate.decontaminate.held_out import DOCUMENT, PIECE, check_runs, read_held_out, text_files
+from curate.decontaminate.items import Fields, Item, read_items
 from curate.decontaminate.matching import PARTS, Hit, ItemIndex
+from curate.decontaminate.set_files import NAMED, ItemsError, item_files
 from curate.document import Document, Drop
 from curate.errors import Refused
 from curate.places.stamp import Stamp, stamp
@@ -34,14 +30,24 @@ SHOWN = 400
 
 
 @lru_cache(maxsize=4)
-def _index_of(files: tuple[Stamp, ...], fields: Fields, numbers: bool, parts: tuple[str, ...]) -> ItemIndex:
+def _index_of(
+    files: tuple[Stamp, ...], texts: tuple[Stamp, ...], fields: bytes, numbers: bool, parts: tuple[str, ...]
+) -> ItemIndex:
     """One index in a process for all the units that need it."""
-    return ItemIndex((item for file in files for item in read_items(Path(file.path), fields)), numbers, parts)
+    return ItemIndex(_items(files, texts, orjson.loads(fields)), numbers, parts)
+
+
+def _items(files: Iterable[Stamp], texts: Iterable[Stamp], fields: Mapping[str, Mapping[str, str]]) -> Iterator[Item]:
+    for file in files:
+        yield from read_items(Path(file.path), Fields.of(Path(file.path), fields))
+    for file in texts:
+        yield from read_held_out(Path(file.path), Fields.of(Path(file.path), fields))
 
 
 @dataclass(frozen=True)
 class Decontaminate(Rule):
-    """Find test items in documents, and drop the documents, cut the items out, tag the documents or only report them.
+    """Find test items, or held-out text, in documents, and drop the documents, cut the items out, tag the documents or
+    only report them.
 
     A question is found anywhere in a document, without its answer, in other case, spacing and punctuation, and with a
     few words changed. The words found are scored by inverse document frequency. Questions so short that they look like
@@ -50,11 +56,15 @@ class Decontaminate(Rule):
     """
 
     name: ClassVar[str] = "decontaminate"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     libraries: ClassVar[tuple[str, ...]] = ("numpy",)
 
-    questions: str | list[str] = param(
-        ..., "test sets: JSONL (plain, .gz, .zst) or Parquet files, or folders of them", path=True
+    questions: str | list[str] | None = param(None, f"test sets: {NAMED}, or folders of them", path=True)
+    held_out: str | list[str] | None = param(
+        None,
+        "text of your own that training must not hold, a validation split: the same files with a `text`, .txt files, "
+        "folders, or a finished run",
+        path=True,
     )
     action: str = param(
         "drop",
@@ -62,7 +72,11 @@ class Decontaminate(Rule):
         "ledger only",
         choices=ACTIONS,
     )
-    parts: list[str] = param(["question", "answer"], "parts of an item to search for: question, answer, passage")
+    parts: list[str] = param(
+        ["question", "answer", DOCUMENT, PIECE],
+        "what is searched for: of a test item its question, answer, passage; of held-out text the document, and each "
+        "piece of some 50 words",
+    )
     min_score: float = param(0.6, "share of a part's words that must be found, by their bits", ge=0.1, le=1.0)
     evidence: float = param(
         32.0, "bits that the words found must have; a part with fewer in all must be there whole", ge=0.0
@@ -75,13 +89,10 @@ class Decontaminate(Rule):
     margin: int = param(200, "cut: characters that are cut on either side", source="GPT-3 (Brown et al. 2020)", ge=0)
     min_piece: int = param(200, "cut: shorter pieces of what is left are cut too", source="GPT-3", ge=0)
     max_cuts: int = param(10, "cut: a document with more is dropped", source="GPT-3", ge=1)
-    question_field: str | None = param(
-        None, "field of the question; by default the first of " + ", ".join(QUESTION_FIELDS)
-    )
-    answer_field: str | None = param(None, "field of the answer; by default the first of " + ", ".join(ANSWER_FIELDS))
-    choices_field: str | None = param(None, "field of the choices; by default the first of " + ", ".join(CHOICE_FIELDS))
-    passage_field: str | None = param(
-        None, "field of the passage; by default the first of " + ", ".join(PASSAGE_FIELDS)
+    fields: dict[str, dict[str, str]] | None = param(
+        None,
+        "fields of rows by file name, where they are not known: {'mine*.csv': {question: stem, answer: key}}, also "
+        "`choices` and `passage`; of held-out text, `question` is its text",
     )
 
     def __post_init__(self) -> None:
@@ -89,21 +100,42 @@ class Decontaminate(Rule):
         if strangers or not self.parts:
             raise Refused(f"`parts` lists some of {', '.join(PARTS)}: {', '.join(strangers) or 'it is empty'}")
 
-    @property
-    def fields(self) -> Fields:
-        return Fields(self.question_field, self.answer_field, self.choices_field, self.passage_field)
+        if not self.questions and not self.held_out:
+            raise Refused("name test sets with `questions`, or text of your own with `held_out`")
+        known = {item.name for item in dataclasses.fields(Fields)}
+        for pattern, named in (self.fields or {}).items():
+            if strange := sorted(set(named) - known):
+                raise Refused(f"`fields` of {pattern!r} names some of {', '.join(sorted(known))}, not {strange[0]!r}")
+
+    def test_sets(self) -> list[Path]:
+        """The files of `questions`."""
+        return item_files(_paths(self.questions))
 
     def resources(self) -> list[Path]:
-        return item_files(super().resources())
+        return self.test_sets() + text_files(_paths(self.held_out))
 
     def open(self) -> None:
         if not hasattr(self, "_index"):
+            check_runs(_paths(self.held_out))
             # A missing file is refused by its reader.
-            files = tuple(stamp(path) if path.is_file() else Stamp(str(path), 0, 0) for path in self.resources())
-            if not files:
-                raise ItemsError(f"{self.questions}: no test sets in it; name JSONL or Parquet files, or their folder")
-            index = _index_of(files, self.fields, self.numbers == "guard", tuple(self.parts))
+            files, texts = (
+                tuple(stamp(path) if path.is_file() else Stamp(str(path), 0, 0) for path in paths)
+                for paths in (self.test_sets(), text_files(_paths(self.held_out)))
+            )
+            if not files and not texts:
+                where = self.questions or self.held_out
+                raise ItemsError(f"{where}: no test sets in it; name {NAMED}, or their folder")
+            parts, fields = tuple(self.parts), orjson.dumps(self.fields or {})
+            index = _index_of(files, texts, fields, self.numbers == "guard", parts)
             object.__setattr__(self, "_index", index)
+
+    def items(self, files: Collection[str]) -> Iterator[Item]:
+        """The items of files of these names, read again."""
+        sets, texts = (
+            [stamp(path) for path in paths if path.name in files and path.is_file()]
+            for paths in (self.test_sets(), text_files(_paths(self.held_out)))
+        )
+        return _items(sets, texts, self.fields or {})
 
     def __getstate__(self) -> dict[str, Any]:
         # Steps travel to every worker; the index is built there, not sent.
@@ -169,6 +201,10 @@ class Decontaminate(Rule):
             text = "\n".join(piece.strip() for piece in pieces if len(piece.strip()) >= max(1, self.min_piece))
             hits = self.hits(text)
         return text, cuts
+
+
+def _paths(given: str | list[str] | None) -> list[Path]:
+    return [Path(one) for one in (given if isinstance(given, list) else [given]) if one]
 
 
 def _united(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -1,28 +1,19 @@
-"""Test sets as they are published: JSON Lines or Parquet of questions, answers, choices and passages."""
+"""Test items: rows of published sets as questions, answers, choices and passages."""
 
 from __future__ import annotations
 
-import gzip
-import io
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-import orjson
+from curate.decontaminate.layouts import QUESTION_FIELDS, answered, asked, beside, listed, texts, unfolded
+from curate.decontaminate.set_files import ItemsError, Row, benchmark_of, rows_of
 
-from curate.errors import Refused
-
-QUESTION_FIELDS = ("question", "query", "prompt", "problem", "question_stem", "goal", "ctx", "sentence", "text")
-ANSWER_FIELDS = ("answer", "answers", "best_answer", "canonical_solution", "solution", "correct_answers", "target")
-CHOICE_FIELDS = ("choices", "options", "endings", "mc1_targets")
-PASSAGE_FIELDS = ("passage", "context", "support", "article", "story")
-SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".json", ".json.gz", ".json.zst", ".parquet")
-
-_SPLIT_CHOICES = (("sol1", "sol2"), ("option1", "option2"), ("opa", "opb", "opc", "opd"), ("A", "B", "C", "D"))
-_GOLD_FIELDS = ("gold", "label", "answerKey", "answer_index", "answer")
-_ID_FIELDS = ("id", "task_id", "question_id")
+_ID_FIELDS = ("id", "task_id", "question_id", "unique_id", "query_id", "pubid")
 # Test sets rendered for a model carry labels that no page repeats.
 _QUESTION_LABEL = re.compile(r"^[ \t]*(?:question|problem|(q))[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _PASSAGE_LABEL = re.compile(r"\A[ \t]*(?:passage|context|article)[ \t]*:", re.IGNORECASE)
@@ -30,21 +21,23 @@ _ENDING_LABEL = re.compile(r"^[ \t]*(?:choices|options|answer)[ \t]*:", re.IGNOR
 # Without a `Q:` before it, `A:` is the question's own: the first of some speakers, sentences or assignments.
 _SHORT_ENDING = re.compile(r"^[ \t]*(?:choices|options|answer|a)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _CHOICE_LINE = re.compile(r"^[ \t]*\(?[A-H1-8][.):][ \t]+(\S.*)$", re.MULTILINE)
-# GSM8K notes the sums of its solutions for a calculator; no page repeats that either.
-_CALCULATION = re.compile(r"<<[^<>]*>>")
+# GSM8K notes the sums of its solutions for a calculator, and the result below; no page repeats that either.
+_CALCULATION = re.compile(r"<<[^<>]*>>|\n####[^\n]*\Z")
 _BLANK = re.compile(r"(?<!\w)_+(?!\w)")
-_PART = re.compile(r"(?:[-_.](?:test|validation|valid|val|dev|train|part|\d+))+$", re.IGNORECASE)
+_SENTENCE = re.compile(r"[^\n.?!:]*[\n.?!:]*")
 
-
-class ItemsError(Refused):
-    """An invalid test set, with file and line."""
+MANY, MOST = 5, 50
+"""A sentence that this many items of one set share (or a twentieth of them, from the first number to the second) is an
+instruction of the set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """One test item: the wordings of its question, the right answers, all choices, and the passage.
 
-    The first of `questions` is the question alone. `answers` are texts, the right ones of `choices`.
+    The first of `questions` is the question alone, without what many items of its set share; it is empty where nothing
+    else is left. `answers` are texts, the right ones of `choices`. `pieces` are parts of a text of the user's own
+    (`curate.decontaminate.held_out`), which has no question.
     """
 
     name: str
@@ -53,10 +46,11 @@ class Item:
     answers: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     passage: str = ""
+    pieces: tuple[tuple[str, str], ...] = ()
 
     @property
     def question(self) -> str:
-        return self.questions[0]
+        return self.questions[0] if self.questions else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,146 +62,62 @@ class Fields:
     choices: str | None = None
     passage: str | None = None
 
-
-def item_files(paths: Iterable[Path]) -> list[Path]:
-    """The files themselves; of a folder, the JSON Lines and Parquet files in it by name."""
-    files: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            files += sorted(one for one in path.iterdir() if one.name.endswith(SUFFIXES) and one.is_file())
-        else:
-            files.append(path)
-    return files
-
-
-def benchmark_of(path: Path) -> str:
-    """A file's benchmark: its name without suffixes, split and part number (`mmlu_test-2.jsonl.gz` is `mmlu`)."""
-    name = path.name
-    for suffix in sorted(SUFFIXES, key=len, reverse=True):
-        name = name.removesuffix(suffix)
-    return _PART.sub("", name) or name
+    @classmethod
+    def of(cls, path: Path, by_file: Mapping[str, Mapping[str, str]]) -> Fields:
+        """Those of a file: the first pattern of names that it matches."""
+        return next((cls(**named) for pattern, named in by_file.items() if fnmatch(path.name, pattern)), cls())
 
 
 def read_items(path: Path, fields: Fields = Fields()) -> Iterator[Item]:
-    """The test items of a JSONL (plain, .gz or .zst) or Parquet file, named `file:line` or `file:id`.
+    """The test items of a file (JSONL, JSON, CSV, TSV, plain, .gz or .zst, or Parquet), named `file:line` or `file:id`.
 
-    Rows with the same question are one item: some sets have a row for each answer. Raises ItemsError with file and
-    line when the file is missing, a line is not a JSON object, or none of the fields for a question is a text.
+    Rows with the same question, passage and choices are one item: some sets have a row for each answer. Raises
+    ItemsError with file and line when the file is missing or damaged, or none of the fields for a question is a text.
     """
-    if not path.is_file():
-        raise ItemsError(f"{path}: there is no such file; `questions` names JSONL (plain, .gz, .zst) or Parquet files")
-    items: dict[str, Item] = {}
-    for number, row in _rows(path):
-        item = _item(row, f"{path}, line {number}", f"{path.name}:{number}", fields)
-        known = items.get(item.question)
-        items[item.question] = item if known is None else _joined(known, item)
+    items: dict[Any, Item] = {}
+    for where, number, whole in rows_of(path):
+        rows = list(unfolded(whole))
+        for place, row in enumerate(rows, start=1):
+            name = number if len(rows) == 1 else f"{number}.{place}"
+            item = _item(row, f"{path}, {where}", path.name, name, fields)
+            key = item.questions, item.passage, () if "is_correct" in row else item.choices
+            items[key] = item if key not in items else _joined(items[key], item)
     if not items:
-        raise ItemsError(f"{path}: no test items in it; each line must be a JSON object with a question")
-    yield from items.values()
+        raise ItemsError(f"{path}: no test items in it; each row must have a question")
+    yield from _without_instructions(list(items.values()))
 
 
 def _joined(known: Item, other: Item) -> Item:
     return replace(
         known,
-        questions=tuple(dict.fromkeys(known.questions + other.questions)),
         answers=tuple(dict.fromkeys(known.answers + other.answers)),
         choices=tuple(dict.fromkeys(known.choices + other.choices)),
-        passage=known.passage or other.passage,
     )
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of a file with their line (of Parquet: row) numbers, counted from 1."""
-    if path.suffix == ".parquet":
-        yield from _parquet_rows(path)
-        return
-    try:
-        for number, line in enumerate(_lines(path), start=1):
-            if not line.strip():
-                continue
-            where = f"{path}, line {number}"
-            try:
-                row = orjson.loads(line)
-            except orjson.JSONDecodeError as error:
-                raise ItemsError(f"{where}: not JSON ({error}); each line must be an object with a question") from error
-            if not isinstance(row, dict):
-                raise ItemsError(f"{where}: not a JSON object; each line must be an object with a question")
-            yield number, row
-    except (OSError, EOFError, _zstd_error()) as error:
-        raise ItemsError(f"{path}: cannot be read ({error}); it must be JSONL, plain, .gz or .zst") from error
-
-
-def _parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        import pyarrow
-        from pyarrow.parquet import ParquetFile
-    except ModuleNotFoundError:
-        raise ItemsError(f"{path}: a Parquet file needs pyarrow: pip install 'goldsand[hub]'") from None
-    try:
-        number = 0
-        for batch in ParquetFile(path).iter_batches(1024):
-            for row in batch.to_pylist():
-                number += 1
-                yield number, row
-    except (pyarrow.ArrowException, OSError) as error:
-        raise ItemsError(f"{path}: cannot be read as Parquet ({error})") from error
-
-
-def _zstd_error() -> type[Exception]:
-    import zstandard
-
-    return zstandard.ZstdError
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    if path.suffix == ".gz":
-        with gzip.open(path, "rb") as lines:
-            yield from lines
-    elif path.suffix == ".zst":
-        import zstandard
-
-        # The library's stream reader accepts a truncated file as complete.
-        packed, plain = path.read_bytes(), io.BytesIO()
-        while packed:
-            frame = zstandard.ZstdDecompressor().decompressobj()
-            plain.write(frame.decompress(packed))
-            if not frame.eof:
-                raise EOFError("it ends in the middle")
-            packed = frame.unused_data
-        plain.seek(0)
-        yield from plain
-    else:
-        with path.open("rb") as lines:
-            yield from lines
-
-
-def _item(row: dict[str, Any], where: str, name: str, fields: Fields) -> Item:
-    identifier = next((row[key] for key in _ID_FIELDS if isinstance(row.get(key), (str, int))), None)
-    file = name.rpartition(":")[0]
-    if identifier is not None:
-        name = f"{file}:{identifier}"
-    benchmark = benchmark_of(Path(file))
+def _item(row: Row, where: str, file: str, number: str, fields: Fields) -> Item:
+    identifier = next((row[key] for key in _ID_FIELDS if isinstance(row.get(key), (str, int))), number)
+    name, benchmark = f"{file}:{identifier}", benchmark_of(Path(file))
     if fields.question is None and (sentences := _continued(row)):
         right, everything = sentences
         return Item(name, benchmark, everything, (right,) if right else ())
-    questions = _first(row, fields.question, QUESTION_FIELDS)
+    questions = asked(row, fields.question)
     if not questions:
         wanted = (fields.question,) if fields.question else QUESTION_FIELDS
         raise ItemsError(
             f"{where}: no question in it: expected a text in {' or '.join(repr(key) for key in wanted)}, "
-            f"found the fields {sorted(row)}; name the right one with `question_field`"
+            f"found the fields {sorted(row)}; name the right one with `fields: {{{file}: {{question: NAME}}}}`"
         )
-    choices = _first(row, fields.choices, CHOICE_FIELDS) or _split_choices(row)
-    passage = "\n".join(_first(row, fields.passage, PASSAGE_FIELDS))
+    choices, passage = listed(row, fields.choices), beside(row, fields.passage)
     forms: dict[str, None] = {}
     for question in questions:
-        alone, before, listed = _parts(question)
-        passage = passage or before
+        alone, before, within = _parts(question)
+        passage = before or ("" if passage in question else passage)
         # Choices that are letters only point to those listed in the question.
-        choices = listed if listed and all(len(choice) == 1 for choice in choices) else choices
+        choices = within if within and all(len(choice) == 1 for choice in choices) else choices
         filled = [_BLANK.sub(choice.replace("\\", " "), alone) for choice in choices] if _BLANK.search(alone) else []
         forms |= dict.fromkeys([alone, *filled])
-    answers = _right(row, choices, fields)
+    answers = answered(row, fields.answer, choices)
     if row.get("is_correct") is False:
         choices, answers = choices + answers, []
     elif row.get("is_correct") is True:
@@ -216,9 +126,9 @@ def _item(row: dict[str, Any], where: str, name: str, fields: Fields) -> Item:
     return Item(name, benchmark, tuple(forms), tuple(answers), tuple(choices), passage)
 
 
-def _continued(row: dict[str, Any]) -> tuple[str, tuple[str, ...]] | None:
+def _continued(row: Row) -> tuple[str, tuple[str, ...]] | None:
     """Winogrande as harnesses store it: two beginnings of one sentence; the sentence with each, and with neither."""
-    beginnings, end = _texts(row.get("context_options")), row.get("continuation")
+    beginnings, end = texts(row.get("context_options")), row.get("continuation")
     if not beginnings or not isinstance(end, str):
         return None
     whole = [f"{beginning} {end}" for beginning in beginnings]
@@ -233,46 +143,29 @@ def _parts(question: str) -> tuple[str, str, list[str]]:
     bare = question[label.end() :] if label else question
     ending = (_SHORT_ENDING if label and label[1] else _ENDING_LABEL).search(bare)
     alone = bare[: ending.start()] if ending else bare
-    listed = _CHOICE_LINE.findall(bare[ending.end() :]) if ending else []
+    within = _CHOICE_LINE.findall(bare[ending.end() :]) if ending else []
     passage = _PASSAGE_LABEL.sub("", question[: label.start()]).strip() if label else ""
-    return (alone.strip() or question.strip()), passage, listed
+    return (alone.strip() or question.strip()), passage, within
 
 
-def _first(row: dict[str, Any], named: str | None, known: tuple[str, ...]) -> list[str]:
-    return next((texts for key in ((named,) if named else known) if (texts := _texts(row.get(key)))), [])
+def _without_instructions(items: list[Item]) -> Iterator[Item]:
+    """The items without the sentences that many of them share ("Choose the best answer."): no page is contaminated by
+    those."""
+    counts: Counter[str] = Counter()
+    for item in items:
+        counts.update({_folded(sentence) for sentence in _SENTENCE.findall(item.question)})
+    limit = max(MANY, min(MOST, len(items) // 20))
+    shared = {sentence for sentence, count in counts.items() if count >= limit and len(sentence.split()) >= 3}
+    for item in items:
+        if shared and any(_folded(sentence) in shared for sentence in _SENTENCE.findall(item.question)):
+            item = replace(item, questions=tuple(dict.fromkeys(_own(one, shared) for one in item.questions)))
+        yield item
 
 
-def _split_choices(row: dict[str, Any]) -> list[str]:
-    for names in _SPLIT_CHOICES:
-        texts = [text for name in names for text in _texts(row.get(name))]
-        if len(texts) == len(names):
-            return texts
-    return []
+def _own(question: str, shared: Iterable[str]) -> str:
+    kept = (sentence for sentence in _SENTENCE.findall(question) if _folded(sentence) not in shared)
+    return "".join(kept).strip()
 
 
-def _right(row: dict[str, Any], choices: list[str], fields: Fields) -> list[str]:
-    """The right answers as texts: those of the answer field, or the choice that a number or letter points to."""
-    if choices:
-        for key in (fields.answer,) if fields.answer else _GOLD_FIELDS:
-            gold = row.get(key)
-            labels = row["choices"].get("label") if isinstance(row.get("choices"), dict) else None
-            if isinstance(labels, list) and gold in labels and labels.index(gold) < len(choices):
-                return [choices[labels.index(gold)]]
-            if isinstance(gold, str) and gold.isdecimal():
-                gold = int(gold)
-            elif isinstance(gold, str) and len(gold) == 1 and gold.isalpha():
-                gold = ord(gold.upper()) - ord("A")
-            if isinstance(gold, int) and not isinstance(gold, bool) and 0 <= gold < len(choices):
-                return [choices[gold]]
-    return _first(row, fields.answer, ANSWER_FIELDS)
-
-
-def _texts(value: Any) -> list[str]:
-    """The non-empty texts of a field that holds one, or a list of them, or a dict of lists (`{"text": [...]}`)."""
-    if isinstance(value, dict):
-        value = value.get("text") or value.get("choices")
-    if isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        value = [str(value)]
-    if not isinstance(value, list):
-        return []
-    return [text for text in value if isinstance(text, str) and text.strip()]
+def _folded(sentence: str) -> str:
+    return " ".join(re.findall(r"\w+", sentence.lower()))

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from curate.decontaminate.held_out import DOCUMENT, PIECE
 from curate.decontaminate.items import Item
 from curate.decontaminate.words import SEED, Hashes, Ints, Places, Words, weight, words_of, words_of_all
 from curate.dedup.tables import begins
 
 QUESTION, ANSWER, PASSAGE = "question", "answer", "passage"
-PARTS = (QUESTION, ANSWER, PASSAGE)
+PARTS = (QUESTION, ANSWER, PASSAGE, DOCUMENT, PIECE)
 
 SHORTEST = 8
 """Questions of fewer words look like ordinary language: alone they are undetectable, and listed as such."""
@@ -39,6 +40,8 @@ _SHARE_OF_OPEN = 0.2
 _SLACKS = (0, -1, 1, -2, 2)
 _OFFSETS = 16
 _WHOLE = 0.95
+# A long item may lie among as many words of others as this many times its own.
+_DILUTED = 2
 # A rare name of a short question is not the question: this share of all its words, common ones too, must be there.
 _SHARE_OF_WORDS = 0.75
 _TOP = np.uint64(48)
@@ -105,8 +108,9 @@ class ItemIndex:
             forms += [(ANSWER, 0, text) for text in item.answers]
             if item.passage:
                 forms.append((PASSAGE, 0, item.passage))
-            if len(item.question.split()) < 2 * SHORTEST:
+            if item.questions and len(item.question.split()) < 2 * SHORTEST:
                 forms += [(QUESTION, _LONGER, text) for text in _longer_forms(item)]
+            forms += [(part, 0, text) for part, text in item.pieces]
             for part, rank, text in forms:
                 owners.append((number, part, rank))
                 texts.append(text)
@@ -118,11 +122,11 @@ class ItemIndex:
         detectable = [False] * len(self.items)
         chosen = []
         for place, ((item, part, rank), length) in enumerate(zip(owners, lengths.tolist(), strict=True)):
-            if length < (SHORTEST_ANSWER if part == ANSWER else SHORTEST):
+            if length < (SHORTEST if part in (QUESTION, PASSAGE) else SHORTEST_ANSWER):
                 continue
             if rank == _LONGER and alone[item]:
                 continue
-            alone[item] |= part == QUESTION and not rank
+            alone[item] |= part in (QUESTION, DOCUMENT) and not rank
             detectable[item] |= part != PASSAGE
             if part in self._parts:
                 chosen.append(place)
@@ -309,10 +313,12 @@ class ItemIndex:
         base, top = int(self._form_byte[form]), int(self._form_byte[form + 1])
         first, last = int(self._form_word[form]), int(self._form_word[form + 1])
         p, q = page.starts[ours], self._starts[theirs] - base
-        # Edits shift the words after them a little; a second copy of the item is far away.
+        # Edits shift the words after them a little, sentences between those of a long item by more; a second copy of
+        # the item is far away.
         order = np.argsort(p - q, kind="stable")
         shift = (p - q)[order]
-        ends = np.searchsorted(shift, shift + max(2 * SEED, (top - base) // 6), "right")
+        slack = _DILUTED * (top - base) if last - first > _SHORT else (top - base) // 6
+        ends = np.searchsorted(shift, shift + max(2 * SEED, slack), "right")
         best = int(np.argmax(ends - np.arange(len(ends))))
         together = order[best : ends[best]]
         item, stream = self._bytes[base:top], np.frombuffer(page.stream, np.uint8)[: page.size]
@@ -339,7 +345,8 @@ class ItemIndex:
             at, which = np.unique(at, return_index=True)
             fresh = at >= 0
             there[missing[which[fresh]]] = used[at[fresh]] = True
-        if self._numbers and self._forms[form].part != PASSAGE and (self._numeric[first:last] & ~there).any():
+        guarded = self._numbers and self._forms[form].part in (QUESTION, ANSWER)
+        if guarded and (self._numeric[first:last] & ~there).any():
             return 0.0, 0, 0
         if len(there) <= _SHORT and there.mean() < _SHARE_OF_WORDS:
             return 0.0, 0, 0
@@ -347,15 +354,16 @@ class ItemIndex:
 
 
 def _longer_forms(item: Item) -> list[str]:
-    """A short question with text around it: an answer, all choices, or the end of its passage."""
+    """A short question with text around it: an answer, all choices, or the end of its passage. Of a question that its
+    whole set shares nothing is left, and one choice is ordinary language."""
     question = item.question
     choices = item.choices or item.answers
-    forms = [f"{question} {choice}" for choice in dict.fromkeys(item.answers + item.choices)]
+    forms = [f"{question} {choice}" for choice in dict.fromkeys(item.answers + item.choices) if question]
     if len(choices) > 1:
         forms.append(f"{question} {' '.join(choices)}")
         lettered = " ".join(f"{letter}. {choice}" for letter, choice in zip(_LETTERS, choices, strict=False))
         forms.append(f"{question} {lettered}")
-    if item.passage:
+    if item.passage and question:
         tail = " ".join(item.passage.split()[-_TAIL:])
         forms += [f"{tail} {question}", f"{tail} question {question}"]
     return forms

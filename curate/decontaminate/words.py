@@ -8,6 +8,7 @@ computed for a whole text at once by numpy, without an object for each word.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.resources import files
@@ -15,6 +16,7 @@ from importlib.resources import files
 import numpy as np
 import numpy.typing as npt
 
+from curate.decontaminate.number_words import PHRASE, SINGLE, in_digits
 from curate.text.folding import WORD_BYTES, fold
 
 SEED = 12
@@ -40,13 +42,14 @@ _MASKS = np.array([(1 << (8 * size)) - 1 for size in range(9)], np.uint64)
 class Words:
     """The words of a text: `stream`, their bytes without separators; `starts` and `lengths` in it; a hash of each.
 
-    `at` reads eight bytes from any place of the stream as one number.
+    `at` reads eight bytes from any place of the stream as one number. With `numbers`, `five` has the hash of `5`.
     """
 
     stream: bytes
     starts: Ints
     lengths: Ints
     at: Hashes
+    numbers: bool | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -77,33 +80,48 @@ class Words:
         mixed += (last + self.lengths.astype(np.uint64)) * _B
         mixed ^= mixed >> _SHIFT
         mixed *= _C
-        return mixed
+        if self.numbers is None:
+            return mixed
+        spelled, digits = _spelled(self.numbers)
+        rows = np.minimum(np.searchsorted(spelled, mixed), len(spelled) - 1)
+        return np.where(spelled[rows] == mixed, digits[rows], mixed)
 
     def numeric(self) -> npt.NDArray[np.bool_]:
-        """A mask of the words with a digit."""
+        """A mask of the words with a digit, and of numbers in words but `one`, which is a pronoun too."""
         stream = np.frombuffer(self.stream, np.uint8)
         mask = np.zeros(len(self), np.bool_)
         mask[np.searchsorted(self.starts, np.flatnonzero((stream >= 48) & (stream <= 57)), "right") - 1] = True
-        return mask
+        spelled = _words(b" ".join(word for word in SINGLE if word != b"one"), self.numbers)[0]
+        return mask | np.isin(self.hashes, spelled.hashes) if self.numbers is not None else mask
 
 
 def words_of(text: str, numbers: bool = True) -> Words:
     """The words of a text. Without `numbers`, every number is 0."""
-    return _words(_folded(text, numbers))[0]
+    return _words(_folded(text, numbers), numbers)[0]
 
 
 def words_of_all(texts: list[str], numbers: bool = True) -> tuple[Words, Ints]:
     """The words of many texts in one stream, and for each word the number of its text."""
     folded = b"\0".join(_folded(text.replace("\0", " "), numbers) for text in texts)
-    words, begins = _words(folded)
+    words, begins = _words(folded, numbers)
     return words, np.searchsorted(np.flatnonzero(np.frombuffer(folded, np.uint8) == 0), begins)
 
 
 def _folded(text: str, numbers: bool) -> bytes:
-    return fold(text) if numbers else _NUMBER.sub(b"0", fold(text))
+    folded = in_digits(fold(text))
+    return folded if numbers else _NUMBER.sub(b"0", folded)
 
 
-def _words(folded: bytes) -> tuple[Words, Ints]:
+@lru_cache(maxsize=2)
+def _spelled(numbers: bool) -> tuple[Hashes, Hashes]:
+    """The hashes of numbers of one word, in order, and those of the same numbers in digits."""
+    spelled = _words(b" ".join(SINGLE), None)[0].hashes
+    digits = _words(b" ".join(SINGLE.values() if numbers else [b"0"] * len(SINGLE)), None)[0].hashes
+    order = np.argsort(spelled)
+    return spelled[order], digits[order]
+
+
+def _words(folded: bytes, numbers: bool | None) -> tuple[Words, Ints]:
     """Words, and the offset of each in the folded text."""
     spaced = folded.translate(WORD_BYTES)
     inside = np.frombuffer(b" " + spaced + b" ", np.uint8) != 32
@@ -112,7 +130,7 @@ def _words(folded: bytes) -> tuple[Words, Ints]:
     lengths = edges[1::2] - begins
     stream = spaced.translate(None, b" ") + _PADDING
     at: Hashes = np.ndarray((len(stream) - 7,), "<u8", stream, strides=(1,))
-    return Words(stream, np.cumsum(lengths) - lengths, lengths, at), begins
+    return Words(stream, np.cumsum(lengths) - lengths, lengths, at, numbers), begins
 
 
 class Places:
@@ -120,7 +138,7 @@ class Places:
 
     def __init__(self, text: str, numbers: bool = True) -> None:
         begins, ends, sizes = [0], [0], [0]
-        for chunk in _CHUNK.finditer(text):
+        for chunk in _chunks(text):
             begins.append(chunk.start())
             ends.append(chunk.end())
             sizes.append(len(_folded(chunk.group(), numbers).translate(WORD_BYTES).translate(None, b" ")))
@@ -131,6 +149,16 @@ class Places:
         first = int(np.searchsorted(self._sums, begin, "right"))
         last = int(np.searchsorted(self._sums, end))
         return self._begins[min(first, len(self._begins) - 1)], self._ends[min(last, len(self._ends) - 1)]
+
+
+def _chunks(text: str) -> Iterator[re.Match[str]]:
+    """White space ends a chunk, but not within a number of several words, which is folded as one."""
+    place = 0
+    for phrase in PHRASE.finditer(text):
+        yield from _CHUNK.finditer(text, place, phrase.start())
+        yield phrase
+        place = phrase.end()
+    yield from _CHUNK.finditer(text, place)
 
 
 @lru_cache(maxsize=1)
@@ -150,6 +178,7 @@ def weight(word: bytes) -> float:
 
     From a fixed table, not from the given test sets, so that the score of one item does not depend on the others.
     """
+    word = SINGLE.get(word, word)
     if word.isdigit():
         return min(2.0 + 2 * len(word), RARE)
     return _common().get(word, RARE)

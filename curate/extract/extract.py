@@ -55,7 +55,7 @@ class Extract(Step):
     name: ClassVar[str] = "extract"
     version: ClassVar[int] = 5
     libraries: ClassVar[tuple[str, ...]] = (
-        *("trafilatura", "resiliparse", "lxml", "lxml_html_clean", "justext", "htmldate"),
+        *("trafilatura", "resiliparse", "lxml", "lxml_html_clean", "justext", "htmldate", "chardet"),
     )
     ends_stage: ClassVar[bool] = True
 

@@ -143,6 +143,7 @@ def written(root: Place, kind: str) -> dict[str, Written] | None:
     if not (root / SUMMARY).is_file():
         raise NotAsWritten(_unfinished(root))
     found: dict[str, Written] = {}
+    seals: dict[str, str] = {}
     documents = 0
     for path in [path for path in files_below(root / "manifests" / kind) if path.suffix == ".json"]:
         manifest = read_manifest(path)
@@ -151,6 +152,7 @@ def written(root: Place, kind: str) -> dict[str, Written] | None:
         marks = manifest.get("marks", {})
         found |= {name: Written(value, marks.get(name)) for name, value in manifest["outputs"].items()}
         documents += manifest.get("documents", 0)
+        seals[path.relative_to(root / "manifests").as_posix().removesuffix(".json")] = manifest["seal"]
     endings = {name.rpartition(".")[2] for name in found}
     there = {
         path.relative_to(root).as_posix()
@@ -163,6 +165,8 @@ def written(root: Place, kind: str) -> dict[str, Written] | None:
         raise NotAsWritten(f"{root / name} was written by no unit of the run in {root}: {root / 'manifests'} lacks it")
     if kind == "text":
         _counted(root, documents)
+    if kind == "ledger" and (fault := ledger_fault(root, seals)) is not None:
+        raise NotAsWritten(fault)
     return found
 
 
@@ -195,12 +199,54 @@ def own_recipe(root: Place) -> Place:
     return path
 
 
+def sealed(content: dict[str, Any]) -> dict[str, Any]:
+    """The same with a seal over all of it."""
+    return content | {"seal": fingerprint(content)}
+
+
+def is_sealed(content: dict[str, Any]) -> bool:
+    """Whether a content is what `sealed` made of it."""
+    return content.get("seal") == fingerprint({name: value for name, value in content.items() if name != "seal"})
+
+
+def read_summary(root: Place) -> dict[str, Any]:
+    """What a run wrote last into its folder. Raises NotAsWritten where that is damaged or was edited, and
+    FileNotFoundError. Earlier versions wrote no seal: theirs is taken as it is."""
+    path = root / SUMMARY
+    try:
+        summary = orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError:
+        summary = None
+    if isinstance(summary, dict) and (is_sealed(summary) or not {"seal", "files"} & summary.keys()):
+        return summary
+    raise NotAsWritten(f"{path} is damaged; `goldsand run` into the same folder writes it again")
+
+
+def ledger_of(seals: dict[str, str]) -> str:
+    """What a run's summary notes of its ledger: by the seals of the manifests, of which other units are left out."""
+    return fingerprint({name: seal for name, seal in seals.items() if name.startswith("ledger/")})
+
+
+def ledger_fault(root: Place, seals: dict[str, str]) -> str | None:
+    """That a folder's summary is of another run than its ledger; None where it is not, or nobody noted it."""
+    try:
+        noted = read_summary(root).get("ledger")
+    except FileNotFoundError:
+        return None
+    if noted is None or noted == ledger_of(seals):
+        return None
+    return (
+        f"{root / SUMMARY} is not of the run whose manifests lie in {root / 'manifests'}; `goldsand run` into the same"
+        " folder mends it"
+    )
+
+
 def noted_beside(root: Place) -> dict[str, str] | None:
     """The checksums of what a run wrote beside its units, by name; None where it noted none, as earlier versions, or
     where its summary is damaged or missing."""
     try:
-        files = orjson.loads((root / SUMMARY).read_bytes())["files"]
-    except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
+        files = read_summary(root).get("files")
+    except (OSError, NotAsWritten):
         return None
     return files if isinstance(files, dict) else None
 
@@ -208,7 +254,12 @@ def noted_beside(root: Place) -> dict[str, str] | None:
 def beside_fault(root: Place) -> str | None:
     """How what lies beside a run's units differs from what the run wrote there, by name; None where it does not, and
     where nobody noted what it was."""
-    noted = noted_beside(root)
+    try:
+        noted = read_summary(root).get("files")
+    except FileNotFoundError:
+        return None
+    except NotAsWritten:
+        return f"{SUMMARY} is damaged"
     if noted is None:
         return None
     for name in sorted({RECIPE, *noted}):
@@ -227,9 +278,9 @@ def _counted(root: Place, documents: int) -> None:
     """A shard that is missing together with its manifest is missed by its documents."""
     path = root / SUMMARY
     try:
-        counts = orjson.loads(path.read_bytes())["documents"]
+        counts = read_summary(root)["documents"]
         expected = counts["kept"] + counts["injected"] + counts.get("copied", 0)
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):
         raise NotAsWritten(f"{path} is damaged; `goldsand run` into the same folder writes it again") from None
     if documents != expected:
         raise NotAsWritten(

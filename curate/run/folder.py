@@ -19,8 +19,10 @@ from curate.places.manifest import (
     SUMMARY,
     files_named,
     format_fault,
+    ledger_of,
     manifest_path,
     manifests_below,
+    sealed,
 )
 from curate.places.store import TEMPORARY, Place, files_below, is_local, make_folder, store_errors, write_atomically
 from curate.run.engine import Engine, RunError
@@ -160,7 +162,8 @@ class OutputFolder:
         else:
             write_atomically(self.path / RECIPE, recipe)
         summary["files"] = {} if recipe is None else {RECIPE: xxhash.xxh3_128_hexdigest(recipe)}
-        write_atomically(self.path / SUMMARY, orjson.dumps(summary, option=orjson.OPT_INDENT_2))
+        summary["ledger"] = ledger_of({name: one["seal"] for name, one in self.manifests.items()})
+        write_atomically(self.path / SUMMARY, orjson.dumps(sealed(summary), option=orjson.OPT_INDENT_2))
 
     def try_again(self) -> None:
         """Forget what was set aside, so that this run meets it again."""

@@ -144,6 +144,9 @@ class SharedExtraction(MapTask):
                     if own := mark(self.pool / kept):
                         marks[kept] = own
                 counts = {name: value for name, value in built.items() if name not in _OF_THE_UNIT}
+                # What the steps say of this machine is not true of another run.
+                counts["notices"] = []
+                counts.pop("because", None)
                 manifest = {"format": FORMAT, "fingerprint": key, "outputs": outputs, "about": about, **counts}
                 manifest |= {"marks": marks} if marks else {}
                 manifest["seal"] = seal_of(manifest)

@@ -17,7 +17,15 @@ from typing import Any
 import orjson
 
 from curate.errors import version
-from curate.places.manifest import PREVIOUS, files_named, fingerprint, manifest_path, manifests_below, read_manifest
+from curate.places.manifest import (
+    PREVIOUS,
+    files_named,
+    fingerprint,
+    manifest_path,
+    manifests_below,
+    read_manifest,
+    read_summary,
+)
 from curate.places.store import Place
 from curate.run.engine import RunError
 from curate.run.output import Publication
@@ -101,7 +109,7 @@ class Standing:
         """What stands in a folder; None where nothing finished does, or what nobody can read."""
         for folder in (out, out / PREVIOUS):
             with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-                summary = orjson.loads((folder / "summary.json").read_bytes())
+                summary = read_summary(folder)
                 return cls(
                     folder,
                     str(summary["recipe"]),

@@ -12,7 +12,15 @@ from typing import Any
 
 import orjson
 
-from curate.places.manifest import SUMMARY, beside_fault, stands_aside
+from curate.places.manifest import (
+    SUMMARY,
+    NotAsWritten,
+    beside_fault,
+    is_sealed,
+    read_summary,
+    sealed,
+    stands_aside,
+)
 from curate.places.store import Place, is_local, write_atomically
 from curate.run.calls import Calls
 from curate.run.engine import Progress, RunError
@@ -81,8 +89,11 @@ class StatusFile:
             "progress": self._done,
             "calls": self.calls.rows(ended=state == "finished"),
         }
+        if state == "finished":
+            with contextlib.suppress(OSError, NotAsWritten):
+                content["summary"] = read_summary(self._path.parent).get("seal")
         with contextlib.suppress(OSError):
-            write_atomically(self._path, orjson.dumps(content, option=orjson.OPT_INDENT_2))
+            write_atomically(self._path, orjson.dumps(sealed(content), option=orjson.OPT_INDENT_2))
 
 
 def read_status(out: Place) -> dict[str, Any]:
@@ -98,9 +109,13 @@ def read_status(out: Place) -> dict[str, Any]:
         status = orjson.loads((out / "status.json").read_bytes())
     except (OSError, orjson.JSONDecodeError):
         raise RunError(f"no run was begun in {out} (goldsand run RECIPE -o {out} begins one)") from None
-    if not isinstance(status, dict) or not status.keys() >= _FIELDS:
-        raise RunError(f"{out / 'status.json'} is damaged; the next run writes it anew")
+    if not isinstance(status, dict) or not status.keys() >= _FIELDS or not is_sealed(status):
+        raise RunError(f"{out / 'status.json'} is damaged, or of an earlier version; the next run writes it anew")
     status["alive"] = holder_of(out / ".lock") is not None
+    of = status.pop("summary", None)
+    with contextlib.suppress(FileNotFoundError, NotAsWritten):
+        if of is not None and read_summary(out).get("seal", of) != of:
+            raise RunError(f"{out / 'status.json'} is not of the run whose {out / SUMMARY} lies beside it")
     if not status["alive"]:
         status["state"] = _ended(out, status["state"])
     status["changed"] = changed_since(read_made_with(out))

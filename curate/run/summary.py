@@ -224,6 +224,8 @@ def summarise(
     losses = records.losses(balance.unreadable.documents)
     read = RecordCounts.of(one for one in outputs.manifests[0] if not one.get("skipped_unit")).read.documents
     reused = sum(bool(manifest.get("skipped_unit")) for manifest in units.values())
+    # Units out of a pool were made in another folder.
+    own = any(manifest.get("skipped_unit") and not manifest.get("from_pool") for manifest in units.values())
     return {
         "recipe": recipe,
         **balance.figures(),
@@ -240,7 +242,7 @@ def summarise(
         "unreadable": [item for stage in outputs.manifests for one in stage for item in one["lost"]][:LISTED],
         # Units that an earlier version made have none.
         "notices": sorted({one for stage in outputs.manifests for unit in stage for one in unit.get("notices", [])})
-        + ([UNKNOWN_CALLS] if reused and not calls.earlier else []),
+        + ([UNKNOWN_CALLS] if own and not calls.earlier else []),
         "remarks": remarks(outputs),
         "losses": losses,
         "loss": max(losses.values()),

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, cast
 
 import orjson
 
+from curate.errors import Refused
 from curate.outside import code_of
 from curate.places.address import InputError
 from curate.places.failpoint import reached
@@ -118,7 +119,7 @@ def describe_step(step: Step) -> dict[str, Any]:
             steps = isinstance(value, (tuple, list)) and any(isinstance(one, Step) for one in value)
             parameters[item.name] = [describe_step(one) for one in value] if steps else value
     code = code_of(type(step))
-    return {
+    described = {
         "step": step.name,
         "version": step.version,
         "parameters": parameters,
@@ -126,6 +127,14 @@ def describe_step(step: Step) -> dict[str, Any]:
         "libraries": {name: library_version(name) for name in step.libraries},
         **({"code": code} if code else {}),
     }
+    try:
+        orjson.dumps(described, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError as error:
+        raise Refused(
+            f"a parameter of the step {step.name} is no value that can be written down ({error}): a run takes numbers,"
+            " texts, truth values, and lists and tables of them"
+        ) from None
+    return described
 
 
 class Outputs:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -217,6 +217,11 @@ def read_sealed(path: Path) -> dict[str, Any] | None:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     raise ShardError(f"{path} is damaged: it is not what was written there; write the folder again")
+
+
+def write_sealed(path: Path, files: Mapping[str, str]) -> None:
+    """Write down the sha256 of files that lie beside `path`, with a seal: see `read_sealed` and `read_checked`."""
+    _write(path, {"files": files, "seal": seal_of({"files": files})})
 
 
 def read_checked(path: Path, sealed: dict[str, Any] | None) -> bytes:

@@ -189,12 +189,9 @@ def _twice(lines: list[bytes], headers: dict[str, str]) -> str:
     for line in lines:
         name, colon, value = line.partition(b":")
         field = name.strip().lower().decode("latin-1")
-        if (
-            colon
-            and field in _ONCE
-            and value.strip()
-            and value.strip().decode("utf-8", "replace") not in headers[field]
-        ):
+        words = value.decode("utf-8", "replace").split()
+        # A value may go on in further lines.
+        if colon and field in _ONCE and headers[field].split()[: len(words)] != words:
             return field
     return ""
 

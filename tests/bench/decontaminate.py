@@ -7,7 +7,10 @@ PAGES are folders of WARC or gzipped HTML files, or JSONL files of `id` and `tex
 documentation pages).
 One JSON line. `recall_verbatim`: passage, question and right answer; `recall_question`: the question alone;
 `recall_reformatted`: the question in other case, spacing and punctuation; `recall_edited`: the question with one word
-in ten (at least one; no numbers) replaced by another item's. All over items of at least 8 words (runs of letters and
+in ten (at least one; no numbers) replaced by another item's; `recall_numbers_in_words`: each number below a thousand
+of a question that has one, in words; `recall_lines`: wrapped to eight words a line, numbered; `recall_diluted`: a
+sentence of a page between the sentences; `recall_first_half` of the question; `recall_answer`: the right answer alone,
+of 20 words and more. All over items of at least 8 words (runs of letters and
 digits) in what is planted, each in the middle of a page; found means that a hit names the item. `short` counts what was
 planted with fewer words, and how much of it was found all the same.
 `false_positive_rate` is the share of all pages with a hit; `--hits FILE` lists each hit. `docs_per_s` is over all
@@ -89,6 +92,36 @@ FORMS: dict[str, Callable[[str], str]] = {
 }
 
 
+UNITS = [
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+]  # fmt: skip
+TENS = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+
+
+def in_words(text: str) -> str:
+    """The text with its whole numbers below a thousand in English words."""
+
+    def spelled(number: int) -> str:
+        if number < 20:
+            return UNITS[number]
+        if number < 100:
+            return TENS[number // 10] + (f"-{UNITS[number % 10]}" if number % 10 else "")
+        return f"{UNITS[number // 100]} hundred" + (f" and {spelled(number % 100)}" if number % 100 else "")
+
+    return re.sub(r"(?<![\w.,])\d{1,3}(?![\w%]|[.,]\d)", lambda number: spelled(int(number[0])), text)
+
+
+def lines_of(text: str) -> str:
+    words = text.split()
+    return "\n".join(f"{place // 8 + 1}. {' '.join(words[place : place + 8])}" for place in range(0, len(words), 8))
+
+
+def diluted(sentences: list[str], page: str) -> str:
+    between = [one for one in re.findall(r"[^.?!\n]+[.?!]+", page) if 5 <= len(one.split()) <= 15] or ["So it is said."]
+    return " ".join(f"{one} {between[place % len(between)]}" for place, one in enumerate(sentences))
+
+
 def pages_of(place: Path) -> Iterator[tuple[str, str]]:
     """Names and texts of pages."""
     if place.is_file():
@@ -115,7 +148,12 @@ def length(text: str) -> int:
 def edited(text: str, rng: random.Random, words: list[str]) -> str:
     """One word in ten, and at least one, is another one; numbers stay, for with others it is another question."""
     parts = re.split(r"([^\W_]+)", text)
-    places = [place for place in range(1, len(parts), 2) if not any(map(str.isdigit, parts[place]))]
+    numbers = {*UNITS, *TENS, "hundred", "thousand"}
+    places = [
+        place
+        for place in range(1, len(parts), 2)
+        if not any(map(str.isdigit, parts[place])) and parts[place].lower() not in numbers
+    ]
     count = max(1, round(len(parts) // 2 / 10))
     for place in rng.sample(places, min(count, len(places))):
         parts[place] = next(word for word in iter(lambda: rng.choice(words), "") if word != parts[place].lower())
@@ -162,12 +200,22 @@ def recalls(
             plant("reformatted", item, FORMS[name](item.question))
             plant("edited", item, edited(item.question, rng, words))
             plant("edited_with_answer", item, edited(f"{item.question}\n{answer}", rng, words))
+            if (spelled := in_words(item.question)) != item.question:
+                plant("numbers_in_words", item, spelled)
+            plant("lines", item, lines_of(item.question))
+            if len(sentences := re.findall(r"[^.?!]+[.?!]+", item.question)) > 1:
+                plant("diluted", item, diluted(sentences, rng.choice(pages)))
+            plant("first_half", item, " ".join(item.question.split()[: (len(item.question.split()) + 1) // 2]))
+            if length(answer) >= 20:
+                plant("answer", item, answer)
     result: dict[str, Any] = {}
     for kind, found in counts.items():
         result[f"recall_{kind}"] = round(sum(a for a, _ in found.values()) / sum(b for _, b in found.values()), 4)
     result["by_benchmark"] = {
         name: {
-            kind: [round(counts[kind][name][0] / counts[kind][name][1], 4), counts[kind][name][1]] for kind in counts
+            kind: [round(counts[kind][name][0] / counts[kind][name][1], 4), counts[kind][name][1]]
+            for kind in counts
+            if counts[kind][name][1]
         }
         for name in by_benchmark
     }
@@ -194,7 +242,7 @@ def main() -> None:
     options = parser.parse_args()
 
     from curate.decontaminate import Decontaminate, read_items
-    from curate.decontaminate.items import item_files
+    from curate.decontaminate.set_files import item_files
 
     step = Decontaminate(questions=str(options.items))
     started = time.perf_counter()

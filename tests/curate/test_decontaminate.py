@@ -212,7 +212,7 @@ def test_an_answer_alone_counts_when_it_is_long_and_a_passage_when_asked(tmp_pat
     assert step(row["passage"])
     assert Decontaminate(questions=path, parts=["question"])(row["answer"])
     assert Decontaminate(questions=path, parts=["passage"])(row["passage"]).value["part"] == "passage"
-    with pytest.raises(ValueError, match="`parts` lists some of question, answer, passage: title"):
+    with pytest.raises(ValueError, match="`parts` lists some of question, answer, passage, document, piece: title"):
         Decontaminate(questions=path, parts=["title"])
 
 
@@ -340,7 +340,7 @@ def test_fields_can_be_named_and_files_compressed(tmp_path):
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(line))
     (tmp_path / "b.jsonl.zst").write_bytes(zstandard.compress(line))
     for name in ("a.jsonl.gz", "b.jsonl.zst"):
-        step = Decontaminate(questions=[str(tmp_path / name)], question_field="stem", answer_field="key")
+        step = Decontaminate(questions=[str(tmp_path / name)], fields={"*": {"question": "stem", "answer": "key"}})
         assert [step(text).value["item"] for text in row["stem"]] == [f"{name}:x7"] * 2
 
 
@@ -395,14 +395,16 @@ def test_real_test_sets_are_found_in_real_prose():
             assert not step(f"{other}\n{form(row['question'])}\n{other}")
 
 
-def bare_questions(path: Path) -> set[str]:
-    """The questions of a shared set by its own layout, in a few lines for each."""
+def bare_questions(path: Path) -> list[str]:
+    """The questions of a shared set by its own layout, in a few lines for each; one with other choices is another."""
     with gzip.open(path, "rt") as lines:
         rows = [json.loads(line) for line in lines]
     if "context_options" in rows[0]:
-        return {f"{row['context_options'][0]} {row['continuation']}" for row in rows}
+        return [f"{row['context_options'][0]} {row['continuation']}" for row in rows]
     field = next(name for name in ("question", "query", "prompt") if name in rows[0])
-    return {row[field].split("Question:")[-1].split("\nChoices:")[0].split("\nAnswer:")[0].strip() for row in rows}
+    listed = {(row[field], *(row.get("choices", ()) if "is_correct" not in row else ())) for row in rows}
+    bare = [question.split("Question:")[-1].split("\nChoices:")[0].split("\nAnswer:")[0] for question, *_ in listed]
+    return [question.strip() for question in bare]
 
 
 def test_published_sets_are_read_without_naming_fields():
@@ -422,4 +424,4 @@ def test_published_sets_are_read_without_naming_fields():
         short = sum(len(re.findall(r"[^\W_]+", text)) < 8 for text in texts)
         assert sum(home[item] == name for item in step.undetectable_alone) == short
     # "dresser": replace drawer with bobby pin.
-    assert len(step.undetectable) == 6 and {home[item] for item in step.undetectable} == {"piqa"}
+    assert len(step.undetectable) == 8 and {home[item] for item in step.undetectable} == {"piqa"}

@@ -57,6 +57,15 @@ def test_a_header_made_of_two_is_a_loss_and_no_text_comes_under_the_wrong_addres
     assert texts == [("text of page 3", "http://site3.example/")] and "warc-target-uri twice" in loss
 
 
+def test_a_value_that_begins_like_another_is_another(tmp_path):
+    """Half a header before a whole one: the first date ends in the middle of an address."""
+    whole, date = record(1), b"WARC-Date: 2020-01-01T00:00:00Z\r\n"
+    length = whole[whole.index(b"Content-Length") :]
+    mixed = whole[: whole.index(b"Content-Length")] + date[:-2] + b"17.example.org/page\r\n" + date + length
+    texts, (loss,) = told(read(tmp_path / "a.wet", mixed + record(3)))
+    assert texts == [("text of page 3", "http://site3.example/")] and "warc-date twice" in loss
+
+
 def test_a_version_in_an_address_begins_no_record(tmp_path):
     whole = record(1).replace(b"http://site1.example/", b"http://site1.example/WARC/1.0")
     texts, losses = told(read(tmp_path / "a.wet", whole))

@@ -88,7 +88,7 @@ def test_a_second_folder_takes_the_text_and_is_the_same_to_the_byte(pages, tmp_p
     shutil.rmtree(tmp_path / "raw")
     shutil.rmtree(tmp_path / BESIDE)
     assert list(verify(tmp_path / "clean")) == []
-    run(pages, tmp_path / "clean", EXTRACT, GopherQuality(min_words=4), ExactDedup(), pool=None)
+    run(pages, tmp_path / "clean", EXTRACT, GopherQuality(min_words=4), ExactDedup(), pool=None, replace=True)
     assert list(verify(tmp_path / "clean")) == [] and len(extracted) == 2 * PAGES
 
 

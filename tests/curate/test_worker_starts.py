@@ -75,12 +75,16 @@ def test_a_program_on_the_command_line_needs_no_file(tmp_path):
 
 @pytest.mark.parametrize(
     "step, said",
-    [("Mine()", NO_NAME), ("Mine(lambda text: text)", r"cannot be sent to a worker .*lambda.*file of its own")],
+    [
+        ("Mine()", NO_NAME),
+        ("Mine(lambda text: text)", r"a parameter of the step mine is no value .*function"),
+        ("type('Inner', (Mine,), {})()", r"cannot be sent to a worker .*Inner.*file of its own"),
+    ],
 )
 def test_a_rule_that_workers_cannot_name_is_refused_at_once(tmp_path, step, said):
     done = started(tmp_path, "-c", f"{PROGRAM}run({step})")
     assert re.search(said, last_line(done)), done.stderr
-    assert "RunError" in last_line(done) and deaths(done) == 0
+    assert re.search("RunError|Refused", last_line(done)) and deaths(done) == 0
 
 
 def test_a_program_without_a_guard_is_named_after_three_deaths(tmp_path):

@@ -2,6 +2,7 @@
 
 usage: make_dialect_decisions.py texts.jsonl dolma            (pip install "dolma==1.2.1")
        make_dialect_decisions.py texts.jsonl dclm CHECKOUT    (pip install uniseg nltk==3.8.1 fasttext-wheel)
+       make_dialect_decisions.py texts.jsonl dclm-text CHECKOUT    (pip install retrie)
 
 Writes tests/parity/decisions-dolma.tsv or decisions-dclm.tsv, one text a line, keyed by a hash of the text: keep, the
 reason, or `error` where the peer raises. Where a text is edited a hash of what is left follows. dolma's taggers measure
@@ -23,10 +24,11 @@ from edge_texts import edge_texts
 from make_decisions import digest
 from make_sentences import own_punkt
 
-TARGETS = {name: Path(__file__).with_name(f"decisions-{name}.tsv") for name in ("dolma", "dclm")}
+TARGETS = {name: Path(__file__).with_name(f"decisions-{name}.tsv") for name in ("dolma", "dclm", "dclm-text")}
 COLUMNS = {
     "dolma": ("text", "quality", "repetition", "edit"),
     "dclm": ("text", "quality", "repetition", "edit", "c4", "c4_english"),
+    "dclm-text": ("text", "left"),
 }
 BAD_WORDS = ("winter signal", "o'clock", "casino", "x+y")
 Row = tuple[str, ...]
@@ -189,8 +191,26 @@ def dclm_rows(checkout: str) -> Callable[[str], Row]:
     )
 
 
+def dclm_text_rows(checkout: str) -> Callable[[str], Row]:
+    sys.path.insert(0, checkout)
+    from baselines.mappers import modifiers
+    from core.constants import CONTENT as key
+
+    edits = [
+        modifiers.url_removal_modifier(f"{checkout}/baselines/mappers/iana_tlds.txt"),
+        modifiers.newline_removal_modifier(max_consecutive=2),
+    ]
+
+    def left(text: str) -> str:
+        page = {key: text}
+        return f"keep {digest(page[key])}" if all(edit(page) for edit in edits) else "empty"
+
+    return lambda text: (guarded(lambda: left(text)),)
+
+
 def rows(texts: list[str], peer: str, arguments: list[str]) -> Iterator[tuple[str, ...]]:
-    decide = dolma_rows() if peer == "dolma" else dclm_rows(*arguments)
+    made = {"dolma": dolma_rows, "dclm": dclm_rows, "dclm-text": dclm_text_rows}
+    decide = made[peer](*arguments)
     done = {digest(text): decide(text) for text in texts}
     for key in sorted(done):
         yield (key, *done[key])

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from mutated_recipes import VALUES, mutant
 from typer.testing import CliRunner
 
 from recipes.app.cli import app
@@ -15,80 +16,6 @@ from recipes.app.recipe.load import BUILT_IN, built_in_names, load
 SEED = int(os.environ.get("GOLDSAND_FUZZ_SEED", "7"))
 TRIES = int(os.environ.get("GOLDSAND_FUZZ_TRIES", "120"))
 SECONDS = 20
-
-VALUES = (
-    *(
-        "2001-13-45",
-        "2001-12-14",
-        "12:30:45",
-        "!!int x",
-        "!!float y",
-        "!!binary ???",
-        "!!set {a}",
-        "!!omap [a]",
-        "!x {}",
-    ),
-    *("!!python/object:os.system ls", "!!timestamp q", "!!bool maybe", "!!null x", "~", "''", "yes", "<<", "{<<: 3}"),
-    *("9" * 20, "-" + "9" * 20, "9" * 5000, "0x" + "f" * 40, "1e999", ".inf", "-.nan", "1e-400", "0o9", "1_000", "-0"),
-    *("[" * 60 + "]" * 60, "{a: " * 60 + "}" * 60, "&a [*a]", "&a {b: *a}", "*gone", "[1, [2, [3]]]", "{1: 2, '1': 3}"),
-    *("? [a]\n: b", "{[a]: b}", "{{a: 1}: 2}", "{null: 1}", "{true: 1}", "{1.5: 1}", "[{}, [], null]", "{a: {b: {}}}"),
-    *(
-        '"\\e[31mred\\a"',
-        '"\\0"',
-        '"\\ud800"',
-        '"\\x9b2J"',
-        '"a\\nb\\nc"',
-        '"\\u202e"',
-        '"' + "x" * 5000 + '"',
-        "|\n  a\n  b",
-    ),
-    *(
-        "a/../b",
-        "~nobody/x",
-        "s3://KEY:SECRET@bucket",
-        "*.gz",
-        "&",
-        "%x",
-        "@y",
-        "`z`",
-        "- - -",
-        ": :",
-        "#",
-        "\t",
-        "\x07",
-    ),
-    *("os:system", "gone.py:Name", "__main__:x", "a:b:c", ":", "curate.step:Step", "json:loads", "inject", "extract"),
-)
-
-
-def mutant(draw: random.Random, texts: list[str]) -> str:
-    """A shipped recipe with up to four changes: a value in place of another, lines moved, cut or doubled, noise."""
-    lines = draw.choice(texts).split("\n")
-    for _ in range(draw.randint(1, 4)):
-        place = draw.randrange(len(lines))
-        line = lines[place]
-        key, colon, _ = line.partition(":")
-        kind = draw.randrange(9)
-        if kind <= 2 and colon:
-            lines[place] = f"{key}: {draw.choice(VALUES)}"
-        elif kind == 3 and "- " in line:
-            lines[place] = f"{line.partition('- ')[0]}- {draw.choice(VALUES)}"
-        elif kind == 4:
-            lines[place] = line[draw.randint(0, 6) :] if draw.random() < 0.5 else " " * draw.randint(1, 4) + line
-        elif kind == 5:
-            del lines[place : place + draw.randint(1, 3)]
-            lines = lines or [""]
-        elif kind == 6:
-            lines[place:place] = draw.choice(texts).split("\n")[: draw.randint(1, 6)]
-        elif kind == 7:
-            at = draw.randint(0, len(line))
-            lines[place] = line[:at] + draw.choice("\"'{}[]&*!|>%@`?:-#,\t\x1b\x00\ud7ff\u2028é") + line[at:]
-        else:
-            indent = " " * (len(line) - len(line.lstrip()))
-            lines.insert(
-                place, f"{indent}{draw.choice(('name', 'steps', 'x', '<<', '1', 'inputs'))}: {draw.choice(VALUES)}"
-            )
-    return "\n".join(lines)
 
 
 def test_no_recipe_is_a_traceback(tmp_path):

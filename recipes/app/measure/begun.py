@@ -7,8 +7,8 @@ from pathlib import Path
 from curate.errors import Refused
 from curate.places.manifest import MARKER
 
-PROBE = ("results.json", "summary.json", "results.parquet", "report.html")
-"""Files of a finished probe. The first is written when the next two are there, and makes it one; the page follows."""
+PROBE = ("results.json", "written.json", "summary.json", "results.parquet", "report.html")
+"""Files of a finished probe. The first is written when the next three are there, and makes it one; the page follows."""
 
 COMPARISON = ("compare.json", "report.html")
 

@@ -23,6 +23,7 @@ from recipes.app.recipe.load import Loaded
 from recipes.app.recipe.schema import Probe, build_step
 from synth.inject import Inject
 from train_probe.alone import alone_in
+from train_probe.figures import write_results
 from train_probe.inputs import read_facts
 from train_probe.plan import JUNK_KINDS
 
@@ -86,7 +87,7 @@ def _trained(
     write_atomically(out / "results.parquet", parquet(results))
     write_atomically(out / "summary.json", json.dumps(summary(results), indent=1).encode())
     # Last: it makes the folder that of a finished probe.
-    write_atomically(out / "results.json", json.dumps(results, indent=2).encode())
+    write_results(out, results)
     return results
 
 

@@ -7,12 +7,10 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import orjson
-
 from curate.decontaminate import Decontaminate
 from curate.dedup.minhash import MinHashDedup
 from curate.errors import Refused
-from curate.places.manifest import SUMMARY, own_recipe
+from curate.places.manifest import SUMMARY, own_recipe, read_summary
 from curate.places.store import Place, place_of
 from curate.run.corpus import CorpusRun
 from curate.run.profile import Profile
@@ -37,9 +35,9 @@ def run_again(out: Place, workers: int | None = None) -> CorpusRun:
     """The run that made a finished folder, with the same recipe and limit, to try again what was set aside. Raises
     Refused where the folder is not that of such a run, or does not say what its limit was."""
     try:
-        summary = orjson.loads((out / SUMMARY).read_bytes())
+        summary = read_summary(out)
         profile = any(step["step"] == Profile.name for step in summary["steps"])
-    except (OSError, orjson.JSONDecodeError, LookupError, TypeError):
+    except (OSError, LookupError, TypeError):
         raise Refused(f"{out / SUMMARY} is damaged; `goldsand run` into the same folder writes it again") from None
     if profile:
         raise Refused(f"{out} holds a profile, not a corpus: remove {out / 'kills.jsonl'} and profile again")
@@ -96,9 +94,11 @@ def decontaminate_steps(out: Place, questions: str | None) -> list[Decontaminate
     steps = []
     for name, given in steps_of_run(out):
         if name == Decontaminate.name:
-            names = questions or given["questions"]
-            here = [_there(one) for one in ([names] if isinstance(names, str) else names)]
-            steps.append(Decontaminate(**{**given, "questions": here}))
+            given = {**given, "questions": questions or given.get("questions")}
+            for kind in ("questions", "held_out"):
+                names = given.get(kind) or []
+                given[kind] = [_there(one) for one in ([names] if isinstance(names, str) else names)]
+            steps.append(Decontaminate(**given))
     return steps
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 
 from curate.errors import Refused
-from curate.places.manifest import own_recipe
+from curate.places.manifest import is_sealed, own_recipe, read_summary, sealed
 from curate.places.store import Place, write_atomically
 from curate.run.corpus import CorpusRun
 from curate.run.engine import RunError
@@ -65,10 +65,10 @@ def profile_run(loaded: Loaded, out: Place, workers: int | None, limit: int | No
 
 
 def _is_free(out: Place) -> bool:
-    """Whether the folder holds a profile, or no finished run."""
+    """Whether the folder holds a profile, or no finished run. Raises NotAsWritten where it does not say."""
     try:
-        steps = orjson.loads((out / "summary.json").read_bytes())["steps"]
-    except (OSError, ValueError, KeyError):
+        steps = read_summary(out)["steps"]
+    except (OSError, KeyError):
         return True
     return any(step["step"] == Profile.name for step in steps)
 
@@ -83,9 +83,8 @@ def write_profile(loaded: Loaded, out: Place) -> dict[str, Any]:
         "left_out": part.left_out,
         **_Tally(steps).read(out),
     }
-    write_atomically(
-        out / "profile.json", orjson.dumps(profile, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)
-    )
+    plain = orjson.loads(orjson.dumps(profile, option=orjson.OPT_SERIALIZE_NUMPY))
+    write_atomically(out / "profile.json", orjson.dumps(sealed(plain), option=orjson.OPT_INDENT_2))
     return profile
 
 
@@ -300,11 +299,16 @@ def decide(out: Place, sets: Sequence[str]) -> Decision:
     stored signals cannot answer, with the reason.
     """
     try:
-        unit = orjson.loads((out / "profile.json").read_bytes())["counted_in"]
+        figures = orjson.loads((out / "profile.json").read_bytes())
+        unit = figures["counted_in"]
+        sound = is_sealed(figures)
     except FileNotFoundError:
         raise RunError(f"{out} holds no profile: `goldsand profile RECIPE -o {out}` makes one") from None
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        raise RunError(f"{out / 'profile.json'} is damaged; `goldsand profile RECIPE -o {out}` mends it") from None
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        sound = False
+    if not sound:
+        path = out / "profile.json"
+        raise RunError(f"{path} is damaged, or of an earlier version; `goldsand profile RECIPE -o {out}` mends it")
     recipe = str(own_recipe(out))
     old, new = load(recipe), load(recipe, sets)
     _refuse_other_values(old, new)

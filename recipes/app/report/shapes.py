@@ -7,13 +7,19 @@ Only what the page uses is asked for: a newer file may hold more.
 from __future__ import annotations
 
 import json
+import warnings
+from pathlib import Path
 from typing import Any
 
 import pydantic
 from pydantic import BaseModel, ConfigDict
 
-from curate.errors import Refused
+from curate.errors import Refused, Unchecked
+from curate.places import manifest
+from curate.places.manifest import SUMMARY
 from curate.places.store import Place, files_below
+from curate.shards.tokens import read_checked, read_sealed
+from train_probe.figures import RESULTS, WRITTEN
 
 
 class _Shape(BaseModel):
@@ -201,18 +207,28 @@ def flaw(content: Any, shape: type[BaseModel]) -> str | None:
 
 
 def read_summary(folder: Place) -> dict[str, Any]:
-    """`summary.json` of a run. Raises Refused where it is missing or damaged."""
-    path, command = folder / "summary.json", f"goldsand run RECIPE -o {folder}"
+    """`summary.json` of a run. Raises Refused where it is missing, damaged or edited; warns where nobody can say."""
+    path, command = folder / SUMMARY, f"goldsand run RECIPE -o {folder}"
     summary: dict[str, Any] = read_json(path, "a finished run", command)
+    if isinstance(summary, dict):
+        summary = manifest.read_summary(folder)
+        if "seal" not in summary:
+            warnings.warn(f"nobody can check {path}: it has no seal", Unchecked, stacklevel=2)
     if wrong := flaw(summary, SummaryShape):
         raise Refused(f"{path} does not read like a run's summary ({wrong}). It is made by: {command}")
     return summary
 
 
-def read_results(folder: Place) -> list[dict[str, Any]]:
-    """`results.json` of a probe. Raises Refused where it is missing or damaged."""
-    path, command = folder / "results.json", f"goldsand probe RECIPE -o {folder}"
+def read_results(folder: Path) -> list[dict[str, Any]]:
+    """`results.json` of a probe. Raises Refused where it is missing, damaged, or not what the probe wrote; warns where
+    nobody wrote down what it was."""
+    path, command = folder / RESULTS, f"goldsand probe RECIPE -o {folder}"
+    sealed = read_sealed(folder / WRITTEN)
+    if sealed is not None and path.is_file():
+        read_checked(path, sealed)
     results: list[dict[str, Any]] = read_json(path, "a probe's results", command)
+    if sealed is None:
+        warnings.warn(f"nobody can check {path}: it was written without a hash", Unchecked, stacklevel=2)
     if not isinstance(results, list):
         raise Refused(f"{path} is not a list of a probe's results. It is made by: {command}")
     for number, row in enumerate(results):

@@ -77,6 +77,8 @@ def _part_of(item: Item, part: str) -> str:
         return item.passage
     if part == "answer":
         return "\n".join(item.answers)
+    if item.pieces:
+        return item.pieces[0][1]
     return "\n".join([item.question, *item.choices])
 
 
