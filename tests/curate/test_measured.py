@@ -10,7 +10,7 @@ from curate.audit.verify import verify
 from curate.filters import GopherQuality, Language, Safety
 from curate.filters.language import Language as LanguageRule
 from curate.redact import Redact
-from curate.run import publish
+from curate.run import publish_tokens
 from curate.run.corpus import CorpusRun
 from curate.run.output import Publication, Rendering, VocabularyChoice
 from curate.run.profile import Profile, split
@@ -132,4 +132,4 @@ def test_the_tokenizer_and_raw_tokens_stay_where_their_text_does(texts, tmp_path
         assert tree(out) == tree(tmp_path / f"fresh{number}") and list(verify(out)) == []
         chosen.append(json.loads((out / "tokens" / "raw" / "metadata.json").read_text())["domains"])
     assert len({json.dumps(one) for one in chosen}) > 1, "the tokens of domains changed meanwhile"
-    assert publish.TRAINING == 1
+    assert publish_tokens.TRAINING == 1

@@ -10,13 +10,19 @@ from engine_steps import PUBLISHED, Perilous, Trim, corpus_run, tree
 
 import curate.run.lots as lots
 import curate.run.unit
+from curate.audit.difference import Difference
 from curate.audit.story import story
 from curate.audit.verify import verify
 from curate.dedup import ExactDedup
+from curate.extract import Extract
+from curate.places.address import InputError
 from curate.run.corpus import CorpusRun
+from curate.run.engine import RunError
 from curate.run.ledger import read_rows
 from curate.run.output import Publication, Rendering, VocabularyChoice
 from curate.run.serial import SerialEngine
+from curate.run.stage_pool import open_pool
+from curate.run.standing import Standing
 from curate.shards.text import read_text_shard
 from curate.shuffle import Shuffle
 from curate.sources import Input, find_inputs
@@ -34,8 +40,25 @@ def read(path):
 """
 
 
+SELF_CHANGING = """\
+from curate.document import Document
+
+def read(path):
+    yield Document(key="0", text=path.read_text())
+    if path.name == "07.txt":
+        path.write_text("another text")
+"""
+
+
 class _Serial(SerialEngine):
     peak_memory = 0
+
+
+class _Backwards(_Serial):
+    """Units that do not wait for each other may end in any order."""
+
+    def map(self, label, tasks, on_kill=None):
+        return super().map(label, tasks[::-1], on_kill)[::-1]
 
 
 def line(number: int) -> bytes:
@@ -172,6 +195,72 @@ def test_a_changed_file_costs_its_lot(tmp_path, monkeypatch):
     alone(monkeypatch)
     corpus_run(folder, tmp_path / "fresh", [Trim()]).execute()
     assert tree(tmp_path / "out", PUBLISHED) == tree(tmp_path / "fresh", PUBLISHED)
+
+
+def test_files_with_other_numbers_and_other_lots_end_in_any_order(tmp_path, monkeypatch):
+    """A unit that has fewer files than before must not remove what its neighbour has just written."""
+    monkeypatch.setattr(lots, "ONE_IN", 20)
+    monkeypatch.setattr(CorpusRun, "engine", lambda run, on_progress=None: _Backwards(on_progress))
+    folder = write_files(tmp_path / "in", 80)
+    corpus_run(folder, tmp_path / "out", [Trim()]).execute()
+    assert len(units(tmp_path / "out", "text")) > 1
+    for number in range(20, 25):
+        (folder / f"{number:04d}.jsonl").unlink()
+    corpus_run(folder, tmp_path / "out", [Trim()]).execute()
+    assert list(verify(tmp_path / "out")) == []
+    alone(monkeypatch)
+    corpus_run(folder, tmp_path / "fresh", [Trim()]).execute()
+    assert tree(tmp_path / "out", PUBLISHED) == tree(tmp_path / "fresh", PUBLISHED)
+
+
+def test_what_stands_and_what_differs_is_told_by_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(CorpusRun, "engine", lambda run, on_progress=None: _Serial(on_progress))
+    folder = write_files(tmp_path / "in", 40)
+    (folder / "0012.jsonl").write_bytes(line(100) + line(102))
+    corpus_run(folder, tmp_path / "one", [Trim(), Perilous()]).execute()
+    standing = Standing.read(tmp_path / "one")
+    assert standing is not None
+    files = list(standing.files())
+    assert [one.names for one in files] == [[f"crawl/{number:04d}.jsonl"] for number in range(40)]
+    assert [one.kept for one in files] == [2 if n == 12 else int(n % 7 != 3) for n in range(40)]
+    assert len({unit for one in files for unit in one.units}) == 1
+
+    (folder / "0020.jsonl").write_bytes(line(20).replace(b"document 20", b"another text of it"))
+    corpus_run(folder, tmp_path / "two", [Trim(), Perilous()]).execute()
+    difference = Difference(tmp_path / "one", tmp_path / "two")
+    (document,) = difference.differing()
+    assert document.key == "crawl/0020.jsonl@0" and document.cause.words == "an input file is another"
+    # Without most of its files it is another corpus.
+    for number in range(15, 40):
+        (folder / f"{number:04d}.jsonl").unlink()
+    change = corpus_run(folder, tmp_path / "two", [Trim(), Perilous()]).change()
+    assert change is not None and "25 of 40 input files" in change.gone and change.refusal
+
+
+def test_a_small_file_that_changes_while_it_is_read_is_no_outcome(tmp_path):
+    reader = tmp_path / f"reader_{tmp_path.name}.py"
+    reader.write_text(SELF_CHANGING)
+    (tmp_path / "in").mkdir()
+    for number in range(20):
+        (tmp_path / "in" / f"{number:02d}.txt").write_text("one text")
+    inputs = find_inputs([Input("s", str(tmp_path / "in" / "*.txt"), format=f"{reader}:read")])
+    with pytest.raises((InputError, RunError), match=r"07\.txt changed while the run read it"):
+        CorpusRun("t", [], inputs, tmp_path / "out", workers=1).execute()
+
+
+def test_a_lot_is_extracted_once_for_all_folders(tmp_path):
+    sample = sorted((Path(__file__).parents[2] / "recipes" / "sample").glob("*.warc.gz"))[0]
+    members = sample.read_bytes().split(b"\x1f\x8b\x08")[1:41]
+    (tmp_path / "in").mkdir()
+    for number, member in enumerate(members):
+        (tmp_path / "in" / f"{number:02d}.warc.gz").write_bytes(b"\x1f\x8b\x08" + member)
+    pool = open_pool(tmp_path / "pool")
+    runs = [corpus_run(tmp_path / "in", tmp_path / name, [Extract(engine="resiliparse")], pool=pool) for name in "ab"]
+    runs[0].execute()
+    assert next(group for group in plan(runs[1]) if group.label == "extract").done == 1
+    runs[1].execute()
+    assert runs[1].sharing is not None and (runs[1].sharing.units, runs[1].sharing.taken) == (1, 1)
+    assert tree(tmp_path / "a", PUBLISHED) == tree(tmp_path / "b", PUBLISHED)
 
 
 def test_files_that_kill_their_reader_cost_themselves_and_not_their_lot(tmp_path):
