@@ -45,6 +45,7 @@ _WHEN = re.compile(rf"{_DATE}(?:t?{_TIME})?|{_TIME}")
 _BARE_DATE = re.compile(_DATE)
 
 _DATED = _set("updated modified published posted printed retrieved edited revised reviewed accessed changed")
+_LAST = re.compile(r"\blast (?:updated|modified|edited|changed)\b")
 _DATED_BESIDE = _CALENDAR | _set("last first originally date time was is this page article document site content")
 _VERSION = _set("version release build revision ver rev v")
 _VERSION_BESIDE = _set("this is of current latest software document page the no number documentation")
@@ -78,7 +79,7 @@ _INLINE = (
 # In prose figures in brackets are footnotes; in a row or in code they are its content.
 _FOOTNOTE = re.compile(r"(?:(?<=[^\W\d_])|(?<=[.,;:!?)\u201d\u2019])) ?(?:\[\d{1,3}\])+(?=[\s.,;:!?)]|$)")
 _FOOTNOTE_OF_SENTENCE = re.compile(r"(?<=[^\W\d_][.,;!?])(?:\[\d{1,3}\])+(?=\s|$)")
-_FORMULA = re.compile(r"[={}+*^\u00d7\u00f7]|;\s*$")
+_FORMULA = re.compile(r"[={}^\u00d7\u00f7]|\s[+*]\s|;\s*$")
 _SUPER_MARK = re.compile(rf"(?:(?<=[.,;!?\u201d\u2019])|(?<=[^\W\d_]{{4}}))[{_SUPER}]{{1,2}}(?=[\s.,;:!?)]|$)")
 _MEASURES = re.compile(r"(?:metres?|meters?|miles?|yards?|feet|foot|inch(?:es)?|acres?|met[er]{2}|pouces?)$", re.I)
 
@@ -179,10 +180,10 @@ def _furniture(lines: list[str], place: int) -> bool:
     """Whether a short line's figures are the page's and not the text's."""
     line = lines[place].lower()
     if _says_so(line):
-        # In a record it is one of the fields, and behind (a) and (b) the third point.
+        # In a record it is one of the fields, unless it is about the record; behind (a) and (b) it is the third point.
         if "(c)" in line and any(other.lstrip().lower().startswith("(b)") for other in lines):
             return False
-        return not any(_same_record(line, other) for other in _beside(lines, place))
+        return bool(_LAST.search(line)) or not any(_same_record(line, other) for other in _beside(lines, place))
     # A date alone that opens or closes the text.
     if len(lines) < LEAST_LINES or 0 < place < len(lines) - 1:
         return False

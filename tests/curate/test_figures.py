@@ -136,6 +136,8 @@ def test_what_is_content_stays_guarded(line):
 def test_in_a_record_such_a_line_is_a_field(record):
     digits = sum(any(c.isdigit() for c in line) for line in record)
     assert len(figures("\n".join([*record, BODY])).split()) >= digits
+    about = "\n".join(["Name: Abel", "Last updated: 4 June 2020", "Height: 170 cm", BODY])
+    assert figures(about) == b"170"
 
 
 def test_footnotes_are_marks_in_prose_alone():
