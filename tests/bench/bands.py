@@ -3,9 +3,9 @@
     python tests/bench/bands.py [--pages GOLD]
 
 Real pages and each with a header and footer of 60 words, cut to 90 or to 80 %, or with half of its paragraphs moved to
-the end. For each setting, of the pairs whose Jaccard similarity is within [0.8, 0.9) and within [0.9, 1): the share that
-shares a band, and what 1 - (1 - s^rows)^bands says of the same similarities; and for a signature the microseconds of a
-page and the bytes of its bands on disk.
+the end. For each setting, of the pairs whose Jaccard similarity is within [0.8, 0.9) and within [0.9, 1): how many have
+a band in common, and what 1 - (1 - s^rows)^bands says of the same similarities; the microseconds of a signature for a
+page, and the bytes of its bands on disk.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the number guard of `minhash_dedup` keeps apart and what it lets merge. Prints one JSON line.
 
-    python tests/bench/number_guard.py [--natural FOLDER] [--pages GOLD] [--different 56000]
+    python tests/bench/number_guard.py [--natural FOLDER] [--pages GOLD] [--different 54000] [--peers]
 
 Each pair is judged by itself: do its signatures share a band (14 of 8), is its Jaccard similarity 0.8 or more, and are
 its figures equal, by the guard, by the guard as it was before (`was`: all numbers of the text), or with it off.
@@ -8,7 +8,8 @@ its figures equal, by the guard, by the guard as it was before (`was`: all numbe
 - `help`: LibreOffice's help in American and British English; `documentation`: LLVM's and Clang's manuals of releases 14
   and 15, pages of the same name (all Debian packages, fetched into `--natural` with apt-get); `revisited`: real pages
   (texts of `--pages`, a file of JSON lines) with what changes between two visits, by `figure_pairs.py`; by change too.
-  For each the share merged of pairs at similarity 0.8 and more, and at 0.9 and more.
+  For each the share merged of pairs at similarity 0.8 and more, and at 0.9 and more; with `--peers` also the share that
+  datatrove (its signatures, value for value: the dialect) and datasketch (MinHash of the same bands) pair at 0.8.
 - `different`: texts that differ in one figure, or by one row or sentence with a figure; `merged` must be 0, and
   `figures_equal` counts all pairs that the guard alone would not hold apart. With the guard off `merged_without` merge.
 """
@@ -28,6 +29,7 @@ from typing import Any
 
 import numpy as np
 from resiliparse.extract.html2text import extract_plain_text
+from xxhash import xxh32_intdigest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "bench"))
@@ -74,7 +76,33 @@ def _judged(batch: list[tuple[str, str]]) -> Iterator[tuple[float, bool]]:
         yield similar, similar >= 0.8 and bool((one == other).all(axis=1).any())
 
 
-def shares(pairs: list[tuple[str, str]]) -> dict[str, Any]:
+def peers(pairs: list[tuple[str, str]]) -> dict[str, float]:
+    """The shares that two peers pair: neither verifies what shares a band."""
+    from datasketch import MinHash
+
+    theirs = Sketcher(dialect="datatrove", numbers="ignore")
+
+    def by_datatrove(text: str) -> Any:
+        sketch = theirs.sketch(text)
+        return None if sketch is None else theirs.signatures([sketch[0]])[0]
+
+    def by_datasketch(text: str) -> Any:
+        words = text.lower().split()
+        sketch = MinHash(num_perm=112, hashfunc=xxh32_intdigest)
+        sketch.update_batch([" ".join(words[place : place + 5]).encode() for place in range(max(1, len(words) - 4))])
+        return sketch.hashvalues
+
+    found = {}
+    for name, sign in (("datatrove", by_datatrove), ("datasketch", by_datasketch)):
+        count = 0
+        for pair in pairs:
+            one, other = (sign(text) for text in pair)
+            count += one is not None and other is not None and bool((one == other).reshape(14, 8).all(axis=1).any())
+        found[name] = round(count / max(len(pairs), 1), 4)
+    return found
+
+
+def shares(pairs: list[tuple[str, str]], with_peers: bool = False) -> dict[str, Any]:
     found: dict[str, Any] = {"pairs": len(pairs)}
     near = [(*pair, similar, merges) for pair, (similar, merges) in zip(pairs, judged(pairs), strict=True)]
     for least in (0.8, 0.9):
@@ -86,6 +114,8 @@ def shares(pairs: list[tuple[str, str]]) -> dict[str, Any]:
             "was": round(sum(m and numbers_were(a) == numbers_were(b) for a, b, m in these) / some, 4),
             "off": round(sum(m for _, _, m in these) / some, 4),
         }
+        if with_peers and least == 0.8:
+            found["at_0.8"] |= peers([(one, other) for one, other, _ in these])
     return found
 
 
@@ -111,7 +141,7 @@ def documentation(folder: Path) -> list[tuple[str, str]]:
     return pairs
 
 
-def revisited(path: Path) -> dict[str, Any]:
+def revisited(path: Path, with_peers: bool) -> dict[str, Any]:
     rng = random.Random(32)
     with gzip.open(path, "rt") as lines:
         texts = [json.loads(line)["text"] or "" for line in lines]
@@ -123,7 +153,7 @@ def revisited(path: Path) -> dict[str, Any]:
         if pair[0] != pair[1]:
             made[change].append(pair)
     by_change = {change: shares(pairs)["at_0.8"] for change, pairs in made.items()}
-    return {**shares([pair for pairs in made.values() for pair in pairs]), "by_change_at_0.8": by_change}
+    return {**shares([pair for pairs in made.values() for pair in pairs], with_peers), "by_change_at_0.8": by_change}
 
 
 def different(count: int) -> dict[str, Any]:
@@ -158,13 +188,14 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--natural", type=Path, default=ROOT / "build" / "natural-pairs")
     arguments.add_argument("--pages", type=Path, default=PAGES)
-    arguments.add_argument("--different", type=int, default=56_000)
+    arguments.add_argument("--different", type=int, default=54_000)
+    arguments.add_argument("--peers", action="store_true")
     given = arguments.parse_args()
     result: dict[str, Any] = {}
     help_pages = natural_pairs.read(natural_pairs.prepared(given.natural))
-    result["help"] = shares([(pair["us"], pair["gb"]) for pair in help_pages])
-    result["documentation"] = shares(documentation(given.natural))
-    result["revisited"] = revisited(given.pages)
+    result["help"] = shares([(pair["us"], pair["gb"]) for pair in help_pages], given.peers)
+    result["documentation"] = shares(documentation(given.natural), given.peers)
+    result["revisited"] = revisited(given.pages, given.peers)
     result["different"] = different(given.different)
     print(json.dumps(result))
 
