@@ -21,6 +21,8 @@ _DIGIT = re.compile(r"[\d\u00b2\u00b3\u00b9\u2070-\u2089\u2460-\u2473]")
 _WORD = re.compile(r"[^\W\d_]+")
 _SHORT = 160
 _FEW_WORDS = 10
+_REACH = 6
+"""Lines that are looked at before and behind one: a bound, so that a text of such lines takes linear time."""
 _FEW_LABELS = 4
 _SUPER = "\u00b9\u00b2\u00b3\u2070\u2074-\u2079"
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
@@ -181,7 +183,9 @@ def _furniture(lines: list[str], place: int) -> bool:
     line = lines[place].lower()
     if _says_so(line):
         # In a record it is one of the fields, unless it is about the record; behind (a) and (b) it is the third point.
-        if "(c)" in line and any(other.lstrip().lower().startswith("(b)") for other in lines):
+        if "(c)" in line and any(
+            other.lstrip().lower().startswith("(b)") for other in lines[max(0, place - _REACH) : place]
+        ):
             return False
         return bool(_LAST.search(line)) or not any(_same_record(line, other) for other in _beside(lines, place))
     # A date alone that opens or closes the text.
@@ -196,7 +200,7 @@ def _beside(lines: list[str], place: int) -> Iterator[str]:
     """The next lines before and behind that are no furniture by their words, if they are short."""
     for step in (-1, 1):
         other = place + step
-        while 0 <= other < len(lines) and len(lines[other]) <= _SHORT:
+        while 0 <= other < len(lines) and abs(other - place) <= _REACH and len(lines[other]) <= _SHORT:
             line = lines[other].lower()
             if not _says_so(line):
                 yield line
