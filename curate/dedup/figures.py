@@ -175,7 +175,9 @@ def _without_marks(line: str) -> str:
         line = (_FOOTNOTE if prose else _FOOTNOTE_OF_SENTENCE).sub(" ", line)
     if line.isascii() or not _SUPERS.search(line):
         return line
-    return _SUPER_MARK.sub(lambda mark: mark[0] if _MEASURES.search(line[: mark.start()]) else " ", line)
+    return _SUPER_MARK.sub(
+        lambda mark: mark[0] if _MEASURES.search(line[max(0, mark.start() - 12) : mark.start()]) else " ", line
+    )
 
 
 def _furniture(lines: list[str], place: int) -> bool:
