@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from curate.places.patience import patiently
 from curate.sources.meter import Reached
 from curate.sources.partition import WHOLE, Piece
-from curate.sources.recovery import next_sound, refused_at
+from curate.sources.recovery import FIRST_LINE, next_sound, refused_at, told
 
 if TYPE_CHECKING:
     import zstandard
@@ -204,7 +204,7 @@ class Run:
                 line = line[: begun.start()]
             size += len(line)
             kept += line[: max(0, KEPT - len(kept))]
-            if begun or (whole and start.match(self.peek(1024))):
+            if begun or (whole and start.match(self.peek(FIRST_LINE))):
                 break
         return bytes(kept), size
 
@@ -368,7 +368,7 @@ def _zstd(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
                 if inflate.eof:
                     continue
             except zstandard.ZstdError as reason:
-                error = f"the zstd frame is broken: {reason}"
+                error = told(reason)
                 if _next_zstd(data, frame + 1) < place + ZSTD_FEED:
                     place = refused_at(data, frame, place, begin)
         following = next_sound(data, frame + 1, place, partial(_next_zstd, data), begin)
