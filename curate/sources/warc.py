@@ -255,7 +255,7 @@ def _block(
             begun = start.match(following or b"") and (blank or start is _WARC or _KNOWN.match(following or b""))
             # Two line ends say that the length is right, whatever stands behind them.
             ended = start is _WARC and gap.startswith(b"\r\n\r\n")
-            ended = ended or (start is _ARC and blank and not begun and _whole(run.peek(length)))
+            ended = ended or (start is _ARC and bool(blank) and not begun and _whole(run.peek(length)))
             if not following or cut_off or begun or ended or (blank and following.startswith(b"\0")):
                 return WarcRecord(key, kind, headers, run.read(length))
             error = f"the record says {length} bytes, but no record begins after them"
