@@ -42,8 +42,9 @@ _TWICE_CHECKED = 16
 
 def parsed(line: bytes, told: Told) -> Any:
     """The value of a line of JSON. What standard JSON does not know and Python's writer writes is read: NaN, infinite
-    numbers, halves of surrogate pairs (as U+FFFD); numbers of more than 64 bits are texts of their digits, of a name that
-    stands twice the last value counts. Raises ValueError."""
+    numbers, halves of surrogate pairs (as U+FFFD); numbers of more than 64 bits are texts of their digits; of a name
+    that stands twice the last value counts. Raises ValueError.
+    """
     line = line.removeprefix(b"\xef\xbb\xbf")
     try:
         row = orjson.loads(line)
