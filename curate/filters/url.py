@@ -43,7 +43,7 @@ class Url(Rule):
 
     name: ClassVar[str] = "url"
     version: ClassVar[int] = 2
-    libraries: ClassVar[tuple[str, ...]] = ("tldextract",)
+    libraries: ClassVar[tuple[str, ...]] = ("tldextract", "idna")
     shaping: ClassVar[tuple[str, ...]] = (
         "tlds",
         "domains",
