@@ -53,6 +53,8 @@ BASE = {
     "upath": "universal_pathlib>=0.3",
     "tldextract": "tldextract>=5.3",
     "phonenumbers": "phonenumberslite>=9.0",
+    "chardet": "chardet>=7.4,<8",
+    "webencodings": "webencodings>=0.5.1",
 }
 """Module -> what of pyproject.toml's dependencies brings it."""
 

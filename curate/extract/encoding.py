@@ -72,7 +72,7 @@ def decode_html(html: bytes, content_type: str = "") -> str:
         if sum(lost > 0 for _, lost in parts) <= max(1, TOLERATED * len(parts)):
             # A lost byte shifts all to the next escape: nothing of that is to be trusted.
             return "".join(_LOST if lost else text for text, lost in parts)
-    if b"\0" not in html[:1024]:
+    if html[:1024].count(0) < 200:
         if (text := _utf8(html)) is not None:
             return text
     elif (wide := _detected(html)) is not None and wide.startswith("utf-"):
@@ -171,7 +171,8 @@ def _looks_like(html: bytes) -> str | None:
         return None
     name = found.lower()
     if name.replace("-", "").startswith(("utf16", "utf32")):
-        return name
+        # Markup alone has a zero in every other byte.
+        return name if html.count(0) * 5 >= len(html) else None
     known = _encoding(name.replace("_", "-")) or _encoding(name)
     if known is not None:
         return known

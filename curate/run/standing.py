@@ -24,7 +24,6 @@ from curate.places.manifest import (
     manifest_path,
     manifests_below,
     read_manifest,
-    read_summary,
 )
 from curate.places.store import Place
 from curate.run.engine import RunError
@@ -109,7 +108,7 @@ class Standing:
         """What stands in a folder; None where nothing finished does, or what nobody can read."""
         for folder in (out, out / PREVIOUS):
             with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-                summary = read_summary(folder)
+                summary = orjson.loads((folder / "summary.json").read_bytes())
                 return cls(
                     folder,
                     str(summary["recipe"]),

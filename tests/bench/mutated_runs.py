@@ -28,7 +28,7 @@ engine: {buckets: 2}
 """
 WORDS = ["river", "stone", "hill", "water", "light", "garden", "winter", "letter", "music", "paper", "road", "window"]
 FILES = 3
-TIMES = ("seal", "seconds", "pages_per_second", "worker_memory_mb", "units", "workers")
+TIMES = ("seal", "seconds", "pages_per_second", "worker_memory_mb", "units", "workers", "calls", "last_call")
 
 
 def write_input(folder: Path, seed: int) -> None:

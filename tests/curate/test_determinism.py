@@ -38,6 +38,7 @@ steps:
   - gopher_repetition_dolma: {dup_line_frac: null, dup_line_char_frac: null}
   - gopher_quality_dolma: {min_words: 20}
   - c4_dolma
+  - dclm_text
   - gopher_repetition_dclm
   - gopher_quality_dclm: {min_words: 20}
   - refinedweb_lines: {max_removed_words: 1}

@@ -156,7 +156,7 @@ def test_a_run_of_an_earlier_version_goes_on_as_it_did_and_that_is_said(world, w
 def test_a_run_without_a_recipe_leaves_none_of_another(world, tmp_path):
     out = tmp_path / "out"
     shutil.copytree(world / "run-4", out)
-    CorpusRun("pages", [], [], out).execute()
+    CorpusRun("pages", [], [], out, replace=True).execute()
     assert not (out / "recipe.yaml").exists() and not (out / "report.html").exists()
     assert list(verify(out)) == []
     shutil.copy(world / "run-4" / "recipe.yaml", out)
