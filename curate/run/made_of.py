@@ -35,6 +35,7 @@ _WORDS = {
     "killed": "documents were set aside",
     "inputs": READ,
     "source.piece": "the input is cut at other places",
+    "source.reader": "this version of goldsand reads this kind of file in another way",
     "source.files": "other pages are in the input's folder",
     "units": "other units are its input",
     "number": "the number of input files or pieces before it changed",

@@ -21,6 +21,7 @@ from curate.run.account import Account
 from curate.run.ledger import DroppedTexts, drop_row, edit_rows, encode_row, lost_row
 from curate.run.made_of import NOT_READ
 from curate.run.measured import MEASURED, Measurements, measured_before
+from curate.run.read_notes import note_read
 from curate.run.stage import Stage
 from curate.run.unit import CUTTING, ENDING, READING, Outputs, Pulse, Unit, describe_step, files_of, library_version
 from curate.shards.records import read_section
@@ -211,6 +212,7 @@ class MapTask(Unit):
                 "content": self.part.content,
                 "piece": [piece.start, piece.end, piece.position],
                 **self.part.partition.describe(),
+                "reader": FORMATS[self.part.partition.format].version if self.part.partition.format in FORMATS else 1,
             }
         return {
             "source": source,
@@ -350,6 +352,8 @@ class MapTask(Unit):
         for item in account.watch.time("read", items):
             if isinstance(item, Document):
                 ordinal += 1
+                if self.previous is None:
+                    note_read(item, records)
                 if item.key in self.killed:
                     # A text lost after extraction counts its characters; a page lost before has bytes only.
                     raw = item.html if item.html is not None else item.text.encode("utf-8", "replace")
