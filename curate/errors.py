@@ -52,6 +52,7 @@ BASE = {
     "fsspec": "fsspec>=2024.10",
     "upath": "universal_pathlib>=0.3",
     "tldextract": "tldextract>=5.3",
+    "idna": "idna>=3.4",
     "phonenumbers": "phonenumberslite>=9.0",
     "chardet": "chardet>=7.4,<8",
     "webencodings": "webencodings>=0.5.1",

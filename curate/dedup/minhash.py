@@ -44,14 +44,15 @@ class MinHashDedup(CorpusStep):
     """Keep one document of each cluster of near-duplicates, by policy: the longest by default.
 
     Candidates share a band of their MinHash signatures; a document is dropped only when its true similarity with the
-    survivor named beside it reaches `threshold` and, under the guard, both hold the same numbers as often. The
+    survivor named beside it reaches `threshold` and, under the guard, both hold the same figures as often (figures.py
+    says which count, and in which spelling). The
     ledger's value is `{"similarity", "survivor", "cluster"}`; a survivor's `metadata` has `cluster` and
     `cluster_size`, which counts the survivor and its duplicates. Texts of fewer words than `min_words` are kept. Ties
     of the policy go to the smallest hash of the text, then to the smallest document key.
     """
 
     name: ClassVar[str] = "minhash_dedup"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     libraries: ClassVar[tuple[str, ...]] = ("rensa", "xxhash", "numpy")
 
     threshold: float = param(0.8, "smallest similarity of two sets of shingles that merges their texts", ge=0.0, le=1.0)
@@ -68,7 +69,8 @@ class MinHashDedup(CorpusStep):
     seed: int = param(1, "seed of the signatures", ge=0)
     numbers: str = param(
         "guard",
-        "guard: texts whose numbers differ are never duplicates; ignore: a number is a word like any other",
+        "guard: texts whose figures differ are never duplicates, however they are spelled, those of page furniture"
+        " (date of change, page, version, counter, copyright) aside; ignore: a number is a word like any other",
         choices=("guard", "ignore"),
     )
     min_words: int = param(5, "texts of fewer words are kept", source="FineWeb (datatrove)", ge=1)

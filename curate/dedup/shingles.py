@@ -1,4 +1,4 @@
-"""Words, word n-grams (shingles) and numbers of a folded text as 64-bit hashes, and similarities of their sets.
+"""Words and word n-grams (shingles) of a folded text as 64-bit hashes, and similarities of their sets.
 
 Everything here is a pure function of the text: no salt, no state that could show in a result.
 """
@@ -16,7 +16,6 @@ from curate.text.folding import WORD_BYTES
 
 Hashes = npt.NDArray[np.uint64]
 
-_NUMBER_BYTES = bytes(c if 48 <= c <= 57 or c in b".,:/-" else 32 for c in range(256))
 _CACHED_WORDS = 1 << 19
 _CACHED_WORD_BYTES = 64
 # An odd multiplier has an inverse modulo 2^64, which lets one table of prefix sums serve n-grams of every size.
@@ -53,16 +52,6 @@ def character_hashes(folded: bytes) -> Hashes:
     codes = np.frombuffer(text.encode("utf-32-le"), "<u4").astype(np.uint64)
     # Any fixed injection into 64 bits would do; this one leaves no small numbers.
     return (codes + np.uint64(1)) * np.uint64(_BASE) ^ _MIX
-
-
-def numbers(folded: bytes) -> bytes:
-    """The multiset of numbers in a text in one canonical form, signs and decimal points included."""
-    tokens = []
-    for token in folded.translate(_NUMBER_BYTES).split():
-        token = token.strip(b".,:/").rstrip(b"-")
-        if any(48 <= byte <= 57 for byte in token):
-            tokens.append(token)
-    return b" ".join(sorted(tokens))
 
 
 _powers = (np.ones(1, np.uint64), np.ones(1, np.uint64))

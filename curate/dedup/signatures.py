@@ -21,12 +21,13 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from curate.dedup.shingles import Hashes, character_hashes, distinct, numbers, shingle_set, word_hashes
+from curate.dedup.figures import figures
+from curate.dedup.shingles import Hashes, character_hashes, distinct, shingle_set, word_hashes
 from curate.text.folding import fold
 from curate.text.punctuation import PUNCTUATION
 from curate.text.words import split_words
 
-NORMALISER = 2
+NORMALISER = 3
 """Version of shingles and figures, raised when the same text would give others; an index records its own."""
 
 DIALECTS = ("goldsand", "fineweb", "datatrove")
@@ -55,8 +56,8 @@ class Sketcher:
 
     def sketch(self, text: str) -> tuple[Hashes, bytes] | None:
         """The sorted set of a text's shingles, and its figures under the guard; None: the text is too short."""
-        folded = fold(text) if self.dialect == "goldsand" or self.numbers == "guard" else b""
         if self.dialect == "goldsand":
+            folded = fold(text)
             pieces = word_hashes(folded)
             if len(pieces) < self.min_words:
                 return None
@@ -70,7 +71,7 @@ class Sketcher:
             shingles = distinct(peer_shingles(words, self.shingle, _PEER_HASHES[self.dialect]))
         if not len(shingles):
             return None
-        return shingles, numbers(folded) if self.numbers == "guard" else b""
+        return shingles, figures(text) if self.numbers == "guard" else b""
 
     def signatures(self, sets: Sequence[Hashes]) -> Hashes:
         """One row of values for each set of shingles: shape (sets, bands * rows)."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 
 from curate.document import Document
-from curate.domains import registered_domain
+from curate.domains import ascii_host, registered_domain
 from curate.errors import Refused, nearest
 from curate.places.stamp import Stamp, stamp
 from curate.step import Check, Preview, Rule, param
@@ -42,7 +42,8 @@ class Url(Rule):
     """
 
     name: ClassVar[str] = "url"
-    libraries: ClassVar[tuple[str, ...]] = ("tldextract",)
+    version: ClassVar[int] = 2
+    libraries: ClassVar[tuple[str, ...]] = ("tldextract", "idna")
     shaping: ClassVar[tuple[str, ...]] = (
         "tlds",
         "domains",
@@ -179,7 +180,7 @@ def _beginnings(url: str) -> Iterator[str]:
 
 
 def _normal(host: str) -> str:
-    return host.strip().lower().strip(".")
+    return ascii_host(host.strip().lower().strip("."))
 
 
 def _is_host(entry: str) -> bool:
@@ -257,7 +258,7 @@ def _entries(kind: str, path: Path) -> Iterator[bytes]:
             block = rest + block.lower()
             lines = block.split(b"\n")
             rest = lines.pop()
-            plain = kind == "domains" and not _UNCLEAN.search(block)
+            plain = kind == "domains" and block.isascii() and not _UNCLEAN.search(block)
             yield from filter(None, lines) if plain else _cleaned(kind, lines)
     yield from _cleaned(kind, [rest])
 
@@ -267,6 +268,9 @@ def _cleaned(kind: str, lines: list[bytes]) -> Iterator[bytes]:
         entry = line.partition(b"#")[0].strip(b". \t\r")
         if kind == "urls":
             entry = entry.rpartition(b"://")[2].removeprefix(b"www.").rstrip(b"/")
+        if entry and not entry.isascii():
+            host, slash, path = entry.decode("utf-8", "replace").partition("/")
+            entry = f"{ascii_host(host.lower())}{slash}{path}".encode()
         if entry:
             yield entry
 

@@ -39,6 +39,7 @@ _WORDS = {
     "killed": "documents were set aside",
     "inputs": READ,
     "source.piece": "the input is cut at other places",
+    "source.reader": "this version of goldsand reads this kind of file in another way",
     "source.files": "other pages are in the input's folder",
     "sources": SMALL,
     "contents": SMALL,

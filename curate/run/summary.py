@@ -16,6 +16,7 @@ from typing import Any
 from curate.run.account import StepAccount
 from curate.run.calls import Calls
 from curate.run.engine import RunError
+from curate.run.read_notes import read_notices
 from curate.run.remarks import remarks
 from curate.run.stage import Stage
 from curate.run.stage_outputs import StageOutputs
@@ -242,6 +243,9 @@ def summarise(
         "unreadable": [item for stage in outputs.manifests for one in stage for item in one["lost"]][:LISTED],
         # Units that an earlier version made have none.
         "notices": sorted({one for stage in outputs.manifests for unit in stage for one in unit.get("notices", [])})
+        + read_notices(
+            (lot.source, one["records"]) for lot, one in zip(outputs.lots, outputs.manifests[0], strict=True)
+        )
         + ([UNKNOWN_CALLS] if own and not calls.earlier else []),
         "remarks": remarks(outputs),
         "losses": losses,

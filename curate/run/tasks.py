@@ -21,6 +21,7 @@ from curate.run.account import Account
 from curate.run.ledger import DroppedTexts, drop_row, edit_rows, encode_row, lost_row
 from curate.run.lots import Lot, Part, by_turns
 from curate.run.measured import MEASURED, Measurements, measured_before
+from curate.run.read_notes import count_row, note_read
 from curate.run.stage import Stage
 from curate.run.unit import (
     ENDING,
@@ -148,7 +149,9 @@ class MapTask(Unit):
         if self.previous is None:
             for part in self.lot.parts:
                 bounds = [part.piece.start, part.piece.end, part.piece.position]
-                sources.append({"content": part.content, "piece": bounds, **part.partition.describe()})
+                known = FORMATS.get(part.partition.format)
+                described = {**part.partition.describe(), "reader": known.version if known else 1}
+                sources.append({"content": part.content, "piece": bounds, **described})
         first = self.lot.parts[0]
         number = first.number if self.stage.corpus else None
         if self.lot.many:
@@ -322,6 +325,8 @@ class MapTask(Unit):
         for item in account.watch.time("read", items):
             if isinstance(item, Document):
                 ordinal += 1
+                if self.previous is None:
+                    note_read(item, part.partition.format, records)
                 if item.key in self.killed:
                     # A text lost after extraction counts its characters; a page lost before has bytes only.
                     raw = item.html if item.html is not None else item.text.encode("utf-8", "replace")
@@ -333,6 +338,8 @@ class MapTask(Unit):
                 if item.html is not None and not any(step.ends_stage for step in self.stage.steps):
                     raise InputError(f"{item.key} is HTML: the recipe needs `extract` as its first step")
                 records["documents"] += 1
+                if self.previous is None:
+                    count_row(part.partition.format, records)
                 records["characters"] += len(item.text)
                 pulse.count(documents=1)
                 pulse.hold(item.key)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from curate.document import Document, Unreadable
 from curate.places.address import need, reason_of
 from curate.sources.compressed import KEPT, Data, mapped
-from curate.sources.jsonl import MAX_FIELDS, MAX_LINE, row_document
+from curate.sources.jsonl import MAX_LINE, row_document
 from curate.sources.meter import Reached
 from curate.sources.partition import Partition, Piece
+from curate.sources.rows import ADDRESSES, MAX_FIELDS, NESTED, READ, Told
 
 if TYPE_CHECKING:
     import pyarrow
@@ -65,25 +66,40 @@ class ArrowStream(io.RawIOBase):
         return len(part)
 
 
-def columns_of(schema: pyarrow.Schema, text_field: str, id_field: str) -> list[str]:
-    """The columns that are read: text, id, url, and the first others that hold strings, numbers or truth values."""
+def columns_of(schema: pyarrow.Schema, text_field: str, id_field: str, url_field: str | None = None) -> list[str]:
+    """The columns that are read: text, id, address, what they lie in, and the first others that hold strings, numbers,
+    dates, times or truth values."""
     from pyarrow import types
 
     def scalar(kind: pyarrow.DataType) -> bool:
         if types.is_dictionary(kind):
             kind = kind.value_type
         string = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
-        return string or types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind)
+        number = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
+        return string or number or types.is_boolean(kind) or types.is_temporal(kind)
 
-    named = [name for name in schema.names if name in (text_field, id_field, "url")]
+    wanted = {text_field, id_field, "url", *(place.partition(".")[0] for place in (*ADDRESSES, url_field or ""))}
+    nested = {
+        field.name for field in schema if types.is_struct(field.type) and field.name not in (text_field, id_field)
+    }
+    inside = nested & {*NESTED, (url_field or "").partition(".")[0]}
+    wanted = {name for name in wanted if name not in nested} | inside | ({url_field} if url_field else set())
+    named = [name for name in schema.names if name in wanted]
     others = [field.name for field in schema if field.name not in named and scalar(field.type)]
     return list(dict.fromkeys(named + others[:MAX_FIELDS]))
 
 
+def left_out(there: list[str], names: list[str]) -> Told:
+    """What is told of each row of a file with columns that no document has a place for."""
+    return [(READ, f"column left out: {name[:60]}", None) for name in dict.fromkeys(there) if name not in names]
+
+
 def batch_items(
-    batch: pyarrow.RecordBatch, row: int, prefix: str, source: str, text_field: str, id_field: str
+    batch: pyarrow.RecordBatch, row: int, prefix: str, partition: Partition, left: Told | None = None
 ) -> Iterator[Document | Unreadable]:
-    """Every row of a batch whose first is number `row` of its file; a bad row is one loss."""
+    """Every row of a batch whose first is number `row` of its file; a bad row is one loss. `left` tells of columns that
+    are in the file and not in the batch."""
+    source, text_field, id_field = partition.source, partition.text_field, partition.id_field
     # A schema may have a name twice: the first counts.
     names = batch.schema.names
     batch = batch.select([names.index(name) for name in dict.fromkeys(names)])
@@ -108,9 +124,10 @@ def batch_items(
                 begin = text[:KEPT].encode("utf-8", "replace")[:KEPT]
                 yield Unreadable(key, f"a text of more than {MAX_LINE} characters", begin)
             else:
-                item = row_document(fields, key, source, text_field, id_field)
+                item = row_document(fields, key, source, text_field, id_field, None, partition.url_field)
                 if isinstance(item, Document):
-                    item.notes += [("read", "raw_value", told) for told in raw.get(place, [])]
+                    item.notes += [(READ, "raw_value", told) for told in raw.get(place, [])]
+                    item.notes += left or []
                 yield item
 
 
@@ -158,27 +175,27 @@ def read_arrow(partition: Partition, piece: Piece, reached: Reached | None) -> I
     Batches are read until the file ends or breaks; the rest is one loss, at the first row that was not read.
     """
     need("pyarrow", "an Arrow file")
-    fields = (partition.source, partition.text_field, partition.id_field)
     prefix = partition.prefix
     with mapped(partition.path) as data:
         stream = ArrowStream(data)
         row = read = 0
         try:
-            names = None
+            names, left = None, Told()
             for batch in _batches(data, stream):
                 if names is None:
-                    names = columns_of(batch.schema, *fields[1:])
+                    names = columns_of(batch.schema, partition.text_field, partition.id_field, partition.url_field)
+                    left = left_out(batch.schema.names, names)
                     if partition.text_field not in names:
                         yield no_text(batch.schema.names, prefix, partition.text_field, len(data))
                         return
                 batch.validate(full=True)
-                yield from batch_items(select(batch, names), row, prefix, *fields)
+                yield from batch_items(select(batch, names), row, prefix, partition, left)
                 row += batch.num_rows
                 read = stream.tell()
                 if reached:
                     reached(read)
-            if left := _left(data, stream):
-                raise ValueError(left)
+            if more := _left(data, stream):
+                raise ValueError(more)
         except Exception as error:
             if stream.failure is not None:
                 raise stream.failure from None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from curate.places.patience import patiently
 from curate.sources.meter import Reached
 from curate.sources.partition import WHOLE, Piece
-from curate.sources.recovery import next_sound, refused_at
+from curate.sources.recovery import FIRST_LINE, next_sound, refused_at, told
 
 if TYPE_CHECKING:
     import zstandard
@@ -40,7 +40,7 @@ GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
 DICTIONARY = b"\x5d\x2a\x4d\x18"
-PACKED = {"gz": "gzip", "zst": "zstd"}
+PACKED = {"gz": "gzip", "zst": "zstd", "zstd": "zstd"}
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 HEAD, SHORT = 1 << 12, 64
@@ -204,7 +204,7 @@ class Run:
                 line = line[: begun.start()]
             size += len(line)
             kept += line[: max(0, KEPT - len(kept))]
-            if begun or (whole and start.match(self.peek(1024))):
+            if begun or (whole and start.match(self.peek(FIRST_LINE))):
                 break
         return bytes(kept), size
 
@@ -368,7 +368,7 @@ def _zstd(data: Data, start: int, reached: Reached) -> Iterator[Chunk]:
                 if inflate.eof:
                     continue
             except zstandard.ZstdError as reason:
-                error = f"the zstd frame is broken: {reason}"
+                error = told(reason)
                 if _next_zstd(data, frame + 1) < place + ZSTD_FEED:
                     place = refused_at(data, frame, place, begin)
         following = next_sound(data, frame + 1, place, partial(_next_zstd, data), begin)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PAGES_A_PARTITION = 500
 _GLOB = re.compile(r"[*?\[]")
+_JSON = re.compile(r"\.json(?:\.(?:gz|zst|zstd))?\Z", re.IGNORECASE)
 
 
 def find_inputs(inputs: Iterable[Input]) -> list[Partition]:
@@ -38,7 +39,9 @@ def find_inputs(inputs: Iterable[Input]) -> list[Partition]:
         except Refused as error:
             raise InputError(f"input '{item.name}': {error}") from None
         found = _partitions(item)
-        partitions += _vouched(item, [replace(one, code=code) for one in found] if code else found)
+        if code or item.url_field:
+            found = [replace(one, code=code, url_field=item.url_field) for one in found]
+        partitions += _vouched(item, found)
     partitions.sort(key=lambda partition: (partition.source, partition.relative))
     seen: dict[tuple[str, str], Partition] = {}
     for partition in partitions:
@@ -69,7 +72,8 @@ def _partitions(item: Input) -> list[Partition]:
         if kind == UNKNOWN and named:
             raise InputError(
                 f"input '{item.name}': '{path}' is of an unknown kind; name it .warc, .warc.gz, .wet.gz, .arc.gz, "
-                ".jsonl, .parquet, .arrow or .html, or say `format:`"
+                ".jsonl, .parquet, .arrow or .html, or say `format:` (`--input NAME=FORMAT:PATH`)"
+                + ("; bz2 and xz are not read: pack it with gzip or zstd" if path.suffix in (".bz2", ".xz") else "")
             )
         if kind in FORMATS and (package := FORMATS[kind].needs):
             need(package, f"input '{item.name}': '{path}'")
@@ -139,7 +143,12 @@ def _local_files(item: Input, path: Path) -> tuple[Path, list[Path], bool]:
     if not _GLOB.search(item.path):
         raise InputError(f"input '{item.name}': there is no file or folder '{path}'")
     parts = path.parts
-    first = next(place for place, part in enumerate(parts) if _GLOB.search(part))
+    # A folder that is there may have a name with brackets in it.
+    first = next(
+        place
+        for place, part in enumerate(parts)
+        if _GLOB.search(part) and not (place < len(parts) - 1 and Path(*parts[: place + 1]).is_dir())
+    )
     root = Path(*parts[:first]) if first else Path()
     if not root.is_dir():
         raise InputError(f"input '{item.name}': there is no folder '{root}' for the glob '{item.path}'")
@@ -189,7 +198,7 @@ def _raise(error: OSError) -> None:
 def _globbed(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
     """What fits a glob, given by its parts. Raises OSError for a folder that cannot be listed."""
     part, rest = parts[0], parts[1:]
-    if part != "**" and not _GLOB.search(part):
+    if part != "**" and (not _GLOB.search(part) or (rest and (folder / part).is_dir())):
         found = [folder / part]
     else:
         with os.scandir(folder) as listed:
@@ -226,4 +235,7 @@ def _kind(name: str, path: Path | UPath) -> str:
         raise InputError(f"input '{name}': '{path}' cannot be read: {error.strerror or error}") from None
     if re.match(rb"WARC/\d|filedesc://", head):
         return "warc"
+    # C4, dolma and RedPajama name their JSON Lines so; JSON laid out for people has nothing behind its first brace.
+    if _JSON.search(path.name) and re.match(rb'(?:\xef\xbb\xbf)?\s*\{[ \t]*"', head):
+        return "jsonl"
     return "html" if re.match(rb"\s*<(?:!doctype html|html)", head, re.IGNORECASE) else UNKNOWN

@@ -43,27 +43,29 @@ A key is the place of the record in its file, a byte or a row: a whole number gr
 
 @dataclass(frozen=True)
 class Format:
-    """One kind of input: the function that reads it, the names of its files, and the package that it needs."""
+    """One kind of input: the function that reads it, the names of its files, the package that it needs. `version` is
+    another when files are read to other documents than before."""
 
     read: str
     names: re.Pattern[str] | None = None
     needs: str = ""
+    version: int = 1
 
 
 def _named(ending: str) -> re.Pattern[str]:
     return re.compile(rf"\.(?:{ending})\Z", re.IGNORECASE)
 
 
-_PACKED = r"(?:\.(?:gz|zst))?"
+_PACKED = r"(?:\.(?:gz|zst|zstd))?"
 FORMATS = {
-    "warc": Format("curate.sources.warc:read_warc", _named(rf"w?arc{_PACKED}(?:\.bad)?")),
-    "wet": Format("curate.sources.warc:read_warc", _named(rf"wet{_PACKED}")),
-    "jsonl": Format("curate.sources.jsonl:read_jsonl", _named(rf"(?:jsonl|ndjson|json\.l){_PACKED}")),
+    "warc": Format("curate.sources.warc:read_warc", _named(rf"w?arc{_PACKED}(?:\.bad)?"), version=2),
+    "wet": Format("curate.sources.warc:read_warc", _named(rf"wet{_PACKED}"), version=2),
+    "jsonl": Format("curate.sources.jsonl:read_jsonl", _named(rf"(?:jsonl|ndjson|json\.l){_PACKED}"), version=2),
     "shards": Format("curate.sources.jsonl:read_shards"),
     "html": Format("curate.sources.html:read_html", _named(rf"x?html?{_PACKED}")),
-    "parquet": Format("curate.sources.parquet:read_parquet", _named("parquet"), needs="pyarrow"),
-    "arrow": Format("curate.sources.arrow:read_arrow", _named("arrow"), needs="pyarrow"),
-    "hub": Format("curate.sources.hub:read_hub"),
+    "parquet": Format("curate.sources.parquet:read_parquet", _named("parquet"), needs="pyarrow", version=2),
+    "arrow": Format("curate.sources.arrow:read_arrow", _named("arrow"), needs="pyarrow", version=2),
+    "hub": Format("curate.sources.hub:read_hub", version=2),
 }
 AUTO = "auto"
 _END: Any = object()

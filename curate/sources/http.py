@@ -22,7 +22,10 @@ _CHUNK = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]{0,1024})?\r?\n"
 _HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body|title|meta)[\s>]", re.IGNORECASE)
 _FIELD = re.compile(rb"[^\s<>:]+[ \t]*:|[ \t]|\r?\Z")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
+_ESSENCE = re.compile(r"[a-z0-9!#$&^_.+*-]{1,127}/[a-z0-9!#$&^_.+*-]{1,127}")
 HTML_TYPES = ("text/html", "application/xhtml+xml")
+NO_TYPES = ("", "application/octet-stream", "unknown/unknown", "no-type", "unknown", "none", "application/unknown")
+"""What servers and crawlers write where they do not know: then the content says whether it is a page."""
 
 
 class BadBody(ValueError):
@@ -43,7 +46,18 @@ class Response:
 
     @property
     def media_type(self) -> str:
-        return self.content_type.partition(";")[0].strip().lower()
+        return media_type(self.content_type)
+
+
+def media_type(written: str) -> str:
+    """The type and subtype of a `Content-Type`, in lower case, as browsers read it (Fetch, "extract a MIME type"): of a
+    list the last that is one, without quotation marks; a parameter that lacks its semicolon is none the less one. What
+    is no media type stays as it is written."""
+    for one in reversed(written.split(",")):
+        essence = _ESSENCE.match(one.strip(" \t\r\n\"'").lower())
+        if essence and essence.group() != "*/*":
+            return essence.group()
+    return written.partition(";")[0].strip().lower()
 
 
 def parse_headers(lines: list[bytes]) -> dict[str, str]:
@@ -90,18 +104,19 @@ def is_html(response: Response, body: bytes) -> bool:
     """By the header; by the content when the header is missing or generic."""
     if response.media_type in HTML_TYPES:
         return True
-    return response.media_type in ("", "application/octet-stream", "unknown/unknown") and looks_like_html(body)
+    return response.media_type in NO_TYPES and looks_like_html(body)
 
 
-def decoded_body(response: Response) -> bytes:
-    """The body without its codings. Raises BadBody.
+def decoded_body(response: Response, cut: bool = False) -> tuple[bytes, bool]:
+    """The body without its codings, and whether it ends before its last chunk. Raises BadBody, for a chunk that is cut
+    in two too, unless the archive says itself that the record was `cut`.
 
     Crawlers often store a body decoded and leave the headers as they were, so a body that does not begin as its header
     says is taken as it is (one that begins so and breaks later is refused).
     """
-    body = response.body
+    body, ends_early = response.body, False
     if "chunked" in response.headers.get("transfer-encoding", "").lower():
-        body = unchunked(body)
+        body, ends_early = unchunked(body, cut)
     codings = [one.strip().lower() for one in response.headers.get("content-encoding", "").split(",")]
     for coding in reversed(codings[:4]):
         if coding in ("gzip", "x-gzip") and body.startswith(GZIP):
@@ -115,24 +130,32 @@ def decoded_body(response: Response) -> bytes:
             body = _unzstd(body)
     if len(body) > MAX_BODY:
         raise BadBody(f"a body of {len(body)} bytes; at most {MAX_BODY} are read")
-    return body
+    return body, ends_early
 
 
-def unchunked(body: bytes) -> bytes:
-    """RFC 9112, 7.1. A body whose first line is not a chunk size was stored decoded. Raises BadBody."""
+def unchunked(body: bytes, cut: bool = False) -> tuple[bytes, bool]:
+    """RFC 9112, 7.1, and whether the last chunk is missing: then all that came is there, and a page that is not whole
+    is a page, as one that a crawler cut is. A body whose first line is not a chunk size was stored decoded.
+
+    Raises BadBody; of a record that was `cut`, a last chunk that is not all there is no fault.
+    """
     if not body or _CHUNK.match(body) is None:
-        return body
+        return body, False
     parts: list[bytes] = []
     place = 0
     while True:
         head = _CHUNK.match(body, place)
         if head is None:
+            if place == len(body) or (cut and len(body) - place < 1024 and b"\n" not in body[place:]):
+                return b"".join(parts), True
             raise BadBody(f"bad chunked encoding: no chunk size at byte {place} of the body")
         size = int(head.group(1), 16)
         if size == 0:
-            return b"".join(parts)
+            return b"".join(parts), False
         start, end = head.end(), head.end() + size
         if end > len(body):
+            if cut:
+                return b"".join([*parts, body[start:]]), True
             raise BadBody(f"bad chunked encoding: a chunk of {size} bytes, {len(body) - start} are left")
         parts.append(body[start:end])
         place = end
@@ -141,7 +164,7 @@ def unchunked(body: bytes) -> bytes:
         elif body[place : place + 1] == b"\n":
             place += 1
         elif place == len(body):
-            raise BadBody("bad chunked encoding: the last chunk is missing")
+            return b"".join(parts), True
         else:
             raise BadBody(f"bad chunked encoding: the chunk that ends at byte {place} of the body has no line end")
 

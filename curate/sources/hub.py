@@ -15,10 +15,11 @@ from curate.document import Document, Unreadable
 from curate.places.address import InputError, need, reason_of
 from curate.places.patience import passes, patiently
 from curate.places.store import checksum
-from curate.sources.arrow import columns_of
+from curate.sources.arrow import columns_of, left_out
 from curate.sources.jsonl import row_document
 from curate.sources.meter import Reached
 from curate.sources.partition import HubSet, Input, Partition, Piece
+from curate.sources.rows import Told
 
 if TYPE_CHECKING:
     from datasets import IterableDataset
@@ -119,7 +120,8 @@ def read_hub(partition: Partition, piece: Piece, reached: Reached | None) -> Ite
     """
     if partition.dataset is None:
         raise InputError(f"'{partition.path}' is not a data set of the hub: `find_inputs` makes such a partition")
-    rows = iter(_loaded(partition.dataset, partition.text_field, partition.id_field))
+    loaded, left = _loaded(partition.dataset, partition)
+    rows = iter(loaded)
     number = 0
     while True:
         key = f"{partition.prefix}@{number}"
@@ -133,24 +135,31 @@ def read_hub(partition: Partition, piece: Piece, reached: Reached | None) -> Ite
             # A loader raises whatever its format's library raises.
             yield Unreadable(key, f"the data set is broken: {reason_of(error)}")
             return
-        yield row_document(dict(row), key, partition.source, partition.text_field, partition.id_field)
+        fields = (partition.source, partition.text_field, partition.id_field)
+        item = row_document(dict(row), key, *fields, None, partition.url_field)
+        if isinstance(item, Document):
+            item.notes += left
+        yield item
         number += 1
 
 
-def _loaded(wanted: HubSet, text_field: str, id_field: str) -> IterableDataset:
+def _loaded(wanted: HubSet, partition: Partition) -> tuple[IterableDataset, Told]:
     need("datasets", f"the data set '{wanted.path}'")
     import datasets
 
     # A library's progress bars would mix with the run's own.
     datasets.disable_progress_bars()
+    left = Told()
     try:
         loaded = datasets.load_dataset(
             wanted.path, wanted.subset, split=wanted.split, streaming=wanted.streaming, revision=wanted.revision
         )
         # Columns that are not fields of a document (images, audio) would be decoded in vain.
         if loaded.features:
-            names = columns_of(loaded.features.arrow_schema, text_field, id_field)
+            schema = loaded.features.arrow_schema
+            names = columns_of(schema, partition.text_field, partition.id_field, partition.url_field)
+            left = left_out(schema.names, names)
             loaded = loaded.select_columns(names)
     except Exception as error:
         raise InputError(f"the data set '{wanted.path}' cannot be loaded: {reason_of(error)}") from None
-    return loaded
+    return loaded, left

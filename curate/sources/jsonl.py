@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import reprlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,12 +14,14 @@ from curate.places.address import reason_of
 from curate.sources.compressed import KEPT, mapped, runs
 from curate.sources.meter import Reached
 from curate.sources.partition import Partition, Piece
+from curate.sources.rows import MAX_FIELD, Told, address_of, further, parsed, small
 
 MAX_LINE = 64 << 20
 """Bytes of a line; a longer one is set aside."""
 
-RowDocument = Callable[[dict[str, Any], str, str, str, str, bytes | None], Document | Unreadable]
-"""Makes a document of a row: fields, key, source, names of the text and id fields, and the row as it was read."""
+RowDocument = Callable[[dict[str, Any], str, str, str, str, bytes | None, str | None], Document | Unreadable]
+"""Makes a document of a row: fields, key, source, names of the text and id fields, the row as it was read, and the name
+of the field of its address."""
 
 FEW = 1 << 20
 MAX_VALUES = 1 << 21
@@ -29,18 +30,16 @@ MAX_VALUES = 1 << 21
 MOST = 1 << 31
 """Facts and exposures are numbered below it, as token shards store them."""
 
-MAX_FIELDS = 32
-MAX_FIELD = 1000
-"""How many further fields of a line are kept as metadata, and how many characters of each."""
-
 
 def read_jsonl(
     partition: Partition, piece: Piece, reached: Reached | None
 ) -> Iterator[Document | Skipped | Unreadable]:
     """Every line that is not blank. Keys count bytes of the decompressed stream.
 
-    `url` becomes the document's address, the id field `metadata["id"]`, other fields that are short strings, numbers or
-    truth values stay in the metadata under their names. Raises OSError only, when the file cannot be opened.
+    `url`, or the first of `ADDRESSES` that holds one, becomes the document's address, the id field `metadata["id"]`;
+    other fields that are short strings, numbers or truth values, and those within `metadata` or `meta`, stay in the
+    metadata under their names. What is left out, or read otherwise than it is written, is a note. Raises OSError only,
+    when the file cannot be opened.
     """
     return _lines(partition, piece, reached, row_document)
 
@@ -56,7 +55,7 @@ def _lines(
     partition: Partition, piece: Piece, reached: Reached | None, made: RowDocument
 ) -> Iterator[Document | Skipped | Unreadable]:
     path, prefix, source = partition.path, partition.prefix, partition.source
-    fields = (partition.text_field, partition.id_field)
+    fields = (partition.text_field, partition.id_field, partition.url_field)
     with mapped(path) as data:
         for run in runs(data, piece, reached, path.name):
             while True:
@@ -85,7 +84,7 @@ def _lines(
 
 
 def _document(
-    line: bytes, key: str, source: str, text_field: str, id_field: str, made: RowDocument
+    line: bytes, key: str, source: str, text_field: str, id_field: str, url_field: str | None, made: RowDocument
 ) -> Document | Unreadable:
     if len(line) > FEW and (values := _values(line)) > MAX_VALUES:
         return Unreadable(
@@ -94,13 +93,17 @@ def _document(
             line[:KEPT],
             len(line),
         )
+    told: Told = []
     try:
-        row = orjson.loads(line)
+        row = parsed(line, told)
     except ValueError as reason:
         return Unreadable(key, f"not JSON: {reason}", line[:KEPT])
     if not isinstance(row, dict):
         return Unreadable(key, f"a JSON {type(row).__name__}, not an object", line[:KEPT])
-    return made(row, key, source, text_field, id_field, line)
+    document = made(row, key, source, text_field, id_field, line, url_field)
+    if told and isinstance(document, Document):
+        document.notes += told
+    return document
 
 
 def _values(line: bytes) -> int:
@@ -116,12 +119,18 @@ def _values(line: bytes) -> int:
 
 
 def row_document(
-    row: dict[str, Any], key: str, source: str, text_field: str, id_field: str, raw: bytes | None = None
+    row: dict[str, Any],
+    key: str,
+    source: str,
+    text_field: str,
+    id_field: str,
+    raw: bytes | None = None,
+    url_field: str | None = None,
 ) -> Document | Unreadable:
     """The document of a row of fields; `raw` is the row as it was read, rebuilt from its fields where it is not
     given. A row that no document can be made of, for whatever reason, is one loss."""
     try:
-        return _row_document(row, key, source, text_field, id_field, raw)
+        return _row_document(row, key, source, text_field, id_field, raw, url_field)
     except Exception as error:
         return Unreadable(
             key, f"the row cannot be read: {type(error).__name__}: {reason_of(error)}", (raw or b"")[:KEPT]
@@ -129,7 +138,13 @@ def row_document(
 
 
 def _row_document(
-    row: dict[str, Any], key: str, source: str, text_field: str, id_field: str, raw: bytes | None
+    row: dict[str, Any],
+    key: str,
+    source: str,
+    text_field: str,
+    id_field: str,
+    raw: bytes | None,
+    url_field: str | None,
 ) -> Document | Unreadable:
     text = row.get(text_field)
     if not isinstance(text, str):
@@ -138,29 +153,32 @@ def _row_document(
             raw = orjson.dumps(row, default=repr, option=orjson.OPT_NON_STR_KEYS)
         return Unreadable(key, f"no string in the field '{text_field}'; other fields: {others}", raw[:KEPT])
     del row[text_field]
-    url = row.pop("url", None)
-    url = url if isinstance(url, str) and url else None
+    url = address_of(row, url_field)
     metadata: dict[str, Any] = {}
     if row.get(id_field) is not None:
         metadata["id"] = row.pop(id_field)
-        if not _small(metadata["id"]):
+        if not small(metadata["id"]) or (type(metadata["id"]) is int and metadata["id"].bit_length() > 64):
             metadata["id"] = str(metadata["id"])[:MAX_FIELD]
-    for name, value in row.items():
-        if len(metadata) < MAX_FIELDS and _small(name) and _small(value):
-            metadata.setdefault(name, value)
-    return Document(
-        key=key, text=text, url=url, domain=registered_domain(url) or source, source=source, metadata=metadata
-    )
+    told: Told = []
+    further(row, metadata, told)
+    domain = registered_domain(url) or source
+    return Document(key=key, text=text, url=url, domain=domain, source=source, metadata=metadata, notes=told)
 
 
 def shard_document(
-    row: dict[str, Any], key: str, source: str, text_field: str, id_field: str, raw: bytes | None = None
+    row: dict[str, Any],
+    key: str,
+    source: str,
+    text_field: str,
+    id_field: str,
+    raw: bytes | None = None,
+    url_field: str | None = None,
 ) -> Document | Unreadable:
     """The document of a row of a goldsand text shard: an injected document is protected again, and a page has its
     domain, its language and its metadata. Any other row is read as one of JSON Lines. An injected one whose fact has no
     number, or an impossible one, is a loss."""
     injected, stored, domain = (row.pop(name, None) for name in ("injected", "metadata", "domain"))
-    document = row_document(row, key, source, text_field, id_field, raw)
+    document = row_document(row, key, source, text_field, id_field, raw, url_field)
     try:
         metadata = orjson.loads(stored)
     except (ValueError, TypeError):
@@ -176,9 +194,3 @@ def shard_document(
                     error = f"an injected row whose {name} is {reprlib.repr(value)}, not a number below {MOST}"
                     return Unreadable(key, error, (raw or b"")[:KEPT])
     return document
-
-
-def _small(value: Any) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return isinstance(value, (bool, int)) or (isinstance(value, str) and len(value) <= MAX_FIELD)

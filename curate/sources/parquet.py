@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from curate.document import Document, Unreadable
 from curate.places.address import need, reason_of
-from curate.sources.arrow import ROWS, ArrowStream, batch_items, columns_of, no_text, select
+from curate.sources.arrow import ROWS, ArrowStream, batch_items, columns_of, left_out, no_text, select
 from curate.sources.compressed import KEPT, Data, mapped
 from curate.sources.meter import Reached
 from curate.sources.partition import Partition, Piece
@@ -30,7 +30,7 @@ def read_parquet(partition: Partition, piece: Piece, reached: Reached | None) ->
         stream = ArrowStream(data)
         try:
             file = _opened(stream, data)
-            names = columns_of(file.schema_arrow, partition.text_field, partition.id_field)
+            names = columns_of(file.schema_arrow, partition.text_field, partition.id_field, partition.url_field)
             starts = _starts(file.metadata)
             sizes = [file.metadata.row_group(group).num_rows for group in range(len(starts))]
         except Exception as error:
@@ -66,13 +66,13 @@ def _opened(stream: ArrowStream, data: Data) -> ParquetFile:
 def _group(
     file: ParquetFile, group: int, row: int, names: list[str], prefix: str, partition: Partition, stream: ArrowStream
 ) -> Iterator[Document | Unreadable]:
-    fields = (partition.source, partition.text_field, partition.id_field)
+    left = left_out(file.schema_arrow.names, names)
     metadata = file.metadata.row_group(group)
     size = metadata.num_rows
     end = row + size
     try:
         for batch in file.iter_batches(ROWS, row_groups=[group], columns=names, use_threads=False):
-            yield from batch_items(select(batch, names), row, prefix, *fields)
+            yield from batch_items(select(batch, names), row, prefix, partition, left)
             row += batch.num_rows
         if row < end:
             raise ValueError(f"{end - row} rows are missing")

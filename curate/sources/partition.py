@@ -35,6 +35,11 @@ class Input:
     )
     text_field: str = param("text", "JSONL, Parquet, hub: the field that holds the text")
     id_field: str = param("id", "JSONL, Parquet, hub: the field kept as the document's own id")
+    url_field: str | None = param(
+        None,
+        "JSONL, Parquet, hub: the field that holds the address, with points where it lies within others"
+        " (`metadata.source.url`); when absent, `url` and the other names that corpora give it",
+    )
     subset: str | None = param(None, "hub: the configuration of the data set, where it has several")
     split: str = param("train", "hub: which split is read", pattern=r"^[A-Za-z0-9._\[\]:%+-]+$")
     streaming: bool = param(True, "hub: read while it is fetched, instead of copying the data set first")
@@ -89,6 +94,7 @@ class Partition:
     dataset: HubSet | None = None
     code: str = ""
     written: Written | None = None
+    url_field: str | None = None
 
     @property
     def prefix(self) -> str:
@@ -106,6 +112,7 @@ class Partition:
             "id_field": self.id_field,
             "files": [relative for _, relative in self.files],
             **({"code": self.code} if self.code else {}),
+            **({"url_field": self.url_field} if self.url_field else {}),
         }
 
     def holds(self, key: str) -> bool:

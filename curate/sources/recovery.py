@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+FIRST_LINE = 9216
+"""Bytes at which the next record is told: the first line of an ARC file's has an address, of up to 8 KiB."""
+
 FED = 1 << 10
 TRIES, TRIED = 4, 1 << 16
 """Bytes that are tried: so many times those of the broken member, and so many more."""
@@ -63,3 +66,13 @@ def _is_sound(data: Any, start: int, end: int, most: int, begin: Callable[[], An
         # zlib's and zstd's errors alike: it is no member.
         return False, place - start + FED
     return inflate.eof or (place == end and end < len(data)), place - start + FED
+
+
+def told(reason: Exception) -> str:
+    """What zstd says of a frame that it does not read, with the remedy where the frame is sound."""
+    if "too much memory" not in str(reason):
+        return f"the zstd frame is broken: {reason}"
+    return (
+        "the zstd frame has a window of more than 128 MiB, for which no memory is set aside: make it again with"
+        " `zstd --long=27`, or unpack it with `zstd -d --long=31`"
+    )

@@ -17,9 +17,20 @@ from curate.document import Document, Skipped, Unreadable
 from curate.domains import registered_domain
 from curate.places.address import reason_of
 from curate.sources.compressed import KEPT, Damage, Run, mapped, runs
-from curate.sources.http import HTML_TYPES, BadBody, decoded_body, is_html, parse_headers, parse_response
+from curate.sources.http import (
+    HTML_TYPES,
+    NO_TYPES,
+    BadBody,
+    decoded_body,
+    is_html,
+    looks_like_html,
+    media_type,
+    parse_headers,
+    parse_response,
+)
 from curate.sources.meter import Reached
 from curate.sources.partition import WHOLE, Partition, Piece
+from curate.sources.recovery import FIRST_LINE
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -30,7 +41,17 @@ MAX_RECORD = 64 << 20
 MAX_LINE = 1 << 16
 MAX_HEADERS = 256
 _WARC = re.compile(rb"WARC/\d")
-_ARC = re.compile(rb"[a-z][a-z0-9+.-]{1,30}:[^ \n]{0,8192} [^ \n]{0,64} \d{8,18} [^ \n]{0,128} [^\n]{1,512}\n")
+_IP = rb"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f:]{2,39}|-)"
+_ARC = re.compile(
+    rb"[a-z][a-z0-9+.-]{1,30}:"
+    # An address may hold spaces that nobody escaped: then an IP address shows where it ends.
+    rb"(?:[^ \n]{0,8192} [^ \n]{0,64}|[^\n]{0,8192} " + _IP + rb") \d{8,18} [^ \n]{0,128} [^\n]{1,512}\n"
+)
+_ARC_FIELDS = tuple(
+    re.compile(rf"(?P<url>.*?) {ip} (?P<date>\d{{8,18}}) (?P<type>[^ ;]*(?:; ?[^ ;]*)*)(?: .*)? (?P<length>\S+)\Z")
+    for ip in (_IP.decode(), r"\S{0,64}")
+)
+_LATER = re.compile(rb"\n" + _ARC.pattern)
 _KNOWN = re.compile(rb"(?:https?|ftp|gopher|nntp|dns|whois|filedesc|metadata):")
 _VERSION = re.compile(rb"(?<!/)WARC/\d\.\d{1,2}[ \t]*\r?\n\Z")
 _ONCE = ("warc-type", "warc-record-id", "warc-target-uri", "warc-date", "content-length")
@@ -58,8 +79,8 @@ class WarcRecord:
 def read_warc(partition: Partition, piece: Piece, reached: Reached | None) -> Iterator[Document | Skipped | Unreadable]:
     """Every record of a file, or of one piece.
 
-    Pages (2xx responses and resources that are HTML) and conversions become documents, other sound records `Skipped`,
-    the rest `Unreadable`. Raises OSError only, when the file cannot be opened.
+    Pages (2xx responses, resources and conversions that are HTML) and conversions to text become documents, other sound
+    records `Skipped`, the rest `Unreadable`. Raises OSError only, when the file cannot be opened.
     """
     for item in read_records(partition.path, partition.prefix, piece, reached):
         if isinstance(item, Unreadable):
@@ -198,12 +219,15 @@ def _twice(lines: list[bytes], headers: dict[str, str]) -> str:
 
 def _arc_record(run: Run, key: str) -> WarcRecord | Unreadable:
     line = run.line(MAX_LINE)
-    fields = line.decode("utf-8", "replace").rstrip("\r\n").split(" ")
-    date = fields[2]
-    headers = {"warc-target-uri": fields[0], "content-type": fields[3], "content-length": fields[-1]}
+    written = line.decode("utf-8", "replace").rstrip("\r\n")
+    fields = next(filter(None, (form.match(written) for form in _ARC_FIELDS)), None)
+    if fields is None:
+        return Unreadable(key, "an ARC record whose first line has no address, date, type and length", line[:KEPT])
+    url, date = fields["url"], fields["date"]
+    headers = {"warc-target-uri": url, "content-type": fields["type"], "content-length": fields["length"]}
     if len(date) == 14:
         headers["warc-date"] = f"{date[:4]}-{date[4:6]}-{date[6:8]}T{date[8:10]}:{date[10:12]}:{date[12:14]}Z"
-    kind = "filedesc" if fields[0].startswith("filedesc:") else "response"
+    kind = "filedesc" if url.startswith("filedesc:") else "response"
     return _block(run, key, kind, headers, line, _ARC)
 
 
@@ -223,33 +247,51 @@ def _block(
             error = f"the record says {length} bytes, and {run.left} are there"
         else:
             blank = len(gap) - len(gap.lstrip(b"\r\n"))
-            following = run.ahead(length + blank, 1024) if blank < len(gap) else b""
+            following = run.ahead(length + blank, FIRST_LINE) if blank < len(gap) else b""
             # Too few bytes mean that the run ends here; `damage` alone does not, since it may lie far ahead.
-            short = following is not None and len(following) < 1024 and b"\n" not in following
+            short = following is not None and len(following) < FIRST_LINE and b"\n" not in following
             cut_off = run.damage is not None and short
             # (Records of ARC begin with any scheme: behind no blank line, one letter of theirs may be another's.)
             begun = start.match(following or b"") and (blank or start is _WARC or _KNOWN.match(following or b""))
             # Two line ends say that the length is right, whatever stands behind them.
             ended = start is _WARC and gap.startswith(b"\r\n\r\n")
+            ended = ended or (start is _ARC and bool(blank) and not begun and _whole(run.peek(length)))
             if not following or cut_off or begun or ended or (blank and following.startswith(b"\0")):
                 return WarcRecord(key, kind, headers, run.read(length))
             error = f"the record says {length} bytes, but no record begins after them"
-    if start.match(run.peek(1024)):
+    if start.match(run.peek(FIRST_LINE)):
         return Unreadable(key, error, head)
     raw, _ = run.skip_to(start, _VERSION if start is _WARC else None)
     return Unreadable(key, error, (head + b"\r\n" + raw)[:KEPT])
 
 
+def _whole(block: bytes) -> bool:
+    """Whether a block shows by itself that it ends where it ought to: behind a record of an ARC file stands one line
+    end, as behind any line of a page."""
+    if any(_KNOWN.match(block, one.start() + 1) for one in _LATER.finditer(block)):
+        return False
+    try:
+        response = parse_response(block)
+    except BadBody:
+        return False
+    stated = response.headers.get("content-length", "") if response else ""
+    return (
+        stated == str(len(response.body)) if response and stated else block[-16:].strip().lower().endswith(b"</html>")
+    )
+
+
 def _item(record: WarcRecord, source: str) -> Document | Skipped | Unreadable:
-    headers = record.headers
+    stated = record.headers.get("content-type", "")
+    media = media_type(stated)
+    if record.kind in ("conversion", "resource") and media in HTML_TYPES:
+        return _document(record, source, {"content_type": stated[:200]}, html=record.block)
     if record.kind == "conversion":
-        text = record.block.decode("utf-8", "replace")
-        return _document(record, source, {}, text=text)
+        # Tools convert to pictures and films, too; a text has no NUL, whatever nobody said of it.
+        if not (media.startswith("text/") or (media in NO_TYPES and b"\0" not in record.block)):
+            return Skipped(record.key, f"not text: {media[:60] or 'no type'}")
+        return _document(record, source, {}, text=_text(record.block, stated))
     if record.kind == "resource":
-        media = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media not in HTML_TYPES:
-            return Skipped(record.key, f"not html: {media[:60] or 'no type'}")
-        return _document(record, source, {"content_type": headers["content-type"][:200]}, html=record.block)
+        return Skipped(record.key, f"not html: {media[:60] or 'no type'}")
     if record.kind != "response":
         return Skipped(record.key, record.kind[:60] or "record without a type")
     try:
@@ -257,20 +299,57 @@ def _item(record: WarcRecord, source: str) -> Document | Skipped | Unreadable:
     except BadBody as reason:
         return Unreadable(record.key, str(reason), record.block[:KEPT])
     if response is None:
-        return Skipped(record.key, "not http")
+        return _bare(record, source, media, stated)
     if not 200 <= response.status < 300:
         return Skipped(record.key, f"http {response.status}")
     if not response.body:
         return Skipped(record.key, "empty body")
-    if response.media_type not in ("", *HTML_TYPES, "application/octet-stream", "unknown/unknown"):
+    if response.media_type not in (*NO_TYPES, *HTML_TYPES):
         return Skipped(record.key, f"not html: {response.media_type[:60]}")
     try:
-        body = decoded_body(response)
+        body, ends_early = decoded_body(response, "warc-truncated" in record.headers)
     except BadBody as reason:
         return Unreadable(record.key, str(reason), record.block[:KEPT])
-    if not is_html(response, body):
+    identified = media_type(record.headers.get("warc-identified-payload-type", ""))
+    if not (is_html(response, body) or (response.media_type in NO_TYPES and identified in HTML_TYPES)):
         return Skipped(record.key, f"not html: {response.media_type[:60] or 'no type'}")
-    return _document(record, source, {"content_type": response.content_type}, html=body)
+    if _OTHER.match(identified) and not looks_like_html(body):
+        return Skipped(
+            record.key, f"not html: {response.media_type[:60] or 'no type'}, identified as {identified[:60]}"
+        )
+    more = {"truncated": "the last chunk is missing"} if ends_early else {}
+    return _document(record, source, {"content_type": response.content_type, **more}, html=body)
+
+
+def _bare(record: WarcRecord, source: str, media: str, stated: str) -> Document | Skipped:
+    """A response without a status line: a page where its record says so, or says nothing and it begins as one. Early
+    crawlers stored the body alone, as HTTP/0.9 sent it."""
+    of_web = (record.url or "").lower().startswith(("http:", "https:"))
+    page = media in HTML_TYPES or (media in (*NO_TYPES, "application/http") and looks_like_html(record.block))
+    if not (of_web and page and record.block):
+        return Skipped(record.key, "not http")
+    document = _document(
+        record, source, {"content_type": stated[:200]} if media in HTML_TYPES else {}, html=record.block
+    )
+    document.notes.append(("read", "a page without an HTTP header", None))
+    return document
+
+
+_OTHER = re.compile(r"(?:image|audio|video|font)/|application/(?:pdf|zip|gzip|x-gzip|x-shockwave-flash)\Z")
+"""Types of a payload, as the crawler identified it, that a server's `text/html` does not outweigh, unless the bytes
+begin as a page does."""
+
+
+def _text(block: bytes, content_type: str) -> str:
+    """A converted text: UTF-8, as WET has it, or else what its type names."""
+    try:
+        return block.decode("utf-8")
+    except UnicodeDecodeError:
+        import webencodings
+
+        label = re.search(r"charset\s*=\s*[\"']?([^\s\"';,]{1,40})", content_type, re.IGNORECASE)
+        named = webencodings.lookup(label.group(1)) if label else None
+        return webencodings.decode(block, named or webencodings.UTF8)[0]
 
 
 def _document(

@@ -104,7 +104,7 @@ def test_an_older_normaliser_is_refused_and_so_is_what_is_no_index(tmp_path, mon
     with pytest.raises(IndexMismatch, match="holds s already"):
         add_to_index(tmp_path / "i", MinHashDedup(), [], "s")
     monkeypatch.setattr("curate.dedup.minhash.NORMALISER", 99)
-    with pytest.raises(IndexMismatch, match="normaliser: 2 in the index, 99 here"):
+    with pytest.raises(IndexMismatch, match="normaliser: 3 in the index, 99 here"):
         MinHashDedup(index=str(tmp_path / "i"))
     (tmp_path / "j").mkdir()
     with pytest.raises(IndexMismatch, match="is not an index"):

@@ -245,7 +245,7 @@ def test_codings_that_warcio_writes_are_undone(tmp_path):
     [
         (b"5\r\n<html\r\n1;x=y\r\n>\r\n0\r\n\r\n", b"<html>"),
         (PAGE, PAGE),
-        (b"5\r\n<html\r\n", None),
+        (b"5\r\n<html\r\n", b"<html"),
         (b"5\r\n<html\r\nzz\r\n>\r\n0\r\n\r\n", None),
         (b"ff\r\n<html>", None),
     ],

@@ -22,7 +22,7 @@ Sets = Annotated[
     list[str], typer.Option("--set", help="change a value: a.b=c, or STEP.parameter=c", metavar="KEY=VALUE")
 ]
 Inputs = Annotated[
-    list[str], typer.Option("--input", help="read this instead of the recipe's inputs", metavar="[NAME=]PATH")
+    list[str], typer.Option("--input", help="read this instead of the recipe's inputs", metavar="[NAME=][FORMAT:]PATH")
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="processes; by default all cores")]
 Replace = Annotated[bool, typer.Option("--replace", help="put this in the place of another corpus finished there")]
@@ -74,11 +74,18 @@ def read_recipe(recipe: str, sets: list[str], inputs: list[dict[str, Any]]) -> L
 
 
 def inputs_of(given: list[str]) -> list[dict[str, Any]]:
-    """`NAME=PATH` or `PATH`; the path is relative to the current folder."""
+    """`NAME=PATH` or `PATH`, with `FORMAT:` before a path whose name does not tell it; the path is relative to the
+    current folder."""
+    from curate.sources.formats import FORMATS
+
     inputs = []
     for number, text in enumerate(given):
         name, equals, path = text.partition("=")
         if not equals or not re.fullmatch(r"[A-Za-z0-9._-]+", name) or exists(text):
             name, path = "crawl" if len(given) == 1 else f"input{number + 1}", text
-        inputs.append({"name": name, "path": path if "://" in path else str(Path(path).absolute())})
+        format, colon, rest = path.partition(":")
+        said = {"format": format} if colon and format in FORMATS and rest and not exists(path) else {}
+        path = rest if said else path
+        hub = said.get("format") == "hub" and not exists(path)
+        inputs.append({"name": name, "path": path if hub or "://" in path else str(Path(path).absolute()), **said})
     return inputs
