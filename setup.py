@@ -6,8 +6,6 @@ import re
 import tomllib
 from pathlib import Path
 
-from setuptools import setup
-
 ROOT = Path(__file__).parent
 
 
@@ -32,6 +30,9 @@ def absolute(page: str, home: str) -> str:
 
 
 if __name__ == "__main__":
+    # Here, so that a test may import the rest wherever distutils has been imported before.
+    from setuptools import setup
+
     home = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["goldsand"]["home"].rstrip("/")
     setup(
         long_description=absolute((ROOT / "README.md").read_text(encoding="utf-8"), home),
