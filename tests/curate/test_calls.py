@@ -72,11 +72,11 @@ def test_a_run_that_was_killed_twice_has_the_figures_of_all_its_calls(tmp_path):
 
 def test_what_earlier_calls_cost_is_said_to_be_unknown_where_it_is(tmp_path):
     inputs, out = write_inputs(tmp_path / "in"), tmp_path / "out"
-    assert corpus_run(inputs, out, []).execute()["notices"] == []
-    assert corpus_run(inputs, out, []).execute()["notices"] == []
+    for _ in range(2):
+        assert UNKNOWN_CALLS not in corpus_run(inputs, out, []).execute()["notices"]
     (out / "status.json").write_text("{")
     summary = corpus_run(inputs, out, []).execute()
-    assert summary["notices"] == [UNKNOWN_CALLS] and summary["calls"] == 1
+    assert UNKNOWN_CALLS in summary["notices"] and summary["calls"] == 1
 
 
 def test_a_call_that_makes_nothing_is_not_one_of_the_corpus():

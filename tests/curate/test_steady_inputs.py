@@ -403,7 +403,7 @@ def test_a_hub_out_of_reach_ends_the_run_and_a_broken_data_set_is_a_loss(monkeyp
             yield {"text": "one"}
             raise error
 
-        monkeypatch.setattr(hub, "_loaded", rows)
+        monkeypatch.setattr(hub, "_loaded", lambda *arguments, rows=rows: (rows(), []))
         items = readable(partition)
         assert next(items).text == "one"
         if "bad content" in str(error):

@@ -16,7 +16,8 @@ steps: [gopher_quality: {min_words: 5, min_stop_words: 0}, exact_dedup]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, within) -> Path:
     root = tmp_path_factory.mktemp("replace")
-    rows = (json.dumps({"text": f"the boats lay still in the harbour {n} " * (1 + n % 3)}) for n in range(60))
+    texts = (f"the boats lay still in the harbour {n} " * (1 + n % 3) for n in range(60))
+    rows = (json.dumps({"text": text, "url": f"https://harbour.example/{n}"}) for n, text in enumerate(texts))
     (root / "pages.jsonl").write_text("\n".join(rows) + "\n")
     (root / "clean.yaml").write_text(RECIPE)
     (root / "raw.yaml").write_text(RECIPE.replace("name: clean", "name: raw"))
