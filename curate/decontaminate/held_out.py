@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from curate.decontaminate.items import Fields, Item
+from curate.decontaminate.items import Fields, Item, words_alone
 from curate.decontaminate.layouts import texts
 from curate.decontaminate.set_files import SUFFIXES, ItemsError, benchmark_of, rows_of
 from curate.places.manifest import MARKER, check_written
@@ -51,18 +51,18 @@ def read_held_out(path: Path, fields: Fields) -> Iterator[Item]:
         raise ItemsError(f"{path}: there is no text in it")
     counts: Counter[str] = Counter()
     for _, text in documents:
-        counts.update({_folded(line) for line in text.split("\n")})
+        counts.update({words_alone(line) for line in text.split("\n")})
     for name, text in documents:
-        lines = [line for line in text.split("\n") if counts[_folded(line)] < MANY or len(line.split()) < 3]
+        lines = [line for line in text.split("\n") if counts[words_alone(line)] < MANY or len(line.split()) < 3]
         pieces = [(PIECE, piece) for piece in pieces_of(lines)]
         yield Item(name, benchmark_of(path), (), pieces=((DOCUMENT, "\n".join(lines)), *pieces))
 
 
-def pieces_of(lines: Iterable[str]) -> Iterator[str]:
+def pieces_of(lines: Iterable[str]) -> list[str]:
     """Lines in pieces of at least `PIECE_WORDS` words, cut at the ends of lines where these are short enough."""
+    pieces: list[str] = []
     piece: list[str] = []
     size = 0
-    pieces: list[str] = []
     for line in lines:
         words = [word.span() for word in _WORD.finditer(line)]
         for begin in range(0, len(words), PIECE_WORDS):
@@ -76,7 +76,7 @@ def pieces_of(lines: Iterable[str]) -> Iterator[str]:
         pieces[-1] += "\n" + "\n".join(piece)
     elif piece:
         pieces.append("\n".join(piece))
-    yield from pieces
+    return pieces
 
 
 def _documents(path: Path, fields: Fields) -> Iterator[tuple[str, str]]:
@@ -92,7 +92,3 @@ def _documents(path: Path, fields: Fields) -> Iterator[tuple[str, str]]:
             )
         identifier = next((row[key] for key in ("id", "key") if isinstance(row.get(key), (str, int))), number)
         yield f"{path.name}:{identifier}", "\n".join(found)
-
-
-def _folded(line: str) -> str:
-    return " ".join(re.findall(r"\w+", line.lower()))

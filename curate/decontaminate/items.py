@@ -153,19 +153,20 @@ def _without_instructions(items: list[Item]) -> Iterator[Item]:
     those."""
     counts: Counter[str] = Counter()
     for item in items:
-        counts.update({_folded(sentence) for sentence in _SENTENCE.findall(item.question)})
+        counts.update({words_alone(sentence) for sentence in _SENTENCE.findall(item.question)})
     limit = max(MANY, min(MOST, len(items) // 20))
     shared = {sentence for sentence, count in counts.items() if count >= limit and len(sentence.split()) >= 3}
     for item in items:
-        if shared and any(_folded(sentence) in shared for sentence in _SENTENCE.findall(item.question)):
+        if shared and any(words_alone(sentence) in shared for sentence in _SENTENCE.findall(item.question)):
             item = replace(item, questions=tuple(dict.fromkeys(_own(one, shared) for one in item.questions)))
         yield item
 
 
 def _own(question: str, shared: Iterable[str]) -> str:
-    kept = (sentence for sentence in _SENTENCE.findall(question) if _folded(sentence) not in shared)
+    kept = (sentence for sentence in _SENTENCE.findall(question) if words_alone(sentence) not in shared)
     return "".join(kept).strip()
 
 
-def _folded(sentence: str) -> str:
+def words_alone(sentence: str) -> str:
+    """A sentence or line by which it is told alike: its words in lower case, one space between them."""
     return " ".join(re.findall(r"\w+", sentence.lower()))

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-Row = dict[str, Any]
+from curate.decontaminate.set_files import Row
 
 QUESTION_FIELDS = (
     "question", "query", "prompt", "problem", "question_stem", "stem", "goal", "ctx", "sentence", "instruction",

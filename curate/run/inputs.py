@@ -12,14 +12,10 @@ from curate.sources.steady import changed, content_now, reading, refuse_changed,
 
 
 @dataclass
-class CutTask(Unit):
-    """The checksum of one input file of `total` bytes, and where it is cut so that several workers can read it."""
+class _InputTask(Unit):
+    """A unit that reads input files as they are."""
 
     label: str
-    partition: Partition
-    split: int
-    total: int = 0
-    _content: str = field(default="", init=False)
 
     @property
     def name(self) -> str:
@@ -28,6 +24,16 @@ class CutTask(Unit):
     @property
     def reads_input(self) -> bool:
         return True
+
+
+@dataclass
+class CutTask(_InputTask):
+    """The checksum of one input file of `total` bytes, and where it is cut so that several workers can read it."""
+
+    partition: Partition
+    split: int
+    total: int = 0
+    _content: str = field(default="", init=False)
 
     @property
     def input_file(self) -> str:
@@ -70,21 +76,12 @@ class CutTask(Unit):
 
 
 @dataclass
-class ContentsTask(Unit):
+class ContentsTask(_InputTask):
     """The checksums of the files of one lot, which are not cut; with their sizes in bytes."""
 
-    label: str
     partitions: tuple[Partition, ...]
     sizes: tuple[int, ...]
     _contents: list[str] = field(default_factory=list, init=False)
-
-    @property
-    def name(self) -> str:
-        return f"inputs/{self.label}"
-
-    @property
-    def reads_input(self) -> bool:
-        return True
 
     @property
     def input_file(self) -> str:
