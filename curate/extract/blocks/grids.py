@@ -14,7 +14,8 @@ _ADDED = 5000
 """Most empty cells that spans add to one table."""
 _LONG = 300
 """Characters of a cell that is rather a part of a page."""
-_ARRANGED = frozenset("h1 h2 h3 h4 h5 h6 article section main nav header footer aside form pre blockquote".split())
+_PARTS = ("article", "section", "main", "nav", "header", "footer", "aside", "form", "pre", "blockquote")
+_ARRANGED = frozenset((*_PARTS, "h1", "h2", "h3", "h4", "h5", "h6"))
 _NUMBER = re.compile("[0-9]{1,3}")
 
 
@@ -28,8 +29,9 @@ class Row:
 def grid(page: Page, table: int) -> dict[int, Row]:
     """The rows of a table of data, by their elements; nothing where the table arranges a page.
 
-    It arranges the page where it says so (`role="presentation"`), holds another table, or has one row or one column; and,
-    without a cell that is a heading (`th`), where long cells, paragraphs or parts of a page are in half of its rows.
+    It arranges the page where it says so (`role="presentation"`), holds another table, or has one row or one column;
+    and, without a cell that is a heading (`th`), where long cells, paragraphs or parts of a page are in half of its
+    rows.
     """
     attributes = page.attributes[table]
     if ' role="presentation"' in attributes or ' role="none"' in attributes:

@@ -31,27 +31,23 @@ time, the numbers of lines of code."""
 _FORMULA_SEEN = "mwe-math"
 """Wikipedia hides the formula and shows its picture."""
 
-_SKIPPED = frozenset("rt rp rtc audio video".split())
-_BOUNDS = frozenset("img input picture output".split())
+_SKIPPED = ("rt", "rp", "rtc", "audio", "video")
 _MANY = re.compile("  +")
 _BETWEEN = re.compile(
     "(?<=[^ \x0b!-/:-@\\[-`{-~\u3000-\u30ff\u3400-\u9fff])\x00+(?=[^ \x0b!-/:-@\\[-`{-~\u3000-\u30ff\u3400-\u9fff])"
 )
 _MARKS = "¶§#∞¤⚓🔗🔖⁋↩↑^†\ufe0e\ufe0f\u200b\ufeff \xa0\t\n\r"
-_ONLY_IN_HEADINGS = "§∞¤⚓🔖↩↑^†"
 _PERMALINK = re.compile(
-    r"[\" ](?:header-?link|heading-?(?:anchor|link)|header-?anchor|anchor(?:js)?(?:-?link)?|permalink|hash-?link|doc-anchor"
-    r"|direct-link|self-?link|toc-anchor|headeranchor-link|section-?link|elementor-anchor)[\" ]",
+    r"[\" ](?:header-?link|heading-?(?:anchor|link)|header-?anchor|anchor(?:js)?(?:-?link)?|permalink|hash-?link"
+    r"|doc-anchor|direct-link|self-?link|toc-anchor|headeranchor-link|section-?link|elementor-anchor)[\" ]",
     re.ASCII | re.IGNORECASE,
 )
 _INVITES = ("permalink", "permanent link", "link to ", "direct link to", "anchor link", "anchor for", "copy link")
-_ORDINALS = frozenset(
-    "st nd rd th er re e ère ers ème èmes eme ième ieme o os a as º ª r lle me mes lles ste bis ter tm sm".split()
-)
-_ELEMENTS = frozenset(
-    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo"
-    " Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl"
-    " Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf".split()
+_ORDINALS = " st nd rd th er re e ère ers ème èmes eme ième ieme o os a as º ª r lle me mes lles ste bis ter tm sm "
+_ELEMENTS = (
+    " H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb"
+    " Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg"
+    " Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf "
 )
 _CHEMICAL = re.compile(r"(?:[A-Z][a-z]?[0-9]{0,3}|[()\[\]][0-9]{0,3}|[·.])+\Z")
 _SYMBOL = re.compile(r"[A-Z][a-z]?")
@@ -104,7 +100,8 @@ def _walk(
         elif tag == "br":
             parts.append(_LINE)
         elif tag in ("sup", "sub", "time") or (
-            tag == "a" and ("#" in attributes or links or _PERMALINK.search(attributes)) or (tag == "code" and markdown)
+            (tag == "a" and ("#" in attributes or links or _PERMALINK.search(attributes)))
+            or (tag == "code" and markdown)
         ):
             if len(opened) < _DEEP:
                 opened.append(Open(tag, len(parts), attributes))
@@ -129,7 +126,7 @@ def _walk(
         elif tag in _SKIPPED:
             place = _closing(tokens, place, end)
             text = tokens[place][2] if place < end else ""
-        elif tag in ("img", "input", "picture", "output"):
+        elif tag in ("img", "input"):
             parts.append(_picture(attributes) if tag == "img" else _APART)
         elif tag in ("/del", "/s", "/strike", "ins"):
             parts.append(_APART)
@@ -190,7 +187,7 @@ def _raised(content: str, base: str, linked: bool) -> str:
     if linked:
         return content if content[0] == "(" else f"[{content}]"
     low = content.translate(_LOWER).strip(".")
-    if low in _ORDINALS and base[-1] not in ")]}":
+    if f" {low} " in _ORDINALS and base[-1] not in ")]}":
         digit = base[-1] in "0123456789"
         # `x` to the power of `a` is no ordinal: one letter is one behind a figure, a Roman one too, or `n`, `M`, `D`.
         if digit or len(low) > 1 or content in "ºª" or base[-1] in "nNDIVXLCM":
@@ -218,7 +215,7 @@ def _is_chemical(base: str) -> bool:
         word = word[1:]  # a bracket of the sentence
     if not word or word[-1] in "0123456789.·([" or not _CHEMICAL.match(word):
         return False
-    return all(one in _ELEMENTS for one in _SYMBOL.findall(word))
+    return all(f" {one} " in _ELEMENTS for one in _SYMBOL.findall(word))
 
 
 def _letter(one: str) -> bool:
@@ -232,8 +229,7 @@ def _permalink(content: str, attributes: str, heading: bool) -> bool:
         marks = content.strip(" \t\n\r\xa0\u200b\ufeff\ufe0e\ufe0f")
         if not marks:
             return False
-        only = any(one in _ONLY_IN_HEADINGS for one in marks)
-        return heading or not only or bool(_PERMALINK.search(attributes)) and marks[0] in "§∞¤⚓🔖"
+        return heading or marks[0] in "¶🔗" or bool(_PERMALINK.search(attributes))
     if not _PERMALINK.search(attributes):
         return False
     low = bare.translate(_LOWER)

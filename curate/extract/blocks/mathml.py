@@ -9,17 +9,18 @@ from curate.extract.blocks.segment import unescaped
 Token = tuple[str, str, str]
 
 _DEEP = 64
-"""Elements nested in one another that are told apart; what lies deeper is read as one row, so that time stays linear."""
+"""Elements nested in one another that are told apart; what is deeper is read as one row, so that time stays linear."""
 _LONG = 4000
 """Characters of LaTeX in an attribute or annotation; a longer one is no formula."""
 _UNSEEN = "\u2061\u2062\u2063\u2064"
-_OPERATORS = frozenset("mover munder munderover".split())
-_SCRIPTS = frozenset("msub msup msubsup mmultiscripts".split())
-_FRAMES = frozenset("mfrac msqrt mroot mtable mtr mlabeledtr mtd mrow mstyle mpadded menclose mphantom mfenced".split())
-_FRAMED = (
-    _OPERATORS | _SCRIPTS | _FRAMES | {"math", "mi", "mn", "mo", "mtext", "ms", "mspace", "semantics", "mprescripts"}
+_OPERATORS = ("mover", "munder", "munderover")
+_SCRIPTS = ("msub", "msup", "msubsup", "mmultiscripts")
+_FRAMED = frozenset(
+    (*_OPERATORS, *_SCRIPTS, "math", "mi", "mn", "mo", "mtext", "ms", "mspace", "semantics", "mprescripts", "none")
+) | frozenset(
+    ("mfrac", "msqrt", "mroot", "mtable", "mtr", "mlabeledtr", "mtd", "mrow", "mstyle", "mpadded", "menclose")
 )
-_FRAMED |= {"none"}
+_FRAMED |= {"mphantom", "mfenced"}
 _TEX = ("application/x-tex", "application/x-latex", "text/latex", "tex", "latex")
 
 
@@ -140,15 +141,9 @@ def _row(parts: list[str]) -> str:
             continue
         if before and _word(before[-1]) and _word(part[0]):
             single = len(before) == 1 or before[-2] in "+-−=×·(,[ "
-            digits = part[0] in "0123456789"
+            word = len(part) > 3 and _word(part[1]) and _word(part[2])
             # `2x` and `mc` stay together, `sin x`, `2 3` and `x 2` do not.
-            if (
-                digits
-                or not (single or before[-1] in "0123456789")
-                or len(part) > 3
-                and _word(part[1])
-                and _word(part[2])
-            ):
+            if part[0] in "0123456789" or word or not (single or before[-1] in "0123456789"):
                 said.append(" ")
         said.append(part)
         before = part

@@ -31,6 +31,8 @@ _LONG_ITEM = 4
 """Most paragraphs of an item that has a bullet."""
 _TERM = 60
 """Most characters of a term that stands on one line with what it means."""
+_LINE_NUMBERS = re.compile(r"[\" ](?:lineno|linenos|line-numbers?|linenumbers?|blob-num|gutter|hljs-ln-numbers)[\" ]")
+"""A cell of the numbers beside the lines of code."""
 _NUMBERS = re.compile(r"[0-9]{1,6}")
 _LANGUAGE = re.compile(
     r'class="(?:[^"]* )?(?:language|lang|highlight-source|brush:|sourceCode)[-: ]([A-Za-z0-9+#-]{1,20})[ "]'
@@ -40,12 +42,25 @@ _LANGUAGE = re.compile(
 class Around:
     """What stands around a block: each is the number of an element of the page, -1 where there is none."""
 
-    __slots__ = ("item", "level", "pre", "table", "row", "cell", "heading", "caption", "quotes", "term", "meaning")
+    __slots__ = (
+        "caption",
+        "cell",
+        "heading",
+        "item",
+        "level",
+        "meaning",
+        "numbers",
+        "pre",
+        "quotes",
+        "row",
+        "table",
+        "term",
+    )
 
     def __init__(self) -> None:
         self.item = self.pre = self.table = self.row = self.cell = self.term = self.meaning = -1
         self.level = self.heading = self.quotes = 0
-        self.caption = False
+        self.caption = self.numbers = False
 
     def copy(self) -> Around:
         other = Around()
@@ -92,6 +107,7 @@ class Surroundings:
             else:
                 new.table = new.row = new.cell = -1
         elif tag in ("td", "th"):
+            new.numbers = new.numbers or bool(_LINE_NUMBERS.search(self.page.attributes[element]))
             if new.table >= 0:
                 new.cell, new.row = element, self.page.parents[element]
                 if self.page.tags[new.row] != "tr" or new.row not in self.grids[new.table]:
@@ -168,7 +184,7 @@ def rendered(
 
 
 def _wanted(around: Around, tables: bool, captions: bool) -> bool:
-    return (tables or around.table < 0) and (captions or not around.caption)
+    return (tables or around.table < 0) and (captions or not around.caption) and not around.numbers
 
 
 class _Writer:
