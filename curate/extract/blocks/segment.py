@@ -12,15 +12,21 @@ import re
 BLANK = " \t\n\r\f\v\xa0\u200b\ufeff"
 """What a text may consist of and still say nothing."""
 
-GONE = ("script", "style", "svg", "template", "iframe", "object", "embed", "canvas", "noframes", "noembed", "datalist")
+GONE = re.findall(
+    r"[a-z]+",
+    "script style svg template iframe object embed canvas noframes noembed datalist audio video",
+)
 """Elements that are no text of the page, with all in them; JSON-LD is kept aside."""
 
 INLINE = frozenset(
-    "a abbr acronym annotation annotation-xml audio b basefont bdi bdo big cite code data del dfn em font i img input"
-    " ins kbd label maction mark math menclose merror meter mfenced mfrac mi mmultiscripts mn mo mover mpadded mphantom"
-    " mprescripts mroot mrow ms mspace msqrt mstyle msub msubsup msup mtable mtd mtext mtr munder munderover nobr none"
-    " output picture progress q rb rp rt rtc ruby s samp semantics small source span strike strong sub sup time track"
-    " tt u var video wbr area map param link meta base".split()
+    re.findall(
+        r"[a-z1-6-]+",
+        "a abbr acronym annotation annotation-xml area b base basefont bdi bdo big cite code data del dfn em"
+        " font i img input ins kbd label link maction map mark math menclose merror meta meter mfenced mfrac"
+        " mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot mrow ms mspace msqrt mstyle msub"
+        " msubsup msup mtable mtd mtext mtr munder munderover nobr none output param picture progress q rb rp"
+        " rt rtc ruby s samp semantics small source span strike strong sub sup time track tt u var wbr",
+    )
 )
 """Elements within a line. Every other one, and every one that is not known, begins and ends a block."""
 
@@ -100,7 +106,10 @@ def tokens_of(html: str) -> tuple[list[tuple[str, str, str]], list[str]]:
     scripts = []
     if "ld+json" in html:
         scripts = [node.text() for node in tree.css('script[type="application/ld+json"]')]
-    tree.strip_tags(list(GONE))
+    if "math/tex" in html:  # LaTeX, as MathJax 2 takes it
+        for node in tree.css('script[type^="math/tex"]'):
+            node.replace_with("\\(" + node.text() + "\\)")
+    tree.strip_tags(GONE)
     return _TAGS.findall((tree.html or "").replace("&nbsp;", "\xa0")), scripts
 
 
