@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from curate.document import Document, Drop
+from curate.extract.blocks.segment import tokens_of
 from curate.extract.encoding import decode_html
 from curate.extract.page_metadata import NOT_TEXT, stated
 from curate.extract.preview import PLAIN, CheapText
@@ -44,8 +45,9 @@ class Extract(Step):
 
     Bounds are counted in bytes, elements, attributes and depth, so that they decide alike on every machine. No known
     page within them takes 20 s or 1 GB: the extractor is quadratic in the number of siblings. What the page states
-    about itself (title, language, day of publication, type) is kept in the metadata. A page on which the extractor
-    fails is dropped, with the error as the value.
+    about itself (title, author, language, day of publication, address, type) is kept in the metadata, and what it says
+    of its licence and of who may use it always is. A page on which the extractor fails is dropped, with the error as
+    the value.
 
     A cascade looks at a cheap text first: a page that the rules that follow in the recipe would drop anyway (another
     language, too few words, a listed host) is dropped here, with `step: rule` as the reason and the cheap text. A page
@@ -53,7 +55,7 @@ class Extract(Step):
     """
 
     name: ClassVar[str] = "extract"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     libraries: ClassVar[tuple[str, ...]] = (
         *("trafilatura", "resiliparse", "lxml", "lxml_html_clean", "justext", "htmldate", "chardet"),
     )
@@ -94,7 +96,11 @@ class Extract(Step):
         le=255,
     )
     max_attributes: int = param(100_000, "attributes of a page; pages with more are dropped", ge=1)
-    metadata: bool = param(True, "keep what a page states about itself: title, language, day of publication, type")
+    metadata: bool = param(
+        True,
+        "keep what a page states about itself: title, author, language, day of publication, address, type (signals of its"
+        " licence and of who may use it are always kept)",
+    )
     ahead: tuple[Rule, ...] = ()
     """The rules that follow in the recipe, in a cascade."""
 
@@ -165,7 +171,7 @@ class Extract(Step):
                 return Drop(document, self.name, "too_deep", f"more than {self.max_depth}", self.max_depth)
             if self.ahead and not small and (drop := self._foretold(document, page)):
                 return drop
-            about = stated(tree, document.url, document.metadata.get("date", "")) if self.metadata else {}
+            about = stated(*tokens_of(page), document.url, document.metadata.get("date", ""), about=self.metadata)
             text = self._text(page, tree)
         except MemoryError:
             raise
