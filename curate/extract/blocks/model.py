@@ -9,6 +9,7 @@ A model is one file of arrays (`numpy`, nothing pickled). `about` in it says wha
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
@@ -30,6 +31,12 @@ POINTS = ("balanced", "precision")
 """Operating points: as much right as wrong, or rather less text than boilerplate."""
 
 _LARGEST = 8_000_000
+
+
+@functools.lru_cache(maxsize=8)
+def load(path: Path = SHIPPED) -> Model:
+    """The model of a file, read once in each process."""
+    return Model(path)
 
 
 class Judged(NamedTuple):
