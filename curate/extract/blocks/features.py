@@ -10,15 +10,14 @@ elements. Good text: ten words and more, less than two fifths of them links, and
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from curate.extract.blocks.lexicon import SHORT, Lexicon
 from curate.extract.blocks.segment import Page
 
 Rows = np.ndarray[Any, np.dtype[np.int32]]
-Scores = Callable[[str], tuple[int, int]]
 
 # Scripts without spaces: two characters count as a word. Han, kana, Thai, Lao, Myanmar, Khmer, Tibetan.
 _UNSPACED = re.compile(
@@ -29,11 +28,8 @@ _END = frozenset(".!?\u2026\u3002\uff01\uff1f\u0964\u06d4\u061f\u1362")
 _CLOSERS = "\"')]}\u201d\u2019\u00bb\u300d\u300f\uff09 "
 _DIGITS = re.compile("[0-9]")
 _CAPITAL = re.compile(r"\b[A-Z]", re.ASCII)
-_NAMED = re.compile(r' (?:class|id|role|itemprop)="([^"]*)"')
 _CLASS = re.compile(r' class="([^"]*)"')
 _HIDDEN = re.compile(r' hidden(?:="|$| )|display:\s?none|aria-hidden="true"|visibility:\s?hidden')
-_PIECES = re.compile("[A-Z]?[a-z]+|[A-Z]+")
-_SMALL = {ord(a): a.translate({ord(a): ord(a) + 32}) for a in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 GROUPS = {
     "nav": ("nav", "menu"),
@@ -67,6 +63,14 @@ _BIT = {tag: 1 << place for place, tags in enumerate(GROUPS.values()) for tag in
 _HIDES = 1 << (len(GROUPS) - 1)
 _LEVEL = {f"h{level}": level for level in range(1, 7)}
 
+KINDS = {
+    "article": re.compile(r'"(?:Article|NewsArticle|BlogPosting|TechArticle|Report)"'),
+    "product": re.compile(r'"(?:Product|ProductGroup|Offer)"'),
+    "forum": re.compile(r'"(?:DiscussionForumPosting|QAPage|Question)"'),
+    "list": re.compile(r'"(?:ItemList|CollectionPage|OfferCatalog)"'),
+}
+"""What a page's JSON-LD says that it is."""
+
 OWN = ("words", "characters", "links", "marks", "ends", "digits", "capitals", "inline", "good", "level")
 AROUND = ("before_words", "before_links", "after_words", "after_links", "near_good", "near_words", "near_links")
 CONTAINER = ("blocks", "words", "links", "good", "share")
@@ -76,7 +80,19 @@ PATH = ("path_blocks", "path_good", "path_links", "path_share")
 SAME = ("copies", "copy")
 HEADINGS = ("since_heading", "heading_level", "until_heading", "section_words", "section_good", "since_h1", "titled")
 PLACE = ("place", "before", "good_before", "good_after", "depth")
-PAGE = ("page_blocks", "page_words", "page_good", "page_links", "page_article", "page_headings", "page_items")
+SAID = ("said_low", "said_high", "said_mean", "heading_low", "heading_high", "heading_mean")
+PAGE = (
+    "page_blocks",
+    "page_words",
+    "page_good",
+    "page_links",
+    "page_article",
+    "page_headings",
+    "page_items",
+    *(f"page_says_{kind}" for kind in KINDS),
+    "page_rows",
+    "page_row_share",
+)
 CLASSED = ("class_own", "class_near", "class_least", "class_most", "class_sum", "class_parent", "class_all")
 
 NAMES: tuple[str, ...] = (
@@ -91,18 +107,11 @@ NAMES: tuple[str, ...] = (
     *PLACE,
     *(f"in_{name}" for name in GROUPS),
     *PAGE,
+    *SAID,
     *CLASSED,
 )
 
 _MANY = 4000
-
-
-def class_words(attributes: str) -> list[str]:
-    """The words of an element's class, id, role and itemprop, in small letters: `postBody-text` is three."""
-    if '="' not in attributes:
-        return []
-    words = _PIECES.findall(" ".join(_NAMED.findall(attributes)).replace("\xa0", " "))
-    return [word.translate(_SMALL) for word in words if 1 < len(word) < 25]
 
 
 class Measured:
@@ -119,9 +128,10 @@ def title_of(page: Page) -> str:
     return next((" ".join(text.split()) for tag, _, text in page.tokens[: page.body] if tag == "title"), "")
 
 
-def _texts(page: Page, title: str) -> list[Any]:
+def _texts(page: Page, title: str, lexicon: Lexicon) -> list[Any]:
     """Of each block: words, characters, marks, ends, digits, capitals, inline tags, copies, which copy, titled."""
     words, marks, ends, digits, capitals, inline, copy, keys, titled = ([], [], [], [], [], [], [], [], [])
+    lows, highs, means = [], [], []
     tokens = page.tokens
     seen: dict[str, int] = {}
     for begin, end in zip(page.begins, page.ends, strict=True):
@@ -147,14 +157,18 @@ def _texts(page: Page, title: str) -> list[Any]:
         before = seen.get(text, 0)
         seen[text] = before + 1
         copy.append(before)
+        low, high, mean = lexicon.of_text(text) if len(text) < SHORT else (0, 0, 0)
+        lows.append(low)
+        highs.append(high)
+        means.append(mean)
         keys.append(text)
         titled.append(
             0 if number < 2 or not title else 2 if text == title else 1 if number > 2 and text in title else 0
         )
-    return [words, marks, ends, digits, capitals, inline, [seen[key] for key in keys], copy, titled]
+    return [words, marks, ends, digits, capitals, inline, [seen[key] for key in keys], copy, titled, lows, highs, means]
 
 
-def _elements(page: Page, scores: Scores) -> list[list[int]]:
+def _elements(page: Page, lexicon: Lexicon) -> list[list[int]]:
     """Of each element: bits of the groups around it; the numbers of its path, and of its row of like siblings; and the
     seven figures of class words."""
     bits, path, like, own_all, near_all, least_all, most_all, sum_all, parent_all, total_all = (
@@ -163,6 +177,7 @@ def _elements(page: Page, scores: Scores) -> list[list[int]]:
     paths: dict[tuple[int, str, str], int] = {}
     likes: dict[tuple[int, str, str], int] = {}
     bit = _BIT.get
+    scores = lexicon.of_class
     for tag, attributes, parent in zip(page.tags, page.attributes, page.parents, strict=True):
         named = _CLASS.search(attributes) if attributes else None
         group = named.group(1) if named else ""
@@ -210,11 +225,13 @@ def _share(part: Any, whole: Any) -> Any:
     return part * 1000 // np.maximum(whole, 1)
 
 
-def measured(page: Page, scores: Scores) -> Measured:
-    """All features of a page's blocks. `scores`: of an element's attributes, the strongest and the sum of its words."""
+def measured(page: Page, lexicon: Lexicon) -> Measured:
+    """All features of a page's blocks."""
     count = len(page.begins)
-    words, marks, ends, digits, capitals, inline, copies, copy, titled = map(_array, _texts(page, title_of(page)))
-    bits, path, like, *classed = map(_array, _elements(page, scores))
+    words, marks, ends, digits, capitals, inline, copies, copy, titled, *said = map(
+        _array, _texts(page, title_of(page), lexicon)
+    )
+    bits, path, like, *classed = map(_array, _elements(page, lexicon))
     length, inlinks, element = _array(page.length), _array(page.inlinks), _array(page.element)
     parents, first, last, depth = _array(page.parents), _array(page.first), _array(page.last), _array(page.depth)
     tags = page.tags
@@ -305,6 +322,7 @@ def measured(page: Page, scores: Scores) -> Measured:
     g_words, g_good = g_first.copy(), g_first.copy()
     np.add.at(g_words, like, e_words)
     np.add.at(g_good, like, e_good)
+    top_row = int(np.argmax(np.where(g_count >= 3, g_words, -1)))
     for inner in (element, level_one):
         group = like[inner]
         rows += [np.minimum(g_count[group], 1000), _share(g_good[group], all_good), g_words[group] // g_count[group]]
@@ -347,7 +365,12 @@ def measured(page: Page, scores: Scores) -> Measured:
             min(tags.count("article"), 50),
             len(heads),
             min(tags.count("li"), 1000),
+            *(sum(1 for script in page.scripts if kind.search(script)) for kind in KINDS.values()),
+            int(g_count[top_row]) if all_words else 0,
+            int(_share(g_words[top_row], all_words)),
         )
     ]
+    rows += said
+    rows += [np.where(at >= 0, figure[begun], 0) for figure in said]
     rows += [figure[element] for figure in classed]
     return Measured(np.array(rows, dtype=np.int32), words.astype(np.int32))

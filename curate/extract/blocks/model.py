@@ -9,6 +9,7 @@ A model is one file of arrays (`numpy`, nothing pickled). `about` in it says wha
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
@@ -18,7 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from curate.errors import Refused
-from curate.extract.blocks.features import NAMES, class_words, measured
+from curate.extract.blocks.features import NAMES, measured
+from curate.extract.blocks.lexicon import Lexicon
 from curate.extract.blocks.segment import Page
 
 SHIPPED = Path(__file__).parent / "model.npz"
@@ -28,8 +30,13 @@ CERTAIN = 1024
 POINTS = ("balanced", "precision")
 """Operating points: as much right as wrong, or rather less text than boilerplate."""
 
-_REMEMBERED = 50_000
 _LARGEST = 8_000_000
+
+
+@functools.lru_cache(maxsize=8)
+def load(path: Path = SHIPPED) -> Model:
+    """The model of a file, read once in each process."""
+    return Model(path)
 
 
 class Judged(NamedTuple):
@@ -56,23 +63,15 @@ class Model:
         depth = self._trees.shape[1]
         self._bits = (1 << np.arange(depth, dtype=np.int32))[None, :, None]
         self._starts = (np.arange(len(self._trees), dtype=np.int32) << depth)[:, None]
-        words = bytes(arrays["words"]).decode("ascii").split("\n")
-        self._words = dict(zip(words, arrays["scores"].tolist(), strict=True))
-        self._known: dict[str, tuple[int, int]] = {}
-
-    def scores(self, attributes: str) -> tuple[int, int]:
-        """Of the words of an element's class: the strongest, and the sum, each a hundredth of a log-odd or so."""
-        known = self._known.get(attributes)
-        if known is None:
-            if len(self._known) > _REMEMBERED:
-                self._known.clear()
-            values = [self._words[word] for word in class_words(attributes) if word in self._words]
-            known = self._known[attributes] = strongest(values)
-        return known
+        classes, texts = (
+            dict(zip(bytes(arrays[name]).decode("ascii").split("\n"), arrays[name + "_scores"].tolist(), strict=True))
+            for name in ("classes", "texts")
+        )
+        self.lexicon = Lexicon(classes, texts)
 
     def logits(self, page: Page) -> tuple[Any, Any]:
         """Of each block: the sum of its leaves, and its words."""
-        found = measured(page, self.scores)
+        found = measured(page, self.lexicon)
         met = found.rows[self._features] > self._thresholds
         leaf = (met[self._trees] * self._bits).sum(axis=1, dtype=np.int32) + self._starts
         return self._leaves[leaf].sum(axis=0, dtype=np.int64) + self._base, found.weights
@@ -85,14 +84,6 @@ class Model:
         probabilities = np.searchsorted(self._odds, logits, side="right")
         chosen = choice(probabilities, words, *self._points[point])
         return Judged(probabilities.tolist(), words.tolist(), chosen)
-
-
-def strongest(values: list[int]) -> tuple[int, int]:
-    """Of scores of words: the one farthest from 0, of two the lower; and their sum, bounded."""
-    if not values:
-        return 0, 0
-    low, high = min(values), max(values)
-    return (low if -low >= high else high), max(-300, min(300, sum(values)))
 
 
 def choice(probabilities: Any, words: Any, low: int, high: int, weight: int = 4) -> list[int]:

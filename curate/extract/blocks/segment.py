@@ -86,6 +86,14 @@ class Page:
     scripts: list[str]
     body: int
 
+    def elements(self) -> int:
+        """Elements of the page, those within lines too."""
+        return sum(1 for tag, _, _ in self.tokens if tag and tag[0] != "/")
+
+    def stated(self) -> int:
+        """Attributes of the page with a value; lexbor writes all with one."""
+        return sum(attributes.count('="') for _, attributes, _ in self.tokens if attributes)
+
     def raw(self, block: int) -> str:
         """The text of a block, entities resolved, white space and all, a line for each `br`."""
         tokens = self.tokens[self.begins[block] : self.ends[block]]
