@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from curate.document import Document, Drop
+from curate.errors import Refused
 from curate.extract.blocks.segment import tokens_of
 from curate.extract.encoding import decode_html
 from curate.extract.page_metadata import NOT_TEXT, stated
@@ -87,6 +88,13 @@ class Extract(Step):
     )
     include_comments: bool = param(False, "trafilatura, resiliparse: keep readers' comments")
     include_tables: bool = param(True, "keep the text of tables")
+    include_captions: bool = param(True, "blocks: keep the captions of pictures and tables")
+    include_links: bool = param(False, "blocks, trafilatura: the address behind the text of each link")
+    text_format: str = param(
+        "plain",
+        "plain: a line for each paragraph; markdown (blocks, trafilatura): headings, lists and code have their marks",
+        choices=("plain", "markdown"),
+    )
     max_bytes: int = param(10_000_000, "bytes of HTML; larger pages are dropped", ge=1)
     max_nodes: int = param(
         40_000,
@@ -113,6 +121,10 @@ class Extract(Step):
     def drops_texts(self) -> bool:
         """A page has none yet, but a cascade shows its rules a cheap one."""
         return bool(self.ahead)
+
+    def __post_init__(self) -> None:
+        if self.engine == "resiliparse" and (self.text_format != "plain" or self.include_links):
+            raise Refused("extract: engine resiliparse gives plain text without links: choose blocks or trafilatura")
 
     def resources(self) -> list[Path]:
         """The model is a file that shapes the output, the one that comes with goldsand too."""
@@ -221,7 +233,17 @@ class Extract(Step):
         if max(page.depth, default=0) > self.max_depth:
             return Drop(document, self.name, "too_deep", f"more than {self.max_depth}", self.max_depth)
         chosen = load(*self.resources()).judged(page, "precision" if self.favor_precision else "balanced").chosen
-        return self._ended(document, rendered(page, chosen, tables=self.include_tables), {}, size)
+        text = rendered(
+            page,
+            chosen,
+            tables=self.include_tables,
+            captions=self.include_captions,
+            markdown=self.text_format == "markdown",
+            links=self.include_links,
+        )
+        day = document.metadata.get("date", "")
+        about = stated(page.tokens, page.scripts, document.url, day, about=self.metadata)
+        return self._ended(document, text, about, size)
 
     def _foretold(self, document: Document, html: str) -> Drop | None:
         """The drop by the first of the following rules that can decide on the cheap text of the page."""
@@ -252,6 +274,8 @@ class Extract(Step):
                 favor_precision=self.favor_precision,
                 include_comments=self.include_comments,
                 include_tables=self.include_tables,
+                include_links=self.include_links,
+                output_format="markdown" if self.text_format == "markdown" else "txt",
                 deduplicate=False,
                 with_metadata=False,
             )

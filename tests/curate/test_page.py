@@ -1,16 +1,16 @@
 """What a page says of itself, and only that."""
 
 import pytest
-from lxml import html
 
+from curate.extract.blocks.segment import tokens_of
 from curate.extract.page_metadata import stated
 
 FETCHED = "2020-01-31T10:00:00Z"
 
 
 def told(head: str = "", body: str = "", attributes: str = "", url: str | None = None, fetched: str = FETCHED):
-    page = html.fromstring(f"<html {attributes}><head>{head}</head><body>{body}<p>Text.</p></body></html>")
-    return stated(page, url, fetched)
+    page = f"<html {attributes}><head>{head}</head><body>{body}<p>Text.</p></body></html>"
+    return stated(*tokens_of(page), url, fetched)
 
 
 def test_a_page_that_says_nothing_has_nothing():
