@@ -111,8 +111,8 @@ class Extract(Step):
     max_attributes: int = param(100_000, "attributes of a page; pages with more are dropped", ge=1)
     metadata: bool = param(
         True,
-        "keep what a page states about itself: title, author, language, day of publication, address, type (signals of its"
-        " licence and of who may use it are always kept)",
+        "keep what a page states about itself: title, author, language, day of publication, address, type; signals of"
+        " its licence and of who may use it are always kept",
     )
     ahead: tuple[Rule, ...] = ()
     """The rules that follow in the recipe, in a cascade."""

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from curate.extract.blocks.inline import said
@@ -21,8 +22,13 @@ _MANY = 500
 _OBJECTS = 2000
 _PLACES = ("head", "body", "main", "article", "header", "footer", "nav", "aside", "figure", "form", "blockquote")
 """Elements that say where on the page a link stands."""
-_LICENCE = re.compile(r"licen[sc]e|creativecommons\.org|data\.gov\.uk/doc/open-government", re.ASCII | re.IGNORECASE)
-_READ = frozenset(("meta", "link", "time", "abbr", "title", "h1"))
+_READ = ("meta", "link", "time", "abbr", "title", "h1")
+_DOES = dict.fromkeys(_READ, "read") | dict.fromkeys(_PLACES, "opens") | {f"/{tag}": "closes" for tag in _PLACES}
+_DOES["html"] = "root"
+_TYPED = ' itemtype="'
+_BY = (' rel="author"', ' itemprop="author"')
+_NEEDLES = ("icense", "icence", "ICENSE", "reativecommons", _TYPED, *_BY)
+"""What the attributes of a tag that is looked at hold."""
 _ATTRIBUTES = re.compile(r'([^\s="<>]{1,60})="([^"]*)"')
 
 
@@ -48,6 +54,7 @@ class Statements:
     """Values of `itemtype`."""
     scripts: Sequence[str] = ()
     """JSON-LD."""
+    _objects: list[dict[str, Any]] | None = None
 
     def meta(self, *names: str) -> str:
         """The first content that is not blank of the first of these names that has one."""
@@ -57,25 +64,27 @@ class Statements:
                     return content
         return ""
 
-    def objects(self) -> Iterator[dict[str, Any]]:
+    def objects(self) -> list[dict[str, Any]]:
         """Every object in the JSON-LD, the outer ones first."""
-        left = _OBJECTS
-        for script in self.scripts[:20]:
-            if len(script) > LONGEST:
-                continue
-            try:
-                waiting: list[Any] = [json.loads(script, strict=False)]
-            except (ValueError, RecursionError):
-                continue
-            for thing in waiting:
-                if isinstance(thing, dict):
-                    left -= 1
-                    yield thing
-                    waiting += [inner for inner in thing.values() if isinstance(inner, (dict, list))]
-                elif isinstance(thing, list):
-                    waiting += [inner for inner in thing[:_MANY] if isinstance(inner, (dict, list))]
-                if left <= 0:
-                    return
+        if self._objects is None:
+            self._objects = list(islice(_objects(self.scripts), _OBJECTS))
+        return self._objects
+
+
+def _objects(scripts: Sequence[str]) -> Iterator[dict[str, Any]]:
+    for script in scripts[:20]:
+        if len(script) > LONGEST:
+            continue
+        try:
+            waiting: list[Any] = [json.loads(script, strict=False)]
+        except (ValueError, RecursionError):
+            continue
+        for thing in waiting:
+            if isinstance(thing, dict):
+                yield thing
+                waiting += [inner for inner in thing.values() if isinstance(inner, (dict, list))]
+            elif isinstance(thing, list):
+                waiting += [inner for inner in thing if isinstance(inner, (dict, list))]
 
 
 def attributes_of(written: str) -> dict[str, str]:
@@ -87,27 +96,37 @@ def gathered(tokens: Sequence[Token], scripts: Sequence[str]) -> Statements:
     """What a page states, of its tags as `tokens_of` gives them."""
     page = Statements(scripts=scripts)
     where: list[str] = []
+    written = "".join([token[1] for token in tokens])
+    needles = [needle for needle in _NEEDLES if needle in written]
     for place, (tag, attributes, text) in enumerate(tokens):
-        if tag in _READ:
-            _read(page, tokens, place, tag, attributes, text)
-        elif tag in _PLACES:
-            where.append(tag)
-        elif tag[:1] == "/" and tag[1:] in _PLACES:
-            # Well nested, since the parser wrote it.
-            if where and where[-1] == tag[1:]:
-                where.pop()
-        elif tag == "html":
-            page.root = attributes
-        if attributes and (
-            "icen" in attributes or "ICEN" in attributes or "ommons" in attributes or "item" in attributes
-        ):
-            if tag != "meta" and len(page.rights) < _MANY and _LICENCE.search(attributes):
-                page.rights.append((tag, attributes, where[-1] if where else "body"))
-            if ' itemtype="' in attributes and len(page.types) < 100:
-                page.types.append(value(attributes, "itemtype"))
-        if attributes and "author" in attributes and tag != "meta" and len(page.authors) < 20:
-            _author(page, tokens, place, tag, attributes)
+        if does := _DOES.get(tag):
+            if does == "read":
+                _read(page, tokens, place, tag, attributes, text)
+            elif does == "opens":
+                where.append(tag)
+            elif does == "closes":
+                # Well nested, since the parser wrote it.
+                if where and where[-1] == tag[1:]:
+                    where.pop()
+            else:
+                page.root = attributes
+        if attributes and tag != "meta":
+            for needle in needles:
+                if needle in attributes:
+                    _marked(page, tokens, place, needle, where[-1] if where else "body")
     return page
+
+
+def _marked(page: Statements, tokens: Sequence[Token], place: int, needle: str, where: str) -> None:
+    tag, attributes, _ = tokens[place]
+    if needle == _TYPED:
+        if len(page.types) < 100:
+            page.types.append(value(attributes, "itemtype"))
+    elif needle in _BY:
+        if len(page.authors) < 20:
+            _author(page, tokens, place)
+    elif not (page.rights and page.rights[-1][1] is attributes) and len(page.rights) < _MANY:
+        page.rights.append((tag, attributes, where))
 
 
 def _read(page: Statements, tokens: Sequence[Token], place: int, tag: str, attributes: str, text: str) -> None:
@@ -146,14 +165,14 @@ def line(tokens: Sequence[Token], place: int, heading: bool = False) -> str:
     return " ".join(said(inner, 0, len(inner), heading=heading).split())
 
 
-def _author(page: Statements, tokens: Sequence[Token], place: int, tag: str, attributes: str) -> None:
-    if ' rel="author"' in attributes or ' itemprop="author"' in attributes:
-        named = value(attributes, "content") or line(tokens, place)
-        # (An item of its own holds name, address and more: its name is marked within it.)
-        for inner in range(place, min(place + 40, len(tokens))):
-            if inner > place and tokens[inner][0] == "/" + tag:
-                break
-            if ' itemprop="name"' in tokens[inner][1]:
-                named = value(tokens[inner][1], "content") or line(tokens, inner)
-                break
-        page.authors.append(named)
+def _author(page: Statements, tokens: Sequence[Token], place: int) -> None:
+    tag, attributes, _ = tokens[place]
+    named = value(attributes, "content") or line(tokens, place)
+    # (An item of its own holds name, address and more: its name is marked within it.)
+    for inner in range(place + 1, min(place + 40, len(tokens))):
+        if tokens[inner][0] == "/" + tag:
+            break
+        if ' itemprop="name"' in tokens[inner][1]:
+            named = value(tokens[inner][1], "content") or line(tokens, inner)
+            break
+    page.authors.append(named)
