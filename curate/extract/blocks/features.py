@@ -4,7 +4,7 @@ A share is in thousandths, rounded down. Everything about an element (words in i
 running sums over blocks, so that a page costs a fixed number of numpy calls, one loop over its blocks and one over its
 elements. Good text: ten words and more, less than two fifths of them links, and a mark of a sentence or twenty words.
 
-`NAMES` is the list of features, in the order of the rows of `measured`; a sentence for each stands in `MEANINGS`.
+`MEANINGS` has a sentence for each feature, in the order of the rows of `measured`.
 """
 
 from __future__ import annotations
@@ -26,10 +26,6 @@ _UNSPACED = re.compile(
 _MARKS = re.compile("[,.;!?\u2026\u3001\u3002\uff01\uff0c\uff1f\uff1b\u0964\u06d4\u061f\u060c\u061b\u1362]")
 _END = frozenset(".!?\u2026\u3002\uff01\uff1f\u0964\u06d4\u061f\u1362")
 _CLOSERS = "\"')]}\u201d\u2019\u00bb\u300d\u300f\uff09 "
-_DIGITS = re.compile("[0-9]")
-_CAPITAL = re.compile(r"\b[A-Z]", re.ASCII)
-_CLASS = re.compile(r' class="([^"]*)"')
-_HIDDEN = re.compile(r' hidden(?:="|$| )|display:\s?none|aria-hidden="true"|visibility:\s?hidden')
 
 GROUPS = {
     "nav": ("nav", "menu"),
@@ -42,8 +38,7 @@ GROUPS = {
     "form": ("form", "fieldset", "label", "legend"),
     "button": ("button", "select", "option", "optgroup", "textarea"),
     "table": ("table",),
-    "cell": ("td",),
-    "head_cell": ("th", "thead"),
+    "cell": ("td", "th"),
     "list": ("ul", "ol"),
     "item": ("li",),
     "figure": ("figure",),
@@ -52,10 +47,7 @@ GROUPS = {
     "code": ("pre", "xmp", "listing", "plaintext"),
     "terms": ("dl",),
     "noscript": ("noscript",),
-    "paragraph": ("p",),
     "dialog": ("dialog", "details"),
-    "address": ("address",),
-    "heading": ("h1", "h2", "h3", "h4", "h5", "h6"),
     "hidden": (),
 }
 """Elements around a block that are features, by name: all but the last by tag."""
@@ -71,45 +63,112 @@ KINDS = {
 }
 """What a page's JSON-LD says that it is."""
 
-OWN = ("words", "characters", "links", "marks", "ends", "digits", "capitals", "inline", "good", "level")
-AROUND = ("before_words", "before_links", "after_words", "after_links", "near_good", "near_words", "near_links")
-CONTAINER = ("blocks", "words", "links", "good", "share")
-CANDIDATE = ("inside", "steps", "side", "inside_wide", "steps_wide", "wide_share")
-REPEATED = ("repeats", "repeats_good", "repeats_words", "above_repeats", "above_good", "above_words")
-PATH = ("path_blocks", "path_good", "path_links", "path_share")
-SAME = ("copies", "copy")
-HEADINGS = ("since_heading", "heading_level", "until_heading", "section_words", "section_good", "since_h1", "titled")
-PLACE = ("place", "before", "good_before", "good_after", "depth")
-SAID = ("said_low", "said_high", "said_mean", "heading_low", "heading_high", "heading_mean")
-PAGE = (
-    "page_blocks",
-    "page_words",
-    "page_good",
-    "page_links",
-    "page_article",
-    "page_headings",
-    "page_items",
-    *(f"page_says_{kind}" for kind in KINDS),
-    "page_rows",
-    "page_row_share",
-)
-CLASSED = ("class_own", "class_near", "class_least", "class_most", "class_sum", "class_parent", "class_all")
+_OWN = {
+    "words": "words of the block; where a script has no spaces, two letters count as one",
+    "characters": "its characters",
+    "links": "the share of its characters in links",
+    "ends": "1 if it ends as a sentence does, 2 if with a colon",
+    "inline": "tags within it",
+    "level": "1 to 6 if it is a heading",
+}
+_AROUND = {
+    "before_words": "words of the block before",
+    "after_words": "words of the block behind",
+    "near_good": "of the nine blocks around it, the share of good text",
+    "near_words": "their words",
+    "near_links": "their share of links",
+}
+_CONTAINER = {
+    "blocks": "blocks of the container",
+    "words": "its words",
+    "links": "its share of links",
+    "good": "its share of good text",
+    "share": "its share of the good text of the page",
+}
+_CANDIDATE = {
+    "inside": "whether it is in the deepest element with half of the good text",
+    "steps": "how many elements that one has to be left to meet it",
+    "side": "-1 before that element, 1 behind it",
+    "inside_wide": "the same for the deepest with four fifths",
+    "steps_wide": "the same",
+    "wide_share": "the share of the good text in that one",
+}
+_REPEATED = {
+    "repeats": "siblings of the element around it with the same tag and class",
+    "repeats_good": "their share of the page's good text",
+    "repeats_words": "words of each, on average",
+    "above_repeats": "the same of the container around it",
+    "above_good": "the same",
+    "above_words": "the same",
+    "path_blocks": "blocks with the same tags and classes around them",
+    "path_good": "their share of good text",
+    "path_links": "their share of links",
+    "path_share": "their share of the page's good text",
+    "copies": "blocks with the same text",
+    "copy": "how many of these stand before it",
+}
+_HEADINGS = {
+    "since_heading": "blocks since the last heading",
+    "heading_level": "the level of that heading",
+    "until_heading": "blocks to the next one",
+    "section_words": "words between the two",
+    "section_good": "their share of good text",
+    "since_h1": "blocks since the first h1; negative before it",
+    "titled": "2 if it is the page's title, 1 if it is part of it",
+}
+_PLACE = {
+    "place": "blocks before it, of all",
+    "before": "words before it, of all",
+    "good_before": "good text before it, of all",
+    "good_after": "good text behind it, of all",
+    "depth": "elements around it",
+}
+_PAGE = {
+    "page_blocks": "blocks of the page",
+    "page_words": "its words",
+    "page_good": "its share of good text",
+    "page_links": "its share of links",
+    "page_article": "its elements `article`",
+    "page_headings": "its headings",
+    "page_items": "its elements `li`",
+    **{f"page_says_{kind}": f"scripts of JSON-LD that name one: {kind}" for kind in KINDS},
+    "page_rows": "siblings of the row of like siblings with the most words",
+    "page_row_share": "the share of the page's words in these",
+}
+_SAID = {
+    "said_low": "the lowest score of a word of the block, if it is short",
+    "said_mean": "the mean score of its words",
+    "heading_low": "the lowest score of the heading before it",
+    "heading_mean": "the mean score of that",
+}
+_CLASSED = {
+    "class_own": "of the class of the element around it, the word's score farthest from 0",
+    "class_near": "the same of the innermost element that has such a word",
+    "class_least": "the lowest of all elements around it",
+    "class_most": "the highest of them",
+    "class_sum": "their sum, each outer one counting three quarters",
+    "class_parent": "that of the parent of the element around it",
+    "class_all": "the sum of all scores of all elements around it",
+}
 
-NAMES: tuple[str, ...] = (
-    *OWN,
-    *AROUND,
-    *(f"{name}_{level}" for level in (1, 2, 3, 4) for name in CONTAINER),
-    *CANDIDATE,
-    *REPEATED,
-    *PATH,
-    *SAME,
-    *HEADINGS,
-    *PLACE,
-    *(f"in_{name}" for name in GROUPS),
-    *PAGE,
-    *SAID,
-    *CLASSED,
-)
+MEANINGS: dict[str, str] = {
+    **_OWN,
+    **_AROUND,
+    **{f"{name}_{level}": f"{text}, {level} up" for level in (1, 2, 3, 4) for name, text in _CONTAINER.items()},
+    **_CANDIDATE,
+    **_REPEATED,
+    **_HEADINGS,
+    **_PLACE,
+    **{f"in_{name}": f"whether a {name} is around it" for name in GROUPS},
+    **_PAGE,
+    **_SAID,
+    **_CLASSED,
+}
+"""A sentence for each feature; shares are in thousandths. The n-th container is the n-th element around the block of
+those with more blocks than the one within."""
+NAMES: tuple[str, ...] = tuple(MEANINGS)
+LEARNT = len(_SAID) + len(_CLASSED)
+"""The last features, which depend on tables of words; all others on the page alone."""
 
 _MANY = 4000
 
@@ -129,10 +188,10 @@ def title_of(page: Page) -> str:
 
 
 def _texts(page: Page, title: str, lexicon: Lexicon) -> list[Any]:
-    """Of each block: words, characters, marks, ends, digits, capitals, inline tags, copies, which copy, titled."""
-    words, marks, ends, digits, capitals, inline, copy, keys, titled = ([], [], [], [], [], [], [], [], [])
-    lows, highs, means = [], [], []
-    tokens = page.tokens
+    """Of each block: words, marks of sentences, how it ends, tags in it, copies, which copy, titled, words' scores."""
+    words, marks, ends, inline, copy, keys, titled = ([], [], [], [], [], [], [])
+    lows, means = [], []
+    tokens, of_text = page.tokens, lexicon.of_text
     seen: dict[str, int] = {}
     for begin, end in zip(page.begins, page.ends, strict=True):
         if end - begin == 1:
@@ -150,22 +209,18 @@ def _texts(page: Page, title: str, lexicon: Lexicon) -> list[Any]:
         words.append(number)
         last = text.rstrip(_CLOSERS)[-1:]
         ends.append(1 if last in _END and last else 2 if last == ":" else 0)
-        head = text if len(text) < 200 else text[:200]
-        digits.append(len(_DIGITS.findall(head)) * 1000 // (len(head) + 1))
-        capitals.append(len(_CAPITAL.findall(head)) * 1000 // (min(number, 40) + 1))
         inline.append(end - begin)
         before = seen.get(text, 0)
         seen[text] = before + 1
         copy.append(before)
-        low, high, mean = lexicon.of_text(text) if len(text) < SHORT else (0, 0, 0)
+        low, mean = of_text(text) if len(text) < SHORT else (0, 0)
         lows.append(low)
-        highs.append(high)
         means.append(mean)
         keys.append(text)
         titled.append(
             0 if number < 2 or not title else 2 if text == title else 1 if number > 2 and text in title else 0
         )
-    return [words, marks, ends, digits, capitals, inline, [seen[key] for key in keys], copy, titled, lows, highs, means]
+    return [words, marks, ends, inline, [seen[key] for key in keys], copy, titled, lows, means]
 
 
 def _elements(page: Page, lexicon: Lexicon) -> list[list[int]]:
@@ -177,14 +232,15 @@ def _elements(page: Page, lexicon: Lexicon) -> list[list[int]]:
     paths: dict[tuple[int, str, str], int] = {}
     likes: dict[tuple[int, str, str], int] = {}
     bit = _BIT.get
-    scores = lexicon.of_class
+    known = lexicon.of_element
     for tag, attributes, parent in zip(page.tags, page.attributes, page.parents, strict=True):
-        named = _CLASS.search(attributes) if attributes else None
-        group = named.group(1) if named else ""
         mask = bit(tag, 0)
-        if attributes and _HIDDEN.search(attributes):
-            mask |= _HIDES
-        own, total = scores(attributes) if attributes else (0, 0)
+        if attributes:
+            group, hidden, own, total = known(attributes)
+            if hidden:
+                mask |= _HIDES
+        else:
+            group, own, total = "", 0, 0
         if parent >= 0:
             mask |= bits[parent]
             key = (path[parent], tag, group)
@@ -228,9 +284,7 @@ def _share(part: Any, whole: Any) -> Any:
 def measured(page: Page, lexicon: Lexicon) -> Measured:
     """All features of a page's blocks."""
     count = len(page.begins)
-    words, marks, ends, digits, capitals, inline, copies, copy, titled, *said = map(
-        _array, _texts(page, title_of(page), lexicon)
-    )
+    words, marks, ends, inline, copies, copy, titled, *said = map(_array, _texts(page, title_of(page), lexicon))
     bits, path, like, *classed = map(_array, _elements(page, lexicon))
     length, inlinks, element = _array(page.length), _array(page.inlinks), _array(page.element)
     parents, first, last, depth = _array(page.parents), _array(page.first), _array(page.last), _array(page.depth)
@@ -247,29 +301,14 @@ def measured(page: Page, lexicon: Lexicon) -> Measured:
     number = np.arange(count)
     rows: list[Any] = []
 
-    rows += [
-        np.minimum(words, _MANY),
-        np.minimum(length, 4 * _MANY),
-        linked,
-        _share(marks, words),
-        ends,
-        digits,
-        capitals,
-    ]
-    rows += [np.minimum(inline, 100), good, level]
-
-    def shifted(values: Any, by: int) -> Any:
-        out = zero.copy()
-        if by > 0:
-            out[by:] = values[:-by]
-        else:
-            out[:by] = values[-by:]
-        return out
+    rows += [np.minimum(words, _MANY), np.minimum(length, 4 * _MANY), linked, ends, np.minimum(inline, 100), level]
 
     low, high = np.maximum(number - 4, 0), np.minimum(number + 5, count)
     near_words = c_words[high] - c_words[low]
-    rows += [np.minimum(shifted(words, 1), _MANY), shifted(linked, 1), np.minimum(shifted(words, -1), _MANY)]
-    rows += [shifted(linked, -1), _share(c_good[high] - c_good[low], near_words), near_words]
+    capped = np.minimum(words, _MANY)
+    before, after = zero.copy(), zero.copy()
+    before[1:], after[:-1] = capped[:-1], capped[1:]
+    rows += [before, after, _share(c_good[high] - c_good[low], near_words), near_words]
     rows += [_share(c_links[high] - c_links[low], near_words)]
 
     # Elements with the same blocks are one container: the outermost of them stands for all.

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 
 _NAMED = re.compile(r' (?:class|id|role|itemprop)="([^"]*)"')
+_CLASS = re.compile(r' class="([^"]*)"')
+_HIDDEN = re.compile(r' hidden(?:="| |$)|display:\s?none|aria-hidden="true"|visibility:\s?hidden', re.ASCII)
 _PIECES = re.compile("[A-Z]?[a-z]+|[A-Z]+")
 _WORD = re.compile("[a-z]{2,}")
 _SMALL = {ord(a): ord(a) + 32 for a in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
@@ -37,29 +39,36 @@ class Lexicon:
     def __init__(self, classes: dict[str, int], texts: dict[str, int]) -> None:
         self.classes = classes
         self.texts = texts
-        self._of_class: dict[str, tuple[int, int]] = {}
-        self._of_text: dict[str, tuple[int, int, int]] = {}
+        self._of_element: dict[str, tuple[str, bool, int, int]] = {}
+        self._of_text: dict[str, tuple[int, int]] = {}
 
-    def of_class(self, attributes: str) -> tuple[int, int]:
-        """Of an element's attributes: the score farthest from 0, of two the lower; and the sum, bounded."""
-        known = self._of_class.get(attributes)
+    def of_element(self, attributes: str) -> tuple[str, bool, int, int]:
+        """Of an element's attributes: its class, whether they hide it, and of its words the score farthest from 0, of
+        two the lower, and the sum, bounded."""
+        known = self._of_element.get(attributes)
         if known is None:
             values = [self.classes[word] for word in class_words(attributes) if word in self.classes]
             low, high = min(values, default=0), max(values, default=0)
-            known = (low if -low >= high else high), max(-300, min(300, sum(values)))
-            if len(self._of_class) > _REMEMBERED:
-                self._of_class.clear()
-            self._of_class[attributes] = known
+            named = _CLASS.search(attributes)
+            known = (
+                named.group(1) if named else "",
+                _HIDDEN.search(attributes) is not None,
+                low if -low >= high else high,
+                max(-300, min(300, sum(values))),
+            )
+            if len(self._of_element) > _REMEMBERED:
+                self._of_element.clear()
+            self._of_element[attributes] = known
         return known
 
-    def of_text(self, text: str) -> tuple[int, int, int]:
-        """Of a short text: the lowest score, the highest, and the mean."""
+    def of_text(self, text: str) -> tuple[int, int]:
+        """Of a short text: the lowest score, and the mean."""
         known = self._of_text.get(text)
         if known is None:
             values = [self.texts[word] for word in text_words(text) if word in self.texts]
-            known = (0, 0, 0)
+            known = (0, 0)
             if values:
-                known = min(values), max(values), sum(values) // len(values)
+                known = min(values), sum(values) // len(values)
             if len(self._of_text) > _REMEMBERED:
                 self._of_text.clear()
             self._of_text[text] = known

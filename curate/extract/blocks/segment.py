@@ -35,7 +35,7 @@ _DOES = {name: 1 for tag in INLINE for name in (tag, "/" + tag)}
 _DOES |= {"br": 2, "a": 3, "/a": 4, "hr": 5, "": 1, **dict.fromkeys(("col", "frame", "bgsound", "keygen"), 1)}
 
 # The text between two tags, with the tag before it. A comment counts as a tag without a name.
-_TAGS = re.compile(r"<(?:!--.*?--|(/?[a-zA-Z][^\s>]*)([^>]*))>([^<]*)", re.DOTALL)
+_TAGS = re.compile(r"<(?:!--.*?--|(/?[a-zA-Z][^\s>]*)([^>]*))>([^<]*)", re.DOTALL | re.ASCII)
 
 
 class Page:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from curate.errors import Refused
-from curate.extract.blocks.features import CLASSED, SAID, measured
+from curate.extract.blocks.features import LEARNT, measured
 from curate.extract.blocks.gold import Example, read_gold
 from curate.extract.blocks.learnt import arrays, lexicon, packed, trees, word_shares
 from curate.extract.blocks.lexicon import Lexicon
@@ -28,7 +28,6 @@ from curate.extract.blocks.model import CERTAIN, POINTS, choice
 
 FEWEST = 20
 """Least domains with gold: with fewer, there are no folds worth the name."""
-_LEARNT = len(CLASSED) + len(SAID)
 _BOUNDS = {
     "balanced": [(low, 512, 4) for low in (102, 154, 205, 256)],
     "precision": [(low, 512, 1) for low in (358, 410)],
@@ -98,7 +97,7 @@ class _Table:
         return trees(self.rows[:, taken], self.target[taken], weights, chosen), whole
 
     def _score(self, number: int, words: Lexicon) -> None:
-        self.rows[-_LEARNT:, self.of(number)] = measured(self.examples[number].page, words).rows[-_LEARNT:]
+        self.rows[-LEARNT:, self.of(number)] = measured(self.examples[number].page, words).rows[-LEARNT:]
 
     def _drawn(self, rows: Any) -> tuple[Any, Any]:
         """Rows drawn by their weights, and the weights that are left."""
