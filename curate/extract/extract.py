@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from curate.document import Document, Drop
 from curate.errors import Refused
-from curate.extract.blocks.segment import tokens_of
+from curate.extract.blocks.covered import covered
+from curate.extract.blocks.segment import Page, segment, tokens_of
 from curate.extract.encoding import decode_html
 from curate.extract.page_metadata import NOT_TEXT, stated
 from curate.extract.preview import PLAIN, CheapText
@@ -95,6 +96,12 @@ class Extract(Step):
         "plain: a line for each paragraph; markdown (blocks, trafilatura): headings, lists and code have their marks",
         choices=("plain", "markdown"),
     )
+    serialisation: str = param(
+        "engine",
+        "engine: the text as the engine writes it; blocks: those blocks of which the engine's text has most, written as"
+        " by the engine blocks: exponents, dates and rows stay",
+        choices=("engine", "blocks"),
+    )
     max_bytes: int = param(10_000_000, "bytes of HTML; larger pages are dropped", ge=1)
     max_nodes: int = param(
         40_000,
@@ -123,8 +130,15 @@ class Extract(Step):
         return bool(self.ahead)
 
     def __post_init__(self) -> None:
-        if self.engine == "resiliparse" and (self.text_format != "plain" or self.include_links):
-            raise Refused("extract: engine resiliparse gives plain text without links: choose blocks or trafilatura")
+        if (
+            self.engine == "resiliparse"
+            and self.serialisation == "engine"
+            and (self.text_format != "plain" or self.include_links)
+        ):
+            raise Refused(
+                "extract: engine resiliparse gives plain text without links: choose engine trafilatura or blocks, or"
+                " serialisation: blocks"
+            )
 
     def resources(self) -> list[Path]:
         """The model is a file that shapes the output, the one that comes with goldsand too."""
@@ -203,8 +217,14 @@ class Extract(Step):
                 return Drop(document, self.name, "too_deep", f"more than {self.max_depth}", self.max_depth)
             if self.ahead and not small and (drop := self._foretold(document, page)):
                 return drop
-            about = stated(*tokens_of(page), document.url, document.metadata.get("date", ""), about=self.metadata)
             text = self._text(page, tree)
+            if self.serialisation == "engine":
+                tokens, scripts = tokens_of(page)
+            else:
+                cut = segment(page)
+                tokens, scripts = cut.tokens, cut.scripts
+                text = self._rendered(cut, covered(cut, text)) or text
+            about = stated(tokens, scripts, document.url, document.metadata.get("date", ""), about=self.metadata)
         except MemoryError:
             raise
         except Exception as error:
@@ -221,8 +241,6 @@ class Extract(Step):
 
     def _by_blocks(self, document: Document, html: str, size: int) -> Document | Drop:
         from curate.extract.blocks.model import load
-        from curate.extract.blocks.segment import segment
-        from curate.extract.blocks.text import rendered
 
         page = segment(html)
         nodes = page.elements()
@@ -233,7 +251,15 @@ class Extract(Step):
         if max(page.depth, default=0) > self.max_depth:
             return Drop(document, self.name, "too_deep", f"more than {self.max_depth}", self.max_depth)
         chosen = load(*self.resources()).judged(page, "precision" if self.favor_precision else "balanced").chosen
-        text = rendered(
+        text = self._rendered(page, chosen)
+        day = document.metadata.get("date", "")
+        about = stated(page.tokens, page.scripts, document.url, day, about=self.metadata)
+        return self._ended(document, text, about, size)
+
+    def _rendered(self, page: Page, chosen: Sequence[int]) -> str:
+        from curate.extract.blocks.text import rendered
+
+        return rendered(
             page,
             chosen,
             tables=self.include_tables,
@@ -241,9 +267,6 @@ class Extract(Step):
             markdown=self.text_format == "markdown",
             links=self.include_links,
         )
-        day = document.metadata.get("date", "")
-        about = stated(page.tokens, page.scripts, document.url, day, about=self.metadata)
-        return self._ended(document, text, about, size)
 
     def _foretold(self, document: Document, html: str) -> Drop | None:
         """The drop by the first of the following rules that can decide on the cheap text of the page."""

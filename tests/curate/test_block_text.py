@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from curate.document import Document
+from curate.extract.blocks.covered import covered
 from curate.extract.blocks.segment import segment
 from curate.extract.blocks.text import rendered
+from curate.extract.extract import Extract
 
 CASES = Path(__file__).parents[3] / "shared" / "cases"
 
@@ -142,6 +145,36 @@ def test_only_the_chosen_blocks_are_text_and_cells_stay_in_their_columns():
     page = segment("<p>a</p><table><tr><th>n<th>m<tr><td>1<td>2<tr><td>3<td>4</table><ol><li>x<li>y</ol>")
     assert rendered(page, [1, 2, 4, 8]) == "| n | m |\n|  | 2 |\n2. y"
     assert rendered(page, []) == ""
+
+
+PROSE = "The harbour was quiet that morning, and the boats lay still at the quay until noon. "
+
+
+@pytest.mark.parametrize("engine", ["trafilatura", "resiliparse"])
+def test_what_another_extractor_chose_is_written_alike(engine):
+    page = (
+        f"<html><body><ul><li><a href=/>Harbour</a></li></ul><article><h1>Harbour</h1><p>{PROSE * 3}</p><p>It was signed on"
+        f" <time>24 October 1648</time> by 10<sup>23</sup> people of the town, <q>and by more</q>.</p><p>{PROSE * 2}</p>"
+        f"<table><tr><th>Function</th><th>Error</th></tr><tr><td>Elliptic</td><td><math><mn>0.27</mn></math></td></tr>"
+        f"<tr><td>Gamma function</td><td>None that is known</td></tr></table><p>{PROSE * 2}</p></article></body></html>"
+    ).encode()
+    step = Extract(engine=engine, serialisation="blocks")
+    step.open()
+    (document,) = step.apply([Document(key="k", html=page)])
+    assert isinstance(document, Document)
+    assert 'It was signed on 24 October 1648 by 10^23 people of the town, "and by more".\n' in document.text
+    assert "| Gamma function | None that is known |" in document.text
+    assert document.text.count("Harbour") == 1
+    if engine == "trafilatura":
+        assert "| Elliptic | 0.27 |" in document.text
+
+
+def test_of_a_text_that_says_a_thing_once_one_block_is_found():
+    page = segment(f"<p>{PROSE}</p><p>{PROSE}</p><p>a</p><table><tr><th>n<th>m<tr><td>{PROSE}<td>x</table><p>y")
+    assert covered(page, PROSE) == [0]
+    assert covered(page, PROSE * 2 + "\na\n" + PROSE) == [0, 1, 2, 5, 6]
+    assert covered(page, "") == covered(page, "none of these words") == []
+    assert covered(segment("<p>東京の天気は晴れです。<p>大阪"), "東京の天気は晴れです。") == [0]
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="the handed cases are not there")
