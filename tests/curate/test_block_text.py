@@ -153,9 +153,10 @@ PROSE = "The harbour was quiet that morning, and the boats lay still at the quay
 @pytest.mark.parametrize("engine", ["trafilatura", "resiliparse"])
 def test_what_another_extractor_chose_is_written_alike(engine):
     page = (
-        f"<html><body><ul><li><a href=/>Harbour</a></li></ul><article><h1>Harbour</h1><p>{PROSE * 3}</p><p>It was signed on"
-        f" <time>24 October 1648</time> by 10<sup>23</sup> people of the town, <q>and by more</q>.</p><p>{PROSE * 2}</p>"
-        f"<table><tr><th>Function</th><th>Error</th></tr><tr><td>Elliptic</td><td><math><mn>0.27</mn></math></td></tr>"
+        f"<html><body><ul><li><a href=/>Harbour</a></li></ul><article><h1>Harbour</h1><p>{PROSE * 3}</p>"
+        "<p>It was signed on <time>24 October 1648</time> by 10<sup>23</sup> people of the town, <q>and by more</q>."
+        f"<p>{PROSE * 2}</p><table><tr><th>Function</th><th>Error</th></tr>"
+        "<tr><td>Elliptic</td><td><math><mn>0.27</mn></math></td></tr>"
         f"<tr><td>Gamma function</td><td>None that is known</td></tr></table><p>{PROSE * 2}</p></article></body></html>"
     ).encode()
     step = Extract(engine=engine, serialisation="blocks")
