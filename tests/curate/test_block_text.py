@@ -74,6 +74,7 @@ KATEX = (
         ("one<br>two<br><br>three", "one\ntwo\nthree"),
         # What is not seen.
         ("<span hidden>no</span><span style='display:none'>no</span>yes<template>no</template>", "yes"),
+        ("the <a href=x>mill<span class='sr-only'> (opens in a new tab)</span></a>", "the mill"),
         ("<i aria-hidden=true class='a hidden-xs'>yes</i>", "yes"),
     ],
 )

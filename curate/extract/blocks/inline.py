@@ -23,11 +23,12 @@ _ENDS = " \u200b\ufeff" + _LINE
 
 _HIDDEN = re.compile(
     r' hidden="| style="[^"]*?(?:display\s*:\s*none|visibility\s*:\s*hidden)'
-    r"|[\" ](?:mw-editsection|katex-html|lineno|linenos|line-numbers?|blob-num|gutter|ln-num)[\" ]",
+    r"|[\" ](?:mw-editsection|katex-html|lineno|linenos|line-numbers?|blob-num|gutter|ln-num"
+    r"|sr-only|visually-?hidden|screen-reader-(?:text|only))[\" ]",
     re.ASCII | re.IGNORECASE,
 )
 """Attributes of what is not seen, and of what is no text of the page: links to its editor, a formula drawn a second
-time, the numbers of lines of code."""
+time, the numbers of lines of code, what is only read aloud ("opens in a new tab")."""
 _FORMULA_SEEN = "mwe-math"
 """Wikipedia hides the formula and shows its picture."""
 
