@@ -93,6 +93,14 @@ _CANDIDATE = {
     "steps_wide": "the same",
     "wide_share": "the share of the good text in that one",
 }
+_BODY = {
+    "body_inside": "whether it is in the first container of most good text: that of an article's paragraphs",
+    "body_side": "blocks before the body (negative) or behind it",
+    "body_steps": "how many elements the body has to be left to meet it",
+    "body_share": "the share of the page's good text that lies in the body itself, not in containers within it",
+    "body_words": "words of that",
+    "body_links": "the share of links in the body",
+}
 _REPEATED = {
     "repeats": "siblings of the element around it with the same tag and class",
     "repeats_good": "their share of the page's good text",
@@ -156,6 +164,7 @@ MEANINGS: dict[str, str] = {
     **_AROUND,
     **{f"{name}_{level}": f"{text}, {level} up" for level in (1, 2, 3, 4) for name, text in _CONTAINER.items()},
     **_CANDIDATE,
+    **_BODY,
     **_REPEATED,
     **_HEADINGS,
     **_PLACE,
@@ -277,6 +286,17 @@ def _sums(values: Any) -> Any:
     return out
 
 
+def _steps(page: Page, inner: int, count: int) -> Any:
+    """Of each block, how many elements `inner` and those around it have to be left to meet it."""
+    steps = np.zeros(count, dtype=np.int64)
+    chain = [inner]
+    while page.parents[chain[-1]] >= 0:
+        chain.append(page.parents[chain[-1]])
+    for step, one in enumerate(reversed(chain)):
+        steps[page.first[one] : page.last[one]] = len(chain) - 1 - step
+    return steps
+
+
 def _share(part: Any, whole: Any) -> Any:
     return part * 1000 // np.maximum(whole, 1)
 
@@ -341,18 +361,23 @@ def measured(page: Page, lexicon: Lexicon) -> Measured:
     whole = all_good or all_words
     for part, wide in ((5, False), (8, True)):
         candidate = int(np.argmax(np.where(best * 10 >= whole * part, depth, -1)))
-        steps = zero.copy()
-        chain = [candidate]
-        while parents[chain[-1]] >= 0:
-            chain.append(int(parents[chain[-1]]))
-        for step, link in enumerate(reversed(chain)):
-            steps[first[link] : last[link]] = len(chain) - 1 - step
         inside = (number >= first[candidate]) & (number < last[candidate])
-        rows += [inside, steps]
+        rows += [inside, _steps(page, candidate, count)]
         if wide:
             rows += [zero + e_share[candidate]]
         else:
             rows += [np.where(number < first[candidate], -1, np.where(inside, 0, 1))]
+
+    own = np.zeros(len(up), dtype=np.int64)
+    np.add.at(own, level_one, good_words if all_good else words)
+    body = int(np.argmax(own))
+    begin, end = int(first[body]), int(last[body])
+    rows += [
+        (number >= begin) & (number < end),
+        np.clip(np.minimum(number - begin, 0) + np.maximum(number - end + 1, 0), -100, 100),
+    ]
+    rows += [_steps(page, body, count)]
+    rows += [zero + value for value in (_share(own[body], whole), min(int(own[body]), 20000), e_linked[body])]
 
     # Rows of like siblings: of the element around the block, and of the container around that.
     sizes = int(like.max()) + 1 if len(like) else 1
