@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from curate.document import Document, Drop
+from curate.errors import Refused
+from curate.extract.blocks.covered import covered
+from curate.extract.blocks.segment import Page, segment, tokens_of
 from curate.extract.encoding import decode_html
 from curate.extract.page_metadata import NOT_TEXT, stated
 from curate.extract.preview import PLAIN, CheapText
@@ -45,8 +48,9 @@ class Extract(Step):
 
     Bounds are counted in bytes, elements, attributes and depth, so that they decide alike on every machine. No known
     page within them takes 20 s or 1 GB: the extractor is quadratic in the number of siblings. What the page states
-    about itself (title, language, day of publication, type) is kept in the metadata. A page on which the extractor
-    fails is dropped, with the error as the value.
+    about itself (title, author, language, day of publication, address, type) is kept in the metadata, and what it says
+    of its licence and of who may use it always is. A page on which the extractor fails is dropped, with the error as
+    the value.
 
     A cascade looks at a cheap text first: a page that the rules that follow in the recipe would drop anyway (another
     language, too few words, a listed host) is dropped here, with `step: rule` as the reason and the cheap text. A page
@@ -85,6 +89,19 @@ class Extract(Step):
     )
     include_comments: bool = param(False, "trafilatura, resiliparse: keep readers' comments")
     include_tables: bool = param(True, "keep the text of tables")
+    include_captions: bool = param(True, "blocks: keep the captions of pictures and tables")
+    include_links: bool = param(False, "blocks, trafilatura: the address behind the text of each link")
+    text_format: str = param(
+        "plain",
+        "plain: a line for each paragraph; markdown (blocks, trafilatura): headings, lists and code have their marks",
+        choices=("plain", "markdown"),
+    )
+    serialisation: str = param(
+        "engine",
+        "engine: the text as the engine writes it; blocks: those blocks of which the engine's text has most, written as"
+        " by the engine blocks: exponents, dates and rows stay",
+        choices=("engine", "blocks"),
+    )
     max_bytes: int = param(10_000_000, "bytes of HTML; larger pages are dropped", ge=1)
     max_nodes: int = param(
         40_000,
@@ -99,7 +116,11 @@ class Extract(Step):
         le=255,
     )
     max_attributes: int = param(100_000, "attributes of a page; pages with more are dropped", ge=1)
-    metadata: bool = param(True, "keep what a page states about itself: title, language, day of publication, type")
+    metadata: bool = param(
+        True,
+        "keep what a page states about itself: title, author, language, day of publication, address, type; signals of"
+        " its licence and of who may use it are always kept",
+    )
     ahead: tuple[Rule, ...] = ()
     """The rules that follow in the recipe, in a cascade."""
 
@@ -107,6 +128,17 @@ class Extract(Step):
     def drops_texts(self) -> bool:
         """A page has none yet, but a cascade shows its rules a cheap one."""
         return bool(self.ahead)
+
+    def __post_init__(self) -> None:
+        if (
+            self.engine == "resiliparse"
+            and self.serialisation == "engine"
+            and (self.text_format != "plain" or self.include_links)
+        ):
+            raise Refused(
+                "extract: engine resiliparse gives plain text without links: choose engine trafilatura or blocks, or"
+                " serialisation: blocks"
+            )
 
     def resources(self) -> list[Path]:
         """The model is a file that shapes the output, the one that comes with goldsand too."""
@@ -185,8 +217,14 @@ class Extract(Step):
                 return Drop(document, self.name, "too_deep", f"more than {self.max_depth}", self.max_depth)
             if self.ahead and not small and (drop := self._foretold(document, page)):
                 return drop
-            about = stated(tree, document.url, document.metadata.get("date", "")) if self.metadata else {}
             text = self._text(page, tree)
+            if self.serialisation == "engine":
+                tokens, scripts = tokens_of(page)
+            else:
+                cut = segment(page)
+                tokens, scripts = cut.tokens, cut.scripts
+                text = self._rendered(cut, covered(cut, text)) or text
+            about = stated(tokens, scripts, document.url, document.metadata.get("date", ""), about=self.metadata)
         except MemoryError:
             raise
         except Exception as error:
@@ -203,8 +241,6 @@ class Extract(Step):
 
     def _by_blocks(self, document: Document, html: str, size: int) -> Document | Drop:
         from curate.extract.blocks.model import load
-        from curate.extract.blocks.segment import segment
-        from curate.extract.blocks.text import rendered
 
         page = segment(html)
         nodes = page.elements()
@@ -215,7 +251,22 @@ class Extract(Step):
         if max(page.depth, default=0) > self.max_depth:
             return Drop(document, self.name, "too_deep", f"more than {self.max_depth}", self.max_depth)
         chosen = load(*self.resources()).judged(page, "precision" if self.favor_precision else "balanced").chosen
-        return self._ended(document, rendered(page, chosen, tables=self.include_tables), {}, size)
+        text = self._rendered(page, chosen)
+        day = document.metadata.get("date", "")
+        about = stated(page.tokens, page.scripts, document.url, day, about=self.metadata)
+        return self._ended(document, text, about, size)
+
+    def _rendered(self, page: Page, chosen: Sequence[int]) -> str:
+        from curate.extract.blocks.text import rendered
+
+        return rendered(
+            page,
+            chosen,
+            tables=self.include_tables,
+            captions=self.include_captions,
+            markdown=self.text_format == "markdown",
+            links=self.include_links,
+        )
 
     def _foretold(self, document: Document, html: str) -> Drop | None:
         """The drop by the first of the following rules that can decide on the cheap text of the page."""
@@ -246,6 +297,8 @@ class Extract(Step):
                 favor_precision=self.favor_precision,
                 include_comments=self.include_comments,
                 include_tables=self.include_tables,
+                include_links=self.include_links,
+                output_format="markdown" if self.text_format == "markdown" else "txt",
                 deduplicate=False,
                 with_metadata=False,
             )

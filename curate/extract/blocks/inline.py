@@ -46,8 +46,8 @@ _INVITES = ("permalink", "permanent link", "link to ", "direct link to", "anchor
 _ORDINALS = " st nd rd th er re e ère ers ème èmes eme ième ieme o os a as º ª r lle me mes lles ste bis ter tm sm "
 _ELEMENTS = (
     " H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb"
-    " Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg"
-    " Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf "
+    " Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au"
+    " Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf "
 )
 _CHEMICAL = re.compile(r"(?:[A-Z][a-z]?[0-9]{0,3}|[()\[\]][0-9]{0,3}|[·.])+\Z")
 _SYMBOL = re.compile(r"[A-Z][a-z]?")
@@ -77,7 +77,7 @@ def said(
     markdown: bool = False,
     links: bool = False,
 ) -> str:
-    """The text of the tokens [begin, end), of the first only what stands behind its tag; `pre`: with all its blanks."""
+    """The text of the tokens [begin, end), of the first what is behind its tag; `pre`: with all its blanks."""
     parts = [tokens[begin][2]]
     if end - begin > 1:
         _walk(tokens, begin, end, parts, heading, markdown and not pre, links)
