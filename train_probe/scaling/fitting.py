@@ -102,12 +102,14 @@ def fit(
     starts: Sequence[Array] | int | None = None,
     average: bool = False,
     limit: int = 2000,
+    tolerance: float = 1e-14,
 ) -> Fit:
     """Fit a law. `counted` says how parameters were counted: `all`, `body` (without embeddings), or `unsaid`.
 
     `starts` are the places to begin at (fitted parameters), or how many of the method's own are polished. `lbfgs` is
     the published fit of Hoffmann's form; with `average` it minimises the mean, which stops early: kept to show that.
-    Raises Refused for points that cannot carry the law, and for an unknown law.
+    `tolerance` is the relative change of the objective at which a polish ends. Raises Refused for points that cannot
+    carry the law, and for an unknown law.
     """
     chosen = law_of(law) if isinstance(law, str) else law
     if counted not in COUNTS:
@@ -121,7 +123,7 @@ def fit(
     if average and method != "lbfgs":
         raise Refused("averaging is of the method lbfgs alone")
     run = _published if method == "lbfgs" else _projection
-    inner, ended = run(chosen, known, objective, starts, average, limit)
+    inner, ended = run(chosen, known, objective, starts, average, limit, tolerance)
     residuals = objective.residuals(chosen, inner, known.columns, known.target)[0]
     status, why = _status(chosen, known, inner, ended)
     return Fit(
@@ -130,14 +132,14 @@ def fit(
 
 
 def _projection(
-    law: Law, known: Points, objective: Objective, starts: Any, average: bool, limit: int
+    law: Law, known: Points, objective: Objective, starts: Any, average: bool, limit: int, tolerance: float
 ) -> tuple[Array, bool]:
     places = starts if starts is not None and not isinstance(starts, int) else law.starts(known.columns, known.target)
     if starts is None or isinstance(starts, int):
         places = _spread(places, starts or POLISHED, law, known, objective)
     best: tuple[float, Array, bool] | None = None
     for place in places:
-        inner, ended = polish(law, known, objective, place, limit)
+        inner, ended = polish(law, known, objective, place, limit, tolerance)
         reached = objective.of(objective.residuals(law, inner, known.columns, known.target)[0])
         if best is None or reached < best[0] * (1 - 1e-12):
             best = reached, inner, ended
@@ -153,7 +155,9 @@ def _spread(places: Sequence[Array], count: int, law: Law, known: Points, object
     return [*order[: count // 2], *order[count // 2 :: max(1, len(order) // max(1, count - count // 2))]][:count]
 
 
-def polish(law: Law, known: Points, objective: Objective, start: Array, limit: int = 2000) -> tuple[Array, bool]:
+def polish(
+    law: Law, known: Points, objective: Objective, start: Array, limit: int = 2000, tolerance: float = 1e-14
+) -> tuple[Array, bool]:
     """Minimise the objective from one place with the analytic gradient: parameters, and whether that converged."""
     from scipy.optimize import least_squares
 
@@ -174,8 +178,8 @@ def polish(law: Law, known: Points, objective: Objective, start: Array, limit: i
         loss="huber" if objective.kind == "huber" else "linear",
         f_scale=objective.delta if objective.kind == "huber" else 1.0,
         x_scale="jac",
-        ftol=1e-14,
-        xtol=1e-13,
+        ftol=tolerance,
+        xtol=10 * tolerance,
         gtol=1e-15,
         max_nfev=limit,
     )
@@ -183,7 +187,7 @@ def polish(law: Law, known: Points, objective: Objective, start: Array, limit: i
 
 
 def _published(
-    law: Law, known: Points, objective: Objective, starts: Any, average: bool, limit: int
+    law: Law, known: Points, objective: Objective, starts: Any, average: bool, limit: int, tolerance: float
 ) -> tuple[Array, bool]:
     from scipy.optimize import minimize
 
