@@ -107,7 +107,8 @@ def fit(
     """Fit a law. `counted` says how parameters were counted: `all`, `body` (without embeddings), or `unsaid`.
 
     `starts` are the places to begin at (fitted parameters), or how many of the method's own are polished. `lbfgs` is
-    the published fit of Hoffmann's form; with `average` it minimises the mean, which stops early: kept to show that.
+    the published fit of Hoffmann's form; with `average` it minimises the mean by finite differences, which stops early:
+    kept to show that.
     `tolerance` is the relative change of the objective at which a polish ends. Raises Refused for points that cannot
     carry the law, and for an unknown law.
     """
@@ -205,7 +206,14 @@ def _published(
 
     best: Any = None
     for place in places:
-        result = minimize(both, place, jac=True, method="L-BFGS-B", options={"maxiter": limit})
+        # Without an analytic gradient, as published: of a mean, differences are lost in rounding, and it stops.
+        result = minimize(
+            (lambda inner: both(inner)[0]) if average else both,
+            place,
+            jac=not average,
+            method="L-BFGS-B",
+            options={"maxiter": limit},
+        )
         if np.isfinite(result.fun) and (best is None or result.fun < best.fun):
             best = result
     if best is None:

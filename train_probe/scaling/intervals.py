@@ -96,9 +96,9 @@ def bootstrap(made: Fit, times: int = 1000, by: str = "run", seed: int = 0, chec
                 raise Refused(f"draws by {by} do not carry the law '{made.law.name}': there are {len(different)} of them")
             continue
         drawn = made.points.at(places)
-        inner, _ = polish(made.law, drawn, made.objective, made.inner, 200, ROUGH)
+        inner, _ = polish(made.law, drawn, made.objective, made.inner, 60, ROUGH)
         if len(found) < checked:
-            anew = fit(drawn, made.law, objective=made.objective, starts=3, tolerance=ROUGH, limit=200)
+            anew = fit(drawn, made.law, objective=made.objective, starts=3, tolerance=ROUGH, limit=60)
             reached = made.objective.of(
                 made.objective.residuals(made.law, inner, drawn.columns, drawn.target)[0]
             )  # fmt: skip
