@@ -101,8 +101,8 @@ def fit(
     counted: str = "unsaid",
     starts: Sequence[Array] | int | None = None,
     average: bool = False,
-    limit: int = 2000,
-    tolerance: float = 1e-14,
+    limit: int = 1000,
+    tolerance: float = 1e-13,
 ) -> Fit:
     """Fit a law. `counted` says how parameters were counted: `all`, `body` (without embeddings), or `unsaid`.
 
@@ -139,11 +139,15 @@ def _projection(
     if starts is None or isinstance(starts, int):
         places = _spread(places, starts or POLISHED, law, known, objective)
     best: tuple[float, Array, bool] | None = None
+    agreed = 0
     for place in places:
         inner, ended = polish(law, known, objective, place, limit, tolerance)
         reached = objective.of(objective.residuals(law, inner, known.columns, known.target)[0])
+        agreed += best is not None and bool(np.allclose(inner, best[1], rtol=1e-6))
         if best is None or reached < best[0] * (1 - 1e-12):
             best = reached, inner, ended
+        if agreed == 2:  # three starts, one minimum
+            break
     assert best is not None
     return best[1], best[2]
 

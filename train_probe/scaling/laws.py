@@ -224,12 +224,14 @@ def _capacity(inner: Array, data: Columns) -> tuple[Array, Array]:
     return result, result[:, None] * np.stack(slopes, axis=1)
 
 
+def _capacity_at_one_starts(data: Columns, target: Array) -> list[Array]:
+    most = max(float(np.quantile(target / data["parameters"], 0.9)), 1e-6)
+    pairs = itertools.product(np.log(most * np.array([0.7, 1.0, 1.6, 3.0])), np.log([1.0, 3.0, 10.0]))
+    return [np.array(one) for one in pairs]
+
+
 def _capacity_starts(data: Columns, target: Array) -> list[Array]:
-    most = float(np.quantile(target / data["parameters"], 0.9))
-    most = max(most, 1e-6)
-    first = itertools.product(np.log(most * np.array([0.7, 1.0, 1.6, 3.0])), np.log([1.0, 3.0, 10.0]))
-    if "exposures" not in data or len(np.unique(data["exposures"])) < 2:
-        return [np.array(one) for one in first]
+    first = _capacity_at_one_starts(data, target)
     halves = np.log(np.quantile(data["exposures"], [0.1, 0.3, 0.6, 0.9]))
     return [np.array([*one, half, steep]) for one in first for half in halves for steep in np.log([1.0, 3.0])]
 
@@ -291,7 +293,7 @@ LAWS = {
         ),
         _law(
             *("capacity-at-one", "smooth min of shown and c P", "Allen-Zhu 2024", (N, "shown"), "c sharpness"),
-            *((_capacity, _capacity_starts), "bits"),
+            *((_capacity, _capacity_at_one_starts), "bits"),
         ),
         _law(
             *("learning", "top / (1 + (half / exposures)^k)", "Hill curve", ("exposures",), "top half steepness"),
