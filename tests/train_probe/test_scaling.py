@@ -51,7 +51,10 @@ def grid(law):
     if law == "repeated":
         columns["unique_tokens"] = length / np.tile([1.0, 2.0, 5.0, 20.0, 60.0], 5)
     if law.startswith("capacity"):
-        columns = {"parameters": np.repeat([1e4, 3e4, 1e5, 3e5], 6), "exposures": np.tile([3.0, 10, 30, 100, 300, 1000], 4)}
+        columns = {
+            "parameters": np.repeat([1e4, 3e4, 1e5, 3e5], 6),
+            "exposures": np.tile([3.0, 10, 30, 100, 300, 1000], 4),
+        }
         columns["shown"] = np.tile([2e5, 5e4], 12)
     if law == "learning":
         columns = {"exposures": np.geomspace(2, 1000, 12)}
@@ -193,7 +196,9 @@ def test_lack_of_fit_needs_repeats():
     columns = {name: np.concatenate([one, one[:5]]) for name, one in known.columns.items()}
     again = points({**columns, "loss": np.concatenate([known.target, known.target[:5] * 1.002])}, LAWS["hoffmann"])
     assert lack_of_fit(fit(again)).repeats == 5
-    assert seed_noise(again, ("parameters", "tokens")) == pytest.approx(0.002 * known.target[:5].mean() / 2**0.5, rel=0.1)
+    assert seed_noise(again, ("parameters", "tokens")) == pytest.approx(
+        0.002 * known.target[:5].mean() / 2**0.5, rel=0.1
+    )
     with pytest.raises(Refused, match="another seed"):
         seed_noise(known, ("parameters", "tokens"))
 

@@ -93,7 +93,9 @@ def bootstrap(made: Fit, times: int = 1000, by: str = "run", seed: int = 0, chec
         if not _carries(made, places):
             redrawn += 1
             if redrawn > 20 * times + 200:
-                raise Refused(f"draws by {by} do not carry the law '{made.law.name}': there are {len(different)} of them")
+                raise Refused(
+                    f"draws by {by} do not carry the law '{made.law.name}': there are {len(different)} of them"
+                )
             continue
         drawn = made.points.at(places)
         inner, _ = polish(made.law, drawn, made.objective, made.inner, 60, ROUGH)
@@ -182,7 +184,9 @@ def outside(made: Fit, columns: Any) -> str:
         if not low - reach <= np.log(columns[name]) <= high + reach:
             nearest_, word = (low, "smallest") if np.log(columns[name]) < low else (high, "largest")
             times = np.exp(np.log(columns[name]) - nearest_)
-            found.append(f"{name} {columns[name]:.3g} is {times:.3g} times the {word}, and {np.exp(reach):.2g} is the reach")
+            found.append(
+                f"{name} {columns[name]:.3g} is {times:.3g} times the {word}, and {np.exp(reach):.2g} is the reach"
+            )
     return "; ".join(found)
 
 

@@ -49,7 +49,9 @@ def _checked(shares: Array, loss: Array) -> None:
         if not np.isfinite(one).all() or one.min() < 0 or not 0.97 < one.sum() < 1.03:
             raise Refused(f"row {row}: shares are not below 0 and add up to 1, and these add up to {one.sum():.3g}")
     if len(shares) < shares.shape[1] + 2:
-        raise Refused(f"{shares.shape[1]} sources need {shares.shape[1] + 2} runs at least, and there are {len(shares)}")
+        raise Refused(
+            f"{shares.shape[1]} sources need {shares.shape[1] + 2} runs at least, and there are {len(shares)}"
+        )
 
 
 def _linear(shares: Array, loss: Array, seed: int) -> Regression:

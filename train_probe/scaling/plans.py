@@ -39,7 +39,9 @@ class Plan:
 
 def _needs_both(made: Fit) -> None:
     if set(made.law.columns) != {"parameters", "tokens"}:
-        raise Refused(f"a budget is split by a law of parameters and tokens (hoffmann, kaplan), not by '{made.law.name}'")
+        raise Refused(
+            f"a budget is split by a law of parameters and tokens (hoffmann, kaplan), not by '{made.law.name}'"
+        )
 
 
 def best_split(made: Fit, budget: float, served: float = 0.0, unique: float | None = None) -> tuple[float, float]:
@@ -174,7 +176,9 @@ def isoflop(points: Points, width: float = 0.1) -> IsoFlop:
         )
         found.append(one)
         if abs(one.off_centre) > (logs.max() - logs.min()) / 4:
-            warnings.append(f"the minimum at {budget:.2g} lies off the centre of its points, by {one.off_centre:+.2f} e-folds")
+            warnings.append(
+                f"the minimum at {budget:.2g} lies off the centre of its points, by {one.off_centre:+.2f} e-folds"
+            )
     if len(found) < 2:
         raise Refused("IsoFLOP parabolas need two budgets at least, each with three sizes around a minimum")
     exponent = float(np.polyfit(np.log([one.budget for one in found]), np.log([one.parameters for one in found]), 1)[0])

@@ -78,7 +78,9 @@ def points(columns: Mapping[str, Iterable[float]], law: Law, rows: Sequence[int]
         notes.append("tokens are counted as C / (6 N)")
     for name in (*law.columns, law.target):
         if name not in known:
-            raise Refused(f"the law '{law.name}' needs a column '{name}'{nearest(name, known)}: there are {_list(known)}")
+            raise Refused(
+                f"the law '{law.name}' needs a column '{name}'{nearest(name, known)}: there are {_list(known)}"
+            )
     length = len(known[law.target])
     rows = tuple(rows) or tuple(range(1, length + 1))
     for name in (*law.columns, law.target):
@@ -139,10 +141,17 @@ def read_columns(path: Path, loss: str | None = None) -> tuple[dict[str, list[fl
     for name, called in wanted.items():
         place = header.index(called)
         columns[name] = [_number(path, row, called, cells[place]) for row, cells in enumerate(table, 1)]
-    if "parameters" not in columns and "tokens" not in columns and "exposures" not in columns and "compute" not in columns:
+    if (
+        "parameters" not in columns
+        and "tokens" not in columns
+        and "exposures" not in columns
+        and "compute" not in columns
+    ):
         near = [f"'{one}'{nearest(one.lower(), ALIASES)}" for one in unknown if nearest(one.lower(), ALIASES)]
         hint = f"; not known: {', '.join(near)}" if near else ""
-        raise Refused(f"{path} has no column of parameters, tokens, compute or exposures: there are {_list(header)}{hint}")
+        raise Refused(
+            f"{path} has no column of parameters, tokens, compute or exposures: there are {_list(header)}{hint}"
+        )
     for one in unknown:
         for name in ALIASES:
             if name not in columns and nearest(one.lower(), [name], 0.75):
