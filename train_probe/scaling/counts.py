@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Shape:
-    """A transformer's sizes. `inner` is the width of its feed-forward blocks, `matrices` how many those have (gated: 3)."""
+    """A transformer's sizes. `inner` is the width of its feed-forward blocks, `matrices` how many those have."""
 
     layers: int
     width: int

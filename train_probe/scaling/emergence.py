@@ -42,8 +42,8 @@ class Emergence:
     def __str__(self) -> str:
         drop, rise = self.sharpest
         told = (
-            f"loss falls by {self.loss_drop:.1%} in all and accuracy rises by {self.accuracy_rise:.3f}; in its largest step"
-            f" loss falls by {drop:.1%} and accuracy rises by {rise:.3f}: {'a jump' if self.jumps else 'no jump'}"
+            f"loss falls by {self.loss_drop:.1%} in all, accuracy rises by {self.accuracy_rise:.3f}; in its"
+            f" largest step loss falls by {drop:.1%} and accuracy rises by {rise:.3f}: {'a jump' if self.jumps else 'no jump'}"
         )
         why = (
             f"accuracy is per-token probability to the power of {self.power:.3g}, above a chance of {self.chance:.2f}"

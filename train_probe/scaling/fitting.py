@@ -1,6 +1,6 @@
-"""Fitting: variable projection with a polish by the analytic gradient, and the published L-BFGS from a grid of starts.
+"""Fitting: variable projection with a polish by analytic gradients, and the published L-BFGS from many starts.
 
-Both minimise the same sum: of squared or of Huber's errors, on the value or on its logarithm. But: no weights of points.
+Both minimise the same sum, of squared or of Huber's errors, on the value or its logarithm. But: points have no weights.
 """
 
 from __future__ import annotations

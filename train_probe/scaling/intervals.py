@@ -17,10 +17,10 @@ from train_probe.scaling.fitting import Fit, fit, polish
 from train_probe.scaling.laws import Array
 
 RULE = (
-    "On the logarithm: the wider of the 95 % ranges of two bootstraps, over runs and over sizes, moved to the point, plus"
-    " 2 root mean squared residuals, plus the drift: twice the largest error per e-fold beyond the points (in N, in D and in"
-    " D / N, added up) that"
-    " leaving the largest size out, and leaving the longest runs out, shows, times the e-folds to the target."
+    "On the logarithm: the wider of the 95 % ranges of two bootstraps, over runs and over sizes, moved to the point;"
+    " plus 2 root mean squared residuals; plus the drift, which is twice the largest error per e-fold beyond the points"
+    " (in N, in D and in D / N, added up) that leaving out the largest size, and leaving out the longest runs, shows,"
+    " times the e-folds to the target."
 )
 """How wide the interval of a prediction is."""
 REACH = 0.5
@@ -59,7 +59,7 @@ class Bootstrap:
         """Pairs of parameters that move together over the draws, so that neither is known alone."""
         spread = self.draws.std(axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            matrix = np.corrcoef(self.draws.T)
+            matrix = np.atleast_2d(np.corrcoef(self.draws.T))
         names = self.fit.law.parameters
         return [
             (names[i], names[j], float(matrix[i, j]))
@@ -111,7 +111,7 @@ def bootstrap(made: Fit, times: int = 1000, by: str = "run", seed: int = 0, chec
     return Bootstrap(made, np.array(found), by, checked, improved, redrawn)
 
 
-def _carries(made: Fit, places: Array) -> bool:
+def _carries(made: Fit, places: Any) -> bool:
     """Whether drawn points are enough for the law, in number and in each column."""
     distinct = np.unique(places)
     if len(distinct) < len(made.law.parameters) + 1:

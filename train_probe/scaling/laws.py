@@ -165,7 +165,7 @@ def _kaplan(inner: Array, data: Columns) -> tuple[Array, Array]:
 def _kaplan_starts(data: Columns, target: Array) -> list[Array]:
     """With its last exponent undone, the joint form is a sum of two powers: a scan of both exponents again."""
     size, tokens = np.log(data["parameters"]), np.log(data["tokens"])
-    found = []
+    found: list[tuple[float, int, Array]] = []
     for of_size, of_tokens in itertools.product(np.geomspace(0.02, 0.8, 16), repeat=2):
         ratio = of_size / of_tokens
         features = np.stack([np.exp(-ratio * (size - size.mean())), np.exp(-(tokens - tokens.mean()))], axis=1)
@@ -195,7 +195,7 @@ def _repeated(inner: Array, data: Columns) -> tuple[Array, Array]:
 
 
 def _repeated_starts(data: Columns, target: Array) -> list[Array]:
-    found = []
+    found: list[tuple[float, int, Array]] = []
     for half_life in (1.5, 4.0, 15.0, 50.0):
         tokens, _ = worth(data["tokens"], data["unique_tokens"], half_life)
         columns = {"parameters": data["parameters"], "tokens": tokens}
@@ -266,6 +266,7 @@ def _law(
 
 
 N, D, C = "parameters", "tokens", "compute"
+BOTH = "Kaplan 2020", (N, D), "Nc Dc alpha_N alpha_D"
 LAWS = {
     law.name: law
     for law in (
@@ -275,29 +276,49 @@ LAWS = {
         _law("kaplan-parameters", "(Nc / N)^alpha", "Kaplan 2020", (N,), "Nc alpha", _pure(N)),
         _law("kaplan-tokens", "(Dc / D)^alpha", "Kaplan 2020", (D,), "Dc alpha", _pure(D)),
         _law("kaplan-compute", "(Cc / C)^alpha", "Kaplan 2020", (C,), "Cc alpha", _pure(C)),
+        _law("kaplan", "((Nc / N)^(alpha_N / alpha_D) + Dc / D)^alpha_D", *BOTH, (_kaplan, _kaplan_starts)),
         _law(
-            *("kaplan", "((Nc / N)^(alpha_N / alpha_D) + Dc / D)^alpha_D", "Kaplan 2020", (N, D)),
-            *("Nc Dc alpha_N alpha_D", (_kaplan, _kaplan_starts)),
+            name="hoffmann",
+            formula="E + A / N^alpha + B / D^beta",
+            source="Hoffmann 2022",
+            columns=(N, D),
+            parameters="E A B alpha beta",
+            forms=(SUM_OF_BOTH, STARTS_OF_BOTH),
         ),
         _law(
-            *("hoffmann", "E + A / N^alpha + B / D^beta", "Hoffmann 2022", (N, D)),
-            *("E A B alpha beta", (SUM_OF_BOTH, STARTS_OF_BOTH)),
+            name="repeated",
+            formula="E + A / N^alpha + B / (U + U R (1 - exp(-(D / U - 1) / R)))^beta",
+            source="Muennighoff 2023",
+            columns=(N, D, "unique_tokens"),
+            parameters="E A B alpha beta half_life",
+            forms=(_repeated, _repeated_starts),
         ),
         _law(
-            *("repeated", "E + A / N^alpha + B / (U + U R (1 - exp(-(D / U - 1) / R)))^beta", "Muennighoff 2023"),
-            *((N, D, "unique_tokens"), "E A B alpha beta half_life", (_repeated, _repeated_starts)),
+            name="capacity",
+            formula="smooth min of shown and c P / (1 + (half / exposures)^k)",
+            source="Allen-Zhu 2024",
+            columns=(N, "exposures", "shown"),
+            parameters="c sharpness half steepness",
+            forms=(_capacity, _capacity_starts),
+            target="bits",
         ),
         _law(
-            *("capacity", "smooth min of shown and c P / (1 + (h / exposures)^k)", "Allen-Zhu 2024"),
-            *((N, "exposures", "shown"), "c sharpness half steepness", (_capacity, _capacity_starts), "bits"),
+            name="capacity-at-one",
+            formula="smooth min of shown and c P",
+            source="Allen-Zhu 2024",
+            columns=(N, "shown"),
+            parameters="c sharpness",
+            forms=(_capacity, _capacity_at_one_starts),
+            target="bits",
         ),
         _law(
-            *("capacity-at-one", "smooth min of shown and c P", "Allen-Zhu 2024", (N, "shown"), "c sharpness"),
-            *((_capacity, _capacity_at_one_starts), "bits"),
-        ),
-        _law(
-            *("learning", "top / (1 + (half / exposures)^k)", "Hill curve", ("exposures",), "top half steepness"),
-            *((_learning, _learning_starts), "share"),
+            name="learning",
+            formula="top / (1 + (half / exposures)^k)",
+            source="Hill curve",
+            columns=("exposures",),
+            parameters="top half steepness",
+            forms=(_learning, _learning_starts),
+            target="share",
         ),
     )
 }

@@ -1,7 +1,7 @@
 """Mixtures: which shares of which sources make which loss, from runs with random ones. Knows no scaling law.
 
-Linear; `exponential`, c + k exp(t . shares) (log-linear in what it is above its floor); boosted trees by LightGBM, which the
-extra `mixtures` brings. All are judged by rank correlation, cross-validated.
+Linear; `exponential`, c + k exp(t . shares), log-linear above its floor; boosted trees by LightGBM, which the extra
+`mixtures` brings. All are judged by rank correlation, cross-validated.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _linear(shares: Array, loss: Array, seed: int) -> Regression:
 
 
 def _exponential(shares: Array, loss: Array, seed: int) -> Regression:
-    """Squared error of c + exp(shares . t): k is in t, since shares add up to one. The floor c is scanned, the rest polished."""
+    """Squared error of c + exp(shares . t): k is in t, since shares add up to one. The floor c is scanned first."""
     from scipy.optimize import least_squares
 
     def start(floor: float) -> tuple[float, Array]:

@@ -134,7 +134,7 @@ class Parabola:
 
 @dataclass(frozen=True)
 class IsoFlop:
-    """N and D of least loss as powers of compute, from a parabola a budget. `warnings` hold the bias of the approach."""
+    """N and D of least loss as powers of compute, a parabola a budget. `warnings` hold the bias of the approach."""
 
     parabolas: Sequence[Parabola]
     size_exponent: float
@@ -186,7 +186,7 @@ def isoflop(points: Points, width: float = 0.1) -> IsoFlop:
 
 
 def seed_noise(points: Points, columns: Sequence[str]) -> float:
-    """The standard deviation of the measured value over runs that share all of `columns`. Raises Refused without any."""
+    """The standard deviation of what was measured over runs that share all of `columns`. Raises Refused without any."""
     keys = np.stack([points.columns[name] for name in columns], axis=1)
     _, group = np.unique(keys, axis=0, return_inverse=True)
     apart = [points.target[group == one] for one in range(int(group.max()) + 1)]
@@ -197,7 +197,7 @@ def seed_noise(points: Points, columns: Sequence[str]) -> float:
 
 
 def enough_tokens(made: Fit, parameters: float, noise: float) -> float:
-    """The D at which the loss is within `noise` of that of infinite data: below it, more data shows beyond the seeds."""
+    """The D at which the loss is within `noise` of that of infinite data: below it, more data shows over the seeds."""
     from scipy.optimize import brentq
 
     _needs_both(made)

@@ -34,7 +34,7 @@ class Layer:
 def picture(
     layers: Sequence[Layer], title: str, x_words: str, y_words: str, x_log: bool = True, at: float = 0.0
 ) -> str:
-    """Layers over one another on two axes, the horizontal one logarithmic with `x_log`; `at` draws a line upright there."""
+    """Layers over one another on two axes, the lower one logarithmic with `x_log`; `at` draws a line."""
     across = np.concatenate([np.asarray(one.x, dtype=float) for one in layers] + ([np.array([at])] if at else []))
     up = np.concatenate([np.asarray(values, dtype=float) for one in layers for values in (one.y, one.high)])
     scale = np.log10 if x_log else np.asarray
@@ -48,8 +48,9 @@ def picture(
         heights = 14 + (high - np.asarray(y, dtype=float)) / (high - low) * HIGH
         return [f"{one:.1f},{other:.1f}" for one, other in zip(places, heights, strict=True)]
 
+    box = f"0 0 {WIDE + 2 * EDGE} {HIGH + 70}"
     parts = [
-        f'<svg class="curves" viewBox="0 0 {WIDE + 2 * EDGE} {HIGH + 70}" role="img" aria-label="{escape(title, quote=True)}">',
+        f'<svg class="curves" viewBox="{box}" role="img" aria-label="{escape(title, quote=True)}">',
         f"<title>{escape(title)}</title>",
     ]
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
@@ -57,9 +58,8 @@ def picture(
         parts.append(f'<line class="grid" x1="{EDGE}" x2="{EDGE + WIDE}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text class="tick end" x="{EDGE - 5}" y="{y + 4:.1f}">{high - share * (high - low):.3g}</text>')
         value = left + share * (right - left)
-        parts.append(
-            f'<text class="tick" x="{EDGE + WIDE * share:.1f}" y="{HIGH + 32}">{10**value if x_log else value:.2g}</text>'
-        )
+        words = f"{10**value if x_log else value:.2g}"
+        parts.append(f'<text class="tick" x="{EDGE + WIDE * share:.1f}" y="{HIGH + 32}">{words}</text>')
     for one in layers:
         words = f"<title>{escape(one.title)}</title>"
         if one.kind == "band":
@@ -67,13 +67,13 @@ def picture(
             parts.append(f'<polygon class="pale" opacity="0.6" points="{around}">{words}</polygon>')
         elif one.kind == "dots":
             for spot in place(one.x, one.y):
-                x, y = spot.split(",")
-                parts.append(f'<circle class="dot" cx="{x}" cy="{y}" r="3.2">{words}</circle>')
+                cx, cy = spot.split(",")
+                parts.append(f'<circle class="dot" cx="{cx}" cy="{cy}" r="3.2">{words}</circle>')
         else:
             parts.append(f'<polyline class="{one.kind}" points="{" ".join(place(one.x, one.y))}">{words}</polyline>')
     if at:
-        x = place([at], [low])[0].split(",")[0]
-        parts.append(f'<line class="limit" x1="{x}" x2="{x}" y1="14" y2="{14 + HIGH}"/>')
+        middle = place([at], [low])[0].split(",")[0]
+        parts.append(f'<line class="limit" x1="{middle}" x2="{middle}" y1="14" y2="{14 + HIGH}"/>')
     parts.append(f'<text class="tick" x="{EDGE + WIDE / 2}" y="{HIGH + 52}">{escape(x_words)}</text>')
     parts.append(f'<text class="tick" x="{EDGE}" y="9">{escape(y_words)}</text>')
     return "".join([*parts, "</svg>"])
