@@ -125,6 +125,7 @@ NEEDS = {
     "knowledge": ("torch", "transformers"),
     "probe": ("torch",),
     "profile": ("pandas", "pyarrow"),
+    "scaling": ("torch", "scipy"),
 }
 
 

@@ -42,8 +42,8 @@ class Emergence:
     def __str__(self) -> str:
         drop, rise = self.sharpest
         told = (
-            f"loss falls by {self.loss_drop:.1%} in all, accuracy rises by {self.accuracy_rise:.3f}; in its"
-            f" largest step loss falls by {drop:.1%} and accuracy rises by {rise:.3f}: {'a jump' if self.jumps else 'no jump'}"
+            f"loss falls by {self.loss_drop:.1%} in all and accuracy rises by {self.accuracy_rise:.3f}; in its largest"
+            f" step loss falls by {drop:.1%} and accuracy rises by {rise:.3f}: {'a' if self.jumps else 'no'} jump"
         )
         why = (
             f"accuracy is per-token probability to the power of {self.power:.3g}, above a chance of {self.chance:.2f}"
@@ -57,7 +57,7 @@ class Emergence:
 def emergence(loss: Array, accuracy: Array, chance: float = 0.0, allowed: float = 0.02) -> Emergence:
     """Fit accuracy = chance + (1 - chance) p^k with p = exp(-loss), the probability of a token.
 
-    `loss` is nats a token of the answer; `allowed` is the noise of an accuracy. Raises Refused for fewer than four runs.
+    `loss` is nats a token of the answer; `allowed` is the noise of an accuracy. Raises Refused for fewer than 4 runs.
     """
     from scipy.optimize import minimize_scalar
 
