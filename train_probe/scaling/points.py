@@ -159,28 +159,48 @@ def read_columns(path: Path, loss: str | None = None) -> tuple[dict[str, list[fl
     return columns, list(range(1, len(table) + 1))
 
 
-def of_probe(results: Sequence[Mapping[str, Any]]) -> tuple[dict[str, list[float]], list[int]]:
-    """The columns of a probe's results: parameters, tokens, exposures, bits that are shown and stored, share of them.
+def of_probe(
+    results: Sequence[Mapping[str, Any]], arm: str | None = None
+) -> tuple[dict[str, list[float]], list[int], list[str]]:
+    """The columns of one arm of a probe: parameters, tokens, exposures, bits that are shown and stored, share of them.
 
-    Runs that failed and runs without an exposure count are left out; the rows that are returned say which stayed.
+    Of several learning rates the best stays, for each size, exposure count and seed. The rows that are returned say
+    which results stayed, the notes which did not. Raises Refused for several arms and none named, and for an arm that is not
+    there.
     """
+    whole = [(number, row) for number, row in enumerate(results, 1) if not row.get("error")]
+    counted = [pair for pair in whole if isinstance(pair[1].get("exposures"), (int, float))]
+    if not counted:
+        raise Refused("the probe's results hold no finished run with an exposure count")
+    arms = list(dict.fromkeys(str(row["arm"]) for _, row in counted))
+    if arm is not None and arm not in arms:
+        raise Refused(f"the probe has no arm '{arm}'{nearest(arm, arms)}: {_list(arms)}")
+    if arm is None and len(arms) > 1:
+        raise Refused(f"the probe has {len(arms)} arms, and a law is of one; name it with --arm: {_list(arms)}")
+    best: dict[tuple[Any, ...], tuple[int, Mapping[str, Any]]] = {}
+    mine = [(number, row) for number, row in counted if arm is None or row["arm"] == arm]
+    for number, row in mine:
+        key = row["parameters"], row["exposures"], row["seed"], row["people"]
+        if key not in best or row["bits_per_parameter"] > best[key][1]["bits_per_parameter"]:
+            best[key] = number, row
+    notes = []
+    if lost := len(results) - len(whole):
+        notes.append(f"{lost} runs that failed were left out")
+    if lost := len(whole) - len(counted):
+        notes.append(f"{lost} runs without an exposure count were left out")
+    if lost := len(mine) - len(best):
+        notes.append(f"{lost} runs at learning rates that were not the best were left out")
     columns: dict[str, list[float]] = {
         name: [] for name in ("parameters", "tokens", "exposures", "shown", "bits", "share", "seed")
     }
-    rows = []
-    for number, row in enumerate(results, 1):
-        if row.get("error") or not isinstance(row.get("exposures"), (int, float)):
-            continue
+    for _, row in best.values():
         size = float(row["parameters"])
         shown, bits = row["max_bits_per_parameter"] * size, row["bits_per_parameter"] * size
         share = row["value_bits_per_parameter"] / (row.get("max_value_bits_per_parameter") or shown / size)
         values = (size, row["tokens"], row["exposures"], shown, bits, share, row["seed"])
         for name, value in zip(columns, values, strict=True):
             columns[name].append(float(value))
-        rows.append(number)
-    if not rows:
-        raise Refused("the probe's results hold no finished run with an exposure count")
-    return columns, rows
+    return columns, [number for number, _ in best.values()], notes
 
 
 def _csv(path: Path) -> tuple[list[str], list[list[Any]]]:

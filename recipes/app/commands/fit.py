@@ -24,6 +24,7 @@ def fit(
     served: Annotated[float, typer.Option(min=0, help="tokens that the finished model reads, in the budget")] = 0.0,
     most: Annotated[float | None, typer.Option(help="what the next run may cost; a tenth of the budget")] = None,
     column: Annotated[str | None, typer.Option(help="the column that is fitted, where it is not 'loss'")] = None,
+    arm: Annotated[str | None, typer.Option(help="of a probe with several arms, the one that is fitted")] = None,
     accuracy: Annotated[str | None, typer.Option(help="a column of accuracies, for what emerges")] = None,
     chance: Annotated[float, typer.Option(min=0, max=1, help="the accuracy of a guess")] = 0.0,
     drop: Annotated[int, typer.Option(min=0, help="how many of the highest losses are left out")] = 0,
@@ -70,20 +71,26 @@ def fit(
         if answer.emergence:
             out.print(escape(str(answer.emergence)))
 
+    def warn(message: str) -> None:
+        err.print(f"note: {harmless(message)}")
+
     with friendly():
         if source.is_dir():
             if column or accuracy:
                 raise Refused("--column and --accuracy name columns of a table, and a probe's folder has none")
-            columns, rows = of_probe(read_results(source))
-            columns = {name: values for name, values in columns.items() if name != "loss"}
+            columns, rows, left = of_probe(read_results(source), arm)
+            for one in left:
+                warn(one)
             laws, accuracies = law or ["capacity"], None
         else:
+            if arm:
+                raise Refused("--arm names an arm of a probe, and a table has none")
             laws = law or ["hoffmann"]
             columns, rows = read_columns(source, column)
             accuracies = read_columns(source, accuracy)[0]["loss"] if accuracy else None
         objective = Objective(error, on == "log", delta) if error else None
         asked = Asked(laws, budget, served, most, drop, counted, objective, draws, chance=chance)
-        answer = answered(columns, rows, asked, accuracies, lambda message: err.print(f"note: {harmless(message)}"))
+        answer = answered(columns, rows, asked, accuracies, warn)
         print_answer(answer)
         if output is not None:
             write_answer(answer, output)
