@@ -164,9 +164,9 @@ def of_probe(
 ) -> tuple[dict[str, list[float]], list[int], list[str]]:
     """The columns of one arm of a probe: parameters, tokens, exposures, bits that are shown and stored, share of them.
 
-    Of several learning rates the best stays, for each size, exposure count and seed. The rows that are returned say
-    which results stayed, the notes which did not. Raises Refused for several arms and none named, and for an arm that is not
-    there.
+    Of several learning rates the best stays, for each size, exposure count and seed. The rows that are returned
+    say which results stayed, the notes which did not. Raises Refused for several arms and none named, and for an
+    arm that is not there.
     """
     whole = [(number, row) for number, row in enumerate(results, 1) if not row.get("error")]
     counted = [pair for pair in whole if isinstance(pair[1].get("exposures"), (int, float))]

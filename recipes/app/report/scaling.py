@@ -75,7 +75,7 @@ def picture(
         middle = place([at], [low])[0].split(",")[0]
         parts.append(f'<line class="limit" x1="{middle}" x2="{middle}" y1="14" y2="{14 + HIGH}"/>')
     parts.append(f'<text class="tick" x="{EDGE + WIDE / 2}" y="{HIGH + 52}">{escape(x_words)}</text>')
-    parts.append(f'<text class="tick" x="{EDGE}" y="9">{escape(y_words)}</text>')
+    parts.append(f'<text class="tick" style="text-anchor: start" x="4" y="9">{escape(y_words)}</text>')
     return "".join([*parts, "</svg>"])
 
 
