@@ -60,7 +60,8 @@ max_loss: 1
 engine: {split: 0}
 """
 OTHERWISE = {
-    "one worker, two years later, files named in another order": {"workers": 1, "later": True, "shuffled": True},
+    "one worker, files named in another order": {"workers": 1, "shuffled": True},
+    "three workers, two years later": {"workers": 3, "later": True},
     "three workers, cut into pieces": {"workers": 3, "split": 20_000},
 }
 

@@ -1,12 +1,7 @@
 """Put in front of PYTHONPATH, this sets the clock of a process, and of those it starts, some years ahead."""
 
-import contextlib
 import datetime
 import time
-
-with contextlib.suppress(ImportError):
-    # Compiled against the size of the types that are replaced below: it must see the true ones, or the process dies.
-    import pyarrow  # noqa: F401
 
 AHEAD = 1000 * 86400.0
 
