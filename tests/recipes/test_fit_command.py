@@ -89,7 +89,8 @@ def row(size, exposures, seed=0):
     held = 2.0 * size / (1 + (30 / exposures) ** 2)
     bits = (20000.0**-3 + held**-3) ** (-1 / 3)
     return {
-        "arm": "facts alone", "bits_per_parameter": bits / size, "error": None, "exposures": exposures,
+        "arm": f"facts alone, model.width {size}, model.bias false",
+        "bits_per_parameter": bits / size, "error": None, "exposures": exposures,
         "junk_kind": "none", "junk_ratio": 0.0, "max_bits_per_parameter": 20000 / size,
         "max_value_bits_per_parameter": 20000 / size, "parameters": size, "people": 40, "seconds": 1.0, "seed": seed,
         "shards": [], "tag": "none", "tokens": 1000 * exposures, "value_bits_per_parameter": bits / size,
@@ -110,15 +111,29 @@ def test_a_probe_says_what_a_parameter_holds(tmp_path):
 
 def test_of_several_arms_one_must_be_named(tmp_path):
     rows = [row(size, shown) for size in (2000, 5000, 12000) for shown in (5, 20, 80, 320)]
-    write_results(tmp_path, [*rows, *({**one, "arm": "junk"} for one in rows)])
+    write_results(tmp_path, [*rows, *({**one, "arm": one["arm"].replace("facts alone", "junk")} for one in rows)])
     code, printed, error = said(tmp_path)
-    assert code == 2 and "name it with --arm: facts alone, junk" in " ".join((printed + error).split())
-    code, printed, error = said(tmp_path, "--arm", "junks")
-    assert code == 2 and "did you mean 'junk'" in " ".join((printed + error).split())
-    assert said(tmp_path, "--arm", "junk", "--draws", 20)[0] == 0
+    told = " ".join((printed + error).split())
+    assert code == 2 and "name it with --arm: facts alone, model.bias false, junk, model.bias false" in told
+    code, printed, error = said(tmp_path, "--arm", "junk, model.bias fals")
+    assert code == 2 and "did you mean 'junk, model.bias false'" in " ".join((printed + error).split())
+    assert said(tmp_path, "--arm", "junk, model.bias false", "--draws", 20)[0] == 0
 
 
 def test_a_probe_of_one_exposure_count_has_no_plateau(tmp_path):
     write_results(tmp_path, [row(size, 320) for size in (1000, 2000, 5000, 12000, 30000)])
     code, printed, _ = said(tmp_path, "--draws", 20)
     assert code == 0 and "smooth min of shown and c P, 5 points" in printed
+
+
+def test_points_of_several_budgets_have_parabolas_with_their_bias(tmp_path):
+    lines = ["parameters,compute,loss"]
+    for budget in (1e18, 1e19, 1e20):
+        for share in (0.1, 0.3, 1.0, 3.0, 10.0):
+            size = share * (budget / 120) ** 0.5
+            loss = 1.8 + 480 / size**0.35 + 2100 / (budget / 6 / size) ** 0.37
+            lines.append(f"{size},{budget},{loss}")
+    (tmp_path / "points.csv").write_text("\n".join(lines))
+    code, _, _ = said(tmp_path / "points.csv", "--budget", "1e20", "--draws", 20, "-o", tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert code == 0 and "By parabolas of 3 budgets" in page and "are biased where" in page

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,6 +30,9 @@ ALIASES = {
     "share": ("share", "accuracy", "recall"),
 }
 """The names that a column may have in a file, whatever the case."""
+
+_SIZES = re.compile(r", model\.(layers|heads|width|inner|kv_heads) [^,]+")
+"""What a grid over sizes adds to the name of an arm: the law is of all sizes of the arm."""
 
 
 @dataclass(frozen=True)
@@ -172,13 +176,13 @@ def of_probe(
     counted = [pair for pair in whole if isinstance(pair[1].get("exposures"), (int, float))]
     if not counted:
         raise Refused("the probe's results hold no finished run with an exposure count")
-    arms = list(dict.fromkeys(str(row["arm"]) for _, row in counted))
+    arms = list(dict.fromkeys(_arm(row) for _, row in counted))
     if arm is not None and arm not in arms:
         raise Refused(f"the probe has no arm '{arm}'{nearest(arm, arms)}: {_list(arms)}")
     if arm is None and len(arms) > 1:
         raise Refused(f"the probe has {len(arms)} arms, and a law is of one; name it with --arm: {_list(arms)}")
     best: dict[tuple[Any, ...], tuple[int, Mapping[str, Any]]] = {}
-    mine = [(number, row) for number, row in counted if arm is None or row["arm"] == arm]
+    mine = [(number, row) for number, row in counted if arm is None or _arm(row) == arm]
     for number, row in mine:
         key = row["parameters"], row["exposures"], row["seed"], row["people"]
         if key not in best or row["bits_per_parameter"] > best[key][1]["bits_per_parameter"]:
@@ -201,6 +205,10 @@ def of_probe(
         for name, value in zip(columns, values, strict=True):
             columns[name].append(float(value))
     return columns, [number for number, _ in best.values()], notes
+
+
+def _arm(row: Mapping[str, Any]) -> str:
+    return _SIZES.sub("", str(row["arm"]))
 
 
 def _csv(path: Path) -> tuple[list[str], list[list[Any]]]:

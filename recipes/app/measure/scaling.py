@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,10 +17,12 @@ from train_probe.scaling.fitting import COUNTS, Fit, Objective, fit
 from train_probe.scaling.intervals import RULE, LackOfFit, Worth, lack_of_fit, worth
 from train_probe.scaling.laws import Law, law_of
 from train_probe.scaling.plans import (
+    IsoFlop,
     NextRun,
     Plan,
     affordable,
     enough_tokens,
+    isoflop,
     next_runs,
     plan,
     ranked,
@@ -58,6 +61,7 @@ class Answer:
     tenfold: tuple[float, float] | None = None
     enough: tuple[float, float] | None = None
     next: Sequence[NextRun] = ()
+    isoflop: IsoFlop | None = None
     emergence: Emergence | None = None
     accuracy: tuple[Sequence[float], Sequence[float]] = ((), ())
     notes: Sequence[str] = field(default=())
@@ -130,11 +134,12 @@ def _of_a_budget(best: Worth, asked: Asked, budget: float) -> dict[str, Any]:
     found: dict[str, Any] = {"plan": answer, "tenfold": tenfold(made, budget)}
     if candidates := affordable(made.points, most):
         found["next"] = next_runs(made, budget, candidates, most)[:5]
-    try:
+    # Without repeats nothing is said of what seeds alone do; without budgets of several sizes there are no parabolas.
+    with contextlib.suppress(Refused):
         noise = seed_noise(made.points, made.law.columns)
         found["enough"] = (noise, enough_tokens(made, answer.parameters, noise))
-    except Refused:
-        pass  # no repeats: nothing is said of what seeds alone do
+    with contextlib.suppress(Refused):
+        found["isoflop"] = isoflop(made.points)
     return found
 
 
@@ -170,6 +175,7 @@ def as_json(answer: Answer) -> dict[str, Any]:
         "plan": asdict(answer.plan) if answer.plan else None,
         "ten_times_the_budget": answer.tenfold,
         "next_runs": [asdict(one) for one in answer.next],
+        "isoflop": asdict(answer.isoflop) if answer.isoflop else None,
         "enough_tokens": answer.enough,
         "emergence": str(answer.emergence) if answer.emergence else None,
         "notes": list(answer.notes),

@@ -15,7 +15,7 @@ from recipes.app.report.rendering import rendered
 from train_probe.scaling.fitting import COUNTS
 from train_probe.scaling.intervals import RULE
 from train_probe.scaling.laws import Array
-from train_probe.scaling.plans import BIAS, DISAGREEMENT, TENFOLD
+from train_probe.scaling.plans import DISAGREEMENT, TENFOLD
 
 WIDE, HIGH, EDGE = 640, 300, 56
 
@@ -118,7 +118,7 @@ def scaling_page(answer: Answer, name: str) -> str:
         tenfold=answer.tenfold,
         published=TENFOLD,
         disagreement=DISAGREEMENT,
-        bias=BIAS,
+        isoflop=answer.isoflop,
         enough=answer.enough,
         next=answer.next,
         emergence=answer.emergence,
