@@ -54,7 +54,6 @@ def test_the_page_shows_points_residuals_budget_and_what_emerges(answered):
     for words in (
         "6 N D",
         "Kaplan 2020",
-        "biased",
         "The next run",
         "Emergence",
         "95 % over runs",

@@ -217,6 +217,16 @@ def test_a_budget_is_split_as_the_formula_says():
         plan(fit(surface("tokens"), "tokens"), 1e21)
 
 
+def test_a_budget_is_split_for_the_unique_tokens_there_are():
+    made = fit(surface("repeated"), "repeated")
+    scarce, plenty = plan(made, 1e21, unique=1e9), plan(made, 1e21, unique=1e13)
+    assert scarce.loss > plenty.loss and scarce.tokens < plenty.tokens
+    with pytest.raises(Refused, match="unique tokens, which is not given"):
+        plan(made, 1e21)
+    with pytest.raises(Refused, match="unique tokens, which is not given"):
+        enough_tokens(made, 1e9, 0.01)
+
+
 def test_the_three_published_answers_to_ten_times_the_compute():
     quoted = [(5.4, 1.9), (3.16, 3.16), (2.8, 3.5)]
     for (size, tokens, _), (n, d) in zip(TENFOLD.values(), quoted, strict=True):

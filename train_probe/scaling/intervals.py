@@ -124,7 +124,8 @@ def _carries(made: Fit, places: Any) -> bool:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What the rest says of the largest, which it has not seen: relative errors, predicted less measured."""
+    """What the rest says of the largest, which it has not seen: errors, predicted less measured, as shares of the loss,
+    or of the most bits."""
 
     what: str
     errors: Array
@@ -154,8 +155,13 @@ def leave_largest_out(made: Fit) -> list[LeftOut]:
         seen = made.points.at(largest)
         said = made.law.value(smaller.inner, seen.columns)[0]
         beyond = np.array([_beyond(smaller, {n: v[i] for n, v in seen.columns.items()}) for i in range(len(seen))])
-        found.append(LeftOut(f"largest {column}", said / seen.target - 1, beyond))
+        found.append(LeftOut(f"largest {column}", (said - seen.target) / _unit(made, seen.target), beyond))
     return found
+
+
+def _unit(made: Fit, value: Any) -> Any:
+    """What errors are shares of: a loss itself; of bits and shares, which may be 0, the largest that was measured."""
+    return value if made.law.target == "loss" else float(np.abs(made.points.target).max()) or 1.0
 
 
 def _beyond(made: Fit, columns: Any) -> float:
@@ -231,18 +237,18 @@ class Worth:
         if self.fit.law.target == "loss":
             low, high = value * float(np.exp(-wide)), value * float(np.exp(wide))
         else:
-            low, high = value - wide * abs(value), value + wide * abs(value)
+            low, high = value - wide * _unit(self.fit, value), value + wide * _unit(self.fit, value)
         return Prediction(value, low, high, outside(self.fit, columns))
 
     def _half_width(self, columns: dict[str, float]) -> float:
         def half(draws: Bootstrap) -> float:
             low, high = draws.of(lambda one: float(one.value(**columns)))
-            return float(max(high - low, 0.0) / 2 / max(abs(float(self.fit.value(**columns))), 1e-300))
+            return max(high - low, 0.0) / 2 / max(abs(float(_unit(self.fit, self.fit.value(**columns)))), 1e-300)
 
         by = max(half(one) for one in (self.runs, self.sizes) if one is not None)
         noise = self.fit.residuals()
         if not self.fit.objective.log:
-            noise = noise / np.maximum(np.abs(self.fit.points.target), 1e-300)
+            noise = noise / _unit(self.fit, self.fit.points.target)
         return by + 2 * float(np.sqrt(np.mean(noise**2))) + self.drift * _beyond(self.fit, columns)
 
 

@@ -35,13 +35,24 @@ class Plan:
     tokens_range: tuple[float, float] | None = None
     outside: str = ""
     served: float = 0.0
+    unique: float | None = None
 
 
-def _needs_both(made: Fit) -> None:
-    if set(made.law.columns) != {"parameters", "tokens"}:
+def _needs_both(made: Fit, unique: float | None = None) -> None:
+    if "unique_tokens" in made.law.columns:
+        if unique is None:
+            raise Refused(
+                f"the law '{made.law.name}' splits a budget for a number of unique tokens, which is not given"
+            )
+    elif set(made.law.columns) != {"parameters", "tokens"}:
         raise Refused(
             f"a budget is split by a law of parameters and tokens (hoffmann, kaplan), not by '{made.law.name}'"
         )
+
+
+def _run(size: float, tokens: float, unique: float | None) -> dict[str, float]:
+    known = {"parameters": size, "tokens": tokens}
+    return known if unique is None else {**known, "unique_tokens": min(unique, tokens)}
 
 
 def best_split(made: Fit, budget: float, served: float = 0.0, unique: float | None = None) -> tuple[float, float]:
@@ -57,10 +68,7 @@ def best_split(made: Fit, budget: float, served: float = 0.0, unique: float | No
     def loss(logarithm: float) -> float:
         size = float(np.exp(logarithm))
         left = max(tokens(size), 1e-300)
-        known = {"parameters": size, "tokens": left}
-        if unique is not None:
-            known["unique_tokens"] = min(unique, left)
-        return float(made.value(**known))
+        return float(made.value(**_run(size, left, unique)))
 
     most = np.log(budget / 6 if not served else min(budget / 6, budget / (2 * served)))
     grid = np.linspace(0.0, most, 200)[:-1]
@@ -80,26 +88,30 @@ def closed_split(made: Fit, budget: float) -> tuple[float, float]:
     return size, budget / 6 / size
 
 
-def plan(made: Fit, budget: float, draws: Sequence[Bootstrap] = (), served: float = 0.0) -> Plan:
-    """The best split of a budget, with the widest range of the bootstraps that are given."""
+def plan(
+    made: Fit, budget: float, draws: Sequence[Bootstrap] = (), served: float = 0.0, unique: float | None = None
+) -> Plan:
+    """The best split of a budget, with the widest range of the bootstraps that are given. `unique` tokens are there,
+    and more are repetitions, for the law of repeated data."""
+    _needs_both(made, unique)
     if "unique_tokens" not in made.law.columns:
-        _needs_both(made)
+        unique = None
     quick = made.law.name == "hoffmann" and not served
-    size, tokens = best_split(made, budget, served)
+    size, tokens = best_split(made, budget, served, unique)
     ranges = []
     for one in draws:
         if quick:
             ranges.append(one.of(lambda drawn: closed_split(drawn, budget)[0]))
         else:
             few = Bootstrap(one.fit, one.draws[:100], one.by)
-            ranges.append(few.of(lambda drawn: best_split(drawn, budget, served)[0]))
-    target = {"parameters": size, "tokens": tokens}
-    loss = float(made.value(**target, **({"unique_tokens": tokens} if "unique_tokens" in made.law.columns else {})))
+            ranges.append(few.of(lambda drawn: best_split(drawn, budget, served, unique)[0]))
+    target = _run(size, tokens, unique)
+    loss = float(made.value(**target))
     if not ranges:
-        return Plan(budget, size, tokens, loss, outside=outside(made, target), served=served)
+        return Plan(budget, size, tokens, loss, outside=outside(made, target), served=served, unique=unique)
     low, high = min(one[0] for one in ranges), max(one[1] for one in ranges)
     left = tuple((budget - 2 * one * served) / (6 * one) for one in (high, low))
-    return Plan(budget, size, tokens, loss, (low, high), (left[0], left[1]), outside(made, target), served)
+    return Plan(budget, size, tokens, loss, (low, high), (left[0], left[1]), outside(made, target), served, unique)
 
 
 TENFOLD = {
@@ -114,10 +126,10 @@ DISAGREEMENT = (
 )
 
 
-def tenfold(made: Fit, budget: float) -> tuple[float, float]:
+def tenfold(made: Fit, budget: float, unique: float | None = None) -> tuple[float, float]:
     """By how much N and D of the best split grow for ten times the budget."""
-    _needs_both(made)
-    before, after = best_split(made, budget), best_split(made, 10 * budget)
+    _needs_both(made, unique)
+    before, after = best_split(made, budget, unique=unique), best_split(made, 10 * budget, unique=unique)
     return after[0] / before[0], after[1] / before[1]
 
 

@@ -22,6 +22,7 @@ def fit(
     ] = None,
     budget: Annotated[float | None, typer.Option(help="operations to split between size and tokens: 1e21")] = None,
     served: Annotated[float, typer.Option(min=0, help="tokens that the finished model reads, in the budget")] = 0.0,
+    unique: Annotated[float | None, typer.Option(help="unique tokens there are, for the law repeated")] = None,
     most: Annotated[float | None, typer.Option(help="what the next run may cost; a tenth of the budget")] = None,
     column: Annotated[str | None, typer.Option(help="the column that is fitted, where it is not 'loss'")] = None,
     arm: Annotated[str | None, typer.Option(help="of a probe with several arms, the one that is fitted")] = None,
@@ -89,7 +90,7 @@ def fit(
             columns, rows = read_columns(source, column)
             accuracies = read_columns(source, accuracy)[0]["loss"] if accuracy else None
         objective = Objective(error, on == "log", delta) if error else None
-        asked = Asked(laws, budget, served, most, drop, counted, objective, draws, chance=chance)
+        asked = Asked(laws, budget, served, unique, most, drop, counted, objective, draws, chance=chance)
         answer = answered(columns, rows, asked, accuracies, warn)
         print_answer(answer)
         if output is not None:

@@ -41,6 +41,7 @@ class Asked:
     laws: Sequence[str]
     budget: float | None = None
     served: float = 0.0
+    unique: float | None = None
     most: float | None = None
     drop: int = 0
     counted: str = "unsaid"
@@ -104,7 +105,7 @@ def answered(
         raise Refused("; ".join(reasons))
     ranking = ranked(worths)
     if asked.budget is not None and len(worths) > 1:
-        splits = [one for one in worths if set(one.fit.law.columns) == {"parameters", "tokens"}]
+        splits = [one for one in worths if set(one.fit.law.columns) >= {"parameters", "tokens"}]
         worths = splits or worths
     order = [name for name, _ in ranking]
     best = min(worths, key=lambda one: order.index(one.fit.law.name))
@@ -130,8 +131,10 @@ def _of_a_budget(best: Worth, asked: Asked, budget: float) -> dict[str, Any]:
     made = best.fit
     draws = [one for one in (best.runs, best.sizes) if one is not None]
     most = asked.most or budget / 10
-    answer = plan(made, budget, draws, asked.served)
-    found: dict[str, Any] = {"plan": answer, "tenfold": tenfold(made, budget)}
+    answer = plan(made, budget, draws, asked.served, asked.unique)
+    found: dict[str, Any] = {"plan": answer, "tenfold": tenfold(made, budget, answer.unique)}
+    if answer.unique is not None:
+        return found  # the next run, and how many tokens are enough, are of laws without repetition
     if candidates := affordable(made.points, most):
         found["next"] = next_runs(made, budget, candidates, most)[:5]
     # Without repeats nothing is said of what seeds alone do; without budgets of several sizes there are no parabolas.
@@ -171,7 +174,7 @@ def as_json(answer: Answer) -> dict[str, Any]:
         "flat": best.flat,
         "left_out": [{"what": one.what, "errors": one.errors.tolist()} for one in best.left_out],
         "lack_of_fit": str(answer.lack),
-        "laws_by_held_out_error": answer.ranking,
+        "laws_by_held_out_error": [(name, one if np.isfinite(one) else None) for name, one in answer.ranking],
         "plan": asdict(answer.plan) if answer.plan else None,
         "ten_times_the_budget": answer.tenfold,
         "next_runs": [asdict(one) for one in answer.next],

@@ -170,7 +170,7 @@ def _budget(answer: Answer) -> str:
     sizes: Array = np.geomspace(best.parameters / 30, best.parameters * 30, 60)
     tokens = (best.budget - 2 * sizes * best.served) / (6 * sizes)
     sizes, tokens = sizes[tokens > 0], tokens[tokens > 0]
-    data = {"parameters": sizes, "tokens": tokens, "unique_tokens": tokens}
+    data = {"parameters": sizes, "tokens": tokens, "unique_tokens": np.minimum(tokens, best.unique or np.inf)}
     line = Layer(
         "curve1", sizes.tolist(), made.law.value(made.inner, data)[0].tolist(), title="loss of the whole budget"
     )
