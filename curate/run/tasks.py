@@ -113,6 +113,10 @@ class MapTask(Unit):
         return self.previous is None
 
     @property
+    def source_read(self) -> str:
+        return self.lot.source if self.reads_input else ""
+
+    @property
     def input_file(self) -> str:
         first = self.lot.parts[0].partition.path
         return f"one of {len(self.lot.parts)} files, {first} the first," if self.lot.many else str(first)
