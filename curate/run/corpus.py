@@ -251,7 +251,7 @@ class CorpusRun:
                 continue
             for place, bounds in enumerate(manifest["pieces"]):
                 label = task.label + (f".{place:05d}" if len(manifest["pieces"]) > 1 else "")
-                given = (len(parts), label, task.partition, Piece(*bounds), first, manifest["content"])
+                given = (len(parts), label, task.partition, Piece.of(bounds), first, manifest["content"])
                 parts.append(Part(*given, stamp=manifest.get("stamp")))
             first += 1
         return parts

@@ -152,10 +152,9 @@ class MapTask(Unit):
         sources: list[dict[str, Any]] = []
         if self.previous is None:
             for part in self.lot.parts:
-                bounds = [part.piece.start, part.piece.end, part.piece.position]
                 known = FORMATS.get(part.partition.format)
                 described = {**part.partition.describe(), "reader": known.version if known else 1}
-                sources.append({"content": part.content, "piece": bounds, **described})
+                sources.append({"content": part.content, "piece": part.piece.plain(), **described})
         first = self.lot.parts[0]
         number = first.number if self.stage.corpus else None
         if self.lot.many:
