@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from curate.errors import Refused
-from curate.extract.blocks.features import NAMES, measured
+from curate.extract.blocks.features import measured
 from curate.extract.blocks.lexicon import Lexicon
+from curate.extract.blocks.meanings import NAMES
 from curate.extract.blocks.segment import Page
 
 SHIPPED = Path(__file__).parent / "model.npz"

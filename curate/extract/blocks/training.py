@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 
 from curate.errors import Refused
-from curate.extract.blocks.features import LEARNT, measured
+from curate.extract.blocks.features import measured
 from curate.extract.blocks.gold import Example, read_gold
 from curate.extract.blocks.learnt import arrays, lexicon, packed, trees, word_shares
 from curate.extract.blocks.lexicon import Lexicon
+from curate.extract.blocks.meanings import LEARNT
 from curate.extract.blocks.model import CERTAIN, POINTS, choice
 
 FEWEST = 20
