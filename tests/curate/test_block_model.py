@@ -7,8 +7,9 @@ import pytest
 from curate.document import Document
 from curate.errors import Refused
 from curate.extract.blocks import features, model
-from curate.extract.blocks.features import NAMES, measured
+from curate.extract.blocks.features import measured
 from curate.extract.blocks.lexicon import Lexicon, class_words
+from curate.extract.blocks.meanings import NAMES
 from curate.extract.blocks.model import CERTAIN, SHIPPED, Model, choice, load
 from curate.extract.blocks.segment import segment
 from curate.extract.extract import Extract
@@ -76,10 +77,10 @@ def test_nothing_that_decides_differs_between_versions_or_machines(file):
 
 def test_the_choice_maximises_expected_f1_and_the_earlier_block_goes_first():
     chances, words = np.array([900, 100, 900, 500]), np.array([10, 500, 10, 10])
-    assert choice(chances, words, 0, CERTAIN) == [0, 2, 3]
-    assert choice(chances, words, 0, 40) == [0, 1, 2, 3]
-    assert choice(chances, words, 950, CERTAIN) == []
-    assert choice(np.array([300, 300]), np.array([5, 5]), 0, CERTAIN) == [0, 1]
+    assert choice(chances, words, 0, CERTAIN, 0) == [0, 2, 3]
+    assert choice(chances, words, 0, 40, 0) == [0, 1, 2, 3]
+    assert choice(chances, words, 950, CERTAIN, 0) == []
+    assert choice(np.array([300, 300]), np.array([5, 5]), 0, CERTAIN, 0) == [0, 1]
 
 
 def test_precision_takes_no_more_than_balance():
@@ -89,7 +90,9 @@ def test_precision_takes_no_more_than_balance():
 
 def test_words_of_classes_are_cut_at_capitals_and_signs():
     assert class_words(' class="postBody-text NAV_item" id="x1" data-y="no"') == ["post", "body", "text", "nav", "item"]
-    assert Lexicon({"nav": -90, "post": 60}, {}).of_class(' class="postNav"') == (-90, -30)
+    words = Lexicon({"nav": -90, "post": 60}, {"share": -60})
+    assert words.of_element(' class="postNav" hidden=""') == ("postNav", True, -90, -30)
+    assert words.of_text("Share this") == (-60, -60)
 
 
 def test_the_shipped_model_is_small_plain_and_says_what_it_is():

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from curate.extract.blocks.features import NAMES
 from curate.extract.blocks.gold import Example
 from curate.extract.blocks.lexicon import SHORT, Lexicon, class_words, text_words
+from curate.extract.blocks.meanings import NAMES
 from curate.extract.blocks.model import CERTAIN, SCHEMA
 
 Shares = list[dict[str, float]]
