@@ -44,6 +44,12 @@ KATEX = (
         ("in 1990<sup><a href='#n3'>3</a></sup>, 80<a href='#n4'><sup>4</sup></a>", "in 1990[3], 80[4]"),
         ("word<sup class=reference><a href='#c'>[2]</a></sup> Brand<sup>®</sup>", "word[2] Brand®"),
         ("<sup>1</sup> A note.", "1 A note."),
+        ("10 <sup>23</sup> and x <sup>n</sup>", "10 ^23 and x n"),
+        (
+            "Tickets<br><sub>Photo by Ann,</sub> <sup>use the code</sup> <b><sub>SPRING</sub></b>",
+            "Tickets\nPhoto by Ann, use the code SPRING",
+        ),
+        ("<b><sub>SPRING</sub></b><sub> at the checkout</sub>", "SPRING at the checkout"),
         # Subscripts.
         ("x<sub>1</sub> + x<sub>2</sub>, 100<sub>2</sub>, log<sub>10</sub>", "x_1 + x_2, 100_2, log_10"),
         ("H<sub>2</sub>O, Ca(OH)<sub>2</sub>, (CO<sub>2</sub>)", "H2O, Ca(OH)2, (CO2)"),
