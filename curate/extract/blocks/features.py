@@ -88,9 +88,16 @@ def _texts(page: Page, title: str, lexicon: Lexicon) -> list[Any]:
 def _elements(page: Page, lexicon: Lexicon) -> list[list[int]]:
     """Of each element: bits of the groups around it; the numbers of its path, and of its row of like siblings; and the
     seven figures of class words."""
-    bits, path, like, own_all, near_all, least_all, most_all, sum_all, parent_all, total_all = (
-        *([], [], [], [], [], [], [], [], [], []),
-    )
+    bits: list[int] = []
+    path: list[int] = []
+    like: list[int] = []
+    own_all: list[int] = []
+    near_all: list[int] = []
+    least_all: list[int] = []
+    most_all: list[int] = []
+    sum_all: list[int] = []
+    parent_all: list[int] = []
+    total_all: list[int] = []
     paths: dict[tuple[int, str, str], int] = {}
     likes: dict[tuple[int, str, str], int] = {}
     bit = _BIT.get

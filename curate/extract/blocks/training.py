@@ -29,7 +29,7 @@ from curate.extract.blocks.model import CERTAIN, POINTS, choice
 
 FEWEST = 20
 """Least domains with gold: with fewer, there are no folds worth the name."""
-_BOUNDS = {
+_BOUNDS: dict[str, list[tuple[int, ...]]] = {
     "balanced": [(low, 512, firm) for low in (102, 205) for firm in (0, 614, 717)],
     "precision": [(205, 512, 819)],
 }
@@ -171,7 +171,7 @@ def _cross_validated(table: _Table, probabilities: Any, name: str) -> tuple[dict
     }
 
     def best(pages: Sequence[int]) -> tuple[int, ...]:
-        return max(_BOUNDS[name], key=lambda bound: sum(figures[bound][one]["f1"] for one in pages))
+        return max(figures, key=lambda bound: sum(figures[bound][one]["f1"] for one in pages))
 
     everything = range(len(table.examples))
     rows: list[dict[str, float]] = []
@@ -195,7 +195,8 @@ def _cross_validated(table: _Table, probabilities: Any, name: str) -> tuple[dict
 def _scored(table: _Table, probabilities: Any, number: int, bound: tuple[int, ...]) -> dict[str, float]:
     example = table.examples[number]
     words = example.words.astype(np.int64)
-    chosen = choice(probabilities[table.of(number)], words, *bound) if len(words) else []
+    low, high, firm = bound
+    chosen = choice(probabilities[table.of(number)], words, low, high, firm) if len(words) else []
     text = "\n".join(" ".join(example.page.raw(block).split()) for block in chosen)
     precision, recall, f1 = word_scores(text, example.text)
     lowered = text.lower()
