@@ -10,8 +10,9 @@ from curate.redact.found import Found
 
 # Possessive throughout: no run of digits is ever cut in two ways. The first character comes before the look-behind, so
 # that `re` searches for it in C.
-_MARK = "\u00a0.\\-\u2010-\u2013/"
-_NOT_AFTER = r"(?<![\w$€£#][(\d])(?<!\d[.,][(\d])"
+_MARK = "\u00a0.\\-\u2010-\u2013\u2212\u30fc/"
+# Chinese and Japanese put no space between a word and a number.
+_NOT_AFTER = r"(?:(?<=[\u3040-\u30fa\u3400-\u9fff][(\d])|(?<![\w$€£#][(\d])(?<!\d[.,][(\d]))"
 _RUN = re.compile(
     rf"[+(\d](?:(?<=\+) ?\(?+\+?+\d++|(?<=\()(?:(?<=[^\W\d_]\()|{_NOT_AFTER})\+?+\d++|(?<=\d){_NOT_AFTER}\d*+)"
     rf"(?:(?: ?[{_MARK}] ?| ?\(|\) ?[{_MARK}]? ?\(?| )\d++){{0,11}}+"
@@ -19,11 +20,14 @@ _RUN = re.compile(
 _DIGITS = re.compile(r"\d+")
 _CALLED = re.compile(
     r"(?:\b(?:tele?(?:ph?one?|fon[oe]?)?|phones?|ph|call(?:ing)?|fax|mobiles?|mob|cell(?:[ -]?phone)?|whats ?app|sms"
-    r"|text|dial|hotline|helpline|viber|handy|t[ée]l|portable)\b|\b[TPMFDO]\b(?=[.:|])|[☎☏📞📱✆🕻])"
+    r"|text|dial|hotline|helpline|viber|handy|t[ée]l|portable)\b|\b[TPMFDO]\b(?=[.:|])|[☎☏📞📱✆🕻]"
+    r"|電話(?:番号)?|电话|手机|手機|携帯|传真|傳真|전화(?:번호)?|휴대폰|\b(?:тел(?:ефон)?|моб|факс)\b)"
     r"(?:\s+(?:us|me|him|her|them|now|today|toll[- ]free|free|line|number|no|at|on|is|or|office|direct|to))*"
     r"[\s.:|/()#-]*\Z",
     re.IGNORECASE,
 )
+# `text(4155552671, 12)`: a function of a program, but `Tel(415) 555-2671` is a number.
+_CODE = re.compile(r"\b(?:text|call|dial|cell|handy|portable)\Z")
 _NOT_CALLED = re.compile(
     r"\b(?:isbn|issn|doi|ean|upc|gtin|pmid|arxiv|sku|order|invoice|ticket|item|part|model|serial|patent|case|account"
     r"|acct|ref|id|vat|reg(?:istration)?|license|nct)\b\.?(?: ?(?:no|number|nr|#)\.?)?\s*[:#]?\s*\Z",
@@ -74,6 +78,8 @@ def _begun(
     if first == 0 and not international:
         before = text[max(0, start - _CONTEXT) : start]
         called = _CALLED.search(before) is not None
+        if called and text[start] == "(" and len(groups) == 1 and _CODE.search(before):
+            return None, len(groups)
         if not called and _NOT_CALLED.search(before):
             return None, len(groups)
     for last in range(min(len(groups), first + _MOST_GROUPS), first, -1):
