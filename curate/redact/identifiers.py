@@ -82,7 +82,12 @@ def _ascii_form(character: str) -> str:
 
 # The pattern begins with a set of characters, and the look-behind comes after it: only so does `re` search for the
 # first character in C, three to five times as fast.
-_IPV4 = re.compile(r"\d(?<![\w.]\d)\d{0,2}\.(?:\d{1,3}\.){2}\d{1,3}(?![\w])(?!\.\d)")
+# Japanese, Chinese and Korean put no space beside an address.
+_BESIDE = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
+_IPV4 = re.compile(
+    rf"\d(?:(?<=[{_BESIDE}]\d)|(?<![\w.]\d))\d{{0,2}}\.(?:\d{{1,3}}\.){{2}}\d{{1,3}}(?:(?=[{_BESIDE}])|(?!\w))(?!\.\d)"
+)
+_GOES_ON = re.compile(rf"[^\W{_BESIDE}]")
 _NUMBERED = re.compile(
     r"(?:\bv(?:er(?:sions?|\.)?|\.)?|version|\b(?:releases?|firmwares?|builds?|rev(?:isions?)?|updates?|upgrades?|patch(?:es)?"
     r"|kernels?|drivers?)\.?|\b(?:updat|upgrad)(?:e|ed|es|ing) (?:from|to)|[A-Za-z]/|§|[\w.]-)[\s:#(\"'=<>~^]*\Z"
@@ -122,7 +127,7 @@ def ipv4s(text: str) -> Iterator[Found]:
             continue
         before = text[max(0, match.start() - 80) : match.start()]
         numbers = [int(number) for number in match.group().split(".")]
-        small = max(numbers[:2]) < _FEW or sum(number < _FEW for number in numbers) >= 3
+        small = not _documented(address) and (max(numbers[:2]) < _FEW or sum(number < _FEW for number in numbers) >= 3)
         series = _SERIES.search(before)
         numbered = _NUMBERED.search(before[: series.start()] if series else before)
         numbered = numbered or _NUMBERED_AFTER.match(text, match.end(), match.end() + 24)
@@ -147,8 +152,12 @@ def ipv6s(text: str) -> Iterator[Found]:
             written = written[:-1]
         end = match.start() + len(written)
         address = _global(written, ipaddress.IPv6Address)
-        if address is not None and not text[end : end + 1].isalnum():
+        if address is not None and not _GOES_ON.match(text, end):
             yield Found(match.start(), end, "ipv6", str(address))
+
+
+def _documented(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return any(address in network for network in DOCUMENTED)
 
 
 def _global(
@@ -158,7 +167,7 @@ def _global(
         address = kind(written)
     except ValueError:
         return None
-    if any(address in network for network in DOCUMENTED):
+    if _documented(address):
         return address
     if isinstance(address, ipaddress.IPv6Address) and (inner := address.sixtofour) and not inner.is_global:
         return None
@@ -236,8 +245,23 @@ def cards(text: str) -> Iterator[Found]:
     """Numbers of an issuer's form and length with a right check digit, in the printed groups or without groups."""
     for match in _CARD.finditer(text):
         digits = re.sub(r"[ -]", "", match.group())
-        if _ISSUERS.fullmatch(digits) and luhn(digits) and len(set(digits)) > 1:
+        if _ISSUERS.fullmatch(digits) and luhn(digits) and len(set(digits)) > 1 and not _in_code(text, *match.span()):
             yield Found(*match.span(), "card", digits)
+
+
+_GROUPS_BEFORE = re.compile(r"(?:\b[0-9A-Fa-f]{4,5}\s){1,2}\Z")
+_GROUPS_AFTER = re.compile(r"(?:\s[0-9A-Fa-f]{4,5}\b){1,2}")
+_ARGUMENT = re.compile(r"[A-Za-z_]\(+\Z|\[\Z")
+
+
+def _in_code(text: str, start: int, end: int) -> bool:
+    """Whether groups of four are some of a table of code points, or figures without groups an argument of a call; one
+    group behind a card may be the month in which it ends."""
+    if text[start:end].isdigit():
+        return _ARGUMENT.search(text, max(0, start - 3), start) is not None
+    before = _GROUPS_BEFORE.search(text, max(0, start - 12), start)
+    after = _GROUPS_AFTER.match(text, end)
+    return bool(before and after) or any(len(some.group()) > 6 for some in (before, after) if some)
 
 
 def luhn(digits: str) -> bool:

@@ -22,8 +22,7 @@ _ANY = rf"(?:[^\W_]|[{_MARKS}])"
 _ANY_LABEL = f"{_ANY}(?:(?:{_ANY}|-){{0,61}}{_ANY})?"
 # Plain letters first: others may come from a quotation mark in a wrong encoding, or follow without a space.
 _DOMAINS = tuple(
-    re.compile(rf"{label}(?:\.{label}){{1,8}}")
-    for label in (_LABEL.replace("\\u00c0-\\u024f", ""), _LABEL, _ANY_LABEL)
+    re.compile(rf"{label}(?:\.{label}){{1,8}}") for label in (_LABEL.replace("\\u00c0-\\u024f", ""), _LABEL, _ANY_LABEL)
 )
 # `mail@site.comCustomer`: a page lost the space, and the capital letter shows where.
 _GLUED = re.compile(r"[a-z]{2,}(?=[A-Z])")
@@ -53,6 +52,8 @@ _SPELLED_DOMAINS = tuple(
 )
 # Not `site. Then`, the end of a sentence.
 _SPACED_DOMAIN = re.compile(rf"{_LABEL}(?:(?:\.|{_SPACE}\.{_SPACE}?){_LABEL}){{1,8}}")
+_FORMS = (*_DOMAINS, *_SPELLED_DOMAINS)
+_PLAIN_FORMS = (_DOMAINS[0], _SPELLED_DOMAINS[0])
 _ANY_DOT = re.compile(rf"{_DOT}|{_SPACE}\.{_SPACE}?", re.IGNORECASE)
 # In lower case `at` is a word of every other sentence, and `dot` may be.
 _CAPITAL_AT = re.compile(rf" AT (?=[{_LETTER}])")
@@ -107,7 +108,9 @@ def _signed(text: str, place: int) -> Found | None:
     """The address whose `@` is at a place."""
     left, right = _around(text, place, place + 1)
     if (left, right) == (place, place + 1):
-        for form in (*_DOMAINS, *_SPELLED_DOMAINS):
+        # What is all ASCII needs no form for other letters.
+        forms = _PLAIN_FORMS if text[right : right + 256].isascii() else _FORMS
+        for form in forms:
             if found := _email(text, left, right, form):
                 return found
     found = _email(text, left, right, _SPACED_DOMAIN)
@@ -161,9 +164,9 @@ def _name_before(text: str, left: int) -> int:
     if any_script is None:
         return left
     start = any_script.start()
-    if latin is not None and any(map(str.isalpha, latin.group())):
-        if latin.group()[0].isalpha() or _UNSPACED_RUN.match(text, latin.start() - 1):
-            return latin.start()
+    lettered = latin is not None and any(map(str.isalpha, latin.group()))
+    if latin and lettered and (latin.group()[0].isalpha() or _UNSPACED_RUN.match(text, latin.start() - 1)):
+        return latin.start()
     word = _WORD_BEFORE.match(text, start, left)
     return word.end() if word else start
 

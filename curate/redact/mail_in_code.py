@@ -10,7 +10,9 @@ from curate.redact.found import Found
 _BEFORE = 200
 _URL = re.compile(r"://[^\s/]*\Z")
 _COMMAND = re.compile(r"\b(?:ssh|scp|sftp|rsync|mosh|ssh-copy-id)(?:\s+-\S*(?:\s+[^\s-]\S*)?)*\s+\Z")
-_MESSAGE = re.compile(r"(?:\bmessage-id|\bin-reply-to|\breferences|\bcontent-id|\bcid)\b\s{0,3}:?\s{0,3}<?\Z", re.IGNORECASE)
+_MESSAGE = re.compile(
+    r"(?:\bmessage-id|\bin-reply-to|\breferences|\bcontent-id|\bcid|\bnews)\b\s{0,3}:?\s{0,3}<?\Z", re.IGNORECASE
+)
 _MACRO = re.compile(r"(?:\A|[\s{}\\%(\[])\\\Z")
 _NEWLINE = re.compile(r"[nrt](?=.)")
 _VERSION = re.compile(r"v?\d+(?:\.v?\d+)+\.[a-z]+")
@@ -41,7 +43,7 @@ def is_code(text: str, found: Found, sign: int) -> bool:
         name in ("git", "hg", "svn")
         or name in _KEYWORDS
         or name.endswith("+")
-        or before and before in "@$"
+        or (before and before in "@$")
         or text[end : end + 2] in (":/", ":~")
         or ending.lower() in _FILES
         or _VERSION.fullmatch(domain) is not None

@@ -28,9 +28,15 @@ _CALLED = re.compile(
 )
 # `text(4155552671, 12)`: a function of a program, but `Tel(415) 555-2671` is a number.
 _CODE = re.compile(r"\b(?:text|call|dial|cell|handy|portable)\Z")
+_DOI = re.compile(r"10\.\d{4,9}/")
+_SUM = re.compile(r"[\d)\]jx](?: *\+ (?=\d)|\+(?=\d++(?:\.\d++)?+(?![ (.-]?\(?\d)))")
+"""Before a number that is added: `2*x + 39062500`, `6.2+3.7j`."""
+_FACTOR = re.compile(r"\s?\*|[eE][-+]?\d|[jJfF]\b")
+"""Behind figures that a program computes with."""
 _NOT_CALLED = re.compile(
     r"\b(?:isbn|issn|doi|ean|upc|gtin|pmid|arxiv|sku|order|invoice|ticket|item|part|model|serial|patent|case|account"
-    r"|acct|ref|id|vat|reg(?:istration)?|license|nct)\b\.?(?: ?(?:no|number|nr|#)\.?)?\s*[:#]?\s*\Z",
+    r"|acct|ref|id|vat|reg(?:istration)?|license|nct"
+    r"|pp|pages?)\b\.?(?: ?(?:no|number|nr|#)\.?)?\s*[:#]?\s*\Z",
     re.IGNORECASE,
 )
 _DATE = re.compile(
@@ -50,7 +56,7 @@ def phones(text: str, regions: tuple[str, ...] = ("US",)) -> Iterator[Found]:
     """
     for run in _RUN.finditer(text):
         # Most figures are years and amounts, which are shorter.
-        if run.end() - run.start() < _FEWEST:
+        if run.end() - run.start() < _FEWEST or _DOI.match(text, run.start()):
             continue
         groups = [group.span() for group in _DIGITS.finditer(text, *run.span())]
         if sum(end - start for start, end in groups) < _FEWEST:
@@ -74,6 +80,8 @@ def _begun(
     while start > floor and (text[start - 1] in "+(" or text[start - 2 : start] == "+ "):
         start -= 1
     international = "+" in text[start : groups[first][0]]
+    if international and any(_SUM.match(text, start - back) for back in (1, 2) if start >= back):
+        return None, first + 1
     called = False
     if first == 0 and not international:
         before = text[max(0, start - _CONTEXT) : start]
@@ -105,6 +113,8 @@ def _begun(
 def _ends_well(text: str, groups: list[tuple[int, int]]) -> bool:
     """Whether a number may end here: letters may follow, where a page lost the space between; digits may not."""
     end = groups[-1][1]
+    if _FACTOR.match(text, end):
+        return False
     after = text[end : end + 2]
     if after[:1] in ("%", ".", ",") or after[:1].isalnum():
         if after[:1].isdigit() or after[:1] == "%" or (after[:1] in ".," and after[1:].isdigit()):
@@ -126,6 +136,9 @@ def _uncalled(
 ) -> str | None:
     """A number recognised by its form alone: one mark between its groups, which are those of its country."""
     if len(parts) < 2 or sum(map(len, parts)) > 15:
+        return None
+    if first and text[groups[first - 1][1] : groups[first][0]] == ".":
+        # The decimals of a number, 2.817 940 2894.
         return None
     inside = {text[groups[place][1] : groups[place + 1][0]] for place in range(first, last - 1)}
     beside = {

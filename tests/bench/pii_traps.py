@@ -1,5 +1,5 @@
-"""Lines for the labelled set of `pii.py` that look like something else: identifiers in other scripts, in full-width signs
-and with a mark right behind them; and code, versions, files, annotations, TeX that look like identifiers."""
+"""Lines for the labelled set of `pii.py` that look like something else: identifiers in other scripts, in full-width
+signs and with a mark right behind them; and code, versions, files, annotations, TeX that look like identifiers."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def wide_phone(draw: random.Random) -> Trap:
 
 def number(draw: random.Random) -> str:
     """An address of the internet that is no resolver's."""
-    return f"{draw.choice([93, 151, 81, 62, 104])}.{draw.randrange(20, 250)}.{draw.randrange(20, 250)}.{draw.randrange(20, 250)}"
+    return ".".join(map(str, (draw.choice([93, 151, 81, 62, 104]), *(draw.randrange(20, 250) for _ in range(3)))))
 
 
 def number_with_a_mark(draw: random.Random) -> Trap:
@@ -117,7 +117,8 @@ def code_like_numbers(draw: random.Random) -> Trap:
     text = draw.choice([
         f"AssemblyVersion(\"{version}\")", f"pip install acme=={version}", f"acme>={version}", f"tool-{version}.jar",
         f"setup {version}.exe", f"lib {version}-SNAPSHOT", f"acme {version}-1ubuntu2", f"version = \"{version}\"",
-        f"<version>{version}</version>", f"'version': '{version}'", f"libz.so.{n(9)}.{n(9)}.{n(90)}", f"driver: {version}",
+        f"<version>{version}</version>", f"'version': '{version}'", f"libz.so.{n(9)}.{n(9)}.{n(90)}",
+        f"driver: {version}",
         f"Chrome/{n(90, 140)}.0.{n(9999)}.{n(200)}", f"OID 1.3.6.1.4.1.{n(9999)}.{n(9)}", f"build {version}",
         f"text({n(2_120_000_000, 2_129_999_999)}, 12)", f"call({n(4_150_000_000, 4_159_999_999)})",
         f"dial({n(4_150_000_000, 4_159_999_999)}, x)", f"id={n(10**9, 10**10)}", f"0x{n(16**9, 16**10):x}",
