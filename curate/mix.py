@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -60,8 +61,9 @@ class _GroupSizes(Round):
             for name, size in groups.items():
                 available[name] += size
         targets = self.step.targets(dict(sorted(available.items())), protected)
+        whole = sum(targets.values())
         for name, target in targets.items():
-            yield name.encode("utf-8", "surrogatepass"), orjson.dumps([target, sum(targets.values()), available[name]])
+            yield name.encode("utf-8", "surrogatepass"), orjson.dumps([target, whole, available[name]])
 
 
 class _Choose(Round):
@@ -282,8 +284,9 @@ class Mix(CorpusStep):
         rest = {name: size for name, size in available.items() if name not in weights and size}
         whole = sum(weight for name, weight in weights.items() if name in available or (name == OTHER and rest))
         shares = {name: weights.get(name, 0.0) / whole if whole else 0.0 for name in available}
+        others = sum(rest.values())
         for name, size in rest.items():
-            shares[name] = weights.get(OTHER, 0.0) / whole * size / sum(rest.values()) if whole else 0.0
+            shares[name] = weights.get(OTHER, 0.0) / whole * size / others if whole else 0.0
         return shares
 
     def decide(
@@ -331,16 +334,20 @@ class Mix(CorpusStep):
 
 
 def _scaled(wanted: Mapping[str, float], limits: Mapping[str, float], total: float) -> dict[str, float]:
-    """Sizes in the proportions of `wanted` that add up to `total`, as far as `limits` allow."""
+    """Sizes in the proportions of `wanted` that add up to `total`, as far as `limits` allow.
+
+    The group that meets its limit first is the one whose limit is smallest beside what it wants.
+    """
     sizes = dict.fromkeys(wanted, 0.0)
-    free = {name for name, size in wanted.items() if size}
-    while free:
-        left = total - sum(size for name, size in sizes.items() if name not in free)
-        factor = left / sum(wanted[name] for name in free)
-        full = {name for name in free if wanted[name] * factor > limits[name]}
-        for name in full or free:
-            sizes[name] = limits[name] if full else wanted[name] * factor
-        if not full:
-            break
-        free -= full
+    order = sorted((name for name, size in wanted.items() if size), key=lambda name: limits[name] / wanted[name])
+    # What the groups from each on want together.
+    rest = list(itertools.accumulate(wanted[name] for name in reversed(order)))[::-1]
+    left, factor = total, None
+    for place, name in enumerate(order):
+        if factor is None and wanted[name] * left / rest[place] > limits[name]:
+            sizes[name] = limits[name]
+            left -= limits[name]
+            continue
+        factor = left / rest[place] if factor is None else factor
+        sizes[name] = wanted[name] * factor
     return sizes
