@@ -166,6 +166,7 @@ class GopherRepetition(Rule):
     dialect: str = param(
         "goldsand",
         "datatrove: lines of white space are lines, which repeat each other",
+        source="datatrove gopher_repetition_filter.py",
         choices=("goldsand", "datatrove"),
     )
 
