@@ -15,6 +15,7 @@ from curate.places.manifest import SUMMARY
 from curate.places.store import Place, is_local, is_private, store_errors
 from curate.run.engine import Engine, Progress, all_cores
 from curate.run.folder import OutputFolder, read_kills
+from curate.run.forecast import ForetoldGroup
 from curate.run.inputs import ContentsTask, CutTask
 from curate.run.interrupt import interruptible
 from curate.run.killed import Killed
@@ -54,7 +55,8 @@ class CorpusRun:
 
     A finished corpus in `out` of which this is no change (`curate.run.standing`) is kept unless `replace` says so;
     `on_change` is called with what changes before anything does. `sample` is for rehearsals: only so many documents of
-    each piece.
+    each piece. `foretell` is asked, before the first unit, what each group of units will take: then the progress tells
+    the time that is left of the whole run.
     """
 
     name: str
@@ -77,6 +79,7 @@ class CorpusRun:
     on_change: Callable[[Change], None] | None = None
     sample: int | None = None
     pool: Place | None = None
+    foretell: Callable[[CorpusRun, LocalEngine], Sequence[ForetoldGroup]] | None = None
 
     def __post_init__(self) -> None:
         self.stages = cut(self.steps)
@@ -94,6 +97,9 @@ class CorpusRun:
             write_marker(self.out, made, self.steps, keep=True)
             with self._status_file() as on_progress:
                 with self.engine(on_progress) as engine:
+                    if self.foretell and isinstance(engine, LocalEngine):
+                        with engine.unseen():
+                            on_progress.foretold(self.foretell(self, engine), engine.workers)
                     outputs, tokens = self.work(folder, engine)
                 folder.remove_strangers()
                 new = sum(not manifest.get("skipped_unit") for manifest in folder.manifests.values())
@@ -161,6 +167,7 @@ class CorpusRun:
                 sample=documents,
                 drawn=None,
                 pool=None,
+                foretell=None,
             )
             with OutputFolder(run.out) as folder, run.engine() as engine:
                 folder.kills = read_kills(self.out)
@@ -244,7 +251,7 @@ class CorpusRun:
                 continue
             for place, bounds in enumerate(manifest["pieces"]):
                 label = task.label + (f".{place:05d}" if len(manifest["pieces"]) > 1 else "")
-                given = (len(parts), label, task.partition, Piece(*bounds), first, manifest["content"])
+                given = (len(parts), label, task.partition, Piece.of(bounds), first, manifest["content"])
                 parts.append(Part(*given, stamp=manifest.get("stamp")))
             first += 1
         return parts
