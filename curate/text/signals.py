@@ -170,7 +170,8 @@ class TextSignals:
         """Repeats among paragraphs, split at blank lines, of white space or of nothing."""
         if len(self.filled_lines) == sum(map(bool, self._between_newlines)):
             return self.paragraph_copies
-        pieces, last = [], False
+        pieces: list[list[str]] = []
+        last = False
         for line in self._between_newlines:
             filled = bool(line) and not line.isspace()
             if filled and last:
