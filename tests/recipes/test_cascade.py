@@ -52,8 +52,8 @@ def test_the_same_pages_are_kept_and_the_others_have_their_reason(folder, within
     assert "language: language" in why(within, folder, "crawl/german.html@0")
     blocks = why(within, folder, "crawl/english.html@0", "--blocks")
     assert blocks.startswith("(this run extracted with cascade;")
-    assert re.search(r" kept \d\.\d\d 120 article p The harbour was quiet", blocks)
-    assert blocks.endswith("of 240 words kept")
+    assert re.search(r" kept \d\.\d\d \d+ article p The harbour was quiet", blocks)
+    assert re.search(r"[12] of 2 blocks, \d+ of \d+ words kept\Z", blocks)
 
 
 def test_a_changed_threshold_behind_a_cascade_is_seen_by_it(folder, within):
