@@ -243,8 +243,7 @@ class Extract(Step):
         from curate.extract.blocks.model import load
 
         page = segment(html)
-        nodes = page.elements()
-        if nodes > self.max_nodes:
+        if len(page.tokens) > self.max_nodes and (nodes := page.elements()) > self.max_nodes:
             return Drop(document, self.name, "too_many_nodes", nodes, self.max_nodes)
         if html.count("=") > self.max_attributes and (attributes := page.stated()) > self.max_attributes:
             return Drop(document, self.name, "too_many_attributes", attributes, self.max_attributes)

@@ -206,6 +206,9 @@ def main() -> None:
     warm = ["<html><body><article><p>" + "the warm up of that and this " * 40 + "</p></article></body></html>"]
     peers = peer_texts(warm, sys.executable, options.precise)
     kept_of_texts(chain, ["warm"], [None], peers["texts"])
+    from curate.document import Document
+
+    list(chain[0].apply([Document(key="warm", html=warm[0].encode(), metadata={"date": "2026-01-01"})]))
 
     reasons: dict[str, str] = {}
     read, extracted = [0.0], [0.0]
