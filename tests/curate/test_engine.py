@@ -13,7 +13,6 @@ import pytest
 from engine_steps import Perilous, Trim, corpus_run, tree, write_corpus
 
 from curate.dedup import ExactDedup, MinHashDedup
-from curate.places import patience
 from curate.run.corpus import CorpusRun
 from curate.run.engine import RunError
 from curate.run.ledger import read_ledger, read_rows
@@ -219,8 +218,7 @@ def test_a_document_that_hangs_or_kills_its_worker_costs_itself_alone(tmp_path, 
     assert again["documents"]["unreadable"] == 3 and (tmp_path / "out" / "kills.jsonl").read_text() == kills
 
 
-def test_a_file_that_is_gone_ends_the_run_and_is_read_when_it_is_back(tmp_path, monkeypatch):
-    monkeypatch.setattr(patience, "PAUSES", (0.0, 0.0, 0.0, 0.0))
+def test_a_file_that_is_gone_ends_the_run_and_is_read_when_it_is_back(tmp_path):
     inputs = write_corpus(tmp_path / "in")
     run = corpus_run(inputs, tmp_path / "out", [Trim()])
     (inputs / "part-1.jsonl").rename(tmp_path / "away")
