@@ -177,8 +177,8 @@ def rendered(
     """
     surroundings = Surroundings(page)
     chosen = _whole_rows(surroundings, chosen)
-    around = [(block, surroundings.of(page.element[block])) for block in chosen]
-    kept = [(block, one) for block, one in around if _wanted(one, tables, captions)]
+    placed = [(block, surroundings.of(page.element[block])) for block in chosen]
+    kept = [(block, one) for block, one in placed if _wanted(one, tables, captions)]
     writer = _Writer(surroundings, kept, markdown, links)
     for block, around in kept:
         writer.write(block, around)
