@@ -92,8 +92,11 @@ class LocalEngine:
 
     def map(self, label: str, tasks: Sequence[Unit], on_kill: OnKill | None = None) -> list[dict[str, Any]]:
         """Run all units. Raises RunError when one fails for a reason that a person can put right, else TaskError."""
-        group = UnitGroup(label, tasks, on_kill)
-        self._staff(min(self.workers, len(tasks)))
+        return self.carry_out(UnitGroup(label, tasks, on_kill))
+
+    def carry_out(self, group: UnitGroup) -> list[dict[str, Any]]:
+        """Run the units of a group, as it hands them out."""
+        self._staff(min(self.workers, len(group.units)))
         while not group.ended:
             for worker in list(self._pool):
                 if worker.task is None and (queue := group.next(one.task for one in self._busy())):
@@ -102,7 +105,10 @@ class LocalEngine:
             wait([worker.channel for worker in busy] + [worker.process.sentinel for worker in busy], timeout=POLL)
             self._clock.tick()
             for worker in busy:
-                self._settle(worker, group)
+                if worker.task in group.given_up():
+                    group.give_up(self._drop(worker))
+                else:
+                    self._settle(worker, group)
             group.progress.memory = self.peak_memory
             self._on_progress(group.count([worker.counts() for worker in self._busy()]))
         return group.manifests
@@ -218,6 +224,13 @@ class LocalEngine:
     def _reading_did(self, reason: str) -> str:
         more = "; `engine.worker_memory` allows more" if reason == self._too_much() else ""
         return f"{reason.replace('its process', 'the process')}{more}"
+
+    def _drop(self, worker: Worker) -> int:
+        """End a worker whose unit is no longer this engine's; returns the unit's number."""
+        assert worker.task is not None
+        worker.stop()
+        self._pool[self._pool.index(worker)] = self._hire()
+        return worker.task
 
     def _replace(self, worker: Worker) -> None:
         """Raises RunError when too many, one after the other, died without a unit of their own to blame."""

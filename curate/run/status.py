@@ -33,6 +33,8 @@ EVERY = 1.0
 
 EVERY_STORED = 15.0
 
+STATUS = "status.json"
+
 _FIELDS = {"state", "process", "host", "began", "written", "at", "groups", "progress"}
 
 
@@ -40,8 +42,14 @@ class StatusFile:
     """Writes each Progress to `status.json`, and passes it on. `groups` are the labels of all groups of units, in
     order."""
 
-    def __init__(self, out: Place, groups: list[str], on_progress: Callable[[Progress], None] | None = None) -> None:
-        self._path = out / "status.json"
+    def __init__(
+        self,
+        out: Place,
+        groups: list[str],
+        on_progress: Callable[[Progress], None] | None = None,
+        path: Place | None = None,
+    ) -> None:
+        self._path = path or out / STATUS
         self._every = EVERY if is_local(out) else EVERY_STORED
         self._groups = groups
         self._on_progress = on_progress
