@@ -38,10 +38,7 @@ def make_once(place: Place, data: bytes) -> bool:
         return _put_once(place, data)
     own = place.with_name(f".{place.name}.{uuid.uuid4().hex}{TEMPORARY}")
     try:
-        with own.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
+        own.write_bytes(data)
         try:
             os.link(own, place)
         except FileExistsError:
@@ -152,6 +149,11 @@ class Pulse:
         threading.Thread(target=self._keep, daemon=True).start()
         return True
 
+    def say(self, **said: Any) -> None:
+        """Hold this too, from now on."""
+        self.said = {**self.said, **said}
+        self._write()
+
     def end(self) -> None:
         """What this process held is free at once."""
         self._ended.set()
@@ -176,7 +178,7 @@ class Pulse:
             write_atomically(self.place, self._written(), alone=False)
 
     def _written(self) -> bytes:
-        return orjson.dumps({**self._row, **self.said}, option=orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps({**self._row, "clock": time.monotonic(), **self.said}, option=orjson.OPT_NON_STR_KEYS)
 
 
 class Watch:

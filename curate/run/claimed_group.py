@@ -26,11 +26,13 @@ class ClaimedGroup(UnitGroup):
 
     def __init__(self, label: str, units: Sequence[Unit], on_kill: OnKill | None, session: Session, name: str) -> None:
         super().__init__(label, units, on_kill)
+        self.queue.clear()
         self._session = session
         self._claims = Claims(session, name)
         begin = len(self.units) * session.shard.number // session.shard.of
         self._ahead = deque([*range(begin, len(self.units)), *range(begin)])
-        self._mine: set[int] = set()
+        # Since when.
+        self._mine: dict[int, float] = {}
         self._lost: set[int] = set()
         self._passed = 0
         self._pause, self._look_again = 0.05, 0.0
@@ -46,12 +48,14 @@ class ClaimedGroup(UnitGroup):
 
     def give_up(self, number: int) -> None:
         self._lost.discard(number)
-        self._mine.discard(number)
+        self._mine.pop(number, None)
         self._ahead.append(number)
+        self._say()
 
     def add(self, number: int, manifest: dict[str, Any], counts: tuple[int, int, int]) -> None:
         """One unit is done here: say so, with what it counted."""
-        self._mine.discard(number)
+        self._mine.pop(number, None)
+        self._say()
         row = {"unit": self.units[number].name, "manifest": _plain(manifest), "counts": counts, "by": self._session.own}
         self._take(number, self._claims.finish(number, row))
 
@@ -81,7 +85,8 @@ class ClaimedGroup(UnitGroup):
                 self._take(number, row)
             elif self._claims.claim(number):
                 self._passed, self._pause = 0, 0.05
-                self._mine.add(number)
+                self._mine[number] = time.monotonic()
+                self._say()
                 if self._claims.turn(number) > 1:
                     self._replay(number)
                 self.queue.append(number)
@@ -93,6 +98,11 @@ class ClaimedGroup(UnitGroup):
             # All that is left is somebody's.
             self._passed, self._pause = 0, min(self._pause * 1.3, LONGEST)
             self._look_again = time.monotonic() + self._pause
+
+    def _say(self) -> None:
+        """For whoever asks how the work stands."""
+        hand = {self.units[number].name: (self._claims.turn(number), since) for number, since in self._mine.items()}
+        self._session.pulse.said = {**self._session.pulse.said, "units": hand}
 
     def _replay(self, number: int) -> None:
         """What the dead set aside of this unit need not kill again."""

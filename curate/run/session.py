@@ -202,7 +202,9 @@ class Session:
     def note_kill(self, row: dict[str, Any]) -> None:
         """Write down what this process sets aside."""
         place = _kills_of(self.pulse.place)
-        rows = b"".join(orjson.dumps(one, option=orjson.OPT_APPEND_NEWLINE) for one in [*kill_rows(self.pulse.place), row])
+        rows = b"".join(
+            orjson.dumps(one, option=orjson.OPT_APPEND_NEWLINE) for one in [*kill_rows(self.pulse.place), row]
+        )
         write_atomically(place, rows)
 
 

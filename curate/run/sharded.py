@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from curate.places.manifest import MARKER, fingerprint, manifest_path, read_manifest, read_summary
@@ -34,7 +34,7 @@ class ShardedRun(CorpusRun):
     """A `CorpusRun` of which this process is one shard. After `execute`, `published` says whether it was this one that
     published the corpus."""
 
-    shard: Shard = Shard(0, 1)
+    shard: Shard = field(default_factory=lambda: Shard(0, 1))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -68,6 +68,7 @@ class ShardedRun(CorpusRun):
 
     def _take_part(self, session: Session) -> None:
         folder = SharedFolder(self.out, session)
+        session.pulse.say(workers=self.workers_here)
         status = session.pulse.place.with_name(session.pulse.place.name.replace("pulse", "status"))
         begun = session.once("begin", lambda: self._begin_for_all(folder))
         folder.kills = [Kill(**row) for row in begun["kills"]]
@@ -75,10 +76,13 @@ class ShardedRun(CorpusRun):
 
             def told(progress: Progress) -> None:
                 on_progress(progress)
-                session.pulse.said = {**session.pulse.said, **_cost(on_progress.calls, self.workers_here)}
+                cost = asdict(on_progress.calls.now)
+                session.pulse.said = {**session.pulse.said, **cost, "at": progress.label}
 
             with ShardEngine(session, self.workers_here, self.document_timeout, told, self.memory) as engine:
                 outputs, tokens = self.work(folder, engine)
+            # What it cost must be known to whoever publishes.
+            session.pulse.say()
             session.once("publish", lambda: self._publish(folder, outputs, tokens, begun["made_of"]))
 
     def _about(self) -> dict[str, Any]:
@@ -140,20 +144,17 @@ class ShardedRun(CorpusRun):
 
     def _calls(self, folder: SharedFolder) -> Calls:
         """What the run cost: the time of the shard that took longest, the workers of all."""
-        rows = [folder.session.watch.row(place) or {} for place in folder.session.pulses()]
-        rows = [row for row in rows if "workers" in row]
+        # A shard that was started twice counts once.
+        found = {place.name.split(".")[0]: folder.session.watch.row(place) for place in folder.session.pulses()}
+        rows = [row for row in found.values() if row and "workers" in row]
         calls = Calls.of(self.out / STATUS)
         calls.now = Call(
-            max((row["seconds"] for row in rows), default=0.0),
-            max((row["memory"] for row in rows), default=0),
+            max((row.get("seconds", 0.0) for row in rows), default=0.0),
+            max((row.get("memory", 0) for row in rows), default=0),
             made_here(folder),
         )
         calls.workers = sum(row["workers"] for row in rows) or self.workers_here
         return calls
-
-
-def _cost(calls: Calls, workers: int) -> dict[str, Any]:
-    return {"seconds": calls.now.seconds, "memory": calls.now.memory, "workers": workers}
 
 
 class SharedFolder(OutputFolder):
@@ -180,9 +181,6 @@ class SharedFolder(OutputFolder):
         self.session.note_kill({"kill": asdict(kill), **self._blamed})
         self.kills.append(kill)
 
-    def try_again(self) -> None:
-        super().try_again()
-
     def remove_strangers(self, below: str = "", pattern: str = "*") -> None:
         def remove() -> dict[str, Any]:
             OutputFolder.remove_strangers(self, below, pattern)
@@ -207,7 +205,9 @@ class SharedFolder(OutputFolder):
         def noting(unit: Unit, key: str, reason: str) -> Unit:
             assert on_kill is not None
             self.blame(unit, key, reason)
-            return on_kill(unit, key, reason)
+            without = on_kill(unit, key, reason)
+            without.apart = unit.apart
+            return without
 
         return super().do(engine, label, units, noting if on_kill else None)
 

@@ -27,6 +27,7 @@ from curate.run.engine import Progress, RunError
 from curate.run.folder import check_format
 from curate.run.lock import holder_of
 from curate.run.provenance import changed_since, read_made_with
+from curate.run.shard_status import shards_in
 
 EVERY = 1.0
 """Seconds between two writings; in a store, where each one costs a request, `EVERY_STORED`."""
@@ -108,13 +109,20 @@ def read_status(out: Place) -> dict[str, Any]:
     """The last status that `StatusFile` wrote, with `alive`: whether a process holds the folder now; where none does,
     `state` is how the run ended: finished, stopped, failed, died, or mixed (beside its summary lies another's recipe).
     `changed` is what has another version here than the run was made with, `aside` where the corpus is that this run
-    replaces.
+    replaces, `shards` the state of each shard, where some are at work.
 
     Raises RunError for a folder in which no run was started, or of another version.
     """
     check_format(out)
+    of_shards, shards = shards_in(out)
+    if of_shards is not None:
+        alive = any(one.lives for one in shards)
+        state = "running" if alive else "died"
+        aside = stands_aside(out)
+        changed = changed_since(read_made_with(out))
+        return {**of_shards, "alive": alive, "state": state, "shards": shards, "aside": aside, "changed": changed}
     try:
-        status = orjson.loads((out / "status.json").read_bytes())
+        status = orjson.loads((out / STATUS).read_bytes())
     except (OSError, orjson.JSONDecodeError):
         raise RunError(f"no run was begun in {out} (goldsand run RECIPE -o {out} begins one)") from None
     if not isinstance(status, dict) or not status.keys() >= _FIELDS or not is_sealed(status):

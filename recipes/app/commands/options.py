@@ -29,6 +29,10 @@ Replace = Annotated[bool, typer.Option("--replace", help="put this in the place 
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="say what would become of what stands there, and change nothing")
 ]
+ShardOption = Annotated[
+    str | None,
+    typer.Option("--shard", help="be one of N equal processes that share the work through OUT", metavar="I/N"),
+]
 Limit = Annotated[int | None, typer.Option(min=0, help="only the first N documents of the whole input")]
 
 Stages = Annotated[
@@ -60,6 +64,14 @@ def planned_pool(stages: str | None, job: CorpusRun) -> Place | None:
         return None
     pool = beside(job.out) if stages is None else place_of(stages)
     return pool if pool is not None and is_pool(pool) else None
+
+
+def on_engine(job: CorpusRun, shard: str | None) -> CorpusRun:
+    """The run as it is to be carried out. Raises Refused."""
+    from curate.run.session import Shard
+    from curate.run.sharded import ShardedRun
+
+    return job if shard is None else ShardedRun.of(job, Shard.read(shard))
 
 
 def read_recipe(recipe: str, sets: list[str], inputs: list[dict[str, Any]]) -> Loaded:

@@ -14,9 +14,11 @@ from recipes.app.commands.options import (
     RecipeName,
     Replace,
     Sets,
+    ShardOption,
     Stages,
     Workers,
     inputs_of,
+    on_engine,
     pool_of,
     read_recipe,
 )
@@ -35,6 +37,7 @@ def run(
     stages: Stages = None,
     replace: Replace = False,
     dry_run: DryRun = False,
+    shard: ShardOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="any unreadable record makes the exit code 3")] = False,
 ) -> None:
     """Build a corpus."""
@@ -52,13 +55,15 @@ def run(
         job = corpus_run(loaded, folder, workers=workers, limit=limit)
         job.pool = pool_of(stages, job)
         job.replace, job.on_change = replace, say_change
+        job = on_engine(job, shard)
         if dry_run:
             would_change(job)
             return
         with shown(err) as on_progress:
             job.on_progress = on_progress
             summary = job.execute()
-        write_report(folder)
+        if getattr(job, "published", True):
+            write_report(folder)
     print_summary(out, summary, folder)
     print_sharing(err, job.sharing)
     for sentence in in_sentences(summary):
