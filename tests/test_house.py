@@ -43,7 +43,7 @@ KNOWN = {
         *(f"curate.shards.{name}" for name in ("vocabulary", "domain_rendering", "text", "tokens")),
         "curate.text.unspaced",
     ),
-    "train_probe": ("curate.errors", "curate.shards.tokens"),
+    "train_probe": ("curate.errors", "curate.ray_cluster", "curate.shards.tokens"),
 }
 """All that the files of a room import of the house, beside the room itself."""
 HEAVY = ("torch", "pyarrow", "ray", "datasets", "transformers", "trafilatura", "tokenizers", "tldextract", "fasttext")

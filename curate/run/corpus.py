@@ -26,6 +26,7 @@ from curate.run.output import Publication
 from curate.run.previous import forget, keep, restore
 from curate.run.provenance import made_with, write_marker
 from curate.run.publish_order import publish
+from curate.run.ray_engine import RayCluster, RayEngine
 from curate.run.rounds import EmitTask, ReduceTask
 from curate.run.serial import SerialEngine
 from curate.run.shared_extraction import SharedExtraction, Sharing, note_sharing
@@ -49,7 +50,8 @@ class CorpusRun:
 
     `recipe` is the text of `recipe.yaml`, written beside the output; `again` tries again what earlier runs set aside.
     `split` is how many bytes of an input file one worker reads at a time (0: whole files), `memory` the megabytes that
-    a worker may take, `pool` where extraction is shared with other folders (`stage_pool.py`). None of them, nor
+    a worker may take, `pool` where extraction is shared with other folders (`stage_pool.py`), `cluster` where Ray
+    carries the units out. None of them, nor
     `workers` or `buckets`, changes what is published.
     `drawn` are the parts of a sample (`curate.run.sample`), to be read instead of the whole input.
 
@@ -78,6 +80,7 @@ class CorpusRun:
     on_change: Callable[[Change], None] | None = None
     sample: int | None = None
     pool: Place | None = None
+    cluster: RayCluster | None = None
 
     def __post_init__(self) -> None:
         self.stages = cut(self.steps)
@@ -89,13 +92,15 @@ class CorpusRun:
         Raises RunError when the folder cannot be written or is in use, when a finished corpus stands in it that this
         run may not replace, and when a unit fails with no document in hand.
         """
+        if self.cluster is not None:
+            self.cluster.refuse_unfit(self.out, self.partitions, self.steps, self.workers_here)
         with interruptible(), OutputFolder(self.out) as folder:
             made_of = self.begin(folder)
             with self.status_file() as on_progress:
                 with self.engine(on_progress) as engine:
                     outputs, tokens = self.work(folder, engine)
                 folder.remove_strangers()
-                on_progress.calls.end(engine.workers, engine.peak_memory, made_here(folder))
+                on_progress.calls.end(engine.workers, engine.peak_memory, folder.made)
                 summary = self.end(folder, outputs, tokens, on_progress.calls, made_of)
             forget(self.out)
         return summary
@@ -173,6 +178,7 @@ class CorpusRun:
                 sample=documents,
                 drawn=None,
                 pool=None,
+                cluster=None,
             )
             with OutputFolder(run.out) as folder, run.engine() as engine:
                 folder.kills = read_kills(self.out)
@@ -211,8 +217,12 @@ class CorpusRun:
     def workers_here(self) -> int:
         return self.workers or all_cores()
 
-    def engine(self, on_progress: Callable[[Progress], None] | None = None) -> SerialEngine | LocalEngine:
-        """A pool of processes; or this process alone, where others cannot see the input or output."""
+    def engine(self, on_progress: Callable[[Progress], None] | None = None) -> SerialEngine | LocalEngine | RayEngine:
+        """The machines of a cluster; a pool of processes; or this process alone, where others cannot see the input or
+        output."""
+        if self.cluster is not None:
+            given = (self.cluster, self.workers, self.document_timeout, on_progress, self.memory)
+            return RayEngine(*given, self.workers_here)
         if is_private(self.out) or any(is_private(partition.path) for partition in self.partitions):
             return SerialEngine(on_progress)
         return LocalEngine(self.workers_here, self.document_timeout, on_progress, self.memory)
@@ -399,11 +409,6 @@ class CorpusRun:
             left -= taken
             quotas.append(None if left else taken)
         return quotas
-
-
-def made_here(folder: OutputFolder) -> int:
-    """How many units of a run are not those of an earlier call."""
-    return sum(not manifest.get("skipped_unit") for manifest in folder.manifests.values())
 
 
 def _is_known(partition: Partition) -> bool:

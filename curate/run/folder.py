@@ -176,6 +176,11 @@ class OutputFolder:
         self.manifests.update({unit.name: manifest for unit, manifest in zip(units, manifests, strict=True)})
         return manifests
 
+    @property
+    def made(self) -> int:
+        """How many units are not those of an earlier call."""
+        return sum(not manifest.get("skipped_unit") for manifest in self.manifests.values())
+
     def publish(self, summary: dict[str, Any], recipe: bytes | None) -> None:
         """Write what makes the folder the output of a run: the recipe, and last the summary, which notes its
         checksum."""

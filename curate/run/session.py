@@ -244,7 +244,10 @@ class Claims:
 
     def lost(self, number: int) -> bool:
         """Whether somebody else has claimed a unit of this process's, as one of the dead."""
-        return read_row(self._place(number, self.turn(number) + 1)) is not None
+        if read_row(self._place(number, self.turn(number) + 1)) is None:
+            return False
+        self._turns[number] = self.turn(number) + 1
+        return True
 
     def finish(self, number: int, row: dict[str, Any]) -> dict[str, Any]:
         """Say what became of a unit; returns that, as all shards read it. The first who says it is right."""
@@ -308,7 +311,7 @@ def difference(there: dict[str, Any], here: dict[str, Any], of_there: int, of_he
         if isinstance(before, dict) and isinstance(now, dict):
             name, before, now = next(
                 (key, before.get(key), now.get(key))
-                for key in sorted({*before, *now})
+                for key in dict.fromkeys([*before, *now])
                 if before.get(key) != now.get(key)
             )
         return f"this shard differs from the others in {name} ({_short(now)} here, {_short(before)} there)"

@@ -17,7 +17,7 @@ from curate.places.manifest import MARKER, fingerprint, manifest_path, read_mani
 from curate.places.store import Place, is_private, make_folder
 from curate.run.calls import Call, Calls
 from curate.run.claimed_group import ClaimedGroup
-from curate.run.corpus import CorpusRun, made_here
+from curate.run.corpus import CorpusRun
 from curate.run.engine import OnKill, Progress, RunError
 from curate.run.folder import Kill, OutputFolder
 from curate.run.interrupt import interruptible
@@ -25,6 +25,7 @@ from curate.run.local import LocalEngine
 from curate.run.lock import holder_of
 from curate.run.previous import forget
 from curate.run.session import Over, Session, Shard
+from curate.run.stage_pool import escaped
 from curate.run.status import STATUS, StatusFile
 from curate.run.unit import Unit
 
@@ -89,23 +90,23 @@ class ShardedRun(CorpusRun):
         """What all shards must have in common."""
         made = self.made_with()
         made_of = self.asked().made_of()
+        settings = [made_of["stages"], made_of["published"], self.again, self.buckets, self.split, self.sample]
         return {
             "goldsand": {"version of goldsand": made["goldsand"]},
             "python": {"version of Python": ".".join(platform.python_version_tuple()[:2])},
             "libraries": {f"version of {name}": one for name, one in made["libraries"].items()},
+            "recipe": {"name of the recipe": made["recipe"]["name"], "content of the recipe": made["recipe"]["sha256"]},
+            "limit": {"--limit": made["limit"]},
             "steps": {
                 **{f"code of the step {one['step']}": fingerprint(one) for one in made["steps"]},
                 **{f"file {one['name']} of the step {one['step']}": fingerprint(one) for one in made["files"]},
             },
-            "recipe": {"recipe": made["recipe"]["name"], "content of the recipe": fingerprint([
-                made["recipe"]["sha256"], made_of["stages"], made_of["published"], self.again, self.replace,
-                self.buckets, self.split, self.sample,
-            ]), "--limit": made["limit"]},
+            "settings": {"settings of the run": fingerprint(settings)},
             "inputs": {
                 "number of input files": len(self.partitions),
-                "input files": fingerprint([one.prefix for one in self.partitions]),
+                "names of input files": fingerprint([escaped(one.prefix) for one in self.partitions]),
             },
-        }  # fmt: skip
+        }
 
     def _refuse_to_begin(self) -> None:
         """Before anything is written: what a run of one process would be refused for."""
@@ -151,7 +152,7 @@ class ShardedRun(CorpusRun):
         calls.now = Call(
             max((row.get("seconds", 0.0) for row in rows), default=0.0),
             max((row.get("memory", 0) for row in rows), default=0),
-            made_here(folder),
+            folder.made,
         )
         calls.workers = sum(row["workers"] for row in rows) or self.workers_here
         return calls
