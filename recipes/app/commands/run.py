@@ -8,7 +8,10 @@ import typer
 
 from curate.places.store import Place, place_of
 from recipes.app.commands.options import (
+    Address,
     DryRun,
+    Engine,
+    EngineOption,
     Inputs,
     Limit,
     RecipeName,
@@ -37,6 +40,8 @@ def run(
     stages: Stages = None,
     replace: Replace = False,
     dry_run: DryRun = False,
+    engine: EngineOption = Engine.local,
+    address: Address = None,
     shard: ShardOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="any unreadable record makes the exit code 3")] = False,
 ) -> None:
@@ -55,7 +60,7 @@ def run(
         job = corpus_run(loaded, folder, workers=workers, limit=limit)
         job.pool = pool_of(stages, job)
         job.replace, job.on_change = replace, say_change
-        job = on_engine(job, shard)
+        job = on_engine(job, loaded, engine, address, shard)
         if dry_run:
             would_change(job)
             return
