@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from curate.errors import Refused
 
 STORE = 80 << 20
 """Bytes of the object store of a cluster that is started here: paths and figures travel, never documents."""
+
+LISTENS = 10.0
+"""Seconds within which something must answer at the address of a cluster."""
 
 
 def connected(address: str, workers: int | None = None) -> tuple[Any, bool]:
@@ -19,6 +23,7 @@ def connected(address: str, workers: int | None = None) -> tuple[Any, bool]:
         raise Refused("Ray is not installed: pip install 'goldsand[ray]'") from None
     if ray.is_initialized():
         return ray, False
+    refuse_silent(address)
     more: dict[str, Any] = {"num_cpus": workers, "object_store_memory": STORE} if address == "local" else {}
     try:
         ray.init(address=address, include_dashboard=False, log_to_driver=False, **more)
@@ -26,3 +31,15 @@ def connected(address: str, workers: int | None = None) -> tuple[Any, bool]:
         said = " ".join(str(error).split())
         raise Refused(f"there is no Ray cluster at {address} ({said}); 'local' starts one here") from error
     return ray, True
+
+
+def refuse_silent(address: str) -> None:
+    """Raises Refused for an address HOST:PORT at which nothing listens: Ray itself would ask for minutes."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit() or "://" in address:
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=LISTENS).close()
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Refused(f"there is no Ray cluster at {address} ({reason}); 'local' starts one here") from None
