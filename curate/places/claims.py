@@ -73,7 +73,11 @@ def read_whole(place: Place) -> bytes | None:
     """What a small file holds; None where it is not there, or not yet."""
     try:
         with store_errors(place):
-            return place.read_bytes() or None
+            if is_local(place):
+                return place.read_bytes() or None
+            # One request: between two, somebody may write the object anew.
+            data: bytes = place.fs.cat_file(place.path)  # type: ignore[attr-defined]
+            return data or None
     except FileNotFoundError:
         return None
 
