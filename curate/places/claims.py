@@ -254,10 +254,12 @@ def _machine() -> str:
 
 
 def _started(process: int) -> str:
-    """When a process began, in the system's own ticks: its number may be another's later."""
+    """When a process began, in the system's own ticks: its number may be another's later. Empty where it has ended,
+    though nobody may have asked yet how."""
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
+        state, *others = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return "" if state in "ZX" else others[18]
+    except (OSError, IndexError, ValueError):
         return ""
 
 
