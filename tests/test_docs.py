@@ -123,6 +123,7 @@ APART = ("README", "compare", "runs", "own-facts", "own-steps")
 NEEDS = {
     "adapters": ("datasets", "ray", "pandas", "polars"),
     "knowledge": ("torch", "transformers"),
+    "many-machines": ("ray",),
     "probe": ("torch",),
     "profile": ("pandas", "pyarrow"),
 }
