@@ -35,6 +35,7 @@ test-lowest: $(VENV)/.demo
 
 chaos: $(VENV)/.dev
 	$(BIN)/python tests/bench/chaos.py
+	$(BIN)/python tests/bench/chaos_engines.py
 
 # A Slurm array on this machine: needs root, and Debian's slurm-wlm and munge (apt-get install slurm-wlm munge).
 slurm: $(VENV)/.dev

@@ -211,6 +211,7 @@ def test_no_file_of_the_tests_hides_another_module():
 
 
 INTERNAL = {
+    "curate.run.session.Over": "ends a shard whose run others have finished",
     "curate.run.engine.TaskError": "a fault of a unit, as the parent tells it",
     "curate.sources.http.BadBody": "becomes an unreadable record",
     "curate.filters.fasttext_model._Wrong": "becomes a refusal that names the file",

@@ -39,9 +39,6 @@ LOST = 20
 ASKED = 512
 """Megabytes that are asked for a unit before any was measured."""
 
-RECONNECTS = 5.0
-"""Seconds before the cluster is asked again, where the connection to it was lost."""
-
 ANSWERS = 60.0
 """Seconds within which a machine must say what it is."""
 
@@ -193,24 +190,11 @@ class RayEngine:
         self._flying: dict[Any, int] = {}
 
     def __enter__(self) -> RayEngine:
-        self._connect()
-        return self
-
-    def _connect(self) -> None:
         self._ray, _ = connected(self._cluster.address, self._cores)
         self._work = self._ray.remote(max_retries=0)(_work)
         self._asked = -ANSWERS
         self._room()
-
-    def _connect_again(self, group: UnitGroup) -> None:
-        """The Ray process of this machine has ended, and with it all tasks: go on through another. Raises Refused where
-        the cluster is gone."""
-        group.queue.extendleft(self._flying.values())
-        self._flying.clear()
-        self._ray.shutdown()
-        # The cluster may not know yet which of its machines is gone.
-        time.sleep(RECONNECTS)
-        self._connect()
+        return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         for flying in self._flying:
@@ -228,9 +212,7 @@ class RayEngine:
                 # What else is there by now.
                 ready, _ = self._ray.wait(list(self._flying), num_returns=len(self._flying), timeout=0)
             for one in ready:
-                # Where the connection was lost, all are.
-                if one in self._flying:
-                    self._settle(one, self._flying.pop(one), group)
+                self._settle(one, self._flying.pop(one), group)
             group.progress.memory = self.peak_memory
             self._on_progress(group.count([]))
         return group.manifests
@@ -262,6 +244,11 @@ class RayEngine:
             kind, what, counts, peak = self._ray.get(one)
         except self._ray.exceptions.RayTaskError:
             raise
+        except self._ray.exceptions.LocalRayletDiedError:
+            raise RunError(
+                "the Ray process of this machine has ended, and with it the connection to the cluster: the same command"
+                " goes on from here, on a cluster that is whole"
+            ) from None
         except self._ray.exceptions.RayError as error:
             self._lost[unit.name] += 1
             if self._lost[unit.name] > LOST:
@@ -271,8 +258,6 @@ class RayEngine:
                 ) from None
             group.progress.again[f"its task was lost ({type(error).__name__})"] += 1
             group.queue.appendleft(number)
-            if isinstance(error, self._ray.exceptions.LocalRayletDiedError):
-                self._connect_again(group)
             return
         self.peak_memory = max(self.peak_memory, peak)
         if kind == "done":

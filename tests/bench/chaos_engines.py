@@ -20,8 +20,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from chaos import ROOT, content, different, documents, ended, prepare, start
+
+MANY = ("--set", "engine.buckets=24")
+"""So many units that a run on a cluster lasts until it is harmed."""
 
 
 def begin(folder: Path, out: str, *more: str) -> subprocess.Popen[str]:
@@ -71,13 +75,16 @@ def on_cluster(folder: Path, out: str, harm: Callable[[object, object], None]) -
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 80 << 20})
-    other = cluster.add_node(num_cpus=1, object_store_memory=80 << 20)
     try:
-        run = begin(folder, out, "--engine", "ray", "--address", cluster.address)
+        run = begin(folder, out, *MANY, "--engine", "ray", "--address", cluster.address)
         deadline = time.monotonic() + 120
         while not list((folder / out / "manifests").rglob("*.json")):
             assert run.poll() is None and time.monotonic() < deadline, run.communicate()
             time.sleep(0.05)
+        # The command is connected through the head's machine. Another one comes, and gets units.
+        other = cluster.add_node(num_cpus=1, object_store_memory=80 << 20)
+        time.sleep(7)
+        assert run.poll() is None, "the run was over before the harm"
         harm(cluster, other)
         said = run.communicate(timeout=240)[1]
         return run.returncode, said
@@ -111,10 +118,13 @@ def main() -> None:
         code, said = ended(start(folder, "calm"))
         assert code == 0, said
         lasts = time.monotonic() - began
-        calm, account = of_run(folder / "calm"), documents(folder / "calm")
         outs = [f"shards-{number}" for number in range(given.rounds)]
-        line = {"shards_killed": sum(three_of_four(folder, out, lasts, draw) for out in outs)}
+        line: dict[str, Any] = {"shards_killed": sum(three_of_four(folder, out, lasts, draw) for out in outs)}
+        line["documents_lost"] = line["bytes_different"] = 0
+        compared = [(folder / "calm", outs)]
         if not given.without_ray:
+            code, said = ended(begin(folder, "calm-many", *MANY))
+            assert code == 0, said
             code, said = on_cluster(folder, "lost", lose_a_worker_and_a_machine)
             assert code == 0, said
             code, said = on_cluster(folder, "headless", lose_the_head)
@@ -122,11 +132,13 @@ def main() -> None:
             assert code != 0
             code, said = on_cluster(folder, "headless", lambda *_: None)
             assert code == 0, said
-            outs += ["lost", "headless"]
-        line["documents_lost"] = sum(
-            abs(documents(folder / out)[what] - account[what]) for out in outs for what in account
-        )
-        line["bytes_different"] = sum(different(calm, of_run(folder / out)) for out in outs)
+            compared.append((folder / "calm-many", ["lost", "headless"]))
+        for calm, others in compared:
+            bytes_of, account = of_run(calm), documents(calm)
+            for out in others:
+                there = documents(folder / out)
+                line["documents_lost"] += sum(abs(there[what] - account[what]) for what in account)
+                line["bytes_different"] += different(bytes_of, of_run(folder / out))
     print(json.dumps(line))
     sys.exit(bool(line["documents_lost"] or line["bytes_different"]))
 
