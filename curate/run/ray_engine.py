@@ -244,11 +244,6 @@ class RayEngine:
             kind, what, counts, peak = self._ray.get(one)
         except self._ray.exceptions.RayTaskError:
             raise
-        except self._ray.exceptions.LocalRayletDiedError:
-            raise RunError(
-                "the Ray process of this machine has ended, and with it the connection to the cluster: the same command"
-                " goes on from here, on a cluster that is whole"
-            ) from None
         except self._ray.exceptions.RayError as error:
             self._lost[unit.name] += 1
             if self._lost[unit.name] > LOST:
@@ -258,6 +253,8 @@ class RayEngine:
                 ) from None
             group.progress.again[f"its task was lost ({type(error).__name__})"] += 1
             group.queue.appendleft(number)
+            if isinstance(error, self._ray.exceptions.LocalRayletDiedError):
+                self._refuse_to_stay()
             return
         self.peak_memory = max(self.peak_memory, peak)
         if kind == "done":
@@ -272,6 +269,16 @@ class RayEngine:
             group.queue.appendleft(number)
         else:
             raise error_of(unit, (kind, what))
+
+    def _refuse_to_stay(self) -> None:
+        """Raises RunError where the machine through which this process is connected has left the cluster."""
+        time.sleep(1.0)
+        own = self._ray.get_runtime_context().get_node_id()
+        if own not in {one["NodeID"] for one in self._ray.nodes() if one["Alive"]}:
+            raise RunError(
+                "the Ray process of this machine has ended, and with it the connection to the cluster: the same command"
+                " goes on from here, on a cluster that is whole"
+            )
 
 
 _HIRED: list[Worker] = []
