@@ -24,14 +24,26 @@ def pytest_configure(config: pytest.Config) -> None:
 
 LONG = (
     "test_docs.py",
-    "test_own_steps.py",
-    "test_chaos.py",
     "test_stores.py",
+    "test_mutants.py",
+    "test_local_engine.py",
     "test_determinism.py",
-    "test_train.py",
-    "test_profile.py",
     "test_scoring.py",
+    "test_compare.py",
+    "test_engine.py",
+    "test_time_limits.py",
+    "test_own_steps.py",
+    "test_peer_recipes.py",
+    "test_profile.py",
+    "test_hostile.py",
+    "test_chaos.py",
+    "test_dialects.py",
+    "test_adapters.py",
+    "test_recipe_fuzz.py",
+    "test_killed_between_files.py",
+    "test_train.py",
 )
+"""Files of more than about 15 s, the longest first."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

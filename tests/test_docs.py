@@ -1,4 +1,6 @@
-"""The documentation: no file holds conflict markers, links lead somewhere, code blocks run as they are."""
+"""The documentation: no file holds conflict markers, links lead somewhere, code blocks run as they are.
+
+Pages that train for long (docs/compare.md, and those in SLOW) are run by `make test-slow`; all others in the suite."""
 
 from __future__ import annotations
 
@@ -96,6 +98,7 @@ def test_the_readme_runs_from_top_to_bottom(tmp_path):
     assert (tmp_path / "report.html").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_a_comparison_runs_from_top_to_bottom(tmp_path):
     pytest.importorskip("torch")
     printed = run_in_a_clone(ROOT / "docs" / "compare.md", tmp_path)
@@ -120,19 +123,25 @@ def test_runs_and_stores_run_from_top_to_bottom(tmp_path):
 
 APART = ("README", "compare", "runs", "own-facts", "own-steps")
 """Pages with a test of their own: above, in tests/synth/test_own_facts.py and in tests/recipes/test_own_steps.py."""
+SLOW = ("probe", "knowledge", "scaling")
+"""Pages that train; the README, which trains too, is run in the suite."""
 NEEDS = {
     "adapters": ("datasets", "ray", "pandas", "polars"),
     "knowledge": ("torch", "transformers"),
     "many-machines": ("ray",),
     "probe": ("torch",),
     "profile": ("pandas", "pyarrow"),
+    "scaling": ("torch", "scipy"),
 }
 
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in TUTORIALS if page.stem not in APART and any(blocks(page.read_text(encoding="utf-8")))],
-    ids=lambda page: page.stem,
+    [
+        pytest.param(page, id=page.stem, marks=[pytest.mark.slow] * (page.stem in SLOW))
+        for page in TUTORIALS
+        if page.stem not in APART and any(blocks(page.read_text(encoding="utf-8")))
+    ],
 )
 def test_a_page_runs_from_top_to_bottom(page, tmp_path):
     for module in NEEDS.get(page.stem, ()):

@@ -19,11 +19,11 @@ FIRST = 7_000_000
 """The number of the first mutant: none that the bench tries in minutes."""
 PARTS: dict[str, tuple[int, tuple[str, ...]]] = {
     "inputs": (20, tuple(MADE)),
-    "runs": (8, ("shards", "ledger", "stages", "states of a run", "profile", "index")),
-    "probes": (8, ("facts", "tokens", "states of a probe")),
+    "runs": (4, ("shards", "ledger", "stages", "states of a run", "profile", "index")),
+    "probes": (4, ("facts", "tokens", "states of a probe")),
     "recipes": (12, ("recipes",)),
     "models": (10, ("fasttext", "vocabularies")),
-    "transformers": (6, ("transformers",)),
+    "transformers": (3, ("transformers",)),
 }
 NEEDS = {
     "inputs": ("pyarrow",), "probes": ("torch",), "models": ("fasttext",), "transformers": ("torch", "transformers"),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from curate.errors import Refused
 from curate.filters.classifier import NEGATIVE, POSITIVE, Classifier, in_words
 from curate.filters.fasttext_model import PREFIX
+from curate.filters.groups import by_group
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,7 +100,8 @@ def train(
     """Write a fastText model; report how well it separates the kinds on held-out texts and on unseen sets.
 
     The rarer kind is shown as often as the other, so that a score of 0.5 favours neither. `held_out` is a share of the
-    texts; 0 is allowed where unseen sets are given. Raises Refused where there are too few texts of a kind.
+    texts; 0 is allowed where unseen sets are given. Both parts of the report say how often negative texts are taken for
+    positive ones, also by group of people (groups.py). Raises Refused where there are too few texts of a kind.
     """
     unseen = _lines(unseen_positive, True, settings.seed) + _lines(unseen_negative, False, settings.seed)
     known, repeated, both = _distinct(
@@ -241,6 +243,8 @@ def _judge(rule: Classifier, lines: Sequence[_Line], recalls: Sequence[float]) -
             for recall, threshold in at.items()
         ]
         report["by_source"][source] = figures
+    harmless = [line.line for line in lines if not line.positive]
+    report["by_group"] = by_group(harmless, scores[~kinds], list(at.items()))
     return report
 
 

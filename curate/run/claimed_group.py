@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from curate.run.engine import OnKill, Progress, TaskError
@@ -59,7 +59,7 @@ class ClaimedGroup(UnitGroup):
         row = {"unit": self.units[number].name, "manifest": _plain(manifest), "counts": counts, "by": self._session.own}
         self._take(number, self._claims.finish(number, row))
 
-    def count(self, working: list[tuple[int, int, int]]) -> Progress:
+    def count(self, working: Mapping[int, tuple[int, int, int]]) -> Progress:
         self._session.check()
         if self._mine and self._session.pulse.stood_still():
             self._lost = {number for number in self._mine if self._claims.lost(number)}

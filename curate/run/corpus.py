@@ -16,6 +16,7 @@ from curate.places.store import Place, is_local, is_private, store_errors
 from curate.run.calls import Calls
 from curate.run.engine import Engine, Progress, all_cores
 from curate.run.folder import OutputFolder, read_kills
+from curate.run.forecast import ForetoldGroup
 from curate.run.inputs import ContentsTask, CutTask
 from curate.run.interrupt import interruptible
 from curate.run.killed import Killed
@@ -57,7 +58,8 @@ class CorpusRun:
 
     A finished corpus in `out` of which this is no change (`curate.run.standing`) is kept unless `replace` says so;
     `on_change` is called with what changes before anything does. `sample` is for rehearsals: only so many documents of
-    each piece.
+    each piece. `foretell` is asked, before the first unit, what each group of units will take: then the progress tells
+    the time that is left of the whole run.
     """
 
     name: str
@@ -81,6 +83,7 @@ class CorpusRun:
     sample: int | None = None
     pool: Place | None = None
     cluster: RayCluster | None = None
+    foretell: Callable[[CorpusRun, LocalEngine], Sequence[ForetoldGroup]] | None = None
 
     def __post_init__(self) -> None:
         self.stages = cut(self.steps)
@@ -98,6 +101,9 @@ class CorpusRun:
             made_of = self.begin(folder)
             with self.status_file() as on_progress:
                 with self.engine(on_progress) as engine:
+                    if self.foretell and isinstance(engine, LocalEngine):
+                        with engine.unseen():
+                            on_progress.foretold(self.foretell(self, engine), engine.workers)
                     outputs, tokens = self.work(folder, engine)
                 folder.remove_strangers()
                 on_progress.calls.end(engine.workers, engine.peak_memory, folder.made)
@@ -106,12 +112,7 @@ class CorpusRun:
         return summary
 
     def end(
-        self,
-        folder: OutputFolder,
-        outputs: StageOutputs,
-        tokens: dict[str, int],
-        calls: Calls,
-        made_of: dict[str, Any],
+        self, folder: OutputFolder, outputs: StageOutputs, tokens: dict[str, int], calls: Calls, made_of: dict[str, Any]
     ) -> dict[str, Any]:
         """Write the summary of a run whose units are all done, which makes its folder a finished one."""
         summary = summarise(self.name, outputs, folder.manifests, tokens, self.max_loss, calls)
@@ -179,6 +180,7 @@ class CorpusRun:
                 drawn=None,
                 pool=None,
                 cluster=None,
+                foretell=None,
             )
             with OutputFolder(run.out) as folder, run.engine() as engine:
                 folder.kills = read_kills(self.out)
@@ -271,7 +273,7 @@ class CorpusRun:
                 continue
             for place, bounds in enumerate(manifest["pieces"]):
                 label = task.label + (f".{place:05d}" if len(manifest["pieces"]) > 1 else "")
-                given = (len(parts), label, task.partition, Piece(*bounds), first, manifest["content"])
+                given = (len(parts), label, task.partition, Piece.of(bounds), first, manifest["content"])
                 parts.append(Part(*given, stamp=manifest.get("stamp")))
             first += 1
         return parts

@@ -25,11 +25,23 @@ class TaskError(Exception):
 
 
 @dataclass
+class SourceProgress:
+    """Bytes of the units that read one source: of all, of what is read, of the units that an earlier run had done, and
+    what is left of the longest in work."""
+
+    total: int = 0
+    done: int = 0
+    reused: int = 0
+    longest: int = 0
+
+
+@dataclass
 class Progress:
     """The progress of a group of units. `documents` and `kept` count work of this run; `size` and `total_size` are
-    bytes of input, of all units whose size is known. Of the `done` units, `reused` were done by an earlier run, and
-    `reused_size` is their share of `size`. `memory` is the most that a worker has held so far,
-    `again` counts units that were made again, by reason."""
+    bytes of input, of all units whose size is known, and `sources` the same by source, where units read the input. Of
+    the `done` units, `reused` were done by an earlier run, and `reused_size` is their share of `size`. `memory` is the
+    most that a worker has held so far, `again` counts units that were made again, by reason. `run_left` is how many
+    seconds the whole run still takes, as far as somebody knows."""
 
     label: str
     tasks: int
@@ -42,6 +54,8 @@ class Progress:
     reused_size: int = 0
     memory: int = 0
     again: Counter[str] = field(default_factory=Counter)
+    sources: dict[str, SourceProgress] = field(default_factory=dict)
+    run_left: float | None = None
     started: float = field(default_factory=time.monotonic)
     ended: float | None = None
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from curate.run.engine import OnKill, Progress
+from curate.run.engine import OnKill, Progress, SourceProgress
 from curate.run.unit import Unit
 
 
@@ -27,7 +28,13 @@ class UnitGroup:
         self._manifests: dict[int, dict[str, Any]] = {}
         self._sizes = [unit.size() for unit in self.units]
         self._counts = (0, 0, 0)
+        self._sources = [unit.source_read for unit in self.units]
         self.progress = Progress(label, len(self.units), sum(self._sizes))
+        # Of the units that have ended; all have a size.
+        self._ended = {source: SourceProgress() for source in self._sources if source}
+        for source, size in zip(self._sources, self._sizes, strict=True):
+            if source:
+                self._ended[source].total += size
 
     @property
     def ended(self) -> bool:
@@ -62,14 +69,29 @@ class UnitGroup:
         size = self._sizes[number]
         self._counts = _sum([self._counts, (*counts[:2], size)])
         self.progress.add(manifest, size)
+        if source := self._sources[number]:
+            self._ended[source].done += size
+            self._ended[source].reused += size if manifest.get("skipped_unit") else 0
 
-    def count(self, working: list[tuple[int, int, int]]) -> Progress:
-        """The progress, with what busy workers have counted. The first try of a unit that is tried again does not
-        count."""
-        self.progress.documents, self.progress.kept, self.progress.size = _sum([self._counts, *working])
+    def count(self, working: Mapping[int, tuple[int, int, int]]) -> Progress:
+        """The progress, with what workers have counted of the units in their hands. The first try of a unit that is
+        tried again does not count."""
+        counted = [self._counts, *working.values()]
+        self.progress.documents, self.progress.kept, self.progress.size = _sum(counted)
+        self.progress.sources = self._shares({number: counts[2] for number, counts in working.items()})
         if self.ended:
             self.progress.ended = time.monotonic()
         return self.progress
+
+    def _shares(self, read: Mapping[int, int]) -> dict[str, SourceProgress]:
+        """The progress by source; `read` are the bytes that busy workers have read of their units."""
+        shares = {source: replace(share) for source, share in self._ended.items()}
+        for number, size in read.items():
+            if source := self._sources[number]:
+                done = min(size, self._sizes[number])
+                shares[source].done += done
+                shares[source].longest = max(shares[source].longest, self._sizes[number] - done)
+        return shares
 
 
 def _sum(counts: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:

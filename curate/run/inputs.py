@@ -66,7 +66,7 @@ class CutTask(_InputTask):
             raise changed(str(self.partition.path))
         return {
             "content": content,
-            "pieces": [[piece.start, piece.end, piece.position] for piece in pieces],
+            "pieces": [piece.plain() for piece in pieces],
         }
 
     def expected(self) -> dict[str, Any]:

@@ -10,8 +10,9 @@ Time and memory only kill: they never decide anything else. `worker.py` says wha
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -60,6 +61,15 @@ class LocalEngine:
             worker.stop()
         self._pool.clear()
 
+    @contextlib.contextmanager
+    def unseen(self) -> Iterator[None]:
+        """What is run meanwhile is no progress of the run."""
+        seen, self._on_progress = self._on_progress, lambda progress: None
+        try:
+            yield
+        finally:
+            self._on_progress = seen
+
     def map(self, label: str, tasks: Sequence[Unit], on_kill: OnKill | None = None) -> list[dict[str, Any]]:
         """Run all units. Raises RunError when one fails for a reason that a person can put right, else TaskError."""
         return self.carry_out(UnitGroup(label, tasks, on_kill))
@@ -80,8 +90,11 @@ class LocalEngine:
                 else:
                     self._settle(worker, group)
             group.progress.memory = self.peak_memory
-            self._on_progress(group.count([worker.counts() for worker in self._busy()]))
+            self._on_progress(group.count(self._counted()))
         return group.manifests
+
+    def _counted(self) -> dict[int, tuple[int, int, int]]:
+        return {worker.task: worker.counts() for worker in self._pool if worker.task is not None}
 
     def _busy(self) -> list[Worker]:
         return [worker for worker in self._pool if worker.task is not None]

@@ -214,7 +214,7 @@ class RayEngine:
             for one in ready:
                 self._settle(one, self._flying.pop(one), group)
             group.progress.memory = self.peak_memory
-            self._on_progress(group.count([]))
+            self._on_progress(group.count({}))
         return group.manifests
 
     def _room(self) -> int:

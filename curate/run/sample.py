@@ -44,11 +44,14 @@ MORE = 1.25
 
 @dataclass(frozen=True)
 class Sample:
-    """The input files that a sample is drawn from, their drawn parts, and whether these hold every document."""
+    """The input files that a sample is drawn from, their drawn parts, whether these hold every document, how many
+    documents the pieces hold that were read for it, and the bytes of the drawn documents of each part."""
 
     partitions: list[Partition]
     parts: list[Part]
     whole: bool = False
+    looked_at: int = 0
+    sizes: dict[str, dict[int, int]] = field(default_factory=dict)
 
     @property
     def documents(self) -> int:
@@ -64,12 +67,16 @@ class _Read:
     documents: int = 0
     content: str = ""
     chosen: list[int] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
 
 
-def draw(partitions: Sequence[Partition], wanted: int, seed: int = SEED, windows: int = WINDOWS) -> Sample:
+def draw(
+    partitions: Sequence[Partition], wanted: int, seed: int = SEED, windows: int = WINDOWS, beginnings: bool = False
+) -> Sample:
     """A sample of `wanted` documents, the same for the same input; all where the input has no more. It lies in
-    `windows` places or, where files are read whole, in at least a quarter as many files. Raises OSError."""
-    looked = _Looked(partitions, wanted, Random(seed), windows)
+    `windows` places or, where files are read whole, in at least a quarter as many files; with `beginnings` only as many
+    documents of such a file are read, its first, as are wanted of all. Raises OSError."""
+    looked = _Looked(partitions, wanted, Random(seed), windows, beginnings)
     more = MORE
     while True:
         chosen = looked.chosen(more)
@@ -83,7 +90,8 @@ def draw(partitions: Sequence[Partition], wanted: int, seed: int = SEED, windows
         whole = looked.whole
     for read, number in chosen:
         read.chosen.append(number)
-    return _sample(partitions, [read for read in looked.reads if read.chosen], whole)
+    used = [read for read in looked.reads if read.chosen]
+    return replace(_sample(partitions, used, whole), looked_at=sum(read.documents for read in used))
 
 
 def thinned(sample: Sample, wanted: int, seed: int = SEED) -> Sample:
@@ -94,13 +102,31 @@ def thinned(sample: Sample, wanted: int, seed: int = SEED) -> Sample:
     for place, part in enumerate(sample.parts):
         if taken := tuple(number for number in part.taken or () if (place, number) in kept):
             parts.append(replace(part, number=len(parts), taken=taken))
-    return _renumbered(sample.partitions, parts)
+    return replace(_renumbered(sample.partitions, parts), looked_at=sample.looked_at, sizes=sample.sizes)
+
+
+def joined(samples: Sequence[Sample]) -> Sample:
+    """Samples of several inputs, in their order, as one."""
+    partitions: list[Partition] = []
+    parts: list[Part] = []
+    for sample in samples:
+        for part in sample.parts:
+            number = part.partition_number + len(partitions)
+            parts.append(replace(part, number=len(parts), partition_number=number))
+        partitions += sample.partitions
+    looked_at = sum(sample.looked_at for sample in samples)
+    sizes = {label: known for sample in samples for label, known in sample.sizes.items()}
+    return Sample(partitions, parts, all(sample.whole for sample in samples), looked_at, sizes)
 
 
 class _Looked:
     """What was read of the input to draw from it."""
 
-    def __init__(self, partitions: Sequence[Partition], wanted: int, random: Random, windows: int) -> None:
+    def __init__(
+        self, partitions: Sequence[Partition], wanted: int, random: Random, windows: int, beginnings: bool
+    ) -> None:
+        self._beginnings = beginnings
+        self._cut_short = False
         self._partitions, self._wanted, self._random, self._number = partitions, wanted, random, windows
         sizes = [_size(one) for one in partitions]
         self._anywhere = [
@@ -124,7 +150,8 @@ class _Looked:
     @property
     def whole(self) -> bool:
         """Whether all documents of the input were seen."""
-        return len(self._read) == len(self._clusters) and (not self._anywhere or self._share >= 1)
+        every = len(self._read) == len(self._clusters) and (not self._anywhere or self._share >= 1)
+        return every and not self._cut_short
 
     def chosen(self, more: float) -> list[tuple[_Read, int]]:
         """Documents with equal chances: `more` times as many as are wanted, of all that the input seems to hold."""
@@ -174,7 +201,7 @@ class _Looked:
             if len(self._read) >= least and spent + size > budget:
                 return
             spent += size
-            self._read.append(self._count(place, piece))
+            self._read.append(self._count(place, piece, self._wanted if self._beginnings else None))
 
     def _slide(self) -> None:
         """Read all windows of the present width."""
@@ -206,15 +233,20 @@ class _Looked:
             if before < end and begin < after:
                 yield place, max(0, begin - before), None if end >= after else end - before
 
-    def _count(self, place: int, piece: Piece) -> _Read:
+    def _count(self, place: int, piece: Piece, most: int | None = None) -> _Read:
+        """What a piece holds; of a data set of the hub, and where `most` says so, as far as it is looked at."""
         partition = self._partitions[place]
+        most = self._wanted if partition.dataset is not None else most
         read, digest = _Read(place, piece), xxhash.xxh3_128()
         for item in readable(partition, piece):
             if isinstance(item, Document):
                 digest.update(item.key.encode("utf-8", "replace"))
-                digest.update(item.html if item.html is not None else item.text.encode("utf-8", "replace"))
+                content = item.html if item.html is not None else item.text.encode("utf-8", "replace")
+                digest.update(content)
+                read.sizes.append(len(content))
                 read.documents += 1
-                if partition.dataset is not None and read.documents == self._wanted:
+                if read.documents == most:
+                    self._cut_short = True
                     break
         read.content = digest.hexdigest()
         return read
@@ -238,16 +270,15 @@ def _is_open(partition: Partition, size: int) -> bool:
 def _sample(partitions: Sequence[Partition], reads: list[_Read], whole: bool) -> Sample:
     reads.sort(key=lambda read: (read.partition, read.piece.start))
     parts: list[Part] = []
+    sizes: dict[str, dict[int, int]] = {}
     for place, group in itertools.groupby(reads, lambda read: read.partition):
         label = label_of(partitions[place])
         for number, read in enumerate(group):
             taken = tuple(sorted(read.chosen))
-            parts.append(
-                Part(
-                    len(parts), f"{label}.{number:05d}", partitions[place], read.piece, place, read.content, taken=taken
-                )
-            )
-    return _renumbered(list(partitions), parts, whole)
+            name = f"{label}.{number:05d}"
+            sizes[name] = {one: read.sizes[one] for one in taken}
+            parts.append(Part(len(parts), name, partitions[place], read.piece, place, read.content, taken=taken))
+    return replace(_renumbered(list(partitions), parts, whole), sizes=sizes)
 
 
 def _renumbered(partitions: list[Partition], parts: list[Part], whole: bool = False) -> Sample:

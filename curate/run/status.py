@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -25,6 +25,7 @@ from curate.places.store import Place, is_local, write_atomically
 from curate.run.calls import Calls
 from curate.run.engine import Progress, RunError
 from curate.run.folder import check_format
+from curate.run.forecast import ForetoldGroup, TimeLeft
 from curate.run.lock import holder_of
 from curate.run.provenance import changed_since, read_made_with
 from curate.run.shard_status import shards_in
@@ -54,6 +55,8 @@ class StatusFile:
         self._every = EVERY if is_local(out) else EVERY_STORED
         self._groups = groups
         self._on_progress = on_progress
+        self._time_left: TimeLeft | None = None
+        self._left: float | None = None
         self._began = time.time()
         self.calls = Calls.of(self._path)
         self._written = 0.0
@@ -61,7 +64,13 @@ class StatusFile:
         self._current: Progress | None = None
         self._before: dict[str, Any] = {}
 
+    def foretold(self, groups: Sequence[ForetoldGroup], workers: int) -> None:
+        """What the groups will take; nothing, where nobody knows."""
+        self._time_left = TimeLeft(groups, workers) if groups else None
+
     def __call__(self, progress: Progress) -> None:
+        if self._time_left is not None:
+            progress.run_left = self._left = self._time_left.see(progress)
         if self._on_progress is not None:
             self._on_progress(progress)
         if progress is not self._current:
@@ -94,6 +103,7 @@ class StatusFile:
             "began": self._began,
             "written": time.time(),
             "at": label,
+            "left": self._left,
             "groups": self._groups,
             "progress": self._done,
             "calls": self.calls.rows(ended=state == "finished"),

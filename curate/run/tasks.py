@@ -113,6 +113,10 @@ class MapTask(Unit):
         return self.previous is None
 
     @property
+    def source_read(self) -> str:
+        return self.lot.source if self.reads_input else ""
+
+    @property
     def input_file(self) -> str:
         first = self.lot.parts[0].partition.path
         return f"one of {len(self.lot.parts)} files, {first} the first," if self.lot.many else str(first)
@@ -148,10 +152,9 @@ class MapTask(Unit):
         sources: list[dict[str, Any]] = []
         if self.previous is None:
             for part in self.lot.parts:
-                bounds = [part.piece.start, part.piece.end, part.piece.position]
                 known = FORMATS.get(part.partition.format)
                 described = {**part.partition.describe(), "reader": known.version if known else 1}
-                sources.append({"content": part.content, "piece": bounds, **described})
+                sources.append({"content": part.content, "piece": part.piece.plain(), **described})
         first = self.lot.parts[0]
         number = first.number if self.stage.corpus else None
         if self.lot.many:

@@ -327,6 +327,11 @@ class Unit:
         raise NotImplementedError
 
     @property
+    def source_read(self) -> str:
+        """The source of the input that it reads; empty for one that reads none."""
+        return ""
+
+    @property
     def many(self) -> bool:
         """Whether it writes many small files."""
         return False

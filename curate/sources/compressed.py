@@ -228,13 +228,14 @@ def mapped(path: Path | UPath) -> Iterator[Data]:
 def runs(data: Data, piece: Piece = WHOLE, reached: Reached | None = None, name: str = "") -> Iterator[Run]:
     """The sound runs of a file of this name in order. Each must be read to its end before the next is asked for.
 
-    They go from the beginning of a piece to the end of the file: the reader stops where the piece ends.
+    They go from the beginning of a piece, or of the member that it begins in, to the end of the file: the reader stops
+    where the piece ends.
     """
     plain = compression(data, name) == "plain"
-    chunks = chunks_of(data, piece.start, reached, name)
+    begin, position = piece.stream or (piece.start, piece.position)
+    chunks = chunks_of(data, begin, reached, name)
     if reached is not None and not plain:
-        chunks = _told(chunks, piece.start, reached)
-    position = piece.position
+        chunks = _told(chunks, begin, reached)
     while True:
         run = Run(chunks, plain, position)
         yield run

@@ -11,7 +11,7 @@ import orjson
 from curate.document import Document, Skipped, Unreadable
 from curate.domains import registered_domain
 from curate.places.address import reason_of
-from curate.sources.compressed import KEPT, mapped, runs
+from curate.sources.compressed import KEPT, Run, mapped, runs
 from curate.sources.meter import Reached
 from curate.sources.partition import Partition, Piece
 from curate.sources.rows import MAX_FIELD, Told, address_of, further, parsed, small
@@ -22,6 +22,9 @@ MAX_LINE = 64 << 20
 RowDocument = Callable[[dict[str, Any], str, str, str, str, bytes | None, str | None], Document | Unreadable]
 """Makes a document of a row: fields, key, source, names of the text and id fields, the row as it was read, and the name
 of the field of its address."""
+
+SKIPPED = 1 << 20
+"""Bytes that are passed over at once."""
 
 FEW = 1 << 20
 MAX_VALUES = 1 << 21
@@ -58,8 +61,9 @@ def _lines(
     fields = (partition.text_field, partition.id_field, partition.url_field)
     with mapped(path) as data:
         for run in runs(data, piece, reached, path.name):
+            _go_to(run, piece, reached)
             while True:
-                if run.begins_from(piece.end):
+                if run.position >= piece.until if piece.until is not None else run.begins_from(piece.end):
                     return
                 key = f"{prefix}@{run.position}"
                 line = run.line(MAX_LINE)
@@ -81,6 +85,16 @@ def _lines(
                 # Two places of damage may share one byte of the decompressed stream.
                 key, size = f"{prefix}@{run.position}/{run.damage.offset}", run.damage.size
                 yield Unreadable(key, run.damage.error, run.damage.raw, size, packed=size)
+
+
+def _go_to(run: Run, piece: Piece, reached: Reached | None) -> None:
+    """Go to where a piece begins within a member; what lies before it is not of the piece."""
+    while run.position < piece.position:
+        skipped = len(run.read(min(SKIPPED, piece.position - run.position)))
+        if not skipped:
+            return
+        if reached is not None:
+            reached(0, -skipped)
 
 
 def _document(

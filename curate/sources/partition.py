@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,11 +66,28 @@ class Piece:
 
     `position` counts what lies before `start` in the unit of the keys: bytes after decompression in JSON Lines. It is 0
     where keys do not need it.
+
+    A piece that begins within a compressed member has the byte and the position at which that begins in `stream`: what
+    lies between is decompressed and not read; `start` is about where its first line lies. Where the next piece begins
+    so, `until` is its position.
     """
 
     start: int = 0
     end: int | None = None
     position: int = 0
+    stream: tuple[int, int] | None = None
+    until: int | None = None
+
+    def plain(self) -> list[Any]:
+        """As a list for JSON."""
+        within = [] if self.stream is None and self.until is None else [self.stream, self.until]
+        return [self.start, self.end, self.position, *within]
+
+    @classmethod
+    def of(cls, plain: Sequence[Any]) -> Piece:
+        """The piece that `plain` gave."""
+        start, end, position, stream, until = [*plain, None, None][:5]
+        return cls(start, end, position, None if stream is None else (stream[0], stream[1]), until)
 
 
 WHOLE = Piece()

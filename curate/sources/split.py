@@ -1,9 +1,9 @@
 """Where a big file can be cut, so that reading its pieces in order gives exactly the items of the whole.
 
 A cut is made only where the sequential reader is at a clean boundary behind sound content: at a record that begins
-a gzip member or zstd frame (anywhere, in a plain file) right behind a sound record; at a line that begins one; at a
-row group of a Parquet file. Damage is never next to a cut, and beyond its piece a reader sees the same bytes as the
-sequential reader.
+a gzip member or zstd frame (anywhere, in a plain file) right behind a sound record; at a line that begins one, or lies
+within a long one that is sound to its end; at a row group of a Parquet file. Damage is never next to a cut, and beyond
+its piece a reader sees the same bytes as the sequential reader.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 from curate.places.patience import patiently
 from curate.sources.compressed import Damage, Data, ReadingStart, chunks_of, compression, mapped
@@ -22,6 +24,25 @@ from curate.sources.warc import WarcRecord, read_records
 _Boundary = tuple[int, int]
 """A byte of the file where a piece may begin, and the `position` of that piece."""
 
+UNPACKED = 4
+"""Within a member a piece has so many times the bytes, as they are after decompression: to get there, all that lies
+before it in the member is decompressed again."""
+
+WITHIN = 16
+"""Pieces of one member at most, so that this takes at most eight times as long as decompressing it once."""
+
+SMALL = 8
+"""A compressed file of this part of a piece's bytes may hold several pieces."""
+
+
+class _Line(NamedTuple):
+    """A line at which a piece may begin: about where in the file, its position, and the member that it lies within,
+    with the position of that (None: it begins the member)."""
+
+    place: int
+    position: int
+    stream: tuple[int, int] | None = None
+
 
 def cut(partition: Partition, size: int) -> list[Piece]:
     """Pieces of at least `size` bytes of the file, in order; `[WHOLE]` where a partition is small or cannot be divided.
@@ -29,6 +50,12 @@ def cut(partition: Partition, size: int) -> list[Piece]:
     Compressed files and WARC are read through once to find the cuts (framing and decompression only). Raises OSError.
     """
     total = patiently(size_of, partition)
+    if size > 0 and total >= size // SMALL and partition.format in ("jsonl", "shards"):
+        with mapped(partition.path) as data:
+            if compression(data, name := partition.path.name) != "plain":
+                # From a store, all that lies before a piece would be fetched again.
+                within = isinstance(partition.path, Path)
+                return _pieces(_in_members(data, name, size, total, within))
     if size < 1 or total < 2 * size:
         return [WHOLE]
     if partition.format in ("warc", "wet"):
@@ -37,9 +64,7 @@ def cut(partition: Partition, size: int) -> list[Piece]:
         starts = _spaced(iter(row_group_starts(partition)), size, total)
     elif partition.format in ("jsonl", "shards"):
         with mapped(partition.path) as data:
-            name = partition.path.name
-            plain = compression(data, name) == "plain"
-            starts = _lines(data, size) if plain else _spaced(_members(data, name), size, len(data))
+            starts = _lines(data, size)
     else:
         return [WHOLE]
     bounds = [(0, 0), *starts]
@@ -110,23 +135,71 @@ def _records(partition: Partition) -> Iterator[_Boundary]:
         before = sound
 
 
-def _members(data: Data, name: str) -> Iterator[_Boundary]:
-    """Members and frames whose first byte begins a line."""
-    position = 0
+def _pieces(lines: list[_Line]) -> list[Piece]:
+    pieces = []
+    begin = _Line(0, 0)
+    for line in [*lines, None]:
+        end = None if line is None else line.place
+        until = line.position if line is not None and line.stream else None
+        pieces.append(Piece(begin.place, end, begin.position, begin.stream, until))
+        begin = line or begin
+    return pieces
+
+
+def _in_members(data: Data, name: str, size: int, total: int, within: bool) -> list[_Line]:
+    """Members and frames whose first byte begins a line, at least `size` bytes apart and from both ends of the file;
+    and, if asked for, lines within those that give many times as much."""
+    kept: list[_Line] = []
+    for line in _members(data, name, size):
+        place = kept[-1].place if kept else 0
+        if (within and line.place > place) if line.stream else place + size <= line.place <= total - size:
+            kept.append(line)
+    return kept
+
+
+def _members(data: Data, name: str, size: int) -> Iterator[_Line]:
+    """Members and frames whose first byte begins a line, and lines within sound ones, in order."""
+    place = position = 0
     after_line = False
     candidate: int | None = None
-    for chunk in chunks_of(data, name=name):
+    member: tuple[int, int] | None = None
+    within: list[_Line] = []
+
+    def reached(now: int, unpacked: int = 0, /) -> None:
+        nonlocal place
+        place = now
+
+    for chunk in chunks_of(data, reached=reached, name=name):
         if isinstance(chunk, ReadingStart):
+            yield from _far_apart(within, position, size)
             # Of several members that begin at one byte, the last holds it.
             candidate = chunk.offset if after_line else None
+            member, within = (chunk.offset, position), []
         elif isinstance(chunk, Damage):
-            after_line, candidate = False, None
+            after_line, candidate, member, within = False, None, None, []
         else:
             if candidate is not None:
-                yield candidate, position
+                yield _Line(candidate, position)
             candidate = None
+            if member is not None and position - (within[-1].position if within else member[1]) >= size:
+                line = chunk.find(b"\n") + 1
+                if 0 < line < len(chunk) and place > (within[-1].place if within else member[0]):
+                    within.append(_Line(place, position + line, member))
             position += len(chunk)
             after_line = chunk.endswith(b"\n")
+    yield from _far_apart(within, position, size)
+
+
+def _far_apart(lines: list[_Line], end: int, size: int) -> Iterator[_Line]:
+    """Of the lines within a sound member, which gives bytes up to `end`, those at which pieces begin."""
+    if not lines or lines[0].stream is None:
+        return
+    begin = lines[0].stream[1]
+    least = max(UNPACKED * size, (end - begin) // WITHIN)
+    for line in lines:
+        if line.position - begin >= least and end - line.position >= least // 2:
+            begin = line.position
+            yield line
 
 
 def _lines(data: Data, size: int) -> list[_Boundary]:

@@ -9,7 +9,8 @@ its figures equal, by the guard, by the guard as it was before (`was`: all numbe
   and 15, pages of the same name (all Debian packages, fetched into `--natural` with apt-get); `revisited`: real pages
   (texts of `--pages`, a file of JSON lines) with what changes between two visits, by `figure_pairs.py`; by change too.
   For each the share merged of pairs at similarity 0.8 and more, and at 0.9 and more; with `--peers` also the share that
-  datatrove (its signatures, value for value: the dialect) and datasketch (MinHash of the same bands) pair at 0.8.
+  datatrove (its signatures, value for value: the dialect), datasketch (MinHash of the same bands) and text-dedup 0.4.0
+  (its words, 250 permutations and the bands of its default threshold, 0.7) pair at 0.8.
 - `different`: texts that differ in one figure, or by one row or sentence with a figure; `merged` must be 0, and
   `figures_equal` counts all pairs that the guard alone would not hold apart. With the guard off `merged_without` merge.
 """
@@ -20,6 +21,7 @@ import argparse
 import gzip
 import json
 import random
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -45,6 +47,8 @@ from curate.text.folding import fold  # noqa: E402
 PAGES = ROOT.parent / "shared" / "data" / "extraction" / "wcxb" / "gold.jsonl.gz"
 RELEASES = (14, 15)
 MANUALS = ("llvm", "clang")
+TEXT_DEDUP = (25, 10)
+"""Its bands and rows: what its optimal_param makes of its threshold 0.7 and 250 permutations."""
 _SKETCHER = Sketcher(numbers="ignore")
 _BATCH = 2000
 _NUMBER_BYTES = bytes(c if 48 <= c <= 57 or c in b".,:/-" else 32 for c in range(256))
@@ -77,7 +81,7 @@ def _judged(batch: list[tuple[str, str]]) -> Iterator[tuple[float, bool]]:
 
 
 def peers(pairs: list[tuple[str, str]]) -> dict[str, float]:
-    """The shares that two peers pair: neither verifies what shares a band."""
+    """The shares that peers pair: none verifies what shares a band. text-dedup is its algorithm, not its code."""
     from datasketch import MinHash
 
     theirs = Sketcher(dialect="datatrove", numbers="ignore")
@@ -92,12 +96,23 @@ def peers(pairs: list[tuple[str, str]]) -> dict[str, float]:
         sketch.update_batch([" ".join(words[place : place + 5]).encode() for place in range(max(1, len(words) - 4))])
         return sketch.hashvalues
 
+    def by_text_dedup(text: str) -> Any:
+        words = re.split(r"\W", text.lower())
+        sketch = MinHash(num_perm=250, seed=42)
+        sketch.update_batch([" ".join(words[place : place + 5]).encode() for place in range(max(1, len(words) - 4))])
+        return sketch.hashvalues[: TEXT_DEDUP[0] * TEXT_DEDUP[1]]
+
     found = {}
-    for name, sign in (("datatrove", by_datatrove), ("datasketch", by_datasketch)):
+    ours = (14, 8)
+    for name, sign, bands in (
+        ("datatrove", by_datatrove, ours),
+        ("datasketch", by_datasketch, ours),
+        ("text_dedup", by_text_dedup, TEXT_DEDUP),
+    ):
         count = 0
         for pair in pairs:
             one, other = (sign(text) for text in pair)
-            count += one is not None and other is not None and bool((one == other).reshape(14, 8).all(axis=1).any())
+            count += one is not None and other is not None and bool((one == other).reshape(bands).all(axis=1).any())
         found[name] = round(count / max(len(pairs), 1), 4)
     return found
 

@@ -62,7 +62,7 @@ engine: {split: 0}
 OTHERWISE = {
     "one worker, files named in another order": {"workers": 1, "shuffled": True},
     "three workers, two years later": {"workers": 3, "later": True},
-    "seven workers, cut into pieces": {"workers": 7, "split": 20_000},
+    "three workers, cut into pieces": {"workers": 3, "split": 20_000},
 }
 
 

@@ -207,14 +207,14 @@ def test_a_document_that_hangs_or_kills_its_worker_costs_itself_alone(tmp_path, 
     inputs = write_corpus(tmp_path / "in", files=2, documents=6)
     with (inputs / "part-0.jsonl").open("a") as stream:
         stream.write(json.dumps({"text": f"{peril} this one"}) + "\n" + json.dumps({"text": "the one after it"}) + "\n")
-    summary = corpus_run(inputs, tmp_path / "out", [Perilous()], document_timeout=0.5).execute()
+    summary = corpus_run(inputs, tmp_path / "out", [Perilous()], document_timeout=0.3).execute()
     lost = [item for item in summary["unreadable"] if reason in item["error"]]
     assert len(lost) == 1 and summary["documents"]["unreadable"] == 3
     kept = [row["text"] for path in sorted((tmp_path / "out" / "text").iterdir()) for row in read_text_shard(path)]
     assert "the one after it" in kept
     # The kill is written down: the next run sets the document aside without meeting it, which would be one more kill.
     kills = (tmp_path / "out" / "kills.jsonl").read_text()
-    again = corpus_run(inputs, tmp_path / "out", [Perilous(shortest=1)], document_timeout=0.5).execute()
+    again = corpus_run(inputs, tmp_path / "out", [Perilous(shortest=1)], document_timeout=0.3).execute()
     assert again["documents"]["unreadable"] == 3 and (tmp_path / "out" / "kills.jsonl").read_text() == kills
 
 

@@ -43,7 +43,7 @@ def ours(text: str) -> dict[str, str]:
     left = text if edited.text is None or refused else edited.text
     return {
         "words": digest("\n".join(split_words(text))),
-        "gopher_repetition": outcome(GopherRepetition()(text)),
+        "gopher_repetition": outcome(GopherRepetition(dialect="datatrove")(text)),
         "gopher_quality": outcome(GopherQuality()(text)),
         "c4": outcome(edited),
         "c4_end_mark": outcome(C4(require_end_mark=True)(text)),

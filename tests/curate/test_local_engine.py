@@ -30,8 +30,8 @@ from curate.shards.text import read_text_shard
 ROOT = Path(__file__).parents[2]
 TOO_MUCH = "needed more than 300 MB of memory"
 ENDS = {
-    "HANG": "took longer than 4 s",
-    "SPIN": "took longer than 1 s",
+    "HANG": "took longer than 2.4 s",
+    "SPIN": "took longer than 0.6 s",
     "GROW": TOO_MUCH,
     "ARRAYS": TOO_MUCH,
     "TERABYTE": TOO_MUCH,
@@ -63,7 +63,7 @@ def kills_of(out: Path) -> list[dict]:
 
 
 def hostile(inputs: Path, out: Path, steps: list, **options) -> CorpusRun:
-    return corpus_run(inputs, out, steps, **{"document_timeout": 1.0, "memory": 300, **options})
+    return corpus_run(inputs, out, steps, **{"document_timeout": 0.6, "memory": 300, **options})
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def met_twice(diary: str, perils: list[str]) -> bool:
 def test_a_document_may_hang_or_crash_in_a_round_and_when_a_step_decides(tmp_path, at):
     inputs = write_perils(tmp_path / "in", ["HANG", "CRASH"])
     steps = [Trim(), PerilousCorpus(at, str(tmp_path / "diary"))]
-    summary = hostile(inputs, tmp_path / "out", steps, document_timeout=0.3).execute()
+    summary = hostile(inputs, tmp_path / "out", steps, document_timeout=0.2).execute()
     assert sorted(texts_of(tmp_path / "out")) == ["neighbour 0 0", "neighbour 1 0"]
     assert summary["documents"]["unreadable"] == 4 and summary["documents"]["dropped"] == 0
     assert {kill["round"] for kill in kills_of(tmp_path / "out")} == {0 if at == "emit" else None}
@@ -241,9 +241,9 @@ def alive(session: int) -> list[str]:
     "whom, sent, code",
     [
         ("group", signal.SIGINT, 130),
-        ("parent", signal.SIGINT, 130),
         ("parent", signal.SIGTERM, 130),
-        ("group", signal.SIGTERM, 130),
+        pytest.param("parent", signal.SIGINT, 130, marks=pytest.mark.slow),
+        pytest.param("group", signal.SIGTERM, 130, marks=pytest.mark.slow),
         ("parent", signal.SIGKILL, -9),
     ],
 )

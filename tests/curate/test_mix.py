@@ -18,7 +18,8 @@ from curate.shards.text import read_text_shard
 from curate.shuffle import Shuffle
 from curate.sources import Input, find_inputs
 from curate.step import CorpusStep
-from recipes.app.recipe.plan_by_rehearsal import estimate, plan
+from recipes.app.recipe.plan_by_rehearsal import estimate
+from recipes.app.recipe.planned_units import planned
 from synth.inject import Inject
 
 SOURCES = {"web": 2000, "books": 300, "wiki": 700}
@@ -213,5 +214,5 @@ def test_a_rehearsal_does_not_miss_the_groups_it_does_not_meet(folder, tmp_path)
     partitions = find_inputs([Input("web", str(folder / "web")), Input("wiki", str(folder / "wiki"))])
     steps = [Mix(weights={"web": 1, "books": 1}), Shuffle()]
     job = CorpusRun("plan", steps, partitions, tmp_path / "out", workers=1)
-    cost = estimate(job, plan(job), 20)
+    cost = estimate(job, planned(job), 20)
     assert cost is not None and cost.disk > 0

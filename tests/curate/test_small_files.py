@@ -26,7 +26,7 @@ from curate.run.standing import Standing
 from curate.shards.text import read_text_shard
 from curate.shuffle import Shuffle
 from curate.sources import Input, find_inputs
-from recipes.app.recipe.plan_by_rehearsal import plan
+from recipes.app.recipe.planned_units import by_label, planned
 
 READER = """\
 import os, signal
@@ -105,7 +105,7 @@ def test_what_is_published_does_not_show_who_shared_a_unit(tmp_path, monkeypatch
     stages = units(tmp_path / "shared", "stages/00-trim")
     assert 3 <= len(stages) <= 16 and sum(".many" in one for one in stages) >= 2
     assert list(verify(tmp_path / "shared")) == []
-    assert all(group.done == group.units for group in plan(run))
+    assert all(group.done == group.units for group in by_label(planned(run)))
 
     alone(monkeypatch)
     each = corpus_run(files, tmp_path / "each", steps, publication=tokens, split=1 << 15).execute()
@@ -257,7 +257,7 @@ def test_a_lot_is_extracted_once_for_all_folders(tmp_path):
     pool = open_pool(tmp_path / "pool")
     runs = [corpus_run(tmp_path / "in", tmp_path / name, [Extract(engine="resiliparse")], pool=pool) for name in "ab"]
     runs[0].execute()
-    assert next(group for group in plan(runs[1]) if group.label == "extract").done == 1
+    assert next(group for group in by_label(planned(runs[1])) if group.label == "extract").done == 1
     runs[1].execute()
     assert runs[1].sharing is not None and (runs[1].sharing.units, runs[1].sharing.taken) == (1, 1)
     assert tree(tmp_path / "a", PUBLISHED) == tree(tmp_path / "b", PUBLISHED)

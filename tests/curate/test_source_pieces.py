@@ -1,6 +1,7 @@
 """A file that is read in pieces gives exactly what it gives as a whole, sound or damaged."""
 
 import gzip
+import itertools
 import json
 import random
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import zstandard
 
 from curate.document import Document
-from curate.sources import WHOLE, Input, Partition, find_inputs, read_partition
+from curate.sources import WHOLE, Input, Partition, Piece, find_inputs, read_partition, split
 from curate.sources.content import size_of
 from curate.sources.split import cut
 
@@ -57,6 +58,14 @@ def json_line(chance: random.Random, number: int) -> bytes:
 
 def zstd(data: bytes) -> bytes:
     return zstandard.ZstdCompressor(write_checksum=True).compress(data)
+
+
+def in_blocks(data: bytes) -> bytes:
+    """One frame of small blocks, as large ones have many."""
+    packer = zstandard.ZstdCompressor(write_checksum=True).compressobj()
+    blocks = (data[place : place + 300] for place in range(0, len(data), 300))
+    packed = [packer.compress(one) + packer.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK) for one in blocks]
+    return b"".join(packed) + packer.flush()
 
 
 KINDS = {
@@ -117,6 +126,44 @@ def test_pieces_of_sound_and_damaged_files_give_the_items_of_the_whole(tmp_path,
             assert items == whole, f"seed {seed}, pieces of {size} bytes"
             divided += len(pieces) > 3
     assert divided > 55, "the test must cut most files"
+
+
+@pytest.mark.parametrize("kind", ["a.jsonl.gz", "a.jsonl.zst"])
+def test_long_members_are_cut_within_and_give_the_items_of_the_whole_though_others_are_damaged(
+    tmp_path, kind, monkeypatch
+):
+    """Small bites stand for large files: sixty files of a few members, sound or not, that hold many lines each."""
+    for bite in ("FEED", "INFLATED", "ZSTD_FEED"):
+        monkeypatch.setattr(f"curate.sources.compressed.{bite}", 100)
+    pack = gzip.compress if kind.endswith("gz") else in_blocks
+    within = 0
+    for seed in range(CASES):
+        chance = random.Random(f"long {kind} {seed}")
+        held = [b"".join(json_line(chance, number) for number in range(chance.choice([3, 60]))) for _ in range(4)]
+        # Now and then a member ends within a line.
+        parts = [pack(one[: len(one) - chance.choice([0, 0, 0, 7])]) for one in held]
+        (tmp_path / kind).write_bytes(b"".join(parts) if seed % 3 == 0 else damaged(chance, parts))
+        partition = partition_of(tmp_path / kind)
+        whole = list(read_partition(partition))
+        for size in (1, 100, 400):
+            items, pieces = in_pieces(partition, size)
+            assert items == whole, f"seed {seed}, pieces of {size} bytes"
+            within += sum(piece.stream is not None for piece in pieces)
+            assert [Piece.of(json.loads(json.dumps(piece.plain()))) for piece in pieces] == pieces
+    assert within > 10 * CASES, "the test must cut within members"
+
+
+def test_pieces_of_one_stream_have_the_bytes_that_were_asked_for_and_are_few(tmp_path):
+    rows = [json.dumps({"text": f"row {number} " + "word " * 50}).encode() + b"\n" for number in range(20_000)]
+    (tmp_path / "a.jsonl.zst").write_bytes(zstd(b"".join(rows)))
+    partition = partition_of(tmp_path / "a.jsonl.zst")
+    unpacked = sum(map(len, rows))
+    items, pieces = in_pieces(partition, 200_000)
+    lengths = [after.position - before.position for before, after in itertools.pairwise(pieces)]
+    assert len(lengths) >= 4 and all(800_000 <= one < 1_100_000 for one in lengths)
+    assert unpacked - pieces[-1].position < 1_600_000
+    assert len(items) == len(rows) and items == list(read_partition(partition))
+    assert len(cut(partition, 1)) <= split.WITHIN
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.endswith(("gz", "zst"))])

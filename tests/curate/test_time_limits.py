@@ -106,7 +106,7 @@ class Suspends(threading.Thread):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system does not say that a process is stopped")
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_document_is_not_blamed_for_time_in_which_its_worker_was_stopped(tmp_path, workers):
     """By somebody, twice, while the rest of the machine goes on: the bound by the clock is 1.2 s."""
     write(tmp_path / "in", a=["before", "WAIT !", "after"], b=["neighbour"])
@@ -121,8 +121,7 @@ def test_a_document_is_not_blamed_for_time_in_which_its_worker_was_stopped(tmp_p
     assert not (tmp_path / "out" / "kills.jsonl").exists()
 
 
-@pytest.mark.parametrize("word", ["SPIN", "DOZE"])
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("word, workers", [("SPIN", 1), ("DOZE", 2)])
 def test_a_document_that_took_too_long_twice_is_tried_once_more_alone(tmp_path, word, workers):
     write(tmp_path / "in", a=[f"{word} 2", "after"], b=[f"neighbour {number}" for number in range(20)])
     diary = tmp_path / "diary"

@@ -133,6 +133,7 @@ def test_sentences_end_at_marks_and_lines():
     assert FOUND == 400
 
 
+@pytest.mark.slow
 def test_a_comparison_with_own_facts_for_real(arms, tmp_path):
     asked = Comparison(
         people=4, exposures=(2, 3), seeds=2, more=0, rates=(4e-3,), layers=1, width=16, batch=2,

@@ -232,7 +232,7 @@ def recipe(folder: Path, dialect: str, source: str, more: str = "") -> Path:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("source", INPUTS)
+@pytest.mark.parametrize("source", ["sample", pytest.param("shared", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("limit", [120, pytest.param(None, marks=pytest.mark.slow)])
 def test_nothing_set_gives_the_verdicts_of_a_run(tmp_path: Path, dialect: str, source: str, limit: int | None) -> None:
     """Every document: step, rule, value and threshold; and the run finds the profile's extraction done."""

@@ -30,8 +30,14 @@ def halfway(clock) -> Progress:
 
 
 def test_a_group_is_told_in_documents_kept_bytes_rate_and_time_left(clock):
-    words = "3/12 units, 12,345 documents (48% kept), 312 MB of 890 MB, 823 documents/s, 28 s left"
+    words = "28 s left, 3/12 units, 12,345 documents (48% kept), 312 MB of 890 MB, 823 documents/s"
     assert described(halfway(clock)) == words
+
+
+def test_where_it_is_known_the_time_left_is_that_of_the_whole_run(clock):
+    progress = halfway(clock)
+    progress.run_left = 150.0
+    assert described(progress).startswith("2 min left in all, 3/12 units")
 
 
 def test_what_was_done_before_counts_neither_for_the_rate_nor_for_the_time_left(clock):
@@ -67,8 +73,17 @@ def test_lines_come_every_few_seconds_and_at_the_end_of_what_took_some_time(cloc
             update(slow)
     lines = stream.getvalue().splitlines()
     assert len(lines) == 3 and all(line.startswith("extract: ") for line in lines)
-    assert lines[0].startswith("extract: 0/2 units, 50 documents (50% kept), 4.5 MB of 10 MB, 8 documents/s")
+    assert lines[0].startswith("extract: 7 s left, 0/2 units, 50 documents (50% kept), 4.5 MB of 10 MB, 8 documents/s")
     assert "2/2 units" in lines[-1]
+
+
+def test_a_terminal_of_80_columns_shows_the_time_left(clock):
+    stream = io.StringIO()
+    with shown(Console(file=stream, force_terminal=True, width=80)) as update:
+        progress = halfway(clock)
+        progress.label, progress.run_left = "minhash_dedup: verdict of all", 5400.0
+        update(progress)
+    assert "1 h 30 min left in all, 3/12 units" in stream.getvalue()
 
 
 def test_a_terminal_shows_a_bar_for_each_group(clock):

@@ -43,7 +43,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_what_comes_back_leaves_no_trace_of_having_been_away(world, within, workers):
     def goldsand(*words: str) -> subprocess.CompletedProcess[str]:
         return within(*words, cwd=world)

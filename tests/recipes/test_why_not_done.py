@@ -16,7 +16,7 @@ from curate.run.made_of import NEVER, READ, differences, made_of, why
 from recipes.app.cli import app
 from recipes.app.recipe.build import corpus_run
 from recipes.app.recipe.load import load
-from recipes.app.recipe.plan_by_rehearsal import plan
+from recipes.app.recipe.planned_units import by_label, planned
 
 RULE = """\
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ def mine(built, tmp_path) -> Path:
 
 
 def reasons(root: Path, *sets: str, limit: int | None = None, label: str = "gopher_quality") -> dict[str, int]:
-    groups = plan(corpus_run(load(str(root / "recipe.yaml"), sets), root / "out", limit=limit))
+    groups = by_label(planned(corpus_run(load(str(root / "recipe.yaml"), sets), root / "out", limit=limit)))
     (group,) = [one for one in groups if one.label == label]
     assert group.units - group.done == sum(group.why.values())
     return dict(group.why)

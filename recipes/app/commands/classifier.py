@@ -139,6 +139,24 @@ def print_report(out: Any, report: dict[str, Any]) -> None:
                 f"  threshold {row['threshold']:.4f}: recall {_shown(row['recall'])}, false positives"
                 f" {_shown(row['false_positive_rate'])}"
             )
+        _print_groups(out, report[part]["by_group"])
+
+
+def _print_groups(out: Any, found: dict[str, Any]) -> None:
+    """A warning for each group of people whose harmless texts are taken for the positive kind more than others'."""
+    from rich.markup import escape
+
+    from curate.filters.groups import standing_out, unnamed
+
+    for warning in standing_out(found):
+        out.print(f"  [yellow]warning[/]: false alarms stand out for {escape(warning)}")
+    missing = unnamed(found)
+    if missing:
+        which = "any" if len(missing) == len(found) else ", ".join(missing)
+        out.print(
+            f"  false alarms by group of people: not measured for {which}; it takes positive texts, negative ones that"
+            " name the group (in English), and others"
+        )
 
 
 def _shown(value: float | None, places: int = 3) -> str:

@@ -34,7 +34,7 @@ def plan(
     """Say what a run would do, what of it is done, and what time, memory and disk the rest will take."""
     from recipes.app.recipe.build import corpus_run
     from recipes.app.recipe.plan_by_rehearsal import estimate
-    from recipes.app.recipe.plan_by_rehearsal import plan as groups_of
+    from recipes.app.recipe.planned_units import by_label, planned
     from recipes.app.terminal.change import print_replaced
     from recipes.app.terminal.shared_stages import print_pool_of_plan
     from recipes.app.terminal.tables import print_plan
@@ -43,7 +43,8 @@ def plan(
     with friendly():
         job = corpus_run(loaded, place_of(output), workers=workers, limit=limit)
         job.pool = planned_pool(stages, job)
-        groups = groups_of(job)
-        print_plan(out, job, groups, estimate(job, groups, sample) if sample else None)
+        every = planned(job)
+        groups = by_label(every)
+        print_plan(out, job, groups, estimate(job, every, sample) if sample else None)
         print_replaced(job, {name for group in groups for name in group.found}, foretell=sample > 0)
         print_pool_of_plan(out, job.pool)

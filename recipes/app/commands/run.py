@@ -47,6 +47,7 @@ def run(
 ) -> None:
     """Build a corpus."""
     from recipes.app.recipe.build import corpus_run
+    from recipes.app.recipe.plan_by_rehearsal import foretell
     from recipes.app.report.page import write_report
     from recipes.app.report.remarks import in_sentences
     from recipes.app.terminal.change import say_change, would_change
@@ -59,7 +60,7 @@ def run(
         folder = place_of(output)
         job = corpus_run(loaded, folder, workers=workers, limit=limit)
         job.pool = pool_of(stages, job)
-        job.replace, job.on_change = replace, say_change
+        job.replace, job.on_change, job.foretell = replace, say_change, foretell
         job = on_engine(job, loaded, engine, address, shard)
         if dry_run:
             would_change(job)

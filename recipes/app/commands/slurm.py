@@ -44,7 +44,7 @@ def slurm(
     """Write (and submit) the Slurm array that runs a recipe on many machines."""
     from recipes.app.recipe.build import corpus_run
     from recipes.app.recipe.plan_by_rehearsal import estimate
-    from recipes.app.recipe.plan_by_rehearsal import plan as groups_of
+    from recipes.app.recipe.planned_units import planned
     from recipes.app.terminal.tables import duration
 
     loaded = read_recipe(recipe, set, inputs_of(input))
@@ -52,7 +52,7 @@ def slurm(
         folder = place_of(output)
         folder = folder.absolute() if is_local(folder) else folder
         job = corpus_run(loaded, folder, workers=1, limit=limit)
-        cost = estimate(job, groups_of(job), sample) if sample else None
+        cost = estimate(job, planned(job), sample) if sample else None
         if cost is not None:
             each = cost.seconds / (tasks * workers)
             out.print(

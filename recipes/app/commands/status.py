@@ -19,7 +19,7 @@ def status(
     """Say how far a run has come: from another terminal, while it works or afterwards."""
     from curate.run.status import read_status
     from recipes.app.recipe.of_run import run_as_begun
-    from recipes.app.recipe.plan_by_rehearsal import plan
+    from recipes.app.recipe.planned_units import by_label, planned
     from recipes.app.report.missing import not_made
     from recipes.app.terminal.shards import print_shards
     from recipes.app.terminal.tables import print_plan, print_status
@@ -34,4 +34,4 @@ def status(
                 out.print(harmless(line))
         if why:
             job = run_as_begun(place)
-            print_plan(out, job, plan(job), None)
+            print_plan(out, job, by_label(planned(job)), None)

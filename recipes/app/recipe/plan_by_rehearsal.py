@@ -1,4 +1,9 @@
-"""What a run would do, what is done already, and what the rest will cost, estimated by a run over a few documents."""
+"""What a run will take: time, memory and disk, extrapolated from rehearsals over a few documents of each source.
+
+Each source has its own share: a page takes twenty times as long as a row of text, and a mix has few of the one and many
+of the other. What reads the input takes time by source; all later groups of units take it, and disk, by what is left to
+them in all.
+"""
 
 from __future__ import annotations
 
@@ -6,58 +11,82 @@ import contextlib
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from curate.document import Document
 from curate.places.store import files_below
 from curate.run.corpus import CorpusRun
 from curate.run.engine import Engine, all_cores
-from curate.run.folder import OutputFolder, check_format, read_kills
-from curate.run.inputs import ContentsTask, CutTask
+from curate.run.folder import OutputFolder
+from curate.run.forecast import ForetoldGroup
 from curate.run.local import LocalEngine
-from curate.run.sample import Sample, draw, thinned
-from curate.run.shared_extraction import seen_as
-from curate.run.stage_pool import known_inputs
-from curate.run.tasks import readable
-from curate.run.unit import Pulse, Unit
+from curate.run.sample import Sample, draw, joined, thinned
+from curate.run.stage_outputs import StageOutputs
+from curate.run.unit import Unit
 from curate.sources import Partition
-from curate.sources.content import size_of
 from curate.step import CorpusStep, Injection
+from recipes.app.recipe.document_count import (
+    SourceCount,
+    counted_by_source,
+    cut_to,
+    partitions_by_source,
+    size_or_nothing,
+)
+from recipes.app.recipe.planned_units import PlannedGroup, planned
 
-FILES = 4
-"""Places spread over the input files at which counting begins."""
+COUNTING = 0.7
+"""Seconds for which documents are counted."""
 
 PLACES = 8
 """Places of the input from which a rehearsal takes its documents: each is a unit, which takes time of its own."""
 
-COUNTING = 2.0
-"""Seconds for which documents are counted."""
+MORE = 4
+"""How many times as many documents one rehearsal has as another."""
+
+SHORTEST = 0.5
+"""Seconds that those documents take at least, or else there is a rehearsal with more."""
+
+SHARE = 0.01
+"""The share of all documents that is to be rehearsed with, at most MOST: what takes little time for each shows in
+many."""
+
+NOISE = 0.02
+"""Seconds by which two groups that do the same differ."""
+
+LONGEST = 2.0
+"""Seconds of a rehearsal after which there is no longer one."""
+
+MOST = 4000
+"""Documents of a rehearsal."""
+
+LEAST = 12
+"""Documents of each source."""
+
+ROW = 200
+"""Characters of text that a document's rows in the ledger and the records of rounds weigh as much as."""
+
+HASHED = 5e8
+"""Bytes of input a second that are read to know them again."""
 
 WORKER = 100 << 20
 """Bytes that a worker and its libraries take, for rehearsals that are too short to measure it."""
 
+HEADROOM = 1.3
+"""How much more memory a worker takes in a run than in a rehearsal: larger pages, fuller buffers."""
+
 INJECTED = 2000
 """Documents that the rehearsal of an injection adds."""
 
-
-@dataclass
-class PlannedGroup:
-    """Units that are carried out together: how many there are, how many are done (and their names), and why the others
-    are not."""
-
-    label: str
-    units: int = 0
-    done: int = 0
-    why: Counter[str] = field(default_factory=Counter)
-    found: set[str] = field(default_factory=set)
+REHEARSED = 16 << 20
+"""Bytes of input from which on a run rehearses, to say how long it takes: less is soon done."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What the rest of a run will take. `documents` is exact where `counted` is true, else estimated by size."""
+    """What the rest of a run will take. `documents` is exact where `counted` is true, else estimated by size. `groups`
+    are those of the whole run, in order."""
 
     documents: int
     counted: bool
@@ -65,147 +94,236 @@ class Estimate:
     seconds: float
     disk: int
     worker_memory: int
+    groups: list[ForetoldGroup]
 
 
-class _DryEngine:
-    """An engine that runs nothing: it counts the units that are done, and returns the manifests that the others would
-    have."""
-
-    workers = 0
-
-    def __init__(self, inputs: dict[str, Any]) -> None:
-        self.groups: dict[str, PlannedGroup] = {}
-        self._inputs = inputs
-
-    def map(self, label: str, tasks: Sequence[Unit], on_kill: Any = None) -> list[dict[str, Any]]:
-        group = self.groups.setdefault(label, PlannedGroup(label))
-        manifests = []
-        for unit in tasks:
-            manifest, reason = unit.done()
-            group.units += 1
-            group.done += manifest is not None
-            group.why.update([reason] if manifest is None else [])
-            group.found |= {unit.name} if manifest is not None else set()
-            manifests.append(manifest or self._expected(unit))
-        return manifests
-
-    def _expected(self, unit: Unit) -> dict[str, Any]:
-        """A file that another run read, and that looks the same since, is taken for what it was: then it shows which
-        units are in the pool."""
-        found = self._inputs.get(seen_as(unit)) if isinstance(unit, CutTask | ContentsTask) else None
-        return {**unit.expected(), **(found or {})}
+def foretell(job: CorpusRun, engine: LocalEngine) -> list[ForetoldGroup]:
+    """What each group of units of a run will take, rehearsed by its own workers, which have then begun; nothing for a
+    small input, or one that cannot be read now: then the run itself will say so."""
+    if sum(map(size_or_nothing, job.partitions)) < REHEARSED:
+        return []
+    with contextlib.suppress(OSError):
+        found = estimate(job, planned(job, look=False), 60, engine)
+        return found.groups if found else []
+    return []
 
 
-class _ReadOnlyFolder(OutputFolder):
-    """An output folder that is read without a lock: no file in it is written or removed."""
+def estimate(
+    job: CorpusRun, groups: Sequence[PlannedGroup], sample: int, engine: LocalEngine | None = None
+) -> Estimate | None:
+    """Time, memory and disk of the units that are not done, from rehearsals with `sample` documents or, where these
+    take no time to speak of, more. `groups` are the run's, as `planned` says, `engine` is its own where it has begun.
+    None when the input has no documents.
+    """
+    sources = counted_by_source(job.partitions, COUNTING)
+    cut_to(sources, job.limit)
+    with contextlib.ExitStack() as closed:
+        name = closed.enter_context(tempfile.TemporaryDirectory(prefix="goldsand-plan-"))
+        own = engine or closed.enter_context(LocalEngine(job.workers or all_cores(), job.document_timeout))
+        folders = (Path(name) / str(number) for number in range(100))
+        bare = [step for step in job.steps if not isinstance(step, Injection)]
+        many = _drawn(job.partitions, sample)
+        if not many.parts:
+            return None
+        few = thinned(many, max(1, many.documents // MORE))
+        # A worker's first unit waits for its libraries and models.
+        cold = _rehearsal(job, bare, thinned(few, PLACES), next(folders)).rehearse(own)
+        short = _rehearsal(job, bare, few, next(folders)).rehearse(own)
+        long = _rehearsal(job, bare, many, next(folders)).rehearse(own)
+        enough = min(MOST, sum(one.documents for one in sources.values()) * SHARE)
+        while not many.whole and sample < MOST and long.took() < LONGEST:
+            if sample >= enough and long.took() - short.took() >= SHORTEST:
+                break
+            sample = min(MOST, sample * MORE)
+            few, many = many, _drawn(job.partitions, sample)
+            short, long = long, _rehearsal(job, bare, many, next(folders)).rehearse(own)
+        if not long.documents:
+            return None
+        if long.weight <= short.weight:
+            # The input is so small that both rehearsals read all of it.
+            short = replace(long, seconds={}, by_source={}, size=0)
+        extra, injected, added = None, 0, 1
+        if len(bare) < len(job.steps):
+            steps, added, injected = _few_injected(job)
+            extra = _rehearsal(job, steps, few, next(folders)).rehearse(own)
+    weight = sum(one.documents * long.weight_of(source) for source, one in sources.items())
+    scale = _Scale(short, long, weight, extra, injected / added)
+    foretold = _foretold(job, groups, scale, sources)
+    seconds = max(0.0, sum(cold.seconds.values()) - sum(short.seconds.values())) if engine is None else 0.0
+    workers = job.workers or all_cores()
+    for group, planned_group in zip(foretold, groups, strict=True):
+        todo = planned_group.units - planned_group.done
+        seconds += group.seconds * todo / max(1, group.units) / max(1, min(workers, todo))
+    peak = max(long.peak, extra.peak if extra is not None else 0)
+    # Memory that grows with the corpus does not show in a short rehearsal.
+    documents = sum(one.documents for one in sources.values())
+    grows = max((step.memory(documents, int(weight)) for step in job.steps if isinstance(step, CorpusStep)), default=0)
+    return Estimate(
+        documents,
+        all(one.counted for one in sources.values()),
+        long.documents,
+        seconds,
+        int(max(0.0, scale.of_sizes())),
+        int(max(peak, WORKER) * HEADROOM) + grows,
+        foretold,
+    )
 
-    def __enter__(self) -> _ReadOnlyFolder:
-        check_format(self.path)
-        self.kills = read_kills(self.path)
-        return self
 
-    def __exit__(self, *exception: object) -> None:
-        return None
-
-    def remove_strangers(self, below: str = "", pattern: str = "*") -> None:
-        return None
-
-    def refuse_strangers(self, below: str, pattern: str) -> None:
-        return None
-
-
-def plan(job: CorpusRun) -> list[PlannedGroup]:
-    """All groups of units of a run in order. Raises RunError for a folder of another version of goldsand."""
-    engine = _DryEngine(known_inputs(job.pool) if job.pool else {})
-    with _ReadOnlyFolder(job.out) as folder:
-        job.work(folder, engine)
-    return list(engine.groups.values())
+Call = tuple[str, int]
+"""A group of units: its label, and how many groups before it have the same."""
 
 
 class _Timed:
-    """An engine that notes how long each group takes."""
+    """An engine that notes how many units each group has, and how long they take, in seconds of one worker."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.workers = engine.workers
-        self.seconds: dict[str, float] = {}
+        self.seconds: dict[Call, float] = {}
+        self.units: dict[Call, int] = {}
+        self._labels: Counter[str] = Counter()
 
     def map(self, label: str, tasks: Sequence[Unit], on_kill: Any = None) -> list[dict[str, Any]]:
+        call = (label, self._labels[label])
+        self._labels[label] += 1
+        self.units[call] = len(tasks)
         began = time.perf_counter()
-        try:
-            return self._engine.map(label, tasks, on_kill)
-        finally:
-            self.seconds[label] = self.seconds.get(label, 0.0) + time.perf_counter() - began
+        manifests = self._engine.map(label, tasks, on_kill)
+        self.seconds[call] = (time.perf_counter() - began) * max(1, min(self.workers, len(tasks)))
+        return manifests
+
+
+@dataclass
+class _Rehearsed:
+    """What a source's documents took: how many there were, their bytes, the seconds of reading them and of all else,
+    and what was left of them by the first stage, in characters."""
+
+    documents: int = 0
+    bytes: int = 0
+    reading: float = 0.0
+    working: float = 0.0
+    characters: int = 0
 
 
 @dataclass
 class _Rehearsal(CorpusRun):
-    """A run over a few documents, on one worker."""
+    """A run over a few documents."""
 
-    seconds: dict[str, float] = field(default_factory=dict)
-    documents: int = 0
+    seconds: dict[Call, float] = field(default_factory=dict)
+    units: dict[Call, int] = field(default_factory=dict)
+    by_source: dict[str, _Rehearsed] = field(default_factory=dict)
     size: int = 0
     peak: int = 0
-    characters: int = 0
+    read: int = 0
+    sizes: dict[str, dict[int, int]] = field(default_factory=dict)
 
-    def rehearse(self) -> _Rehearsal:
-        with OutputFolder(self.out) as folder, LocalEngine(1, self.document_timeout, None, self.memory) as engine:
+    def rehearse(self, engine: LocalEngine) -> _Rehearsal:
+        with OutputFolder(self.out) as folder:
             timed = _Timed(engine)
-            finished, _ = self.work(folder, timed)
+            outputs, _ = self.work(folder, timed)
             self.peak = engine.peak_memory
-        self.seconds = timed.seconds
-        self.documents = sum(manifest["records"]["documents"] for manifest in finished.manifests[0])
-        kept = (counts for one in finished.manifests[0] for counts in one["domains"]["kept"].values())
-        self.characters = sum(characters for _, characters in kept)
+        self.seconds, self.units = timed.seconds, timed.units
+        self._note(outputs)
         self.size = sum(path.stat().st_size for path in files_below(self.out))
         return self
 
+    def _note(self, outputs: StageOutputs) -> None:
+        for part in outputs.parts:
+            one = self.by_source.setdefault(part.partition.source, _Rehearsed())
+            one.bytes += sum(self.sizes[part.label][number] for number in part.taken or ())
+        for lot, manifest in zip(outputs.lots, outputs.manifests[0], strict=True):
+            one = self.by_source[lot.source]
+            one.documents += manifest["records"]["documents"]
+            reading = manifest["seconds"].get("read", 0.0)
+            one.reading += reading
+            one.working += sum(manifest["seconds"].values()) - reading
+            one.characters += sum(characters for _, characters in manifest["domains"]["kept"].values())
 
-def estimate(job: CorpusRun, groups: Sequence[PlannedGroup], sample: int) -> Estimate | None:
-    """Time, memory and disk of the units that are not done, from two rehearsals of different length (and one with
-    injection). None when the input has no documents.
-    """
-    documents, counted = _count(job.partitions)
-    wanted = documents if job.limit is None else min(documents, job.limit)
-    many = draw(job.partitions, sample, windows=PLACES)
-    if not many.parts:
-        return None
-    few = thinned(many, max(1, many.documents // 4))
-    with tempfile.TemporaryDirectory(prefix="goldsand-plan-") as name:
-        folders = (Path(name) / str(number) for number in range(3))
-        bare = [step for step in job.steps if not isinstance(step, Injection)]
-        short = _rehearsal(job, bare, few, next(folders)).rehearse()
-        long = _rehearsal(job, bare, many, next(folders)).rehearse()
-        if long.documents <= short.documents:
-            if not long.documents:
-                return None
-            # The input is so small that both rehearsals read all of it.
-            short = replace(long, seconds={}, documents=0, size=0)
-        extra, injected = None, 0
-        if len(bare) < len(job.steps):
-            steps, added, injected = _few_injected(job)
-            extra = _rehearsal(job, steps, few, next(folders)).rehearse()
-    seconds = 0.0
-    workers = job.workers or all_cores()
+    @property
+    def documents(self) -> int:
+        return sum(one.documents for one in self.by_source.values())
+
+    @property
+    def weight(self) -> float:
+        """What later groups have to do, in characters."""
+        return sum(one.characters + ROW * one.documents for one in self.by_source.values())
+
+    def weight_of(self, source: str) -> float:
+        """The same of a document of a source; of one that the sample has none of, that of all."""
+        one = self.by_source.get(source)
+        if one is None or not one.documents:
+            return self.weight / max(1, self.documents)
+        return one.characters / one.documents + ROW
+
+    def seconds_of(self, source: str, documents: int, size: int) -> float:
+        """Seconds that the first stage takes for the documents of a source, which have so many bytes. For one that was
+        taken, others were read."""
+        one = self.by_source.get(source)
+        if one is None or not one.documents:
+            rows = list(self.by_source.values())
+            one = _Rehearsed(
+                self.documents,
+                sum(row.bytes for row in rows),
+                sum(row.reading for row in rows),
+                sum(row.working for row in rows),
+            )
+        return one.working * size / max(1, one.bytes) + one.reading * documents / max(self.read, one.documents, 1)
+
+    def took(self) -> float:
+        return sum(one.working + one.reading for one in self.by_source.values())
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """From two rehearsals of different weight to a run of another, and with `injected` times as many facts as in a
+    third."""
+
+    short: _Rehearsal
+    long: _Rehearsal
+    weight: float
+    extra: _Rehearsal | None
+    injected: float
+
+    def _line(self, short: float, long: float, extra: float | None, units: float, noise: float) -> float:
+        """What grows with the weight, and what does with the number of `units`, of which the run has so many times as
+        many."""
+        more = self.long.weight - self.short.weight
+        slope = max(0.0, long - short - noise) / more if more > 0 else 0.0
+        fixed = max(0.0, short - slope * self.short.weight)
+        added = 0.0 if extra is None else max(0.0, extra - short) * self.injected
+        return fixed * units + slope * self.weight + added
+
+    def of_seconds(self, call: Call, units: int) -> float:
+        extra = None if self.extra is None else self.extra.seconds.get(call, 0.0)
+        times = units / max(1, self.short.units.get(call, 0) or self.long.units.get(call, 0))
+        noise = NOISE * max(1, min(self.long.workers or all_cores(), units))
+        return self._line(self.short.seconds.get(call, 0.0), self.long.seconds.get(call, 0.0), extra, times, noise)
+
+    def of_sizes(self) -> float:
+        return self._line(self.short.size, self.long.size, None if self.extra is None else self.extra.size, 1, 0)
+
+
+def _foretold(
+    job: CorpusRun, groups: Sequence[PlannedGroup], scale: _Scale, sources: dict[str, SourceCount]
+) -> list[ForetoldGroup]:
+    reading = job.stages[0].folder[3:]
+    labels: Counter[str] = Counter()
+    foretold = []
     for group in groups:
-        slope = (long.seconds.get(group.label, 0.0) - short.seconds.get(group.label, 0.0)) / (
-            long.documents - short.documents
-        )
-        spent = short.seconds.get(group.label, 0.0) + max(0.0, slope) * (wanted - short.documents)
-        if extra is not None:
-            more = extra.seconds.get(group.label, 0.0) - short.seconds.get(group.label, 0.0)
-            spent += max(0.0, more) * injected / added
-        todo = (group.units - group.done) / group.units if group.units else 0.0
-        seconds += max(0.0, spent) * todo / max(1, min(workers, group.units - group.done))
-    slope = (long.size - short.size) / (long.documents - short.documents)
-    disk = short.size + slope * (wanted - short.documents)
-    if extra is not None:
-        disk += max(0, extra.size - short.size) * injected / added
-    peak = max(long.peak, extra.peak if extra is not None else 0)
-    # Memory that grows with the corpus does not show in a short rehearsal.
-    characters = round(long.characters / long.documents * wanted)
-    grows = max((step.memory(wanted, characters) for step in job.steps if isinstance(step, CorpusStep)), default=0)
-    return Estimate(documents, counted, long.documents, seconds, int(max(0.0, disk)), max(peak, WORKER) + grows)
+        call = (group.label, labels[group.label])
+        labels[group.label] += 1
+        if group.label == "inputs":
+            one = ForetoldGroup(group.label, group.units, sum(source.size for source in sources.values()) / HASHED)
+        elif group.label == reading:
+            taken = {
+                name: scale.long.seconds_of(name, source.documents, source.unpacked) for name, source in sources.items()
+            }
+            by_source = {name: seconds / max(1, sources[name].size) for name, seconds in taken.items()}
+            one = ForetoldGroup(group.label, group.units, sum(taken.values()), by_source)
+        else:
+            one = ForetoldGroup(group.label, group.units, max(0.0, scale.of_seconds(call, group.units)))
+        foretold.append(one)
+    return foretold
 
 
 def _rehearsal(job: CorpusRun, steps: Sequence[Any], sample: Sample, out: Path) -> _Rehearsal:
@@ -220,10 +338,13 @@ def _rehearsal(job: CorpusRun, steps: Sequence[Any], sample: Sample, out: Path) 
         out,
         publication,
         buckets=job.buckets,
+        workers=job.workers,
         split=0,
         memory=job.memory,
         document_timeout=job.document_timeout,
         drawn=sample.parts,
+        read=sample.looked_at,
+        sizes=sample.sizes,
     )
 
 
@@ -238,38 +359,20 @@ def _few_injected(job: CorpusRun) -> tuple[list[Any], int, int]:
     return steps, added, injected
 
 
-class _Meter(Pulse):
-    """Counts the bytes that are read."""
-
-    size = 0
-
-    def count(self, *, size: int = 0, documents: int = 0, kept: int = 0) -> None:
-        self.size += size
+def _drawn(partitions: Sequence[Partition], sample: int) -> Sample:
+    """So many documents, in equal shares of all sources."""
+    sources = partitions_by_source(partitions)
+    each = max(LEAST, sample // max(1, len(sources)))
+    return joined([_in_lots(draw(one, each, windows=PLACES, beginnings=True)) for one in sources.values()])
 
 
-def _count(partitions: Sequence[Partition]) -> tuple[int, bool]:
-    """How many documents the input holds, and whether all were counted: what is not read within COUNTING seconds is
-    estimated by size."""
-    deadline = time.monotonic() + COUNTING
-    meter = _Meter()
-    documents = 0
-    for partition in _interleaved(partitions):
-        for item in readable(partition, pulse=meter):
-            documents += isinstance(item, Document)
-            if time.monotonic() > deadline:
-                total = sum(_size(one) for one in partitions)
-                return round(documents * total / max(1, meter.size)), False
-    return documents, True
-
-
-def _interleaved(partitions: Sequence[Partition]) -> Iterator[Partition]:
-    """Every input file once, in steps across the input, so that a count that ends early has seen all kinds."""
-    step = max(1, len(partitions) // FILES)
-    for begin in range(step):
-        yield from partitions[begin::step]
-
-
-def _size(partition: Partition) -> int:
-    with contextlib.suppress(OSError):
-        return size_of(partition)
-    return 0
+def _in_lots(sample: Sample) -> Sample:
+    """With at most PLACES units: small files share them, as they do in the run."""
+    size = -(-len(sample.parts) // PLACES)
+    if size < 2 or len(sample.partitions) < len(sample.parts) or any(one.files for one in sample.partitions):
+        return sample
+    parts = [
+        replace(part, lot=f"{sample.parts[place - place % size].label}.lot", size=part.extent)
+        for place, part in enumerate(sample.parts)
+    ]
+    return replace(sample, parts=parts)

@@ -9,12 +9,16 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
+from rich.table import Column
 
 from curate.run.engine import Progress
 from recipes.app.terminal.tables import amount, duration
 
 EVERY = 5.0
 """Seconds between two plain lines."""
+
+WIDE = 120
+"""Columns of a terminal from which on there is room for long names and bars."""
 
 SHORT = 0.5
 """A group of units that takes fewer seconds gets no line."""
@@ -31,8 +35,15 @@ def shown(console: Console) -> Iterator[Callable[[Progress], None]]:
 
 
 def described(progress: Progress) -> str:
-    """3/12 units, 12,345 documents (48 % kept), 312 MB of 890 MB, 830 documents/s, 2 min left."""
-    words = [f"{progress.done:,}/{progress.tasks:,} units"]
+    """2 min left in all, 3/12 units, 12,345 documents (48 % kept), 312 MB of 890 MB, 830 documents/s: what a narrow
+    terminal cuts off stands last."""
+    words = []
+    left = progress.left()
+    if progress.run_left is not None:
+        words.append(f"{duration(progress.run_left)} left in all")
+    elif progress.done < progress.tasks and left is not None:
+        words.append(f"{duration(left)} left")
+    words.append(f"{progress.done:,}/{progress.tasks:,} units")
     if progress.documents:
         kept = progress.kept_share() or 0.0
         words.append(f"{progress.documents:,} documents ({min(kept, 1.0):.0%} kept)")
@@ -41,19 +52,17 @@ def described(progress: Progress) -> str:
         words.append(f"{amount(progress.size)} of {amount(progress.total_size)}")
     if progress.documents:
         words.append(f"{progress.rate():,.0f} documents/s")
-    left = progress.left()
-    if progress.done < progress.tasks and left is not None:
-        words.append(f"{duration(left)} left")
     return ", ".join(words)
 
 
 @contextmanager
 def _bars(console: Console) -> Iterator[Callable[[Progress], None]]:
+    narrow = console.width < WIDE
     columns = (
-        TextColumn("{task.description:<28}"),
-        BarColumn(bar_width=20),
-        TextColumn("{task.fields[words]}"),
+        TextColumn("{task.description:<18.18}" if narrow else "{task.description:<28}"),
+        BarColumn(bar_width=8 if narrow else 20),
         TimeElapsedColumn(),
+        TextColumn("{task.fields[words]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
     )
     with Bars(*columns, console=console) as bars:
         numbers: dict[int, TaskID] = {}

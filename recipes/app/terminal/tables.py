@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from curate.places.store import Place
     from curate.run.corpus import CorpusRun
     from curate.step import Step
-    from recipes.app.recipe.plan_by_rehearsal import Estimate, PlannedGroup
+    from recipes.app.recipe.plan_by_rehearsal import Estimate
+    from recipes.app.recipe.planned_units import PlannedGroup
 
 
 REASONS = 20
@@ -269,6 +270,8 @@ def print_status(console: Console, folder: str, status: dict[str, Any]) -> None:
         rate = f"{row['rate']:,.0f}" if row["documents"] and row["rate"] else ""
         table.add_row(label, f"{row['finished']:,}", f"{row['units']:,}", *shown, rate, left)
     console.print(table)
+    if status["alive"] and status.get("left") is not None:
+        console.print(f"time left of the whole run: about {duration(status['left'])}")
     # Earlier versions wrote down no reasons.
     for line in why_lines((label, row.get("again", {})) for label, row in status["progress"].items()):
         console.print(f"made again: {harmless(line)}")

@@ -1,7 +1,14 @@
 """Put in front of PYTHONPATH, this sets the clock of a process, and of those it starts, some years ahead."""
 
+import contextlib
 import datetime
 import time
+
+with contextlib.suppress(ImportError):
+    # Compiled against the types that are replaced below: it must see the true ones, or the process dies.
+    import pyarrow.compute
+    import pyarrow.dataset
+    import pyarrow.parquet  # noqa: F401
 
 AHEAD = 1000 * 86400.0
 

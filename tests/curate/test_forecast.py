@@ -1,0 +1,87 @@
+"""The time that is left of a whole run: what was foretold of its groups, corrected by what those took that have run."""
+
+import pytest
+
+from curate.run.engine import Progress, SourceProgress
+from curate.run.forecast import ForetoldGroup, TimeLeft
+
+GROUPS = [
+    # 1 000 bytes of pages, and as many of rows, of which a byte takes a ninth of the time.
+    ForetoldGroup("extract", 10, 200.0, {"pages": 0.18, "rows": 0.02}),
+    ForetoldGroup("dedup: band", 10, 20.0),
+    ForetoldGroup("dedup: band", 8, 8.0),
+    ForetoldGroup("text shards", 1, 4.0),
+]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    return now
+
+
+def extracting(clock, pages: int, rows: int, reused: int = 0) -> Progress:
+    """The first group with so many bytes done of each source; of the pages `reused` were done before."""
+    progress = Progress("extract", 10, 2000, done=5, size=pages + rows, started=clock[0])
+    progress.sources = {"pages": SourceProgress(1000, pages, reused), "rows": SourceProgress(1000, rows)}
+    return progress
+
+
+def test_at_the_foretold_pace_what_is_left_is_what_was_foretold(clock):
+    left = TimeLeft(GROUPS, workers=2)
+    progress = extracting(clock, 0, 0)
+    # Two workers: half of 200, 20 and 8 seconds, and 4 of the unit that is alone.
+    assert left.see(progress) == pytest.approx(118)
+    clock[0] += 45
+    progress.sources["pages"].done = 500
+    # Of 100 s these were 45, though they are a quarter of the bytes.
+    assert left.see(progress) == pytest.approx(118 - 45)
+    progress.sources["rows"].done = 1000
+    clock[0] += 10
+    assert left.see(progress) == pytest.approx(118 - 55)
+
+
+def test_what_goes_slower_than_foretold_is_believed(clock):
+    left = TimeLeft(GROUPS, workers=2)
+    progress = extracting(clock, 0, 0)
+    left.see(progress)
+    clock[0] += 90
+    progress.sources["pages"].done = 500
+    # Twice as long, within what the forecast still weighs; and so will all groups behind it.
+    assert left.see(progress) == pytest.approx(2 * 73, rel=0.05)
+
+
+def test_groups_follow_in_their_order_though_two_have_one_label(clock):
+    left = TimeLeft(GROUPS, workers=2)
+    first = extracting(clock, 1000, 1000)
+    clock[0] += 100
+    first.done = 10
+    assert left.see(first) == pytest.approx(18)
+    for seconds, rest in ((10, 8), (4, 4)):
+        band = Progress("dedup: band", 4, started=clock[0])
+        left.see(band)
+        clock[0] += seconds
+        band.done = 4
+        assert left.see(band) == pytest.approx(rest)
+    # A group without units is never seen.
+    shards = Progress("text shards", 1, started=clock[0])
+    assert left.see(shards) == pytest.approx(4)
+
+
+def test_what_an_earlier_call_did_takes_no_time_and_shows_no_pace(clock):
+    left = TimeLeft(GROUPS, workers=2)
+    progress = extracting(clock, 900, 0, reused=900)
+    assert left.see(progress) == pytest.approx(9 + 10 + 18)
+    clock[0] += 9
+    progress.sources["pages"].done = 1000
+    assert left.see(progress) == pytest.approx(10 + 18)
+
+
+def test_the_longest_unit_bounds_what_many_workers_can_do(clock):
+    left = TimeLeft(GROUPS, workers=10)
+    progress = extracting(clock, 500, 1000)
+    clock[0] += 11
+    progress.sources["pages"].longest = 500
+    # 90 s of one worker, in one unit.
+    assert left.see(progress) == pytest.approx(90 + 2 + 1 + 4)
