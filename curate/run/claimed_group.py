@@ -88,6 +88,8 @@ class ClaimedGroup(UnitGroup):
                 self._mine[number] = time.monotonic()
                 self._say()
                 if self._claims.turn(number) > 1:
+                    # Whoever had it may have failed with it.
+                    self._session.check(at_once=True)
                     self._replay(number)
                 self.queue.append(number)
                 return

@@ -151,10 +151,11 @@ class Session:
         """How the session ended; None while it is open."""
         return read_row(self.out / SHARDS / f"{self.number:04d}.end.json")
 
-    def check(self) -> None:
-        """Raises Over where the others have finished the run, and their error where a unit of theirs failed."""
+    def check(self, at_once: bool = False) -> None:
+        """Raises Over where the others have finished the run, and their error where a unit of theirs failed. Unless
+        `at_once`, it looks now and then."""
         now = time.monotonic()
-        if now - self._looked < LOOK:
+        if now - self._looked < LOOK and not at_once:
             return
         self._looked = now
         if (ended := self.ended()) is None:
@@ -186,9 +187,11 @@ class Session:
         """What `work` returns, which one of the shards does, and does again where that one dies."""
         claims = Claims(self, f"once-{name}")
         while (row := claims.done(0)) is None:
-            if claims.claim(0):
+            claimed = claims.claim(0)
+            # Whoever had it may have failed with it.
+            self.check(at_once=claims.turn(0) > 1)
+            if claimed:
                 return claims.finish(0, work())
-            self.check()
             time.sleep(0.1)
         return row
 

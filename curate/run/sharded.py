@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import platform
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -58,13 +59,12 @@ class ShardedRun(CorpusRun):
         with interruptible():
             session = Session.join(self.out, self.shard, self._about(), self._refuse_to_begin)
             if session.took_part:
-                try:
-                    with session:
-                        self._take_part(session)
-                except Over:
-                    pass
-            elif (ended := session.ended()) is not None and ended["state"] != "finished":
-                raise RunError(f"shard {ended['shard']}: {ended.get('message', ended['state'])}")
+                with suppress(Over), session:
+                    self._take_part(session)
+            else:
+                # It is started together with those who ended the run: their end is its own.
+                with suppress(Over):
+                    session.check(at_once=True)
             return read_summary(self.out)
 
     def _take_part(self, session: Session) -> None:

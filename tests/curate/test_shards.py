@@ -180,7 +180,9 @@ def test_when_all_are_dead_another_number_of_shards_or_one_process_finishes_the_
     assert read_row(out / ".shards" / "0003.end.json")["state"] == "replaced"
 
 
-def test_a_unit_that_fails_ends_every_shard_with_its_message(tmp_path):
+def test_a_unit_that_fails_ends_every_shard_with_its_message(tmp_path, monkeypatch):
+    # One that comes later than the failure is told of it, too.
+    monkeypatch.setenv("GOLDSAND_ATTEMPT", "one")
     inputs = tmp_path / "in"
     inputs.mkdir()
     for number in range(4):
@@ -189,6 +191,7 @@ def test_a_unit_that_fails_ends_every_shard_with_its_message(tmp_path):
     errors = together(*jobs)
     assert all(isinstance(error, TaskError) and "1-jsonl" in str(error) for error in errors), errors
     assert sum(str(error).startswith("shard ") for error in errors) == 2
+    monkeypatch.setenv("GOLDSAND_ATTEMPT", "two")
     # The same command tries it again, and nobody is told of what was mended since.
     (inputs / "1.jsonl").write_text('{"text": "another page"}\n')
     assert shard(inputs, tmp_path / "out", [Peril("")], "2/3").execute()["documents"]["kept"] == 4
@@ -200,7 +203,7 @@ def test_a_mark_of_the_array_says_who_was_started_together(tmp_path, monkeypatch
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "17")
     with pytest.raises(TaskError):
         shard(inputs, out, [Peril("")], "0/2").execute()
-    with pytest.raises(RunError, match="shard 0/2"):
+    with pytest.raises(TaskError, match="shard 0/2"):
         shard(inputs, out, [Peril("")], "1/2").execute()
     (inputs / "bad.jsonl").unlink()
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "18")
