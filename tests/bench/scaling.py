@@ -117,6 +117,8 @@ def main() -> None:
         return one_shard(sys.argv[2:])
     if sys.argv[1:2] == ["--driver-of"]:
         return driver(sys.argv[2], int(sys.argv[3]))
+    import ray as ray_of
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--units", type=int, default=4)
@@ -130,7 +132,7 @@ def main() -> None:
             seconds["local"] = took(LocalEngine(workers, 600.0), units(local, given.units, given.seconds))
             cluster = RayEngine(RayCluster(), workers, 600.0, cores=workers)
             seconds["ray"] = took(cluster, units(ray, given.units, given.seconds))
-            __import__("ray").shutdown()
+            ray_of.shutdown()
             seconds["shards"] = shards(shared, workers, given.units, given.seconds)
         line[f"workers_{workers}"] = {
             engine: {
@@ -149,4 +151,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # Units must be of a module that other machines can import.
+    import scaling
+
+    scaling.main()
