@@ -17,7 +17,7 @@ import importlib.util
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from statistics import fmean
 from typing import ClassVar
@@ -66,7 +66,7 @@ class Language(Rule):
     name: ClassVar[str] = "language"
     version: ClassVar[int] = 4
     libraries: ClassVar[tuple[str, ...]] = ("py3langid", "fasttext-community", "pycld2")
-    shaping: ClassVar[tuple[str, ...]] = ("model", "identifier", "characters", "places")
+    shaping: ClassVar[tuple[str, ...]] = ("model", "identifier", "characters", "places", "alike")
     measures: ClassVar[bool] = True
 
     keep: list[str] = param(["en"], "codes of the languages to keep", source="FineWeb, section 3.3")
@@ -131,16 +131,17 @@ class Language(Rule):
     def checks(self, document: Document) -> Iterator[Check]:
         language, score, share = self._judged(document.measured(self, lambda: self._asked(document.text)))
         document.metadata |= _metadata(language, score, share)
-        yield Check("language", language, list(self.keep), language not in self.wanted, "keep", "outside")
+        # One that is kept with another of its group counts as that one.
+        basis = self.keep[0] if language in self.wanted and language not in self.keep else None
+        yield Check("language", language, list(self.keep), language not in self.wanted, "keep", "outside", basis)
         failed = score <= self.min_score
         yield Check("language_score", score, self.min_score, failed, "min_score", "not over")
         yield under("language_share", share, self.min_share, "min_share")
 
-    @cached_property
+    @property
     def wanted(self) -> frozenset[str]:
         """The languages that are kept."""
-        others = (_GROUP.get(code, ()) for code in self.keep) if self.alike else ()
-        return frozenset(self.keep).union(*others)
+        return _wanted(tuple(self.keep), self.alike)
 
     def _asked(self, text: str) -> list[tuple[str, float, int]]:
         """Of each place of a text that has letters: its language, the score, and how many letters."""
@@ -188,6 +189,12 @@ class Language(Rule):
             return None
         page.metadata = _metadata(language, score, share)
         return Check("language", language, list(self.keep), True)
+
+
+@lru_cache(maxsize=64)
+def _wanted(keep: tuple[str, ...], alike: bool) -> frozenset[str]:
+    others = (_GROUP.get(code, ()) for code in keep) if alike else ()
+    return frozenset(keep).union(*others)
 
 
 def _with_its_group(
