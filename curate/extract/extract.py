@@ -43,9 +43,9 @@ class Extract(Step):
     """HTML -> text; documents that are text already pass unchanged.
 
     Bounds are counted in bytes, elements, attributes and depth, so that they decide alike on every machine. No known
-    page within them takes 20 s or 1 GB: the extractor is quadratic in the number of siblings. What the page states
-    about itself (title, language, day of publication, type) is kept in the metadata. A page on which the extractor
-    fails is dropped, with the error as the value.
+    page within them takes 20 s or 1 GB: time grows with the page, but for headings at its end and cells that span rows,
+    whose number the bounds limit. What the page states about itself (title, language, day of publication, type) is kept
+    in the metadata. A page on which the extractor fails is dropped, with the error as the value.
 
     A cascade looks at a cheap text first: a page that the rules that follow in the recipe would drop anyway (another
     language, too few words, a listed host) is dropped here, with `step: rule` as the reason and the cheap text. A page

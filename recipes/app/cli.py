@@ -1,5 +1,5 @@
 """The command line: goldsand run | retry | plan | status | stages | verify | why | diff | profile | decide | clusters |
-index | contamination | report | check | steps | probe | compare | train-classifier | synth.
+index | contamination | report | check | steps | probe | compare | fit | train-classifier | synth.
 
 Exit codes: 0 done; 1 a fault of the program, or runs of a probe that failed; 2 something a person can put right; 3 more
 was lost than allowed; 130 interrupted.
@@ -20,6 +20,7 @@ from recipes.app.commands.compare import compare
 from recipes.app.commands.contamination import contamination
 from recipes.app.commands.dedup import clusters, index
 from recipes.app.commands.diff import diff
+from recipes.app.commands.fit import fit
 from recipes.app.commands.plan import plan
 from recipes.app.commands.probe import probe
 from recipes.app.commands.profile import decide, profile
@@ -53,7 +54,7 @@ def options(
 
 
 CORPUS = (run, retry, plan, status, stages, check, steps, report, verify, why, contamination, diff)
-for command in (*CORPUS, probe, compare, profile, decide):
+for command in (*CORPUS, probe, compare, fit, profile, decide):
     app.command()(command)
 app.command("train-classifier")(train_classifier)
 app.command()(clusters)
