@@ -1,7 +1,7 @@
 """Which of two near-duplicates stays: pairs written blind for a reader, and a reader's labels held against the policy.
 
     python tests/bench/survivors.py pairs FOLDER [--natural NATURAL]     # FOLDER/pairs.jsonl and FOLDER/reading.txt
-    python tests/bench/survivors.py score FOLDER LABELS [--policy longest]   # prints one JSON line
+    python tests/bench/survivors.py score FOLDER LABELS [--policy cleanest]   # prints one JSON line
 
 `pairs` makes two copies of each of many real pages, by kind, has `minhash_dedup` (figures ignored, as for a crawl) find
 those that it merges, and draws some of each kind by seed:
@@ -12,10 +12,11 @@ those that it merges, and draws some of each kind by seed:
 - `releases`: LLVM's and Clang's manuals 14 and 15; `spelling`: LibreOffice's help in American and British English;
 - `addresses`: pages of crawls at two addresses.
 
-`reading.txt` shows where A and B differ, in random order and with neither kind nor verdict; only then are labels written,
-one JSON line a pair with `id` and `label` (A, B or equal: neither is better to train on). `score` says how often the
-better text stays, by kind, with the interval of Wilson at 95 %, ties apart; `rows` writes ids, kinds, hashes and labels.
-Labels of even ids (`chosen`) are those by which a policy may be chosen, the others (`judged`) judge it.
+`reading.txt` shows where A and B differ, in random order and with neither kind nor verdict; only then are labels
+written, one JSON line a pair with `id` and `label` (A, B or equal: neither is better to train on). `score` says how
+often the better text stays, by kind, with the interval of Wilson at 95 %, ties apart; `rows` writes ids, kinds, hashes
+and labels. Labels of the first draw (`chosen`) are those by which a policy may be chosen; a second draw (`judged`, ids
+from 1000), read after it was, judges it.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ from curate.sources import open_source  # noqa: E402
 
 DATA = ROOT.parent / "shared" / "data"
 EACH = 30
+SECOND = {"extractors": 40, "precision": 20, "frame": 15}
+"""Pairs of a kind in the second draw, from those that the first one left."""
+FIRST_OF_SECOND = 1000
 _POOL = 240
 _MOST_WORDS = 2500
 _CONTEXT = 14
@@ -150,24 +154,28 @@ def shown(a: str, b: str) -> Iterator[str]:
         yield f"  and {len(blocks) - 8} places more"
 
 
-def write_pairs(folder: Path, natural: Path, kinds: Iterable[str]) -> None:
-    rows = []
+def write_pairs(folder: Path, natural: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for kind in kinds:
-        rng = random.Random(f"survivors {kind}")
+    draws: list[list[dict[str, Any]]] = [[], []]
+    for kind in KINDS:
         path = folder / f"merged-{kind}.json"
         if not path.exists():
-            path.write_text(json.dumps(merged(kind, rng, natural)))
-        found = json.loads(path.read_text())
+            path.write_text(json.dumps(merged(kind, random.Random(f"survivors {kind}"), natural)))
+        found = [tuple(pair) for pair in json.loads(path.read_text())]
         rng = random.Random(f"draw {kind}")
-        drawn = rng.sample(found, min(EACH, len(found)))
-        rows += [{"kind": kind, "a": a, "b": b} for a, b in (rng.sample(pair, 2) for pair in drawn)]
-        print(f"{kind}: {len(found)} merged, {len(drawn)} drawn", file=sys.stderr)
-    random.Random(21).shuffle(rows)
-    with open(folder / "pairs.jsonl", "w") as out, open(folder / "reading.txt", "w") as reading:
-        for number, row in enumerate(rows):
-            out.write(json.dumps({"id": number, **row}) + "\n")
-            reading.write("\n".join([f"### {number}", *shown(row["a"], row["b"])]) + "\n")
+        first = rng.sample(found, min(EACH, len(found)))
+        draws[0] += [{"kind": kind, "a": a, "b": b} for a, b in (rng.sample(pair, 2) for pair in first)]
+        rest = [pair for pair in found if pair not in first]
+        rng = random.Random(f"second {kind}")
+        second = rng.sample(rest, min(SECOND.get(kind, 0), len(rest)))
+        draws[1] += [{"kind": kind, "a": a, "b": b} for a, b in (rng.sample(pair, 2) for pair in second)]
+        print(f"{kind}: {len(found)} merged, {len(first)} and {len(second)} drawn", file=sys.stderr)
+    with (folder / "pairs.jsonl").open("w") as out, (folder / "reading.txt").open("w") as reading:
+        for place, rows in enumerate(draws):
+            random.Random(21 + place).shuffle(rows)
+            for number, row in enumerate(rows, place * FIRST_OF_SECOND):
+                out.write(json.dumps({"id": number, **row}) + "\n")
+                reading.write("\n".join([f"### {number}", *shown(row["a"], row["b"])]) + "\n")
 
 
 def stays(policy: Policy, a: str, b: str) -> str:
@@ -182,15 +190,14 @@ def interval(right: int, of: int) -> list[float]:
     share, z = right / of, 1.96
     middle = share + z * z / (2 * of)
     wide = z * (share * (1 - share) / of + z * z / (4 * of * of)) ** 0.5
-    return [round((middle + sign * wide) / (1 + z * z / of), 4) for sign in (-1, 1)]
+    return [round(abs(middle + sign * wide) / (1 + z * z / of), 4) for sign in (-1, 1)]
 
 
 def score(rows: list[dict[str, Any]], policy: Policy) -> dict[str, Any]:
     """Of labelled pairs, how often the better text stays."""
     groups: dict[str, list[dict[str, Any]]] = {"all": rows}
-    groups["chosen"], groups["judged"] = (
-        [row for row in rows if row["id"] % 2 == half] for half in (0, 1)
-    )
+    for name, second in (("chosen", False), ("judged", True)):
+        groups[name] = [row for row in rows if (row["id"] >= FIRST_OF_SECOND) == second]
     for kind in KINDS:
         groups[kind] = [row for row in rows if row["kind"] == kind]
     told = {}
@@ -225,11 +232,10 @@ def main() -> None:
     arguments.add_argument("folder", type=Path)
     arguments.add_argument("labels", type=Path, nargs="?")
     arguments.add_argument("--natural", type=Path, default=ROOT / "build" / "natural-pairs")
-    arguments.add_argument("--kinds", nargs="*", default=KINDS)
     arguments.add_argument("--policy", nargs="*", default=MinHashDedup().survivor)
     given = arguments.parse_args()
     if given.what == "pairs":
-        write_pairs(given.folder, given.natural, given.kinds)
+        write_pairs(given.folder, given.natural)
     elif given.what == "score":
         print(json.dumps(score(labelled(given.folder, given.labels), Policy(tuple(given.policy)))))
     else:
