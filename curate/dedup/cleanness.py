@@ -54,37 +54,10 @@ _LINKS = (
 )
 _ALONE = frozenset(
     [
-        *(
-            "home",
-            "next",
-            "previous",
-            "prev",
-            "menu",
-            "close",
-            "search",
-            "share",
-            "tweet",
-            "follow",
-            "loading",
-            "more",
-            "tags",
-        ),
-        *(
-            "faq",
-            "faqs",
-            "career",
-            "careers",
-            "blog",
-            "contact",
-            "about",
-            "posts",
-            "login",
-            "register",
-            "print",
-            "email",
-            "e-mail",
-        ),
-        *("sponsored", "overview", "topics"),
+        *("home", "next", "previous", "prev", "menu", "close", "search", "share", "tweet"),
+        *("follow", "loading", "more", "tags", "faq", "faqs", "career", "careers", "blog"),
+        *("contact", "about", "posts", "login", "register", "print", "email", "e-mail", "sponsored"),
+        *("overview", "topics"),
     ]
 )
 _CONTINUED = "\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
