@@ -128,6 +128,7 @@ SLOW = ("probe", "knowledge", "scaling")
 NEEDS = {
     "adapters": ("datasets", "ray", "pandas", "polars"),
     "knowledge": ("torch", "transformers"),
+    "many-machines": ("ray",),
     "probe": ("torch",),
     "profile": ("pandas", "pyarrow"),
     "scaling": ("torch", "scipy"),

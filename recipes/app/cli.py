@@ -1,5 +1,6 @@
-"""The command line: goldsand run | retry | plan | status | stages | verify | why | diff | profile | decide | clusters |
-index | contamination | report | check | steps | probe | compare | fit | train-classifier | synth.
+"""The command line: goldsand run | retry | slurm | plan | status | stages | verify | why | diff | profile | decide |
+clusters | index | contamination | report | check | steps | probe | compare | fit | train-classifier |
+train-extractor | synth.
 
 Exit codes: 0 done; 1 a fault of the program, or runs of a probe that failed; 2 something a person can put right; 3 more
 was lost than allowed; 130 interrupted.
@@ -20,6 +21,7 @@ from recipes.app.commands.compare import compare
 from recipes.app.commands.contamination import contamination
 from recipes.app.commands.dedup import clusters, index
 from recipes.app.commands.diff import diff
+from recipes.app.commands.extractor import train_extractor
 from recipes.app.commands.fit import fit
 from recipes.app.commands.plan import plan
 from recipes.app.commands.probe import probe
@@ -27,6 +29,7 @@ from recipes.app.commands.profile import decide, profile
 from recipes.app.commands.report import report
 from recipes.app.commands.retry import retry
 from recipes.app.commands.run import run
+from recipes.app.commands.slurm import slurm
 from recipes.app.commands.stages import stages
 from recipes.app.commands.status import status
 from recipes.app.commands.steps import steps
@@ -53,10 +56,11 @@ def options(
     """Build knowledge-dense pretraining corpora, and measure what a corpus does to knowledge."""
 
 
-CORPUS = (run, retry, plan, status, stages, check, steps, report, verify, why, contamination, diff)
+CORPUS = (run, retry, slurm, plan, status, stages, check, steps, report, verify, why, contamination, diff)
 for command in (*CORPUS, probe, compare, fit, profile, decide):
     app.command()(command)
 app.command("train-classifier")(train_classifier)
+app.command("train-extractor")(train_extractor)
 app.command()(clusters)
 app.add_typer(index, name="index")
 app.add_typer(synth, name="synth")
