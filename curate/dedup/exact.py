@@ -105,7 +105,9 @@ class ExactDedup(CorpusStep):
         choices=("none", "whitespace-and-case", "words"),
     )
     survivor: list[str] = param(
-        [], "who survives, in order: source, longest, shortest, newest, oldest, most:NAME, least:NAME; or none, alone"
+        [],
+        "who survives, in order: source, cleanest, longest, shortest, newest, oldest, most:NAME, least:NAME; or none,"
+        " alone",
     )
     sources: list[str] = param([], "names of inputs, the best first, for `survivor: [source]`")
     annotate: bool = param(False, ANNOTATE)

@@ -41,7 +41,7 @@ _INDEXED = (
 
 @dataclass(frozen=True)
 class MinHashDedup(CorpusStep):
-    """Keep one document of each cluster of near-duplicates, by policy: the longest by default.
+    """Keep one document of each cluster of near-duplicates, by policy: the cleanest by default.
 
     Candidates share a band of their MinHash signatures; a document is dropped only when its true similarity with the
     survivor named beside it reaches `threshold` and, under the guard, both hold the same figures as often (figures.py
@@ -52,7 +52,7 @@ class MinHashDedup(CorpusStep):
     """
 
     name: ClassVar[str] = "minhash_dedup"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     libraries: ClassVar[tuple[str, ...]] = ("rensa", "xxhash", "numpy")
 
     threshold: float = param(0.8, "smallest similarity of two sets of shingles that merges their texts", ge=0.0, le=1.0)
@@ -81,8 +81,10 @@ class MinHashDedup(CorpusStep):
         choices=DIALECTS,
     )
     survivor: list[str] = param(
-        ["longest"],
-        "who survives, in order: source, longest, shortest, newest, oldest, most:NAME, least:NAME; or none, alone",
+        ["cleanest"],
+        "who survives, in order: source, cleanest (most text, less what frames and damages it), longest, shortest,"
+        " newest, oldest, most:NAME, least:NAME; or none, alone",
+        source="ours: docs/results/survivors.md",
     )
     sources: list[str] = param([], "names of inputs, the best first, for `survivor: [source]`")
     annotate: bool = param(False, ANNOTATE)

@@ -11,13 +11,14 @@ from typing import Any
 
 import xxhash
 
+from curate.dedup.cleanness import worth
 from curate.document import Document, Drop
 from curate.errors import Refused
 from curate.text.folding import visible
 
 NONE = "none"
 """The policy by which no duplicate survives, alone."""
-CRITERIA = ("source", "longest", "shortest", "newest", "oldest")
+CRITERIA = ("source", "cleanest", "longest", "shortest", "newest", "oldest")
 MEASURED = ("most:", "least:")
 
 _LENGTH_BYTES = 5
@@ -43,7 +44,8 @@ class PolicyError(Refused):
 class Policy:
     """An ordered list of criteria. Each document gets `width` bytes; the smallest of a group survives.
 
-    `source`: as `sources` lists them, others after these. `longest`, `shortest`: by characters that can be seen.
+    `source`: as `sources` lists them, others after these. `cleanest`: most text, less what frames and damages it
+    (cleanness.py). `longest`, `shortest`: by characters that can be seen.
     `newest`, `oldest`: by `metadata["date"]`, ISO 8601. `most:NAME`, `least:NAME`: by the number `metadata[NAME]`, or
     else the signal of that name. Documents without the date or the number come last. Raises PolicyError.
     """
@@ -77,6 +79,9 @@ class Policy:
         if criterion in ("longest", "shortest"):
             length = min(len(visible(document.text)), _LONGEST)
             return (length if criterion == "shortest" else _LONGEST - length).to_bytes(_LENGTH_BYTES, "big")
+        if criterion == "cleanest":
+            order = min(max(_LONGEST // 2 - round(worth(document.text)), 0), _LONGEST)
+            return order.to_bytes(_LENGTH_BYTES, "big")
         if criterion == "source":
             return _place(self.sources, document.source).to_bytes(2, "big")
         if criterion in ("newest", "oldest"):

@@ -43,7 +43,7 @@ def test_against_an_index_falls_what_falls_when_both_are_deduplicated_together(t
     kept, dropped = run_step(MinHashDedup(index=str(tmp_path / "i"), **SHORT), new, partitions=3, buckets=5)
     # The same decided at once, with what the first crawl had kept in front of the second.
     both = [*(Document(key=d.key, text=d.text, source="old") for d in kept_old.values()), *new]
-    together = MinHashDedup(survivor=["source", "longest"], sources=["old", "new"], **SHORT)
+    together = MinHashDedup(survivor=["source", "cleanest"], sources=["old", "new"], **SHORT)
     kept_both, dropped_both = run_step(together, both)
     assert sorted(kept) == sorted(key for key in kept_both if key.startswith("new/"))
     assert {key: d.value["survivor"].removeprefix("index:") for key, d in dropped.items()} == {
