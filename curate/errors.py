@@ -26,6 +26,8 @@ EXTRAS = {
     "datasets": "hub",
     "pyarrow": "hub",
     "transformers": "hub",
+    "catboost": "train-extractor",
+    "rapidfuzz": "train-extractor",
 }
 """Module -> the extra of goldsand that brings it."""
 
@@ -34,6 +36,7 @@ BASE = {
     "lxml": "lxml>=6.1.3,<7",
     "lxml_html_clean": "lxml_html_clean>=0.4",
     "resiliparse": "resiliparse>=2.0",
+    "selectolax": "selectolax>=1.0.2,<1.1",
     "brotli": "brotli>=1.2",
     "rensa": "rensa>=0.5",
     "fasttext": "fasttext-community>=0.11.9,<0.12",

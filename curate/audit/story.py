@@ -154,10 +154,11 @@ def _entering(
         return next(
             (one.document for one in events if one.key == event.key and one.stage == before and one.document), None
         )
-    return None if stages[0].steps and stages[0].steps[0].ends_stage else _read_again(event.key, partitions())
+    return None if stages[0].steps and stages[0].steps[0].ends_stage else read_again(event.key, partitions())
 
 
-def _read_again(key: str, partitions: Sequence[Partition]) -> Document | None:
+def read_again(key: str, partitions: Sequence[Partition]) -> Document | None:
+    """The document as its source has it, with its page; None where the source no longer has it."""
     for partition in partitions:
         if partition.holds(key):
             # What the source no longer has cannot be measured again.

@@ -28,17 +28,33 @@ NO_TYPES = ("", "application/octet-stream", "unknown/unknown", "no-type", "unkno
 """What servers and crawlers write where they do not know: then the content says whether it is a page."""
 
 
+SIGNALS = ("x-robots-tag", "content-usage", "tdm-reservation", "tdm-policy")
+"""Headers that say who may use a page. A document has them as fields, raw, so that a later step decides on them."""
+
+_SEVERAL = (*SIGNALS, "link")
+MAX_SIGNAL = 1000
+
+
 class BadBody(ValueError):
     """The body cannot be decoded, or is larger than allowed."""
 
 
 @dataclass(slots=True, frozen=True)
 class Response:
-    """`headers` have lower-case names; of several with the same name the first counts."""
+    """`headers` have lower-case names; of several with the same name the first counts, and of `SIGNALS` all, with
+    commas between them (RFC 9110, 5.3)."""
 
     status: int
     headers: dict[str, str]
     body: bytes
+
+    @property
+    def signals(self) -> dict[str, str]:
+        """The headers that say who may use the page, and a licence that `Link` names, as fields of a document."""
+        named = {name: self.headers[name] for name in SIGNALS if self.headers.get(name)}
+        if "license" in (link := self.headers.get("link", "")).lower():
+            named["link"] = link
+        return {name.replace("-", "_"): value[:MAX_SIGNAL] for name, value in named.items()}
 
     @property
     def content_type(self) -> str:
@@ -70,10 +86,12 @@ def parse_headers(lines: list[bytes]) -> dict[str, str]:
             headers[last] += " " + text.strip()
             continue
         name, colon, value = text.partition(":")
-        last = None
-        if colon and name.strip() and name.strip().lower() not in headers:
-            last = name.strip().lower()
+        last, name = None, name.strip().lower()
+        if colon and name and name not in headers:
+            last = name
             headers[last] = value.strip()
+        elif colon and name in _SEVERAL and len(headers[name]) < MAX_SIGNAL:
+            headers[name] += ", " + value.strip()
     return headers
 
 

@@ -318,7 +318,7 @@ def _item(record: WarcRecord, source: str) -> Document | Skipped | Unreadable:
             record.key, f"not html: {response.media_type[:60] or 'no type'}, identified as {identified[:60]}"
         )
     more = {"truncated": "the last chunk is missing"} if ends_early else {}
-    return _document(record, source, {"content_type": response.content_type, **more}, html=body)
+    return _document(record, source, {"content_type": response.content_type, **more, **response.signals}, html=body)
 
 
 def _bare(record: WarcRecord, source: str, media: str, stated: str) -> Document | Skipped:

@@ -1,5 +1,6 @@
 """The command line: goldsand run | retry | plan | status | stages | verify | why | diff | profile | decide | clusters |
-index | contamination | report | check | steps | probe | compare | train-classifier | synth.
+index | contamination | report | check | steps | probe | compare | train-classifier |
+train-extractor | synth.
 
 Exit codes: 0 done; 1 a fault of the program, or runs of a probe that failed; 2 something a person can put right; 3 more
 was lost than allowed; 130 interrupted.
@@ -20,6 +21,7 @@ from recipes.app.commands.compare import compare
 from recipes.app.commands.contamination import contamination
 from recipes.app.commands.dedup import clusters, index
 from recipes.app.commands.diff import diff
+from recipes.app.commands.extractor import train_extractor
 from recipes.app.commands.plan import plan
 from recipes.app.commands.probe import probe
 from recipes.app.commands.profile import decide, profile
@@ -56,6 +58,7 @@ CORPUS = (run, retry, plan, status, stages, check, steps, report, verify, why, c
 for command in (*CORPUS, probe, compare, profile, decide):
     app.command()(command)
 app.command("train-classifier")(train_classifier)
+app.command("train-extractor")(train_extractor)
 app.command()(clusters)
 app.add_typer(index, name="index")
 app.add_typer(synth, name="synth")

@@ -1,7 +1,7 @@
 """Pages a second from WARC through extraction and rules on one core, beside trafilatura alone on the same pages.
 
-usage: extraction.py --input FOLDER_OR_FILE_OF_WARC ... [--engine trafilatura|cascade] [--precise]
-                     [--peer-python PYTHON]
+usage: extraction.py --input FOLDER_OR_FILE_OF_WARC ... [--engine trafilatura|blocks|cascade] [--precise]
+                     [--peer-python PYTHON] [--beside trafilatura]
 
 Our side reads the WARC files, extracts, and runs language, safety, Gopher, C4 and FineWeb rules. The peer's side is
 `trafilatura.extract(page, include_comments=False)` alone, on pages that are decoded and lie in memory, in an
@@ -9,7 +9,9 @@ interpreter of its own (this one's without --peer-python); with --precise `favor
 Seconds are those of the processor, libraries loaded before. One JSON line: docs_per_s, peer_docs_per_s, ratio,
 agreement, peak_memory_mb; and `chain_time`, our seconds over the peer's, `extract_ratio`, the peer's seconds over those
 of our extraction, and `kept` by either side. Agreement: pages that both sides keep or both drop, where the peer's text
-goes through the same rules.
+goes through the same rules. With --beside another engine of ours extracts the same pages too, page by page in turn:
+`beside_ratio` is its seconds over ours, `beside_page` the quartiles of that ratio over pages. For blocks, `shares` says
+where its time goes.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
+ENGINES = ("trafilatura", "blocks", "cascade", "resiliparse")
 PEER = """
 import json, logging, sys, time
 import trafilatura
@@ -122,10 +125,74 @@ def kept_of_texts(chain: list[Any], keys: list[str], urls: list[str | None], tex
     return {document.key for document in through(chain[1:], iter(there), {})}
 
 
+def beside(sources: list[Path], ours: str, other: str, precise: bool, limit: int) -> dict[str, Any]:
+    """Seconds of two engines on the same pages, in turn, each of them first on every other page."""
+    from dataclasses import replace
+    from itertools import islice
+    from statistics import quantiles
+
+    from curate.extract.extract import Extract
+
+    pair = [Extract(engine=name, favor_precision=precise) for name in (ours, other)]
+    for step in pair:
+        step.open()
+    spent: list[tuple[float, float]] = []
+    for number, page in enumerate(islice(documents(sources), limit)):
+        seconds = [0.0, 0.0]
+        for place in ((0, 1), (1, 0))[number % 2]:
+            copy = replace(page, metadata=dict(page.metadata))
+            started = time.process_time()
+            list(pair[place].apply([copy]))
+            seconds[place] = time.process_time() - started
+        spent.append((seconds[0], seconds[1]))
+    ratios = [theirs / mine for mine, theirs in spent if mine]
+    return {
+        "beside": other,
+        "beside_ratio": round(sum(theirs for _, theirs in spent) / sum(mine for mine, _ in spent), 3),
+        "beside_page": [round(one, 2) for one in quantiles(ratios, n=4)],
+    }
+
+
+def shares(sources: list[Path], limit: int) -> dict[str, float]:
+    """Milliseconds a page in each part of the engine blocks."""
+    from itertools import islice, pairwise
+
+    from curate.extract.blocks.features import measured
+    from curate.extract.blocks.model import load
+    from curate.extract.blocks.segment import segment, tokens_of
+    from curate.extract.blocks.text import rendered
+    from curate.extract.encoding import decode_html
+
+    model, spent, pages = load(), dict.fromkeys(("decoding", "tags", "blocks", "features", "trees", "text"), 0.0), 0
+    for page in islice(documents(sources), limit):
+        times = [time.process_time()]
+        html = decode_html(page.html, page.metadata.get("content_type", ""))
+        times.append(time.process_time())
+        tokens_of(html)
+        times.append(time.process_time())
+        cut = segment(html)
+        times.append(time.process_time())
+        if cut.begins:
+            measured(cut, model.lexicon)
+        times.append(time.process_time())
+        chosen = model.judged(cut).chosen
+        times.append(time.process_time())
+        rendered(cut, chosen)
+        times.append(time.process_time())
+        took = [later - sooner for sooner, later in pairwise(times)]
+        took[2] -= took[1]
+        took[4] -= took[3]
+        for name, one in zip(spent, took, strict=True):
+            spent[name] += one
+        pages += 1
+    return {name: round(1000 * one / pages, 3) for name, one in spent.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--input", type=Path, nargs="+", required=True, help="folders of WARC files, or WARC files")
-    parser.add_argument("--engine", default="trafilatura", choices=("trafilatura", "cascade", "resiliparse"))
+    parser.add_argument("--engine", default="trafilatura", choices=ENGINES)
+    parser.add_argument("--beside", choices=ENGINES, help="another engine of ours, page by page in turn")
     parser.add_argument("--precise", action="store_true", help="favor_precision, on either side")
     parser.add_argument("--peer-python", default=sys.executable)
     parser.add_argument("--limit", type=int, default=sys.maxsize, help="pages at most")
@@ -174,6 +241,10 @@ def main() -> None:
         "ended_on_the_cheap_text": early,
         "peer": f"trafilatura {peer['version']}",
     }
+    if options.beside:
+        result |= beside(options.input, options.engine, options.beside, options.precise, options.limit)
+    if options.engine == "blocks":
+        result["shares"] = shares(options.input, options.limit)
     print(json.dumps(result))
 
 

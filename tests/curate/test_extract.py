@@ -11,6 +11,7 @@ from lxml import etree
 from trafilatura import core, external, main_extractor, xpaths
 
 from curate.document import Document, Drop
+from curate.errors import Refused
 from curate.extract import shortcut
 from curate.extract.encoding import decode_html
 from curate.extract.extract import Extract, _parsed
@@ -366,3 +367,28 @@ def test_a_shorter_text_never_takes_the_place_of_a_longer_one():
 
 def test_more_text_than_less_is_the_default():
     assert Extract().favor_precision is False
+
+
+SIGNALLING = (
+    b'<title>The quay</title><meta name="robots" content="noai"><h1>The quay</h1>'
+    b'<footer><a rel="license" href="https://a.example/by">CC</a></footer>' + PROSE.encode() * 3
+)
+
+
+@pytest.mark.parametrize("engine", ["trafilatura", "resiliparse", "blocks"])
+def test_what_a_page_says_of_itself_is_the_same_whatever_extracts_it(engine):
+    signals = {
+        "licence_signals": "a rel=license (footer): https://a.example/by",
+        "opt_out_signals": "meta robots: noai",
+    }
+    asked = {"content_type": "text/html"}
+    assert extracted(SIGNALLING, engine=engine, metadata=False).metadata == asked | signals
+    assert extracted(SIGNALLING, engine=engine).metadata == asked | signals | {"title": "The quay"}
+
+
+def test_the_text_is_markdown_where_it_is_asked_for():
+    page = b"<body><article><h1>The quay</h1><h2>Boats</h2>" + PROSE.encode() * 2 + b"<ul><li>" + PROSE[3:].encode()
+    assert "\n\n## Boats\n\n" in extracted(page, engine="blocks", text_format="markdown").text
+    assert "## Boats\n" in extracted(page, text_format="markdown").text
+    with pytest.raises(Refused, match="resiliparse gives plain text"):
+        Extract(engine="resiliparse", text_format="markdown")

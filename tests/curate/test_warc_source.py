@@ -285,3 +285,22 @@ def test_no_damage_raises_or_gives_one_key_twice(tmp_path, pack):
             else:
                 del content[max(place, 20) :]
         assert written(tmp_path, bytes(content) if turn % 2 else pack(bytes(content)))
+
+
+def test_headers_that_say_who_may_use_a_page_are_fields_of_its_document(tmp_path):
+    headers = (
+        b"X-Robots-Tag: noai\r\nx-robots-tag: otherbot: noindex\r\nContent-Usage: train-ai=n\r\ntdm-reservation: 1\r\n"
+        b'Link: </style.css>; rel=preload\r\nLink: <https://a.example/l>; rel="license"\r\nSet-Cookie: a=b\r\n'
+    )
+    (document,) = written(tmp_path, record(headers=headers), "a.warc")
+    assert document.metadata == {
+        "content_type": "text/html",
+        "x_robots_tag": "noai, otherbot: noindex",
+        "content_usage": "train-ai=n",
+        "tdm_reservation": "1",
+        "link": '</style.css>; rel=preload, <https://a.example/l>; rel="license"',
+    }
+    many = b"X-Robots-Tag: noarchive\r\n" * 2000 + b"Link: <a>; rel=preload\r\n"
+    (document,) = written(tmp_path, record(headers=many), "b.warc")
+    assert len(document.metadata.pop("x_robots_tag")) == 1000
+    assert document.metadata == {"content_type": "text/html"}

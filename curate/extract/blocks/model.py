@@ -1,0 +1,123 @@
+"""The trained model: which blocks of a page are its content.
+
+Trees over whole numbers, whose leaves are summed as whole numbers; a table makes a probability of the sum; the blocks
+kept are those that maximise the expected F1 of the page's words. No floating-point number decides anything, and of
+equals the earlier block goes first: a page has one text on every machine.
+
+A model is one file of arrays (`numpy`, nothing pickled). `about` in it says what it was trained on, and how good it is.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from curate.errors import Refused
+from curate.extract.blocks.features import NAMES, measured
+from curate.extract.blocks.lexicon import Lexicon
+from curate.extract.blocks.segment import Page
+
+SHIPPED = Path(__file__).parent / "model.npz"
+SCHEMA = 1
+CERTAIN = 1024
+"""The probability 1."""
+POINTS = ("balanced", "precision")
+"""Operating points: as much right as wrong, or rather less text than boilerplate."""
+
+_LARGEST = 8_000_000
+
+
+@functools.lru_cache(maxsize=8)
+def load(path: Path = SHIPPED) -> Model:
+    """The model of a file, read once in each process."""
+    return Model(path)
+
+
+class Judged(NamedTuple):
+    """Of each block of a page: its probability of being content, in 1024ths, its words, and whether it is kept."""
+
+    probabilities: list[int]
+    words: list[int]
+    chosen: list[int]
+
+
+class Model:
+    """A model, loaded from a file. Raises Refused where the file is none, or one for other features."""
+
+    def __init__(self, path: Path = SHIPPED) -> None:
+        arrays, self.hash = _read(path)
+        self.about: dict[str, Any] = json.loads(bytes(arrays["about"]))
+        self._features = arrays["features"].astype(np.intp)
+        self._thresholds = arrays["thresholds"].astype(np.int32)[:, None]
+        self._trees = arrays["trees"].astype(np.intp)
+        self._leaves = arrays["leaves"].astype(np.int32).ravel()
+        self._base = int(arrays["base"][0])
+        self._odds = arrays["odds"].astype(np.int64)
+        self._points = {name: tuple(map(int, row)) for name, row in zip(POINTS, arrays["points"], strict=True)}
+        depth = self._trees.shape[1]
+        self._bits = (1 << np.arange(depth, dtype=np.int32))[None, :, None]
+        self._starts = (np.arange(len(self._trees), dtype=np.int32) << depth)[:, None]
+        classes, texts = (
+            dict(zip(bytes(arrays[name]).decode("ascii").split("\n"), arrays[name + "_scores"].tolist(), strict=True))
+            for name in ("classes", "texts")
+        )
+        self.lexicon = Lexicon(classes, texts)
+
+    def logits(self, page: Page) -> tuple[Any, Any]:
+        """Of each block: the sum of its leaves, and its words."""
+        found = measured(page, self.lexicon)
+        met = found.rows[self._features] > self._thresholds
+        leaf = (met[self._trees] * self._bits).sum(axis=1, dtype=np.int32) + self._starts
+        return self._leaves[leaf].sum(axis=0, dtype=np.int64) + self._base, found.weights
+
+    def judged(self, page: Page, point: str = "balanced") -> Judged:
+        """What a page's blocks are, and which of them are kept, in reading order."""
+        if not page.begins:
+            return Judged([], [], [])
+        logits, words = self.logits(page)
+        probabilities = np.searchsorted(self._odds, logits, side="right")
+        chosen = choice(probabilities, words, *self._points[point])
+        return Judged(probabilities.tolist(), words.tolist(), chosen)
+
+
+def choice(probabilities: Any, words: Any, low: int, high: int, weight: int = 4) -> list[int]:
+    """The blocks to keep: those down to the probability that maximises expected F, clipped to [low, high].
+
+    With the blocks sorted by probability p, words t, and the first k kept, F is `5 sum(p t) / (weight sum(t) +
+    (5 - weight)...)`: see `docs/extract.md`.
+    """
+    order = np.argsort(-probabilities, kind="stable")
+    sorted_words = words[order].astype(np.int64)
+    right = np.cumsum(probabilities[order] * sorted_words)
+    taken = np.cumsum(sorted_words) * CERTAIN
+    # F_b = (4 + w) right / (4 taken + w wanted): w = 4 is F1, w = 1 counts precision twice.
+    value = (right << 20) // np.maximum((4 * taken + weight * right[-1]) >> 2, 1)
+    least = int(probabilities[order][int(np.argmax(value))])
+    return np.flatnonzero(probabilities >= min(max(least, low), high)).tolist()
+
+
+def _read(path: Path) -> tuple[dict[str, Any], str]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise Refused(f"the extractor's model {path} cannot be read: {error.strerror or error}") from None
+    other = Refused(f"{path} is no model of `goldsand train-extractor`")
+    if len(content) > _LARGEST:
+        raise other
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        about = json.loads(bytes(arrays["about"]))
+        names = bytes(arrays["names"]).decode("ascii").split("\n")
+        schema = about["schema"]
+    except Exception:
+        raise other from None
+    if schema != SCHEMA or tuple(names) != NAMES:
+        raise Refused(f"{path} was trained for other features than this version measures: train it again")
+    return arrays, hashlib.sha256(content).hexdigest()

@@ -1,0 +1,58 @@
+"""The command `goldsand train-extractor`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from curate.errors import Refused
+
+
+def train_extractor(
+    gold: Annotated[
+        Path, typer.Option(help="a folder of pages and gold.jsonl: `url`, `text`, `page_type`", metavar="FOLDER")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="the model's file", metavar="MODEL")],
+    trees: Annotated[int, typer.Option(min=10, max=2000, help="trees of the model")] = 300,
+    rows: Annotated[int, typer.Option(min=1000, help="text blocks that the trees see, at most")] = 120_000,
+    folds: Annotated[int, typer.Option(min=2, max=20, help="folds of the cross-validation, by domain")] = 5,
+    threads: Annotated[int, typer.Option(min=1, help="of the training; others may give other trees")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="another number: other folds, other trees")] = 0,
+) -> None:
+    """Train the extractor `blocks` on pages whose content is known, and say how good it is on pages of other domains.
+
+    MODEL is for the parameter `model` of the step `extract`; what it was trained on and its figures stand in it.
+    """
+    from rich.markup import escape
+
+    from curate.extract.blocks.training import ExtractorSettings, train
+    from recipes.app.terminal.console import err, friendly, out
+
+    with friendly():
+        if output.is_dir():
+            raise Refused(f"--output: {output} is a folder; name the model's file in it")
+        if not gold.is_dir():
+            raise Refused(f"--gold: {gold} is no folder")
+        settings = ExtractorSettings(trees=trees, rows=rows, folds=folds, threads=threads, seed=seed)
+        about = train(gold, output, settings, lambda message: err.print(escape(message)))
+    print_scores(out, about)
+    out.print(f"wrote {escape(str(output))}")
+
+
+def print_scores(out: Any, about: dict[str, Any]) -> None:
+    """The figures of each operating point as a table: of all pages, and of each type."""
+    from rich.table import Table
+
+    table = Table(
+        title=f"{about['pages']} pages of {about['domains']} domains, each scored by a model of other domains"
+    )
+    columns = ("f1", "standard_error", "precision", "recall", "with", "without")
+    kinds = next(iter(about["scores"].values()))["f1_of_types"]
+    for heading in ("point", *(name.replace("_", " ") for name in columns), *kinds):
+        table.add_column(heading, justify="left" if heading == "point" else "right")
+    for point, row in about["scores"].items():
+        figures = [row[name] for name in columns] + [row["f1_of_types"][kind] for kind in kinds]
+        table.add_row(point, *(f"{figure:.3f}" for figure in figures))
+    out.print(table)
