@@ -1,7 +1,7 @@
 """The licence of a page, from what it states: each finding with how it is stated and how sure that makes it.
 
-A link to a licence that stands by a picture, in an article or in a quotation may be that of the picture, or the article's
-subject (r-three/common-pile, issue 22): it is kept as a finding and never becomes the licence of the page.
+A link to a licence that stands by a picture, in an article or in a quotation may be that of the picture, or the
+article's subject (r-three/common-pile, issue 22): it is kept as a finding and never becomes the licence of the page.
 """
 
 from __future__ import annotations
@@ -11,16 +11,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 CONFIDENCE = ("high", "medium", "low")
-"""high: stated for the page as a whole, by a tag made for it. medium: by `rel=license` or microdata anywhere on the page,
-or a link in its footer. low: it may be of something on the page."""
+"""high: stated for the page as a whole, by a tag made for it. medium: by `rel=license` or microdata anywhere on the
+page, or a link in its footer. low: it may be of something on the page."""
 
 _CC = re.compile(
     r"creativecommons\.org/licen[sc]es/(by(?:-nc)?(?:-(?:nd|sa))?)/(\d\.\d)(?:/(?:deed\.)?([a-z]{2,5})(?=[/?#]|$))?",
     re.IGNORECASE,
 )
-_PORTED = frozenset(
-    ["CC-BY-2.5-AU", "CC-BY-3.0-AT", "CC-BY-3.0-AU", "CC-BY-3.0-DE", "CC-BY-3.0-IGO", "CC-BY-3.0-NL", "CC-BY-3.0-US", "CC-BY-NC-3.0-DE", "CC-BY-NC-ND-3.0-DE", "CC-BY-NC-ND-3.0-IGO", "CC-BY-NC-SA-2.0-DE", "CC-BY-NC-SA-2.0-FR", "CC-BY-NC-SA-2.0-UK", "CC-BY-NC-SA-3.0-DE", "CC-BY-NC-SA-3.0-IGO", "CC-BY-ND-3.0-DE", "CC-BY-SA-2.0-UK", "CC-BY-SA-2.1-JP", "CC-BY-SA-3.0-AT", "CC-BY-SA-3.0-DE", "CC-BY-SA-3.0-IGO"]
-)
+_PORTED = {
+    "CC-BY": "2.5-AU 3.0-AT 3.0-AU 3.0-DE 3.0-IGO 3.0-NL 3.0-US",
+    "CC-BY-NC": "3.0-DE",
+    "CC-BY-NC-ND": "3.0-DE 3.0-IGO",
+    "CC-BY-NC-SA": "2.0-DE 2.0-FR 2.0-UK 3.0-DE 3.0-IGO",
+    "CC-BY-ND": "3.0-DE",
+    "CC-BY-SA": "2.0-UK 2.1-JP 3.0-AT 3.0-DE 3.0-IGO",
+}
 """Ports to a country's law that SPDX knows; any other port is known under the licence without it."""
 _OTHERS = (
     (re.compile(r"creativecommons\.org/publicdomain/zero/1\.0", re.IGNORECASE), "CC0-1.0"),
@@ -39,7 +44,7 @@ KNOWN = (
     *("CC0-1.0", "CC-PDM-1.0", "CC-PDDC", "OGL-UK-1.0", "OGL-UK-2.0", "OGL-UK-3.0", "MIT", "Apache-2.0"),
     *("GFDL-1.1-only", "GFDL-1.2-only", "GFDL-1.3-only"),
     *(f"CC-{kind.upper()}-{version}" for kind in _KINDS for version in _VERSIONS),
-    *sorted(_PORTED),
+    *(f"{kind}-{port}" for kind, ports in _PORTED.items() for port in ports.split()),
 )
 """SPDX identifiers that can be found, the least restrictive first among those of Creative Commons."""
 
@@ -99,7 +104,7 @@ def spdx(value: str) -> str:
         kind, version, port = said.groups()
         name = f"CC-{kind.upper()}-{version}"
         ported = f"{name}-{port.upper()}" if port and "deed" not in said.group().lower() else ""
-        return ported if ported in _PORTED else name
+        return ported if ported in KNOWN else name
     for pattern, name in _OTHERS:
         if said := pattern.search(value):
             return said.expand(name)
