@@ -15,6 +15,7 @@ import typer
 from rich.markup import escape
 
 from curate.errors import refusal, version
+from recipes.app.commands.card import card, publish
 from recipes.app.commands.check import check
 from recipes.app.commands.classifier import train_classifier
 from recipes.app.commands.compare import compare
@@ -54,7 +55,7 @@ def options(
     """Build knowledge-dense pretraining corpora, and measure what a corpus does to knowledge."""
 
 
-CORPUS = (run, retry, plan, status, stages, check, steps, report, verify, why, contamination, diff)
+CORPUS = (run, retry, plan, status, stages, check, steps, report, verify, why, contamination, diff, card, publish)
 for command in (*CORPUS, probe, compare, profile, decide):
     app.command()(command)
 app.command("train-classifier")(train_classifier)
