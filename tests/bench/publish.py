@@ -22,7 +22,7 @@ from curate.run.corpus import CorpusRun
 from curate.sources import Input, find_inputs
 from recipes.app.papers import publish
 
-STOP = "the be to of and that have with".split()
+STOP = ["the", "be", "to", "of", "and", "that", "have", "with"]
 
 
 def texts(count: int) -> Iterator[str]:

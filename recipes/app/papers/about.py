@@ -17,11 +17,9 @@ from curate.places.store import Place, files_below
 from curate.plain_yaml import read
 from curate.rights.rights import Rights
 from curate.run.folder import check_format
-from curate.run.ledger import read_ledger
 from curate.shards.text import read_text_shard
+from recipes.app.report.rights import OptOuts, opt_outs_in
 from recipes.app.report.shapes import read_summary
-
-UNNAMED = "(none)"
 
 
 @dataclass
@@ -57,16 +55,6 @@ class Counted:
             self.last = max(self.last, day)
 
 
-@dataclass
-class OptOuts:
-    """Documents and characters that a signal ended, those that it marked, and what each domain lost."""
-
-    dropped: Counter[str] = field(default_factory=Counter)
-    characters: Counter[str] = field(default_factory=Counter)
-    marked: Counter[str] = field(default_factory=Counter)
-    domains: Counter[str] = field(default_factory=Counter)
-
-
 @dataclass(frozen=True)
 class About:
     """A finished run: `summary` and `made` are its own words, `recipe` what was asked for."""
@@ -84,24 +72,18 @@ class About:
         if not check_written(folder, ["text", "ledger"]):
             warnings.warn(f"nobody can check what is in {folder}: it has no manifests", Unchecked, stacklevel=2)
         made = orjson.loads((folder / MARKER).read_bytes())
-        return cls(folder, summary, made, read(own_recipe(folder).read_text(encoding="utf-8")) or {})
+        # (A run that a program starts has none.)
+        recipe = own_recipe(folder)
+        return cls(folder, summary, made, (read(recipe.read_text(encoding="utf-8")) or {}) if recipe.is_file() else {})
 
     @property
     def name(self) -> str:
         return str(self.summary["recipe"])
 
-    @cached_property
-    def steps(self) -> list[tuple[str, dict[str, Any]]]:
-        """The steps of the recipe with the parameters that it names."""
-        steps = []
-        for one in self.recipe.get("steps") or ():
-            name, given = next(iter(one.items())) if isinstance(one, dict) else (one, None)
-            steps.append((str(name), dict(given or {}) if not isinstance(given, (str, list)) else {}))
-        return steps
-
     def uses(self, name: str) -> list[dict[str, Any]]:
-        """The parameters that the recipe names of each step of this name."""
-        return [given for step, given in self.steps if step == name]
+        """The parameters, defaults included, of each step of this name."""
+        described = self.made.get("described", {}).values()
+        return [one["parameters"] for one in described if isinstance(one, dict) and one.get("step") == name]
 
     @cached_property
     def texts(self) -> list[Place]:
@@ -122,20 +104,7 @@ class About:
     @cached_property
     def opt_outs(self) -> OptOuts:
         """What the ledger says of `rights`."""
-        found = OptOuts()
-        if not self.uses(Rights.name):
-            return found
-        for place in self.ledgers:
-            for row in read_ledger(place, ["event", "step", "rule", "domain", "characters"]):
-                if (row["step"] or "").partition("#")[0] != Rights.name:
-                    continue
-                if row["event"] == "note":
-                    found.marked[row["rule"]] += 1
-                elif row["event"] == "drop":
-                    found.dropped[row["rule"]] += 1
-                    found.characters[row["rule"]] += row["characters"] or 0
-                    found.domains[row["domain"] or UNNAMED] += row["characters"] or 0
-        return found
+        return opt_outs_in(self.ledgers) if self.uses(Rights.name) else OptOuts()
 
     @cached_property
     def contamination(self) -> list[dict[str, Any]]:

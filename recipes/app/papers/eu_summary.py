@@ -9,7 +9,7 @@ named gaps for a person to fill in, and nothing is estimated.
 from __future__ import annotations
 
 from recipes.app.papers.about import About
-from recipes.app.papers.hub_card import agents_of, plain_line
+from recipes.app.papers.hub_card import plain_line
 
 _RANGES = ((10**9, "less than 1 billion tokens"), (10**13, "1 billion to 10 trillion tokens"))
 """Of the form, for text; unverified."""
@@ -105,11 +105,11 @@ def _processing(about: About) -> list[str]:
     if not asked:
         lines.append("- No step of this run looked for reservations of rights.")
     for given in asked:
-        what = given.get("on_opt_out", "drop")
+        what = given["on_opt_out"]
         robots = "and robots.txt files that were given" if given.get("robots") else "not robots.txt"
         lines.append(
             "- Before publication each page was asked for X-Robots-Tag, Content-Usage and tdm-reservation headers and"
-            f" for tags of the page, {robots}; agents: {agents_of(given)}."
+            f" for tags of the page, {robots}; agents: {plain_line(', '.join(given['agents']))}."
         )
         lines.append(
             "- Pages that refuse were removed."

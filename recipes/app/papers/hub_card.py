@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from curate.rights.licences import CONFIDENCE
-from curate.rights.rights import Rights
 from recipes.app.papers.about import About
 
 _SIZES = ((10**exponent, word) for exponent, word in ((3, "1K"), (4, "10K"), (5, "100K"), (6, "1M"), (7, "10M")))
@@ -143,8 +141,8 @@ def _duplicates(about: About) -> list[str]:
         return [*lines, "No step removed duplicates."]
     for step in steps:
         lines.append(
-            f"- `{step['step']}` dropped {step['documents_dropped']:,} of {step['documents_in']:,} documents and removed"
-            f" {step['characters_edited']:,} characters."
+            f"- `{step['step']}` dropped {step['documents_dropped']:,} of {step['documents_in']:,} documents and"
+            f" removed {step['characters_edited']:,} characters."
         )
     return lines
 
@@ -194,8 +192,8 @@ def _rights(about: About) -> list[str]:
         robots = "robots.txt files that were given" if given.get("robots") else "no robots.txt"
         lines.append(
             "`rights` looked at HTTP headers (X-Robots-Tag, Content-Usage, tdm-reservation), tags of the page, and"
-            f" {robots}, for the agents {agents_of(given)}; what refused"
-            f" training: {given.get('on_opt_out', 'drop')}."
+            f" {robots}, for the agents {plain_line(', '.join(given['agents']))}; what refused"
+            f" training: {given['on_opt_out']}."
         )
     found = about.opt_outs
     if found.dropped or found.marked:
@@ -212,7 +210,7 @@ def _rights(about: About) -> list[str]:
             f"| {plain_line(name) or 'none'} | {count:,} |"
             for name, count in about.counted.licences.most_common(_SHOWN)
         ]
-        least = next((given["min_confidence"] for given in asked if given.get("min_confidence")), CONFIDENCE[1])
+        least = asked[-1]["min_confidence"]
         lines += [
             "",
             f"A licence is what the page states of itself, at confidence {least} or more; nobody has checked it.",
@@ -230,11 +228,6 @@ def _limits(about: About) -> list[str]:
         lines.append("- No step looked for listed hosts, listed words or unwanted content.")
     lines.append("- Written by a program from the run's own figures; what a run cannot know is not here.")
     return lines
-
-
-def agents_of(given: dict[str, Any]) -> str:
-    """The agents of a step `rights`, by the parameters that a recipe names."""
-    return plain_line(", ".join(given.get("agents") or Rights().agents))
 
 
 def plain_line(value: Any) -> str:
