@@ -13,13 +13,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import xxhash
 
-from curate.filters import GopherQuality
-from curate.run.corpus import CorpusRun
-from curate.sources import Input, find_inputs
 from recipes.app.papers import publish
 
 STOP = ["the", "be", "to", "of", "and", "that", "have", "with"]
@@ -37,30 +36,32 @@ def texts(count: int) -> Iterator[str]:
         yield "\n".join(" ".join(said[at : at + 12]) + "." for at in range(0, size, 12))
 
 
+def written(rows: list[tuple[str, int]], words: int, folder: Path, pages: Any) -> bytes:
+    """The published file of the texts with at least so many words."""
+    publish.PAGES = pages
+    writer = publish._Writer(folder, pa.schema(list(publish.text_columns().items())), 1 << 40)
+    for number, (text, size) in enumerate(rows):
+        if size >= words:
+            about = {"url": f"https://h{number % 97}.example/{number}", "domain": f"h{number % 97}.example"}
+            row = {"id": f"web/a.jsonl@{number}", "text": text, "source": "web", "language": "en", "injected": False}
+            writer.add(publish.text_row({**row, **about, "metadata": "{}"}, []), len(text))
+    writer.closed("text", "data/*.parquet")
+    return (folder / "00000.parquet").read_bytes()
+
+
 def main(count: int) -> dict[str, float]:
     figures: dict[str, float] = {"documents": count}
+    rows = [(text, len(text.split())) for text in texts(count)]
+    settings = {"ours": publish.PAGES, "defaults": True, "without": False}
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        lines = (json.dumps({"text": text, "id": str(at)}) + "\n" for at, text in enumerate(texts(count)))
-        (root / "a.jsonl").write_text("".join(lines))
-        partitions = find_inputs([Input("web", str(root / "a.jsonl"))])
-        before: list[bytes] = []
-        for words in (50, 51, 54, 70):
-            steps = [GopherQuality(min_words=words)]
-            summary = CorpusRun("p", steps, partitions, root / "out", workers=2).execute()
-            for setting, bounds in (("", publish.PAGES), ("_with_defaults", True), ("_without", False)):
-                publish.PAGES = bounds  # type: ignore[assignment]
-                publish.publish_to(root / "out", root / "hub", 500_000_000)
-                content = [(root / "hub" / "data" / "00000.parquet").read_bytes()]
-                if words == 50:
-                    before += content
-                    figures[f"bytes{setting}"] = len(content[0])
-                    continue
-                place = ("", "_with_defaults", "_without").index(setting)
-                total, new = changed_chunks(iter([before[place]]), iter(content))
-                figures[f"changed_{words}{setting}"] = round(new / total, 4)
-            figures[f"kept_{words}"] = summary["documents"]["kept"]
-            publish.PAGES = {"min_chunk_size": 64 << 10, "max_chunk_size": 256 << 10}
+        for name, pages in settings.items():
+            before = written(rows, 50, Path(folder, f"{name}-50"), pages)
+            figures[f"bytes_{name}"] = len(before)
+            for words in (51, 54, 70):
+                after = written(rows, words, Path(folder, f"{name}-{words}"), pages)
+                total, new = changed_chunks(iter([before]), iter([after]))
+                figures[f"changed_{words}_{name}"] = round(new / total, 4)
+                figures[f"dropped_{words}"] = sum(50 <= size < words for _, size in rows)
     return figures
 
 
