@@ -12,7 +12,8 @@ from collections.abc import Iterable
 EXTRAS = {
     "torch": "probe",
     "safetensors": "probe",
-    "scipy": "probe",
+    "scipy": "fit",
+    "lightgbm": "mixtures",
     "matplotlib": "probe",
     "datasketch": "datasketch",
     "numba": "fast",

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import orjson
 
+from curate.dedup.survivors import measured
 from curate.document import Document, Drop
 from curate.errors import Refused, nearest
 from curate.shards.vocabulary import token_counter
 from curate.shuffle import drawn
 from curate.step import CorpusStep, Record, Round, param, partition_key
+
+_Entry = TypeVar("_Entry")
 
 OTHER = "other"
 """In `weights`, `repeat` and `cap`: every group that is not named."""
@@ -57,8 +61,9 @@ class _GroupSizes(Round):
             for name, size in groups.items():
                 available[name] += size
         targets = self.step.targets(dict(sorted(available.items())), protected)
+        whole = sum(targets.values())
         for name, target in targets.items():
-            yield name.encode("utf-8", "surrogatepass"), orjson.dumps([target, sum(targets.values()), available[name]])
+            yield name.encode("utf-8", "surrogatepass"), orjson.dumps([target, whole, available[name]])
 
 
 class _Choose(Round):
@@ -116,6 +121,12 @@ class _Choose(Round):
             yield partition, orjson.dumps(verdict)
 
 
+def at_least(table: Mapping[Any, _Entry], value: float) -> _Entry | None:
+    """The entry of the largest bound that a value reaches; None below all of them."""
+    reached = [bound for bound in table if value >= bound]
+    return table[max(reached)] if reached else None
+
+
 def _limit(sizes: np.ndarray, wanted: float) -> int:
     """The number of leading bins whose total size is nearest to `wanted`."""
     sums = np.concatenate(([0], np.cumsum(sizes)))
@@ -136,6 +147,7 @@ class Mix(CorpusStep):
     """
 
     name: ClassVar[str] = "mix"
+    version: ClassVar[int] = 2
     libraries: ClassVar[tuple[str, ...]] = ("xxhash", "numpy")
     reports: ClassVar[bool] = True
 
@@ -158,7 +170,15 @@ class Mix(CorpusStep):
         ge=1.0,
     )
     cluster_copies: dict[int, int] | None = param(
-        None, "copies of a document by the size of its cluster of duplicates: {2: 2, 10: 3} gives three from ten on"
+        None,
+        "copies of a document by the size of its cluster of duplicates: {2: 2, 10: 3} gives two from two and three from"
+        " ten on",
+    )
+    quality: str | None = param(None, "for `quality_copies`: a number in the metadata, or a signal of the text")
+    quality_copies: dict[float, dict[int, int]] | None = param(
+        None,
+        "`cluster_copies` by the least `quality`: {0: {1: 1}, 0.8: {1: 2, 10: 5}}; documents below the lowest, or"
+        " without the number, have `cluster_copies`",
     )
     junk_ratio: float | None = param(
         None, "share of documents that are not injected in the whole; sets the budget", ge=0.0, le=0.999999
@@ -181,8 +201,14 @@ class Mix(CorpusStep):
                 raise MixError(f"`{name}` must not be below 0: {factors}")
         if isinstance(self.cap, (int, float)) and self.cap < 0:
             raise MixError(f"`cap` must not be below 0: {self.cap}")
-        if self.cluster_copies and min(self.cluster_copies.values()) < 1:
-            raise MixError(f"`cluster_copies` must be at least 1: {self.cluster_copies}")
+        for name, table in (
+            ("cluster_copies", self.cluster_copies or {}),
+            *(("quality_copies", table) for table in (self.quality_copies or {}).values()),
+        ):
+            if table and min(table.values()) < 1:
+                raise MixError(f"`{name}` must be at least 1: {table}")
+        if (self.quality is None) != (self.quality_copies is None):
+            raise MixError("`quality` and `quality_copies` go together: name the number and give its table, or neither")
 
     def rounds(self) -> list[Round]:
         return [_GroupSizes(self), _Choose(self)]
@@ -205,8 +231,12 @@ class Mix(CorpusStep):
         size = document.metadata.get("cluster_size", 1)
         # Metadata of a page may claim anything.
         size = size if isinstance(size, int) else 1
-        steps = self.cluster_copies or {}
-        return max((copies for least, copies in steps.items() if size >= least), default=1)
+        return at_least(self._copies_table(document), size) or 1
+
+    def _copies_table(self, document: Document) -> Mapping[int, int]:
+        value = None if self.quality is None else measured(document, self.quality)
+        table = None if value is None else at_least(self.quality_copies or {}, value)
+        return self.cluster_copies or {} if table is None else table
 
     def bin_of(self, document: Document) -> int:
         return drawn(self.seed + _OWN_NUMBERS, document.key) * BINS >> 64
@@ -254,8 +284,9 @@ class Mix(CorpusStep):
         rest = {name: size for name, size in available.items() if name not in weights and size}
         whole = sum(weight for name, weight in weights.items() if name in available or (name == OTHER and rest))
         shares = {name: weights.get(name, 0.0) / whole if whole else 0.0 for name in available}
+        others = sum(rest.values())
         for name, size in rest.items():
-            shares[name] = weights.get(OTHER, 0.0) / whole * size / sum(rest.values()) if whole else 0.0
+            shares[name] = weights.get(OTHER, 0.0) / whole * size / others if whole else 0.0
         return shares
 
     def decide(
@@ -303,16 +334,20 @@ class Mix(CorpusStep):
 
 
 def _scaled(wanted: Mapping[str, float], limits: Mapping[str, float], total: float) -> dict[str, float]:
-    """Sizes in the proportions of `wanted` that add up to `total`, as far as `limits` allow."""
+    """Sizes in the proportions of `wanted` that add up to `total`, as far as `limits` allow.
+
+    The group that meets its limit first is the one whose limit is smallest beside what it wants.
+    """
     sizes = dict.fromkeys(wanted, 0.0)
-    free = {name for name, size in wanted.items() if size}
-    while free:
-        left = total - sum(size for name, size in sizes.items() if name not in free)
-        factor = left / sum(wanted[name] for name in free)
-        full = {name for name in free if wanted[name] * factor > limits[name]}
-        for name in full or free:
-            sizes[name] = limits[name] if full else wanted[name] * factor
-        if not full:
-            break
-        free -= full
+    order = sorted((name for name, size in wanted.items() if size), key=lambda name: limits[name] / wanted[name])
+    # What the groups from each on want together.
+    rest = list(itertools.accumulate(wanted[name] for name in reversed(order)))[::-1]
+    left, factor = total, None
+    for place, name in enumerate(order):
+        if factor is None and wanted[name] * left / rest[place] > limits[name]:
+            sizes[name] = limits[name]
+            left -= limits[name]
+            continue
+        factor = left / rest[place] if factor is None else factor
+        sizes[name] = wanted[name] * factor
     return sizes

@@ -51,6 +51,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
 
 
+@pytest.fixture
+def trained_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small grids train in this process, as on a machine of one core: for tests that are not about the pool, whose
+    processes load torch, which takes longer than to train."""
+    import train_probe.train
+
+    monkeypatch.setattr(train_probe.train, "cores", lambda: 1)
+
+
 @pytest.fixture(scope="session")
 def within() -> Callable[..., subprocess.CompletedProcess[str]]:
     """`within("run", ..., cwd=FOLDER)`: the command line in this process, for tests that are not about the process:

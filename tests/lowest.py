@@ -20,7 +20,7 @@ RECIPE = """
 name: lowest
 inputs: [{name: crawl, path: %s}, {name: rows, path: rows.jsonl}]
 steps:
-  - extract
+  - extract: {serialisation: blocks}
   - language: {keep: [en]}
   - url
   - safety
@@ -38,7 +38,7 @@ output:
   tokenizer: {kind: joint}
   tokens: {all: {domain: special}}
 """
-"""Every base dependency is asked: pages by trafilatura and resiliparse, hosts, languages, phones, signatures, a BPE."""
+"""Every base dependency is asked: pages by trafilatura and selectolax, hosts, languages, phones, signatures, a BPE."""
 
 
 def base() -> list[str]:

@@ -44,6 +44,7 @@ KNOWN = {
         "curate.text.unspaced",
     ),
     "train_probe": ("curate.errors", "curate.shards.tokens"),
+    "train_probe.scaling": ("curate.errors",),
 }
 """All that the files of a room import of the house, beside the room itself."""
 HEAVY = ("torch", "pyarrow", "ray", "datasets", "transformers", "trafilatura", "tokenizers", "tldextract", "fasttext")

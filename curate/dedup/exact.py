@@ -11,12 +11,14 @@ from urllib.parse import urlsplit
 
 import xxhash
 
-from curate.dedup.survivors import Policy, text_hash
+from curate.dedup.survivors import ANNOTATE, Policy, noted, text_hash
 from curate.document import Document, Drop
 from curate.step import CorpusStep, Record, Round, param, partition_key
-from curate.text.folding import fold
+from curate.text.folding import fold, visible
 
 _PLACE_BYTES = 8
+_FIRST = b"\0"
+"""In front of the key of the next copy: the verdict on the first one, where none survives."""
 _HASH_BYTES = 8
 _WORDS = re.compile(r"\w+")
 _PORTS = {"http": 80, "https": 443}
@@ -25,7 +27,7 @@ _PORTS = {"http": 80, "https": 443}
 def same_text(text: str, normalise: str) -> str:
     """The part of a text that is compared."""
     if normalise == "whitespace-and-case":
-        return " ".join(text.lower().split())
+        return " ".join(visible(text).lower().split())
     if normalise == "words":
         return " ".join(_WORDS.findall(fold(text).decode("utf-8")))
     return text
@@ -70,12 +72,15 @@ class _ExactRound(Round):
             yield digest, order + key + place.to_bytes(_PLACE_BYTES, "big")
 
     def reduce(self, key: bytes, values: Iterable[bytes]) -> Iterator[Record]:
-        survivor = None
+        survivor = first = None
         for value in values:
+            name, place = value[self.step.policy.width + _HASH_BYTES : -_PLACE_BYTES], value[-_PLACE_BYTES:]
             if survivor is None:
-                survivor = value[self.step.policy.width + _HASH_BYTES : -_PLACE_BYTES]
+                survivor, first = name, place
                 continue
-            place = value[-_PLACE_BYTES:]
+            if first is not None and self.step.policy.drops_all:
+                yield partition_key(int.from_bytes(first, "big") >> 32), first + _FIRST + name
+                first = None
             yield partition_key(int.from_bytes(place, "big") >> 32), place + survivor
 
 
@@ -88,20 +93,22 @@ class ExactDedup(CorpusStep):
     """
 
     name: ClassVar[str] = "exact_dedup"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     libraries: ClassVar[tuple[str, ...]] = ("xxhash",)
 
     by: str = param("text", "what duplicates share", choices=("text", "url"))
     normalise: str = param(
         "none",
-        "ignored in a text: nothing; runs of white space and upper case; all but words. In a URL: nothing, or else"
+        "ignored in a text: nothing; runs of white space, upper case and signs without a width; all but words."
+        " In a URL: nothing, or else"
         " scheme, www., case of the host, default port, fragment and a slash at the end",
         choices=("none", "whitespace-and-case", "words"),
     )
     survivor: list[str] = param(
-        [], "who survives, in order: source, longest, shortest, newest, oldest, most:NAME, least:NAME"
+        [], "who survives, in order: source, longest, shortest, newest, oldest, most:NAME, least:NAME; or none, alone"
     )
     sources: list[str] = param([], "names of inputs, the best first, for `survivor: [source]`")
+    annotate: bool = param(False, ANNOTATE)
 
     def __post_init__(self) -> None:
         _ = self.policy
@@ -121,5 +128,7 @@ class ExactDedup(CorpusStep):
             survivor = survivors.get(place)
             if survivor is None:
                 yield document
-            else:
-                yield Drop(document, self.name, "duplicate", survivor.decode("utf-8", "surrogatepass"))
+                continue
+            rule = "has_duplicates" if survivor.startswith(_FIRST) else "duplicate"
+            drop = Drop(document, self.name, rule, survivor.removeprefix(_FIRST).decode("utf-8", "surrogatepass"))
+            yield noted(drop) if self.annotate else drop

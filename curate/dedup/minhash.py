@@ -18,7 +18,7 @@ from curate.dedup.layouts import VERDICTS
 from curate.dedup.merges import ClusterRound, GatherRound, VerdictRound, VerifyRound
 from curate.dedup.search import Search
 from curate.dedup.signatures import DIALECTS, NORMALISER, Sketcher
-from curate.dedup.survivors import Policy
+from curate.dedup.survivors import ANNOTATE, Policy, noted
 from curate.document import Document, Drop
 from curate.errors import Refused
 from curate.step import CorpusStep, Round, param
@@ -52,7 +52,7 @@ class MinHashDedup(CorpusStep):
     """
 
     name: ClassVar[str] = "minhash_dedup"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     libraries: ClassVar[tuple[str, ...]] = ("rensa", "xxhash", "numpy")
 
     threshold: float = param(0.8, "smallest similarity of two sets of shingles that merges their texts", ge=0.0, le=1.0)
@@ -81,9 +81,11 @@ class MinHashDedup(CorpusStep):
         choices=DIALECTS,
     )
     survivor: list[str] = param(
-        ["longest"], "who survives, in order: source, longest, shortest, newest, oldest, most:NAME, least:NAME"
+        ["longest"],
+        "who survives, in order: source, longest, shortest, newest, oldest, most:NAME, least:NAME; or none, alone",
     )
     sources: list[str] = param([], "names of inputs, the best first, for `survivor: [source]`")
+    annotate: bool = param(False, ANNOTATE)
     index: str | None = param(
         None, "a folder that `goldsand index build` made: near-duplicates of its documents are dropped", path=True
     )
@@ -170,8 +172,14 @@ class MinHashDedup(CorpusStep):
             if verdict["kept"]:
                 document.metadata["cluster"] = cluster
                 document.metadata["cluster_size"] = int(verdict["count"])
+                if self.policy.drops_all and verdict["count"] > 1:
+                    size = {"cluster": cluster, "cluster_size": int(verdict["count"])}
+                    drop = Drop(document, self.name, "has_duplicates", size, 1)
+                    yield noted(drop) if self.annotate else drop
+                    continue
                 yield document
             else:
                 survivor = table.items(row, ends).tobytes().decode("utf-8", "surrogatepass")
                 value = {"similarity": float(verdict["similarity"]), "survivor": survivor, "cluster": cluster}
-                yield Drop(document, self.name, "near_duplicate", value, self.threshold)
+                drop = Drop(document, self.name, "near_duplicate", value, self.threshold)
+                yield noted(drop) if self.annotate else drop

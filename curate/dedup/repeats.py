@@ -24,7 +24,7 @@ from curate.dedup.shingles import Hashes, ngram_hashes, prefix_sums
 from curate.dedup.tables import NAME, Layout, Table, begins, joined, leading, range_of, shared
 from curate.document import Document, Drop
 from curate.step import CorpusStep, Record, Round, param, partition_key
-from curate.text.folding import fold
+from curate.text.folding import INVISIBLE, fold
 
 PIECES = Layout(b"x", (("name", NAME), ("owner", "<u8"), ("place", "<u8"), ("position", "<u4")))
 """A piece: its hash, the hash of its document's key, the document's place, the position in the document."""
@@ -36,6 +36,8 @@ _WAITING = 1 << 20
 _LINES = re.compile(r"[^\n]+")
 _PARAGRAPHS = re.compile(r"[^\n]+(?:\n[^\n]+)*")
 _WORDS = re.compile(r"\w+")
+_PASSAGE_WORDS = re.compile(rf"\w+(?:[{INVISIBLE}]+\w+)*")
+"""Words, whatever signs without a width are in them."""
 _OTHER = np.uint64(0x9FB21C651E98DF25)
 
 
@@ -104,6 +106,12 @@ class _Repeats(Round):
 class _RepeatsStep(CorpusStep):
     """The part that lines and passages share; not a step of its own."""
 
+    annotate: bool = param(
+        False,
+        "cut nothing, and leave in the documents' metadata, under the name of the step, how many repeated pieces begin"
+        " in a document and how many characters they take",
+    )
+
     edits: ClassVar[bool] = True
     length: ClassVar[int] = 1
     """Positions that a piece covers."""
@@ -146,6 +154,10 @@ class _RepeatsStep(CorpusStep):
                 continue
             before = len(document.text)
             text = self.without(document.text, cuts["position"][start:stop], cuts["first"][start:stop])
+            if self.annotate:
+                document.metadata[self.name] = {"pieces": stop - start, "characters": before - len(text)}
+                yield document
+                continue
             if len(text.strip()) < max(1, self.least()):
                 yield Drop(document, self.name, "little_left", len(text.strip()), max(1, self.least()))
                 continue
@@ -215,6 +227,7 @@ class PassageDedup(_RepeatsStep):
     """
 
     name: ClassVar[str] = "passage_dedup"
+    version: ClassVar[int] = 2
     libraries: ClassVar[tuple[str, ...]] = ("xxhash", "numpy")
 
     length: int = param(50, "words of the shortest repeat that is cut", source="Lee et al. 2022 (50 tokens)", ge=8)  # type: ignore[misc]
@@ -234,7 +247,7 @@ class PassageDedup(_RepeatsStep):
         return copies > 1
 
     def without(self, text: str, positions: npt.NDArray[Any], first: npt.NDArray[Any]) -> str:
-        spans = [match.span() for match in _WORDS.finditer(text)]
+        spans = [match.span() for match in _PASSAGE_WORDS.finditer(text)]
         change = np.zeros(len(spans) + 1, np.int64)
         begin = np.maximum(positions, first).astype(np.int64)
         end = positions.astype(np.int64) + self.length
@@ -260,7 +273,7 @@ def _passage_words(text: str) -> Hashes:
     if text.isascii():
         words = _WORDS.findall(text.lower())
         return np.fromiter(map(_known_words.__getitem__, words), np.uint64, len(words))
-    words = _WORDS.findall(text)
+    words = _PASSAGE_WORDS.findall(text)
     return np.fromiter((_known_words[fold(word).decode()] for word in words), np.uint64, len(words))
 
 

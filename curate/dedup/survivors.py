@@ -11,15 +11,28 @@ from typing import Any
 
 import xxhash
 
-from curate.document import Document
+from curate.document import Document, Drop
 from curate.errors import Refused
+from curate.text.folding import visible
 
+NONE = "none"
+"""The policy by which no duplicate survives, alone."""
 CRITERIA = ("source", "longest", "shortest", "newest", "oldest")
 MEASURED = ("most:", "least:")
 
 _LENGTH_BYTES = 5
 _LONGEST = (1 << (8 * _LENGTH_BYTES)) - 1
 _LAST = b"\xff"
+_DIRTY = b"\xff\xff\xff"
+
+
+ANNOTATE = "drop nothing, and leave what was found in the documents' metadata, under the name of the step"
+
+
+def noted(drop: Drop) -> Document:
+    """The document of a drop that is only said: its metadata has, under the step's name, rule and value."""
+    drop.document.metadata[drop.step] = {"rule": drop.rule, "value": drop.value}
+    return drop.document
 
 
 class PolicyError(Refused):
@@ -30,32 +43,39 @@ class PolicyError(Refused):
 class Policy:
     """An ordered list of criteria. Each document gets `width` bytes; the smallest of a group survives.
 
-    `source`: as `sources` lists them, others after these. `longest`, `shortest`: by characters. `newest`, `oldest`: by
-    `metadata["date"]`, ISO 8601. `most:NAME`, `least:NAME`: by the number `metadata[NAME]`, or else the signal of that
-    name. Documents without the date or the number come last. Raises PolicyError.
+    `source`: as `sources` lists them, others after these. `longest`, `shortest`: by characters that can be seen.
+    `newest`, `oldest`: by `metadata["date"]`, ISO 8601. `most:NAME`, `least:NAME`: by the number `metadata[NAME]`, or
+    else the signal of that name. Documents without the date or the number come last. Raises PolicyError.
     """
 
     criteria: tuple[str, ...]
     sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for one in self.criteria:
+        if NONE in self.criteria and (len(self.criteria) > 1 or self.sources):
+            raise PolicyError("`survivor: [none]` drops every copy, and goes with no other criterion")
+        for one in () if self.drops_all else self.criteria:
             if one not in CRITERIA and not (one.startswith(MEASURED) and one.partition(":")[2]):
-                known = ", ".join([*CRITERIA, *(f"{kind}NAME" for kind in MEASURED)])
+                known = ", ".join([*CRITERIA, NONE, *(f"{kind}NAME" for kind in MEASURED)])
                 raise PolicyError(f"there is no survivor criterion '{one}'; there are: {known}")
         if ("source" in self.criteria) != bool(self.sources):
             raise PolicyError("`survivor: [source]` and `sources` go together: name the sources, the first one best")
 
     @property
+    def drops_all(self) -> bool:
+        """Whether no document that has a duplicate stays."""
+        return NONE in self.criteria
+
+    @property
     def width(self) -> int:
-        return sum(len(self._bytes(one, Document(key=""))) for one in self.criteria)
+        return len(self(Document(key="")))
 
     def __call__(self, document: Document) -> bytes:
-        return b"".join([self._bytes(one, document) for one in self.criteria])
+        return b"".join([self._bytes(one, document) for one in self.criteria if one != NONE])
 
     def _bytes(self, criterion: str, document: Document) -> bytes:
         if criterion in ("longest", "shortest"):
-            length = min(len(document.text), _LONGEST)
+            length = min(len(visible(document.text)), _LONGEST)
             return (length if criterion == "shortest" else _LONGEST - length).to_bytes(_LENGTH_BYTES, "big")
         if criterion == "source":
             return _place(self.sources, document.source).to_bytes(2, "big")
@@ -72,8 +92,12 @@ class Policy:
 
 
 def text_hash(text: str) -> bytes:
-    """Breaks ties of every policy before document keys do, so that survivors do not depend on file names."""
-    return xxhash.xxh3_64_digest(text.encode("utf-8", "surrogatepass"))
+    """Breaks ties of every policy before document keys do, so that survivors do not depend on file names.
+
+    A text with signs that have no width comes after all without: of two copies the clean one survives.
+    """
+    digest = xxhash.xxh3_64_digest(text.encode("utf-8", "surrogatepass"))
+    return digest if visible(text) == text else _DIRTY + digest[: -len(_DIRTY)]
 
 
 def _place(sources: Sequence[str], source: str) -> int:

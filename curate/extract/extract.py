@@ -47,10 +47,10 @@ class Extract(Step):
     """HTML -> text; documents that are text already pass unchanged.
 
     Bounds are counted in bytes, elements, attributes and depth, so that they decide alike on every machine. No known
-    page within them takes 20 s or 1 GB: the extractor is quadratic in the number of siblings. What the page states
-    about itself (title, author, language, day of publication, address, type) is kept in the metadata, and what it says
-    of its licence and of who may use it always is. A page on which the extractor fails is dropped, with the error as
-    the value.
+    page within them takes 20 s or 1 GB: time grows with the page, but for headings at its end and cells that span rows,
+    whose number the bounds limit. What the page states about itself (title, author, language, day of publication,
+    address, type) is kept in the metadata, and what it says of its licence and of who may use it always is. A page on
+    which the extractor fails is dropped, with the error as the value.
 
     A cascade looks at a cheap text first: a page that the rules that follow in the recipe would drop anyway (another
     language, too few words, a listed host) is dropped here, with `step: rule` as the reason and the cheap text. A page
@@ -66,7 +66,7 @@ class Extract(Step):
 
     engine: str = param(
         "trafilatura",
-        "trafilatura: best text of news; blocks: a trained model, several times as fast, for pages of every kind;"
+        "trafilatura: best text of news; blocks: a trained model, over twice as fast, for pages of every kind;"
         " resiliparse: ten times as fast; cascade: trafilatura, but only for pages that the recipe's rules would not"
         " drop anyway",
         choices=("trafilatura", "blocks", "resiliparse", "cascade"),
@@ -243,8 +243,7 @@ class Extract(Step):
         from curate.extract.blocks.model import load
 
         page = segment(html)
-        nodes = page.elements()
-        if nodes > self.max_nodes:
+        if len(page.tokens) > self.max_nodes and (nodes := page.elements()) > self.max_nodes:
             return Drop(document, self.name, "too_many_nodes", nodes, self.max_nodes)
         if html.count("=") > self.max_attributes and (attributes := page.stated()) > self.max_attributes:
             return Drop(document, self.name, "too_many_attributes", attributes, self.max_attributes)

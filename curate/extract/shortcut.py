@@ -11,6 +11,10 @@ text where its own is empty, or less than half as long, or without a paragraph. 
 than twice as long as the extracted text: then readability cannot win, and is not run. The rule is trafilatura's own
 (`external.py`, `_prefer_readability` and `compare_extraction`).
 
+It takes formatting out of a paragraph and leaves the texts between the elements side by side; lxml then looks from each
+text back to the last element, in quadratic time. Texts that are side by side are made one: they are one text to all
+readers.
+
 Where a part of trafilatura's code is not the code this was written for, that part runs unchanged, and `notice` says so;
 pyproject.toml allows no other version.
 """
@@ -36,6 +40,7 @@ WRITTEN_FOR = "2.3"
 """The version of trafilatura that this was written for."""
 
 _SHAPE = ["cleaned_tree", "raw_tree", "body", "text", "options"]
+_PRUNES = ["tree", "potential_tags", "options", "keep_teasers"]
 _OPEN_QUESTIONS = ("SANITIZED_XPATH", "_prefer_readability", "try_readability", "justext_rescue")
 _RAW = ("xmp", "noembed", "noframes", "plaintext")
 _ASKED = (
@@ -202,7 +207,7 @@ def install() -> bool:
         expressions = getattr(xpaths, name, [])
         expressions[:] = [understood(one) or one for one in expressions]
     asked = all(any(isinstance(one, Expression) for one in getattr(xpaths, name, [])) for name in _ASKED)
-    return all([asked, _classes_looked_up_fast(), _without_second_opinion()])
+    return all([asked, _classes_looked_up_fast(), _without_second_opinion(), _texts_in_one()])
 
 
 def notice() -> str:
@@ -237,6 +242,49 @@ def _classes_looked_up_fast() -> bool:
     return True
 
 
+_MANY_TEXTS = 64
+
+
+def _texts_in_one() -> bool:
+    from lxml.etree import XPath
+    from trafilatura import main_extractor
+
+    original = getattr(main_extractor, "prune_unwanted_sections", None)
+    if original is None or list(inspect.signature(original).parameters) != _PRUNES:
+        return False
+    crowded = XPath(f"//*[text()[{_MANY_TEXTS}]]")
+
+    @wraps(original)
+    def prune(tree: Any, *parameters: Any, **options: Any) -> Any:
+        pruned = original(tree, *parameters, **options)
+        for element in crowded(pruned):
+            # What is read is all texts up to the next element, and what is set is one.
+            element.text = element.text
+            for child in element:
+                child.tail = child.tail
+        return pruned
+
+    main_extractor.prune_unwanted_sections = prune
+    return _rows_without_counting()
+
+
+def _rows_without_counting() -> bool:
+    """Before each cell trafilatura counts those of the row so far, also where no cell above reaches into it."""
+    from trafilatura import main_extractor
+
+    original = getattr(main_extractor, "_flush_rowspan_phantoms", None)
+    if original is None or list(inspect.signature(original).parameters) != ["rowspan_map", "newrow"]:
+        return False
+
+    @wraps(original)
+    def flush(rowspan_map: Any, newrow: Any) -> None:
+        if rowspan_map:
+            original(rowspan_map, newrow)
+
+    main_extractor._flush_rowspan_phantoms = flush
+    return True
+
+
 def _without_second_opinion() -> bool:
     from lxml.etree import XPath
     from trafilatura import core, external
@@ -250,7 +298,8 @@ def _without_second_opinion() -> bool:
         or not all(hasattr(external, name) for name in _OPEN_QUESTIONS)
     ):
         return False
-    paragraphs, tables = XPath("boolean(.//p//text())"), XPath("count(.//table) > count(.//p)")
+    # The first text of each element: all of them would be sorted, in quadratic time.
+    paragraphs, tables = XPath("boolean(.//p//text()[1])"), XPath("count(.//table) > count(.//p)")
     unclean = XPath(external.SANITIZED_XPATH)
 
     def settled(page: _Element, body: _Element, text: str, options: Any) -> bool:

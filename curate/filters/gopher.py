@@ -134,11 +134,14 @@ def _is_hopeless(check: Check) -> bool:
 class GopherRepetition(Rule):
     """Does the text repeat itself? Lines, paragraphs and n-grams of words. A limit of 0 or None is off.
 
-    Limits of n-grams are shares of the text's characters; the number in a limit's name is the n-gram's length.
+    Limits of n-grams are shares of the text's characters; the number in a limit's name is the n-gram's length. A line
+    of white space is blank: no line that repeats another, and the end of a paragraph. datatrove, and so FineWeb, counts
+    it as a line (`dialect: datatrove`).
     """
 
     name: ClassVar[str] = "gopher_repetition"
-    shaping: ClassVar[tuple[str, ...]] = ("language",)
+    version: ClassVar[int] = 2
+    shaping: ClassVar[tuple[str, ...]] = ("language", "dialect")
     zero_is_off: ClassVar[bool] = True
 
     dup_para_frac: float | None = param(0.3, "largest share of repeated paragraphs", source=_TABLE_A1, ge=0, le=1)
@@ -160,6 +163,12 @@ class GopherRepetition(Rule):
     duplicated_10_grams: float | None = param(0.10, "largest share in repeated 10-grams", source=_TABLE_A1, ge=0, le=1)
 
     language: str = param("en", LANGUAGE, source="ours: curate/text/languages.py")
+    dialect: str = param(
+        "goldsand",
+        "datatrove: lines of white space are lines, which repeat each other",
+        source="datatrove gopher_repetition_filter.py",
+        choices=("goldsand", "datatrove"),
+    )
 
     def __post_init__(self) -> None:
         check_language(self.name, self.language)
@@ -169,15 +178,18 @@ class GopherRepetition(Rule):
         if not characters:
             yield Check("empty", 0, 1, True)
             return
+        theirs = self.dialect == "datatrove"
+        lines = signals.line_copies if theirs else signals.filled_line_copies
+        paragraphs = signals.paragraph_copies if theirs else signals.filled_paragraph_copies
         if self.dup_para_frac:
-            yield over("dup_para_frac", signals.paragraph_copies.share, self.dup_para_frac, "dup_para_frac")
+            yield over("dup_para_frac", paragraphs.share, self.dup_para_frac, "dup_para_frac")
         if self.dup_para_char_frac:
-            share = signals.paragraph_copies.characters / characters
+            share = paragraphs.characters / characters
             yield over("dup_para_char_frac", share, self.dup_para_char_frac, "dup_para_char_frac")
         if self.dup_line_frac:
-            yield over("dup_line_frac", signals.line_copies.share, self.dup_line_frac, "dup_line_frac")
+            yield over("dup_line_frac", lines.share, self.dup_line_frac, "dup_line_frac")
         if self.dup_line_char_frac:
-            share = signals.line_copies.characters / characters
+            share = lines.characters / characters
             yield over("dup_line_char_frac", share, self.dup_line_char_frac, "dup_line_char_frac")
         for n, name, limit in gram_limits(self):
             if limit and n < 5:

@@ -6,6 +6,9 @@ CLD2 (`identifier: pycld2`) knows fewer languages and is the fastest; its score 
 
 A page may begin in one language and go on in another, so a longer text is asked at several places, by default its
 beginning, middle and end. The language of most letters there is the text's.
+
+Some languages no identifier tells apart with confidence (`GROUPS`): a Croatian page has .4 as Croatian, .3 as Bosnian
+and .3 as Serbian. For those the threshold holds for the group: their scores are added.
 """
 
 from __future__ import annotations
@@ -32,7 +35,15 @@ _PLACE = 1000
 _TELLING, _SURE = 200, 0.6
 """A cascade identifies texts of at least so many characters, and takes results with more than such a score."""
 
+GROUPS = (("hr", "bs", "sr"), ("no", "nn"), ("id", "ms"), ("hi", "mr", "ne"))
+"""Languages that are written nearly alike: the three in Latin letters, Bokm\u00e5l and Nynorsk, Indonesian and Malay,
+Hindi, Marathi and Nepali."""
+_GROUP = {"nb": GROUPS[1], "sh": GROUPS[0]} | {code: group for group in GROUPS for code in group}
+_CYRILLIC = re.compile("[\u0400-\u04ff]")
+_GUESSES = 5
+
 Identify = Callable[[str], tuple[str, float]]
+"""From a text to its language, and the score of that language or its group."""
 
 # Invalid for CLD2: controls, surrogates, and code points that are not characters.
 _NOT_FOR_CLD2 = re.compile(
@@ -48,13 +59,14 @@ class Language(Rule):
 
     Every document gets `language`, `language_score` and `language_share` in its metadata; a text without a letter is
     `und` with 0. The score is the mean of the places that are in that language, the share that of the letters in wanted
-    languages, of those that were asked.
+    languages, of those that were asked. Of languages that resemble each other (hr bs sr in Latin letters, no nn, id ms,
+    hi mr ne) the scores are added, and with `alike` who keeps one keeps them all.
     """
 
     name: ClassVar[str] = "language"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     libraries: ClassVar[tuple[str, ...]] = ("py3langid", "fasttext-community", "pycld2")
-    shaping: ClassVar[tuple[str, ...]] = ("model", "identifier", "characters", "places")
+    shaping: ClassVar[tuple[str, ...]] = ("model", "identifier", "characters", "places", "alike")
     measures: ClassVar[bool] = True
 
     keep: list[str] = param(["en"], "codes of the languages to keep", source="FineWeb, section 3.3")
@@ -74,6 +86,9 @@ class Language(Rule):
     )
     characters: int = param(
         5000, "characters of the text that are read, of all its places together", source="ours", ge=1
+    )
+    alike: bool = param(
+        False, "who keeps one language of a group keeps all: hr bs sr in Latin letters; no nn; id ms; hi mr ne"
     )
     places: int = param(
         3,
@@ -116,10 +131,17 @@ class Language(Rule):
     def checks(self, document: Document) -> Iterator[Check]:
         language, score, share = self._judged(document.measured(self, lambda: self._asked(document.text)))
         document.metadata |= _metadata(language, score, share)
-        yield Check("language", language, list(self.keep), language not in self.keep, "keep", "outside")
+        # One that is kept with another of its group counts as that one.
+        basis = self.keep[0] if language in self.wanted and language not in self.keep else None
+        yield Check("language", language, list(self.keep), language not in self.wanted, "keep", "outside", basis)
         failed = score <= self.min_score
         yield Check("language_score", score, self.min_score, failed, "min_score", "not over")
         yield under("language_share", share, self.min_share, "min_share")
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """The languages that are kept."""
+        return _wanted(tuple(self.keep), self.alike)
 
     def _asked(self, text: str) -> list[tuple[str, float, int]]:
         """Of each place of a text that has letters: its language, the score, and how many letters."""
@@ -127,17 +149,24 @@ class Language(Rule):
         return [(*self._identify()(place), count) for place, count in counted if count]
 
     def _judged(self, asked: Iterable[tuple[str, float, int]]) -> tuple[str, float, float]:
-        """The language of most letters, its mean score, and the share of letters in wanted languages."""
-        letters: dict[str, int] = {}
+        """The language of most letters, its mean score, and the share of letters in wanted languages.
+
+        Wanted languages of one group are one language, named by the one of most letters.
+        """
+        letters: dict[str, dict[str, int]] = {}
         scores: dict[str, list[float]] = {}
         for language, score, count in asked:
-            letters[language] = letters.get(language, 0) + count
-            scores.setdefault(language, []).append(score)
+            one = _GROUP[language][0] if language in self.wanted and language in _GROUP else language
+            within = letters.setdefault(one, {})
+            within[language] = within.get(language, 0) + count
+            scores.setdefault(one, []).append(score)
         if not letters:
             return "und", 0.0, 0.0
-        most = max(letters, key=letters.__getitem__)
-        wanted = sum(count for language, count in letters.items() if language in self.keep)
-        return most, fmean(scores[most]), wanted / sum(letters.values())
+        sizes = {one: sum(within.values()) for one, within in letters.items()}
+        most = max(sizes, key=sizes.__getitem__)
+        wanted = sum(count for within in letters.values() for code, count in within.items() if code in self.wanted)
+        named = max(letters[most], key=letters[most].__getitem__)
+        return named, fmean(scores[most]), wanted / sum(sizes.values())
 
     def _places(self, text: str) -> list[str]:
         if self.places == 1:
@@ -153,13 +182,30 @@ class Language(Rule):
         from resiliparse.parse.lang import detect_fast
 
         text = page.content.text
-        if len(text) < _TELLING or detect_fast("\n".join(self._places(text)))[0] in self.keep:
+        if len(text) < _TELLING or detect_fast("\n".join(self._places(text)))[0] in self.wanted:
             return None
         language, score, share = self._judged(self._asked(text))
-        if language in self.keep or language == "und" or score <= _SURE:
+        if language in self.wanted or language == "und" or score <= _SURE:
             return None
         page.metadata = _metadata(language, score, share)
         return Check("language", language, list(self.keep), True)
+
+
+@lru_cache(maxsize=64)
+def _wanted(keep: tuple[str, ...], alike: bool) -> frozenset[str]:
+    others = (_GROUP.get(code, ()) for code in keep) if alike else ()
+    return frozenset(keep).union(*others)
+
+
+def _with_its_group(
+    text: str, language: str, score: float, guesses: Callable[[], Iterable[tuple[str, float]]]
+) -> tuple[str, float]:
+    """The language with the score of its group, if it has one: not Serbian in Cyrillic letters, which nothing
+    resembles."""
+    group = _GROUP.get(language)
+    if group is None or (group is GROUPS[0] and _CYRILLIC.search(text)):
+        return language, score
+    return language, min(1.0, max(score, sum(each for code, each in guesses() if _GROUP.get(code) is group)))
 
 
 def _metadata(language: str, score: float, share: float) -> dict[str, str | float]:
@@ -179,11 +225,11 @@ def _require_known(wanted: list[str], known: tuple[str, ...], whose: str) -> Non
 def _py3langid() -> Identify:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    classify = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True).classify
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
     def identify(text: str) -> tuple[str, float]:
-        language, score = classify(text)
-        return str(language), float(score)
+        language, score = identifier.classify(text)
+        return _with_its_group(text, str(language), float(score), lambda: identifier.rank(text))
 
     return identify
 
@@ -195,7 +241,8 @@ def _pycld2() -> Identify:
     def identify(text: str) -> tuple[str, float]:
         _, _, guesses = detect(_NOT_FOR_CLD2.sub(" ", text))
         _, language, percent, _ = guesses[0]
-        return ("und", 0.0) if language == "un" else (language, percent / 100)
+        shares = [(code, share / 100) for _, code, share, _ in guesses]
+        return ("und", 0.0) if language == "un" else _with_its_group(text, language, percent / 100, lambda: shares)
 
     return identify
 
@@ -205,7 +252,10 @@ def _fasttext(file: Stamp) -> Identify:
     model = fasttext_model.load(file)
 
     def identify(text: str) -> tuple[str, float]:
-        guesses = model.scores(fasttext_model.one_line(text), 1)
-        return guesses[0] if guesses else ("und", 0.0)
+        line = fasttext_model.one_line(text)
+        guesses = model.scores(line, 1)
+        if not guesses:
+            return "und", 0.0
+        return _with_its_group(text, *guesses[0], lambda: model.scores(line, _GUESSES))
 
     return identify

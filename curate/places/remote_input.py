@@ -147,7 +147,16 @@ def remote_files(name: str, path: UPath) -> tuple[list[tuple[UPath, str]], bool]
             raise InputError(f"input '{name}': the folder '{path}' holds no files")
         return files, False
     parts = path.path.split("/")
-    first = next((place for place, part in enumerate(parts) if any(sign in part for sign in _WILD)), None)
+    # A folder that is there may have a name with brackets in it.
+    first = next(
+        (
+            place
+            for place, part in enumerate(parts)
+            if any(sign in part for sign in _WILD)
+            and not (place < len(parts) - 1 and _is_folder(name, path, "/".join(parts[: place + 1])))
+        ),
+        None,
+    )
     if first is None or scheme_of(path) in ("http", "https"):
         raise InputError(f"input '{name}': there is no file or folder '{path}'")
     files = _below(name, path, "/".join(parts[:first]), parts[first:] + (["*"] if parts[-1] == "**" else []))
@@ -161,6 +170,14 @@ def _kind(path: UPath) -> str:
         return str(properties(path)["type"])
     except FileNotFoundError:
         return "missing"
+
+
+def _is_folder(name: str, path: UPath, folder: str) -> bool:
+    try:
+        with store_errors(path):
+            return bool(patiently(path.fs.isdir, folder))
+    except OSError as error:
+        raise InputError(f"input '{name}': '{path}' cannot be listed: {error.strerror}") from None
 
 
 def _found(path: UPath, root: str) -> list[str]:
@@ -191,4 +208,5 @@ def _fits(parts: list[str], pattern: list[str]) -> bool:
         return not pattern and not parts
     if pattern[0] == "**":
         return _fits(parts, pattern[1:]) or _fits(parts[1:], pattern)
-    return fnmatch.fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
+    fits = parts[0] == pattern[0] or fnmatch.fnmatchcase(parts[0], pattern[0])
+    return fits and _fits(parts[1:], pattern[1:])

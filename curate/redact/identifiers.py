@@ -3,33 +3,46 @@
 Each kind is found by its form and then tested as far as its standard allows: the top-level domain of an address
 (`mail.py`), the numbering plan of a telephone number (`phones.py`), the range of an IP address, checksums of IBANs (ISO
 13616, ISO 7064 mod 97-10) and cards (ISO/IEC 7812, Luhn). Addresses that are reserved for examples identify no one and
-are left as they are, and so are the stand-ins of `redact.py`. Every search is linear in the text.
+are left as they are, and so are the stand-ins of `redact.py` (`nobody.py`). Full-width signs, and digits of any script,
+are read as the plain ones. Every search is linear in the text.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 
 from curate.redact.found import Found
 from curate.redact.mail import emails
+from curate.redact.nobody import DOCUMENTED, nobody
 from curate.redact.phones import phones
 
 KINDS = ("email", "iban", "card", "ipv6", "ipv4", "phone")
 """In order of precedence: where two kinds overlap, the first of them holds."""
 
 
-def find(text: str, kinds: Iterable[str] = KINDS, regions: Iterable[str] = ("US",)) -> list[Found]:
+def find(
+    text: str,
+    kinds: Iterable[str] = KINDS,
+    regions: Iterable[str] = ("US",),
+    leave: Iterable[str] = ("examples",),
+) -> list[Found]:
     """Everything of these kinds in a text, by place, without overlaps.
 
-    `regions` are the countries (ISO 3166 codes) whose telephone numbers are known without a country code.
+    `regions` are the countries (ISO 3166 codes) whose telephone numbers are known without a country code; `leave` says
+    which addresses that identify nobody are passed over (`nobody.NOBODY`).
     """
     wanted = set(kinds)
+    text = plain(text)
     found: list[Found] = []
     for kind in KINDS:
         if kind in wanted:
             found += phones(text, tuple(regions)) if kind == "phone" else _FINDERS[kind](text)
+    left = set(leave)
+    found = [one for one in found if nobody(one) not in left]
     if len(found) < 2:
         return found
     rank = {kind: place for place, kind in enumerate(KINDS)}
@@ -43,19 +56,52 @@ def find(text: str, kinds: Iterable[str] = KINDS, regions: Iterable[str] = ("US"
     return taken
 
 
+_ASCII = bytes(range(128))
+
+
+def plain(text: str) -> str:
+    """The text with full-width and small forms of ASCII, full stops of East Asia and digits of any script as ASCII: as
+    many characters, so that each place is the same."""
+    if text.isascii():
+        return text
+    others = text.encode("utf-8", "surrogatepass").translate(None, _ASCII).decode("utf-8", "surrogatepass")
+    changes = {ord(one): ascii_form for one in set(others) if (ascii_form := _ascii_form(one))}
+    return text.translate(changes) if changes else text
+
+
+@lru_cache(maxsize=1 << 16)
+def _ascii_form(character: str) -> str:
+    if character in "\u3002\uff61":
+        return "."
+    if "\ufe50" <= character <= "\ufe6b" or "\uff01" <= character <= "\uff5e":
+        form = unicodedata.normalize("NFKC", character)
+        return form if form.isascii() else ""
+    digit = unicodedata.decimal(character, None)
+    return "" if digit is None else str(digit)
+
+
 # The pattern begins with a set of characters, and the look-behind comes after it: only so does `re` search for the
 # first character in C, three to five times as fast.
-_IPV4 = re.compile(r"\d(?<![\w.]\d)\d{0,2}\.(?:\d{1,3}\.){2}\d{1,3}(?![\w])(?!\.\d)")
+# Japanese, Chinese and Korean put no space beside an address.
+_BESIDE = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
+_IPV4 = re.compile(
+    rf"\d(?:(?<=[{_BESIDE}]\d)|(?<![\w.]\d))\d{{0,2}}\.(?:\d{{1,3}}\.){{2}}\d{{1,3}}(?:(?=[{_BESIDE}])|(?!\w))(?!\.\d)"
+)
+_GOES_ON = re.compile(rf"[^\W{_BESIDE}]")
 _NUMBERED = re.compile(
-    r"(?:\bv(?:er(?:sions?|\.)?|\.)?|\b(?:releases?|firmwares?|builds?|rev(?:isions?)?|updates?|upgrades?|patch(?:es)?"
-    r"|kernels?|drivers?)\.?|\b(?:updat|upgrad)(?:e|ed|es|ing) (?:from|to)|[A-Za-z]/|§|[\w.]-)[\s:#(]*\Z"
+    r"(?:\bv(?:er(?:sions?|\.)?|\.)?|version|\b(?:releases?|firmwares?|builds?|rev(?:isions?)?|updates?|upgrades?|patch(?:es)?"
+    r"|kernels?|drivers?)\.?|\b(?:updat|upgrad)(?:e|ed|es|ing) (?:from|to)|[A-Za-z]/|§|[\w.]-)[\s:#(\"'=<>~^]*\Z"
+    r"|\w[=!<>~^]=\Z"
     r"|\b(?:chapters?|ch|sect(?:ions?|s)?|secs?|subsections?|clauses?|paragraphs?|paras?|articles?|appendix|figures?|figs?"
     r"|tables?|equations?)\.?(?: (?:no|nos|number|numbers)\.?)?[ \u00a0#(]*\Z",
     re.IGNORECASE,
 )
 """Before four numbers that are a version of a program, or a section of a manual."""
 _NUMBERED_AFTER = re.compile(
-    r"\s*[)\]]?\s*(?:release|firmware|build|version|update|patch|beta|alpha|rc ?\d|lts)\b"
+    # The name of a file, or of a release.
+    r"\.(?:jar|war|zip|tar|t?gz|tgz|bz2|xz|7z|rar|exe|msi|deb|rpm|apk|whl|egg|gem|nupkg|dll|so|dmg|pkg|iso|img|bin|txt|log"
+    r"|pdf|html?|js|css|json|xml|md)\b|-(?:[A-Za-z]|\d+[A-Za-z])"
+    r"|\s*[)\]]?\s*(?:release|firmware|build|version|update|patch|beta|alpha|rc ?\d|lts)\b"
     r"|\s*[)\]]?,?\s*(?:or|and) (?:later|newer|higher|above|earlier|older|below)\b",
     re.IGNORECASE,
 )
@@ -81,7 +127,7 @@ def ipv4s(text: str) -> Iterator[Found]:
             continue
         before = text[max(0, match.start() - 80) : match.start()]
         numbers = [int(number) for number in match.group().split(".")]
-        small = max(numbers[:2]) < _FEW or sum(number < _FEW for number in numbers) >= 3
+        small = not _documented(address) and (max(numbers[:2]) < _FEW or sum(number < _FEW for number in numbers) >= 3)
         series = _SERIES.search(before)
         numbered = _NUMBERED.search(before[: series.start()] if series else before)
         numbered = numbered or _NUMBERED_AFTER.match(text, match.end(), match.end() + 24)
@@ -92,16 +138,26 @@ def ipv4s(text: str) -> Iterator[Found]:
 _IPV6 = re.compile(r"[23](?<![\w:.][23])[0-9A-Fa-f]{3}:[0-9A-Fa-f:.]{2,41}")
 
 
+_EMBEDDED = re.compile(r":\d{1,3}(?:\.\d{1,3}){3}\Z")
+
+
 def ipv6s(text: str) -> Iterator[Found]:
     """Addresses of the routed range, 2000::/3."""
     for match in _IPV6.finditer(text):
         written = match.group().rstrip(".")
+        if "." in written and not _EMBEDDED.search(written):
+            # `2001:db8::1.De`: the next sentence, without its space.
+            written = written[: written.index(".")]
         if written.endswith(":") and not written.endswith("::"):
             written = written[:-1]
         end = match.start() + len(written)
         address = _global(written, ipaddress.IPv6Address)
-        if address is not None and not text[end : end + 1].isalnum():
+        if address is not None and not _GOES_ON.match(text, end):
             yield Found(match.start(), end, "ipv6", str(address))
+
+
+def _documented(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return any(address in network for network in DOCUMENTED)
 
 
 def _global(
@@ -111,16 +167,12 @@ def _global(
         address = kind(written)
     except ValueError:
         return None
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.sixtofour
-        if address in _DOCUMENTED or (inner is not None and not inner.is_global):
-            return None
+    if _documented(address):
+        return address
+    if isinstance(address, ipaddress.IPv6Address) and (inner := address.sixtofour) and not inner.is_global:
+        return None
+    # Multicast (RFC 6676) is nobody's.
     return address if address.is_global and not address.is_multicast else None
-
-
-_DOCUMENTED = ipaddress.IPv6Network("3fff::/20")
-"""For documentation (RFC 9637), which `ipaddress` may not know. It knows RFC 3849 and 5737, and multicast (RFC 6676) is
-nobody's."""
 
 
 # Characters of an IBAN by country: SWIFT's registry, release 99.
@@ -193,8 +245,23 @@ def cards(text: str) -> Iterator[Found]:
     """Numbers of an issuer's form and length with a right check digit, in the printed groups or without groups."""
     for match in _CARD.finditer(text):
         digits = re.sub(r"[ -]", "", match.group())
-        if _ISSUERS.fullmatch(digits) and luhn(digits) and len(set(digits)) > 1:
+        if _ISSUERS.fullmatch(digits) and luhn(digits) and len(set(digits)) > 1 and not _in_code(text, *match.span()):
             yield Found(*match.span(), "card", digits)
+
+
+_GROUPS_BEFORE = re.compile(r"(?:\b[0-9A-Fa-f]{4,5}\s){1,2}\Z")
+_GROUPS_AFTER = re.compile(r"(?:\s[0-9A-Fa-f]{4,5}\b){1,2}")
+_ARGUMENT = re.compile(r"[A-Za-z_]\(+\Z|\[\Z")
+
+
+def _in_code(text: str, start: int, end: int) -> bool:
+    """Whether groups of four are some of a table of code points, or figures without groups an argument of a call; one
+    group behind a card may be the month in which it ends."""
+    if text[start:end].isdigit():
+        return _ARGUMENT.search(text, max(0, start - 3), start) is not None
+    before = _GROUPS_BEFORE.search(text, max(0, start - 12), start)
+    after = _GROUPS_AFTER.match(text, end)
+    return bool(before and after) or any(len(some.group()) > 6 for some in (before, after) if some)
 
 
 def luhn(digits: str) -> bool:

@@ -10,8 +10,9 @@ from curate.redact.found import Found
 
 # Possessive throughout: no run of digits is ever cut in two ways. The first character comes before the look-behind, so
 # that `re` searches for it in C.
-_MARK = "\u00a0.\\-\u2010-\u2013/"
-_NOT_AFTER = r"(?<![\w$€£#][(\d])(?<!\d[.,][(\d])"
+_MARK = "\u00a0.\\-\u2010-\u2013\u2212\u30fc/"
+# Chinese and Japanese put no space between a word and a number.
+_NOT_AFTER = r"(?:(?<=[\u3040-\u30fa\u3400-\u9fff][(\d])|(?<![\w$€£#][(\d])(?<!\d[.,][(\d]))"
 _RUN = re.compile(
     rf"[+(\d](?:(?<=\+) ?\(?+\+?+\d++|(?<=\()(?:(?<=[^\W\d_]\()|{_NOT_AFTER})\+?+\d++|(?<=\d){_NOT_AFTER}\d*+)"
     rf"(?:(?: ?[{_MARK}] ?| ?\(|\) ?[{_MARK}]? ?\(?| )\d++){{0,11}}+"
@@ -19,14 +20,23 @@ _RUN = re.compile(
 _DIGITS = re.compile(r"\d+")
 _CALLED = re.compile(
     r"(?:\b(?:tele?(?:ph?one?|fon[oe]?)?|phones?|ph|call(?:ing)?|fax|mobiles?|mob|cell(?:[ -]?phone)?|whats ?app|sms"
-    r"|text|dial|hotline|helpline|viber|handy|t[ée]l|portable)\b|\b[TPMFDO]\b(?=[.:|])|[☎☏📞📱✆🕻])"
+    r"|text|dial|hotline|helpline|viber|handy|t[ée]l|portable)\b|\b[TPMFDO]\b(?=[.:|])|[☎☏📞📱✆🕻]"
+    r"|電話(?:番号)?|电话|手机|手機|携帯|传真|傳真|전화(?:번호)?|휴대폰|\b(?:тел(?:ефон)?|моб|факс)\b)"
     r"(?:\s+(?:us|me|him|her|them|now|today|toll[- ]free|free|line|number|no|at|on|is|or|office|direct|to))*"
     r"[\s.:|/()#-]*\Z",
     re.IGNORECASE,
 )
+# `text(4155552671, 12)`: a function of a program, but `Tel(415) 555-2671` is a number.
+_CODE = re.compile(r"\b(?:text|call|dial|cell|handy|portable)\Z")
+_DOI = re.compile(r"10\.\d{4,9}/")
+_SUM = re.compile(r"[\d)\]jx](?: *\+ (?=\d)|\+(?=\d++(?:\.\d++)?+(?![ (.-]?\(?\d)))")
+"""Before a number that is added: `2*x + 39062500`, `6.2+3.7j`."""
+_FACTOR = re.compile(r"\s?\*|[eE][-+]?\d|[jJfF]\b")
+"""Behind figures that a program computes with."""
 _NOT_CALLED = re.compile(
     r"\b(?:isbn|issn|doi|ean|upc|gtin|pmid|arxiv|sku|order|invoice|ticket|item|part|model|serial|patent|case|account"
-    r"|acct|ref|id|vat|reg(?:istration)?|license|nct)\b\.?(?: ?(?:no|number|nr|#)\.?)?\s*[:#]?\s*\Z",
+    r"|acct|ref|id|vat|reg(?:istration)?|license|nct"
+    r"|pp|pages?)\b\.?(?: ?(?:no|number|nr|#)\.?)?\s*[:#]?\s*\Z",
     re.IGNORECASE,
 )
 _DATE = re.compile(
@@ -46,7 +56,7 @@ def phones(text: str, regions: tuple[str, ...] = ("US",)) -> Iterator[Found]:
     """
     for run in _RUN.finditer(text):
         # Most figures are years and amounts, which are shorter.
-        if run.end() - run.start() < _FEWEST:
+        if run.end() - run.start() < _FEWEST or _DOI.match(text, run.start()):
             continue
         groups = [group.span() for group in _DIGITS.finditer(text, *run.span())]
         if sum(end - start for start, end in groups) < _FEWEST:
@@ -70,10 +80,14 @@ def _begun(
     while start > floor and (text[start - 1] in "+(" or text[start - 2 : start] == "+ "):
         start -= 1
     international = "+" in text[start : groups[first][0]]
+    if international and any(_SUM.match(text, start - back) for back in (1, 2) if start >= back):
+        return None, first + 1
     called = False
     if first == 0 and not international:
         before = text[max(0, start - _CONTEXT) : start]
         called = _CALLED.search(before) is not None
+        if called and text[start] == "(" and len(groups) == 1 and _CODE.search(before):
+            return None, len(groups)
         if not called and _NOT_CALLED.search(before):
             return None, len(groups)
     for last in range(min(len(groups), first + _MOST_GROUPS), first, -1):
@@ -99,6 +113,8 @@ def _begun(
 def _ends_well(text: str, groups: list[tuple[int, int]]) -> bool:
     """Whether a number may end here: letters may follow, where a page lost the space between; digits may not."""
     end = groups[-1][1]
+    if _FACTOR.match(text, end):
+        return False
     after = text[end : end + 2]
     if after[:1] in ("%", ".", ",") or after[:1].isalnum():
         if after[:1].isdigit() or after[:1] == "%" or (after[:1] in ".," and after[1:].isdigit()):
@@ -120,6 +136,9 @@ def _uncalled(
 ) -> str | None:
     """A number recognised by its form alone: one mark between its groups, which are those of its country."""
     if len(parts) < 2 or sum(map(len, parts)) > 15:
+        return None
+    if first and text[groups[first - 1][1] : groups[first][0]] == ".":
+        # The decimals of a number, 2.817 940 2894.
         return None
     inside = {text[groups[place][1] : groups[place + 1][0]] for place in range(first, last - 1)}
     beside = {

@@ -19,6 +19,7 @@ from curate.errors import Refused
 from curate.places.stamp import Stamp, stamp
 from curate.redact.found import Found
 from curate.redact.identifiers import KINDS, find, luhn
+from curate.redact.nobody import NOBODY
 from curate.redact.phones import regions_of
 from curate.step import Check, Edit, over, param
 
@@ -34,9 +35,9 @@ class Redact(Edit):
     """
 
     name: ClassVar[str] = "redact"
-    version: ClassVar[int] = 2
-    libraries: ClassVar[tuple[str, ...]] = ("phonenumberslite", "phonenumbers", "tldextract")
-    shaping: ClassVar[tuple[str, ...]] = ("kinds", "action", "key_file", "regions")
+    version: ClassVar[int] = 3
+    libraries: ClassVar[tuple[str, ...]] = ("phonenumberslite", "phonenumbers", "tldextract", "idna")
+    shaping: ClassVar[tuple[str, ...]] = ("kinds", "action", "key_file", "regions", "leave")
 
     kinds: list[str] = param(list(KINDS), f"what is searched for: {', '.join(KINDS)}")
     action: str = param(
@@ -53,8 +54,16 @@ class Redact(Edit):
     regions: list[str] = param(
         ["US"], "countries whose phone numbers are found without country code; that of the page's domain is added"
     )
+    leave: list[str] = param(
+        ["examples"],
+        "addresses that identify nobody and stay: examples (example.com, networks of documentation), resolvers (8.8.8.8"
+        " and other public ones); stand-ins are found again where examples do not stay",
+    )
 
     def __post_init__(self) -> None:
+        for one in self.leave:
+            if one not in NOBODY:
+                raise Refused(f"redact: leave: there is no {one!r}; there are: {', '.join(NOBODY)}")
         for kind in self.kinds:
             if kind not in KINDS:
                 raise Refused(f"redact: kinds: there is no kind {kind!r}; there are: {', '.join(KINDS)}")
@@ -83,9 +92,9 @@ class Redact(Edit):
     def found(self, document: Document) -> list[Found]:
         """Every identifier in a document's text, by place, without overlaps."""
         if "phone" not in self.kinds:
-            return find(document.text, self.kinds)
+            return find(document.text, self.kinds, leave=self.leave)
         own = regions_of(document.domain or document.url)
-        return find(document.text, self.kinds, dict.fromkeys((*own, *self.regions)))
+        return find(document.text, self.kinds, dict.fromkeys((*own, *self.regions)), self.leave)
 
     def edit(self, document: Document) -> str | Check:
         found = self.found(document)

@@ -11,6 +11,17 @@ from functools import lru_cache
 
 from curate.text.unspaced import BLOCKS, HEXAGRAMS
 
+INVISIBLE = "\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
+"""Signs without a width, as a set for `re`: joiners, soft hyphens, marks of direction, byte order marks."""
+
+_HIDDEN = re.compile(f"[{INVISIBLE}]+")
+
+
+def visible(text: str) -> str:
+    """The text without signs that have no width."""
+    return text if text.isascii() else _HIDDEN.sub("", text)
+
+
 WORD_BYTES = bytes(
     c + 32 if 65 <= c <= 90 else c if 48 <= c <= 57 or 97 <= c <= 122 or c >= 128 else 32 for c in range(256)
 )

@@ -162,7 +162,24 @@ class TextSignals:
 
     @cached_property
     def filled_line_copies(self) -> Copies:
+        """Repeats among lines between newlines that are not blank."""
         return count_copies(self.filled_lines)
+
+    @cached_property
+    def filled_paragraph_copies(self) -> Copies:
+        """Repeats among paragraphs, split at blank lines, of white space or of nothing."""
+        if len(self.filled_lines) == sum(map(bool, self._between_newlines)):
+            return self.paragraph_copies
+        pieces: list[list[str]] = []
+        last = False
+        for line in self._between_newlines:
+            filled = bool(line) and not line.isspace()
+            if filled and last:
+                pieces[-1].append(line)
+            elif filled:
+                pieces.append([line])
+            last = filled
+        return count_copies(list(map("\n".join, pieces))) if pieces else Copies(1, 0, 0)
 
     def repeats(self, n: int) -> Repeats:
         """The places of n-grams of words (n >= 2) that occur more than once."""

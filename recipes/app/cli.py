@@ -1,5 +1,5 @@
 """The command line: goldsand run | retry | plan | status | stages | verify | why | diff | profile | decide | clusters |
-index | contamination | report | check | steps | probe | compare | train-classifier |
+index | contamination | report | check | steps | probe | compare | fit | train-classifier |
 train-extractor | synth.
 
 Exit codes: 0 done; 1 a fault of the program, or runs of a probe that failed; 2 something a person can put right; 3 more
@@ -23,6 +23,7 @@ from recipes.app.commands.contamination import contamination
 from recipes.app.commands.dedup import clusters, index
 from recipes.app.commands.diff import diff
 from recipes.app.commands.extractor import train_extractor
+from recipes.app.commands.fit import fit
 from recipes.app.commands.plan import plan
 from recipes.app.commands.probe import probe
 from recipes.app.commands.profile import decide, profile
@@ -56,7 +57,7 @@ def options(
 
 
 CORPUS = (run, retry, plan, status, stages, check, steps, report, verify, why, contamination, diff, card, publish)
-for command in (*CORPUS, probe, compare, profile, decide):
+for command in (*CORPUS, probe, compare, fit, profile, decide):
     app.command()(command)
 app.command("train-classifier")(train_classifier)
 app.command("train-extractor")(train_extractor)

@@ -1,11 +1,11 @@
-"""Mutated pages through segmenting, metadata and text of the extractor `blocks`: no crash, no hang, nothing quadratic.
+"""Mutated pages through all of the extractor `blocks`, and metadata: no crash, no hang, nothing quadratic.
 
 usage: block_fuzz.py [--input FILE_OR_FOLDER_OF_WARC ...] [--seed N] [--trials N]
 
 Real pages (made ones without --input) are cut, spliced, doubled, and their tags, attributes and characters changed.
-Whatever comes out must be cut into blocks and rendered, all of them and a part, in either format; what is rendered
-twice is the same twice. One JSON line: trials, crashes (page, seed of the mutation, error), slowest_ms, and
-slowest_ms_per_mb, the most for a megabyte of page.
+Whatever comes out must be cut into blocks, judged and rendered, all of them, a part and the chosen ones, in either
+format; what is rendered twice is the same twice. One JSON line: trials, crashes (page, seed of the mutation, error),
+slowest_ms, and slowest_ms_per_mb, the most for a megabyte of page.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ def mutated(page: str, rng: random.Random, others: Sequence[str]) -> str:
 
 def once(page: str, rng: random.Random) -> None:
     """All that is done to a page. Raises whatever it raises."""
+    from curate.extract.blocks.model import load
     from curate.extract.blocks.segment import segment
     from curate.extract.blocks.text import rendered
     from curate.extract.page_metadata import stated
@@ -84,7 +85,9 @@ def once(page: str, rng: random.Random) -> None:
     cut = segment(page)
     blocks = range(len(cut.begins))
     some = sorted(rng.sample(blocks, len(blocks) // 2))
-    for chosen in (blocks, some):
+    judged = load().judged(cut)
+    assert len(judged.probabilities) == len(blocks)
+    for chosen in (blocks, some, judged.chosen):
         text = rendered(cut, chosen)
         assert text == rendered(cut, chosen)
         assert "\x00" not in text, "a sentinel in a text"

@@ -157,13 +157,12 @@ def shares(sources: list[Path], limit: int) -> dict[str, float]:
     """Milliseconds a page in each part of the engine blocks."""
     from itertools import islice, pairwise
 
-    from curate.extract.blocks.features import measured
     from curate.extract.blocks.model import load
     from curate.extract.blocks.segment import segment, tokens_of
     from curate.extract.blocks.text import rendered
     from curate.extract.encoding import decode_html
 
-    model, spent, pages = load(), dict.fromkeys(("decoding", "tags", "blocks", "features", "trees", "text"), 0.0), 0
+    model, spent, pages = load(), dict.fromkeys(("decoding", "tags", "blocks", "judging", "text"), 0.0), 0
     for page in islice(documents(sources), limit):
         times = [time.process_time()]
         html = decode_html(page.html, page.metadata.get("content_type", ""))
@@ -172,16 +171,12 @@ def shares(sources: list[Path], limit: int) -> dict[str, float]:
         times.append(time.process_time())
         cut = segment(html)
         times.append(time.process_time())
-        if cut.begins:
-            measured(cut, model.lexicon)
-        times.append(time.process_time())
         chosen = model.judged(cut).chosen
         times.append(time.process_time())
         rendered(cut, chosen)
         times.append(time.process_time())
         took = [later - sooner for sooner, later in pairwise(times)]
         took[2] -= took[1]
-        took[4] -= took[3]
         for name, one in zip(spent, took, strict=True):
             spent[name] += one
         pages += 1
@@ -206,6 +201,9 @@ def main() -> None:
     warm = ["<html><body><article><p>" + "the warm up of that and this " * 40 + "</p></article></body></html>"]
     peers = peer_texts(warm, sys.executable, options.precise)
     kept_of_texts(chain, ["warm"], [None], peers["texts"])
+    from curate.document import Document
+
+    list(chain[0].apply([Document(key="warm", html=warm[0].encode(), metadata={"date": "2026-01-01"})]))
 
     reasons: dict[str, str] = {}
     read, extracted = [0.0], [0.0]

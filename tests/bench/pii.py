@@ -5,7 +5,8 @@ usage: pii.py [--seed N] [--out SET.jsonl] [--peer-python PYTHON_WITH_DATATROVE]
 
 The labelled set is made here: sentences with an identifier in one of the ways people write it, and sentences with what
 only looks like one. Telephone numbers are libphonenumber's examples of 40 countries, in the forms that its own
-formatter knows; checksums of IBANs and cards are computed here, apart from the code that is measured. An identifier
+formatter knows; checksums of IBANs and cards are computed here, apart from the code that is measured. The traps are 300
+lines of `pii_traps.py`, scored apart. An identifier
 is found when a span of its kind overlaps it; what overlaps none is a false alarm. `--input` adds the speed on real
 pages. Peers know fewer kinds: they are measured on those. One JSON line.
 """
@@ -26,7 +27,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
+# Behind PYTHONPATH, so that another version of the package can be measured with these lines.
+sys.path.append(str(ROOT))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from pii_traps import trap_set  # noqa: E402
 
 COUNTRIES = """US GB DE FR IT ES NL BE CH AT SE NO DK FI PL CZ HU RO GR PT IE RU UA TR IL IN JP KR CN SG AU NZ CA
 MX BR AR ZA EG NG KE""".split()  # noqa: SIM905
@@ -301,6 +306,9 @@ def main() -> None:
         rows = labelled_set(options.seed)
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         line: dict[str, Any] = {"benchmark": "pii", "texts": len(rows), "ours": score(rows, ours(rows)[0], KINDS)}
+        traps = trap_set(options.seed)
+        kinds = ("email", "phone", "ipv4", "ipv6")
+        line |= {"traps": len(traps), "ours_on_traps": score(traps, ours(traps)[0], kinds)}
         peers = {"datatrove": options.peer_python, "dolma": options.dolma_python}
         for name, python in peers.items():
             if python:

@@ -44,6 +44,12 @@ KATEX = (
         ("in 1990<sup><a href='#n3'>3</a></sup>, 80<a href='#n4'><sup>4</sup></a>", "in 1990[3], 80[4]"),
         ("word<sup class=reference><a href='#c'>[2]</a></sup> Brand<sup>®</sup>", "word[2] Brand®"),
         ("<sup>1</sup> A note.", "1 A note."),
+        ("10 <sup>23</sup> and x <sup>n</sup>", "10 ^23 and x n"),
+        (
+            "Tickets<br><sub>Photo by Ann,</sub> <sup>use the code</sup> <b><sub>SPRING</sub></b>",
+            "Tickets\nPhoto by Ann, use the code SPRING",
+        ),
+        ("<b><sub>SPRING</sub></b><sub> at the checkout</sub>", "SPRING at the checkout"),
         # Subscripts.
         ("x<sub>1</sub> + x<sub>2</sub>, 100<sub>2</sub>, log<sub>10</sub>", "x_1 + x_2, 100_2, log_10"),
         ("H<sub>2</sub>O, Ca(OH)<sub>2</sub>, (CO<sub>2</sub>)", "H2O, Ca(OH)2, (CO2)"),
@@ -74,6 +80,7 @@ KATEX = (
         ("one<br>two<br><br>three", "one\ntwo\nthree"),
         # What is not seen.
         ("<span hidden>no</span><span style='display:none'>no</span>yes<template>no</template>", "yes"),
+        ("the <a href=x>mill<span class='sr-only'> (opens in a new tab)</span></a>", "the mill"),
         ("<i aria-hidden=true class='a hidden-xs'>yes</i>", "yes"),
     ],
 )
@@ -141,9 +148,9 @@ def test_markdown_has_marks_of_headings_code_lists_and_links_by_a_switch():
     assert "It ground (/a%20%28b%29) barley" in text(html, links=True)
 
 
-def test_only_the_chosen_blocks_are_text_and_cells_stay_in_their_columns():
+def test_only_the_chosen_blocks_are_text_and_rows_stay_whole():
     page = segment("<p>a</p><table><tr><th>n<th>m<tr><td>1<td>2<tr><td>3<td>4</table><ol><li>x<li>y</ol>")
-    assert rendered(page, [1, 2, 4, 8]) == "| n | m |\n|  | 2 |\n2. y"
+    assert rendered(page, [1, 2, 4, 8]) == "| n | m |\n| 1 | 2 |\n2. y"
     assert rendered(page, []) == ""
 
 
@@ -173,7 +180,7 @@ def test_what_another_extractor_chose_is_written_alike(engine):
 def test_of_a_text_that_says_a_thing_once_one_block_is_found():
     page = segment(f"<p>{PROSE}</p><p>{PROSE}</p><p>a</p><table><tr><th>n<th>m<tr><td>{PROSE}<td>x</table><p>y")
     assert covered(page, PROSE) == [0]
-    assert covered(page, PROSE * 2 + "\na\n" + PROSE) == [0, 1, 2, 5, 6]
+    assert covered(page, PROSE * 2 + "\na\n" + PROSE) == [0, 1, 2, 5]
     assert covered(page, "") == covered(page, "none of these words") == []
     assert covered(segment("<p>東京の天気は晴れです。<p>大阪"), "東京の天気は晴れです。") == [0]
 
@@ -260,6 +267,6 @@ def test_mutated_pages_are_rendered_without_a_crash():
     """tests/bench/block_fuzz.py, in short: a seed, and pages that are made here."""
     import block_fuzz
 
-    found = block_fuzz.trial(block_fuzz.made_pages(random.Random(5)), seed=5, trials=120)
+    found = block_fuzz.trial(block_fuzz.made_pages(random.Random(5)), seed=5, trials=60)
     assert found["crashes"] == []
     assert found["slowest_ms"] < 2000

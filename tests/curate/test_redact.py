@@ -33,7 +33,7 @@ def seen(text: str, *regions: str) -> list[tuple[str, str]]:
     [
         ("Write to Jo.Doe@Acme.com.", "Jo.Doe@Acme.com", "jo.doe@acme.com"),
         ("<o'brien+list@mail.acme.co.uk>", "o'brien+list@mail.acme.co.uk", "o'brien+list@mail.acme.co.uk"),
-        ("mailto:a_b@müller.de?subject=x", "a_b@müller.de", "a_b@müller.de"),
+        ("mailto:a_b@müller.de?subject=x", "a_b@müller.de", "a_b@xn--mller-kva.de"),
         ("'jo@acme.io'", "jo@acme.io", "jo@acme.io"),
         ("Contact.....jo@acme.com,", "jo@acme.com", "jo@acme.com"),
         ("jo@acme.com.Then", "jo@acme.com", "jo@acme.com"),

@@ -217,3 +217,11 @@ def test_a_package_that_is_not_installed_is_named_with_its_extra(monkeypatch):
         path_of("s3://some-other-bucket/x")
     with pytest.raises(InputError, match="no protocol 'nosuch'"):
         path_of("nosuch://x/y")
+
+
+def test_a_folder_may_have_brackets_and_other_signs_of_globs_in_its_name(store):
+    for name in ("crawl [2026]", "all*", "what?"):
+        put(f"{store}/{name}", {"x.jsonl": b'{"text": "one"}\n', "[y].jsonl": b'{"text": "two"}\n'})
+        for path, count in (("", 2), ("/x.jsonl", 1), ("/[y].jsonl", 1), ("/*.jsonl", 2), ("/[x].jsonl", 1)):
+            found = find_inputs([Input("p", f"{store}/{name}{path}")])
+            assert len(found) == count and all(len(list(read_partition(one))) == 1 for one in found), (name, path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 
@@ -22,6 +23,12 @@ def page_texts(folder: Path) -> Iterator[str]:
                 text = extract_plain_text(bytes_to_str(raw, detect_encoding(raw)), main_content=True, alt_texts=False)
                 if text:
                     yield text
+
+
+@cache
+def real_pages(folder: Path) -> tuple[str, ...]:
+    """Those texts, taken out once a process."""
+    return tuple(page_texts(folder))
 
 
 if __name__ == "__main__":

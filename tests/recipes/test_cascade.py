@@ -1,6 +1,7 @@
 """A cascade as a user has it: one word in the recipe; every page accounted for with the rule that dropped it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,8 @@ def run(within, folder: Path, engine: str, *options: str) -> dict:
     return json.loads((folder / engine / "summary.json").read_text())
 
 
-def why(within, folder: Path, key: str) -> str:
-    done = within("why", "cascade", key, cwd=folder)
+def why(within, folder: Path, key: str, *options: str) -> str:
+    done = within("why", "cascade", key, *options, cwd=folder)
     assert done.returncode == 0, done.stderr
     return " ".join(done.stdout.split())
 
@@ -49,6 +50,10 @@ def test_the_same_pages_are_kept_and_the_others_have_their_reason(folder, within
     assert reasons == {"language: language": 1, "gopher_quality: gopher_short_doc": 1, "empty": 1}
     assert [step["documents_dropped"] for step in plain["steps"]] == [1, 1, 1]
     assert "language: language" in why(within, folder, "crawl/german.html@0")
+    blocks = why(within, folder, "crawl/english.html@0", "--blocks")
+    assert blocks.startswith("(this run extracted with cascade;")
+    assert re.search(r" kept \d\.\d\d \d+ article p The harbour was quiet", blocks)
+    assert re.search(r"[12] of 2 blocks, \d+ of \d+ words kept\Z", blocks)
 
 
 def test_a_changed_threshold_behind_a_cascade_is_seen_by_it(folder, within):

@@ -143,10 +143,26 @@ def decided(train, asked=ASKED, arms=(ONE, TWO)):
     return report(asked, arms, corpora, Training(asked, arms, corpora, rungs, grid).carried_out(), "", 40.0)
 
 
-def test_a_real_difference_is_decided_with_its_size(folders, tmp_path):
-    corpora = entries(folders[:2])
-    train = trainer(MIDDLES | {"two": 27.0})
-    found = compare(corpora, tmp_path, ASKED, tokenizer=folders[0].parent / "tokenizer.json", train=train)
+def compared(corpora: list[Entry], out: Path) -> tuple[dict, list[dict]]:
+    """A comparison in which 'two' is worse, and the plans that were trained."""
+    plans: list[dict] = []
+
+    def train(plan, where):
+        plans.append(plan)
+        return trainer(MIDDLES | {"two": 27.0, "tagged": 27.0})(plan, where)
+
+    return compare(corpora, out, ASKED, train=train), plans
+
+
+@pytest.fixture(scope="module")
+def of_two(folders, tmp_path_factory):
+    """One of two corpora, and its folder: it writes facts and tokens, which takes most of a test's time."""
+    out = tmp_path_factory.mktemp("two")
+    return out, *compared(entries(folders[:2]), out)
+
+
+def test_a_real_difference_is_decided_with_its_size(of_two):
+    out, found, _ = of_two
     (line,) = found["verdict"]
     assert line.startswith(
         "facts: 'two', cut by a coin to the size of 'one', is worse than 'one': half of the facts at 1."
@@ -161,8 +177,7 @@ def test_a_real_difference_is_decided_with_its_size(folders, tmp_path):
     assert {"one", "two"} <= set(found["text"]) and found["rung"] == 20
     assert found["alone"]["times"] == pytest.approx(0.3, rel=0.1)
     # Every seed has people of its own, the same for all arms.
-    assert (tmp_path / "corpora" / "facts" / "facts.json").is_file()
-    assert json.loads((tmp_path / "corpora" / "facts" / "facts.json").read_text())["people"] == 16 * 10
+    assert json.loads((out / "corpora" / "facts" / "facts.json").read_text())["people"] == 16 * 10
 
 
 def test_an_arm_is_judged_by_its_coin_and_shown_beside_the_first_corpus():
@@ -288,24 +303,18 @@ def test_the_rate_is_chosen_once_for_all_arms_on_seeds_that_no_arm_has():
     assert dataclasses.replace(ASKED, rates=(1e-3, 4e-3)).trial_seeds == tuple(range(6, 12))
 
 
-def test_what_must_not_move_an_answer(folders, tmp_path):
+def test_what_must_not_move_an_answer(of_two, folders, tmp_path):
     """Another arm, a rendering among them, changes nothing that the others train on: their run ids say so."""
 
-    def trained(names, where):
-        plans = []
-
-        def train(plan, out):
-            plans.append(plan)
-            return trainer(dict.fromkeys([*MIDDLES, "tagged"], 20.0) | {CONTROL: 80.0, ALONE: 6.0})(plan, out)
-
-        compare(names, tmp_path / where, ASKED, train=train)
+    def trained(plans):
         plan = plan_of(plans[-1])
         inputs = read_inputs(plan)
         return {run_name(plan, run, inputs) for run in plan.runs if run.arm in ("one", "two", CONTROL, ALONE)}
 
+    _, _, plans = of_two
     two = entries(folders[:2])
     tagged = dataclasses.replace(two[1], name="tagged", rendering=ArmRendering("special"))
-    assert trained(two, "a") == trained([*two, tagged], "b")
+    assert trained(plans) == trained(compared([*two, tagged], tmp_path)[1])
 
 
 def test_unfit_corpora_are_refused(folders, tmp_path):
@@ -331,13 +340,14 @@ def test_unfit_corpora_are_refused(folders, tmp_path):
         entries_of([str(one), str(one)], tmp_path)
 
 
+@pytest.mark.usefixtures("trained_here")
 def test_a_small_comparison_for_real(folders, tmp_path):
     """Mechanics, not evidence: nothing is learnt at these exposures, and it says so."""
     asked = Comparison(
         people=4, exposures=(2, 4), seeds=2, more=0, rates=(4e-3,), layers=1, width=16, batch=2, text_tokens=20_000,
         text_width=16,
     )  # fmt: skip
-    found = run_comparison(entries(folders[:2]), tmp_path, asked)
+    found = run_comparison(entries(folders[:2]), tmp_path, asked, tokenizer=folders[0].parent / "tokenizer.json")
     *_, text, facts = found["verdict"]
     assert text.startswith("text: against 'one', 'two', cut by") and facts.startswith(
         "facts: undecided: nothing is stored"

@@ -346,6 +346,7 @@ def test_failed_runs_are_left_out_and_an_arm_without_any_is_refused(raw, tmp_pat
         one.report(rows)
 
 
+@pytest.mark.usefixtures("trained_here")
 def test_a_small_reading_for_real(raw, tmp_path):
     """Shuffled words are another text: arms are trained, scored page by page, and shown."""
     draw = random.Random(0)

@@ -9,6 +9,7 @@ pytest.importorskip("torch")
 BENCH = Path(__file__).parents[1] / "bench" / "compare.py"
 
 
+@pytest.mark.usefixtures("trained_here")
 def test_a_filter_that_drops_look_alikes_beats_its_coin_and_a_random_half_does_not(monkeypatch):
     spec = importlib.util.spec_from_file_location("compare_bench", BENCH)
     bench = importlib.util.module_from_spec(spec)

@@ -92,16 +92,22 @@ def test_the_corpus_of_facts_alone_is_the_injection_of_a_run_without_pages(tmp_p
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
 
 
-@pytest.mark.parametrize("size", [256, 1000])
-@pytest.mark.parametrize("pools", [None, SHARED])
-def test_spans_of_biographies_spell_the_facts(tmp_path, size, pools):
+@pytest.fixture(scope="module", params=[(size, pools) for pools in (None, SHARED) for size in (256, 300, 1000)])
+def people(request, tmp_path_factory):
+    """Sixty people in a vocabulary, with their scoring rows: to check all values of the pools takes a second."""
+    size, pools = request.param
     if pools is not None and not pools.is_dir():
         pytest.skip("the published pools are not beside the repository")
     table = people_table(60, 1, pools=pools, seed=1)
     vocabulary = text_vocabulary(table, size)
-    write_scoring(tmp_path, table, vocabulary, draws=3)
+    folder = tmp_path_factory.mktemp("people")
+    write_scoring(folder, table, vocabulary, draws=3)
+    return pools, table, vocabulary, *rows_of(folder)
+
+
+def test_spans_of_biographies_spell_the_facts(people):
+    pools, table, vocabulary, scoring, rows = people
     plain = Tokenizer.from_str(vocabulary._content.decode())
-    scoring, rows = rows_of(tmp_path)
     assert np.bincount(scoring["row_entity"]).tolist() == [3] * 60
     spans = scoring["spans"]
     assert len(spans) == 60 * 3 * 7
@@ -127,12 +133,16 @@ def test_scored_texts_are_no_training_texts(tmp_path):
 
 
 def with_pools(tmp_path, **changes):
+    return people_table(4, 1, pools=small_pools(tmp_path, **changes))
+
+
+def small_pools(tmp_path, **changes):
     folder = tmp_path / "pools"
     folder.mkdir()
     for name in ("first_name", "middle_name", "last_name", "city", "university", "field"):
         (folder / f"{name}.txt").write_text(changes.get(name, "Aba\nOno\n"))
     (folder / "company.txt").write_text("Ibi; Aba\nUlu; Ono\n")
-    return people_table(4, 1, pools=folder)
+    return folder
 
 
 def test_a_value_that_begins_another_is_scored_with_the_token_after_it(tmp_path):
@@ -172,13 +182,15 @@ def test_a_vocabulary_without_the_facts_domain_or_words_is_refused(tmp_path):
     table = compact_table(5, 1)
     with pytest.raises(VocabularyError, match="no reserved token '<n1:000>'"):
         write_scoring(tmp_path, table, build_vocabulary(kind="bpe", size=256, domains=["facts"]))
-    people = people_table(5, 1)
+    people = with_pools(tmp_path)
     with pytest.raises(VocabularyError, match=r"no reserved token '<\|domain:facts\|>'"):
         write_scoring(tmp_path, people, build_vocabulary(kind="bpe", size=256))
 
 
 def test_a_corpus_of_people_alone_trains_its_own_vocabulary_and_is_the_same_twice(tmp_path):
-    step = Inject(kind="people", people=15, exposures=3)
+    names = "Aba\nOno\nUlu\nIbi\n"
+    pools = small_pools(tmp_path, first_name=names, middle_name=names, last_name=names)
+    step = Inject(kind="people", people=15, exposures=3, pools=str(pools))
     has_questions = bool(step.table().questions)
     for folder in ("one", "two"):
         facts_corpus(tmp_path / folder, step)
@@ -217,18 +229,11 @@ def guess(rows, scoring, vocabulary, pools):
     return found
 
 
-@pytest.mark.parametrize("size", [256, 300, 1000])
-@pytest.mark.parametrize("pools", [None, SHARED])
-def test_however_values_are_split_into_tokens_a_uniform_guesser_pays_exactly_their_bits(tmp_path, size, pools):
-    if pools is not None and not pools.is_dir():
-        pytest.skip("the published pools are not beside the repository")
-    table = people_table(80, pools=pools, seed=1)
-    vocabulary = text_vocabulary(table, size)
-    write_scoring(tmp_path, table, vocabulary, draws=1)
-    scoring, rows = rows_of(tmp_path)
+def test_however_values_are_split_into_tokens_a_uniform_guesser_pays_exactly_their_bits(people):
+    _, table, vocabulary, scoring, rows = people
     chosen = {table.column(name): table.words(table.column(name)) for name in ("birth_city", "university", "employer")}
     losses = guess(rows, scoring, vocabulary, chosen)
-    assert len(losses) == 3 * 80
+    assert len(losses) == 60 * 3 * 3
     for attribute, nats in losses:
         assert nats / math.log(2) == pytest.approx(table.attributes[attribute].bits, abs=1e-9)
 

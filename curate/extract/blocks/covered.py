@@ -10,7 +10,6 @@ import re
 from collections import Counter
 
 from curate.extract.blocks.segment import Page
-from curate.extract.blocks.text import Surroundings
 
 _WORDS = re.compile(r"[^\s!-/:-@\[-`{-~\xa0-\xbf\u2000-\u206f\u3000-\u303f\uff00-\uff0f]+", re.ASCII)
 _UNSPACED = re.compile("([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])")
@@ -26,8 +25,7 @@ def covered(page: Page, text: str) -> list[int]:
     """The blocks whose words are in a text, ascending.
 
     What the text says once is one block, the first. Short ones must be a line or a cell of it, and where most of what
-    is found is in long ones they stand among those: a menu repeats headings. Of a row of data all cells are chosen,
-    since an extractor that lost one has not left it out.
+    is found is in long ones they stand among those: a menu repeats headings.
     """
     words = _words(text)
     rows = Counter(zip(words, words[1:], words[2:], strict=False))
@@ -54,15 +52,7 @@ def covered(page: Page, text: str) -> list[int]:
             long.append(block)
     if long and balance > 0:
         found = [block for block in found if long[0] - _BESIDE <= block <= long[-1] + _BESIDE]
-    return _whole_rows(page, found)
-
-
-def _whole_rows(page: Page, found: list[int]) -> list[int]:
-    surroundings = Surroundings(page)
-    rows = {surroundings.of(page.element[block]).row for block in found} - {-1}
-    if not rows:
-        return found
-    return sorted({*found, *(block for row in rows for block in range(page.first[row], page.last[row]))})
+    return found
 
 
 def _words(text: str) -> list[str]:

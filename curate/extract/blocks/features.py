@@ -4,7 +4,7 @@ A share is in thousandths, rounded down. Everything about an element (words in i
 running sums over blocks, so that a page costs a fixed number of numpy calls, one loop over its blocks and one over its
 elements. Good text: ten words and more, less than two fifths of them links, and a mark of a sentence or twenty words.
 
-`MEANINGS` has a sentence for each feature, in the order of the rows of `measured`.
+`meanings.py` has a sentence for each feature, in the order of the rows of `measured`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from curate.extract.blocks.lexicon import SHORT, Lexicon
+from curate.extract.blocks.meanings import GROUPS, KINDS
 from curate.extract.blocks.segment import Page
 
 Rows = np.ndarray[Any, np.dtype[np.int32]]
@@ -27,148 +28,9 @@ _MARKS = re.compile("[,.;!?\u2026\u3001\u3002\uff01\uff0c\uff1f\uff1b\u0964\u06d
 _END = frozenset(".!?\u2026\u3002\uff01\uff1f\u0964\u06d4\u061f\u1362")
 _CLOSERS = "\"')]}\u201d\u2019\u00bb\u300d\u300f\uff09 "
 
-GROUPS = {
-    "nav": ("nav", "menu"),
-    "header": ("header",),
-    "footer": ("footer",),
-    "aside": ("aside",),
-    "article": ("article",),
-    "main": ("main",),
-    "section": ("section",),
-    "form": ("form", "fieldset", "label", "legend"),
-    "button": ("button", "select", "option", "optgroup", "textarea"),
-    "table": ("table",),
-    "cell": ("td", "th"),
-    "list": ("ul", "ol"),
-    "item": ("li",),
-    "figure": ("figure",),
-    "caption": ("figcaption", "caption"),
-    "quote": ("blockquote",),
-    "code": ("pre", "xmp", "listing", "plaintext"),
-    "terms": ("dl",),
-    "noscript": ("noscript",),
-    "dialog": ("dialog", "details"),
-    "hidden": (),
-}
-"""Elements around a block that are features, by name: all but the last by tag."""
 _BIT = {tag: 1 << place for place, tags in enumerate(GROUPS.values()) for tag in tags}
 _HIDES = 1 << (len(GROUPS) - 1)
 _LEVEL = {f"h{level}": level for level in range(1, 7)}
-
-KINDS = {
-    "article": re.compile(r'"(?:Article|NewsArticle|BlogPosting|TechArticle|Report)"'),
-    "product": re.compile(r'"(?:Product|ProductGroup|Offer)"'),
-    "forum": re.compile(r'"(?:DiscussionForumPosting|QAPage|Question)"'),
-    "list": re.compile(r'"(?:ItemList|CollectionPage|OfferCatalog)"'),
-}
-"""What a page's JSON-LD says that it is."""
-
-_OWN = {
-    "words": "words of the block; where a script has no spaces, two letters count as one",
-    "characters": "its characters",
-    "links": "the share of its characters in links",
-    "ends": "1 if it ends as a sentence does, 2 if with a colon",
-    "inline": "tags within it",
-    "level": "1 to 6 if it is a heading",
-}
-_AROUND = {
-    "before_words": "words of the block before",
-    "after_words": "words of the block behind",
-    "near_good": "of the nine blocks around it, the share of good text",
-    "near_words": "their words",
-    "near_links": "their share of links",
-}
-_CONTAINER = {
-    "blocks": "blocks of the container",
-    "words": "its words",
-    "links": "its share of links",
-    "good": "its share of good text",
-    "share": "its share of the good text of the page",
-}
-_CANDIDATE = {
-    "inside": "whether it is in the deepest element with half of the good text",
-    "steps": "how many elements that one has to be left to meet it",
-    "side": "-1 before that element, 1 behind it",
-    "inside_wide": "the same for the deepest with four fifths",
-    "steps_wide": "the same",
-    "wide_share": "the share of the good text in that one",
-}
-_REPEATED = {
-    "repeats": "siblings of the element around it with the same tag and class",
-    "repeats_good": "their share of the page's good text",
-    "repeats_words": "words of each, on average",
-    "above_repeats": "the same of the container around it",
-    "above_good": "the same",
-    "above_words": "the same",
-    "path_blocks": "blocks with the same tags and classes around them",
-    "path_good": "their share of good text",
-    "path_links": "their share of links",
-    "path_share": "their share of the page's good text",
-    "copies": "blocks with the same text",
-    "copy": "how many of these stand before it",
-}
-_HEADINGS = {
-    "since_heading": "blocks since the last heading",
-    "heading_level": "the level of that heading",
-    "until_heading": "blocks to the next one",
-    "section_words": "words between the two",
-    "section_good": "their share of good text",
-    "since_h1": "blocks since the first h1; negative before it",
-    "titled": "2 if it is the page's title, 1 if it is part of it",
-}
-_PLACE = {
-    "place": "blocks before it, of all",
-    "before": "words before it, of all",
-    "good_before": "good text before it, of all",
-    "good_after": "good text behind it, of all",
-    "depth": "elements around it",
-}
-_PAGE = {
-    "page_blocks": "blocks of the page",
-    "page_words": "its words",
-    "page_good": "its share of good text",
-    "page_links": "its share of links",
-    "page_article": "its elements `article`",
-    "page_headings": "its headings",
-    "page_items": "its elements `li`",
-    **{f"page_says_{kind}": f"scripts of JSON-LD that name one: {kind}" for kind in KINDS},
-    "page_rows": "siblings of the row of like siblings with the most words",
-    "page_row_share": "the share of the page's words in these",
-}
-_SAID = {
-    "said_low": "the lowest score of a word of the block, if it is short",
-    "said_mean": "the mean score of its words",
-    "heading_low": "the lowest score of the heading before it",
-    "heading_mean": "the mean score of that",
-}
-_CLASSED = {
-    "class_own": "of the class of the element around it, the word's score farthest from 0",
-    "class_near": "the same of the innermost element that has such a word",
-    "class_least": "the lowest of all elements around it",
-    "class_most": "the highest of them",
-    "class_sum": "their sum, each outer one counting three quarters",
-    "class_parent": "that of the parent of the element around it",
-    "class_all": "the sum of all scores of all elements around it",
-}
-
-MEANINGS: dict[str, str] = {
-    **_OWN,
-    **_AROUND,
-    **{f"{name}_{level}": f"{text}, {level} up" for level in (1, 2, 3, 4) for name, text in _CONTAINER.items()},
-    **_CANDIDATE,
-    **_REPEATED,
-    **_HEADINGS,
-    **_PLACE,
-    **{f"in_{name}": f"whether a {name} is around it" for name in GROUPS},
-    **_PAGE,
-    **_SAID,
-    **_CLASSED,
-}
-"""A sentence for each feature; shares are in thousandths. The n-th container is the n-th element around the block of
-those with more blocks than the one within."""
-NAMES: tuple[str, ...] = tuple(MEANINGS)
-LEARNT = len(_SAID) + len(_CLASSED)
-"""The last features, which depend on tables of words; all others on the page alone."""
 
 _MANY = 4000
 
@@ -226,9 +88,16 @@ def _texts(page: Page, title: str, lexicon: Lexicon) -> list[Any]:
 def _elements(page: Page, lexicon: Lexicon) -> list[list[int]]:
     """Of each element: bits of the groups around it; the numbers of its path, and of its row of like siblings; and the
     seven figures of class words."""
-    bits, path, like, own_all, near_all, least_all, most_all, sum_all, parent_all, total_all = (
-        *([], [], [], [], [], [], [], [], [], []),
-    )
+    bits: list[int] = []
+    path: list[int] = []
+    like: list[int] = []
+    own_all: list[int] = []
+    near_all: list[int] = []
+    least_all: list[int] = []
+    most_all: list[int] = []
+    sum_all: list[int] = []
+    parent_all: list[int] = []
+    total_all: list[int] = []
     paths: dict[tuple[int, str, str], int] = {}
     likes: dict[tuple[int, str, str], int] = {}
     bit = _BIT.get
@@ -275,6 +144,17 @@ def _sums(values: Any) -> Any:
     out = np.zeros(len(values) + 1, dtype=np.int64)
     np.cumsum(values, out=out[1:])
     return out
+
+
+def _steps(page: Page, inner: int, count: int) -> Any:
+    """Of each block, how many elements `inner` and those around it have to be left to meet it."""
+    steps = np.zeros(count, dtype=np.int64)
+    chain = [inner]
+    while page.parents[chain[-1]] >= 0:
+        chain.append(page.parents[chain[-1]])
+    for step, one in enumerate(reversed(chain)):
+        steps[page.first[one] : page.last[one]] = len(chain) - 1 - step
+    return steps
 
 
 def _share(part: Any, whole: Any) -> Any:
@@ -341,18 +221,23 @@ def measured(page: Page, lexicon: Lexicon) -> Measured:
     whole = all_good or all_words
     for part, wide in ((5, False), (8, True)):
         candidate = int(np.argmax(np.where(best * 10 >= whole * part, depth, -1)))
-        steps = zero.copy()
-        chain = [candidate]
-        while parents[chain[-1]] >= 0:
-            chain.append(int(parents[chain[-1]]))
-        for step, link in enumerate(reversed(chain)):
-            steps[first[link] : last[link]] = len(chain) - 1 - step
         inside = (number >= first[candidate]) & (number < last[candidate])
-        rows += [inside, steps]
+        rows += [inside, _steps(page, candidate, count)]
         if wide:
             rows += [zero + e_share[candidate]]
         else:
             rows += [np.where(number < first[candidate], -1, np.where(inside, 0, 1))]
+
+    own = np.zeros(len(up), dtype=np.int64)
+    np.add.at(own, level_one, good_words if all_good else words)
+    body = int(np.argmax(own))
+    begin, end = int(first[body]), int(last[body])
+    rows += [
+        (number >= begin) & (number < end),
+        np.clip(np.minimum(number - begin, 0) + np.maximum(number - end + 1, 0), -100, 100),
+    ]
+    rows += [_steps(page, body, count)]
+    rows += [zero + value for value in (_share(own[body], whole), min(int(own[body]), 20000), e_linked[body])]
 
     # Rows of like siblings: of the element around the block, and of the container around that.
     sizes = int(like.max()) + 1 if len(like) else 1

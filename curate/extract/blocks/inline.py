@@ -19,15 +19,17 @@ _APART = "\x00"
 """Between two texts that a picture, or a struck price, keeps apart. No parsed page has it in a text."""
 _LINE = "\x0b"
 """A line end that the page wants, while all others are blanks."""
+_BLANKS = " \t\n\r\f\xa0\u200b\ufeff" + _LINE
 _ENDS = " \u200b\ufeff" + _LINE
 
 _HIDDEN = re.compile(
     r' hidden="| style="[^"]*?(?:display\s*:\s*none|visibility\s*:\s*hidden)'
-    r"|[\" ](?:mw-editsection|katex-html|lineno|linenos|line-numbers?|blob-num|gutter|ln-num)[\" ]",
+    r"|[\" ](?:mw-editsection|katex-html|lineno|linenos|line-numbers?|blob-num|gutter|ln-num"
+    r"|sr-only|visually-?hidden|screen-reader-(?:text|only))[\" ]",
     re.ASCII | re.IGNORECASE,
 )
 """Attributes of what is not seen, and of what is no text of the page: links to its editor, a formula drawn a second
-time, the numbers of lines of code."""
+time, the numbers of lines of code, what is only read aloud ("opens in a new tab")."""
 _FORMULA_SEEN = "mwe-math"
 """Wikipedia hides the formula and shows its picture."""
 
@@ -50,6 +52,7 @@ _ELEMENTS = (
     " Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf "
 )
 _CHEMICAL = re.compile(r"(?:[A-Z][a-z]?[0-9]{0,3}|[()\[\]][0-9]{0,3}|[·.])+\Z")
+_LONG_WORD = re.compile(r"[^\s!-@\[-`{-~\u2212]{3,}", re.ASCII)
 _SYMBOL = re.compile(r"[A-Z][a-z]?")
 _LOWER = {code: code + 32 for code in range(65, 91)}
 _FORMULA_IMAGE = re.compile(
@@ -177,12 +180,14 @@ def _close(one: Open, parts: list[str], around: list[Open], heading: bool, markd
         inner = content.strip(" \t\n\r\xa0")
         after = " " if content[-1] in " \t\n\r\xa0" else ""
         linked = one.linked or any(link.tag == "a" and "#" in link.attributes for link in around)
-        parts[one.begin :] = [(_raised(inner, base, linked) if one.tag == "sup" else _lowered(inner, base)) + after]
+        said = _raised(inner, base, linked) if one.tag == "sup" else _lowered(inner, base)
+        if said != inner:
+            parts[one.begin :] = [said + after]
 
 
 def _raised(content: str, base: str, linked: bool) -> str:
     """A superscript: a mark of a note as it is, an ordinal as part of its word, an exponent kept apart."""
-    if content[0] in "[*†‡§®™©℠^" or not base.strip(_ENDS):
+    if content[0] in "[*†‡§®™©℠^" or _stands_alone(content, base):
         return content
     if linked:
         return content if content[0] == "(" else f"[{content}]"
@@ -197,9 +202,16 @@ def _raised(content: str, base: str, linked: bool) -> str:
     return "^" + grouped(content)
 
 
+def _stands_alone(content: str, base: str) -> bool:
+    """Whether it hangs on nothing: small print, or what begins a line. A number behind a blank is an exponent yet."""
+    if not base.strip(_BLANKS) or base[-1] == _LINE or len(_LONG_WORD.findall(content)) > 1:
+        return True
+    return base[-1] in _BLANKS and not all(one in "0123456789-−–+" for one in content)
+
+
 def _lowered(content: str, base: str) -> str:
     """A subscript: as part of a chemical formula (`H2O`), else kept apart (`x_1`, `100_2`)."""
-    if not base.strip(_ENDS):
+    if _stands_alone(content, base):
         return content
     if all(one in "0123456789" for one in content) and _is_chemical(base):
         return content

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from curate.extract.blocks.features import NAMES
 from curate.extract.blocks.gold import Example
 from curate.extract.blocks.lexicon import SHORT, Lexicon, class_words, text_words
+from curate.extract.blocks.meanings import NAMES
 from curate.extract.blocks.model import CERTAIN, SCHEMA
 
 Shares = list[dict[str, float]]
@@ -54,6 +54,8 @@ def word_shares(example: Example) -> tuple[dict[str, float], dict[str, float]]:
 
 def lexicon(examples: Sequence[Example], shares: Sequence[tuple[dict[str, float], dict[str, float]]]) -> Lexicon:
     """The tables of words of these pages; each domain has one voice."""
+    if not examples:
+        return Lexicon({}, {})
     prior = float(np.mean([_content(one) for one in examples]))
     domains = [one.domain for one in examples]
     classes = _table(domains, [one[0] for one in shares], prior, LEAST_CLASS)

@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from curate.errors import Refused
-from curate.extract.blocks.features import NAMES, measured
+from curate.extract.blocks.features import measured
 from curate.extract.blocks.lexicon import Lexicon
+from curate.extract.blocks.meanings import NAMES
 from curate.extract.blocks.segment import Page
 
 SHIPPED = Path(__file__).parent / "model.npz"
@@ -81,25 +82,26 @@ class Model:
         if not page.begins:
             return Judged([], [], [])
         logits, words = self.logits(page)
-        probabilities = np.searchsorted(self._odds, logits, side="right")
+        probabilities = np.searchsorted(self._odds, logits, side="right").astype(np.int64)
         chosen = choice(probabilities, words, *self._points[point])
         return Judged(probabilities.tolist(), words.tolist(), chosen)
 
 
-def choice(probabilities: Any, words: Any, low: int, high: int, weight: int = 4) -> list[int]:
-    """The blocks to keep: those down to the probability that maximises expected F, clipped to [low, high].
+def choice(probabilities: Any, words: Any, low: int, high: int, firm: int) -> list[int]:
+    """The blocks to keep: those down to the probability that maximises the expected F1 of the page's words, clipped to
+    [low, high], and to `firm` (in 1024ths) of what the content is expected to have: where the content of a page is
+    certain, as that of an article is, a block that may be content is none.
 
-    With the blocks sorted by probability p, words t, and the first k kept, F is `5 sum(p t) / (weight sum(t) +
-    (5 - weight)...)`: see `docs/extract.md`.
+    With the blocks sorted by probability p, words t, the first of them kept, the expected F1 is
+    `2 sum(p t) / (sum(t) + sum of p t over all)`, the sums but for the last over those kept.
     """
     order = np.argsort(-probabilities, kind="stable")
     sorted_words = words[order].astype(np.int64)
     right = np.cumsum(probabilities[order] * sorted_words)
     taken = np.cumsum(sorted_words) * CERTAIN
-    # F_b = (4 + w) right / (4 taken + w wanted): w = 4 is F1, w = 1 counts precision twice.
-    value = (right << 20) // np.maximum((4 * taken + weight * right[-1]) >> 2, 1)
-    least = int(probabilities[order][int(np.argmax(value))])
-    return np.flatnonzero(probabilities >= min(max(least, low), high)).tolist()
+    least = int(probabilities[order][int(np.argmax((right << 20) // np.maximum(taken + right[-1], 1)))])
+    expected = int((probabilities * probabilities * words.astype(np.int64)).sum()) // max(int(right[-1]), 1)
+    return np.flatnonzero(probabilities >= max(min(max(least, low), high), firm * expected // CERTAIN)).tolist()
 
 
 def _read(path: Path) -> tuple[dict[str, Any], str]:

@@ -170,17 +170,27 @@ def rendered(
 ) -> str:
     """The text of the chosen blocks (their numbers, ascending).
 
+    A row of data of which one cell is chosen is written whole: an empty cell would say that there is nothing.
+
     `tables`, `captions`: whether what stands in tables and in captions of pictures and tables is text; `links`: the
     address behind the text of each link.
     """
     surroundings = Surroundings(page)
-    kept = [
-        (block, around) for block in chosen if _wanted(around := surroundings.of(page.element[block]), tables, captions)
-    ]
+    chosen = _whole_rows(surroundings, chosen)
+    placed = [(block, surroundings.of(page.element[block])) for block in chosen]
+    kept = [(block, one) for block, one in placed if _wanted(one, tables, captions)]
     writer = _Writer(surroundings, kept, markdown, links)
     for block, around in kept:
         writer.write(block, around)
     return writer.finished()
+
+
+def _whole_rows(surroundings: Surroundings, chosen: Sequence[int]) -> Sequence[int]:
+    page = surroundings.page
+    rows = {surroundings.of(page.element[block]).row for block in chosen} - {-1}
+    if not rows:
+        return chosen
+    return sorted({*chosen, *(block for row in rows for block in range(page.first[row], page.last[row]))})
 
 
 def _wanted(around: Around, tables: bool, captions: bool) -> bool:

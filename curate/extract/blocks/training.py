@@ -20,18 +20,20 @@ from typing import Any
 import numpy as np
 
 from curate.errors import Refused
-from curate.extract.blocks.features import LEARNT, measured
+from curate.extract.blocks.features import measured
 from curate.extract.blocks.gold import Example, read_gold
 from curate.extract.blocks.learnt import arrays, lexicon, packed, trees, word_shares
 from curate.extract.blocks.lexicon import Lexicon
+from curate.extract.blocks.meanings import LEARNT
 from curate.extract.blocks.model import CERTAIN, POINTS, choice
 
 FEWEST = 20
 """Least domains with gold: with fewer, there are no folds worth the name."""
-_BOUNDS = {
-    "balanced": [(low, 512, 4) for low in (102, 154, 205, 256)],
-    "precision": [(low, 512, 1) for low in (358, 410)],
+_BOUNDS: dict[str, list[tuple[int, ...]]] = {
+    "balanced": [(low, 512, firm) for low in (102, 205) for firm in (0, 614, 717)],
+    "precision": [(205, 512, 819)],
 }
+"""Bounds of the choice that are tried for each operating point; `precision` is what is surer, at some cost."""
 _WORD = re.compile(r"\w+")
 
 
@@ -39,10 +41,10 @@ _WORD = re.compile(r"\w+")
 class ExtractorSettings:
     """How a model is trained. `rows`: blocks that the trees see, drawn by their share of a page's text."""
 
-    trees: int = 300
+    trees: int = 250
     depth: int = 6
     rate: float = 0.08
-    rows: int = 120_000
+    rows: int = 80_000
     folds: int = 5
     seed: int = 0
     threads: int = 2
@@ -161,15 +163,15 @@ def _versions(*names: str) -> dict[str, str]:
     return {name: version(name) for name in names}
 
 
-def _cross_validated(table: _Table, probabilities: Any, name: str) -> tuple[dict[str, Any], tuple[int, int, int]]:
+def _cross_validated(table: _Table, probabilities: Any, name: str) -> tuple[dict[str, Any], tuple[int, ...]]:
     """Figures of an operating point, its bounds chosen for each fold on the others; and the bounds chosen on all."""
     figures = {
         bound: [_scored(table, probabilities, one, bound) for one in range(len(table.examples))]
         for bound in _BOUNDS[name]
     }
 
-    def best(pages: Sequence[int]) -> tuple[int, int, int]:
-        return max(_BOUNDS[name], key=lambda bound: sum(figures[bound][one]["f1"] for one in pages))
+    def best(pages: Sequence[int]) -> tuple[int, ...]:
+        return max(figures, key=lambda bound: sum(figures[bound][one]["f1"] for one in pages))
 
     everything = range(len(table.examples))
     rows: list[dict[str, float]] = []
@@ -190,10 +192,11 @@ def _cross_validated(table: _Table, probabilities: Any, name: str) -> tuple[dict
     }, best(everything)
 
 
-def _scored(table: _Table, probabilities: Any, number: int, bound: tuple[int, int, int]) -> dict[str, float]:
+def _scored(table: _Table, probabilities: Any, number: int, bound: tuple[int, ...]) -> dict[str, float]:
     example = table.examples[number]
     words = example.words.astype(np.int64)
-    chosen = choice(probabilities[table.of(number)], words, *bound) if len(words) else []
+    low, high, firm = bound
+    chosen = choice(probabilities[table.of(number)], words, low, high, firm) if len(words) else []
     text = "\n".join(" ".join(example.page.raw(block).split()) for block in chosen)
     precision, recall, f1 = word_scores(text, example.text)
     lowered = text.lower()

@@ -15,8 +15,8 @@ def train_extractor(
         Path, typer.Option(help="a folder of pages and gold.jsonl: `url`, `text`, `page_type`", metavar="FOLDER")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="the model's file", metavar="MODEL")],
-    trees: Annotated[int, typer.Option(min=10, max=2000, help="trees of the model")] = 300,
-    rows: Annotated[int, typer.Option(min=1000, help="text blocks that the trees see, at most")] = 120_000,
+    trees: Annotated[int, typer.Option(min=10, max=2000, help="trees of the model")] = 250,
+    rows: Annotated[int, typer.Option(min=1000, help="text blocks that the trees see, at most")] = 80_000,
     folds: Annotated[int, typer.Option(min=2, max=20, help="folds of the cross-validation, by domain")] = 5,
     threads: Annotated[int, typer.Option(min=1, help="of the training; others may give other trees")] = 2,
     seed: Annotated[int, typer.Option(min=0, help="another number: other folds, other trees")] = 0,
