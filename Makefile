@@ -12,7 +12,7 @@ export MPLCONFIGDIR := $(CURDIR)/$(VENV)/cache/matplotlib
 
 LOWEST := .lowest
 
-.PHONY: demo test test-slow test-lowest chaos size lint format bench build clean
+.PHONY: demo test test-slow test-lowest chaos slurm size lint format bench build clean
 
 demo: $(VENV)/.demo
 	$(BIN)/goldsand run quickstart -o demo/corpus
@@ -35,6 +35,11 @@ test-lowest: $(VENV)/.demo
 
 chaos: $(VENV)/.dev
 	$(BIN)/python tests/bench/chaos.py
+	$(BIN)/python tests/bench/chaos_engines.py
+
+# A Slurm array on this machine: needs root, and Debian's slurm-wlm and munge (apt-get install slurm-wlm munge).
+slurm: $(VENV)/.dev
+	$(BIN)/python tests/bench/slurm.py
 
 # What the base installation weighs, on a disk (in memory a folder weighs nothing).
 size: $(VENV)/.dev

@@ -27,6 +27,7 @@ NOT_RUN = {
     "pip install": "asks a package registry",
     "cat > steps.yaml": "trains the same models for a minute; tests/recipes/test_arms.py makes its arms",
     "from curate.adapters.datatrove": "needs datatrove, whose pins differ; tests/curate/test_adapters.py runs it",
+    "sbatch goldsand-pages.sbatch": "needs Slurm; `make slurm` starts one and submits such a script",
 }
 """The beginning of each block that is not run, and why it is not."""
 

@@ -128,6 +128,7 @@ SLOW = ("probe", "knowledge", "scaling", "papers")
 NEEDS = {
     "adapters": ("datasets", "ray", "pandas", "polars"),
     "knowledge": ("torch", "transformers"),
+    "many-machines": ("ray",),
     "papers": ("datasets", "pyarrow"),
     "probe": ("torch",),
     "profile": ("pandas", "pyarrow"),

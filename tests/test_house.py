@@ -43,7 +43,7 @@ KNOWN = {
         *(f"curate.shards.{name}" for name in ("vocabulary", "domain_rendering", "text", "tokens")),
         "curate.text.unspaced",
     ),
-    "train_probe": ("curate.errors", "curate.shards.tokens"),
+    "train_probe": ("curate.errors", "curate.ray_cluster", "curate.shards.tokens"),
     "train_probe.scaling": ("curate.errors",),
 }
 """All that the files of a room import of the house, beside the room itself."""
@@ -212,6 +212,7 @@ def test_no_file_of_the_tests_hides_another_module():
 
 
 INTERNAL = {
+    "curate.run.session.Over": "ends a shard whose run others have finished",
     "curate.run.engine.TaskError": "a fault of a unit, as the parent tells it",
     "curate.sources.http.BadBody": "becomes an unreadable record",
     "curate.filters.fasttext_model._Wrong": "becomes a refusal that names the file",

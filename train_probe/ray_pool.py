@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from curate import ray_cluster
+from curate.errors import Refused
 from train_probe.estimate import Machine
 from train_probe.plan import PlanError
 from train_probe.pool import Event, Failed, Queue, Worker, broken
@@ -22,14 +24,9 @@ def connected(address: str, workers: int | None) -> Machine:
     Raises PlanError where Ray is not installed, or the cluster cannot be reached.
     """
     try:
-        import ray
-    except ImportError:
-        raise PlanError("Ray is not installed: pip install 'goldsand[ray]'") from None
-    if not ray.is_initialized():
-        try:
-            ray.init(address=address, include_dashboard=False, log_to_driver=False)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise PlanError(f"there is no Ray cluster at {address} ({error}); 'local' starts one here") from error
+        ray, _ = ray_cluster.connected(address)
+    except Refused as error:
+        raise PlanError(str(error)) from error
     resources = ray.cluster_resources()
     kind = "cuda" if resources.get("GPU") else "cpu"
     there = int(resources.get("GPU" if kind == "cuda" else "CPU", 1))

@@ -71,7 +71,12 @@ def manifests_below(root: Place, kind: str = "") -> list[Place]:
     temporary name beside data that were in place already."""
     folder = root / "manifests"
     found = files_below(folder / kind if kind else folder)
-    return [path for path in found if path.name.endswith((".json", f".json{TEMPORARY}"))]
+    return [path for path in found if path.name.endswith(".json") or _left(path.name)]
+
+
+def _left(name: str) -> bool:
+    """Whether it is the temporary name of a manifest, which may have a part that is its writer's alone."""
+    return name.endswith(TEMPORARY) and ".json" in name
 
 
 def _is_inside(name: Any) -> bool:

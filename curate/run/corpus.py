@@ -13,6 +13,7 @@ from typing import Any
 from curate.document import Document
 from curate.places.manifest import SUMMARY
 from curate.places.store import Place, is_local, is_private, store_errors
+from curate.run.calls import Calls
 from curate.run.engine import Engine, Progress, all_cores
 from curate.run.folder import OutputFolder, read_kills
 from curate.run.forecast import ForetoldGroup
@@ -26,6 +27,7 @@ from curate.run.output import Publication
 from curate.run.previous import forget, keep, restore
 from curate.run.provenance import made_with, write_marker
 from curate.run.publish_order import publish
+from curate.run.ray_engine import RayCluster, RayEngine
 from curate.run.rounds import EmitTask, ReduceTask
 from curate.run.serial import SerialEngine
 from curate.run.shared_extraction import SharedExtraction, Sharing, note_sharing
@@ -49,7 +51,8 @@ class CorpusRun:
 
     `recipe` is the text of `recipe.yaml`, written beside the output; `again` tries again what earlier runs set aside.
     `split` is how many bytes of an input file one worker reads at a time (0: whole files), `memory` the megabytes that
-    a worker may take, `pool` where extraction is shared with other folders (`stage_pool.py`). None of them, nor
+    a worker may take, `pool` where extraction is shared with other folders (`stage_pool.py`), `cluster` where Ray
+    carries the units out. None of them, nor
     `workers` or `buckets`, changes what is published.
     `drawn` are the parts of a sample (`curate.run.sample`), to be read instead of the whole input.
 
@@ -79,6 +82,7 @@ class CorpusRun:
     on_change: Callable[[Change], None] | None = None
     sample: int | None = None
     pool: Place | None = None
+    cluster: RayCluster | None = None
     foretell: Callable[[CorpusRun, LocalEngine], Sequence[ForetoldGroup]] | None = None
 
     def __post_init__(self) -> None:
@@ -91,28 +95,35 @@ class CorpusRun:
         Raises RunError when the folder cannot be written or is in use, when a finished corpus stands in it that this
         run may not replace, and when a unit fails with no document in hand.
         """
+        if self.cluster is not None:
+            self.cluster.refuse_unfit(self.out, self.partitions, self.steps, self.workers_here)
         with interruptible(), OutputFolder(self.out) as folder:
-            made_of = self._begin(folder)
-            made = self.made_with()
-            write_marker(self.out, made, self.steps, keep=True)
-            with self._status_file() as on_progress:
+            made_of = self.begin(folder)
+            with self.status_file() as on_progress:
                 with self.engine(on_progress) as engine:
                     if self.foretell and isinstance(engine, LocalEngine):
                         with engine.unseen():
                             on_progress.foretold(self.foretell(self, engine), engine.workers)
                     outputs, tokens = self.work(folder, engine)
                 folder.remove_strangers()
-                new = sum(not manifest.get("skipped_unit") for manifest in folder.manifests.values())
-                on_progress.calls.end(engine.workers, engine.peak_memory, new)
-                summary = summarise(self.name, outputs, folder.manifests, tokens, self.max_loss, on_progress.calls)
-                summary |= {"made_with": made, "made_of": made_of}
-                if self.pool and self.stages[0].extracts and self.drawn is None:
-                    cuts = ((task, folder.manifests[task.name]) for task in self._cuts(folder))
-                    self.sharing = note_sharing(self.pool, self.out, outputs.manifests[0], cuts)
-                # No unit of an earlier run is left.
-                write_marker(self.out, made, self.steps, keep=False)
-                folder.publish(summary, self.recipe)
+                on_progress.calls.end(engine.workers, engine.peak_memory, folder.made)
+                summary = self.end(folder, outputs, tokens, on_progress.calls, made_of)
             forget(self.out)
+        return summary
+
+    def end(
+        self, folder: OutputFolder, outputs: StageOutputs, tokens: dict[str, int], calls: Calls, made_of: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Write the summary of a run whose units are all done, which makes its folder a finished one."""
+        summary = summarise(self.name, outputs, folder.manifests, tokens, self.max_loss, calls)
+        made = self.made_with()
+        summary |= {"made_with": made, "made_of": made_of}
+        if self.pool and self.stages[0].extracts and self.drawn is None:
+            cuts = ((task, folder.manifests[task.name]) for task in self._cuts(folder))
+            self.sharing = note_sharing(self.pool, self.out, outputs.manifests[0], cuts)
+        # No unit of an earlier run is left.
+        write_marker(self.out, made, self.steps, keep=False)
+        folder.publish(summary, self.recipe)
         return summary
 
     def made_with(self) -> dict[str, Any]:
@@ -124,9 +135,9 @@ class CorpusRun:
     def change(self, foretell: bool = True) -> Change | None:
         """What this run would change of the finished corpus in its folder, with its refusal, if it would be refused:
         after a rehearsal of some seconds, where steps have changed, unless `foretell` is false."""
-        return change_of(self.out, self._asked(), foretell)
+        return change_of(self.out, self.asked(), foretell)
 
-    def _begin(self, folder: OutputFolder) -> dict[str, Any]:
+    def begin(self, folder: OutputFolder) -> dict[str, Any]:
         """Take the folder for this run; what it is made of. A finished corpus is kept aside until the end."""
         change = self.change(not self.replace)
         if change is not None:
@@ -141,13 +152,14 @@ class CorpusRun:
                     keep(self.out)
         elif is_local(self.out) and (self.out / SUMMARY).is_file() and not all(map(_is_known, self.partitions)):
             keep(self.out)
-        made_of = self._asked().made_of()
+        made_of = self.asked().made_of()
         folder.begin()
         if self.again:
             folder.try_again()
+        write_marker(self.out, self.made_with(), self.steps, keep=True)
         return made_of
 
-    def _asked(self) -> Asked:
+    def asked(self) -> Asked:
         return Asked(self.name, self.stages, self.partitions, self.publication, self.limit, self._rehearse)
 
     def _rehearse(self, partitions: Sequence[Partition], documents: int) -> tuple[set[str], set[str]]:
@@ -167,6 +179,7 @@ class CorpusRun:
                 sample=documents,
                 drawn=None,
                 pool=None,
+                cluster=None,
                 foretell=None,
             )
             with OutputFolder(run.out) as folder, run.engine() as engine:
@@ -177,9 +190,10 @@ class CorpusRun:
             return kept, kept | {row["key"] for row in events if row["event"] == "drop"}
 
     @contextlib.contextmanager
-    def _status_file(self) -> Iterator[StatusFile]:
-        """`status.json`: the progress of the run, and then how it ended."""
-        status = StatusFile(self.out, self.groups(), self.on_progress)
+    def status_file(self, place: Place | None = None) -> Iterator[StatusFile]:
+        """`status.json`: the progress of the run, and then how it ended. `place` is another name for that of a
+        shard."""
+        status = StatusFile(self.out, self.groups(), self.on_progress, place)
         status.write("running")
         try:
             yield status
@@ -201,11 +215,19 @@ class CorpusRun:
             labels += ["vocabulary", *(f"tokens: {one.name}" for one in self.publication.renderings)]
         return labels + (["facts"] if any(isinstance(step, Injection) for step in self.steps) else [])
 
-    def engine(self, on_progress: Callable[[Progress], None] | None = None) -> SerialEngine | LocalEngine:
-        """A pool of processes; or this process alone, where others cannot see the input or output."""
+    @property
+    def workers_here(self) -> int:
+        return self.workers or all_cores()
+
+    def engine(self, on_progress: Callable[[Progress], None] | None = None) -> SerialEngine | LocalEngine | RayEngine:
+        """The machines of a cluster; a pool of processes; or this process alone, where others cannot see the input or
+        output."""
+        if self.cluster is not None:
+            given = (self.cluster, self.workers, self.document_timeout, on_progress, self.memory)
+            return RayEngine(*given, self.workers_here)
         if is_private(self.out) or any(is_private(partition.path) for partition in self.partitions):
             return SerialEngine(on_progress)
-        return LocalEngine(self.workers or all_cores(), self.document_timeout, on_progress, self.memory)
+        return LocalEngine(self.workers_here, self.document_timeout, on_progress, self.memory)
 
     def work(self, folder: OutputFolder, engine: Engine) -> tuple[StageOutputs, dict[str, int]]:
         """All units in order: inputs, stages with their rounds, publication. Returns the outputs of the stages, and the

@@ -28,10 +28,13 @@ from curate.places.store import TEMPORARY, Place, files_below, is_local, make_fo
 from curate.run.engine import Engine, RunError
 from curate.run.lock import Lock
 from curate.run.previous import remove_empty
+from curate.run.session import SHARDS, kills_below, open_session, remove_kills
 from curate.run.unit import Unit
 
 OWNED = ("inputs", "stages", "rounds", "ledger", "quarantine", "text", "tokens", "facts", "mix", "manifests")
 """Folders that a run writes into. What units of earlier runs left there is removed; other files in them stay."""
+
+KILLS = "kills.jsonl"
 
 AFTERWARDS = ("report.html", "profile.json")
 """What commands make of a finished run: that of an earlier run must not stand beside another summary."""
@@ -67,11 +70,10 @@ def check_format(folder: Place) -> None:
 
 def read_kills(folder: Place) -> list[Kill]:
     """The documents and files that runs into a folder set aside. Raises RunError for a damaged line."""
-    path = folder / "kills.jsonl"
-    try:
+    path = folder / KILLS
+    lines = []
+    with contextlib.suppress(FileNotFoundError):
         lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return []
     kills = []
     for number, line in enumerate(lines, start=1):
         try:
@@ -82,7 +84,8 @@ def read_kills(folder: Place) -> list[Kill]:
                 raise RunError(f"{path}:{number} is damaged; remove this line") from None
         except TypeError:
             raise RunError(f"{path}:{number} is not a valid kill; remove this line") from None
-    return kills
+    of_shards = (Kill(**row["kill"]) for row in kills_below(folder))
+    return kills + [kill for kill in dict.fromkeys(of_shards) if kill not in kills]
 
 
 class OutputFolder:
@@ -96,28 +99,47 @@ class OutputFolder:
         self._lock = Lock(path / ".lock")
 
     def __enter__(self) -> OutputFolder:
-        """Take the folder. Raises RunError when it cannot be written, holds other files, is held by another run, or was
-        written by another version."""
-        with self._writable():
+        """Take the folder. Raises RunError when it cannot be written, holds other files, is held by another run or by
+        shards, or was written by another version."""
+        with self.writable():
             make_folder(self.path)
-            # Files of no unit are removed from a run's folders, so a folder with other files must not become one.
-            # (A run that died at once leaves its lock, and a file that it was writing.)
-            there = self.path.iterdir() if self.path.is_dir() else ()
-            names = {one.name for one in there if not one.name.endswith(TEMPORARY)}
-            if names - {".lock"} and not names & {MARKER, "manifests"}:
-                raise RunError(f"{self.path} holds files that no run wrote; name a new or an empty folder")
-            check_format(self.path)
+            self.refuse_others()
             self._lock.take()
         try:
-            with self._writable():
+            with self.writable():
+                self._end_shards()
                 self._enter()
         except BaseException:
             self._lock.give_back()
             raise
         return self
 
+    def refuse_others(self) -> None:
+        """Raises RunError where the folder is not one that this run may write into."""
+        # Files of no unit are removed from a run's folders, so a folder with other files must not become one.
+        # (A run that died at once leaves its lock, and a file that it was writing.)
+        there = self.path.iterdir() if self.path.is_dir() else ()
+        names = {one.name for one in there if not one.name.endswith(TEMPORARY)}
+        if names - {".lock", SHARDS} and not names & {MARKER, "manifests"}:
+            raise RunError(f"{self.path} holds files that no run wrote; name a new or an empty folder")
+        check_format(self.path)
+
+    def _end_shards(self) -> None:
+        """Raises RunError where shards are at work here; what dead ones left is this run's to finish."""
+        if (session := open_session(self.path)) is not None:
+            if who := session.living():
+                raise RunError(f"{self.path} is being written by shards ({who} is one): end them, or wait for them")
+            session.end("replaced")
+        self.gather_kills()
+
+    def gather_kills(self) -> None:
+        """Put what shards have set aside into the folder's one list."""
+        if kills_below(self.path):
+            write_atomically(self.path / KILLS, b"".join(map(_row, read_kills(self.path))), alone=False)
+            remove_kills(self.path)
+
     @contextlib.contextmanager
-    def _writable(self) -> Iterator[None]:
+    def writable(self) -> Iterator[None]:
         try:
             with store_errors(self.path):
                 yield
@@ -127,7 +149,7 @@ class OutputFolder:
     def begin(self) -> None:
         """From here on the folder is this run's. Until it has ended, the folder may hold files of two recipes: it does
         not count as finished."""
-        with self._writable():
+        with self.writable():
             for name in (SUMMARY, *AFTERWARDS):
                 (self.path / name).unlink(missing_ok=True)
 
@@ -154,6 +176,11 @@ class OutputFolder:
         self.manifests.update({unit.name: manifest for unit, manifest in zip(units, manifests, strict=True)})
         return manifests
 
+    @property
+    def made(self) -> int:
+        """How many units are not those of an earlier call."""
+        return sum(not manifest.get("skipped_unit") for manifest in self.manifests.values())
+
     def publish(self, summary: dict[str, Any], recipe: bytes | None) -> None:
         """Write what makes the folder the output of a run: the recipe, and last the summary, which notes its
         checksum."""
@@ -167,14 +194,14 @@ class OutputFolder:
 
     def try_again(self) -> None:
         """Forget what was set aside, so that this run meets it again."""
-        (self.path / "kills.jsonl").unlink(missing_ok=True)
+        (self.path / KILLS).unlink(missing_ok=True)
         self.kills = []
 
     def set_aside(self, kill: Kill) -> None:
         """Write down a document that hung or killed a worker, so that later runs skip it."""
         row = _row(kill)
         if is_local(self.path):
-            with (self.path / "kills.jsonl").open("ab+") as stream:
+            with (self.path / KILLS).open("ab+") as stream:
                 # Half a line, left by a run killed while writing, must not swallow this one.
                 stream.seek(max(0, stream.seek(0, os.SEEK_END) - 1))
                 stream.write(row if stream.read(1) in (b"", b"\n") else b"\n" + row)
@@ -182,7 +209,7 @@ class OutputFolder:
                 os.fsync(stream.fileno())
         else:
             rows = b"".join(map(_row, self.kills))
-            write_atomically(self.path / "kills.jsonl", rows + row)
+            write_atomically(self.path / KILLS, rows + row)
         self.kills.append(kill)
 
     def remove_strangers(self, below: str = "", pattern: str = "*") -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -50,6 +50,13 @@ class UnitGroup:
         if self.alone is not None and self.alone in working:
             return None
         return self.queue or (self.last if self.last and not working else None)
+
+    def given_up(self) -> Collection[int]:
+        """Units at work that are somebody else's by now, so that their workers must end."""
+        return ()
+
+    def give_up(self, number: int) -> None:
+        """The worker of such a unit has ended."""
 
     def take(self, queue: deque[int]) -> None:
         """A worker has the first unit of this queue."""

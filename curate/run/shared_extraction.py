@@ -129,7 +129,7 @@ class SharedExtraction(MapTask):
         found = self._in_pool(key)
         if found is None:
             return None
-        outputs = Outputs(self.root, self.name)
+        outputs = Outputs(self.root, self.name, apart=self.apart)
         for name, known in found["outputs"].items():
             try:
                 with store_errors(self.pool):

@@ -120,7 +120,7 @@ def put(source: Place, target: Place) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def escaped(place: Place) -> str:
+def escaped(place: Place | str) -> str:
     """A place as JSON can hold it: names of files need not be valid Unicode."""
     return str(place).encode("utf-8", "backslashreplace").decode()
 

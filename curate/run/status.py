@@ -28,11 +28,14 @@ from curate.run.folder import check_format
 from curate.run.forecast import ForetoldGroup, TimeLeft
 from curate.run.lock import holder_of
 from curate.run.provenance import changed_since, read_made_with
+from curate.run.shard_status import shards_in
 
 EVERY = 1.0
 """Seconds between two writings; in a store, where each one costs a request, `EVERY_STORED`."""
 
 EVERY_STORED = 15.0
+
+STATUS = "status.json"
 
 _FIELDS = {"state", "process", "host", "began", "written", "at", "groups", "progress"}
 
@@ -41,8 +44,14 @@ class StatusFile:
     """Writes each Progress to `status.json`, and passes it on. `groups` are the labels of all groups of units, in
     order."""
 
-    def __init__(self, out: Place, groups: list[str], on_progress: Callable[[Progress], None] | None = None) -> None:
-        self._path = out / "status.json"
+    def __init__(
+        self,
+        out: Place,
+        groups: list[str],
+        on_progress: Callable[[Progress], None] | None = None,
+        path: Place | None = None,
+    ) -> None:
+        self._path = path or out / STATUS
         self._every = EVERY if is_local(out) else EVERY_STORED
         self._groups = groups
         self._on_progress = on_progress
@@ -110,13 +119,20 @@ def read_status(out: Place) -> dict[str, Any]:
     """The last status that `StatusFile` wrote, with `alive`: whether a process holds the folder now; where none does,
     `state` is how the run ended: finished, stopped, failed, died, or mixed (beside its summary lies another's recipe).
     `changed` is what has another version here than the run was made with, `aside` where the corpus is that this run
-    replaces.
+    replaces, `shards` the state of each shard, where some are at work.
 
     Raises RunError for a folder in which no run was started, or of another version.
     """
     check_format(out)
+    of_shards, shards = shards_in(out)
+    if of_shards is not None:
+        alive = any(one.lives for one in shards)
+        state = "running" if alive else "died"
+        aside = stands_aside(out)
+        changed = changed_since(read_made_with(out))
+        return {**of_shards, "alive": alive, "state": state, "shards": shards, "aside": aside, "changed": changed}
     try:
-        status = orjson.loads((out / "status.json").read_bytes())
+        status = orjson.loads((out / STATUS).read_bytes())
     except (OSError, orjson.JSONDecodeError):
         raise RunError(f"no run was begun in {out} (goldsand run RECIPE -o {out} begins one)") from None
     if not isinstance(status, dict) or not status.keys() >= _FIELDS or not is_sealed(status):

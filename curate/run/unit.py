@@ -150,16 +150,14 @@ def describe_step(step: Step) -> dict[str, Any]:
     return described
 
 
-def _temporary(path: Path) -> Path:
-    return path.with_name(path.name + TEMPORARY)
-
-
 class Outputs:
     """The files of one unit while they are being written; `commit` makes them appear, and then the manifest."""
 
-    def __init__(self, root: Place, name: str, many: bool = False) -> None:
-        """`many`: hundreds of small files are to be written, which are synced together."""
+    def __init__(self, root: Place, name: str, many: bool = False, apart: str = "") -> None:
+        """`many`: hundreds of small files are to be written, which are synced together. `apart` is a part of temporary
+        names that nobody else uses, where another process might be writing the same unit."""
         self.root = root
+        self._apart = apart
         self.manifest = manifest_path(root, name)
         self._many = many and is_local(root)
         self._folders: set[Place] = set()
@@ -172,7 +170,7 @@ class Outputs:
         self._replace_earlier()
         place = path
         if isinstance(path, Path):
-            place = _temporary(path)
+            place = self._temporary(path)
             # What a killed run left under this name may be a second name of a file that other folders have.
             place.unlink(missing_ok=True)
         with place.open("wb") as raw:
@@ -193,7 +191,7 @@ class Outputs:
             return
         self._make(path.parent)
         self._replace_earlier()
-        temporary = _temporary(cast(Path, path))
+        temporary = self._temporary(cast(Path, path))
         temporary.unlink(missing_ok=True)
         left = memoryview(data)
         with io.FileIO(temporary, "w") as raw:
@@ -201,6 +199,9 @@ class Outputs:
                 left = left[raw.write(left) :]
         reached("after the temporary write")
         self._checksums[path] = xxhash.xxh3_128_hexdigest(data)
+
+    def _temporary(self, path: Path) -> Path:
+        return path.with_name(f"{path.name}{self._apart}{TEMPORARY}")
 
     def _make(self, folder: Place) -> None:
         if folder not in self._folders:
@@ -219,7 +220,7 @@ class Outputs:
         """A file that another unit wrote as an output of this one: under a second name, or as a copy. `known` is its
         checksum. Raises FileNotFoundError where it is gone, and NotAsWritten for a copy that is something else."""
         self._make(path.parent)
-        temporary = path.with_name(path.name + TEMPORARY)
+        temporary = self._temporary(path)
         if is_local(path):
             temporary.unlink(missing_ok=True)
         if linked(source, temporary):
@@ -247,12 +248,12 @@ class Outputs:
         if isinstance(self.manifest, Path):
             if self._many:
                 reached("before the sync")
-                sync_together([_temporary(cast(Path, path)) for path in self._checksums])
+                sync_together([self._temporary(path) for path in self._checksums])
             # First of all what the data will be: nothing lies in a folder of which no manifest says whose it is.
-            complete = written_beside(self.manifest, _sealed(manifest))
+            complete = written_beside(self.manifest, _sealed(manifest), self._apart)
             for path in self._checksums:
                 reached("before the rename")
-                _temporary(cast(Path, path)).replace(path)
+                self._temporary(path).replace(path)
             reached("between data and manifest")
             self._remove_earlier(outputs)
             complete.replace(self.manifest)
@@ -318,6 +319,9 @@ class Unit:
 
     root: Place
 
+    apart = ""
+    """A part of the temporary names of its files, where another process might be writing the same unit."""
+
     @property
     def name(self) -> str:
         raise NotImplementedError
@@ -380,7 +384,7 @@ class Unit:
             if earlier is not None:
                 return {**earlier, "skipped_unit": True}
             reason = why(self.root, self.name, configuration)
-            outputs = Outputs(self.root, self.name, self.many)
+            outputs = Outputs(self.root, self.name, self.many, self.apart)
             written = self.write(outputs, pulse)
         manifest = outputs.commit(wanted, made_of=made_of(configuration), **written)
         return manifest if reason == NEVER else {**manifest, "because": reason}

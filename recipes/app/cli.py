@@ -1,5 +1,5 @@
-"""The command line: goldsand run | retry | plan | status | stages | verify | why | diff | profile | decide | clusters |
-index | contamination | report | check | steps | probe | compare | fit | train-classifier |
+"""The command line: goldsand run | retry | slurm | plan | status | stages | verify | why | diff | profile | decide |
+clusters | index | contamination | report | card | publish | check | steps | probe | compare | fit | train-classifier |
 train-extractor | synth.
 
 Exit codes: 0 done; 1 a fault of the program, or runs of a probe that failed; 2 something a person can put right; 3 more
@@ -30,6 +30,7 @@ from recipes.app.commands.profile import decide, profile
 from recipes.app.commands.report import report
 from recipes.app.commands.retry import retry
 from recipes.app.commands.run import run
+from recipes.app.commands.slurm import slurm
 from recipes.app.commands.stages import stages
 from recipes.app.commands.status import status
 from recipes.app.commands.steps import steps
@@ -56,7 +57,23 @@ def options(
     """Build knowledge-dense pretraining corpora, and measure what a corpus does to knowledge."""
 
 
-CORPUS = (run, retry, plan, status, stages, check, steps, report, verify, why, contamination, diff, card, publish)
+CORPUS = (
+    run,
+    retry,
+    slurm,
+    plan,
+    status,
+    stages,
+    check,
+    steps,
+    report,
+    verify,
+    why,
+    contamination,
+    diff,
+    card,
+    publish,
+)
 for command in (*CORPUS, probe, compare, fit, profile, decide):
     app.command()(command)
 app.command("train-classifier")(train_classifier)

@@ -22,9 +22,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from curate.run.local import PRELOADED
 from curate.run.unit import Pulse, Unit
-from curate.run.worker import Clock, Worker
+from curate.run.worker import PRELOADED, Clock, Worker
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +29,28 @@ Workers = Annotated[int | None, typer.Option(min=1, help="processes; by default 
 Replace = Annotated[bool, typer.Option("--replace", help="put this in the place of another corpus finished there")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="say what would become of what stands there, and change nothing")
+]
+
+
+class Engine(StrEnum):
+    """What carries units out."""
+
+    local = "local"
+    ray = "ray"
+
+
+EngineOption = Annotated[
+    Engine, typer.Option("--engine", help="local: processes of this machine; ray: a Ray cluster (see --address)")
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address", help="the Ray cluster; by default RAY_ADDRESS, or one started here", metavar="HOST:PORT|auto|local"
+    ),
+]
+ShardOption = Annotated[
+    str | None,
+    typer.Option("--shard", help="be one of N equal processes that share the work through OUT", metavar="I/N"),
 ]
 Limit = Annotated[int | None, typer.Option(min=0, help="only the first N documents of the whole input")]
 
@@ -60,6 +83,24 @@ def planned_pool(stages: str | None, job: CorpusRun) -> Place | None:
         return None
     pool = beside(job.out) if stages is None else place_of(stages)
     return pool if pool is not None and is_pool(pool) else None
+
+
+def on_engine(job: CorpusRun, loaded: Loaded, engine: Engine, address: str | None, shard: str | None) -> CorpusRun:
+    """The run as it is to be carried out. Raises Refused."""
+    from curate.errors import Refused
+    from curate.run.ray_engine import RayCluster, address_of
+    from curate.run.session import Shard
+    from curate.run.sharded import ShardedRun
+
+    if engine is Engine.ray and shard is not None:
+        raise Refused("--shard and --engine ray are two ways to share the work: give one of them")
+    if address is not None and engine is not Engine.ray:
+        raise Refused("--address is that of a Ray cluster: give --engine ray with it")
+    if engine is Engine.ray:
+        # The machines of a cluster stand in other folders.
+        job.out = job.out.absolute()
+        job.cluster = RayCluster(address_of(address), **loaded.recipe.engine.ray.model_dump())
+    return job if shard is None else ShardedRun.of(job, Shard.read(shard))
 
 
 def read_recipe(recipe: str, sets: list[str], inputs: list[dict[str, Any]]) -> Loaded:

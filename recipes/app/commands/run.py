@@ -8,15 +8,20 @@ import typer
 
 from curate.places.store import Place, place_of
 from recipes.app.commands.options import (
+    Address,
     DryRun,
+    Engine,
+    EngineOption,
     Inputs,
     Limit,
     RecipeName,
     Replace,
     Sets,
+    ShardOption,
     Stages,
     Workers,
     inputs_of,
+    on_engine,
     pool_of,
     read_recipe,
 )
@@ -35,6 +40,9 @@ def run(
     stages: Stages = None,
     replace: Replace = False,
     dry_run: DryRun = False,
+    engine: EngineOption = Engine.local,
+    address: Address = None,
+    shard: ShardOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="any unreadable record makes the exit code 3")] = False,
 ) -> None:
     """Build a corpus."""
@@ -53,13 +61,15 @@ def run(
         job = corpus_run(loaded, folder, workers=workers, limit=limit)
         job.pool = pool_of(stages, job)
         job.replace, job.on_change, job.foretell = replace, say_change, foretell
+        job = on_engine(job, loaded, engine, address, shard)
         if dry_run:
             would_change(job)
             return
         with shown(err) as on_progress:
             job.on_progress = on_progress
             summary = job.execute()
-        write_report(folder)
+        if getattr(job, "published", True):
+            write_report(folder)
     print_summary(out, summary, folder)
     print_sharing(err, job.sharing)
     for sentence in in_sentences(summary):

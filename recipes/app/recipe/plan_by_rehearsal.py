@@ -73,8 +73,11 @@ HASHED = 5e8
 WORKER = 100 << 20
 """Bytes that a worker and its libraries take, for rehearsals that are too short to measure it."""
 
-HEADROOM = 1.3
-"""How much more memory a worker takes in a run than in a rehearsal: larger pages, fuller buffers."""
+HEADROOM = 1.5
+"""How much more memory a worker takes in a run than in a rehearsal: of larger pages."""
+
+BUFFERS = 96 << 20
+"""Bytes that the buffers of a corpus step's records hold, once there are records enough to fill them."""
 
 INJECTED = 2000
 """Documents that the rehearsal of an injection adds."""
@@ -157,7 +160,8 @@ def estimate(
     peak = max(long.peak, extra.peak if extra is not None else 0)
     # Memory that grows with the corpus does not show in a short rehearsal.
     documents = sum(one.documents for one in sources.values())
-    grows = max((step.memory(documents, int(weight)) for step in job.steps if isinstance(step, CorpusStep)), default=0)
+    rounds = [step for step in job.steps if isinstance(step, CorpusStep)]
+    grows = max((BUFFERS + step.memory(documents, int(weight)) for step in rounds), default=0)
     return Estimate(
         documents,
         all(one.counted for one in sources.values()),

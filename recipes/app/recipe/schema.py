@@ -139,6 +139,24 @@ class Output(model_of(output.Publication, only=["keep_dropped"])):  # type: igno
     )
 
 
+class RaySettings(Strict):
+    """What is asked of a Ray cluster for each unit, where `--engine ray` runs the recipe on one."""
+
+    num_cpus: float = Field(1.0, gt=0, description="cores for each unit at work")
+    memory: int | None = Field(None, ge=1, description="MB for each unit; by default what units were seen to take")
+    resources: dict[str, float] = Field({}, description="other resources of the cluster, by name")
+    runtime_env: dict[str, Any] = Field({}, description="Ray's runtime_env for the processes that do the units")
+
+    @model_validator(mode="after")
+    def _without_secrets(self) -> RaySettings:
+        if "env_vars" in self.runtime_env:
+            raise Refused(
+                "runtime_env: env_vars may hold secrets, and a recipe is copied beside its output: set variables where"
+                " the cluster is started"
+            )
+        return self
+
+
 class EngineSettings(Strict):
     """How a run is carried out. No setting here changes a byte of the output."""
 
@@ -150,6 +168,7 @@ class EngineSettings(Strict):
         2048, ge=256, description="MB after which a worker is stopped, and its document set aside"
     )
     split: int = Field(64, ge=0, description="MB of a big input file that one worker reads at a time; 0: whole files")
+    ray: RaySettings = Field(default_factory=RaySettings, description="for runs on a Ray cluster")
 
 
 _SIZES = {"layers": {"le": 64}, "heads": {"le": 64}, "width": {"ge": 8, "le": 4096}}
