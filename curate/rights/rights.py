@@ -94,7 +94,7 @@ class Rights(Rule):
         if files is None or not files.unusable:
             return ""
         shown = "; ".join(files.unusable[:_SHOWN]) + ("; ..." if len(files.unusable) > _SHOWN else "")
-        return f"rights: {len(files.unusable)} robots.txt hold no directives and refuse nothing: {shown}"
+        return f"{len(files.unusable)} robots.txt hold no directives and refuse nothing: {shown}"
 
     def signals(self, document: Document) -> list[Signal]:
         """All statements about the use of a page: of headers, tags and robots.txt."""

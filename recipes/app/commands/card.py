@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from curate.errors import Refused
 from curate.places.store import place_of
 from recipes.app.commands.options import FinishedRun
 from recipes.app.terminal.console import friendly, harmless, out
@@ -36,7 +37,7 @@ def card(
 
 def publish(
     folder: FinishedRun,
-    to: Annotated[Path, typer.Option(help="a folder that is empty, is not there, or that this command made")],
+    to: Annotated[str, typer.Option(help="a folder that is empty, is not there, or that this command made")],
     size: Annotated[int, typer.Option(min=1, help="MB of text in a file, about")] = 500,
 ) -> None:
     """Write a corpus as a repository of the Hugging Face Hub holds it: Parquet, with viewers of text, ledger and facts,
@@ -44,5 +45,10 @@ def publish(
     from recipes.app.papers.publish import publish_to
 
     with friendly():
-        made = publish_to(place_of(folder), to, size * 1_000_000)
+        if "://" in to:
+            raise Refused(
+                f"publish writes to a folder on this machine, not to {to}: upload the folder with"
+                " `hf upload ORG/NAME FOLDER --repo-type dataset`"
+            )
+        made = publish_to(place_of(folder), Path(to), size * 1_000_000)
     out.print(harmless(f"wrote {made['files']:,} files, {made['bytes']:,} bytes, to {to}"))

@@ -24,7 +24,8 @@ from recipes.app.report.shapes import read_summary
 
 @dataclass
 class Counted:
-    """What the text shards hold. `domains` and `sources` are in bytes of text, the others in documents."""
+    """What the text shards hold. `domains` and `sources` are in bytes of text, the others in documents; of injected
+    documents licence, kind and day are not asked."""
 
     documents: int = 0
     bytes: int = 0
@@ -47,10 +48,11 @@ class Counted:
         self.sources[row["source"]] += size
         self.domains[row["domain"]] += size if row["domain"] and not row["injected"] else 0
         self.languages[language_of(row, about)] += 1
+        if row["injected"]:
+            return
         self.licences[_text(about.get("license"))] += 1
         self.kinds[_text(about.get("page_type"))] += 1
-        day = _text(about.get("date"))[:10]
-        if day and not row["injected"]:
+        if day := _text(about.get("date"))[:10]:
             self.first = min(self.first or day, day)
             self.last = max(self.last, day)
 
@@ -84,6 +86,10 @@ class About:
         """The parameters, defaults included, of each step of this name."""
         described = self.made.get("described", {}).values()
         return [one["parameters"] for one in described if isinstance(one, dict) and one.get("step") == name]
+
+    def reads_files(self, name: str) -> bool:
+        """Whether a step of this name read files of the user's."""
+        return any(one["step"].partition("#")[0] == name for one in self.made.get("files", ()))
 
     @cached_property
     def texts(self) -> list[Place]:

@@ -106,7 +106,7 @@ def _processing(about: About) -> list[str]:
         lines.append("- No step of this run looked for reservations of rights.")
     for given in asked:
         what = given["on_opt_out"]
-        robots = "and robots.txt files that were given" if given.get("robots") else "not robots.txt"
+        robots = "and robots.txt files that were given" if about.reads_files("rights") else "not robots.txt"
         lines.append(
             "- Before publication each page was asked for X-Robots-Tag, Content-Usage and tdm-reservation headers and"
             f" for tags of the page, {robots}; agents: {plain_line(', '.join(given['agents']))}."

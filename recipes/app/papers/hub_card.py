@@ -189,7 +189,7 @@ def _rights(about: About) -> list[str]:
     if not asked:
         lines.append("No step looked for opt-outs.")
     for given in asked:
-        robots = "robots.txt files that were given" if given.get("robots") else "no robots.txt"
+        robots = "robots.txt files that were given" if about.reads_files("rights") else "no robots.txt"
         lines.append(
             "`rights` looked at HTTP headers (X-Robots-Tag, Content-Usage, tdm-reservation), tags of the page, and"
             f" {robots}, for the agents {plain_line(', '.join(given['agents']))}; what refused"

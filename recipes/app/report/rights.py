@@ -59,6 +59,8 @@ def rights_of(folder: Place, summary: dict[str, Any]) -> dict[str, Any] | None:
     characters: Counter[str] = Counter()
     for place in files_below(folder / "text"):
         for row in read_text_shard(place) if place.name.endswith(".jsonl.zst") else ():
+            if row["injected"]:
+                continue
             licence = orjson.loads(row["metadata"]).get("license")
             licence = licence if isinstance(licence, str) and licence else UNNAMED
             documents[licence] += 1
