@@ -22,6 +22,7 @@ from curate.rights.opt_outs import Signal, trains
 MOST = 500 * 1024
 """Bytes of a file that are read: as many as RFC 9309 (2.5) asks for."""
 _TOKEN = re.compile(r"[A-Za-z_-]+|\*")
+_ROBOTS = re.compile(r"https?://[^/?#]+/robots\.txt", re.IGNORECASE)
 _USAGE = ("content-usage", "content-signal")
 _WARC = (".warc", ".warc.gz", ".warc.zst", ".arc", ".arc.gz")
 
@@ -59,6 +60,8 @@ class Robots:
 
     def signals(self, url: str, agents: Sequence[str]) -> Iterator[Signal]:
         """What it says to each agent: that of the agent's own group, else of `*` (RFC 9309, 2.2.1)."""
+        # (A crawl's address may hold half a character, which no parser takes.)
+        url = url.encode(errors="replace").decode()
         for agent in agents:
             name = agent if agent.lower() in self.groups else "*"
             group = self.groups.get(name.lower())
@@ -131,7 +134,7 @@ class RobotsFiles:
 
     def signals(self, url: str, agents: Sequence[str]) -> Iterator[Signal]:
         host = host_and_port(url)
-        for robots in self.hosts.get(host, ()):
+        for robots in self.hosts.get(host, ()) if host else ():
             yield from robots.signals(url, agents)
 
     def _add(self, host: str, content: bytes, origin: str, agents: Sequence[str]) -> None:
@@ -150,7 +153,7 @@ class RobotsFiles:
                 self.unusable.append(f"{record.key}: {record.error[:100]}")
                 continue
             url = record.url or ""
-            if record.kind != "response" or urlsplit(url).path != "/robots.txt":
+            if record.kind != "response" or not _ROBOTS.fullmatch(url):
                 continue
             origin = (
                 f"robots.txt of {host_and_port(url)}, as crawled {record.headers.get('warc-date', 'on no known day')}"

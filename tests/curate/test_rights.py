@@ -132,6 +132,7 @@ def test_robots_of_the_crawl_and_of_today_are_both_asked_and_files_that_are_none
         record("https://a.example/robots.txt", refusal),
         record("https://gone.example/robots.txt", refusal, "404 Not Found"),
         record("https://a.example/page", refusal),
+        record("https://[a.example/robots.txt", refusal),
     ]
     (tmp_path / "robotstxt.warc").write_bytes(b"".join(records))
     (tmp_path / "today").mkdir()
@@ -145,7 +146,7 @@ def test_robots_of_the_crawl_and_of_today_are_both_asked_and_files_that_are_none
     assert "GPTBot" in ended.value[0]["value"] and "as crawled 2024-05-01" in ended.value[0]["where"]
     for kept in ("https://gone.example/", "https://html.example/", "https://bytes.example/", "https://a.example:8080/"):
         assert isinstance(outcome(step, page(kept)), Document), kept
-    assert isinstance(outcome(step, page("https://large.example/x")), Drop)
+    assert isinstance(outcome(step, page("https://large.example/x\udc80")), Drop)
     assert step.notice().startswith("2 robots.txt hold no directives") and "html.example" in step.notice()
 
 

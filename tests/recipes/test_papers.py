@@ -80,6 +80,15 @@ def test_papers_say_what_the_run_knows_and_name_what_it_cannot_know(finished: Pa
     assert "[to be filled in: name, contact" in form and "tdm-reservation: 1 pages" in form and "h0.example" in form
 
 
+@pytest.mark.slow
+def test_its_own_library_finds_no_error_in_the_croissant_of_a_publication(finished: Path, tmp_path: Path) -> None:
+    mlcroissant = pytest.importorskip("mlcroissant", reason="pip install mlcroissant, in an environment of its own")
+    publish_to(finished, tmp_path / "hub", 1_000_000)
+    dataset = mlcroissant.Dataset(jsonld=str(tmp_path / "hub" / "croissant.json"))
+    assert not dataset.metadata.issues.errors
+    assert {one.name for one in dataset.metadata.record_sets} == {"text", "ledger"}
+
+
 def test_a_publication_opens_with_datasets_and_takes_its_place_as_a_whole(finished: Path, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets", reason="the extra `hub` is not installed")
     hub = tmp_path / "hub"
