@@ -129,7 +129,7 @@ NEEDS = {
     "adapters": ("datasets", "ray", "pandas", "polars"),
     "knowledge": ("torch", "transformers"),
     "many-machines": ("ray",),
-    "papers": ("datasets", "pyarrow"),
+    "papers": ("datasets", "pyarrow", "protego"),
     "probe": ("torch",),
     "profile": ("pandas", "pyarrow"),
     "scaling": ("torch", "scipy"),

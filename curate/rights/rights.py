@@ -83,7 +83,8 @@ class Rights(Rule):
     def open(self) -> None:
         # During a run its files stay as they were when it began.
         robots_in.cache_clear()
-        self._files()
+        if self._files() is not None:
+            import protego  # noqa: F401
 
     def _files(self) -> RobotsFiles | None:
         return robots_in(self.robots, tuple(self.agents)) if self.robots is not None else None
