@@ -63,7 +63,7 @@ def test_a_run_that_was_killed_twice_has_the_figures_of_all_its_calls(tmp_path):
     assert summary["calls"] == 3 and last["documents"] < FILES
     # A kill costs the figures what the last second brought.
     assert summary["seconds"] > FILES * PAUSE - 2 and last["seconds"] < summary["seconds"] - 1
-    assert summary["pages_per_second"] == pytest.approx(FILES / summary["seconds"], rel=0.01)
+    assert summary["pages_per_second"] == pytest.approx(FILES / summary["seconds"], rel=0.01, abs=0.006)  # two digits
     assert summary["worker_memory_mb"] > 90 > last["worker_memory_mb"]
     again = corpus_run(inputs, out, [Slow()], workers=1).execute()
     assert (again["seconds"], again["calls"]) == (summary["seconds"], 3)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from curate.dedup.exact import ExactDedup
 from curate.errors import version
 from curate.filters.gopher import GopherQuality
 from curate.run import unit
@@ -86,7 +87,7 @@ def test_what_a_run_was_made_with_stands_in_clear(built):
     assert made["goldsand"] == version() and made["python"]
     assert made["recipe"]["sha256"] == hashlib.sha256((built / "out" / "recipe.yaml").read_bytes()).hexdigest()
     assert [(one["step"], one["version"]) for one in made["steps"]] == [
-        ("gopher_quality", GopherQuality.version), ("own", 1), ("exact_dedup", 2)
+        ("gopher_quality", GopherQuality.version), ("own", 1), ("exact_dedup", ExactDedup.version)
     ]  # fmt: skip
     assert made["libraries"]["xxhash"] == unit.library_version("xxhash")
     assert made["files"] == [{"step": "own", "name": "words.txt", "sha256": hashlib.sha256(b"a\n").hexdigest()}]
