@@ -111,9 +111,8 @@ class Rights(Rule):
         fields = [one.field() for one in said]
         if said and self.on_opt_out != "report":
             document.metadata["opt_out"] = fields
-        if self.on_opt_out == "drop":
-            kind = refused.signal if refused else "opt_out"
-            yield Check(kind, fields or None, None, refused is not None)
+        if refused and self.on_opt_out == "drop":
+            yield Check(refused.signal, fields, None, True)
         elif refused:
             document.notes.append((self.name, refused.signal, fields))
         found = list(findings(document.metadata))
