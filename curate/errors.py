@@ -27,6 +27,7 @@ EXTRAS = {
     "datasets": "hub",
     "pyarrow": "hub",
     "transformers": "hub",
+    "protego": "robots",
     "catboost": "train-extractor",
     "rapidfuzz": "train-extractor",
 }

@@ -35,6 +35,7 @@ OWN: dict[str, str] = {
     "safety": "curate.filters.safety:Safety",
     "knowledge_density": "curate.filters.density:KnowledgeDensity",
     "classifier": "curate.filters.classifier:Classifier",
+    "rights": "curate.rights.rights:Rights",
     "redact": "curate.redact.redact:Redact",
     "exact_dedup": "curate.dedup.exact:ExactDedup",
     "minhash_dedup": "curate.dedup.minhash:MinHashDedup",

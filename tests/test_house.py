@@ -25,7 +25,7 @@ ALLOWED = {
 ENGINE = ("curate.run", "curate.audit")
 """Who carries out a run, and who reads its folder: they know steps and shards, none of which knows them."""
 SCREEN = ("rich", "typer", "recipes.app.terminal", "recipes.app.commands", "recipes.app.cli")
-ROOMS = ("places", "text", "sources", "shards", "filters", "dedup", "redact", "extract", "decontaminate")
+ROOMS = ("places", "text", "sources", "shards", "filters", "dedup", "redact", "extract", "decontaminate", "rights")
 NEVER = {
     **{f"curate.{room}": ENGINE for room in ROOMS},
     "curate.run": ("curate.audit",),

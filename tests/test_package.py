@@ -128,7 +128,7 @@ def test_the_lowest_versions_are_pinned_from_the_bounds():
 
 def test_what_is_patched_or_listed_by_version_has_an_upper_bound():
     uppers = {one.name for one in map(Requirement, base()) if any(s.operator == "<" for s in one.specifier)}
-    assert uppers == {"trafilatura", "lxml", "fasttext-community", "py3langid", "chardet"}
+    assert uppers == {"trafilatura", "lxml", "fasttext-community", "py3langid", "chardet", "selectolax"}
 
 
 def test_a_missing_dependency_is_asked_for_as_pyproject_asks_for_it():

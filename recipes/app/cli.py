@@ -1,5 +1,5 @@
 """The command line: goldsand run | retry | slurm | plan | status | stages | verify | why | diff | profile | decide |
-clusters | index | contamination | report | check | steps | probe | compare | fit | train-classifier |
+clusters | index | contamination | report | card | publish | check | steps | probe | compare | fit | train-classifier |
 train-extractor | synth.
 
 Exit codes: 0 done; 1 a fault of the program, or runs of a probe that failed; 2 something a person can put right; 3 more
@@ -15,6 +15,7 @@ import typer
 from rich.markup import escape
 
 from curate.errors import refusal, version
+from recipes.app.commands.card import card, publish
 from recipes.app.commands.check import check
 from recipes.app.commands.classifier import train_classifier
 from recipes.app.commands.compare import compare
@@ -56,7 +57,23 @@ def options(
     """Build knowledge-dense pretraining corpora, and measure what a corpus does to knowledge."""
 
 
-CORPUS = (run, retry, slurm, plan, status, stages, check, steps, report, verify, why, contamination, diff)
+CORPUS = (
+    run,
+    retry,
+    slurm,
+    plan,
+    status,
+    stages,
+    check,
+    steps,
+    report,
+    verify,
+    why,
+    contamination,
+    diff,
+    card,
+    publish,
+)
 for command in (*CORPUS, probe, compare, fit, profile, decide):
     app.command()(command)
 app.command("train-classifier")(train_classifier)

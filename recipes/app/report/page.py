@@ -18,6 +18,7 @@ from recipes.app.report.charts import Bar, bars
 from recipes.app.report.examples import examples_of
 from recipes.app.report.remarks import in_sentences
 from recipes.app.report.rendering import junk_share, rendered
+from recipes.app.report.rights import rights_of
 from recipes.app.report.shapes import read_results, read_summary
 from recipes.app.report.whole import whole_corpus
 
@@ -39,7 +40,7 @@ def write_report(folder: Place, probe: Path | None = None, output: Path | None =
     if not check_written(folder, ["ledger", *(kind for kind in ("mix",) if (folder / kind).is_dir())]):
         warnings.warn(f"nobody can check the ledger in {folder}: it has no manifests", Unchecked, stacklevel=2)
     results = read_results(probe) if probe is not None else []
-    page = render(summary, examples_of(folder), results, whole_corpus(folder, summary))
+    page = render(summary, examples_of(folder), results, whole_corpus(folder, summary), rights_of(folder, summary))
     path: Place = output or folder / "report.html"
     write_atomically(path, page.encode())
     return path
@@ -50,9 +51,10 @@ def render(
     examples: dict[tuple[str, str], list[dict[str, Any]]],
     results: Sequence[dict[str, Any]] = (),
     whole: dict[str, Any] | None = None,
+    rights: dict[str, Any] | None = None,
 ) -> str:
-    """The HTML; `whole` is the result of `whole_corpus`. All text of a crawl is escaped, and control and direction
-    marks in it are shown by their code."""
+    """The HTML; `whole` is the result of `whole_corpus`, `rights` of `rights_of`. All text of a crawl is escaped, and
+    control and direction marks in it are shown by their code."""
     from markupsafe import Markup
 
     measured = [row for row in results if not row.get("error")]
@@ -75,6 +77,7 @@ def render(
         results=results,
         reading=_reading(measured),
         whole=whole,
+        rights=rights,
     )
 
 
