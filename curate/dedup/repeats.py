@@ -146,14 +146,15 @@ class _RepeatsStep(CorpusStep):
     ) -> Iterator[Document | Drop]:
         cuts = CUTS.gather(values)
         cuts = cuts.take(np.lexsort((cuts["position"], cuts["place"])))
-        places = cuts["place"]
+        # Once: to ask a table for a column is to copy it.
+        places, positions, firsts = cuts["place"], cuts["position"], cuts["first"]
         for place, document in documents:
             start, stop = np.searchsorted(places, np.array([place, place + 1], np.uint64)).tolist()
             if start == stop:
                 yield document
                 continue
             before = len(document.text)
-            text = self.without(document.text, cuts["position"][start:stop], cuts["first"][start:stop])
+            text = self.without(document.text, positions[start:stop], firsts[start:stop])
             if self.annotate:
                 document.metadata[self.name] = {"pieces": stop - start, "characters": before - len(text)}
                 yield document

@@ -6,11 +6,14 @@ import random
 import re
 from collections import defaultdict
 
+import numpy as np
 import pytest
 import xxhash
 from generated_corpus import prose, run_step
 
 from curate.dedup import LineDedup, PassageDedup
+from curate.dedup.repeats import CUTS
+from curate.dedup.tables import Table
 from curate.document import Document
 
 
@@ -145,3 +148,23 @@ def test_partitions_buckets_and_order_change_nothing(step):
         outcomes.append((sorted((d.key, d.text) for d in kept.values()), sorted(dropped)))
     assert re.search("[a-z]", outcomes[0][0][0][1])
     assert outcomes[0] == outcomes[1] == outcomes[2]
+
+
+def test_columns_of_the_cuts_are_copied_once_however_many_documents_are_cut(monkeypatch):
+    """To ask a table for a column is to copy it: for each document, that was quadratic work."""
+    asked = []
+    column = Table.__getitem__
+    monkeypatch.setattr(Table, "__getitem__", lambda table, name: asked.append(name) or column(table, name))
+    counts = []
+    for documents in (10, 80):
+        places = np.arange(documents, dtype=np.uint64)
+        none = np.zeros(documents, np.uint32)
+        cuts = CUTS.build(place=places, position=none, first=none).pack()
+        incoming = [
+            (place, Document(key=str(place), text="a line of words\nand one more")) for place in range(documents)
+        ]
+        asked.clear()
+        left = list(LineDedup().decide(incoming, [cuts], 0))
+        assert [document.text for document in left] == ["and one more"] * documents
+        counts.append(len(asked))
+    assert counts[0] == counts[1]
