@@ -25,6 +25,7 @@ inputs:
   - {name: crawl, path: in}
 steps:
   - extract
+  - rights: {on_opt_out: tag}
   - language: {keep: [en], min_score: 0.5}
   - url: {domains: [site6.example]}
   - safety
