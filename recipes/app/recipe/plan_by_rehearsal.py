@@ -76,7 +76,7 @@ WORKER = 100 << 20
 HEADROOM = 1.5
 """How much more memory a worker takes in a run than in a rehearsal: of larger pages."""
 
-BUFFERS = 96 << 20
+BUFFERS = 160 << 20
 """Bytes that the buffers of a corpus step's records hold, once there are records enough to fill them."""
 
 INJECTED = 2000
