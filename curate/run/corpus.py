@@ -52,8 +52,7 @@ class CorpusRun:
     `recipe` is the text of `recipe.yaml`, written beside the output; `again` tries again what earlier runs set aside.
     `split` is how many bytes of an input file one worker reads at a time (0: whole files), `memory` the megabytes that
     a worker may take, `pool` where extraction is shared with other folders (`stage_pool.py`), `cluster` where Ray
-    carries the units out. None of them, nor
-    `workers` or `buckets`, changes what is published.
+    carries the units out. None of them, nor `workers` or `buckets`, changes what is published.
     `drawn` are the parts of a sample (`curate.run.sample`), to be read instead of the whole input.
 
     A finished corpus in `out` of which this is no change (`curate.run.standing`) is kept unless `replace` says so;
@@ -88,9 +87,11 @@ class CorpusRun:
     def __post_init__(self) -> None:
         self.stages = cut(self.steps)
         self.sharing: Sharing | None = None
+        self.published = False
 
     def execute(self) -> dict[str, Any]:
-        """Run, or finish, the corpus; returns (and writes) the summary. `sharing` then says what the pool gave.
+        """Run, or finish, the corpus; returns (and writes) the summary. `sharing` then says what the pool gave, and
+        `published` that it was this run which published.
 
         Raises RunError when the folder cannot be written or is in use, when a finished corpus stands in it that this
         run may not replace, and when a unit fails with no document in hand.
@@ -124,6 +125,7 @@ class CorpusRun:
         # No unit of an earlier run is left.
         write_marker(self.out, made, self.steps, keep=False)
         folder.publish(summary, self.recipe)
+        self.published = True
         return summary
 
     def made_with(self) -> dict[str, Any]:

@@ -33,14 +33,9 @@ from curate.run.unit import Unit
 
 @dataclass
 class ShardedRun(CorpusRun):
-    """A `CorpusRun` of which this process is one shard. After `execute`, `published` says whether it was this one that
-    published the corpus."""
+    """A `CorpusRun` of which this process is one shard: after `execute`, `published` is true for one of them."""
 
     shard: Shard = field(default_factory=lambda: Shard(0, 1))
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.published = False
 
     @classmethod
     def of(cls, job: CorpusRun, shard: Shard) -> ShardedRun:
@@ -140,7 +135,6 @@ class ShardedRun(CorpusRun):
         status.write("finished")
         forget(self.out)
         folder.session.end("finished")
-        self.published = True
         return {}
 
     def _calls(self, folder: SharedFolder) -> Calls:

@@ -30,30 +30,11 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
+from curate.extract.blocks.gold import harmonic, snippet_share, word_scores  # noqa: E402
+
 _WORD = re.compile(r"\w+")
 SHARES = (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6)
 Extractor = Callable[[bytes, str], str]
-
-
-def harmonic(precision: float, recall: float) -> float:
-    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-
-
-def word_scores(text: str, gold: str) -> tuple[float, float, float]:
-    """Precision, recall and F1 of the multiset of lower-case words. Two empty texts agree."""
-    got, wanted = Counter(_WORD.findall(text.lower())), Counter(_WORD.findall(gold.lower()))
-    if not got or not wanted:
-        same = float(not got and not wanted)
-        return same, same, same
-    common = (got & wanted).total()
-    precision, recall = common / got.total(), common / wanted.total()
-    return precision, recall, harmonic(precision, recall)
-
-
-def snippet_share(text: str, snippets: list[str]) -> float:
-    """The share of snippets that stand in the text, in whatever case; 1 where there are none."""
-    lowered = text.lower()
-    return fmean(snippet.lower() in lowered for snippet in snippets) if snippets else 1.0
 
 
 def _shingles(text: str) -> Counter[tuple[str, ...]]:

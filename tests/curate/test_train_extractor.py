@@ -6,10 +6,10 @@ import pytest
 
 from curate.document import Document
 from curate.errors import Refused
-from curate.extract.blocks.gold import aligned
+from curate.extract.blocks.gold import aligned, word_scores
 from curate.extract.blocks.model import Model
 from curate.extract.blocks.segment import segment
-from curate.extract.blocks.training import ExtractorSettings, train, word_scores
+from curate.extract.blocks.training import ExtractorSettings, train
 from curate.extract.extract import Extract
 
 needed = pytest.mark.skipif(

@@ -9,10 +9,11 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -111,3 +112,26 @@ def aligned(page: Page, gold: str) -> tuple[Any, Any]:
                 for place in met:
                     phrases[tuple(block[place : place + 3])] -= 1
     return count, share
+
+
+def harmonic(precision: float, recall: float) -> float:
+    """F1."""
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def word_scores(text: str, gold: str) -> tuple[float, float, float]:
+    """Precision, recall and F1 of the multiset of lower-case words, as WCXB has it. Two empty texts
+    agree."""
+    got, wanted = Counter(_WORD.findall(text.lower())), Counter(_WORD.findall(gold.lower()))
+    if not got or not wanted:
+        same = float(not got and not wanted)
+        return same, same, same
+    common = (got & wanted).total()
+    precision, recall = common / got.total(), common / wanted.total()
+    return precision, recall, harmonic(precision, recall)
+
+
+def snippet_share(text: str, snippets: list[str]) -> float:
+    """The share of snippets that stand in the text, in whatever case; 1 where there are none."""
+    lowered = text.lower()
+    return fmean(snippet.lower() in lowered for snippet in snippets) if snippets else 1.0

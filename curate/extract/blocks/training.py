@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import random
-import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ import numpy as np
 
 from curate.errors import Refused
 from curate.extract.blocks.features import measured
-from curate.extract.blocks.gold import Example, read_gold
+from curate.extract.blocks.gold import Example, read_gold, snippet_share, word_scores
 from curate.extract.blocks.learnt import arrays, lexicon, packed, trees, word_shares
 from curate.extract.blocks.lexicon import Lexicon
 from curate.extract.blocks.meanings import LEARNT
@@ -34,7 +33,6 @@ _BOUNDS: dict[str, list[tuple[int, ...]]] = {
     "precision": [(205, 512, 819)],
 }
 """Bounds of the choice that are tried for each operating point; `precision` is what is surer, at some cost."""
-_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -199,18 +197,6 @@ def _scored(table: _Table, probabilities: Any, number: int, bound: tuple[int, ..
     chosen = choice(probabilities[table.of(number)], words, low, high, firm) if len(words) else []
     text = "\n".join(" ".join(example.page.raw(block).split()) for block in chosen)
     precision, recall, f1 = word_scores(text, example.text)
-    lowered = text.lower()
-    must = fmean(one.lower() in lowered for one in example.must) if example.must else 1.0
-    must_not = fmean(one.lower() in lowered for one in example.must_not) if example.must_not else 0.0
-    return {"f1": f1, "precision": precision, "recall": recall, "with": must, "without": must_not}
-
-
-def word_scores(text: str, gold: str) -> tuple[float, float, float]:
-    """Precision, recall and F1 of the multiset of lower-case words, as WCXB has it. Two empty texts agree."""
-    got, wanted = Counter(_WORD.findall(text.lower())), Counter(_WORD.findall(gold.lower()))
-    if not got or not wanted:
-        same = float(not got and not wanted)
-        return same, same, same
-    common = (got & wanted).total()
-    precision, recall = common / got.total(), common / wanted.total()
-    return precision, recall, 2 * precision * recall / (precision + recall) if common else 0.0
+    must_not = snippet_share(text, example.must_not) if example.must_not else 0.0
+    snippets = {"with": snippet_share(text, example.must), "without": must_not}
+    return {"f1": f1, "precision": precision, "recall": recall, **snippets}

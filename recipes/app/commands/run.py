@@ -68,7 +68,7 @@ def run(
         with shown(err) as on_progress:
             job.on_progress = on_progress
             summary = job.execute()
-        if getattr(job, "published", True):
+        if job.published:
             write_report(folder)
     print_summary(out, summary, folder)
     print_sharing(err, job.sharing)
