@@ -78,6 +78,8 @@ def test_a_run_foretells_its_groups_and_weighs_the_bytes_of_each_source_by_their
     job.execute()
     assert told and all(one is not None and one >= 0 for one in told) and told[-1] < 0.5 * max(filter(None, told))
     assert not (tmp_path / "out" / "status.json").read_text().count('"left": null')
+    with LocalEngine(1, 60) as engine:
+        assert foretell(job, engine) == []  # all of the input is read already
 
 
 def test_a_plan_counts_every_source(sources, tmp_path):

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
+from curate.places.manifest import manifest_path
 from curate.places.store import files_below
 from curate.run.corpus import CorpusRun
 from curate.run.engine import Engine, all_cores
@@ -102,13 +103,23 @@ class Estimate:
 
 def foretell(job: CorpusRun, engine: LocalEngine) -> list[ForetoldGroup]:
     """What each group of units of a run will take, rehearsed by its own workers, which have then begun; nothing for a
-    small input, or one that cannot be read now: then the run itself will say so."""
+    small input, where an earlier call has read all of it, or where it cannot be read now: then the run itself will say
+    so."""
     if sum(map(size_or_nothing, job.partitions)) < REHEARSED:
         return []
     with contextlib.suppress(OSError):
-        found = estimate(job, planned(job, look=False), 60, engine)
-        return found.groups if found else []
+        groups = planned(job, look=False)
+        if not _is_read(job, groups):
+            found = estimate(job, groups, 60, engine)
+            return found.groups if found else []
     return []
+
+
+def _is_read(job: CorpusRun, groups: Sequence[PlannedGroup]) -> bool:
+    """Whether every unit of the stage that reads the input has left a manifest: no more than the rest is to be done."""
+    reading = job.stages[0].folder
+    units = sum(group.units for group in groups if group.label == reading[3:])
+    return len(files_below(manifest_path(job.out, f"stages/{reading}/any").parent)) >= units
 
 
 def estimate(
