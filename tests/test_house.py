@@ -43,7 +43,7 @@ KNOWN = {
         *(f"curate.shards.{name}" for name in ("vocabulary", "domain_rendering", "text", "tokens")),
         "curate.text.unspaced",
     ),
-    "train_probe": ("curate.errors", "curate.ray_cluster", "curate.shards.tokens"),
+    "train_probe": ("curate.errors", "curate.program", "curate.ray_cluster", "curate.shards.tokens"),
     "train_probe.scaling": ("curate.errors",),
 }
 """All that the files of a room import of the house, beside the room itself."""

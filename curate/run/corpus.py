@@ -53,6 +53,7 @@ class CorpusRun:
     `split` is how many bytes of an input file one worker reads at a time (0: whole files), `memory` the megabytes that
     a worker may take, `pool` where extraction is shared with other folders (`stage_pool.py`), `cluster` where Ray
     carries the units out. None of them, nor `workers` or `buckets`, changes what is published.
+    `program` says whether workers import the program that started the run: a class of it may be among the steps.
     `drawn` are the parts of a sample (`curate.run.sample`), to be read instead of the whole input.
 
     A finished corpus in `out` of which this is no change (`curate.run.standing`) is kept unless `replace` says so;
@@ -82,6 +83,7 @@ class CorpusRun:
     sample: int | None = None
     pool: Place | None = None
     cluster: RayCluster | None = None
+    program: bool = True
     foretell: Callable[[CorpusRun, LocalEngine], Sequence[ForetoldGroup]] | None = None
 
     def __post_init__(self) -> None:
@@ -229,7 +231,7 @@ class CorpusRun:
             return RayEngine(*given, self.workers_here)
         if is_private(self.out) or any(is_private(partition.path) for partition in self.partitions):
             return SerialEngine(on_progress)
-        return LocalEngine(self.workers_here, self.document_timeout, on_progress, self.memory)
+        return LocalEngine(self.workers_here, self.document_timeout, on_progress, self.memory, self.program)
 
     def work(self, folder: OutputFolder, engine: Engine) -> tuple[StageOutputs, dict[str, int]]:
         """All units in order: inputs, stages with their rounds, publication. Returns the outputs of the stages, and the
