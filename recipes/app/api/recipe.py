@@ -78,13 +78,13 @@ class Recipe:
         return cls(**loaded.resolved, folder=folder)
 
     def to_yaml(self, path: str | Path | None = None) -> str:
-        """The recipe as YAML, written to `path` where one is given; returns the text. A file in another folder than the
-        recipe's has its paths in full, so that it names the same files."""
-        tree, target = self._tree, None if path is None else Path(path).absolute()
-        if target is not None and target.parent.resolve() != self._loaded.folder:
-            tree = in_full_paths(self.loaded())
+        """The recipe as YAML, written to `path` where one is given; returns the text. Read in another folder than the
+        recipe's (a text: in the current one) it has its paths in full, so that it names the same files."""
+        target = None if path is None else Path(path).absolute()
+        read_in = Path.cwd() if target is None else target.parent
+        here = read_in.resolve() == self._loaded.folder
         stream = io.StringIO()
-        _yaml().dump(tree, stream)
+        _yaml().dump(self._tree if here else in_full_paths(self._loaded), stream)
         if target is not None:
             write_atomically(target, stream.getvalue().encode())
         return stream.getvalue()
