@@ -52,14 +52,13 @@ class CorpusRun:
     `recipe` is the text of `recipe.yaml`, written beside the output; `again` tries again what earlier runs set aside.
     `split` is how many bytes of an input file one worker reads at a time (0: whole files), `memory` the megabytes that
     a worker may take, `pool` where extraction is shared with other folders (`stage_pool.py`), `cluster` where Ray
-    carries the units out. None of them, nor `workers` or `buckets`, changes what is published.
-    `program` says whether workers import the program that started the run: a class of it may be among the steps.
-    `drawn` are the parts of a sample (`curate.run.sample`), to be read instead of the whole input.
+    carries the units out, `program` whether workers import the program that started the run, of which a class may be
+    among the steps. None of them, nor `workers` or `buckets`, changes what is published. `drawn` are the parts of a
+    sample (`curate.run.sample`), to be read instead of the whole input.
 
     A finished corpus in `out` of which this is no change (`curate.run.standing`) is kept unless `replace` says so;
-    `on_change` is called with what changes before anything does. `sample` is for rehearsals: only so many documents of
-    each piece. `foretell` is asked, before the first unit, what each group of units will take: then the progress tells
-    the time that is left of the whole run.
+    `on_change` is called with what changes before anything does. `sample` is for rehearsals: so many documents of each
+    piece. `foretell` is asked first what each group of units takes: then progress tells the time left of the whole run.
     """
 
     name: str

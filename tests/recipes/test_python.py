@@ -22,6 +22,7 @@ from curate.errors import Refused
 from curate.registry import OWN, step_class
 from recipes.app.api import names
 from recipes.app.api.pictures import framed, rows_html
+from recipes.app.api.recipe import loaded_of
 from recipes.app.api.tables import DataTable
 from recipes.app.recipe.load import load, load_tree
 from recipes.app.recipe.schema import build_step
@@ -99,7 +100,7 @@ def test_every_step_goes_from_yaml_to_python_and_back(name, tmp_path):
         again = goldsand.Recipe.from_yaml(recipe.to_yaml())
         built = goldsand.Recipe("one", steps=recipe.steps)
         for one in (again, built, goldsand.Recipe.from_yaml(built.to_yaml())):
-            assert one.loaded().steps == wanted.steps, parameters
+            assert loaded_of(one).steps == wanted.steps, parameters
             assert one.steps == recipe.steps and one.name == "one"
         assert again.to_yaml() == recipe.to_yaml()
 
@@ -109,7 +110,7 @@ def test_a_built_in_recipe_means_the_same_after_a_journey(name, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     wanted, recipe = load(name), goldsand.Recipe.from_yaml(name)
     recipe.to_yaml("elsewhere.yaml")
-    for one in (recipe.loaded(), load("elsewhere.yaml"), goldsand.Recipe.from_yaml(recipe.to_yaml()).loaded()):
+    for one in map(loaded_of, (recipe, "elsewhere.yaml", goldsand.Recipe.from_yaml(recipe.to_yaml()))):
         assert one.steps == wanted.steps
         assert one.recipe.model_dump(exclude={"steps", "inputs"}) == wanted.recipe.model_dump(
             exclude={"steps", "inputs"}
@@ -171,15 +172,24 @@ def test_a_step_of_ones_own_is_named_by_its_file(tmp_path, monkeypatch):
         (lambda: goldsand.Recipe("x", steps=goldsand.C4()), r"`steps` is a list of steps, not C4"),
         (lambda: goldsand.Recipe("x", output={"tokns": {}}), r"output.tokns: unknown key \(did you mean 'tokens'"),
         (lambda: goldsand.Recipe("x", probe={}), r"probe.arms: is missing"),
-        (lambda: goldsand.Recipe.from_yaml("name: x\nsteps: [extract, c5]\n"), r"recipe:2: steps: c5: there is no step"),
+        (
+            lambda: goldsand.Recipe.from_yaml("name: x\nsteps: [extract, c5]\n"),
+            r"recipe:2: steps: c5: there is no step",
+        ),
         (lambda: goldsand.Recipe("x", steps=["c4"]).changed({"c4.mn": 3}), r"c4.mn: unknown key"),
-        (lambda: goldsand.run("quickstrat", output="o"), r"no built-in recipe of that name \(did you mean 'quickstart'"),
+        (
+            lambda: goldsand.run("quickstrat", output="o"),
+            r"no built-in recipe of that name \(did you mean 'quickstart'",
+        ),
         (lambda: goldsand.run(3, output="o"), r"a recipe is a Recipe, a file or the name of a built-in one, not int"),
         (lambda: goldsand.run("quickstart", output=3), r"a folder is a path or a result that has one, not int"),
         (lambda: goldsand.run("quickstart", output="o", inputs="none.jsonl"), r"none\.jsonl"),
         (lambda: goldsand.run("quickstart", output="o", workers=0), r"`workers` must be a number of at least 1, not 0"),
         (lambda: goldsand.run("quickstart", output="o", limit="3"), r"`limit` must be a number of at least 0, not '3'"),
-        (lambda: goldsand.run("quickstart", output="o", engine="rey"), r"`engine` must be one of local, ray, not 'rey'"),
+        (
+            lambda: goldsand.run("quickstart", output="o", engine="rey"),
+            r"`engine` must be one of local, ray, not 'rey'",
+        ),
         (lambda: goldsand.run("junk-and-tags", output="o"), r"has no steps: it builds no corpus"),
         (lambda: goldsand.plan("quickstart", sample=-1), r"`sample` must be a number of at least 0"),
         (lambda: goldsand.profile("junk-and-tags", output="o"), r"no rule or edit that a profile could measure"),
@@ -284,7 +294,7 @@ def test_too_many_losses_end_a_call_as_they_end_the_command(made, tmp_path):
     recipe, run, _, _ = made
     with pytest.raises(goldsand.TooMuchLost, match=r"1 of 15 records .*; max_loss is 1.00%$"):
         goldsand.run(recipe, output=run.folder, set={"max_loss": 0.01}, workers=1, replace=True, quiet=True)
-    with pytest.raises(goldsand.TooMuchLost, match="--strict allows none$"):
+    with pytest.raises(goldsand.TooMuchLost, match=r"--strict allows none$"):
         goldsand.run(recipe, output=run.folder, workers=1, strict=True, replace=True, quiet=True)
     assert goldsand.read(run.folder).documents == run.documents
 
@@ -326,7 +336,7 @@ def test_tables_go_to_pandas_and_arrow(made):
     assert mixed.to_pandas()["b"].tolist()[2] == {"x": 1}
     empty = DataTable.of("none", [], ("a", "b"))
     assert list(empty.to_pandas().columns) == ["a", "b"] and empty.to_arrow().num_rows == 0 and not empty
-    with pytest.raises(Refused, match="there is no column 'rul'.*did you mean 'rule'"):
+    with pytest.raises(Refused, match=r"there is no column 'rul'.*did you mean 'rule'"):
         run.ledger()["rul"]
 
 
@@ -350,13 +360,14 @@ def test_pictures_are_whole_and_hold_no_crawled_byte_unescaped(made):
         assert not re.search(r"(src|href)=|url\(|@import", html)
         assert len(html) < 200_000
     assert "alert(1)" in run.domains._repr_html_() + run.text()._repr_html_()
-    assert "<svg" in run._repr_html_() and "<svg" in profile._repr_html_()
+    assert 'class="solid"' in run._repr_html_() and "<svg" in profile._repr_html_()
+    assert not re.search(r":root|(?<![-.#\w])body *{", run._repr_html_()), "the style is that of this output alone"
     assert "&lt;script&gt;" in framed(rows_html(["<script>"], [{"<script>": HOSTILE}]), title=HOSTILE, note=HOSTILE)
 
 
 def judged(**more: Any) -> dict[str, Any]:
-    one = {"arm": "b", "against": "a", "paired": False, "seeds": 6, "mean": -0.02, "low": -0.03, "high": -0.01, "p": 0.01,
-           "smallest": 0.012, "answer": "better"}  # fmt: skip
+    one = {"arm": "b", "against": "a", "paired": False, "seeds": 6, "mean": -0.02, "low": -0.03, "high": -0.01,
+           "p": 0.01, "smallest": 0.012, "answer": "better"}  # fmt: skip
     return one | more
 
 
@@ -407,7 +418,11 @@ def test_what_is_compared_is_what_the_command_compares(made, tmp_path, monkeypat
     monkeypatch.setattr("recipes.app.report.comparison.write_page", lambda *given: None)
     with warnings.catch_warnings(action="ignore"):
         found = goldsand.compare(
-            {"as it is": run, "stricter": recipe.changed({"gopher_quality.min_words": 60}), "tagged": f"{run.folder},domain=special"},
+            {
+                "as it is": run,
+                "stricter": recipe.changed({"gopher_quality.min_words": 60}),
+                "tagged": f"{run.folder},domain=special",
+            },
             output=tmp_path / "out", seeds=3, exposures=[8, 4, 4], quiet=True,
         )  # fmt: skip
     assert [one.name for one in seen["entries"]] == ["as it is", "stricter", "tagged"]
@@ -421,7 +436,8 @@ def row(**more: Any) -> dict[str, Any]:
     one = {"arm": "facts", "seed": 0, "exposures": 10, "learning_rate": 0.016, "parameters": 1000, "people": 4,
            "architecture": "gpt", "junk_kind": "endless", "junk_ratio": 0.0, "windows": "own", "shuffle": True,
            "tag": "none", "tag_leak": 0.0, "tag_at_test": True, "batch": 4, "value_bits_per_parameter": 0.1,
-           "max_value_bits_per_parameter": 0.4, "bits_per_parameter": 0.1, "value_bits": 100.0, "name_bits": 1.0}  # fmt: skip
+           "max_value_bits_per_parameter": 0.4, "bits_per_parameter": 0.1,
+           "value_bits": 100.0, "name_bits": 1.0}  # fmt: skip
     return one | more
 
 
@@ -465,7 +481,7 @@ def test_a_law_is_fitted_from_a_table_and_predicts(tmp_path):
 
 
 def test_a_program_needs_no_guard(tmp_path):
-    """Workers import no program where a recipe names all steps: so a script, and what is typed, may call at once."""
+    """Workers import no program where a recipe names all steps, so a script may call at once."""
     (tmp_path / "pages.jsonl").write_text(json.dumps({"text": SENTENCE * 9}) + "\n")
     program = (
         "import goldsand\n"
@@ -474,12 +490,10 @@ def test_a_program_needs_no_guard(tmp_path):
     )
     (tmp_path / "program.py").write_text(program)
     paths = f"{ROOT}{os.pathsep}{ROOT / 'recipes'}"
-    for arguments, typed in ((["program.py"], None), (["-"], program)):
-        done = subprocess.run(
-            [sys.executable, *arguments], cwd=tmp_path, env={**os.environ, "PYTHONPATH": paths}, input=typed,
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-        assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+    environment = {**os.environ, "PYTHONPATH": paths}
+    command = [sys.executable, "program.py"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
 
 
 def test_steps_are_listed_with_what_their_parameters_mean():

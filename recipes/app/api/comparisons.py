@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from curate.errors import Refused
+from recipes.app.api.arguments import at_least, folder_of, one_of
 from recipes.app.api.recipe import Recipe, loaded_of
-from recipes.app.api.runs import FinishedRun, folder_of
-from recipes.app.api.screen import Screen, at_least, one_of, screen_of
+from recipes.app.api.runs import FinishedRun
+from recipes.app.api.screen import Screen, screen_of
 from recipes.app.api.tables import DataTable
 
 if TYPE_CHECKING:

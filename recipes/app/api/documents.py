@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import Refused
 from curate.places.store import Place
-from recipes.app.api.runs import FinishedRun, folder_of
+from recipes.app.api.arguments import Folder, folder_of
 from recipes.app.api.tables import DataTable
 from recipes.app.recipe.load import Loaded
 
 if TYPE_CHECKING:
     from curate.audit.difference import Difference
     from curate.audit.story import Event
-
-Folder = FinishedRun | str | Path
-"""A finished run, or its folder."""
 
 
 @dataclass(frozen=True)

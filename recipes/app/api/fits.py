@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import Refused
+from recipes.app.api.arguments import at_least, one_of
 from recipes.app.api.probes import FinishedProbe
-from recipes.app.api.screen import at_least, one_of, screen_of
+from recipes.app.api.screen import screen_of
 from recipes.app.api.tables import DataTable
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import Refused
-from recipes.app.api.runs import FinishedRun, folder_of
+from recipes.app.api.arguments import folder_of
+from recipes.app.api.runs import FinishedRun
 from recipes.app.api.tables import DataTable
 
 if TYPE_CHECKING:

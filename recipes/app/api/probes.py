@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import Refused
+from recipes.app.api.arguments import at_least, folder_of, one_of
 from recipes.app.api.recipe import Recipe, loaded_of
-from recipes.app.api.runs import FinishedRun, folder_of
-from recipes.app.api.screen import Screen, at_least, one_of, screen_of
+from recipes.app.api.runs import FinishedRun
+from recipes.app.api.screen import Screen, screen_of
 from recipes.app.api.tables import DataTable
 from recipes.app.recipe.given import Changes, changes_of
 
@@ -124,7 +125,7 @@ def probe(
     one_of(("auto", "always", "never"), compile=compile)
     screen = screen_of(quiet)
     changes = [*changes_of(set), *([("probe.corpus", str(folder_of(corpus)))] if corpus is not None else [])]
-    loaded = recipe.loaded(changes) if isinstance(recipe, Recipe) else loaded_of(recipe, changes)
+    loaded = loaded_of(recipe, changes)
     folder = Path(str(folder_of(output)))
     board = None if tensorboard is None else Path(tensorboard)
     results = carried_out(loaded, folder, screen, quick, processes, slots, compile, ray, board)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from curate.errors import Refused, nearest
 from curate.places.store import Place
+from recipes.app.api.arguments import at_least, folder_of
 from recipes.app.api.jobs import pool_of
 from recipes.app.api.recipe import Recipe, loaded_of
-from recipes.app.api.runs import folder_of
-from recipes.app.api.screen import Screen, at_least, screen_of
+from recipes.app.api.screen import Screen, screen_of
 from recipes.app.api.tables import DataTable
 from recipes.app.recipe.given import Changes, InputGiven, changes_of
 from recipes.app.recipe.load import Loaded

@@ -91,13 +91,7 @@ class Recipe:
 
     def changed(self, set: Changes) -> Recipe:
         """The same recipe with other values: `recipe.changed({"gopher_quality.min_words": 30})`."""
-        return Recipe(**self.loaded(set).resolved, folder=self.folder)
-
-    def loaded(self, set: Changes | None = None, inputs: Sequence[dict[str, Any]] = ()) -> Loaded:
-        """The recipe as a run takes it, with changes of values and other inputs."""
-        return load_tree(
-            copy.deepcopy(self._tree), f"recipe '{self.name}'", Path(self.folder or "."), changes_of(set), inputs
-        )
+        return Recipe(**loaded_of(self, set).resolved, folder=self.folder)
 
     def _repr_html_(self) -> str:
         from recipes.app.api.pictures import framed, shown
@@ -111,7 +105,8 @@ def loaded_of(
     """A recipe, a file of one, or a built-in one by its name, with changes and other inputs. Raises RecipeError."""
     others = inputs_of(several(inputs))
     if isinstance(recipe, Recipe):
-        return recipe.loaded(set, others)
+        tree, folder = copy.deepcopy(recipe._tree), Path(recipe.folder or ".")
+        return load_tree(tree, f"recipe '{recipe.name}'", folder, changes_of(set), others)
     if not isinstance(recipe, str | Path):
         raise Refused(f"a recipe is a Recipe, a file or the name of a built-in one, not {type(recipe).__name__}")
     return load(str(recipe), changes_of(set), others)

@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import Refused
-from curate.places.store import Place, place_of
+from curate.places.store import Place
+from recipes.app.api.arguments import Folder, at_least, folder_of
+from recipes.app.api.documents import Differences, Story, Verified, diff, verify, why
 from recipes.app.api.jobs import on_engine, planned_pool, pool_of
 from recipes.app.api.recipe import Recipe, loaded_of
-from recipes.app.api.screen import Screen, at_least, screen_of
+from recipes.app.api.screen import Screen, screen_of
 from recipes.app.api.tables import DataTable
 from recipes.app.recipe.given import Changes, InputGiven
 from recipes.app.recipe.load import Loaded
 
 if TYPE_CHECKING:
     from curate.run.corpus import CorpusRun
-    from recipes.app.api.documents import Differences, Story, Verified
     from recipes.app.recipe.plan_by_rehearsal import Estimate
     from recipes.app.recipe.planned_units import PlannedGroup
 
@@ -120,20 +121,14 @@ class FinishedRun:
 
     def why(self, document: str) -> Story:
         """What happened to one document, by key or URL."""
-        from recipes.app.api.documents import why
-
         return why(self, document)
 
     def verify(self) -> Verified:
         """Check every file and every balance of the folder."""
-        from recipes.app.api.documents import verify
-
         return verify(self)
 
-    def diff(self, other: FinishedRun | str | Path) -> Differences:
+    def diff(self, other: Folder) -> Differences:
         """The documents that `other` treats otherwise."""
-        from recipes.app.api.documents import diff
-
         return diff(self, other)
 
     def _repr_html_(self) -> str:
@@ -146,17 +141,6 @@ class FinishedRun:
         lines += [f"warning: {one}" for one in self.warnings]
         picture = funnel(dict(self.summary), "documents")
         return framed(picture, title=title, lines=lines, note=f"{self.folder}; its page: {self.report}")
-
-
-def folder_of(given: Any) -> Place:
-    """The folder of a result, or the one that is named. Raises Refused for anything else."""
-    folder = getattr(given, "folder", given)
-    if isinstance(folder, str):
-        return place_of(folder)
-    if isinstance(folder, Path) or hasattr(folder, "joinpath"):
-        place: Place = folder
-        return place
-    raise Refused(f"a folder is a path or a result that has one, not {type(given).__name__}")
 
 
 def run(

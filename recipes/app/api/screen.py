@@ -11,8 +11,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from curate.errors import Refused
-
 if TYPE_CHECKING:
     from curate.run.engine import Progress
     from curate.run.standing import Change
@@ -53,19 +51,3 @@ def screen_of(quiet: bool) -> Screen:
         say_change(change)
 
     return Screen(progress, change, warn)
-
-
-def at_least(least: float, **given: float | None) -> None:
-    """Raises Refused for a number that is less than what an option of a command takes."""
-    for name, value in given.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value < least):
-            raise Refused(f"`{name}` must be a number of at least {least:g}, not {value!r}")
-
-
-def one_of(known: tuple[str, ...], **given: str) -> None:
-    """Raises Refused for a word that is none of those known."""
-    from curate.errors import nearest
-
-    for name, value in given.items():
-        if value not in known:
-            raise Refused(f"`{name}` must be one of {', '.join(known)}, not {value!r}{nearest(value, known)}")
