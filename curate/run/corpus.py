@@ -52,13 +52,12 @@ class CorpusRun:
     `recipe` is the text of `recipe.yaml`, written beside the output; `again` tries again what earlier runs set aside.
     `split` is how many bytes of an input file one worker reads at a time (0: whole files), `memory` the megabytes that
     a worker may take, `pool` where extraction is shared with other folders (`stage_pool.py`), `cluster` where Ray
-    carries the units out, `program` whether workers import the program that started the run, of which a class may be
-    among the steps. None of them, nor `workers` or `buckets`, changes what is published. `drawn` are the parts of a
-    sample (`curate.run.sample`), to be read instead of the whole input.
+    carries the units out, `program` whether workers import the program that started the run (a step may be of it).
+    None of them, nor `workers` or `buckets`, changes what is published. `drawn` are the parts of a sample to be read.
 
-    A finished corpus in `out` of which this is no change (`curate.run.standing`) is kept unless `replace` says so;
-    `on_change` is called with what changes before anything does. `sample` is for rehearsals: so many documents of each
-    piece. `foretell` is asked first what each group of units takes: then progress tells the time left of the whole run.
+    A finished corpus in `out` of which this is no change (`curate.run.standing`) is kept unless `replace` says so, and
+    `on_change` told what changes. `sample` is for rehearsals: so many documents of each piece. `foretell` is asked
+    first what each group of units takes: then progress tells the time left of the whole run.
     """
 
     name: str

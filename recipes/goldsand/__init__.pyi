@@ -54,6 +54,7 @@ from recipes.app.api.fits import FittedLaw as FittedLaw
 from recipes.app.api.fits import fit as fit
 from recipes.app.api.folders import read as read
 from recipes.app.api.folders import steps as steps
+from recipes.app.api.inline import InlinePage as InlinePage
 from recipes.app.api.probes import FinishedProbe as FinishedProbe
 from recipes.app.api.probes import probe as probe
 from recipes.app.api.profiles import Decided as Decided
@@ -103,6 +104,7 @@ __all__ = [  # noqa: RUF022
     "GopherQuality",
     "GopherRepetition",
     "Inject",
+    "InlinePage",
     "KnowledgeDensity",
     "Language",
     "LineDedup",

@@ -365,6 +365,14 @@ def test_pictures_are_whole_and_hold_no_crawled_byte_unescaped(made):
     assert "&lt;script&gt;" in framed(rows_html(["<script>"], [{"<script>": HOSTILE}]), title=HOSTILE, note=HOSTILE)
 
 
+def test_the_page_itself_stands_in_a_notebook(made):
+    html = made[1].page(300)._repr_html_()
+    assert html.startswith('<iframe sandbox="allow-scripts" style="width: 100%; height: 300px')
+    assert html.count("<") == 2 and "&lt;!doctype html&gt;" in html.lower()
+    with pytest.raises(Refused, match=r"there is no page nowhere\.html"):
+        goldsand.InlinePage(Path("nowhere.html"))._repr_html_()
+
+
 def judged(**more: Any) -> dict[str, Any]:
     one = {"arm": "b", "against": "a", "paired": False, "seeds": 6, "mean": -0.02, "low": -0.03, "high": -0.01,
            "p": 0.01, "smallest": 0.012, "answer": "better"}  # fmt: skip

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from curate.errors import Refused
 from recipes.app.api.arguments import at_least, folder_of, one_of
+from recipes.app.api.inline import InlinePage
 from recipes.app.api.recipe import Recipe, loaded_of
 from recipes.app.api.runs import FinishedRun
 from recipes.app.api.screen import Screen, screen_of
@@ -111,6 +112,10 @@ class FinishedComparison:
     def report(self) -> Path:
         """Where its page is."""
         return self.folder / "report.html"
+
+    def page(self, height: int = 700) -> InlinePage:
+        """The page itself, for a notebook."""
+        return InlinePage(self.report, height)
 
     def _repr_html_(self) -> str:
         from recipes.app.api.pictures import framed, rows_html

@@ -39,6 +39,7 @@ CLASSES = {
     "ArmAnswer": "recipes.app.api.comparisons",
     "FittedLaw": "recipes.app.api.fits",
     "DataTable": "recipes.app.api.tables",
+    "InlinePage": "recipes.app.api.inline",
     "Refused": "curate.errors",
     "RecipeError": "recipes.app.recipe.load",
     "TooMuchLost": "recipes.app.api.runs",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from curate.errors import Refused, nearest
 from curate.places.store import Place
 from recipes.app.api.arguments import at_least, folder_of
+from recipes.app.api.inline import InlinePage
 from recipes.app.api.jobs import pool_of
 from recipes.app.api.recipe import Recipe, loaded_of
 from recipes.app.api.screen import Screen, screen_of
@@ -59,6 +60,10 @@ class FinishedProfile:
     def report(self) -> Place:
         """Where its page is."""
         return self.folder / "report.html"
+
+    def page(self, height: int = 700) -> InlinePage:
+        """The page itself, for a notebook."""
+        return InlinePage(self.report, height)
 
     @property
     def warnings(self) -> tuple[str, ...]:

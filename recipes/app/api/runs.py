@@ -11,6 +11,7 @@ from curate.errors import Refused
 from curate.places.store import Place
 from recipes.app.api.arguments import Folder, at_least, folder_of
 from recipes.app.api.documents import Differences, Story, Verified, diff, verify, why
+from recipes.app.api.inline import InlinePage
 from recipes.app.api.jobs import on_engine, planned_pool, pool_of
 from recipes.app.api.recipe import Recipe, loaded_of
 from recipes.app.api.screen import Screen, screen_of
@@ -75,6 +76,10 @@ class FinishedRun:
     def report(self) -> Place:
         """Where its page is."""
         return self.folder / "report.html"
+
+    def page(self, height: int = 700) -> InlinePage:
+        """The page itself, for a notebook."""
+        return InlinePage(self.report, height)
 
     @property
     def warnings(self) -> tuple[str, ...]:
