@@ -39,6 +39,7 @@ from curate.filters.safety import Safety as Safety
 from curate.filters.url import Url as Url
 from curate.mix import Mix as Mix
 from curate.redact.redact import Redact as Redact
+from curate.rights.forget import Forget as Forget
 from curate.rights.rights import Rights as Rights
 from curate.shuffle import Shuffle as Shuffle
 from recipes.app.api.comparisons import ArmAnswer as ArmAnswer
@@ -101,6 +102,7 @@ __all__ = [  # noqa: RUF022
     "FinishedProfile",
     "FinishedRun",
     "FittedLaw",
+    "Forget",
     "GopherQuality",
     "GopherRepetition",
     "Inject",

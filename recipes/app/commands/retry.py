@@ -23,7 +23,9 @@ def retry(folder: FinishedRun, workers: Workers = None) -> None:
         if not tried:
             out.print(f"{escape(folder)}: nothing was set aside")
             return
-        summary = carried_out(run_again(place, workers), screen_of_a_command(), page=True)
+        job = run_again(place, workers)
+        job.again = True
+        summary = carried_out(job, screen_of_a_command(), page=True)
         left = tried & set_aside(place)
     out.print(f"{escape(folder)}: {len(tried)} tried again, {len(tried) - len(left)} came back")
     judge_losses(summary, place)
