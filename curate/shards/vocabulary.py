@@ -13,6 +13,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,24 @@ class Vocabulary:
     def bare_tokenizer(self) -> Any:
         """The tokenizer as it was trained, before any token was reserved."""
         return _tokenizer_from(json.dumps({**json.loads(self._content), "added_tokens": []}).encode())
+
+    @cached_property
+    def spells(self) -> bool:
+        """Whether the ids of every text spell its bytes, as those of plain byte-level BPE do: only then can ids of one
+        text begin those of another no more often than the text does."""
+        from tokenizers import pre_tokenizers
+
+        described = json.loads(self._content)
+        pieces, model = described["pre_tokenizer"] or {}, described["model"]
+        return (
+            described["normalizer"] is None
+            and pieces.get("type") == "ByteLevel"
+            and not pieces["add_prefix_space"]
+            and model["type"] == "BPE"
+            and not any(model[name] for name in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"))
+            and all(word["special"] for word in described["added_tokens"])
+            and model["vocab"].keys() >= set(pre_tokenizers.ByteLevel.alphabet())
+        )
 
     def save(self, path: Path | str) -> None:
         Path(path).write_bytes(self._content)
