@@ -195,7 +195,7 @@ def _values_that_begin_others(table: FactTable, vocabulary: Vocabulary) -> set[t
     for number, pool in pools.items():
         if len(pool) > _PREFIX_CHECKED:
             continue
-        if vocabulary.spells:
+        if vocabulary.plain:
             pool = _beside_their_beginnings(pool)
         for space in (" ", "") if number == NAME and len(table.name_parts) == 1 else (" ",):
             encoded = zip(map(tuple, vocabulary.encode([space + value for value in pool])), pool, strict=True)

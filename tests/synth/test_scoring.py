@@ -171,7 +171,7 @@ def test_values_that_cannot_begin_others_are_left_out_and_none_that_can(tmp_path
     if lower:
         described = json.loads(vocabulary._content)
         vocabulary = Vocabulary(json.dumps({**described, "normalizer": {"type": "Lowercase"}}).encode())
-    assert vocabulary.spells is not lower
+    assert vocabulary.plain is not lower
     table = with_pools(tmp_path, city="".join(f"{value}\n" for value in pool))
     cities = table.words(1)
     coded = vocabulary.encode([f" {value}" for value in cities])
