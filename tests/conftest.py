@@ -33,26 +33,37 @@ def pytest_configure(config: pytest.Config) -> None:
 
 LONG = (
     "test_docs.py",
-    "test_stores.py",
     "test_mutants.py",
+    "test_stores.py",
+    "test_chaos.py",
     "test_local_engine.py",
     "test_determinism.py",
-    "test_scoring.py",
-    "test_compare.py",
-    "test_engine.py",
     "test_time_limits.py",
-    "test_own_steps.py",
-    "test_peer_recipes.py",
+    "test_engines_in_stores.py",
+    "test_command_line.py",
     "test_profile.py",
-    "test_hostile.py",
-    "test_chaos.py",
-    "test_dialects.py",
+    "test_engine.py",
+    "test_compare.py",
+    "test_own_steps.py",
+    "test_retry.py",
     "test_adapters.py",
+    "test_hostile.py",
+    "test_peer_recipes.py",
+    "test_dialects.py",
     "test_recipe_fuzz.py",
     "test_killed_between_files.py",
     "test_train.py",
+    "test_filter_parity.py",
+    "test_decontaminate.py",
+    "test_remote_sources.py",
+    "test_text_reading.py",
+    "test_scoring.py",
+    "test_drawn.py",
+    "test_ray_engine.py",
+    "test_classifier.py",
+    "test_refusals_and_faults.py",
 )
-"""Files of more than about 15 s, the longest first."""
+"""Files of more than about 8 s, the longest first."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
