@@ -208,10 +208,10 @@ def _values_that_begin_others(table: FactTable, vocabulary: Vocabulary) -> set[t
 def _beside_their_beginnings(pool: Sequence[str]) -> list[str]:
     """The values of a pool that begin another one, and those that another one begins: of 67 200 dates none, which saves
     encoding them."""
-    groups: list[list[str]] = []
-    for value in sorted(pool, key=well_formed):
-        if groups and well_formed(value).startswith(well_formed(groups[-1][0])):
-            groups[-1].append(value)
+    groups: list[tuple[str, list[str]]] = []
+    for text, value in sorted(zip(map(well_formed, pool), pool, strict=True)):
+        if groups and text.startswith(groups[-1][0]):
+            groups[-1][1].append(value)
         else:
-            groups.append([value])
-    return [value for group in groups if len(group) > 1 for value in group]
+            groups.append((text, [value]))
+    return [value for _, group in groups if len(group) > 1 for value in group]

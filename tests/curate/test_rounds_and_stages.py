@@ -81,7 +81,7 @@ def test_sorting_with_little_memory_sorts_all_the_same(tmp_path, budget):
 
 def test_sorting_takes_memory_for_its_budget_and_no_more(tmp_path):
     count = 80_000
-    records = ((number.to_bytes(8, "big")[::-1], b"v" * 400) for number in range(count))
+    records = ((number.to_bytes(8, "big")[::-1], bytes(400)) for number in range(count))
     tracemalloc.start()
     seen = sum(1 for _ in in_order(records, tmp_path, 8 << 20))
     peak = tracemalloc.get_traced_memory()[1]
