@@ -279,15 +279,15 @@ class _Compiler:
                     grouped[row[VALUE]] = [borders.starts(values.tolist()), *sorts]
                 values_start, *value_ends = grouped[row[VALUE]]
                 behind = borders.starts([row[BEFORE]]) or values_start
-                first = {**borders.ends(last_part(row[SUBJECT_FIRST]))}
+                first = borders.ends(last_part(row[SUBJECT_FIRST]))
                 subject = borders.ends(self._range("subject", 0, row[SUBJECT_LATER]))
                 again = subject | borders.ends(last_part(row[SUBJECT_LATER]))
                 borders.add(first, behind)
                 borders.add(again, behind)
                 borders.add(borders.ends([row[BEFORE]]), values_start)
                 for lead, prefix in ((LEAD_FIRST, SUBJECT_FIRST), (LEAD_LATER, SUBJECT_LATER)):
-                    name, subject = (self._range(what, 0, row[prefix]) for what in ("name", "subject"))
-                    who = borders.starts(name) | borders.starts(subject)
+                    named, others = (borders.starts(self._range(what, 0, row[prefix])) for what in ("name", "subject"))
+                    who = named | others
                     borders.add(borders.ends([row[lead]]), who)
                     if lead == LEAD_LATER:
                         beginnings |= borders.starts([row[lead]]) or who
