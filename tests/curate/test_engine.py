@@ -1,6 +1,7 @@
 """Runs that can be trusted: accounts that balance, the same bytes on any number of workers, any document survived."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -14,11 +15,11 @@ from engine_steps import Perilous, Trim, corpus_run, tree, write_corpus
 
 from curate.dedup import ExactDedup, MinHashDedup
 from curate.places import patience
+from curate.run import local
 from curate.run.corpus import CorpusRun
 from curate.run.engine import RunError
 from curate.run.ledger import read_ledger, read_rows
 from curate.run.output import Publication, Rendering, VocabularyChoice
-from curate.run.serial import SerialEngine
 from curate.run.stage import cut
 from curate.run.stage_outputs import StageOutputs
 from curate.run.summary import Balance, RecordCounts, Row, Size
@@ -222,8 +223,8 @@ def test_a_document_that_hangs_or_kills_its_worker_costs_itself_alone(tmp_path, 
 
 def test_a_file_that_is_gone_ends_the_run_and_is_read_when_it_is_back(tmp_path, monkeypatch):
     monkeypatch.setattr(patience, "PAUSES", (0.0,) * 4)
-    # In this process: in others, the pauses are as long as ever.
-    monkeypatch.setattr(CorpusRun, "engine", lambda self, on_progress=None: SerialEngine(on_progress))
+    # Workers forked from this process: in others, the pauses are as long as ever.
+    monkeypatch.setattr(local, "context_of_workers", lambda: multiprocessing.get_context("fork"))
     inputs = write_corpus(tmp_path / "in")
     run = corpus_run(inputs, tmp_path / "out", [Trim()])
     (inputs / "part-1.jsonl").rename(tmp_path / "away")
