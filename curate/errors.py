@@ -27,6 +27,7 @@ EXTRAS = {
     "datasets": "hub",
     "pyarrow": "notebook",
     "ipywidgets": "notebook",
+    "huggingface_hub": "hub",
     "transformers": "hub",
     "protego": "robots",
     "catboost": "train-extractor",
