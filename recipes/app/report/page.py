@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import unicodedata
 import warnings
 from collections.abc import Sequence
 from html import escape
@@ -60,7 +59,7 @@ def render(
     measured = [row for row in results if not row.get("error")]
     return rendered(
         "page.html",
-        {"visible": visible, "share": share, "junk": junk_share},
+        {"junk": junk_share},
         summary=summary,
         verdict=_verdict(summary),
         cost=_cost(summary),
@@ -79,21 +78,6 @@ def render(
         whole=whole,
         rights=rights,
     )
-
-
-def visible(text: Any, limit: int = 500) -> str:
-    """Text of unknown origin for a reader: cut to `limit`, with control and direction marks shown by their code."""
-    shown = [
-        f"\u27e8U+{ord(char):04X}\u27e9"
-        if unicodedata.category(char) in ("Cc", "Cf", "Cs") and char not in "\n\t"
-        else char
-        for char in str(text)[:limit]
-    ]
-    return "".join(shown) + ("\u2026" if len(str(text)) > limit else "")
-
-
-def share(part: float, whole: float) -> str:
-    return f"{part / whole:.1%}" if whole else "\u2013"
 
 
 def _verdict(summary: dict[str, Any]) -> str:
