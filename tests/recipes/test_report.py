@@ -17,6 +17,7 @@ from curate.mix import Mix
 from curate.run.corpus import CorpusRun
 from curate.run.ledger import drop_row
 from curate.sources import Input, find_inputs
+from recipes.app.report.drops import Drops
 from recipes.app.report.page import render, write_report
 from recipes.app.report.rendering import visible
 
@@ -89,10 +90,10 @@ class Page(HTMLParser):
         return re.sub(r"\s+", " ", " ".join(self.words))
 
 
-def examples() -> dict:
+def examples() -> Drops:
     document = Document("crawl/a@1", HOSTILE, url="javascript:alert(3)", domain=HOSTILE)
     row = drop_row(Drop(document, "gopher_quality", "gopher_short_doc", 3, 50), "gopher_quality", HOSTILE)
-    return {("gopher_quality", "gopher_short_doc"): [row]}
+    return Drops(examples={("gopher_quality", "gopher_short_doc"): [row]}, shortest=[row])
 
 
 def test_the_page_says_what_the_summary_says():
@@ -135,7 +136,7 @@ def test_the_page_opens_offline():
 
 def test_the_bits_are_read_out_in_proportion():
     rows = [result("facts alone", 0.2), result("junk", 0.05), result("failed", 0, error="NaN at step 3")]
-    text = Page(render(summary(), {}, rows)).text
+    text = Page(render(summary(), Drops(), rows)).text
     assert "\u201cjunk\u201d holds 25% of the value bits of \u201cfacts alone\u201d" in text
     assert "failed: NaN at step 3" in text and "77,000 parameters" in text
 
@@ -145,10 +146,10 @@ def test_runs_of_different_settings_are_neither_averaged_nor_compared():
         result("alone", 0.2, learning_rate=0.001), result("junk", 0.1, learning_rate=0.001),
         result("alone", 0.1, learning_rate=0.004), result("junk", 0.01, learning_rate=0.004, people=400),
     ]  # fmt: skip
-    text = Page(render(summary(), {}, rows)).text
+    text = Page(render(summary(), Drops(), rows)).text
     assert "holds 50% of the value bits of \u201calone\u201d (learning rate 0.001)" in text
     assert "holds 10% of the value bits of \u201calone\u201d (learning rate 0.004)" in text
-    assert "5 to 77,000 parameters" in Page(render(summary(), {}, [*rows, result("a", 0.1, parameters=5)])).text
+    assert "5 to 77,000 parameters" in Page(render(summary(), Drops(), [*rows, result("a", 0.1, parameters=5)])).text
 
 
 def test_damaged_files_are_named(tmp_path: Path):
@@ -250,3 +251,4 @@ def test_what_steps_found_in_the_whole_corpus_is_on_the_page(tmp_path):
     for row in mix["groups"]:
         assert f"{row['realised']:,}</td><td>{row['share_asked'] * 100:.2f} %" in page
     assert "Test items in documents" not in page
+    assert page.count("<b>kept</b>") == 3 and "Near-duplicates" in page
