@@ -76,7 +76,8 @@ def _pictured(
     if values.numbers:
         edges, counts = _counted(np.asarray(values.numbers, dtype=float), values.threshold)
         picture = histogram(edges, counts, f"{title} that dropped a document", values.threshold, "all")
-    elif values.words:
+    elif values.words and len(values.words) <= max(WORDS, values.seen // 2):
+        # Not where each document has its own, as the name of the one that it repeats.
         most = values.words.most_common(WORDS)
         rows = [Bar(visible(word, 60), count, f"{count:,}") for word, count in most]
         if rest := values.words.total() - sum(count for _, count in most) + values.others:
