@@ -110,11 +110,11 @@ def curves(points: Sequence[Sequence[float]], title: str, now: float | None, wor
         parts.append(f'<polyline class="curve{column}" points="{path}"><title>{escape(word)}</title></polyline>')
     for place in sorted({0, len(points) // 2, len(points) - 1}):
         x = edge + step * place
-        parts.append(f'<text class="tick" x="{x:.1f}" y="{edge + high + 15}">{points[place][0]:.3g}</text>')
+        parts.append(f'<text class="tick" x="{x:.1f}" y="{edge + high + 15}">{_tick(points[place][0])}</text>')
     if now is not None:
         x = edge + step * _rank(now, [point[0] for point in points])
         parts.append(f'<line class="limit" x1="{x:.1f}" x2="{x:.1f}" y1="{edge - 6}" y2="{edge + high}"/>')
-        parts.append(f'<text class="tick" x="{x:.1f}" y="{edge - 11}">now {now:.3g}</text>')
+        parts.append(f'<text class="tick" x="{x:.1f}" y="{edge - 11}">now {_tick(now)}</text>')
     return "".join([*parts, "</svg>"])
 
 
