@@ -68,7 +68,8 @@ def by_exposures(results: Results) -> str:
     """Value bits per parameter over exposures: the mean of each arm, its interval, a dot for each seed."""
     from markupsafe import Markup
 
-    arms = [arm for arm in arms_of(results).values() if len(arm.stored) > 1]
+    # On a logarithmic scale a model that saw no fact has no place.
+    arms = [arm for arm in arms_of(results).values() if len(arm.stored) > 1 and min(arm.stored) > 0]
     pictures = []
     for start in range(0, len(arms), TOGETHER):
         some = arms[start : start + TOGETHER]
