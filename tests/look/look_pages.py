@@ -132,7 +132,7 @@ def make_pages(folder: Path) -> dict[str, Path]:
     (folder / "questions.jsonl").write_text(json.dumps({"question": QUESTION, "answer": ATTACKS[0]}) + "\n")
     (folder / "attack.yaml").write_text(RECIPE)
     runs = folder / "runs"
-    for name, more in (("first", []), ("<b>second", ["--set", "gopher_quality.min_words=200"])):
+    for name, more in (("first", []), ("<b>second", ["--set", "gopher_quality.min_words=300"])):
         run("run", folder / "attack.yaml", "-o", runs / name, "--workers", 1, *more)
     run("profile", folder / "attack.yaml", "-o", runs / "profile", "--workers", 1)
     (runs / "probe").mkdir()
@@ -163,8 +163,8 @@ def picture(browser: Any, page: Path, width: int, scheme: str, place: Path) -> N
     """A picture of a whole page."""
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     shown = context.new_page()
-    shown.goto(page.as_uri())
-    shown.screenshot(path=str(place), full_page=True)
+    shown.goto(page.as_uri(), timeout=120_000)
+    shown.screenshot(path=str(place), full_page=True, timeout=240_000)
     context.close()
 
 

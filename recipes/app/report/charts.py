@@ -90,7 +90,9 @@ def ranges(
     for row in rows:
         marks = []
         if alike:
-            marks.append(f'<span class="even" style="left:{at(alike[0]):.2f}%;width:{at(alike[1]) - at(alike[0]):.2f}%"></span>')
+            marks.append(
+                f'<span class="even" style="left:{at(alike[0]):.2f}%;width:{at(alike[1]) - at(alike[0]):.2f}%"></span>'
+            )
         marks.append(f'<span class="limit" style="left:{at(reference):.2f}%"></span>')
         if math.isfinite(row.low) and math.isfinite(row.high):
             marks += _span((row.low, row.high), at, -math.inf, math.inf)
@@ -101,9 +103,7 @@ def ranges(
 
 def _row(label: str, marks: Sequence[str], words: str) -> str:
     drawn = f'<span class="track" aria-hidden="true">{"".join(marks)}</span>'
-    return (
-        f'<div class="bar"><span class="name">{escape(label)}</span>{drawn}<span class="words">{escape(words)}</span></div>'
-    )
+    return f'<div class="bar"><span class="name">{escape(label)}</span>{drawn}<span class="words">{escape(words)}</span></div>'
 
 
 def _words_above(place: float, words: str) -> str:

@@ -16,6 +16,7 @@ from train_probe.scaling.intervals import RULE
 from train_probe.scaling.laws import Array
 from train_probe.scaling.plans import DISAGREEMENT, TENFOLD
 
+
 def write_page(answer: Answer, name: str, folder: Path) -> Path:
     """Write the page of an answer; returns where it is."""
     path = folder / "report.html"

@@ -10,7 +10,7 @@ import numpy as np
 from curate.errors import Refused
 from recipes.app.report.charts import Bar, bars
 from recipes.app.report.drops import Reason, Values
-from recipes.app.report.pictures import curves, histogram
+from recipes.app.report.pictures import curves, histogram, near
 from recipes.app.report.rendering import short, visible
 
 SHOWN = 80
@@ -91,7 +91,7 @@ def _counted(numbers: np.ndarray, threshold: float | None) -> tuple[Sequence[flo
     if not len(numbers):
         return [0.0, 1.0], [0]
     low, high = (float(np.quantile(numbers, share)) for share in (0.005, 0.995))
-    if threshold is not None:
+    if threshold is not None and near(threshold, low, high):
         low, high = min(low, threshold), max(high, threshold)
     edges = np.linspace(low, high, 31) if high > low else np.array([low - 0.5, low + 0.5])
     counts, _ = np.histogram(np.clip(numbers, edges[0], edges[-1]), edges)
