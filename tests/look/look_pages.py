@@ -68,7 +68,10 @@ def corpus(folder: Path) -> Path:
     return path
 
 
-QUESTION = "Which <i>lighthouse</i> keeper fills seven lamps with three litres of oil each evening <script>window.hit=1</script> in March?"
+QUESTION = (
+    "Which <i>lighthouse</i> keeper fills seven lamps with three litres of oil each evening"
+    " <script>window.hit=1</script> in March?"
+)
 
 RECIPE = """
 name: attack
@@ -98,7 +101,8 @@ def results() -> list[dict[str, Any]]:
                     "arm": arm, "exposures": exposures, "seed": seed, "learning_rate": 0.016, "tag": "useful",
                     "tag_at_test": True, "tag_leak": 0.1 if half == 60 else 0.0, "junk_kind": "endless",
                     "junk_ratio": 0.5, "parameters": 76_960, "people": 400, "tokens": 540_000, "seconds": 52.7,
-                    "shards": ["ab" * 32], "value_bits_per_parameter": 0.187 * share, "bits_per_parameter": 0.22 * share,
+                    "shards": ["ab" * 32], "value_bits_per_parameter": 0.187 * share,
+                    "bits_per_parameter": 0.22 * share,
                     "max_bits_per_parameter": 0.225, "max_value_bits_per_parameter": 0.187, "attributes": bits,
                     "quantized": {"8": {"value_bits_per_parameter": 0.18 * share}},
                 })  # fmt: skip

@@ -115,7 +115,8 @@ def test_a_folder_of_runs_is_one_page_and_each_other_folder_its_own(folder, tmp_
 
 def test_a_page_has_ten_megabytes_at_most_and_says_what_it_leaves_out():
     """Texts of marks that are each shown by a code of eight characters."""
-    row = {"key": "k" * 300, "url": "\u202e" * 500, "domain": "\u202e" * 500, "value": "\u202e" * 500, "threshold": None,
+    row = {"key": "k" * 300, "url": "\u202e" * 500, "domain": "\u202e" * 500, "value": "\u202e" * 500,
+           "threshold": None,
            "characters": 9, "text": "\u202e" * 2_000, "step": "s", "rule": "r"}  # fmt: skip
     reasons = {f"rule {number}": {"documents": 20, "characters": 9} for number in range(400)}
     of_run = summary()
@@ -152,8 +153,12 @@ def row(arm: str, exposures: int, seed: int, share: float) -> dict:
 
 
 def test_a_probe_shows_every_seed_and_the_interval_of_the_mean():
-    rows = [row(arm, count, seed, min(count / half, 1) * (1 - seed / 50))
-            for arm, half in (("alone", 20), ("<b>junk", 60)) for count in (10, 20, 40) for seed in (0, 1, 2)]  # fmt: skip
+    rows = [
+        row(arm, count, seed, min(count / half, 1) * (1 - seed / 50))
+        for arm, half in (("alone", 20), ("<b>junk", 60))
+        for count in (10, 20, 40)
+        for seed in (0, 1, 2)
+    ]
     html = sweep_page("p", [*rows, {"arm": "alone", "error": "<i>nan"}])
     page = Page(html)
     assert not [tag for tag, attributes in page.tags if tag == "i"] and html.count('class="span"') >= 2 * 3

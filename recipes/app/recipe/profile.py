@@ -244,8 +244,8 @@ class _Keeps:
         return float(self.values[most] if self.under else self.values[len(self.values) - 1 - most] + self.above)
 
     def histogram(self, now: float | None) -> dict[str, list[float]] | None:
-        """How many documents have which values: `edges`, one more than `counts`. The outermost values count to the first
-        and the last bin, which end at the threshold where this is a little further out."""
+        """How many documents have which values: `edges`, one more than `counts`. The outermost values count to the
+        first and the last bin, which end at the threshold where this is a little further out."""
         if not len(self.values):
             return None
         low, high = (float(np.quantile(self.values, share)) for share in (0.005, 0.995))

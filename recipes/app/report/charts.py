@@ -10,8 +10,8 @@ from html import escape
 
 @dataclass(frozen=True)
 class Bar:
-    """One row: a solid part (`value`), a pale part up to `whole`, observations as dots, an interval, and the text beside
-    it."""
+    """One row: a solid part (`value`), a pale part up to `whole`, observations as dots, an interval, and the text
+    beside it."""
 
     label: str
     value: float
@@ -103,7 +103,8 @@ def ranges(
 
 def _row(label: str, marks: Sequence[str], words: str) -> str:
     drawn = f'<span class="track" aria-hidden="true">{"".join(marks)}</span>'
-    return f'<div class="bar"><span class="name">{escape(label)}</span>{drawn}<span class="words">{escape(words)}</span></div>'
+    name, text = f'<span class="name">{escape(label)}</span>', f'<span class="words">{escape(words)}</span>'
+    return f'<div class="bar">{name}{drawn}{text}</div>'
 
 
 def _words_above(place: float, words: str) -> str:

@@ -35,8 +35,8 @@ def picture(
     at: float = 0.0,
     bounds: tuple[float, float] | None = None,
 ) -> str:
-    """Layers over one another on two axes, the lower one logarithmic with `x_log`; `at` draws a line, `bounds` are those
-    of the other axis. The layers of several series have a legend below."""
+    """Layers over one another on two axes, the lower one logarithmic with `x_log`; `at` draws a line, `bounds` are
+    those of the other axis. The layers of several series have a legend below."""
     across = np.concatenate([np.asarray(one.x, dtype=float) for one in layers] + ([np.array([at])] if at else []))
     up = np.concatenate([np.asarray(values, dtype=float) for one in layers for values in (one.y, one.high)])
     scale = np.log10 if x_log else np.asarray
@@ -141,7 +141,7 @@ def _rank(value: float, ordered: Sequence[float]) -> float:
 
 
 def histogram(edges: Sequence[float], counts: Sequence[float], title: str, now: float | None, lost: str) -> str:
-    """Counts between edges, with a line at the threshold `now`; bars on its side `lost` (`over` or `under`, or `all`)
+    """Counts between edges, with a line at the threshold `now`; bars on its side `lost` (`over`, `under`, or `all`)
     are solid, those that are kept pale. Heights are to scale, of the square root: a thin tail is seen too. Empty without
     counts."""
     if not len(counts) or not max(counts):

@@ -22,7 +22,8 @@ def write_page(name: str, results: Sequence[dict[str, Any]], folder: Path) -> Pa
 
 
 PARTS: Sequence[Callable[[Sequence[dict[str, Any]]], str]] = (by_arm, by_exposures, by_attribute, rounded)
-"""The parts of the page that a measure has of its own, in their order: each makes its HTML of a probe's results, or ""."""
+"""The parts of the page that a measure has of its own, in their order: each makes its HTML of a probe's results, or
+""."""
 
 
 ABSENT = {"learning_rate": None, "tag_leak": 0.0, "tag_at_test": False}

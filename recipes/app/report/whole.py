@@ -30,8 +30,8 @@ READ = 200_000_000
 
 
 def whole_corpus(folder: Place, summary: dict[str, Any]) -> dict[str, Any]:
-    """For the page: `counted` by step, `mixes` as `mix` reports them, `clusters`, the `benchmarks` and `items` that were
-    found, and `hits`."""
+    """For the page: `counted` by step, `mixes` as `mix` reports them, `clusters`, the `benchmarks` and `items` that
+    were found, and `hits`."""
     counted = [(step["step"], list(step["found"].items())) for step in summary["steps"] if step.get("found")]
     # The ledger is read only where the run has a step that looks for test items. The test sets may be missing by now.
     found = list(found_in(folder)) if _has(summary, Decontaminate.name) else []
