@@ -142,7 +142,7 @@ def _rank(value: float, ordered: Sequence[float]) -> float:
 
 def histogram(edges: Sequence[float], counts: Sequence[float], title: str, now: float | None, lost: str) -> str:
     """Counts between edges, with a line at the threshold `now`; bars on its side `lost` (`over`, `under`, or `all`)
-    are solid, those that are kept pale. Heights are to scale, of the square root: a thin tail is seen too. Empty without
+    are solid, those that are kept pale. Heights are square roots, so that a thin tail is seen. Empty without
     counts."""
     if not len(counts) or not max(counts):
         return ""

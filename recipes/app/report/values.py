@@ -24,8 +24,8 @@ def pictures_of(
     summary: dict[str, Any], values: Mapping[Reason, Values], profile: dict[str, Any] | None
 ) -> list[dict[str, Any]]:
     """For the page, a rule each: `step`, `rule`, `documents` (dropped), `picture`, `curve` and `keeping` (empty
-    without a profile), `threshold`, that of the profile where it is another one (`profiled`), `whole` (whether the picture shows
-    kept documents too). Raises Refused where the profile has no rule of the run."""
+    without a profile), `threshold`, that of the profile where it is another one (`profiled`), `whole` (whether the
+    picture shows kept documents too). Raises Refused where the profile has no rule of the run."""
     dropped = {
         (step["step"], rule): counts["documents"]
         for step in summary["steps"]
