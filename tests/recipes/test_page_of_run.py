@@ -61,6 +61,9 @@ def test_tokens_of_languages_and_domains_are_those_of_the_token_shards(folder):
     assert {row["domain"]: row["characters"] for row in of_run["domains"]} == {
         name: held.characters for name, held in kept.domains.items()
     } | {row["domain"]: 0 for row in of_run["domains"] if not row["kept"]}
+    # What its worker held, of every stage.
+    assert all(10 < step["memory_mb"] < 10_000 for step in of_run["steps"])
+    assert "The most that a worker held in each stage" in (folder / "out" / "report.html").read_text()
     sizes = [row["characters"] for row in kept.longest]
     assert sizes == sorted(sizes, reverse=True) and [row["characters"] for row in kept.shortest] == sizes[::-1]
     index = next((folder / "out" / "tokens" / "plain").glob("*.ds.index"))
