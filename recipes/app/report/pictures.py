@@ -179,6 +179,11 @@ def histogram(edges: Sequence[float], counts: Sequence[float], title: str, now: 
     return "".join([*parts, "</svg>"])
 
 
+def lost_side(side: str) -> str:
+    """The side of a threshold on which documents are dropped, of the sides that a profile names."""
+    return "under" if side in ("under", "not over") else "over"
+
+
 def near(value: float, low: float, high: float) -> bool:
     """Whether a value can be drawn on the axis of a histogram without squeezing all others together."""
     return low - 2 * (high - low) <= value <= high + 2 * (high - low)

@@ -10,7 +10,7 @@ import numpy as np
 from curate.errors import Refused
 from recipes.app.report.charts import Bar, bars
 from recipes.app.report.drops import Reason, Values
-from recipes.app.report.pictures import curves, histogram, near
+from recipes.app.report.pictures import curves, histogram, lost_side, near
 from recipes.app.report.rendering import short, visible
 
 SHOWN = 80
@@ -60,7 +60,7 @@ def _pictured(
     if row is not None and profile is not None and made:
         # The run's own threshold, where it dropped anything by it.
         now = row["threshold"] if values.threshold is None else values.threshold
-        lost = "under" if row["side"] in ("under", "not over") else "over"
+        lost = lost_side(row["side"])
         title += f" in {profile['documents']:,} documents of the profile"
         words = ("documents", profile["counted_in"])
         return {
