@@ -29,7 +29,10 @@ def why(
         place = place_of(folder)
         events = list(story(place, document))
         if not events:
-            fail(f"{folder} knows no document with the key or URL '{document}'")
+            fail(
+                f"{folder} knows no document with the key or URL '{document}': a key is INPUT/FILE@PLACE, as `id` in"
+                " text/ and the ledger have it; INPUT/FILE alone is what begins the file"
+            )
         loaded = recipe_of(place)
         if blocks:
             print_blocks(out, events[0].key, loaded)
