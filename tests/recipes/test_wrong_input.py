@@ -80,6 +80,8 @@ WRONG: list[tuple[str, ...]] = [
     ("card", "out", "--form", "paper", "-o", "new"),
     *(("publish", one, "--to", "new") for one in FOLDERS),
     ("publish", "out", "--to", "in"),
+    ("publish", "out", "--to", "hf://corpus"),
+    ("publish", "out", "--to", "s3://bucket/corpus"),
     *(("forget", one, "site1.example") for one in FOLDERS),
     ("forget", "out", "https:///nowhere"),
     ("forget", "out", "binary"),
