@@ -26,10 +26,12 @@ from pydantic_core import PydanticUndefined
 
 from curate.registry import OWN, step_class
 from curate.step import CorpusStep, Edit, Rule
+from recipes.app.api import names
 from recipes.app.cli import app
 from recipes.app.recipe import schema
 
 PUBLIC: dict[str, tuple[str, ...]] = {
+    "goldsand": (*names.FUNCTIONS, *names.CLASSES),
     "curate": (),
     "curate.step": ("over", "under", "partition_key"),
     "curate.adapters": ("Rules",),
@@ -46,7 +48,8 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     "train_probe.scaling.plans": ("best_split",),
     "train_probe.scaling.points": ("read_columns",),
 }
-"""What the pages show to import, by module; no names: all of its `__all__`. Steps are on a page of their own."""
+"""What the pages show to import, by module; no names: all of its `__all__`. Steps are on a page of their own, and what
+`goldsand` shares with `curate` is listed there."""
 
 WITHOUT_WORDS = ("name",)
 """Keys of a recipe whose name says all."""
@@ -299,10 +302,15 @@ def paragraphs(text: str) -> str:
 
 def public() -> Iterator[tuple[str, str, Any]]:
     """Every public name: its module, the name, and what it is."""
-    for module, names in PUBLIC.items():
-        found = importlib.import_module(module)
-        for name in names or found.__all__:
+    for module, listed in PUBLIC.items():
+        found = module_of(module)
+        for name in listed or found.__all__:
             yield module, name, getattr(found, name)
+
+
+def module_of(name: str) -> Any:
+    """A module; `goldsand`, which only an installation has, from where the checkout keeps it."""
+    return importlib.import_module("recipes.goldsand" if name == "goldsand" else name)
 
 
 def methods(kind: type) -> Iterator[tuple[str, Any]]:
@@ -347,14 +355,15 @@ def python_page() -> str:
     lines = [
         "# Python",
         "",
-        "What may be imported, by module. Classes of steps have the parameters that the [steps](steps.md) have:"
-        " `from curate.filters import GopherQuality`.",
+        "What may be imported, by module. The names of `goldsand` are public ([stability](../stability.md)): these,"
+        " what `curate` has below, and the classes of [steps](steps.md), which have the parameters that stand there:"
+        f" {', '.join(code(name) for name in names.STEPS)}. The other modules are used in these pages, and may change.",
         "",
     ]
     before = ""
     for module, name, one in public():
         if module != before:
-            lines += [f"## {module}", "", paragraphs(importlib.import_module(module).__doc__ or ""), ""]
+            lines += [f"## {module}", "", paragraphs(module_of(module).__doc__ or ""), ""]
             before = module
         lines += [f"### {name}", ""]
         if callable(one):

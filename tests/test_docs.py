@@ -85,7 +85,7 @@ def run_in_a_clone(page: Path, folder: Path) -> str:
     for program in (folder / "bin").iterdir():
         program.chmod(0o755)
     path = f"{folder / 'bin'}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": f"{ROOT}:{ROOT / 'recipes'}", "COLUMNS": "200"}
     command = [sys.executable, str(ROOT / "tests" / "pages.py"), str(page)]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-4000:]
@@ -126,7 +126,7 @@ APART = ("README", "compare", "runs", "own-facts", "own-steps")
 """Pages with a test of their own: above, in tests/synth/test_own_facts.py and in tests/recipes/test_own_steps.py."""
 SLOW = (
     *("probe", "knowledge", "scaling", "papers", "first-measurement", "compare-two-corpora"),
-    *("read-a-corpus", "interrupted-runs", "disk-space", "score-a-model"),
+    *("read-a-corpus", "interrupted-runs", "disk-space", "score-a-model", "python"),
 )
 """Pages that train, and some whose commands have tests of their own; the README, which trains too, is in the suite."""
 BEGUN = ("change-a-threshold", "what-happened-to-a-page", "read-a-corpus", "interrupted-runs")
@@ -143,6 +143,7 @@ NEEDS = {
     "score-a-model": ("torch", "transformers"),
     "what-happened-to-a-page": ("pandas", "pyarrow"),
     "profile": ("pandas", "pyarrow"),
+    "python": ("pandas",),
     "scaling": ("torch", "scipy"),
 }
 
