@@ -103,6 +103,7 @@ class Verified:
 
     @property
     def intact(self) -> bool:
+        """Whether there is no fault."""
         return not self.faults
 
     def __bool__(self) -> bool:
