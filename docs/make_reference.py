@@ -165,6 +165,14 @@ def models_in(hint: Any) -> Iterator[type[BaseModel]]:
             yield from models_in(member)
 
 
+def below(hint: Any) -> str:
+    """How a place goes on from a key to what its list or mapping holds."""
+    origin = typing.get_origin(hint)
+    if origin in (list, dict):
+        return "[]" if origin is list else ".NAME"
+    return next((said for one in typing.get_args(hint) if (said := below(one))), "")
+
+
 def parts_of_a_recipe() -> Iterator[tuple[str, type[BaseModel]]]:
     """Every mapping of a recipe with the place where it stands, from the outside in."""
     waiting: list[tuple[str, type[BaseModel]]] = [("", schema.Recipe)]
@@ -174,9 +182,7 @@ def parts_of_a_recipe() -> Iterator[tuple[str, type[BaseModel]]]:
         for name, field in model.model_fields.items():
             key = field.alias or name
             for part in models_in(field.annotation):
-                listed = "[]" if typing.get_origin(field.annotation) is list else ""
-                named = ".NAME" if typing.get_origin(field.annotation) is dict else ""
-                waiting.append((f"{place}.{key}{listed}{named}".lstrip("."), part))
+                waiting.append((f"{place}.{key}{below(field.annotation)}".lstrip("."), part))
 
 
 def recipe_page() -> str:
