@@ -34,16 +34,21 @@ def framed(*parts: str, title: str = "", lines: Iterable[str] = (), note: str = 
 
 
 def rows_html(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    """A table: numbers to the right, every cell escaped and cut."""
-    head = "".join(f"<th>{shown(column)}</th>" for column in columns)
-    body = "".join("<tr>" + "".join(_cell(row.get(column)) for column in columns) + "</tr>" for row in rows)
+    """A table: columns of numbers to the right, every cell escaped and cut."""
+    held = list(rows)
+    sides = {one: "right" if any(_is_number(row.get(one)) for row in held) else "left" for one in columns}
+    head = "".join(f'<th style="text-align: {sides[one]}">{shown(one)}</th>' for one in columns)
+    body = "".join("<tr>" + "".join(_cell(row.get(one), sides[one]) for one in columns) + "</tr>" for row in held)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _cell(value: Any) -> str:
-    right = isinstance(value, int | float) and not isinstance(value, bool)
-    text = "" if value is None else short(value) if right or isinstance(value, list) else str(value)
-    return f'<td style="text-align: {"right" if right else "left"}">{shown(text)}</td>'
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _cell(value: Any, side: str) -> str:
+    text = "" if value is None else short(value) if _is_number(value) or isinstance(value, list) else str(value)
+    return f'<td style="text-align: {side}">{shown(text)}</td>'
 
 
 def shown(text: object, longest: int = LONGEST) -> str:
