@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import nn
 
+from train_probe.calibration import AskedValues
 from train_probe.data import Data
 from train_probe.memorize import AskedSequences
 from train_probe.plan import EVALUATIONS, RunPlan
@@ -20,6 +21,7 @@ Evaluation = Callable[[nn.Module], dict[str, Any]]
 
 EVALUATION: dict[str, Callable[[Data, RunPlan, Stream | PageStream], Evaluation]] = {
     "memorisation": AskedSequences.of_run,
+    "calibration": AskedValues.of_run,
 }
 
 assert set(EVALUATION) == set(EVALUATIONS), "train_probe/plan.py names other evaluations"

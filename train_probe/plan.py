@@ -21,7 +21,7 @@ RATES = ("by-width", "equal")
 BATCHES = ("useful", "all")
 PRECISIONS = ("auto", "float64", "float32", "bfloat16")
 COMPILE = ("auto", "always", "never")
-EVALUATIONS = ("memorisation",)
+EVALUATIONS = ("memorisation", "calibration")
 """What can be told of a checkpoint beside its bits; the functions are in `train_probe/evaluate.py`."""
 SEQUENCES = ("facts", "pages")
 
@@ -165,6 +165,11 @@ class RunPlan(_Checked):
         ge=0,
     )
     half: int = setting(0, "which of them this run is shown", ge=0)
+    blocks: int = setting(
+        0,
+        "blocks of people, shown one after another, each as often as the run says before the next; 0: all mixed",
+        ge=0,
+    )
     kept: float = setting(1.0, "share of the pages' tokens that a coin of the seed keeps, page by page", gt=0, le=1)
     kept_by_length: tuple[float, ...] = setting(
         (), "the same in groups of equally many pages by length, the shortest first; empty: all alike", ge=0, le=1
@@ -209,6 +214,8 @@ class RunPlan(_Checked):
             raise self._error(f"of {self.halves} halves there is no half {self.half}: take 0 to an even number less 1")
         if self.halves and (self.people or not self.exposures):
             raise self._error("a half is of all people of the facts: without `people`, and with exposures", ".halves")
+        if self.blocks and not self.exposures:
+            raise self._error("a run of pages alone shows nobody", ".blocks")
         if (self.junk_kind == "none") != (self.junk_ratio == 0):
             raise self._error(f"junk_kind '{self.junk_kind}' does not go with junk_ratio {self.junk_ratio}")
         if (self.junk_kind == "shards") != (self.junk_shards is not None):
