@@ -33,7 +33,7 @@ from train_probe.stream import PageStream, Stream
 BINS = 10
 LARGEST_POOL = 1024
 """Attributes of larger pools (a date of birth has 67 200) are left out: every value of the pool is a row to score."""
-MOST_TOKENS = 1 << 20
+MOST_TOKENS = 1 << 18
 """Tokens that the values of pools may take at one checkpoint; of more people, so many are drawn."""
 _DRAWS = 200
 """Sets of answers that a perfectly calibrated model is made to give."""

@@ -194,8 +194,8 @@ class AskedSequences:
         for (first, last), inside, missing in zip(
             zip([0, *self.steps], self.steps, strict=False), held, short, strict=True
         ):
-            found = scores.of(inside).figures() if len(inside) else {}
-            chunks.append({"steps": [first, last], "sequences": len(inside), "too_short": missing, **found})
+            figures = scores.of(inside).figures() if len(inside) else {}
+            chunks.append({"steps": [first, last], "sequences": len(inside), "too_short": missing, **figures})
         each = {
             "chunk": [inside.tolist() for inside in held],
             "full": scores.full.astype(int).tolist(),

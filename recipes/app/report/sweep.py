@@ -10,6 +10,7 @@ from typing import Any
 from curate.places.store import write_atomically
 from recipes.app.measure.statistics import ArmResults, arms_of, multiplier, multiplier_words
 from recipes.app.report.charts import Bar, bars
+from recipes.app.report.memory import PARTS
 from recipes.app.report.rendering import rendered
 
 
@@ -46,6 +47,7 @@ def sweep_page(name: str, results: Sequence[dict[str, Any]]) -> str:
         ladder=ladder,
         shares=shares(arms),
         purity=Markup(_purity(arms)),
+        parts=[html for make in PARTS if (html := make(results))],
         failed=[row for row in results if row.get("error")],
         parameters=sorted({row["parameters"] for row in results if row.get("parameters")}),
         people=sorted({row["people"] for row in results}),
