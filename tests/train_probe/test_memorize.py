@@ -138,7 +138,7 @@ def test_every_checkpoint_is_asked_for_every_chunk_since_the_one_before(world, t
         assert sum(one["distribution"]) == 8
     kept = RunRecord(tmp_path / "runs" / row["run"])
     each = kept.evaluated(4)["memorisation"]["each"]
-    assert len(each["match"]) == 8 and sorted(each["chunk"][2]) == sorted(each["chunk"][0]) and each["shown"] == list(range(8))
+    assert sorted(each["chunk"][2]) == sorted(each["chunk"][0]) == each["shown"] == list(range(8))
     # The losses of people's values add up to the run's own figure.
     assert np.mean(kept.evaluated(6)["memorisation"]["each"]["people"]["value_bits"]) == pytest.approx(
         row["value_nats"] / np.log(2), abs=1e-3
