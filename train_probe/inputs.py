@@ -39,7 +39,8 @@ class Strings:
 @dataclass(frozen=True)
 class Facts:
     """A `facts/` folder (docs/architecture.md). `exposures` [N] is how often each person appears, `names` numbers each
-    one's name (and those of people held out) among the N0 possible ones."""
+    one's name (and those of people held out) among the N0 possible ones. `told` [N, K] numbers the values
+    that each one's first name tells, where most people have those."""
 
     folder: Path
     kind: str
@@ -67,6 +68,7 @@ class Facts:
     placement: str
     strings: Strings | None
     sealed: dict[str, Any] | None = None
+    told: NDArray[np.int64] | None = None
 
     def check(self, name: str) -> Path:
         """The path of another file of the folder. Raises PlanError where it is not what was written with the facts."""
@@ -92,6 +94,7 @@ class Facts:
             row_entity=self.row_entity[rows] - first,
             row_tag=self.row_tag[rows],
             spans=spans,
+            told=None if self.told is None else self.told[first:last],
         )
 
     def begins(self, tagged: bool, front: tuple[int, ...] = ()) -> Ids:
@@ -177,6 +180,7 @@ def _facts(folder: Path, facts: Any, scoring: Any, placement: str, arrays: dict[
         tokenizer=str(scoring["tokenizer"]),
         sha256=files.sha256,
         sealed=files.sealed,
+        told=_told(facts, entities),
         **_scored(arrays),
     )
     rows = result.rows
@@ -187,6 +191,14 @@ def _facts(folder: Path, facts: Any, scoring: Any, placement: str, arrays: dict[
     ):
         raise PlanError(f"{folder / 'scoring.npz'}: its rows must score people of the {people}")
     return _inside(result, "scoring.npz")
+
+
+def _told(facts: Any, entities: NDArray[np.integer]) -> NDArray[np.int64] | None:
+    """The values that first names tell, int64 [N, K], in numbers; None where names tell nothing."""
+    told = facts.get("details", {}).get("told")
+    if not told:
+        return None
+    return np.array([told[one["name"]] for one in facts["attributes"]], np.int64).T[entities[:, 0]]
 
 
 def _inside(facts: Facts, name: str) -> Facts:
