@@ -77,24 +77,20 @@ class Facts:
             refused(read_checked, path, self.sealed)
         return path
 
-    def part(self, first: int, last: int) -> Facts:
-        """The facts about people `first` to `last` - 1 alone. Raises PlanError where there are not so many."""
-        if last > self.people:
-            raise PlanError(
-                f"a run shows people {first} to {last - 1}; the facts in {self.folder} are of {self.people} people"
-            )
-        rows = np.flatnonzero((self.row_entity >= first) & (self.row_entity < last))
+    def part(self, members: NDArray[np.int64]) -> Facts:
+        """The facts about some people alone, whose numbers ascend."""
+        rows = np.flatnonzero(np.isin(self.row_entity, members))
         spans = self.spans[np.isin(self.spans[:, 0], rows)]
         spans[:, 0] = np.searchsorted(rows, spans[:, 0])
         return dataclasses.replace(
             self,
-            people=last - first,
-            exposures=self.exposures[first:last],
+            people=len(members),
+            exposures=self.exposures[members],
             rows=tuple(self.rows[row] for row in rows),
-            row_entity=self.row_entity[rows] - first,
+            row_entity=np.searchsorted(members, self.row_entity[rows]),
             row_tag=self.row_tag[rows],
             spans=spans,
-            told=None if self.told is None else self.told[first:last],
+            told=None if self.told is None else self.told[members],
         )
 
     def begins(self, tagged: bool, front: tuple[int, ...] = ()) -> Ids:

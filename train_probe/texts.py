@@ -58,8 +58,8 @@ class Texts(Protocol):
 
     device: torch.device
 
-    def part(self, first: int, last: int) -> Texts:
-        """The texts about people `first` to `last` - 1 alone."""
+    def part(self, members: np.ndarray) -> Texts:
+        """The texts about some people alone."""
 
     def order(self, exposures: int, seed: int) -> Tensor:
         """The numbers of the first `exposures` exposures of all people, int64 [D], in training order: every exposure
@@ -83,16 +83,16 @@ class ShardTexts:
         self, documents: Documents, counts: np.ndarray, end_of_text: int, placement: str, device: torch.device
     ) -> None:
         self._documents, self._counts, self._placement, self.device = documents, counts, placement, device
-        self._end_of_text, self._people = end_of_text, slice(0, len(counts))
+        self._end_of_text, self._people = end_of_text, np.arange(len(counts))
         self._measured: dict[int, Measured] = {}
         self._ids = Ids(documents.tokens, device)
         self._start, self._length, self._tag = (
             torch.as_tensor(column, device=device) for column in (documents.start, documents.length, documents.tag)
         )
 
-    def part(self, first: int, last: int) -> ShardTexts:
+    def part(self, members: np.ndarray) -> ShardTexts:
         one = copy.copy(self)
-        one._people, one._measured = slice(first, last), {}
+        one._people, one._measured = members, {}
         return one
 
     def order(self, exposures: int, seed: int) -> Tensor:
@@ -160,14 +160,14 @@ class DrawnTexts:
 
     def __init__(self, renderer: Renderer, counts: np.ndarray, end_of_text: int, tag: int) -> None:
         self._renderer, self._people, self._front = renderer, len(counts), (end_of_text, tag)
-        self._shown = slice(0, len(counts))
         self._most, self.device = counts, renderer.device
+        self._shown = torch.arange(len(counts), device=self.device)
         self._measured: list[Measured] = []
         self._counts = torch.as_tensor(counts, device=self.device)
 
-    def part(self, first: int, last: int) -> DrawnTexts:
+    def part(self, members: np.ndarray) -> DrawnTexts:
         one = copy.copy(self)
-        one._shown, one._measured = slice(first, last), []
+        one._shown, one._measured = torch.as_tensor(members, device=self.device), []
         return one
 
     def order(self, exposures: int, seed: int) -> Tensor:
