@@ -14,12 +14,14 @@ from torch import nn
 from train_probe.data import Data
 from train_probe.memorize import AskedSequences
 from train_probe.plan import EVALUATIONS, RunPlan
+from train_probe.retrieval import RetrievedFacts
 from train_probe.stream import PageStream, Stream
 
 Evaluation = Callable[[nn.Module], dict[str, Any]]
 
 EVALUATION: dict[str, Callable[[Data, RunPlan, Stream | PageStream], Evaluation]] = {
     "memorisation": AskedSequences.of_run,
+    "retrieval": RetrievedFacts.of_run,
 }
 
 assert set(EVALUATION) == set(EVALUATIONS), "train_probe/plan.py names other evaluations"

@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from curate.errors import Refused
+from train_probe.plan import KEYS
 
-KEYS = ("mlp", "final")
-"""What a key is: the input of the last MLP, behind its norm, as published; or the final hidden state."""
 MLPS = ("mlp", "feed_forward", "ffn", "block_sparse_moe")
 """Names of the part that a key of kind mlp goes into, in our models and in classes of transformers."""
 _HELD = 1 << 24  # numbers held at once
@@ -67,6 +66,7 @@ class Mixture:
 @torch.no_grad()
 def states(model: nn.Module, rows: Tensor, keys: str = "mlp") -> tuple[Tensor, Tensor]:
     """The states [rows, length, d] behind each position of token ids [rows, length], and the model's logits there.
+    `keys` mlp: the input of the last MLP, behind its norm, as published; final: the final hidden state.
 
     Raises RetrievalError where the model has no such part.
     """

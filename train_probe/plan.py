@@ -21,9 +21,11 @@ RATES = ("by-width", "equal")
 BATCHES = ("useful", "all")
 PRECISIONS = ("auto", "float64", "float32", "bfloat16")
 COMPILE = ("auto", "always", "never")
-EVALUATIONS = ("memorisation",)
+EVALUATIONS = ("memorisation", "retrieval")
 """What can be told of a checkpoint beside its bits; the functions are in `train_probe/evaluate.py`."""
 SEQUENCES = ("facts", "pages")
+KEYS = ("mlp", "final")
+"""What a key of retrieval is (`train_probe/knn.py`)."""
 
 T = TypeVar("T")
 
@@ -242,6 +244,30 @@ class MemorisationPlan(_Checked):
 
 
 @dataclass(frozen=True)
+class RetrievalPlan(_Checked):
+    """How `retrieval` mixes a model with the texts nearest to what it reads: every k, temperature and lambda (`shares`)
+    is tried on half of the people, for the other half (docs/retrieval.md)."""
+
+    neighbours: tuple[int, ...] = setting((8, 64, 512), "numbers k of neighbours that are tried", ge=1)
+    temperatures: tuple[float, ...] = setting((0.3, 1.0, 3.0, 10.0, 30.0), "temperatures that are tried", gt=0)
+    shares: tuple[float, ...] = setting(
+        (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
+        "shares lambda of the neighbours that are tried; 0 is the model alone",
+        ge=0,
+        le=1,
+    )
+    keys: str = setting("mlp", "what is compared: the input of the last MLP, or the final state", choices=KEYS)
+    stores: tuple[str, ...] = setting(("facts",), "what is searched: facts, the run's own texts, or token sets by name")
+    most: int = setting(400, "most people that are scored", ge=2)
+
+    def _fits_together(self) -> None:
+        if not self.neighbours or not self.temperatures or not self.stores:
+            raise self._error("neighbours, temperatures and stores name at least one each")
+        if 0 not in self.shares:
+            raise self._error("a share of 0, the model alone, is what retrieval is compared with", ".shares")
+
+
+@dataclass(frozen=True)
 class Plan(_Checked):
     """Facts, token shards, a model and the runs. Folders are already resolved against the plan's file.
 
@@ -265,6 +291,7 @@ class Plan(_Checked):
     save: bool = setting(False, "keep the trained weights of every run")
     evaluate: tuple[str, ...] = setting((), "what else is told of every checkpoint", choices=EVALUATIONS)
     memorisation: MemorisationPlan = MemorisationPlan()
+    retrieval: RetrievalPlan = RetrievalPlan()
 
     def _fits_together(self) -> None:
         if not self.runs:

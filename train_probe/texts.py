@@ -68,6 +68,9 @@ class Texts(Protocol):
     def measured(self, exposures: int) -> Measured:
         """Of all texts of these exposures. Raises PlanError as `order` does."""
 
+    def people(self, numbers: Tensor) -> Tensor:
+        """Whom each is about, int64 [n]."""
+
     def lengths(self, numbers: Tensor) -> Tensor:
         """How many tokens each has, the one in front included, int64 [n]."""
 
@@ -111,6 +114,9 @@ class ShardTexts:
             length = self._documents.length[number[number >= 0]] + 1
             self._measured[exposures] = Measured(int(length.sum()), int(length.min()), int(length.max()))
         return self._measured[exposures]
+
+    def people(self, numbers: Tensor) -> Tensor:
+        return torch.as_tensor(self._documents.entity, device=self.device)[numbers]
 
     def lengths(self, numbers: Tensor) -> Tensor:
         return self._length[numbers] + 1
@@ -190,6 +196,9 @@ class DrawnTexts:
                 Measured(before.tokens + here.tokens, min(before[1], here[1]), max(before[2], here[2]))
             )
         return self._measured[exposures - 1]
+
+    def people(self, numbers: Tensor) -> Tensor:
+        return numbers % self._people
 
     def lengths(self, numbers: Tensor) -> Tensor:
         parts = [self._renderer.lengths(*self._split(part)) for part in numbers.split(_COUNTED)]

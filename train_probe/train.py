@@ -195,6 +195,8 @@ def run_name(plan: Plan, run: RunPlan, inputs: Inputs) -> str:
     content = [NUMERICS, described, training, model, inputs.facts.sha256, shards]
     if plan.evaluate:  # a run without has the name that it had before there were evaluations
         content.append([sorted(plan.evaluate), dataclasses.asdict(plan.memorisation)])
+    if "retrieval" in plan.evaluate:
+        content.append(dataclasses.asdict(plan.retrieval))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -203,7 +203,11 @@ def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
             probe.exposures or [shown], probe.learning_rates, probe.seeds, variants
         )
     ]
-    asked_of_each = {"evaluate": probe.evaluate, "memorisation": probe.memorisation.model_dump()}
+    asked_of_each = {
+        "evaluate": probe.evaluate,
+        "memorisation": probe.memorisation.model_dump(),
+        "retrieval": probe.retrieval.model_dump(),
+    }
     return {
         **(asked_of_each if probe.evaluate else {}),
         "facts": str(corpus / "facts"),

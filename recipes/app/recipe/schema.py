@@ -32,7 +32,7 @@ from curate.run import output
 from curate.sources import partition
 from curate.step import Step
 from train_probe.architecture import Architecture, architecture
-from train_probe.plan import EVALUATIONS, MemorisationPlan, ModelPlan, RunPlan, TrainingPlan, changeable
+from train_probe.plan import EVALUATIONS, MemorisationPlan, ModelPlan, RetrievalPlan, RunPlan, TrainingPlan, changeable
 
 
 class Strict(BaseModel):
@@ -197,6 +197,10 @@ class Memorisation(model_of(MemorisationPlan)):  # type: ignore[misc]
     """Which sequences `evaluate: [memorisation]` asks models for."""
 
 
+class Retrieval(model_of(RetrievalPlan)):  # type: ignore[misc]
+    """How `evaluate: [retrieval]` mixes models with what is near in their training texts."""
+
+
 OF_A_RUN = ("exposures", "tokens", "junk_kind", "junk_shards", "front", "seed")
 """Settings of a plan's run that an arm lacks: they come from the grid, or follow from `junk`."""
 
@@ -259,6 +263,7 @@ class Probe(Strict):
     save: bool = Field(False, description="keep the trained weights of every run")
     evaluate: list[Literal[EVALUATIONS]] = Field([], description="what else is told of every checkpoint")  # type: ignore[valid-type]
     memorisation: Memorisation = Memorisation()
+    retrieval: Retrieval = Retrieval()
     arms: list[Arm] = Field(min_length=1)
     quick: Quick | None = Field(None, description="a smaller grid, for `--quick`")
 
