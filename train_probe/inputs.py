@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -69,6 +70,8 @@ class Facts:
     strings: Strings | None
     sealed: dict[str, Any] | None = None
     told: NDArray[np.int64] | None = None
+    attributes: tuple[tuple[str, float], ...] = ()
+    """The name of each attribute, and the bits of one value of it."""
 
     def check(self, name: str) -> Path:
         """The path of another file of the folder. Raises PlanError where it is not what was written with the facts."""
@@ -177,6 +180,7 @@ def _facts(folder: Path, facts: Any, scoring: Any, placement: str, arrays: dict[
         sha256=files.sha256,
         sealed=files.sealed,
         told=_told(facts, entities),
+        attributes=_attributes(facts, strings),
         **_scored(arrays),
     )
     rows = result.rows
@@ -195,6 +199,12 @@ def _told(facts: Any, entities: NDArray[np.integer]) -> NDArray[np.int64] | None
     if not told:
         return None
     return np.array([told[one["name"]] for one in facts["attributes"]], np.int64).T[entities[:, 0]]
+
+
+def _attributes(facts: Any, strings: Strings | None) -> tuple[tuple[str, float], ...]:
+    if strings is not None:
+        return tuple((f"a{number + 1}", strings.chunks * math.log2(strings.strings)) for number in range(strings.attributes))
+    return tuple((str(one["name"]), float(one.get("bits") or 0.0)) for one in facts["attributes"])
 
 
 def _inside(facts: Facts, name: str) -> Facts:
