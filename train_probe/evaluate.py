@@ -11,9 +11,11 @@ from typing import Any
 
 from torch import nn
 
+from train_probe.calibration import AskedValues
 from train_probe.data import Data
 from train_probe.memorize import AskedSequences
 from train_probe.plan import EVALUATIONS, RunPlan
+from train_probe.questions import Asked
 from train_probe.retrieval import RetrievedFacts
 from train_probe.stream import PageStream, Stream
 
@@ -21,7 +23,9 @@ Evaluation = Callable[[nn.Module], dict[str, Any]]
 
 EVALUATION: dict[str, Callable[[Data, RunPlan, Stream | PageStream], Evaluation]] = {
     "memorisation": AskedSequences.of_run,
+    "calibration": AskedValues.of_run,
     "retrieval": RetrievedFacts.of_run,
+    "questions": Asked.of_run,
 }
 
 assert set(EVALUATION) == set(EVALUATIONS), "train_probe/plan.py names other evaluations"

@@ -18,6 +18,7 @@ from curate.errors import Unchecked
 from curate.shards.tokens import ShardError, TokenShards, read_checked
 from train_probe.facts_files import INJECTION, FactsFiles, read_as, refused
 from train_probe.plan import Plan, PlanError
+from train_probe.question_rows import Questions, read_questions
 
 Ids = NDArray[np.int64]
 T = TypeVar("T")
@@ -66,7 +67,8 @@ class Facts:
     tokenizer: str
     sha256: str
 
-    placement: str
+    placement: str  # one of PLACEMENTS, or "blocks"
+    blocks: int
     strings: Strings | None
     sealed: dict[str, Any] | None = None
     told: NDArray[np.int64] | None = None
@@ -80,20 +82,28 @@ class Facts:
             refused(read_checked, path, self.sealed)
         return path
 
-    def part(self, members: NDArray[np.int64]) -> Facts:
-        """The facts about some people alone, whose numbers ascend."""
-        rows = np.flatnonzero(np.isin(self.row_entity, members))
+    def only(self, chosen: NDArray[np.bool_]) -> Facts:
+        """The same facts with some of their rows [rows] to score."""
+        rows = np.flatnonzero(chosen)
         spans = self.spans[np.isin(self.spans[:, 0], rows)]
         spans[:, 0] = np.searchsorted(rows, spans[:, 0])
         return dataclasses.replace(
             self,
-            people=len(members),
-            exposures=self.exposures[members],
             rows=tuple(self.rows[row] for row in rows),
-            row_entity=np.searchsorted(members, self.row_entity[rows]),
+            row_entity=self.row_entity[rows],
             row_tag=self.row_tag[rows],
             spans=spans,
             told=None if self.told is None else self.told[members],
+        )
+
+    def part(self, members: NDArray[np.int64]) -> Facts:
+        """The facts about some people alone, whose numbers ascend; they are numbered anew."""
+        one = self.only(np.isin(self.row_entity, members))
+        return dataclasses.replace(
+            one,
+            people=len(members),
+            exposures=self.exposures[members],
+            row_entity=np.searchsorted(members, one.row_entity),
         )
 
     def begins(self, tagged: bool, front: tuple[int, ...] = ()) -> Ids:
@@ -108,7 +118,10 @@ def read_facts(folder: Path) -> Facts:
     files = FactsFiles(folder)
     facts, scoring_words = files.json("facts.json"), files.json("scoring.json")
     placement = files.placed.get("placement", "even")
-    if placement not in PLACEMENTS:
+    blocks = placement.get("blocks") if isinstance(placement, dict) else 0
+    if isinstance(placement, dict) and isinstance(blocks, int) and blocks >= 1:
+        placement = "blocks"
+    elif placement not in PLACEMENTS:
         raise PlanError(
             f"{folder / 'injection.json'}: placement must be one of {', '.join(PLACEMENTS)}, not {placement!r}"
         )
@@ -122,7 +135,7 @@ def read_facts(folder: Path) -> Facts:
         if files.has(name):
             files.content(name)
     with read_as(folder, "facts; write them again with this version of goldsand"):
-        return _facts(folder, facts, scoring_words, placement, arrays, files)
+        return _facts(folder, facts, scoring_words, (placement, blocks or 0), arrays, files)
 
 
 HELD_OUT = ("entities", "templates")
@@ -150,7 +163,9 @@ def _scored(arrays: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _facts(folder: Path, facts: Any, scoring: Any, placement: str, arrays: dict[str, Any], files: FactsFiles) -> Facts:
+def _facts(
+    folder: Path, facts: Any, scoring: Any, placed: tuple[str, int], arrays: dict[str, Any], files: FactsFiles
+) -> Facts:
     people, parts = int(facts["people"]), tuple(int(size) for size in facts["name_parts"])
     entities = arrays["entities.npy"]
     compact = facts["kind"] == "compact"
@@ -169,7 +184,8 @@ def _facts(folder: Path, facts: Any, scoring: Any, placement: str, arrays: dict[
         names=np.ravel_multi_index(tuple(entities.T.astype(np.int64)), parts) if compact else None,
         name_tokens=arrays["name_tokens"].astype(np.int64) if compact else None,
         value_tokens=arrays["value_tokens"].astype(np.int64) if compact else None,
-        placement=str(placement),
+        placement=placed[0],
+        blocks=placed[1],
         strings=strings,
         end_of_text=int(arrays["end_of_text"]),
         tag=int(arrays["tag"]),
@@ -284,6 +300,7 @@ class Inputs:
     cloze: dict[str, Cloze]
     hashes: dict[str, list[str]]
     fingerprints: dict[str, str]
+    questions: Questions | None = None
 
 
 def read_inputs(plan: Plan, verify: bool = True) -> Inputs:
@@ -308,7 +325,14 @@ def read_inputs(plan: Plan, verify: bool = True) -> Inputs:
         {name: read_cloze(path, facts.vocabulary) for name, path in plan.cloze.items()},
         {name: [entry["sha256"] for entry in one.metadata["shards"]] for name, one in shards.items()},
         {name: one.identity for name, one in shards.items()},
+        None if plan.questions is None else read_questions(plan.questions, _before_questions(facts), facts.vocabulary),
     )
+
+
+def _before_questions(facts: Facts) -> int:
+    """The token in front of a question: of records one that no text has, since no word of theirs says that one is
+    asked."""
+    return facts.vocabulary if facts.strings is not None else facts.end_of_text
 
 
 def _bound(facts: Facts, useful: TokenShards) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from curate.errors import Refused
-from train_probe.plan import KEYS
+from train_probe.evaluation_plans import KEYS
 
 MLPS = ("mlp", "feed_forward", "ffn", "block_sparse_moe")
 """Names of the part that a key of kind mlp goes into, in our models and in classes of transformers."""

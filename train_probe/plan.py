@@ -10,48 +10,28 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from curate.errors import Refused, nearest
+from curate.errors import nearest
 from train_probe.architecture import PUBLISHED, Architecture, ArchitectureError, architecture
-from train_probe.settings import mistakes, setting
+from train_probe.checked import Checked, PlanError
+from train_probe.evaluation_plans import QuestionsPlan, RetrievalPlan
+from train_probe.settings import setting
 
-JUNK_KINDS = ("none", "endless", "repetitive", "learnable", "shards")
+JUNK_KINDS = ("none", "endless", "repetitive", "learnable", "shards", "questions")
 TAGS = ("none", "useful", "junk", "both")
 WINDOWS = ("pure", "mixed")
 RATES = ("by-width", "equal")
 BATCHES = ("useful", "all")
 PRECISIONS = ("auto", "float64", "float32", "bfloat16")
 COMPILE = ("auto", "always", "never")
-EVALUATIONS = ("memorisation", "retrieval")
+EVALUATIONS = ("memorisation", "calibration", "retrieval", "questions")
 """What can be told of a checkpoint beside its bits; the functions are in `train_probe/evaluate.py`."""
 SEQUENCES = ("facts", "pages")
-KEYS = ("mlp", "final")
-"""What a key of retrieval is (`train_probe/knn.py`)."""
 
 T = TypeVar("T")
 
 
-class PlanError(Refused):
-    """The plan, or a file it names, is invalid; the message says where, and what would be right."""
-
-
-class _Checked:
-    """A part of a plan, which raises PlanError when it is made with an invalid value. Messages begin with the name of
-    the class; for a plan read from JSON, with the place in the file instead."""
-
-    def __post_init__(self) -> None:
-        for name, mistake in mistakes(self):
-            raise self._error(mistake, f".{name}")
-        self._fits_together()
-
-    def _fits_together(self) -> None:
-        """Raises PlanError where values that are allowed do not go with each other."""
-
-    def _error(self, message: str, field: str = "") -> PlanError:
-        return PlanError(f"{type(self).__name__}{field}: {message}")
-
-
 @dataclass(frozen=True)
-class ModelPlan(_Checked):
+class ModelPlan(Checked):
     """The model of every run: a published architecture by its name, its size, and what is to differ from it.
 
     `changes` are other fields of `train_probe/architecture.py`. In JSON they are keys beside those of the size; null
@@ -96,7 +76,7 @@ def changeable() -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class TrainingPlan(_Checked):
+class TrainingPlan(Checked):
     """How every run trains: AdamW, warm-up, then a cosine down to a share of the learning rate (2404.05405: 0.1).
 
     `window` is also the longest window of junk pages. Scores on the way, at
@@ -144,7 +124,7 @@ orders of the same pages; smaller batches and windows of 256 find less of what i
 
 
 @dataclass(frozen=True)
-class RunPlan(_Checked):
+class RunPlan(Checked):
     """One model: exposures of each fact, the junk around it, and the tokens in front of both.
 
     `junk_shards` is one of the plan's named shard folders. Two runs that differ in `shuffle` alone differ by chance.
@@ -161,12 +141,18 @@ class RunPlan(_Checked):
     junk_ratio: float = setting(0.0, "share of junk among all tokens", ge=0, le=1)
     junk_shards: str | None = None
     people: tuple[int, ...] = setting((), "first and past the last of the people shown and scored; empty: all", ge=0)
+    fixed: bool = setting(False, "each fact's text is that of its first exposure, at every exposure")
     halves: int = setting(
         0,
         "random halves of the people that runs are shown, an even number: each person is in half of them; 0: all",
         ge=0,
     )
     half: int = setting(0, "which of them this run is shown", ge=0)
+    blocks: int = setting(
+        0,
+        "blocks of people, shown one after another, each as often as the run says before the next; 0: all mixed",
+        ge=0,
+    )
     kept: float = setting(1.0, "share of the pages' tokens that a coin of the seed keeps, page by page", gt=0, le=1)
     kept_by_length: tuple[float, ...] = setting(
         (), "the same in groups of equally many pages by length, the shortest first; empty: all alike", ge=0, le=1
@@ -211,6 +197,8 @@ class RunPlan(_Checked):
             raise self._error(f"of {self.halves} halves there is no half {self.half}: take 0 to an even number less 1")
         if self.halves and (self.people or not self.exposures):
             raise self._error("a half is of all people of the facts: without `people`, and with exposures", ".halves")
+        if self.blocks and not self.exposures:
+            raise self._error("a run of pages alone shows nobody", ".blocks")
         if (self.junk_kind == "none") != (self.junk_ratio == 0):
             raise self._error(f"junk_kind '{self.junk_kind}' does not go with junk_ratio {self.junk_ratio}")
         if (self.junk_kind == "shards") != (self.junk_shards is not None):
@@ -230,7 +218,7 @@ class RunPlan(_Checked):
 
 
 @dataclass(frozen=True)
-class MemorisationPlan(_Checked):
+class MemorisationPlan(Checked):
     """Which sequences `memorisation` asks for: the first `prompt` tokens of a text, the token in front of it counted,
     then `continuation` tokens that a greedy model must give (docs/memory.md)."""
 
@@ -244,36 +232,13 @@ class MemorisationPlan(_Checked):
 
 
 @dataclass(frozen=True)
-class RetrievalPlan(_Checked):
-    """How `retrieval` mixes a model with the texts nearest to what it reads: every k, temperature and lambda (`shares`)
-    is tried on half of the people, for the other half (docs/retrieval.md)."""
-
-    neighbours: tuple[int, ...] = setting((8, 64, 512), "numbers k of neighbours that are tried", ge=1)
-    temperatures: tuple[float, ...] = setting((0.3, 1.0, 3.0, 10.0, 30.0), "temperatures that are tried", gt=0)
-    shares: tuple[float, ...] = setting(
-        (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
-        "shares lambda of the neighbours that are tried; 0 is the model alone",
-        ge=0,
-        le=1,
-    )
-    keys: str = setting("mlp", "what is compared: the input of the last MLP, or the final state", choices=KEYS)
-    stores: tuple[str, ...] = setting(("facts",), "what is searched: facts, the run's own texts, or token sets by name")
-    most: int = setting(400, "most people that are scored", ge=2)
-
-    def _fits_together(self) -> None:
-        if not self.neighbours or not self.temperatures or not self.stores:
-            raise self._error("neighbours, temperatures and stores name at least one each")
-        if 0 not in self.shares:
-            raise self._error("a share of 0, the model alone, is what retrieval is compared with", ".shares")
-
-
-@dataclass(frozen=True)
-class Plan(_Checked):
+class Plan(Checked):
     """Facts, token shards, a model and the runs. Folders are already resolved against the plan's file.
 
     `useful` are the token shards that hold the facts; None: texts are drawn on the device from `facts`/bundle.npz.
     `held_out_text` are token shards of pages that no run trains on, on which every model's loss is measured; `cloze`
-    are files of sentences with the spans to score in them, in groups (`train_probe.inputs.Cloze`).
+    are files of sentences with the spans to score in them, in groups (`train_probe.inputs.Cloze`); `questions` is a file
+    of questions about the facts (`train_probe.questions.Questions`).
     How the runs are carried out (`processes`, `slots`, `compile`) changes no figure.
     """
 
@@ -292,6 +257,8 @@ class Plan(_Checked):
     evaluate: tuple[str, ...] = setting((), "what else is told of every checkpoint", choices=EVALUATIONS)
     memorisation: MemorisationPlan = MemorisationPlan()
     retrieval: RetrievalPlan = RetrievalPlan()
+    questions: Path | None = None
+    asking: QuestionsPlan = QuestionsPlan()
 
     def _fits_together(self) -> None:
         if not self.runs:

@@ -193,7 +193,14 @@ class Stream:
         useful = texts.measured(run.exposures)
         self.useful_longest = useful.longest + self._useful.more
         self.width = training.window
-        self._even = facts.placement == "even"
+        # In blocks where the run asks for it, or where the facts were placed so and their texts have no other order.
+        self._blocks = run.blocks or facts.blocks
+        if run.blocks and facts.placement != "even":
+            raise PlanError(
+                f"arm '{run.arm}' wants {run.blocks} blocks of people, and the facts in {facts.folder} were placed in"
+                f" an order of their own ({facts.placement}): take facts with `placement: even`"
+            )
+        self._even = facts.placement == "even" and not self._blocks
         compact = facts.kind == "compact"
         if compact:
             self.width = self.useful_longest
@@ -286,7 +293,7 @@ class Stream:
 
     def _packed(self) -> Rows:
         run = self._run
-        order = self._texts.order(run.exposures, run.seed)
+        order = self._texts.order(run.exposures, run.seed, self._blocks)
         filling = None
         if self.mixed:
             assert self._junk is not None

@@ -178,8 +178,10 @@ def run_name(plan: Plan, run: RunPlan, inputs: Inputs) -> str:
     for name in ("arm", "junk_shards", "model", "training"):
         described.pop(name)
     described["tag_at_test"] = run.scored_tagged
-    if not run.halves:
-        described = {name: value for name, value in described.items() if name not in ("halves", "half")}
+    # What a run without them had for a name before there were any.
+    for name in ("halves", "half", "blocks", "fixed"):
+        if not described[name]:
+            del described[name]
     if run.junk_kind != "repetitive":
         described.pop("junk_people")
     training = dataclasses.asdict(plan.training_of(run))
@@ -197,6 +199,8 @@ def run_name(plan: Plan, run: RunPlan, inputs: Inputs) -> str:
         content.append([sorted(plan.evaluate), dataclasses.asdict(plan.memorisation)])
     if "retrieval" in plan.evaluate:
         content.append(dataclasses.asdict(plan.retrieval))
+    if inputs.questions is not None and ("questions" in plan.evaluate or run.junk_kind == "questions"):
+        content.append([inputs.questions.sha256, dataclasses.asdict(plan.asking)])
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -292,6 +296,8 @@ def _result(
     }
     if run.halves:
         result |= {"people": inputs.facts.people // 2, "halves": run.halves, "half": run.half}
+    if run.blocks:
+        result["blocks"] = run.blocks
     if figures is None:
         result |= dict.fromkeys(NEEDED) | {"error": failure.error if failure else None}
         return result | ({"traceback": failure.traceback} if failure and failure.traceback else {})
