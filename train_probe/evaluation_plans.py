@@ -18,7 +18,7 @@ class RetrievalPlan(Checked):
     """How `retrieval` mixes a model with the texts nearest to what it reads: every k, temperature and lambda (`shares`)
     is tried on half of the people, for the other half (docs/retrieval.md)."""
 
-    neighbours: tuple[int, ...] = setting((8, 64, 512), "numbers k of neighbours that are tried", ge=1)
+    neighbours: tuple[int, ...] = setting((8, 64), "numbers k of neighbours that are tried", ge=1)
     temperatures: tuple[float, ...] = setting((0.3, 1.0, 3.0, 10.0, 30.0), "temperatures that are tried", gt=0)
     shares: tuple[float, ...] = setting(
         (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
@@ -29,6 +29,7 @@ class RetrievalPlan(Checked):
     keys: str = setting("mlp", "what is compared: the input of the last MLP, or the final state", choices=KEYS)
     stores: tuple[str, ...] = setting(("facts",), "what is searched: facts, the run's own texts, or token sets by name")
     most: int = setting(400, "most people that are scored", ge=2)
+    texts: int = setting(2, "new sentences about each of them, at most: of those that bits are measured on", ge=1)
 
     def _fits_together(self) -> None:
         if not self.neighbours or not self.temperatures or not self.stores:

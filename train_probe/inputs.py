@@ -93,7 +93,6 @@ class Facts:
             row_entity=self.row_entity[rows],
             row_tag=self.row_tag[rows],
             spans=spans,
-            told=None if self.told is None else self.told[members],
         )
 
     def part(self, members: NDArray[np.int64]) -> Facts:
@@ -104,6 +103,7 @@ class Facts:
             people=len(members),
             exposures=self.exposures[members],
             row_entity=np.searchsorted(members, one.row_entity),
+            told=None if self.told is None else self.told[members],
         )
 
     def begins(self, tagged: bool, front: tuple[int, ...] = ()) -> Ids:

@@ -226,7 +226,7 @@ def mixed(log_model: Tensor, log_near: Tensor, share: float) -> Tensor:
 class Grid:
     """The mixtures that are tried on held-out text."""
 
-    ks: tuple[int, ...] = (8, 64, 512)
+    ks: tuple[int, ...] = (8, 64)
     temperatures: tuple[float, ...] = (0.3, 1.0, 3.0, 10.0, 30.0)
     shares: tuple[float, ...] = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 

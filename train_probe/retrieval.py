@@ -63,8 +63,8 @@ class RetrievedFacts:
             if name != FACTS and name not in self._data.inputs.pages:
                 there = ", ".join([FACTS, *self._data.inputs.pages])
                 raise PlanError(f"retrieval: there is no store '{name}'; there are: {there} (token sets of the arms)")
-        scored = min(1.0, self._asked.most / facts.people)
-        queries = math.ceil(scored * int(np.sum(facts.spans[:, 3] - facts.spans[:, 2])))
+        scored = self._scored()[0]
+        queries = int(np.sum(scored.spans[:, 3] - scored.spans[:, 2]))
         free = free_memory(self._data.device)
         needed = queries * max(self.grid.ks) * 16
         if free is not None and needed > _KEPT * free:
@@ -104,8 +104,7 @@ class RetrievedFacts:
     def __call__(self, model: nn.Module) -> dict[str, Any]:
         """By exposures, bits of values of a person, means with standard errors: of the `model` alone, with retrieval
         (`near`), and with a store without the person's own texts (`others`)."""
-        who = self._some()
-        facts = self.facts if len(who) == self.facts.people else self.facts.part(who)
+        facts, who = self._scored()
         begin = facts.begins(self._run.scored_tagged, self._run.front)
         keys, targets, log_model, spans = asked(model, facts, begin, self._asked.keys)
         owner = torch.as_tensor(who[facts.row_entity[facts.spans[spans, 0]]], device=keys.device)
@@ -121,9 +120,15 @@ class RetrievedFacts:
         ]
         return {"queries": len(keys), "groups": groups}
 
-    def _some(self) -> NDArray[np.int64]:
-        """Of the run's people so many as are asked for, equally spaced among all."""
-        return np.unique(np.linspace(0, self.facts.people - 1, min(self._asked.most, self.facts.people)).astype(np.int64))
+    def _scored(self) -> tuple[Facts, NDArray[np.int64]]:
+        """The facts with the rows that are read, and the numbers of their people: so many as are asked for, equally
+        spaced among all."""
+        people, most = self.facts.people, min(self._asked.most, self.facts.people)
+        who = np.unique(np.linspace(0, people - 1, most).astype(np.int64))
+        facts = self.facts.part(who)
+        # Rows of one person stand together.
+        place = np.arange(len(facts.rows)) - np.searchsorted(facts.row_entity, facts.row_entity)
+        return facts.only(place < self._asked.texts), who
 
     def _by_person(
         self, facts: Facts, spans: NDArray[np.int64], log_model: Tensor, found: Neighbours, targets: Tensor

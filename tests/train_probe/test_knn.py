@@ -22,7 +22,7 @@ def halves(one):
 
 @pytest.fixture(scope="module")
 def model():
-    return Transformer(architecture("gpt2", 2, 2, 16), 32, 64, seed=3).eval()
+    return Transformer(architecture("gpt2", 2, 2, 16, initialisation="gpt2"), 32, 64, seed=3).eval()
 
 
 def test_search_is_exact_in_parts_too_with_ties_to_the_first_entry():
