@@ -17,8 +17,8 @@ from synth.questions import MOST_ASKED, questions, split_of
 
 
 def write_question_rows(path: Path | str, table: FactTable, vocabulary: Vocabulary) -> None:
-    """Write an npz file: `tokens`, `row_ends`, and for each row `entity`, `attribute`, `form`, `answer` (its first token),
-    `size` (how many values there are) and `split` (0: those that may be shown, 1: those that are only asked).
+    """Write an npz file: `tokens`, `row_ends`, and for each row `entity`, `attribute`, `form`, the first token of its
+    `answer`, `size` (how many values there are) and `split` (0: those that may be shown, 1: those that are only asked).
 
     Raises FactsError where the facts have no questions, or an answer begins inside a token.
     """
@@ -76,6 +76,8 @@ def _of_sentences(table: FactTable, vocabulary: Vocabulary, shown: np.ndarray) -
         # The space in front of the answer belongs to its first token, or is one.
         answer = next(place for place, (_, end) in enumerate(offsets) if end > begins)
         if offsets[answer][0] < begins - 1:
-            raise FactsError(f"the answer {one['answer']!r} begins inside a token; take a tokenizer that splits at spaces")
+            raise FactsError(
+                f"the answer {one['answer']!r} begins inside a token; take a tokenizer that splits at spaces"
+            )
         rows.append((ids, one["entity"], number[one["attribute"]], one["form"], answer))
     return rows

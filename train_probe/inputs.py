@@ -219,7 +219,9 @@ def _told(facts: Any, entities: NDArray[np.integer]) -> NDArray[np.int64] | None
 
 def _attributes(facts: Any, strings: Strings | None) -> tuple[tuple[str, float], ...]:
     if strings is not None:
-        return tuple((f"a{number + 1}", strings.chunks * math.log2(strings.strings)) for number in range(strings.attributes))
+        return tuple(
+            (f"a{number + 1}", strings.chunks * math.log2(strings.strings)) for number in range(strings.attributes)
+        )
     return tuple((str(one["name"]), float(one.get("bits") or 0.0)) for one in facts["attributes"])
 
 

@@ -1,9 +1,9 @@
 """kNN-LM: a model's next token mixed with the tokens that followed the nearest states of a store of text
 (Khandelwal et al., arXiv 1911.00172).
 
-p = (1 - lambda) p_LM + lambda p_kNN, and p_kNN(v) is the share of the k nearest entries whose token is v, each weighed by
-exp(-d² / T) of its squared distance. Search is exact: whatever finds candidates, their distances are computed again in
-float64, and of equal ones the entry that came first is nearer. The store is read in parts and never held whole.
+p = (1 - lambda) p_LM + lambda p_kNN, and p_kNN(v) is the share of the k nearest entries whose token is v, each weighed
+by exp(-d² / T) of its squared distance. Search is exact: whatever finds candidates, their distances are computed again
+in float64, and of equal ones the entry that came first is nearer. The store is read in parts and never held whole.
 """
 
 from __future__ import annotations
@@ -90,9 +90,10 @@ def _part(model: nn.Module, keys: str) -> tuple[nn.Module, bool]:
     if keys == "final":
         head = getattr(getattr(model, "model", None), "get_output_embeddings", lambda: None)()
         if ours is not None or head is None:
-            if not isinstance(getattr(model, "norm", None), nn.Module):
+            last = getattr(model, "norm", None)
+            if not isinstance(last, nn.Module):
                 raise RetrievalError("the model names no head whose input would be the final state")
-            return model.norm, True
+            return last, True
         return head, False
     if ours is not None and hasattr(ours[-1], "mlp_norm"):
         # Experts read a part of the tokens each: the norm in front of them reads all.

@@ -237,8 +237,8 @@ class Plan(Checked):
 
     `useful` are the token shards that hold the facts; None: texts are drawn on the device from `facts`/bundle.npz.
     `held_out_text` are token shards of pages that no run trains on, on which every model's loss is measured; `cloze`
-    are files of sentences with the spans to score in them, in groups (`train_probe.inputs.Cloze`); `questions` is a file
-    of questions about the facts (`train_probe.questions.Questions`).
+    are files of sentences with the spans to score in them, in groups (`train_probe.inputs.Cloze`); `questions` is
+    one of questions about the facts (`train_probe.question_rows.Questions`), and `asking` says how they are asked.
     How the runs are carried out (`processes`, `slots`, `compile`) changes no figure.
     """
 
@@ -256,9 +256,9 @@ class Plan(Checked):
     save: bool = setting(False, "keep the trained weights of every run")
     evaluate: tuple[str, ...] = setting((), "what else is told of every checkpoint", choices=EVALUATIONS)
     memorisation: MemorisationPlan = MemorisationPlan()
-    retrieval: RetrievalPlan = RetrievalPlan()
+    retrieval: RetrievalPlan = field(default_factory=RetrievalPlan)
     questions: Path | None = None
-    asking: QuestionsPlan = QuestionsPlan()
+    asking: QuestionsPlan = field(default_factory=QuestionsPlan)
 
     def _fits_together(self) -> None:
         if not self.runs:

@@ -1,4 +1,4 @@
-"""Questions about the facts: read from the file that `synth/asking.py` writes, and shown in training beside the facts."""
+"""Questions about the facts: read from the file that `synth/asking.py` writes, and shown in training beside facts."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from train_probe.draws import permutation, stream_key
 from train_probe.checked import PlanError
+from train_probe.draws import permutation, stream_key
 
 Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Questions:
-    """Rows [n] of a question and its answer, each behind one token; of each the `entity` asked about, the first token of
-    the `answer`, how many values there are (`size`), and the `split`: 0 may be shown, 1 is only asked."""
+    """Rows [n] of a question and its answer, each behind one token; of each the `entity` asked about, the first token
+    of the `answer`, how many values there are (`size`), and the `split`: 0 may be shown, 1 is only asked."""
 
     rows: tuple[Ids, ...]
     entity: Ids
@@ -53,7 +53,12 @@ def read_questions(path: Path, front: int, vocabulary: int) -> Questions:
         raise PlanError(f"{path} does not hold questions about the facts ({error})") from error
     rows = tuple(np.concatenate([[front], body]) for body in bodies)
     return Questions(
-        rows, arrays["entity"], arrays["answer"] + 1, arrays["size"], arrays["split"], hashlib.sha256(content).hexdigest()
+        rows,
+        arrays["entity"],
+        arrays["answer"] + 1,
+        arrays["size"],
+        arrays["split"],
+        hashlib.sha256(content).hexdigest(),
     )
 
 

@@ -187,11 +187,9 @@ def chosen_on_others(nats: Nats) -> tuple[NDArray[np.float64], list[str]]:
 
 
 @torch.no_grad()
-def asked(
-    model: nn.Module, facts: Facts, begin: Ids, keys: str
-) -> tuple[Tensor, Tensor, Tensor, NDArray[np.int64]]:
+def asked(model: nn.Module, facts: Facts, begin: Ids, keys: str) -> tuple[Tensor, Tensor, Tensor, NDArray[np.int64]]:
     """Of every token of the facts' spans: the state in front of it [q, d], the token [q], its log probability by the
-    model float64 [q], and the number of its span [q]. Rows are read alone, each after its tokens of `begin` [rows, k]."""
+    model float64 [q], and the number of its span [q]. Rows are read alone, each after its tokens of `begin`."""
     device, front = next(model.parameters()).device, begin.shape[1]
     by_row: dict[int, list[int]] = {}
     for span, row in enumerate(facts.spans[:, 0].tolist()):

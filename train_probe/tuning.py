@@ -1,4 +1,4 @@
-"""Fine-tuning of a model to questions: of all its weights, or by low-rank changes (Hu et al., LoRA, arXiv 2106.09685)."""
+"""Fine-tuning of a model to questions: all its weights, or low-rank changes (Hu et al., LoRA, arXiv 2106.09685)."""
 
 from __future__ import annotations
 

@@ -19,7 +19,13 @@ def row(accuracies, *, parameters=5000, seed=0, arm="facts", **changes):
         }
         for place, accuracy in enumerate(accuracies)
     ]
-    one = {"arm": arm, "parameters": parameters, "seed": seed, "people": 100, "max_value_bits_per_parameter": 100 / 5000}
+    one = {
+        "arm": arm,
+        "parameters": parameters,
+        "seed": seed,
+        "people": 100,
+        "max_value_bits_per_parameter": 100 / 5000,
+    }
     return one | points[-1] | {"curve": points[:-1]} | changes
 
 

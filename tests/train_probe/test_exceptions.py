@@ -1,4 +1,4 @@
-"""Facts that a first name tells for most people: drawn as asked, and scored apart for the majority and the exceptions."""
+"""Facts that a first name tells for most people: drawn as asked, and scored apart for majority and exceptions."""
 
 import math
 
@@ -68,7 +68,9 @@ def test_only_compact_records_have_a_majority():
 def answers_of(facts, what):
     """A model that answers each value with what the name tells, or with the right one."""
     pool = facts.value_tokens
-    told = {tuple(row[:2].tolist()): pool[facts.told[who]] for row, who in zip(facts.rows, facts.row_entity, strict=True)}
+    told = {
+        tuple(row[:2].tolist()): pool[facts.told[who]] for row, who in zip(facts.rows, facts.row_entity, strict=True)
+    }
     right = {tuple(row[:2].tolist()): row[2:] for row in facts.rows}
     of = {"told": told, "right": right}[what]
     return Answers(facts.vocabulary, lambda line: {2 + k: int(token) for k, token in enumerate(of[line[1:3]])})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -59,17 +61,20 @@ class USize:
     @property
     def half(self) -> int | None:
         """The fewest exposures behind the lowest at which half of the exceptions are right."""
-        behind = [one.exposures for one in self.points if one.exposures > self.lowest.exposures and one.exceptions > 0.5]
+        behind = [
+            one.exposures for one in self.points if one.exposures > self.lowest.exposures and one.exceptions > 0.5
+        ]
         return min(behind, default=None)
 
     @property
     def steepest(self) -> tuple[float, float]:
-        """Of accuracy on exceptions and of bits: the largest step between two numbers of exposures next to each other, as
-        a share of the whole rise."""
+        """Of accuracy on exceptions and of bits: the largest step between two neighbouring numbers of exposures, as a
+        share of the whole rise."""
         return _steepest([one.exceptions for one in self.points]), _steepest([one.bits for one in self.points])
 
     def __str__(self) -> str:
-        told = f"{self.lowest.exceptions:.2f} at {self.lowest.exposures} exposures, {self.points[-1].exceptions:.2f} at the end"
+        low = self.lowest
+        told = f"{low.exceptions:.2f} at {low.exposures} exposures, {self.points[-1].exceptions:.2f} at the end"
         if not self.falls:
             return f"no U: {told}, never below {self.chance - ERRORS * self.error:.2f}"
         return f"{'a U' if self.rises() else 'a fall without a rise'}: {told}"
@@ -77,7 +82,7 @@ class USize:
 
 def _steepest(values: Sequence[float]) -> float:
     whole = max(values) - min(values)
-    steps = [after - before for before, after in zip(values, values[1:], strict=False)]
+    steps = [after - before for before, after in itertools.pairwise(values)]
     return max(steps, default=0.0) / whole if whole else 0.0
 
 
@@ -123,8 +128,7 @@ def _point(one: dict[str, Any], annealed: bool, whole: float) -> Point:
 
 
 def _mean(points: Sequence[Point]) -> Point:
-    means = (
-        statistics.fmean(getattr(point, name) for point in points)
-        for name in ("exceptions", "as_told", "probability", "majority", "bits")
+    names = ("exceptions", "as_told", "probability", "majority", "bits")
+    return dataclasses.replace(
+        points[0], **{name: statistics.fmean(getattr(point, name) for point in points) for name in names}
     )
-    return Point(points[0].exposures, *means, annealed=points[0].annealed)

@@ -26,7 +26,9 @@ def exceptions(results: Results) -> str:
     high = [one.points[-1].exposures for one in sizes]
     for level in (chance, chance - ERRORS * sizes[0].error):
         layers.append(Layer("curve2", [min(low), max(high)], [level] * 2, title=f"{level:.3f}"))
-    told = Markup(picture(layers, "accuracy on exceptions by exposures", "exposures", "right answers", bounds=(0.0, 1.0)))
+    told = Markup(
+        picture(layers, "accuracy on exceptions by exposures", "exposures", "right answers", bounds=(0.0, 1.0))
+    )
     readings = [(one, Markup(_readings(one))) for one in sizes]
     counts = sorted({point.exposures for one in sizes for point in one.points})
     by_count = {one.parameters: {point.exposures: point for point in one.points} for one in sizes}
@@ -77,7 +79,9 @@ def retrieved(results: Results) -> str:
             across = [row["exposures"] for row in rows]
             layers.append(Layer("series", across, [row[name] for row in rows], title=title, series=number))
             spots = [(group["exposures"], _bits_of(group, name)) for groups in seeds for group in groups]
-            layers.append(Layer("dots", [one for one, _ in spots], [bits for _, bits in spots], title=title, series=number))
+            layers.append(
+                Layer("dots", [one for one, _ in spots], [bits for _, bits in spots], title=title, series=number)
+            )
         words = f"bits of a person's values by exposures, {arm}"
         pictures.append((arm, Markup(picture(layers, words, "exposures", "bits a person")), rows))
     return part("probe-retrieval.html", pictures=pictures) if pictures else ""
