@@ -95,8 +95,8 @@ def _stated(data: Data, run: RunPlan) -> tuple[Sequence[Ids], NDArray[np.int64],
 def answered(
     model: nn.Module, rows: Sequence[Ids], begins: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Whether a model that reads each row up to its `begins` goes on greedily with the row's own tokens up to its
-    `ends`, bool [rows]; of equal logits the lowest id is taken. One pass tells: while all is right, both read the same."""
+    """Whether a model that reads each row up to its `begins` goes on greedily with its tokens up to its `ends`, bool
+    [rows]; of equal logits the lowest id is taken. One pass tells: while all is right, both texts are the same."""
     device = next(model.parameters()).device
     training = model.training
     model.eval()

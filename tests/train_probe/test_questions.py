@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer
 from torch import nn
 
 from curate.shards.vocabulary import Vocabulary
@@ -89,10 +90,11 @@ def test_questions_of_sentences_end_with_their_answer(tmp_path):
     table = inject.table()
     write_question_rows(tmp_path / "questions.npz", table, words)
     one = read_questions(tmp_path / "questions.npz", words.end_of_text, words.size)
+    read = Tokenizer.from_file(str(tmp_path / "tokens/tokenizer.json"))
     for row, entity, answer in zip(one.rows[::17], one.entity[::17], one.answer[::17], strict=True):
-        said = words.decode(row[answer:].tolist()).strip()
+        said = read.decode(row[answer:].tolist()).strip()
         assert said in table.facts(int(entity)).values()
-        assert words.decode(row[1:answer].tolist()).rstrip().endswith("Answer:")
+        assert read.decode(row[1:answer].tolist()).rstrip().endswith("Answer:")
 
 
 def test_only_the_one_half_is_shown_every_question_once_a_pass(folder):
