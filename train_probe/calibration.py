@@ -33,7 +33,7 @@ from train_probe.stream import PageStream, Stream
 BINS = 10
 LARGEST_POOL = 1024
 """Attributes of larger pools (a date of birth has 67 200) are left out: every value of the pool is a row to score."""
-MOST_TOKENS = 1 << 20
+MOST_TOKENS = 1 << 18
 """Tokens that the values of pools may take at one checkpoint; of more people, so many are drawn."""
 _DRAWS = 200
 """Sets of answers that a perfectly calibrated model is made to give."""
@@ -171,7 +171,7 @@ class Pools:
 
 
 @dataclass(frozen=True)
-class Question:
+class AskedFact:
     """One fact to ask for: its row and the first token of its value there, the tokens of all values, the true one, and
     the token that ends a value (where the tokens of one begin those of another)."""
 
@@ -188,7 +188,7 @@ class Question:
         return 0 if longest == 1 else len(self.values) * (self.start + longest)
 
 
-def questions_about(facts: Facts, pools: Pools, most_tokens: int = MOST_TOKENS) -> tuple[list[Question], list[str]]:
+def questions_about(facts: Facts, pools: Pools, most_tokens: int = MOST_TOKENS) -> tuple[list[AskedFact], list[str]]:
     """The facts that rows state, of one row a person, and the attributes that are left out. Where their values take
     more than `most_tokens`, of people who are drawn, the same whatever the model."""
     left_out = [name for name, size in zip(pools.names, pools.sizes, strict=True) if size > LARGEST_POOL]
@@ -196,7 +196,7 @@ def questions_about(facts: Facts, pools: Pools, most_tokens: int = MOST_TOKENS) 
     rows = rows[permutation(stream_key(0, "calibration"), len(rows)).numpy()]
     spans = facts.spans[np.argsort(facts.spans[:, 0], kind="stable")]
     begins = np.searchsorted(spans[:, 0], [rows, rows + 1])
-    found: list[Question] = []
+    found: list[AskedFact] = []
     spent = 0
     for row, low, high in zip(rows.tolist(), *begins.tolist(), strict=True):
         here = list(_asked(facts, pools, row, spans[low:high]))
@@ -207,7 +207,7 @@ def questions_about(facts: Facts, pools: Pools, most_tokens: int = MOST_TOKENS) 
     return found, left_out
 
 
-def _asked(facts: Facts, pools: Pools, row: int, spans: NDArray[np.int64]) -> Iterator[Question]:
+def _asked(facts: Facts, pools: Pools, row: int, spans: NDArray[np.int64]) -> Iterator[AskedFact]:
     tokens, entity = facts.rows[row], int(facts.row_entity[row])
     for _, attribute, start, _ in spans.tolist():
         if attribute < 0 or pools.sizes[attribute] > LARGEST_POOL or pools.values[entity, attribute] < 0:
@@ -218,7 +218,7 @@ def _asked(facts: Facts, pools: Pools, row: int, spans: NDArray[np.int64]) -> It
             continue
         behind = start + len(values[true])
         ending = tuple(tokens[behind : behind + 1].tolist()) if _begin_each_other(values) else ()
-        yield Question(row, start, values, true, ending)
+        yield AskedFact(row, start, values, true, ending)
 
 
 def _begin_each_other(values: list[tuple[int, ...]]) -> bool:
@@ -227,7 +227,7 @@ def _begin_each_other(values: list[tuple[int, ...]]) -> bool:
 
 
 @torch.no_grad()
-def answers(model: nn.Module, facts: Facts, asked: list[Question], begin: Ids) -> Answers:
+def answers(model: nn.Module, facts: Facts, asked: list[AskedFact], begin: Ids) -> Answers:
     """The model's answers, each row read after its tokens of `begin` [rows, k]. The model gives logits [rows, length,
     V] of token ids [rows, length], and need not be one of ours."""
     training = model.training
@@ -252,7 +252,7 @@ def answers(model: nn.Module, facts: Facts, asked: list[Question], begin: Ids) -
     return Answers.of(logs, np.array([one.true for one in asked], np.int64))
 
 
-def _parts(chosen: list[int], facts: Facts, asked: list[Question], front: int) -> Iterator[list[int]]:
+def _parts(chosen: list[int], facts: Facts, asked: list[AskedFact], front: int) -> Iterator[list[int]]:
     """Questions in parts whose logits fit."""
     if not chosen:
         return
@@ -271,7 +271,7 @@ def _padded(rows: list[Ids]) -> tuple[Ids, Ids]:
     return held, lengths
 
 
-def _of_values(model: nn.Module, context: Ids, one: Question) -> Floats:
+def _of_values(model: nn.Module, context: Ids, one: AskedFact) -> Floats:
     """The logarithm of the probability of each value behind `context`."""
     device = next(model.parameters()).device
     rows = [np.concatenate([context, np.array([*value, *one.end], np.int64)]) for value in one.values]
@@ -308,7 +308,7 @@ class AskedValues:
         return cls(data, run, stream)
 
     @functools.cached_property
-    def asked(self) -> tuple[dict[str, tuple[Facts, list[Question]]], list[str]]:
+    def asked(self) -> tuple[dict[str, tuple[Facts, list[AskedFact]]], list[str]]:
         """By `seen` and `unseen` the rows and what is asked in them; and the attributes that are left out."""
         data, members = self._data, self._data.members(self._run)
         inside = np.isin(data.facts.row_entity, members)

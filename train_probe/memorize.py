@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from train_probe.data import Data
+from train_probe.data import Data, in_half
 from train_probe.draws import permutation, stream_key
 from train_probe.inputs import Facts
 from train_probe.plan import PlanError, RunPlan
@@ -110,6 +110,12 @@ def _generated(model: nn.Module, rows: Tensor, greedy: Tensor, right: Tensor, at
     return (written[:, prompt:] == rows[:, prompt:]).double().mean(1)
 
 
+def distribution(match: NDArray[np.float64]) -> list[int]:
+    """How many scores are in each tenth from 0 to below 1, and, last, how many are 1."""
+    tenths = np.minimum((match[match < 1] * PARTS + 1e-9).astype(int), PARTS - 1)
+    return [*np.bincount(tenths, minlength=PARTS).tolist(), int(np.count_nonzero(match == 1))]
+
+
 class AskedSequences:
     """The sequences that one run is asked for at every checkpoint, in chunks of its steps."""
 
@@ -188,8 +194,8 @@ class AskedSequences:
         for (first, last), inside, missing in zip(
             zip([0, *self.steps], self.steps, strict=False), held, short, strict=True
         ):
-            found = scores.of(inside).figures() if len(inside) else {}
-            chunks.append({"steps": [first, last], "sequences": len(inside), "too_short": missing, **found})
+            figures = scores.of(inside).figures() if len(inside) else {}
+            chunks.append({"steps": [first, last], "sequences": len(inside), "too_short": missing, **figures})
         each = {
             "chunk": [inside.tolist() for inside in held],
             "full": scores.full.astype(int).tolist(),
@@ -197,10 +203,21 @@ class AskedSequences:
             "loss_bits": np.round(scores.nats / math.log(2), 4).tolist(),
         }
         if self._run.exposures:
-            each |= {"people": self._people(model, self._data.facts)}
+            each |= {"people": self._people(model, self._data.facts), "shown": self._data.members(self._run).tolist()}
             if "entities" in self._data.inputs.held_out:
                 each |= {"held_out": self._people(model, self._data.inputs.held_out["entities"])}
-        return {"prompt": self.prompt, "continuation": self.continuation, "chunks": chunks, "each": each}
+                each |= {"held_out_shown": self._as_if_shown(each["held_out"]["person"])}
+        found: dict[str, Any] = {"prompt": self.prompt, "continuation": self.continuation, "chunks": chunks}
+        return found | {"distribution": distribution(scores.match), "each": each}
+
+    def _as_if_shown(self, people: list[int]) -> list[int]:
+        """Of people whom no model is shown, those who stand for the run's half: what halves differ in without being
+        shown. None where they have no halves."""
+        if not self._run.halves or len(people) % 2:
+            return []
+        return np.array(people)[
+            in_half(len(people), self._run.halves, self._run.half, self._data.facts.folder)
+        ].tolist()
 
     def _people(self, model: nn.Module, facts: Facts) -> dict[str, list[Any]]:
         """The loss in bits of the name and of all values of every person who is scored, shown or not."""

@@ -3,7 +3,7 @@
 import pytest
 
 from recipes.app.measure.u_shape import u_sizes
-from recipes.app.report.asked import exceptions, retrieved
+from recipes.app.report.asked import exceptions, questioned, retrieved
 
 
 def row(accuracies, *, parameters=5000, seed=0, arm="facts", **changes):
@@ -73,3 +73,11 @@ def test_the_page_shows_retrieval_by_exposures():
     found = {"groups": [{"exposures": count, **group, "near": near} for count in (1, 10)]}
     html = str(retrieved([{"arm": "a <b>", "parameters": 9, "evaluations": {"retrieval": found}}]))
     assert "2.00 ± 0.10" in html and "lambda 0.5" in html and "a &lt;b&gt;" in html
+
+
+def test_the_page_shows_what_can_be_asked_for_by_seed_and_after_tuning():
+    one = {"chance": 1 / 32, "stored": 1.0, "shown": 0.9, "asked": 0.3, "tuned": {"lora": {"shown": 1.0, "asked": 0.04}}}
+    rows = [{"arm": "new", "exposures": 9, "evaluations": {"questions": found}} for found in (one, one | {"asked": 0.1})]
+    html = str(questioned(rows))
+    assert "0.200 (0.300, 0.100)" in html and "asked after tuning (lora)" in html and "0.031" in html
+    assert questioned([{"arm": "new", "exposures": 9}]) == ""

@@ -18,6 +18,7 @@ from curate.shards.vocabulary import Vocabulary
 from recipes.app.measure.begun import PROBE, begin
 from recipes.app.measure.corpora import TEXTS, Corpus, open_corpus, shared_vocabulary, write_set
 from recipes.app.measure.ladder import Grid, climbed, middle
+from recipes.app.measure.memory import remembered
 from recipes.app.measure.statistics import interval, stored_share
 from recipes.app.recipe.load import Loaded
 from recipes.app.recipe.schema import Probe, build_step
@@ -85,6 +86,7 @@ def _trained(
         return run_plan(out / "plan.json", out, listeners, ray, whole=False)
 
     results = _climbed(probe, plan, train) if probe.climb else train(plan)
+    remembered(out, results)
     write_atomically(out / "results.parquet", parquet(results))
     write_atomically(out / "summary.json", json.dumps(summary(results), indent=1).encode())
     # Last: it makes the folder that of a finished probe.

@@ -107,3 +107,31 @@ def _by_exposures(seeds: Sequence[list[dict[str, Any]]]) -> list[dict[str, Any]]
         row["error"] = statistics.fmean(one["near"]["gain"][1] for one in groups)
         rows.append(row | {"exposures": groups[0]["exposures"], "chosen": groups[0]["near"]["chosen"]})
     return rows
+
+
+def questioned(results: Results) -> str:
+    """By arm and exposures, what is stored and what can be asked for of people who were never asked about, in training
+    or in tuning."""
+    rows: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for row in results:
+        found = (row.get("evaluations") or {}).get("questions")
+        if found and not row.get("error"):
+            rows.setdefault((row["arm"], row["exposures"]), []).append(found)
+    if not rows:
+        return ""
+    kinds = sorted({kind for seeds in rows.values() for one in seeds for kind in one.get("tuned", {})})
+    table = []
+    for (arm, exposures), seeds in rows.items():
+        line = {"arm": arm, "exposures": exposures, "seeds": len(seeds)}
+        line |= {name: _shares([one[name] for one in seeds]) for name in ("stored", "shown", "asked")}
+        line["tuned"] = [_shares([one["tuned"][kind]["asked"] for one in seeds if "tuned" in one]) for kind in kinds]
+        table.append(line)
+    chance = statistics.fmean(one["chance"] for seeds in rows.values() for one in seeds)
+    return part("probe-questions.html", rows=table, kinds=kinds, chance=chance)
+
+
+def _shares(values: Sequence[float]) -> str:
+    """The mean over seeds, and the seeds' own."""
+    if len(values) < 2:
+        return f"{values[0]:.3f}" if values else ""
+    return f"{statistics.fmean(values):.3f} ({', '.join(f'{value:.3f}' for value in values)})"
