@@ -250,7 +250,9 @@ class _Keeps:
             return None
         low, high = (float(np.quantile(self.values, share)) for share in (0.005, 0.995))
         if now is not None:
-            low, high = min(low, now), max(high, now)
+            # Values on both sides of the threshold are seen, however few they are.
+            low = min(low, now) if now > self.values[0] else float(self.values[0])
+            high = max(high, now) if now < high else max(float(self.values[-1]), now)
         edges = np.linspace(low, high, min(BINS, len(self.values)) + 1) if high > low else np.array([low - 0.5, low + 0.5])
         counts, _ = np.histogram(np.clip(self.values, edges[0], edges[-1]), edges)
         return {"edges": edges.tolist(), "counts": counts.tolist()}

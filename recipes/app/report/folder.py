@@ -63,7 +63,8 @@ def kind_of(folder: Place) -> str | None:
 
 def children(folder: Place) -> list[Place]:
     """The folders in a folder, by name."""
-    return sorted((one for one in folder.iterdir() if one.is_dir()), key=str) if folder.is_dir() else []
+    there = folder.iterdir() if folder.is_dir() else ()
+    return sorted((one for one in there if one.is_dir() and not one.name.startswith(".")), key=str)
 
 
 def read_comparison(folder: Place) -> dict[str, Any]:

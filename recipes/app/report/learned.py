@@ -16,6 +16,7 @@ from recipes.app.report.charts import Bar, bars
 from recipes.app.report.pictures import Layer, picture
 from recipes.app.report.rendering import part, visible
 
+TITLE = "value bits per parameter by exposures"
 TOGETHER = 6
 """Arms of one picture: as many as there are colours."""
 
@@ -67,12 +68,13 @@ def by_exposures(results: Results) -> str:
     """Value bits per parameter over exposures: the mean of each arm, its interval, a dot for each seed."""
     from markupsafe import Markup
 
-    arms = [arm for arm in arms_of(results).values() if len(arm.stored) > 1]
+    # On a logarithmic scale a model that saw no fact has no place.
+    arms = [arm for arm in arms_of(results).values() if len(arm.stored) > 1 and min(arm.stored) > 0]
     pictures = []
     for start in range(0, len(arms), TOGETHER):
         some = arms[start : start + TOGETHER]
         layers = [layer for number, arm in enumerate(some, 1) for layer in _curve(arm, number)]
-        pictures.append(Markup(picture(layers, "value bits per parameter by exposures", "exposures", "bits / parameter")))
+        pictures.append(Markup(picture(layers, TITLE, "exposures", "bits / parameter", bounds=(0.0, 1.04 * max(max(one.y) for one in layers)))))
     return part("probe-exposures.html", pictures=pictures, several=_several({a.name: a for a in arms})) if arms else ""
 
 

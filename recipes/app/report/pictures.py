@@ -56,9 +56,9 @@ def picture(
         y = 22 + HIGH * share
         parts.append(f'<line class="grid" x1="{EDGE}" x2="{EDGE + WIDE}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text class="tick end" x="{EDGE - 5}" y="{y + 4:.1f}">{high - share * (high - low):.3g}</text>')
-        value = left + share * (right - left)
-        words = f"{10**value if x_log else value:.3g}"
-        parts.append(f'<text class="tick" x="{EDGE + WIDE * share:.1f}" y="{HIGH + 38}">{words}</text>')
+    for x, value in _ticks(np.unique(scale(across)), left, right):
+        words = _tick(10**value if x_log else value)
+        parts.append(f'<text class="tick" x="{EDGE + WIDE * x:.1f}" y="{HIGH + 38}">{words}</text>')
     for one in layers:
         words, colour = f"<title>{escape(one.title)}</title>", f" s{one.series}" if one.series else ""
         if one.kind == "band":
@@ -77,6 +77,19 @@ def picture(
     parts.append(f'<text class="tick" x="{EDGE + WIDE / 2}" y="{HIGH + 60}">{escape(x_words)}</text>')
     parts.append(f'<text class="tick start" x="4" y="11">{escape(y_words)}</text></svg>')
     return "".join([*parts, _legend(layers)])
+
+
+def _ticks(values: np.ndarray, left: float, right: float) -> list[tuple[float, float]]:
+    """Where the axis has numbers, as shares of it: at its values where they are few, else at even distances."""
+    reach = (right - left) or 1.0
+    if len(values) > 12:
+        return [(share, left + share * reach) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    found: list[tuple[float, float]] = []
+    for value in values.tolist():
+        place = (value - left) / reach
+        if not found or place - found[-1][0] > 0.09:
+            found.append((place, value))
+    return found
 
 
 def _legend(layers: Sequence[Layer]) -> str:
@@ -110,11 +123,11 @@ def curves(points: Sequence[Sequence[float]], title: str, now: float | None, wor
         parts.append(f'<polyline class="curve{column}" points="{path}"><title>{escape(word)}</title></polyline>')
     for place in sorted({0, len(points) // 2, len(points) - 1}):
         x = edge + step * place
-        parts.append(f'<text class="tick" x="{x:.1f}" y="{edge + high + 15}">{points[place][0]:.3g}</text>')
+        parts.append(f'<text class="tick" x="{x:.1f}" y="{edge + high + 15}">{_tick(points[place][0])}</text>')
     if now is not None:
         x = edge + step * _rank(now, [point[0] for point in points])
         parts.append(f'<line class="limit" x1="{x:.1f}" x2="{x:.1f}" y1="{edge - 6}" y2="{edge + high}"/>')
-        parts.append(f'<text class="tick" x="{x:.1f}" y="{edge - 11}">now {now:.3g}</text>')
+        parts.append(f'<text class="tick" x="{x:.1f}" y="{edge - 11}">now {_tick(now)}</text>')
     return "".join([*parts, "</svg>"])
 
 

@@ -66,6 +66,7 @@ def _loaded() -> Environment:
         "share": share,
         "short": lambda value: visible(short(value), 60),
         "with_headings": with_headings,
+        "breakable": breakable,
     }
     return environment
 
@@ -96,6 +97,13 @@ def visible(text: Any, limit: int = 500) -> str:
         for char in str(text)[:limit]
     ]
     return "".join(shown) + ("\u2026" if len(str(text)) > limit else "")
+
+
+def breakable(name: str) -> Markup:
+    """A name that may break into lines behind its dots and underscores, escaped."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"([._])(?=\w)", r"\1<wbr>", str(escape(name))))
 
 
 def share(part: float, whole: float) -> str:

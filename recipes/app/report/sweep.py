@@ -31,10 +31,15 @@ PARTS: Sequence[Callable[[Sequence[dict[str, Any]]], str]] = (
 """The parts of the page that a measure has of its own, in their order: each makes its HTML of a probe's results, or ""."""
 
 
+ABSENT = {"learning_rate": None, "tag_leak": 0.0, "tag_at_test": False}
+"""Settings that earlier versions did not write into results."""
+
+
 def sweep_page(name: str, results: Sequence[dict[str, Any]]) -> str:
     """The HTML of a probe's results. Arms are compared with the first one; failed runs are listed."""
     from markupsafe import Markup
 
+    results = [ABSENT | row for row in results]
     arms = arms_of(results)
     ladder = sorted({count for arm in arms.values() for count in arm.stored})
     first = next(iter(arms.values()), None)
