@@ -76,8 +76,16 @@ def test_the_page_shows_retrieval_by_exposures():
 
 
 def test_the_page_shows_what_can_be_asked_for_by_seed_and_after_tuning():
-    one = {"chance": 1 / 32, "stored": 1.0, "shown": 0.9, "asked": 0.3, "tuned": {"lora": {"shown": 1.0, "asked": 0.04}}}
-    rows = [{"arm": "new", "exposures": 9, "evaluations": {"questions": found}} for found in (one, one | {"asked": 0.1})]
+    one = {
+        "chance": 1 / 32,
+        "stored": 1.0,
+        "shown": 0.9,
+        "asked": 0.3,
+        "tuned": {"lora": {"shown": 1.0, "asked": 0.04}},
+    }
+    rows = [
+        {"arm": "new", "exposures": 9, "evaluations": {"questions": found}} for found in (one, one | {"asked": 0.1})
+    ]
     html = str(questioned(rows))
     assert "0.200 (0.300, 0.100)" in html and "asked after tuning (lora)" in html and "0.031" in html
     assert questioned([{"arm": "new", "exposures": 9}]) == ""
