@@ -203,7 +203,8 @@ def asked(model: nn.Module, facts: Facts, begin: Ids, keys: str) -> tuple[Tensor
         some = ordered[first : first + at_once]
         width = front + max(len(facts.rows[row]) for row in some)
         batch = np.zeros((len(some), width), np.int64)  # padding comes after every span
-        line_of, place_of = [], []
+        line_of: list[int] = []
+        place_of: list[int] = []
         for line, row in enumerate(some):
             batch[line, : front + len(facts.rows[row])] = np.concatenate([begin[row], facts.rows[row]])
             for span in by_row[row]:
@@ -213,10 +214,10 @@ def asked(model: nn.Module, facts: Facts, begin: Ids, keys: str) -> tuple[Tensor
                 numbers += [span] * (end - start)
         tokens = torch.from_numpy(batch).to(device)
         kept, logits = states(model, tokens[:, :-1], keys)
-        line, place = torch.tensor(line_of, device=device), torch.tensor(place_of, device=device)
-        target = tokens[line, place]
-        chosen = logits[line, place - 1].double().log_softmax(1)
-        found.append((kept[line, place - 1].float(), target, chosen.gather(1, target[:, None])[:, 0]))
+        lines, places = torch.tensor(line_of, device=device), torch.tensor(place_of, device=device)
+        target = tokens[lines, places]
+        log_of = logits[lines, places - 1].double().log_softmax(1)
+        found.append((kept[lines, places - 1].float(), target, log_of.gather(1, target[:, None])[:, 0]))
     key, target, log = (torch.cat(column) for column in zip(*found, strict=True))
     return key, target, log, np.array(numbers, np.int64)
 

@@ -129,6 +129,5 @@ def _point(one: dict[str, Any], annealed: bool, whole: float) -> Point:
 
 def _mean(points: Sequence[Point]) -> Point:
     names = ("exceptions", "as_told", "probability", "majority", "bits")
-    return dataclasses.replace(
-        points[0], **{name: statistics.fmean(getattr(point, name) for point in points) for name in names}
-    )
+    means: dict[str, Any] = {name: statistics.fmean(getattr(point, name) for point in points) for name in names}
+    return dataclasses.replace(points[0], **means)
