@@ -32,7 +32,7 @@ class RetrievalError(Refused):
     """A model without the states that are asked for, or a search that does not fit: the message says what would."""
 
 
-class Part(NamedTuple):
+class Entries(NamedTuple):
     """Entries of a store: states float32 [n, d], the token after each int64 [n], and whose text it is int64 [n]."""
 
     keys: Tensor
@@ -104,7 +104,7 @@ def _part(model: nn.Module, keys: str) -> tuple[nn.Module, bool]:
     return found[-1], False
 
 
-def parts(model: nn.Module, rows: Sequence[Tensor], owners: Sequence[int], keys: str = "mlp") -> Iterator[Part]:
+def parts(model: nn.Module, rows: Sequence[Tensor], owners: Sequence[int], keys: str = "mlp") -> Iterator[Entries]:
     """A store of texts: an entry for every token of `rows` but the first of each, whose key is the state in front of
     it. Rows are read alone, those of equal length together; nothing is kept of a part that was read."""
     device = next(model.parameters()).device
@@ -119,7 +119,7 @@ def parts(model: nn.Module, rows: Sequence[Tensor], owners: Sequence[int], keys:
             batch = torch.stack([rows[number] for number in some]).to(device)
             found, _ = states(model, batch[:, :-1], keys)
             owner = torch.tensor([owners[number] for number in some], device=device)
-            yield Part(
+            yield Entries(
                 found.reshape(-1, found.shape[-1]).float(),
                 batch[:, 1:].reshape(-1),
                 owner.repeat_interleave(length - 1),
@@ -128,7 +128,7 @@ def parts(model: nn.Module, rows: Sequence[Tensor], owners: Sequence[int], keys:
 
 @torch.no_grad()
 def nearest(
-    queries: Tensor, store: Iterable[Part], k: int, asking: Tensor | None = None, free: int | None = None
+    queries: Tensor, store: Iterable[Entries], k: int, asking: Tensor | None = None, free: int | None = None
 ) -> Neighbours:
     """The `k` entries of a store nearest to each of `queries` [q, d], by squared Euclidean distance.
 
@@ -164,19 +164,19 @@ def nearest(
     return found
 
 
-def _joined(store: Iterable[Part], most: int = 1 << 16) -> Iterator[Part]:
+def _joined(store: Iterable[Entries], most: int = 1 << 16) -> Iterator[Entries]:
     """The same entries in parts of about `most`."""
-    waiting: list[Part] = []
+    waiting: list[Entries] = []
     for part in store:
         waiting.append(part)
         if sum(len(one.tokens) for one in waiting) >= most:
-            yield Part(*(torch.cat(column) for column in zip(*waiting, strict=True)))
+            yield Entries(*(torch.cat(column) for column in zip(*waiting, strict=True)))
             waiting = []
     if waiting:
-        yield Part(*(torch.cat(column) for column in zip(*waiting, strict=True)))
+        yield Entries(*(torch.cat(column) for column in zip(*waiting, strict=True)))
 
 
-def _within(queries: Tensor, part: Part, k: int, asking: Tensor | None) -> Neighbours:
+def _within(queries: Tensor, part: Entries, k: int, asking: Tensor | None) -> Neighbours:
     """The nearest entries of one part, in float64."""
     count = len(part.tokens)
     squares, sizes = queries.square().sum(1), part.keys.square().sum(1)
@@ -224,7 +224,7 @@ def mixed(log_model: Tensor, log_near: Tensor, share: float) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Grid:
+class Mixtures:
     """The mixtures that are tried on held-out text."""
 
     ks: tuple[int, ...] = (8, 64)

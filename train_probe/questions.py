@@ -24,7 +24,7 @@ SHOWN, ASKED = 0, 1
 """Halves of the people."""
 
 
-class Asked:
+class AskedQuestions:
     """The questions that one run is asked at every checkpoint."""
 
     def __init__(self, data: Data, run: RunPlan) -> None:
@@ -37,7 +37,7 @@ class Asked:
         self._stated = _stated(data, run)
 
     @classmethod
-    def of_run(cls, data: Data, run: RunPlan, stream: Stream | PageStream) -> Asked:
+    def of_run(cls, data: Data, run: RunPlan, stream: Stream | PageStream) -> AskedQuestions:
         """Raises PlanError where the plan has no questions."""
         return cls(data, run)
 

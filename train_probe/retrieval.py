@@ -20,7 +20,7 @@ from train_probe.data import Data
 from train_probe.estimate import free_memory
 from train_probe.facts_files import FactsFiles
 from train_probe.inputs import Facts, Ids, Pages
-from train_probe.knn import Grid, Mixture, Neighbours, Part, RetrievalError, nearest, parts, states
+from train_probe.knn import Entries, Mixture, Mixtures, Neighbours, RetrievalError, nearest, parts, states
 from train_probe.plan import PlanError, RunPlan
 from train_probe.score import LOGITS
 from train_probe.stream import PageStream, Stream
@@ -40,7 +40,7 @@ class RetrievedFacts:
     def __init__(self, data: Data, run: RunPlan) -> None:
         self._data, self._run, self._asked = data, run, data.plan.retrieval
         self.facts = data.facts_of(run)
-        self.grid = Grid(self._asked.neighbours, self._asked.temperatures, self._asked.shares)
+        self.grid = Mixtures(self._asked.neighbours, self._asked.temperatures, self._asked.shares)
         self._refuse()
 
     @classmethod
@@ -73,7 +73,7 @@ class RetrievedFacts:
                 f" {free / 2**30:.1f} that are free: ask for fewer `neighbours`, or score fewer people (`most`)"
             )
 
-    def store(self, model: nn.Module) -> Iterable[Part]:
+    def store(self, model: nn.Module) -> Iterable[Entries]:
         """The entries of the stores; held where half of the free memory is enough, else made anew for every reading."""
         rows, owners = self._texts()
         width = self._data.plan.model_of(self._run).built().width
@@ -242,7 +242,7 @@ def retrieved_text(
     store: Sequence[Tensor],
     held_out: Sequence[Tensor],
     asked_for: Sequence[Tensor],
-    grid: Grid | None = None,
+    grid: Mixtures | None = None,
     keys: str = "mlp",
 ) -> dict[str, Any]:
     """What a store of any texts adds to any model on other texts: nats a token of `asked_for`, of the model alone and
@@ -250,7 +250,7 @@ def retrieved_text(
 
     Raises RetrievalError where a text is longer than the model reads, or has tokens that it does not know.
     """
-    grid = grid or Grid()
+    grid = grid or Mixtures()
     for row in (*store, *held_out, *asked_for):
         _refuse_row(model, row)
     entries = list(parts(model, store, [_NOBODY] * len(store), keys))
@@ -296,7 +296,7 @@ def _refuse_row(model: nn.Module, row: Tensor) -> None:
 class _Again:
     """What a function gives, made anew for every reading."""
 
-    def __init__(self, make: Callable[[], Iterable[Part]]) -> None:
+    def __init__(self, make: Callable[[], Iterable[Entries]]) -> None:
         self._make = make
 
     def __iter__(self) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from train_probe.architecture import architecture
-from train_probe.knn import Part, nearest, parts
+from train_probe.knn import Entries, nearest, parts
 from train_probe.memorize import memorised
 from train_probe.model import Transformer
 
@@ -41,7 +41,7 @@ def knn() -> dict[str, Any]:
     entries, width, k, queries = 200_000, 64, 64, 512
     drawn = torch.Generator().manual_seed(0)
     keys = torch.randn(entries, width, generator=drawn)
-    store = [Part(keys, torch.arange(entries) % VOCABULARY, torch.zeros(entries, dtype=torch.int64))]
+    store = [Entries(keys, torch.arange(entries) % VOCABULARY, torch.zeros(entries, dtype=torch.int64))]
     asked = torch.randn(queries, width, generator=drawn)
     nearest(asked[:8], store, k)
     started = time.process_time()

@@ -7,17 +7,17 @@ import pytest
 import torch
 
 from train_probe.architecture import architecture
-from train_probe.knn import Grid, Mixture, Part, RetrievalError, log_share, mixed, nearest, parts, states
+from train_probe.knn import Entries, Mixture, Mixtures, RetrievalError, log_share, mixed, nearest, parts, states
 from train_probe.model import Transformer
 
 
 def store(count, width=6, seed=0, vocabulary=9):
     torch.manual_seed(seed)
-    return Part(torch.randn(count, width), torch.randint(0, vocabulary, (count,)), torch.arange(count) % 4)
+    return Entries(torch.randn(count, width), torch.randint(0, vocabulary, (count,)), torch.arange(count) % 4)
 
 
 def halves(one):
-    return [Part(*(column[:70] for column in one)), Part(*(column[70:] for column in one))]
+    return [Entries(*(column[:70] for column in one)), Entries(*(column[70:] for column in one))]
 
 
 @pytest.fixture(scope="module")
@@ -89,14 +89,14 @@ def test_shares_add_up_to_one_and_fewer_entries_than_k_do_no_harm():
 def test_a_perfect_memoriser_gains_nothing():
     targets = torch.arange(8)
     found = nearest(torch.randn(8, 6), [store(60)], 20)
-    nats = Grid(ks=(20,), temperatures=(1.0,), shares=(0.0, 0.5)).nats(torch.zeros(8).double(), found, targets)
+    nats = Mixtures(ks=(20,), temperatures=(1.0,), shares=(0.0, 0.5)).nats(torch.zeros(8).double(), found, targets)
     assert nats[Mixture(20, 1.0, 0.0)].tolist() == [0.0] * 8
     assert (nats[Mixture(20, 1.0, 0.5)] >= 0).all()
 
 
 def test_a_store_finds_its_own_text_at_distance_0(model):
     rows = [torch.randint(0, 32, (length,)) for length in (9, 12, 12)]
-    entries = Part(*(torch.cat(column) for column in zip(*parts(model, rows, [0, 1, 2]), strict=True)))
+    entries = Entries(*(torch.cat(column) for column in zip(*parts(model, rows, [0, 1, 2]), strict=True)))
     assert len(entries.tokens) == 8 + 11 + 11
     keys, _ = states(model, rows[1][None, :-1])
     found = nearest(keys[0], parts(model, rows, [0, 1, 2]), 1)

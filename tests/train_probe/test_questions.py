@@ -18,7 +18,7 @@ from train_probe.inputs import read_inputs
 from train_probe.model import Transformer
 from train_probe.plan import PlanError, plan_of
 from train_probe.question_rows import ShownQuestions, read_questions
-from train_probe.questions import Asked, answered
+from train_probe.questions import AskedQuestions, answered
 from train_probe.tuning import tuned
 
 RECORDS = {"people": 24, "name_parts": [8, 8], "attributes": 3, "chunks": 1, "strings": 8, "length": 1, "alphabet": 16}
@@ -132,7 +132,7 @@ def test_a_fixed_text_is_that_of_the_first_exposure(folder):
 
 def test_what_is_stored_and_what_can_be_asked_for_are_told_apart(folder):
     _, data = opened(folder)
-    asked = Asked.of_run(data, data.plan.runs[0], data.stream(data.plan.runs[0]))
+    asked = AskedQuestions.of_run(data, data.plan.runs[0], data.stream(data.plan.runs[0]))
     one = data.inputs.questions
     found = asked(Knows(data.facts.vocabulary + 8, asked._stated[0]))
     assert found == {"chance": 1 / 8, "stored": 1.0, "shown": 0.0, "asked": 0.0}
@@ -171,7 +171,7 @@ def test_facts_without_questions_and_plans_without_a_file_are_refused(folder, tm
     with pytest.raises(PlanError, match="no file of `questions`"):
         data.stream(plan.runs[0])
     with pytest.raises(PlanError, match="no file of `questions`"):
-        Asked.of_run(data, plan.runs[0], None)
+        AskedQuestions.of_run(data, plan.runs[0], None)
     (tmp_path / "questions.npz").write_bytes(b"no")
     with pytest.raises(PlanError, match="does not hold questions"):
         read_questions(tmp_path / "questions.npz", 0, 10)

@@ -8,7 +8,7 @@ from synth.corpus import facts_corpus
 from synth.inject import Inject
 from train_probe.data import Data
 from train_probe.inputs import Pages, read_inputs
-from train_probe.knn import Grid, Mixture, RetrievalError
+from train_probe.knn import Mixture, Mixtures, RetrievalError
 from train_probe.model import Transformer
 from train_probe.plan import PlanError, plan_of
 from train_probe.retrieval import RetrievedFacts, asked, chosen_on_others, page_rows, retrieved_text
@@ -92,7 +92,7 @@ def test_any_model_on_any_texts(folder):
     _, model = opened(folder)
     store = [torch.randint(0, 40, (20,)) for _ in range(4)]
     other = [torch.randint(0, 40, (20,)) for _ in range(2)]
-    grid = Grid((4,), (1e-3,), (0.0, 0.5, 0.95))
+    grid = Mixtures((4,), (1e-3,), (0.0, 0.5, 0.95))
     found = retrieved_text(model, store, store[:2], store[2:], grid)
     # Texts that are in the store are found at distance 0.
     assert found["chosen"] == "k 4, T 0.001, lambda 0.95" and found["near"] < 0.1 < found["model"]
