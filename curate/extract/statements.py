@@ -141,6 +141,8 @@ def _sentence(tokens: Sequence[Token], place: int, offer: re.Match[str]) -> str:
         if tag == "a":
             targets.append(unescaped(value(attributes, "href")))
         said += more
+    # Of another offer before it, nothing.
+    before = _OFFER.split(before)[-1]
     sentence = " ".join(unescaped(before + said[:_BEHIND]).split())
     return " ".join([*(one for one in targets[:2] if _is_near(one)), sentence])
 
