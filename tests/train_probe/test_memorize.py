@@ -85,7 +85,7 @@ def test_greedy_continuations_are_those_of_transformers(tmp_path):
     changed = torch.arange(40) % 8  # row i is true up to token i mod 8 of the continuation; those of 0 throughout
     for row, place in enumerate(changed.tolist()):
         if place:
-            rows[row, 4 + place] = (rows[row, 4 + place] + 1 + row) % 30
+            rows[row, 4 + place] = (rows[row, 4 + place] + 1 + row % 29) % 30
     expected = (written[:, 4:] == rows[:, 4:]).double().mean(1).numpy()
     for one in (model.double(), theirs.double()):
         scores = memorised(one, rows.numpy(), 4)
@@ -138,7 +138,7 @@ def test_every_checkpoint_is_asked_for_every_chunk_since_the_one_before(world, t
         assert sum(one["distribution"]) == 8
     kept = RunRecord(tmp_path / "runs" / row["run"])
     each = kept.evaluated(4)["memorisation"]["each"]
-    assert len(each["match"]) == 8 and each["chunk"][2] == each["chunk"][0] and each["shown"] == list(range(8))
+    assert sorted(each["chunk"][2]) == sorted(each["chunk"][0]) == each["shown"] == list(range(8))
     # The losses of people's values add up to the run's own figure.
     assert np.mean(kept.evaluated(6)["memorisation"]["each"]["people"]["value_bits"]) == pytest.approx(
         row["value_nats"] / np.log(2), abs=1e-3
