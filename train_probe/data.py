@@ -9,10 +9,9 @@ import torch
 
 from train_probe.draws import permutation, stream_key
 from train_probe.inputs import Facts, Inputs
-from train_probe.junk import Front, Junk, JunkChain, JunkRecords, JunkTexts
+from train_probe.junk import Front, Junk, JunkChain, JunkRecords, JunkTexts, ShownQuestions
 from train_probe.pages import Coin, PagePieces, PagesOnDevice
 from train_probe.plan import Plan, PlanError, RunPlan
-from train_probe.question_rows import ShownQuestions
 from train_probe.render import BundleError, Renderer
 from train_probe.stream import PageStream, Stream, junk_per_useful, page_width, useful_rows
 from train_probe.texts import DrawnTexts, ShardTexts, Texts

@@ -15,9 +15,10 @@ from synth.questions import split_of
 from train_probe.data import Data
 from train_probe.evaluation_plans import QuestionsPlan
 from train_probe.inputs import read_inputs
+from train_probe.junk import ShownQuestions
 from train_probe.model import Transformer
 from train_probe.plan import PlanError, plan_of
-from train_probe.question_rows import ShownQuestions, read_questions
+from train_probe.question_rows import read_questions
 from train_probe.questions import AskedQuestions, answered
 from train_probe.tuning import tuned
 
