@@ -1,7 +1,8 @@
 """Junk: windows without a fact to score, numbered from 0; the same numbers always give the same tokens.
 
 Five kinds: records of other people in the form of the facts' own (endless, or a small population over and over), their
-biographies drawn from a bundle, text of a chain that can be learnt, pages of token shards (`train_probe/pages.py`), and questions about the facts.
+biographies drawn from a bundle, text of a chain that can be learnt, pages of token shards (`train_probe/pages.py`), and
+questions about the facts.
 """
 
 from __future__ import annotations
