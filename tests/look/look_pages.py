@@ -68,7 +68,10 @@ def corpus(folder: Path) -> Path:
     return path
 
 
-QUESTION = "Which <i>lighthouse</i> keeper fills seven lamps with three litres of oil each evening <script>window.hit=1</script> in March?"
+QUESTION = (
+    "Which <i>lighthouse</i> keeper fills seven lamps with three litres of oil each evening"
+    " <script>window.hit=1</script> in March?"
+)
 
 RECIPE = """
 name: attack
@@ -98,7 +101,8 @@ def results() -> list[dict[str, Any]]:
                     "arm": arm, "exposures": exposures, "seed": seed, "learning_rate": 0.016, "tag": "useful",
                     "tag_at_test": True, "tag_leak": 0.1 if half == 60 else 0.0, "junk_kind": "endless",
                     "junk_ratio": 0.5, "parameters": 76_960, "people": 400, "tokens": 540_000, "seconds": 52.7,
-                    "shards": ["ab" * 32], "value_bits_per_parameter": 0.187 * share, "bits_per_parameter": 0.22 * share,
+                    "shards": ["ab" * 32], "value_bits_per_parameter": 0.187 * share,
+                    "bits_per_parameter": 0.22 * share,
                     "max_bits_per_parameter": 0.225, "max_value_bits_per_parameter": 0.187, "attributes": bits,
                     "quantized": {"8": {"value_bits_per_parameter": 0.18 * share}},
                 })  # fmt: skip
@@ -132,7 +136,7 @@ def make_pages(folder: Path) -> dict[str, Path]:
     (folder / "questions.jsonl").write_text(json.dumps({"question": QUESTION, "answer": ATTACKS[0]}) + "\n")
     (folder / "attack.yaml").write_text(RECIPE)
     runs = folder / "runs"
-    for name, more in (("first", []), ("<b>second", ["--set", "gopher_quality.min_words=200"])):
+    for name, more in (("first", []), ("<b>second", ["--set", "gopher_quality.min_words=300"])):
         run("run", folder / "attack.yaml", "-o", runs / name, "--workers", 1, *more)
     run("profile", folder / "attack.yaml", "-o", runs / "profile", "--workers", 1)
     (runs / "probe").mkdir()
@@ -163,8 +167,8 @@ def picture(browser: Any, page: Path, width: int, scheme: str, place: Path) -> N
     """A picture of a whole page."""
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     shown = context.new_page()
-    shown.goto(page.as_uri())
-    shown.screenshot(path=str(place), full_page=True)
+    shown.goto(page.as_uri(), timeout=120_000)
+    shown.screenshot(path=str(place), full_page=True, timeout=240_000)
     context.close()
 
 

@@ -100,7 +100,9 @@ def test_no_attack_runs_and_all_of_it_is_text(browser, made, name):
         assert page.evaluate("window.hit") is None and seen.said == [] and seen.asked == [seen.address]
         assert page.evaluate("document.querySelectorAll('iframe, img, base, object, embed, link, form').length") == 0
         assert page.evaluate("document.scripts.length") == 1
-        handlers = "[...document.querySelectorAll('*')].filter((e) => [...e.attributes].some((a) => a.name.startsWith('on')))"
+        handlers = (
+            "[...document.querySelectorAll('*')].filter((e) => [...e.attributes].some((a) => a.name.startsWith('on')))"
+        )
         assert page.evaluate(f"{handlers}.length") == 0
         links = page.evaluate("[...document.querySelectorAll('a')].map((a) => a.getAttribute('href'))")
         assert all(link.startswith(("#", "./")) for link in links), links

@@ -244,16 +244,18 @@ class _Keeps:
         return float(self.values[most] if self.under else self.values[len(self.values) - 1 - most] + self.above)
 
     def histogram(self, now: float | None) -> dict[str, list[float]] | None:
-        """How many documents have which values: `edges`, one more than `counts`. The outermost values count to the first
-        and the last bin, which end at the threshold where this is further out."""
+        """How many documents have which values: `edges`, one more than `counts`. The outermost values count to the
+        first and the last bin, which end at the threshold where this is a little further out."""
         if not len(self.values):
             return None
         low, high = (float(np.quantile(self.values, share)) for share in (0.005, 0.995))
-        if now is not None:
+        if now is not None and low - 2 * (high - low) <= now <= high + 2 * (high - low):
             # Values on both sides of the threshold are seen, however few they are.
             low = min(low, now) if now > self.values[0] else float(self.values[0])
             high = max(high, now) if now < high else max(float(self.values[-1]), now)
-        edges = np.linspace(low, high, min(BINS, len(self.values)) + 1) if high > low else np.array([low - 0.5, low + 0.5])
+        edges = (
+            np.linspace(low, high, min(BINS, len(self.values)) + 1) if high > low else np.array([low - 0.5, low + 0.5])
+        )
         counts, _ = np.histogram(np.clip(self.values, edges[0], edges[-1]), edges)
         return {"edges": edges.tolist(), "counts": counts.tolist()}
 

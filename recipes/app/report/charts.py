@@ -10,8 +10,8 @@ from html import escape
 
 @dataclass(frozen=True)
 class Bar:
-    """One row: a solid part (`value`), a pale part up to `whole`, observations as dots, an interval, and the text beside
-    it."""
+    """One row: a solid part (`value`), a pale part up to `whole`, observations as dots, an interval, and the text
+    beside it."""
 
     label: str
     value: float
@@ -90,7 +90,9 @@ def ranges(
     for row in rows:
         marks = []
         if alike:
-            marks.append(f'<span class="even" style="left:{at(alike[0]):.2f}%;width:{at(alike[1]) - at(alike[0]):.2f}%"></span>')
+            marks.append(
+                f'<span class="even" style="left:{at(alike[0]):.2f}%;width:{at(alike[1]) - at(alike[0]):.2f}%"></span>'
+            )
         marks.append(f'<span class="limit" style="left:{at(reference):.2f}%"></span>')
         if math.isfinite(row.low) and math.isfinite(row.high):
             marks += _span((row.low, row.high), at, -math.inf, math.inf)
@@ -101,9 +103,8 @@ def ranges(
 
 def _row(label: str, marks: Sequence[str], words: str) -> str:
     drawn = f'<span class="track" aria-hidden="true">{"".join(marks)}</span>'
-    return (
-        f'<div class="bar"><span class="name">{escape(label)}</span>{drawn}<span class="words">{escape(words)}</span></div>'
-    )
+    name, text = f'<span class="name">{escape(label)}</span>', f'<span class="words">{escape(words)}</span>'
+    return f'<div class="bar">{name}{drawn}{text}</div>'
 
 
 def _words_above(place: float, words: str) -> str:

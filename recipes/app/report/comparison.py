@@ -30,7 +30,10 @@ def comparison_page(comparison: dict[str, Any]) -> str:
     """The HTML of what `recipes.app.measure.verdict.report` returns. Names of corpora are escaped."""
     values: dict[str, Any] = {}
     if comparison["reading"]:
-        values = {"extremes": _extremes(comparison["reading"]), "text_decision": _decided_by_text(comparison["reading"])}
+        values = {
+            "extremes": _extremes(comparison["reading"]),
+            "text_decision": _decided_by_text(comparison["reading"]),
+        }
     if "rung" in comparison:
         values |= _facts(comparison)
     filters: dict[str, Any] = {"times": times, "domains": domains_in_words, "answer": ANSWERS.__getitem__}

@@ -82,8 +82,8 @@ def drops_of(folder: Place) -> Drops:
     """A few drops of each reason, in the order of the corpus; each drop of a reason has the same chance. And what else
     the ledger says of them.
 
-    Where texts are kept of a sample of drops, examples are drawn from that part of it which keys alone decide, and where
-    this has too few, from the first drops in each file. Raises Refused where the ledger is damaged.
+    Where texts are kept of a sample of drops, examples are drawn from that part of it which keys alone decide, and
+    where this has too few, from the first drops in each file. Raises Refused where the ledger is damaged.
     """
     paths = [path for path in files_below(folder / "ledger") if path.suffix == ".parquet"]
     anywhere, first, random = _Drawing(), _Drawing(), Random(SEED)

@@ -126,7 +126,9 @@ def folder_page(folder: Place) -> str:
             page = f"./{quote(one.name, safe='')}/report.html" if (one / "report.html").is_file() else ""
             figures = read[kind](one)  # type: ignore[operator]
             if kind == "run" and any(step["step"] == Profile.name for step in figures["steps"]):
-                raise Refused(f"{one} holds a profile whose figures are missing: the same `goldsand profile` makes them")
+                raise Refused(
+                    f"{one} holds a profile whose figures are missing: the same `goldsand profile` makes them"
+                )
             found[kind].append(Child(one.name, page, figures))
         except Refused as error:
             damaged.append((one.name, str(error)))
@@ -185,4 +187,3 @@ def _bits(results: Sequence[dict[str, Any]]) -> str:
         best[arm] = max(best.get(arm, 0.0), statistics.fmean(values))
     rows = [Bar(visible(arm, 80), value, f"{value:.4f}") for arm, value in list(best.items())[:40]]
     return bars(rows, "value bits per parameter, by arm")
-

@@ -74,7 +74,17 @@ def by_exposures(results: Results) -> str:
     for start in range(0, len(arms), TOGETHER):
         some = arms[start : start + TOGETHER]
         layers = [layer for number, arm in enumerate(some, 1) for layer in _curve(arm, number)]
-        pictures.append(Markup(picture(layers, TITLE, "exposures", "bits / parameter", bounds=(0.0, 1.04 * max(max(one.y) for one in layers)))))
+        pictures.append(
+            Markup(
+                picture(
+                    layers,
+                    TITLE,
+                    "exposures",
+                    "bits / parameter",
+                    bounds=(0.0, 1.04 * max(max(one.y) for one in layers)),
+                )
+            )
+        )
     return part("probe-exposures.html", pictures=pictures, several=_several({a.name: a for a in arms})) if arms else ""
 
 

@@ -189,7 +189,9 @@ def _tokens_of(row: dict[str, Any], kept: Kept | None) -> int | None:
     """The tokens of a domain's kept documents; from a part of them, an estimate; None where none of them was seen."""
     if kept is None or kept.tokens is None or (held := kept.domains.get(row["domain"] or "")) is None:
         return None
-    return held.tokens if kept.whole or not held.characters else round(row["characters"] * held.tokens / held.characters)
+    return (
+        held.tokens if kept.whole or not held.characters else round(row["characters"] * held.tokens / held.characters)
+    )
 
 
 def _languages(kept: Kept, drops: Drops) -> list[tuple[str, Held, int]]:

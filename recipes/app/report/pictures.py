@@ -10,7 +10,7 @@ from html import escape
 
 import numpy as np
 
-WIDE, HIGH, EDGE = 400, 230, 46
+WIDE, HIGH, EDGE = 400, 230, 56
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ def picture(
     at: float = 0.0,
     bounds: tuple[float, float] | None = None,
 ) -> str:
-    """Layers over one another on two axes, the lower one logarithmic with `x_log`; `at` draws a line, `bounds` are those
-    of the other axis. The layers of several series have a legend below."""
+    """Layers over one another on two axes, the lower one logarithmic with `x_log`; `at` draws a line, `bounds` are
+    those of the other axis. The layers of several series have a legend below."""
     across = np.concatenate([np.asarray(one.x, dtype=float) for one in layers] + ([np.array([at])] if at else []))
     up = np.concatenate([np.asarray(values, dtype=float) for one in layers for values in (one.y, one.high)])
     scale = np.log10 if x_log else np.asarray
@@ -127,7 +127,7 @@ def curves(points: Sequence[Sequence[float]], title: str, now: float | None, wor
     if now is not None:
         x = edge + step * _rank(now, [point[0] for point in points])
         parts.append(f'<line class="limit" x1="{x:.1f}" x2="{x:.1f}" y1="{edge - 6}" y2="{edge + high}"/>')
-        parts.append(f'<text class="tick" x="{x:.1f}" y="{edge - 11}">now {_tick(now)}</text>')
+        parts.append(f'<text class="tick {_side(x, edge, wide)}" x="{x:.1f}" y="{edge - 11}">now {_tick(now)}</text>')
     return "".join([*parts, "</svg>"])
 
 
@@ -141,14 +141,15 @@ def _rank(value: float, ordered: Sequence[float]) -> float:
 
 
 def histogram(edges: Sequence[float], counts: Sequence[float], title: str, now: float | None, lost: str) -> str:
-    """Counts between edges, with a line at the threshold `now`; bars on its side `lost` (`over` or `under`, or `all`)
-    are solid, those that are kept pale. Heights are to scale, of the square root: a thin tail is seen too. Empty without
+    """Counts between edges, with a line at the threshold `now`; bars on its side `lost` (`over`, `under`, or `all`)
+    are solid, those that are kept pale. Heights are square roots, so that a thin tail is seen. Empty without
     counts."""
     if not len(counts) or not max(counts):
         return ""
     wide, high, edge = 300, 110, 34
     low, top = float(edges[0]), float(edges[-1])
-    if now is not None:
+    far = now is not None and not near(now, low, top)
+    if now is not None and not far:
         low, top = min(low, now), max(top, now)
     reach = (top - low) or 1.0
 
@@ -171,13 +172,32 @@ def histogram(edges: Sequence[float], counts: Sequence[float], title: str, now: 
     for value in (low, (low + top) / 2, top):
         parts.append(f'<text class="tick" x="{x(value):.1f}" y="{bottom + 15}">{_tick(value)}</text>')
     if now is not None:
-        parts.append(f'<line class="limit" x1="{x(now):.1f}" x2="{x(now):.1f}" y1="16" y2="{bottom + 3}"/>')
-        side = "start" if x(now) < edge + 45 else "end" if x(now) > edge + wide - 45 else ""
-        parts.append(f'<text class="tick {side}" x="{x(now):.1f}" y="11">threshold {_tick(now)}</text>')
+        at = x(min(max(now, low), top))
+        parts.append(f'<line class="limit" x1="{at:.1f}" x2="{at:.1f}" y1="16" y2="{bottom + 3}"/>')
+        words = f"threshold {_tick(now)}" + (", further out" if far else "")
+        parts.append(f'<text class="tick {_side(at, edge, wide)}" x="{at:.1f}" y="11">{words}</text>')
     return "".join([*parts, "</svg>"])
 
 
+def lost_side(side: str) -> str:
+    """The side of a threshold on which documents are dropped, of the sides that a profile names."""
+    return "under" if side in ("under", "not over") else "over"
+
+
+def near(value: float, low: float, high: float) -> bool:
+    """Whether a value can be drawn on the axis of a histogram without squeezing all others together."""
+    return low - 2 * (high - low) <= value <= high + 2 * (high - low)
+
+
+def _side(at: float, edge: float, wide: float) -> str:
+    return "start" if at < edge + 45 else "end" if at > edge + wide - 45 else ""
+
+
 def _tick(value: float) -> str:
+    """A number in a few characters: 0.153, 4,372, 12.8M."""
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e5, "k")):
+        if abs(value) >= size:
+            return f"{value / (1e3 if letter == 'k' else size):.3g}{letter}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 

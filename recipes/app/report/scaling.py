@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from train_probe.scaling.fitting import COUNTS
 from train_probe.scaling.intervals import RULE
 from train_probe.scaling.laws import Array
 from train_probe.scaling.plans import DISAGREEMENT, TENFOLD
+
 
 def write_page(answer: Answer, name: str, folder: Path) -> Path:
     """Write the page of an answer; returns where it is."""

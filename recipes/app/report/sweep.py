@@ -28,7 +28,8 @@ PARTS: Sequence[Callable[[Sequence[dict[str, Any]]], str]] = (
     *(exceptions, retrieved, questioned),
     *MEMORY,
 )
-"""The parts of the page that a measure has of its own, in their order: each makes its HTML of a probe's results, or ""."""
+"""The parts of the page that a measure has of its own, in their order: each makes its HTML of a probe's results, or
+""."""
 
 
 ABSENT = {"learning_rate": None, "tag_leak": 0.0, "tag_at_test": False}

@@ -10,7 +10,7 @@ import numpy as np
 from curate.errors import Refused
 from recipes.app.report.charts import Bar, bars
 from recipes.app.report.drops import Reason, Values
-from recipes.app.report.pictures import curves, histogram
+from recipes.app.report.pictures import curves, histogram, lost_side, near
 from recipes.app.report.rendering import short, visible
 
 SHOWN = 80
@@ -23,9 +23,9 @@ WORDS = 8
 def pictures_of(
     summary: dict[str, Any], values: Mapping[Reason, Values], profile: dict[str, Any] | None
 ) -> list[dict[str, Any]]:
-    """For the page, a rule each: `step`, `rule`, `documents` (dropped), `picture`, `curve` and `keeping` (empty without
-    a profile), `threshold`, that of the profile where it is another one (`profiled`), `whole` (whether the picture shows
-    kept documents too). Raises Refused where the profile has no rule of the run."""
+    """For the page, a rule each: `step`, `rule`, `documents` (dropped), `picture`, `curve` and `keeping` (empty
+    without a profile), `threshold`, that of the profile where it is another one (`profiled`), `whole` (whether the
+    picture shows kept documents too). Raises Refused where the profile has no rule of the run."""
     dropped = {
         (step["step"], rule): counts["documents"]
         for step in summary["steps"]
@@ -60,7 +60,7 @@ def _pictured(
     if row is not None and profile is not None and made:
         # The run's own threshold, where it dropped anything by it.
         now = row["threshold"] if values.threshold is None else values.threshold
-        lost = "under" if row["side"] in ("under", "not over") else "over"
+        lost = lost_side(row["side"])
         title += f" in {profile['documents']:,} documents of the profile"
         words = ("documents", profile["counted_in"])
         return {
@@ -91,7 +91,7 @@ def _counted(numbers: np.ndarray, threshold: float | None) -> tuple[Sequence[flo
     if not len(numbers):
         return [0.0, 1.0], [0]
     low, high = (float(np.quantile(numbers, share)) for share in (0.005, 0.995))
-    if threshold is not None:
+    if threshold is not None and near(threshold, low, high):
         low, high = min(low, threshold), max(high, threshold)
     edges = np.linspace(low, high, 31) if high > low else np.array([low - 0.5, low + 0.5])
     counts, _ = np.histogram(np.clip(numbers, edges[0], edges[-1]), edges)

@@ -11,6 +11,7 @@ from curate.decontaminate import Decontaminate
 from curate.dedup.minhash import MinHashDedup
 from curate.errors import Refused
 from curate.places.store import Place, files_below
+from curate.rights.forget import Forget
 from recipes.app.recipe.of_run import decontaminate_steps
 from recipes.app.report.shapes import read_mixes
 
@@ -29,15 +30,17 @@ READ = 200_000_000
 
 
 def whole_corpus(folder: Place, summary: dict[str, Any]) -> dict[str, Any]:
-    """For the page: `counted` by step, `mixes` as `mix` reports them, `clusters`, the `benchmarks` and `items` that were
-    found, and `hits`."""
+    """For the page: `counted` by step, `mixes` as `mix` reports them, `clusters`, the `benchmarks` and `items` that
+    were found, and `hits`."""
     counted = [(step["step"], list(step["found"].items())) for step in summary["steps"] if step.get("found")]
     # The ledger is read only where the run has a step that looks for test items. The test sets may be missing by now.
     found = list(found_in(folder)) if _has(summary, Decontaminate.name) else []
     return {
         "counted": counted,
         "mixes": read_mixes(folder),
-        "clusters": clusters_of(folder) if _has(summary, MinHashDedup.name) else [],
+        "clusters": clusters_of(folder, texts_too=not _has(summary, Forget.name))
+        if _has(summary, MinHashDedup.name)
+        else [],
         "benchmarks": by_benchmark(found, ()),
         "items": by_item(found)[:ITEMS],
         "hits": _beside(folder, found[:HITS]),
@@ -47,20 +50,15 @@ def whole_corpus(folder: Place, summary: dict[str, Any]) -> dict[str, Any]:
 
 
 def _has(summary: dict[str, Any], name: str) -> bool:
-    return any(step["step"].partition("#")[0] == name and _dropped(step) for step in summary["steps"])
+    return any(step["step"].partition("#")[0] == name for step in summary["steps"])
 
 
-def _dropped(step: dict[str, Any]) -> bool:
-    # `decontaminate` may mark documents and keep them: then nothing is dropped.
-    return bool(step["documents_dropped"]) or step["step"].partition("#")[0] == Decontaminate.name
-
-
-def clusters_of(folder: Place) -> list[dict[str, Any]]:
+def clusters_of(folder: Place, texts_too: bool = True) -> list[dict[str, Any]]:
     """The largest clusters: `survivor`, `size`, and `members`, the least similar first, each with what differs (None
-    where the texts are not read: the stage is large)."""
+    where the texts are not read: the stage is large, or holds documents that were removed from what is published)."""
     found = largest(folder, CLUSTERS, MEMBERS)
     known: dict[str, str] = {}
-    if found and _before(folder) <= READ:
+    if found and texts_too and _before(folder) <= READ:
         known = texts(folder, {key for one in found for key in [one.survivor, *(key for key, _ in one.members)]})
     shown = []
     for one in found:
