@@ -53,6 +53,8 @@ class Data:
         """The batches of a run. Raises PlanError where the data does not hold what the run asks for."""
         if not run.exposures:
             return PageStream(self._page_pieces(run), self.plan.training_of(run).batch, run.tokens)
+        if (blocks := run.blocks or self.facts.blocks) > (people := len(self.members(run))):
+            raise PlanError(f"{people} people do not fill {blocks} blocks: take fewer `blocks`")
         return Stream(self.facts, self.texts_of(run), self._junk(run), self.plan.training_of(run), run)
 
     def facts_of(self, run: RunPlan) -> Facts:

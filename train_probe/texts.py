@@ -237,14 +237,12 @@ class DrawnTexts:
 
 def _orders(table: Tensor, seed: int, blocks: int) -> Iterator[tuple[int, Tensor]]:
     """For each exposure of a table [exposures, N], in turn, its own permutation of the people; in `blocks`, of those of
-    one block after another, whom a permutation of the seed puts there. Raises PlanError for empty blocks."""
+    one block after another, whom a permutation of the seed puts there."""
     exposures, people = table.shape
     if not blocks:
         for exposure in range(exposures):
             yield exposure, permutation(stream_key(seed, "order", exposure), people, table.device)
         return
-    if blocks > people:
-        raise PlanError(f"{people} people do not fill {blocks} blocks: take fewer `blocks`")
     split = permutation(stream_key(seed, "blocks"), people, table.device).tensor_split(blocks)
     for number, block in enumerate(split):
         for exposure in range(exposures):

@@ -80,18 +80,34 @@ class ByToken(nn.Module):
         return self.table[: tokens.shape[1]].expand(len(tokens), -1, -1)
 
 
-@pytest.fixture(scope="module", params=["compact", "people"])
+TABLE = """name,town,trade
+Ada Berg,White,smith
+Bo Holm,Whitehead,goldsmith
+Cy Lund,White Hills,baker
+Di Nord,Ost,smith
+Eli Sund,Whitehead,baker
+Fay Vik,Ost,tanner
+Gil Ek,White,tanner
+Hal Ros,White Hills,goldsmith
+"""
+"""Values that begin others: White, Whitehead, White Hills."""
+
+
+@pytest.fixture(scope="module", params=["compact", "table"])
 def facts(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
-    sizes = {"attributes": 3, "values": 5, "name_parts": [8, 8]} if request.param == "compact" else {}
-    facts_corpus(folder, Inject(kind=request.param, people=6, exposures=1, held_out=4, **sizes))
+    (folder / "own.csv").write_text(TABLE)
+    sizes = {"facts": str(folder / "own.csv"), "held_out": 2}
+    if request.param == "compact":
+        sizes = {"attributes": 3, "values": 5, "name_parts": [8, 8], "people": 6, "held_out": 4}
+    facts_corpus(folder, Inject(kind=request.param, exposures=1, **sizes))
     return read_facts(folder / "facts")
 
 
 def test_confidence_is_the_product_over_a_values_tokens_in_its_pool(facts):
     pools = Pools(facts)
     asked, left_out = questions_about(facts, pools, most_tokens=1)
-    assert left_out == ([] if facts.kind == "compact" else ["birth_date"])
+    assert left_out == []
     model = ByToken(facts.vocabulary)
     begin = facts.begins(False)
     found = answers(model, facts, asked, begin)
@@ -109,14 +125,27 @@ def test_confidence_is_the_product_over_a_values_tokens_in_its_pool(facts):
         assert found.true[number] == pytest.approx(float(chance[one.true]), rel=1e-6)
         assert found.right[number] == (int(chance.argmax()) == one.true)
         assert found.values[number] == len(one.values)
-    if facts.kind == "people":
+    if facts.kind == "table":
         assert max(len(value) for one in asked for value in one.values) > 1
+        ended = {
+            pools.names[one_of] for one_of in range(2) for one in asked if one.end and one.values in pools.ways(one_of)
+        }
+        assert ended == {"town"}
     else:
         assert len(asked) == 18 and all(not one.tokens for one in asked)
 
 
+def test_large_pools_are_left_out_and_named(facts, monkeypatch):
+    monkeypatch.setattr("train_probe.calibration.LARGEST_POOL", 4)
+    asked, left_out = questions_about(facts, Pools(facts))
+    if facts.kind == "compact":
+        assert asked == [] and len(left_out) == 3
+    else:
+        assert left_out == [] and len(asked) == 12
+
+
 def test_people_seen_and_people_held_out_are_told_apart(facts):
-    if facts.kind == "people":
+    if facts.kind == "table":
         pytest.skip("one kind is enough")
     found = calibration(ByToken(facts.vocabulary), facts)
     assert found["seen"]["answers"] == 18 and found["unseen"]["answers"] == 12 and found["left_out"] == []
