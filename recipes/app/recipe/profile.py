@@ -312,20 +312,21 @@ class Decision:
 
 
 def read_figures(out: Place) -> dict[str, Any]:
-    """`profile.json` of a profile. Raises RunError where it is missing, damaged, or of an earlier version."""
+    """The figures that `write_profile` wrote. Raises RunError for a folder without a profile, and a damaged one."""
     try:
         figures: dict[str, Any] = orjson.loads((out / "profile.json").read_bytes())
-        if is_sealed(figures) and "counted_in" in figures:
-            return figures
+        sound = "counted_in" in figures and is_sealed(figures)
     except FileNotFoundError:
         raise RunError(f"{out} holds no profile: `goldsand profile RECIPE -o {out}` makes one") from None
-    except (orjson.JSONDecodeError, TypeError, AttributeError):
-        pass
-    path = out / "profile.json"
-    raise RunError(f"{path} is damaged, or of an earlier version; `goldsand profile RECIPE -o {out}` mends it")
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        sound = False
+    if not sound:
+        path = out / "profile.json"
+        raise RunError(f"{path} is damaged, or of an earlier version; `goldsand profile RECIPE -o {out}` mends it")
+    return figures
 
 
-def decide(out: Place, sets: Sequence[str]) -> Decision:
+def decide(out: Place, sets: Sequence[str | tuple[str, Any]]) -> Decision:
     """The verdicts of a profile's documents with other thresholds, beside those of its recipe.
 
     Raises RunError for a folder without signals, RecipeError for a mistake in `sets`, Refused for a change that the
