@@ -124,7 +124,7 @@ def folder_page(folder: Place) -> str:
             continue
         try:
             page = f"./{quote(one.name, safe='')}/report.html" if (one / "report.html").is_file() else ""
-            figures = read[kind](one)  # type: ignore[operator]
+            figures: Any = read[kind](one)  # type: ignore[operator]
             if kind == "run" and any(step["step"] == Profile.name for step in figures["steps"]):
                 raise Refused(
                     f"{one} holds a profile whose figures are missing: the same `goldsand profile` makes them"
