@@ -92,6 +92,18 @@ def foretelling(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"question": "foretelling", "by_seed": told, "holds": holds}
 
 
+def above_the_base_rate(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Precision less base rate at each checkpoint, over the seeds in which something was memorised there."""
+    told = {row["seed"]: row["evaluations"]["memorisation"]["course"]["foretold"] for row in rows}
+    found: dict[str, Any] = {"question": "foretelling, once more", "by_seed": told}
+    for place, count in enumerate(checkpoints(rows[0])[:-1]):
+        here = [one[place] for one in told.values() if one[place]["precision"] is not None]
+        if len(here) > 1:
+            one = interval([line["precision"] - line["base_rate"] for line in here])
+            found[f"above at {count}"] = {"seeds": len(here), "mean": one.mean, "low": one.low, "high": one.high}
+    return found
+
+
 def course(rows: list[dict[str, Any]]) -> dict[str, Any]:
     counts = checkpoints(rows[0])
     scores = {}
@@ -201,8 +213,10 @@ def main(folder: Path) -> None:
             foretelling(of_arm(rows, MIXED, 12)),
             course(of_arm(rows, MIXED, 48)),
         ]
-    else:
+    elif "calibration" in rows[0]["evaluations"]:
         told = calibration(rows)
+    else:
+        told = [above_the_base_rate(of_arm(rows, MIXED, 16))]
     for line in told:
         print(json.dumps(rounded(line)))
 
