@@ -9,7 +9,7 @@ import torch
 
 from train_probe.draws import permutation, stream_key
 from train_probe.inputs import Facts, Inputs
-from train_probe.junk import Front, Junk, JunkChain, JunkRecords, JunkTexts
+from train_probe.junk import Front, Junk, JunkChain, JunkRecords, JunkTexts, ShownQuestions
 from train_probe.pages import Coin, PagePieces, PagesOnDevice
 from train_probe.plan import Plan, PlanError, RunPlan
 from train_probe.render import BundleError, Renderer
@@ -63,7 +63,8 @@ class Data:
 
     def texts_of(self, run: RunPlan) -> Texts:
         """Their texts. Raises PlanError."""
-        return self._part(run)[1] if run.people or run.halves else self.texts
+        texts = self._part(run)[1] if run.people or run.halves else self.texts
+        return texts.fixed() if run.fixed else texts
 
     def _part(self, run: RunPlan) -> tuple[Facts, Texts]:
         key = (*run.people, run.halves, run.half)
@@ -115,6 +116,10 @@ class Data:
         usual = facts.vocabulary if run.tag in ("junk", "both") else facts.end_of_text
         front = Front(usual, facts.tag, run.tag_leak, seed)
         compact = facts.kind == "compact"
+        if run.junk_kind == "questions":
+            if self.inputs.questions is None:
+                raise PlanError(f"arm '{run.arm}' is shown questions, and the plan names no file of `questions`")
+            return ShownQuestions(self.inputs.questions, seed, training.window, self.device)
         if run.junk_kind == "learnable":
             kept = [token for token in range(facts.vocabulary) if token not in (facts.end_of_text, facts.tag)]
             width = self.texts_of(run).measured(run.exposures).longest if compact else training.window

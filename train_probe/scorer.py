@@ -14,7 +14,8 @@ from curate.errors import Refused
 from train_probe.capacity import Bits, biod_bits, compact_bits
 from train_probe.data import Data, model_vocabulary
 from train_probe.evaluate import Evaluation, opened
-from train_probe.inputs import Cloze, Facts, Pages
+from train_probe.exceptions import by_majority
+from train_probe.inputs import Cloze, Facts, Ids, Pages
 from train_probe.model import Transformer
 from train_probe.plan import RunPlan
 from train_probe.quantize import quantized
@@ -97,6 +98,7 @@ class Scorer:
             "text": text,
             "cloze": cloze,
             "held_out": {name: {"name_nats": one.name, "value_nats": one.value} for name, one in held_out.items()},
+            **({} if self.facts.told is None else {"told": by_majority(self._model, self.facts, self._begins())}),
         }
 
     def _without_facts(self) -> dict[str, Any]:
@@ -148,7 +150,10 @@ class Scorer:
         return mean | ({"page_nats": nats.tolist()} if by_page else {})
 
     def _losses(self, facts: Facts) -> Losses:
-        return score(self._model, facts, facts.begins(self.run.scored_tagged, self.run.front))
+        return score(self._model, facts, self._begins(facts))
+
+    def _begins(self, facts: Facts | None = None) -> Ids:
+        return (facts or self.facts).begins(self.run.scored_tagged, self.run.front)
 
     def _per_parameter(self, bits: Bits) -> dict[str, float]:
         return {

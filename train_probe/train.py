@@ -179,7 +179,7 @@ def run_name(plan: Plan, run: RunPlan, inputs: Inputs) -> str:
         described.pop(name)
     described["tag_at_test"] = run.scored_tagged
     # What a run without them had for a name before there were any.
-    for name in ("halves", "half", "blocks"):
+    for name in ("halves", "half", "blocks", "fixed"):
         if not described[name]:
             del described[name]
     if run.junk_kind != "repetitive":
@@ -197,6 +197,10 @@ def run_name(plan: Plan, run: RunPlan, inputs: Inputs) -> str:
     content = [NUMERICS, described, training, model, inputs.facts.sha256, shards]
     if plan.evaluate:  # a run without has the name that it had before there were evaluations
         content.append([sorted(plan.evaluate), dataclasses.asdict(plan.memorisation)])
+    if "retrieval" in plan.evaluate:
+        content.append(dataclasses.asdict(plan.retrieval))
+    if inputs.questions is not None and ("questions" in plan.evaluate or run.junk_kind == "questions"):
+        content.append([inputs.questions.sha256, dataclasses.asdict(plan.asking)])
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

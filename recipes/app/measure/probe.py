@@ -22,6 +22,7 @@ from recipes.app.measure.memory import remembered
 from recipes.app.measure.statistics import interval, stored_share
 from recipes.app.recipe.load import Loaded
 from recipes.app.recipe.schema import Probe, build_step
+from synth.facts import FactTable
 from synth.inject import Inject
 from train_probe.alone import alone_in
 from train_probe.figures import write_results
@@ -208,9 +209,15 @@ def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
             probe.exposures or [shown], probe.learning_rates, probe.seeds, variants
         )
     ]
-    asked_of_each = {"evaluate": probe.evaluate, "memorisation": probe.memorisation.model_dump()}
+    asked_of_each = {
+        "evaluate": probe.evaluate,
+        "memorisation": probe.memorisation.model_dump(),
+        "retrieval": probe.retrieval.model_dump(),
+    }
+    if "questions" in probe.evaluate or any(run["junk_kind"] == "questions" for run in runs):
+        asked_of_each |= {"questions": str(_questions(corpus, out)), "asking": probe.questions.model_dump()}
     return {
-        **(asked_of_each if probe.evaluate else {}),
+        **(asked_of_each if probe.evaluate or "questions" in asked_of_each else {}),
         "facts": str(corpus / "facts"),
         "useful": None if probe.drawn else str(corpus / "tokens" / probe.useful),
         "save": probe.save,
@@ -219,6 +226,16 @@ def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
         "training": probe.training.model_dump(),
         "runs": runs,
     }
+
+
+def _questions(corpus: Path, out: Path) -> Path:
+    """The file of questions about the facts of a corpus, in its tokens, which is written into `out`."""
+    from synth.asking import write_question_rows
+
+    path = out / "questions.npz"
+    vocabulary = Vocabulary.load(corpus / "tokens" / "tokenizer.json")
+    write_question_rows(path, FactTable.load(corpus / "facts"), vocabulary)
+    return path.resolve()
 
 
 def _with_pages(inject: Inject, corpus: Corpus, folder: Path) -> Vocabulary:

@@ -32,6 +32,7 @@ from curate.run import output
 from curate.sources import partition
 from curate.step import Step
 from train_probe.architecture import Architecture, architecture
+from train_probe.evaluation_plans import QuestionsPlan, RetrievalPlan
 from train_probe.plan import EVALUATIONS, MemorisationPlan, ModelPlan, RunPlan, TrainingPlan, changeable
 
 
@@ -76,7 +77,10 @@ def _member(hint: Any, declared: Mapping[str, Any], factory: Any) -> Any:
     default = declared["default"]
     if declared.get("choices"):
         one_of: Any = Literal[tuple(declared["choices"])]
-        hint = one_of | None if type(None) in get_args(hint) else one_of
+        if get_origin(hint) is tuple:
+            hint = tuple[one_of, ...]
+        else:
+            hint = one_of | None if type(None) in get_args(hint) else one_of
     if get_origin(hint) is tuple:
         member: Any = Annotated[get_args(hint)[0], Field(**said)]
         hint, said, default = list[member], {}, list(default)
@@ -197,6 +201,14 @@ class Memorisation(model_of(MemorisationPlan)):  # type: ignore[misc]
     """Which sequences `evaluate: [memorisation]` asks models for."""
 
 
+class Retrieval(model_of(RetrievalPlan)):  # type: ignore[misc]
+    """How `evaluate: [retrieval]` mixes models with what is near in their training texts."""
+
+
+class Asking(model_of(QuestionsPlan)):  # type: ignore[misc]
+    """How `evaluate: [questions]` asks."""
+
+
 OF_A_RUN = ("exposures", "tokens", "junk_kind", "junk_shards", "front", "seed")
 """Settings of a plan's run that an arm lacks: they come from the grid, or follow from `junk`."""
 
@@ -263,6 +275,8 @@ class Probe(Strict):
     save: bool = Field(False, description="keep the trained weights of every run")
     evaluate: list[Literal[EVALUATIONS]] = Field([], description="what else is told of every checkpoint")  # type: ignore[valid-type]
     memorisation: Memorisation = Memorisation()
+    retrieval: Retrieval = Retrieval()
+    questions: Asking = Asking()
     arms: list[Arm] = Field(min_length=1, description="the rows of the result table")
     quick: Quick | None = Field(None, description="a smaller grid, for `--quick`")
 
