@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recipes.app.measure.statistics import ArmResults, arms_of, interval
@@ -23,7 +23,7 @@ TOGETHER = 6
 Results = Sequence[dict[str, Any]]
 
 
-def bits(row: dict[str, Any]) -> float:
+def bits(row: Mapping[str, Any]) -> float:
     """The value bits per parameter of a run; a model that guesses worse than chance counts as 0."""
     return max(0.0, float(row["value_bits_per_parameter"]))
 
