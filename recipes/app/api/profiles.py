@@ -101,7 +101,7 @@ class FinishedProfile:
 
     def _repr_html_(self) -> str:
         from recipes.app.api.pictures import framed, rows_html, shown
-        from recipes.app.report.charts import curves
+        from recipes.app.report.pictures import curves
 
         drawn = sorted((one for one in self.figures["curves"] if one["points"]), key=self._fires, reverse=True)
         walls = []

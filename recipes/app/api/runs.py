@@ -140,7 +140,7 @@ class FinishedRun:
 
     def _repr_html_(self) -> str:
         from recipes.app.api.pictures import framed
-        from recipes.app.report.page import funnel
+        from recipes.app.report.funnel import funnel
 
         documents, tokens = self.documents, self.tokens
         title = f"{self.name}: {documents.kept:,} of {documents.input:,} documents kept"
