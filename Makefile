@@ -12,7 +12,7 @@ export MPLCONFIGDIR := $(CURDIR)/$(VENV)/cache/matplotlib
 
 LOWEST := .lowest
 
-.PHONY: demo test test-slow test-lowest look screenshots chaos slurm size lint format bench build clean
+.PHONY: demo test test-slow test-lowest look screenshots chaos slurm size lint format bench build release docs docs-publish clean
 
 demo: $(VENV)/.demo
 	$(BIN)/goldsand run quickstart -o demo/corpus
@@ -65,6 +65,18 @@ format: $(VENV)/.dev
 
 build: $(VENV)/.dev
 	$(BIN)/python -m build --outdir dist
+
+# Wheel and sdist, each tried in clean environments with every Python of pyproject.toml that is on this machine.
+release: $(VENV)/.dev
+	$(BIN)/python tests/release.py
+
+# The documentation's site, to be opened as files: build/docs/site/index.html. Nothing in it asks another host.
+docs: $(VENV)/.dev
+	$(BIN)/python docs/make_site.py
+
+# The same, put beside the versions that lie in TO: make docs-publish TO=../site
+docs-publish: $(VENV)/.dev
+	$(BIN)/python docs/make_site.py --publish $(TO)
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

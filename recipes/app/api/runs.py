@@ -57,10 +57,12 @@ class FinishedRun:
 
     @property
     def documents(self) -> Balance:
+        """The balance of documents: what came in, and what became of it."""
         return self._balance("documents")
 
     @property
     def characters(self) -> Balance:
+        """The same balance in characters."""
         return self._balance("characters")
 
     def _balance(self, unit: str) -> Balance:

@@ -312,18 +312,17 @@ class Decision:
 
 
 def read_figures(out: Place) -> dict[str, Any]:
-    """The figures that `write_profile` wrote. Raises RunError for a folder without a profile, and a damaged one."""
+    """`profile.json` of a profile. Raises RunError where it is missing, damaged, or of an earlier version."""
     try:
         figures: dict[str, Any] = orjson.loads((out / "profile.json").read_bytes())
-        sound = "counted_in" in figures and is_sealed(figures)
+        if is_sealed(figures) and "counted_in" in figures:
+            return figures
     except FileNotFoundError:
         raise RunError(f"{out} holds no profile: `goldsand profile RECIPE -o {out}` makes one") from None
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        sound = False
-    if not sound:
-        path = out / "profile.json"
-        raise RunError(f"{path} is damaged, or of an earlier version; `goldsand profile RECIPE -o {out}` mends it")
-    return figures
+    except (orjson.JSONDecodeError, TypeError, AttributeError):
+        pass
+    path = out / "profile.json"
+    raise RunError(f"{path} is damaged, or of an earlier version; `goldsand profile RECIPE -o {out}` mends it")
 
 
 def decide(out: Place, sets: Sequence[str | tuple[str, Any]]) -> Decision:

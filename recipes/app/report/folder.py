@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,12 @@ def folder_page(folder: Place) -> str:
     found: dict[str, list[Child]] = {"run": [], "profile": [], "probe": [], "comparison": []}
     damaged, others = [], []
     there = children(folder)
-    read = {"run": read_summary, "profile": read_figures, "probe": read_results, "comparison": read_comparison}
+    read: dict[str, Callable[[Place], Any]] = {
+        "run": read_summary,
+        "profile": read_figures,
+        "probe": read_results,
+        "comparison": read_comparison,
+    }
     for one in there[:CHILDREN]:
         kind = kind_of(one)
         if kind is None:
@@ -124,7 +129,7 @@ def folder_page(folder: Place) -> str:
             continue
         try:
             page = f"./{quote(one.name, safe='')}/report.html" if (one / "report.html").is_file() else ""
-            figures: Any = read[kind](one)  # type: ignore[operator]
+            figures = read[kind](one)
             if kind == "run" and any(step["step"] == Profile.name for step in figures["steps"]):
                 raise Refused(
                     f"{one} holds a profile whose figures are missing: the same `goldsand profile` makes them"
