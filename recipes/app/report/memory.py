@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from recipes.app.measure.memory import checkpoints, evaluations
-from recipes.app.report.rendering import rendered
+from recipes.app.report.rendering import part
 
 Results = Sequence[dict[str, Any]]
 CELL, SIDE, TOP = 46, 70, 34
@@ -51,7 +51,7 @@ def memorisation(results: Results) -> str:
         return ""
     of_one: dict[str, Any] = next(row for row in results if "memorisation" in (row.get("evaluations") or {}))
     asked = of_one["evaluations"]["memorisation"]
-    html = rendered("memory.html", {}, arms=arms, prompt=asked["prompt"], continuation=asked["continuation"])
+    html = part("memory.html", {}, arms=arms, prompt=asked["prompt"], continuation=asked["continuation"])
     return Markup(html)
 
 
@@ -73,7 +73,7 @@ def counterfactual(results: Results) -> str:
                 found = [seed[place][who] for seed in seeds if who in seed[place]]
                 line[who] = _with_error(found) if found else "–"
             rows.append(line)
-    return Markup(rendered("counterfactual.html", {}, rows=rows))
+    return Markup(part("counterfactual.html", {}, rows=rows))
 
 
 def calibration(results: Results) -> str:
@@ -99,7 +99,7 @@ def calibration(results: Results) -> str:
         arms.append(
             {"arm": arm, "exposures": exposures, "rows": lines, "picture": Markup(picture), "left_out": left_out}
         )
-    return Markup(rendered("calibration.html", {}, arms=arms)) if arms else ""
+    return Markup(part("calibration.html", {}, arms=arms)) if arms else ""
 
 
 PARTS: Sequence[Callable[[Results], str]] = (memorisation, counterfactual, calibration)
