@@ -274,9 +274,9 @@ class Probe(Strict):
     )
     save: bool = Field(False, description="keep the trained weights of every run")
     evaluate: list[Literal[EVALUATIONS]] = Field([], description="what else is told of every checkpoint")  # type: ignore[valid-type]
-    memorisation: Memorisation = Memorisation()
-    retrieval: Retrieval = Retrieval()
-    questions: Asking = Asking()
+    memorisation: Memorisation = Field(Memorisation(), description="which sequences `memorisation` asks for")
+    retrieval: Retrieval = Field(Retrieval(), description="what `retrieval` searches, and how it is mixed")
+    questions: Asking = Field(Asking(), description="how `questions` asks, and tunes before")
     arms: list[Arm] = Field(min_length=1, description="the rows of the result table")
     quick: Quick | None = Field(None, description="a smaller grid, for `--quick`")
 
