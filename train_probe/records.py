@@ -108,6 +108,11 @@ class RunRecord:
         temporary.replace(folder / WEIGHTS)
         write(folder / "model.json", about | {"seal": seal_of(about)})
 
+    def has_checkpoint(self, exposures: int) -> bool:
+        """Whether the weights after so many exposures are here."""
+        folder = self.folder / "checkpoints" / str(exposures)
+        return (folder / "model.json").is_file() and (folder / WEIGHTS).is_file()
+
     def config(self, content: dict[str, Any]) -> None:
         """Write the resolved run."""
         self.folder.mkdir(parents=True, exist_ok=True)

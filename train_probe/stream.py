@@ -16,7 +16,6 @@ from torch import Tensor
 from train_probe.draws import below, stream_key, words
 from train_probe.inputs import Facts
 from train_probe.junk import Junk
-from train_probe.pages import PagePieces
 from train_probe.plan import PlanError, RunPlan, TrainingPlan
 from train_probe.texts import Texts, stretches
 
@@ -190,7 +189,7 @@ class PageStream:
 
     junk_ratio = 1.0
 
-    def __init__(self, pages: PagePieces, batch: int, tokens: int) -> None:
+    def __init__(self, pages: Junk, batch: int, tokens: int) -> None:
         self._pages, self.batch = pages, batch
         self.shape: Shape = ((pages.width, batch),)
         self.longest = pages.width
@@ -213,9 +212,11 @@ class Stream:
     facts do not hold the exposures that the run asks for, or where a window does not hold a fact's text.
     """
 
+    useful = UsefulTexts
+
     def __init__(self, facts: Facts, texts: Texts, junk: Junk | None, training: TrainingPlan, run: RunPlan) -> None:
         self._texts, self._junk, self._run, self.batch = texts, junk, run, useful_rows(training, run)
-        self._useful = UsefulTexts(texts, run)
+        self._useful = self.useful(texts, run)
         useful = texts.measured(run.exposures)
         self.width = training.window
         self._even = facts.placement == "even"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import json
 import os
+import platform
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,17 +66,21 @@ def _run_plan(
     folder.mkdir(parents=True, exist_ok=True)
     # It would stand for runs of another plan, beside the configuration of this one.
     (out / RESULTS).unlink(missing_ok=True)
-    versions = {"numerics": NUMERICS, "torch": torch.__version__, "numpy": np.__version__}
+    versions = {"numerics": NUMERICS, "torch": torch.__version__, "numpy": np.__version__} | processor()
     write(out / "config.json", {"plan": dataclasses.asdict(plan), "versions": versions, "device": str(device)})
     records = [RunRecord(folder / name) for name in names]
-    figures = {name: record.figures() for name, record in zip(names, records, strict=True)}
+    figures = {
+        name: record.figures() if _kept(plan, run, record) else None
+        for name, run, record in zip(names, plan.runs, records, strict=True)
+    }
     numbers = [i for i, name in enumerate(names) if figures[name] is None and names.index(name) == i]
     for number in numbers:
         resolved = dataclasses.asdict(plan.runs[number]) | {
             "model": dataclasses.asdict(work.groups[number].architecture)
         }
         resolved["training"] = dataclasses.asdict(plan.training_of(plan.runs[number]))
-        records[number].config(resolved | {"facts": inputs.facts.sha256, "versions": versions})
+        about = {"facts": inputs.facts.sha256, "versions": versions, "device": str(device)}
+        records[number].config(resolved | about)
     if ray is not None:
         from train_probe.ray_pool import connected, rayed
 
@@ -115,6 +121,29 @@ def _run_plan(
     if whole:
         write_results(out, results)
     return results
+
+
+def _kept(plan: Plan, run: RunPlan, record: RunRecord) -> bool:
+    """Whether a finished run has all that the plan asks for: `save` asks for weights, and a run may be of an earlier
+    plan without it."""
+    if not plan.save:
+        return True
+    on_the_way = (one for one in plan.training_of(run).evaluate_exposures if one < run.exposures)
+    return all(record.has_checkpoint(exposures) for exposures in (*on_the_way, run.exposures))
+
+
+def processor() -> dict[str, str]:
+    """What the last bit of a figure depends on beside the versions: the processor, which of its instructions torch
+    uses, and the commit that torch was built from."""
+    name = platform.processor()
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return {
+        "processor": name or platform.machine(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "torch_build": str(torch.version.git_version),
+    }
 
 
 class _Work:
