@@ -95,6 +95,11 @@ class Scorer:
         cloze = {name: self._cloze(one) for name, one in inputs.cloze.items()}
         return self._per_parameter(Bits(0.0, 0.0, 0.0)) | {"text": text, "cloze": cloze}
 
+    def model(self, state: dict[str, Tensor]) -> Transformer:
+        """The readable model with these weights; the next call changes it."""
+        self._model.load_state_dict(state)
+        return self._model
+
     def most(self) -> Bits:
         """The bits of a model that knows everything; none where it was shown no facts."""
         if not self.run.exposures:

@@ -22,12 +22,13 @@ from train_probe.data import Data, model_vocabulary
 from train_probe.estimate import Machine, cores, slot_bytes, step_flops, this_machine
 from train_probe.figures import NEEDED, RESULTS, write_results
 from train_probe.inputs import Inputs, Pages, read_inputs
-from train_probe.plan import Plan, RunPlan, read_plan
+from train_probe.plan import WATCHED, Plan, RunPlan, TrainingPlan, read_plan
 from train_probe.pool import Ask, Event, Failed, Opening, Queue, Trained, Worker, alone, failed, pooled
 from train_probe.progress import Cost, Listener
 from train_probe.records import RunRecord, write
 from train_probe.scorer import device_of
 from train_probe.slots import Group, Slots
+from train_probe.stack.guard import ACTIONS
 from train_probe.stack.step import keep_compiled, keep_memory, worth_compiling
 
 NUMERICS = 4
@@ -160,7 +161,12 @@ class _Work:
             one = plan.model_of(run).built()
             training = plan.training_of(run)
             by_width = training.rates == "by-width"
-            self.groups.append(Group(one, training.precision, stream.shape, stream.longest, not run.tag_loss, by_width))
+            self.groups.append(
+                Group(
+                    one, training.precision, stream.shape, stream.longest, not run.tag_loss, by_width, training.schedule,
+                    training.guard if training.guard in ACTIONS else "off",
+                )
+            )  # fmt: skip
             self.flops.append(stream.steps * step_flops(one, self.vocabulary, stream.shape))
             self.tokens.append(stream.tokens)
 
@@ -208,6 +214,8 @@ def run_name(plan: Plan, run: RunPlan, inputs: Inputs) -> str:
     if run.junk_kind != "repetitive":
         described.pop("junk_people")
     training = dataclasses.asdict(plan.training_of(run))
+    usual = dataclasses.asdict(TrainingPlan())
+    training = {key: value for key, value in training.items() if key not in WATCHED or value != usual[key]}
     drawn = inputs.documents is None or (run.junk_kind in ("endless", "repetitive") and inputs.facts.kind != "compact")
     folders = [name for name in ("", run.junk_shards) if name is not None]
     shards = [

@@ -83,7 +83,7 @@ class Batches:
                 yield Piece(begin + int(step[place]) + 1, int(row[place]), origin, one.tolist(), text)
 
     def _texts(self, tokens: list[np.ndarray]) -> list[str]:
-        shown = self._vocabulary.decode([one[one < self._vocabulary.size] for one in tokens])
+        shown = self._vocabulary.decode([one.tolist() for one in tokens])
         beyond = [bool(len(one)) and int(one[0]) >= self._vocabulary.size for one in tokens]
         return [JUNK + text if front else text for text, front in zip(shown, beyond, strict=True)]
 
@@ -101,7 +101,7 @@ class Batches:
         else:
             entity, exposure = useful % opened.data.facts.people, useful // opened.data.facts.people
         for number, *shown in zip(useful.tolist(), entity.tolist(), exposure.tolist(), strict=True):
-            named[number] = fact(*shown, opened.domain, opened.drawn)
+            named[number] = fact(shown[0], shown[1], opened.domain, opened.drawn)
         if run.junk_kind == "shards" and len(junk):
             import torch
 

@@ -122,7 +122,7 @@ class _Writer:
             self._evaluations(name, row)
             gallery[name] = self._gallery(name, run)
         mix = {name: self._data(name, *self.runs[one["run"]][:1]) for name, one in index["streams"].items()}
-        for name, one in index["streams"].items():
+        for one in index["streams"].values():
             one["chunks"] = {str(chunk): end for chunk, end in self.batches.ends(self.runs[one["run"]][0]).items()}
         index["unnamed_pages"] = self.batches.unnamed
         for token_set, count in self.batches.unnamed.items():
