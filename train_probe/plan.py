@@ -94,7 +94,7 @@ def changeable() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class TrainingPlan(_Checked):
-    """How every run trains: AdamW, warm-up, then by a `schedule` down to a share of the learning rate (2404.05405: 0.1).
+    """How every run trains: AdamW, warm-up, then by `schedule` down to a share of the learning rate (2404.05405: 0.1).
 
     `window` is also the longest window of junk pages. Scores on the way, at
     `evaluate_exposures`, are a curve. Every score is repeated with rounded weights (`evaluate_bits`); a step of

@@ -161,12 +161,9 @@ class _Work:
             one = plan.model_of(run).built()
             training = plan.training_of(run)
             by_width = training.rates == "by-width"
-            self.groups.append(
-                Group(
-                    one, training.precision, stream.shape, stream.longest, not run.tag_loss, by_width, training.schedule,
-                    training.guard if training.guard in ACTIONS else "off",
-                )
-            )  # fmt: skip
+            guard = training.guard if training.guard in ACTIONS else "off"
+            shape = (stream.shape, stream.longest, not run.tag_loss, by_width)
+            self.groups.append(Group(one, training.precision, *shape, training.schedule, guard))
             self.flops.append(stream.steps * step_flops(one, self.vocabulary, stream.shape))
             self.tokens.append(stream.tokens)
 

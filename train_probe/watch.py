@@ -179,8 +179,8 @@ class Watch:
         training = data.plan.training_of(run)
         if training.stop_early and not holds_out(data):
             raise PlanError(
-                f"{run.arm}: stop_early looks at the loss on what is held out, and nothing is: hold facts out (`held_out`"
-                " or `held_out_templates` of inject), or text"
+                f"{run.arm}: stop_early looks at the loss on what is held out, and nothing is: hold facts out"
+                " (`held_out` or `held_out_templates` of inject), or text"
             )
         if not (training.watch or training.stop_early or training.guard != "off"):
             return None

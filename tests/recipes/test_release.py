@@ -1,4 +1,4 @@
-"""A release holds what a probe read, made and found; it says when a byte of it changed, and trains to the same figures."""
+"""A release holds what a probe read, made and found, says when a byte changed, and trains to the same figures."""
 
 import hashlib
 import json

@@ -26,16 +26,14 @@ class _Group(TyperGroup):
 release = typer.Typer(
     cls=_Group,
     no_args_is_help=True,
-    help="All that a probe read, made and found in one folder: goldsand release PROBE -o DIR; goldsand release --check DIR"
-    " trains it again.",
+    help="All that a probe read, made and found in one folder: goldsand release PROBE -o DIR; with --check DIR it is"
+    " trained again.",
 )
 
 
 @release.command(_MADE)
 def make(
-    folder: Annotated[
-        Path, typer.Argument(help="the folder of a finished probe; with --check a release", metavar="PROBE")
-    ],
+    folder: Annotated[Path, typer.Argument(help="a finished probe; with --check a release", metavar="PROBE")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="the folder of the release", metavar="DIR")
     ] = None,

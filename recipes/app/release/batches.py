@@ -58,12 +58,14 @@ class Batches:
         """How many steps a run has."""
         return self._opened.data.stream(run).steps
 
-    def ends(self, run: RunPlan) -> dict[int, int]:
-        """The checkpoints of a run, by exposures, and after how many steps each was kept."""
+    def ends(self, run: RunPlan, steps: int | None = None) -> dict[int, int]:
+        """The checkpoints of a run, by exposures, and after how many steps each was kept; `steps` are all that it did,
+        where it stopped early."""
         stream = self._opened.data.stream(run)
         training = self._opened.plan.training_of(run)
         on_the_way = sorted(one for one in training.evaluate_exposures if one < run.exposures)
-        return {one: stream.step_of(one) for one in on_the_way} | {run.exposures: stream.steps}
+        ends = {one: stream.step_of(one) for one in on_the_way} | {run.exposures: stream.steps}
+        return {one: end if steps is None else min(end, steps) for one, end in ends.items()}
 
     def pieces(self, run: RunPlan, first: int, last: int) -> Iterator[Piece]:
         """What steps `first` to `last` of a run read, counted from 1, in the order of training."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from curate.places.manifest import SUMMARY
 from recipes.app.papers.hub_card import plain_line
 from recipes.app.release.documents import GENERATED
 from recipes.app.release.layout import NATIVE
@@ -23,9 +24,9 @@ def model_card(opened: Opened, index: dict[str, Any], results: Sequence[dict[str
     ]
     made = index["made_with"]
     lines += [
-        f"Written by goldsand {plain_line(made['goldsand'])} from a finished probe: small language models, each trained on"
-        " the same facts in another mixture of text, so that the bits of knowledge that they hold can be compared. They are"
-        " instruments of measurement, and no assistants: they have seen nothing but the texts in `data/`.",
+        f"Written by goldsand {plain_line(made['goldsand'])} from a finished probe: small language models, each trained"
+        " on the same facts in another mixture of text, so that the bits of knowledge that they hold can be compared."
+        " They are instruments of measurement, and no assistants: they have seen nothing but the texts in `data/`.",
         "",
         "## Models",
         "",
@@ -39,10 +40,10 @@ def model_card(opened: Opened, index: dict[str, Any], results: Sequence[dict[str
                 f"| `{row['run']}` | {plain_line(row['arm'])} | failed: {plain_line(row['error'])} | | | | | | |"
             )
             continue
-        figure = row["value_bits_per_parameter"]
+        figure, kind = row["value_bits_per_parameter"], of[row["run"]]["class"] or "none"
         lines.append(
             f"| `{row['run']}` | {plain_line(row['arm'])} | {plain_line(row['architecture'])} | {row['parameters']:,} |"
-            f" {row['exposures']} | {row['seed']} | {row['tokens']:,} | {figure:.4f} | {of[row['run']]['class'] or 'none'} |"
+            f" {row['exposures']} | {row['seed']} | {row['tokens']:,} | {figure:.4f} | {kind} |"
         )
     lines += ["", *_use(first), *_training(opened, index), *_proof(), *_gaps(opened)]
     return "\n".join(lines) + "\n"
@@ -66,8 +67,8 @@ def _use(first: dict[str, Any] | None) -> list[str]:
         f'tokenizer = AutoTokenizer.from_pretrained("{place}")',
         "```",
         "",
-        f"A checkpoint is named after the exposures of each fact that it has seen. Beside the class lie, in `{NATIVE}/`,"
-        " the same weights as the trainer wrote them.",
+        f"A checkpoint is named after the exposures of each fact that it has seen. Beside the class lie, in"
+        f" `{NATIVE}/`, the same weights as the trainer wrote them.",
         "",
     ]
 
@@ -78,8 +79,8 @@ def _training(opened: Opened, index: dict[str, Any]) -> list[str]:
     training = opened.plan.training_of(opened.plan.runs[0])
     lines.append(
         f"AdamW, {training.batch} useful rows a step, learning rate {training.learning_rate:g} after a warm-up over"
-        f" {training.warmup:.0%} of the steps. `config/` has every setting of every run, `metrics.jsonl` what was seen on"
-        " the way."
+        f" {training.warmup:.0%} of the steps. `config/` has every setting of every run, `metrics.jsonl` what was"
+        " seen on the way."
     )
     for one in machines.values():
         said = ", ".join(f"{key} {plain_line(value)}" for key, value in one.items() if value)
@@ -91,9 +92,10 @@ def _proof() -> list[str]:
     return [
         "## Proof",
         "",
-        "`goldsand release --check .` holds every file against `SHA256SUMS`, trains every run again, and says which figures,",
-        "weights and batches are the same: to the last bit on a processor and a build of torch like those above, else within",
-        "stated bounds. `sh retrain.sh` trains alone. `goldsand release show . --step 120` shows what step 120 read.",
+        "`goldsand release --check .` holds every file against `SHA256SUMS`, trains every run again, and says which"
+        " figures, weights and batches are the same: to the last bit on a processor and a build of torch like those"
+        " above, else within stated bounds. `sh retrain.sh` trains alone. `goldsand release show . --step 120` shows what"
+        " step 120 read.",
         "",
     ]
 
@@ -104,10 +106,10 @@ def _gaps(opened: Opened) -> list[str]:
         lines.append("- The documents of pages, where no finished run was named that they are of.")
     return [
         *lines,
-        "- A licence of these weights: whoever publishes them chooses one. Licences of texts are in `data/`, as their pages"
-        " state them; nobody has checked them.",
-        "- How these models compare with others: bits of made-up facts, of which no other model has read any, are what was"
-        " measured.",
+        "- A licence of these weights: whoever publishes them chooses one. Licences of texts are in `data/`, as their"
+        " pages state them; nobody has checked them.",
+        "- How these models compare with others: bits of made-up facts, of which no other model has read any, are what"
+        " was measured.",
         "- Written by a program from the probe's own records; what a probe cannot know is not here.",
     ]
 
@@ -122,8 +124,9 @@ def data_card(opened: Opened, index: dict[str, Any], mix: dict[str, list[dict[st
         *_head({"tags": ["goldsand", "training-order"], "license": "other", "configs": configs}),
         "# What the models read, in the order in which they read it",
         "",
-        "A folder is a stream: what runs with the same arm, exposures and seed read. A file holds what was read after the"
-        " checkpoint before and up to the one of its name. A row is a text, or the part of one that a window holds:",
+        "A folder is a stream: what runs with the same arm, exposures and seed read. A file holds what was read after"
+        " the checkpoint before and up to the one of its name. A row is a text, or the part of one that a window"
+        " holds:",
         "",
         "| column | meaning |",
         "|---|---|",
@@ -156,6 +159,8 @@ def data_card(opened: Opened, index: dict[str, Any], mix: dict[str, list[dict[st
     lines += ["## Where the pages are from", ""]
     if opened.corpus is None:
         lines.append("No finished run was named: pages are named by their place in their token set.")
+    elif not (opened.corpus / SUMMARY).is_file():
+        lines.append("Text shards without the account of a run: what was dropped, and why, is not known.")
     else:
         from curate.places.store import place_of
         from recipes.app.papers.about import About

@@ -16,6 +16,7 @@ import xxhash
 from curate.shards.text import document_from_json, domain_prefix, read_lines, read_text_shard, text_row
 from curate.shards.tokens import NO_DOMAIN, TokenShards
 from curate.shards.vocabulary import Vocabulary
+from recipes.app.measure.corpora import open_corpus
 from synth.placed import SOURCE
 from train_probe.inputs import Pages
 
@@ -64,7 +65,8 @@ class PageDocuments:
         self._table = table[table["entity"] < 0]
         self._sources = shards.metadata["sources"]
         self._domains = [one["name"] for one in shards.metadata["domains"]]
-        self._found = {} if corpus is None else _found(pages, corpus, known)
+        # Opening a corpus holds its text against what its run wrote down.
+        self._found = {} if corpus is None else _found(pages, open_corpus(name, corpus).folder, known)
 
     def __getitem__(self, page: int) -> Origin:
         row = self._table[page]

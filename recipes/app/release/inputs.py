@@ -39,7 +39,8 @@ def opened_probe(probe: Path, corpus: Path | None = None) -> tuple[Opened, list[
         if name != row["run"]:
             raise Refused(
                 f"{probe} was trained by another version of the trainer, or its inputs have changed since: {run.arm} is"
-                f" {row['run']} in its results and would be {name} now; train it again, or name its corpus with --corpus"
+                f" {row['run']} in its results and would be {name} now; train it again, or name its corpus with"
+                " --corpus"
             )
     _refuse_without_weights(probe, opened, results)
     return opened, results

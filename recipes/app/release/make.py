@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,7 @@ class _Writer:
             if row.get("error"):
                 index["runs"].append(about | {"error": row["error"]})
                 continue
-            stream = stream_name(self.opened, run)
+            stream = stream_name(self.opened, run, row["steps"])
             kind, problem = self._checkpoints(name, run)
             if problem and problem not in said:
                 said.add(problem)
@@ -121,14 +121,17 @@ class _Writer:
             index["streams"].setdefault(stream, {"run": name})
             self._evaluations(name, row)
             gallery[name] = self._gallery(name, run)
-        mix = {name: self._data(name, *self.runs[one["run"]][:1]) for name, one in index["streams"].items()}
-        for one in index["streams"].values():
-            one["chunks"] = {str(chunk): end for chunk, end in self.batches.ends(self.runs[one["run"]][0]).items()}
+        mix = {}
+        for stream, one in index["streams"].items():
+            run, row = self.runs[one["run"]]
+            ends = self.batches.ends(run, row["steps"])
+            one["chunks"] = {str(chunk): end for chunk, end in ends.items()}
+            mix[stream] = self._data(stream, run, ends)
         index["unnamed_pages"] = self.batches.unnamed
         for token_set, count in self.batches.unnamed.items():
             self.say(
-                f"{count:,} pages of '{token_set}' are named by their place in it: the documents that they are of are not"
-                " known (--corpus OUT names the run that wrote them)"
+                f"{count:,} pages of '{token_set}' are named by their place in it: the documents that they are of are"
+                " not known (--corpus OUT names the run that wrote them)"
             )
         self._json(GALLERY, gallery)
         self._mix(mix)
@@ -172,10 +175,10 @@ class _Writer:
         for exposures, content in known.items():
             self._json(f"{EVALUATIONS}/{name}/{exposures}/facts.json", content)
         folder = self.probe / "runs" / name
-        for path in sorted((folder / EVALUATIONS).rglob("*.json")):
-            self._json(
-                f"{EVALUATIONS}/{name}/{path.relative_to(folder / EVALUATIONS)}", orjson.loads(path.read_bytes())
-            )
+        for path in sorted((folder / EVALUATIONS).glob("*.json")):
+            for what, found in orjson.loads(path.read_bytes()).items():
+                for part, content in _parts(what, found):
+                    self._json(f"{EVALUATIONS}/{name}/{path.stem}/{part}.json", content)
         if (folder / SPIKES).is_dir():
             shutil.copytree(folder / SPIKES, self.root / SPIKES / name)
 
@@ -184,10 +187,10 @@ class _Writer:
         models = {str(one): read_checkpoint(folder / str(one) / NATIVE) for one in self.batches.ends(run)}
         return shown(self.opened, prompts(self.opened, run), models)
 
-    def _data(self, stream: str, run: RunPlan) -> list[dict[str, Any]]:
+    def _data(self, stream: str, run: RunPlan, ends: dict[int, int]) -> list[dict[str, Any]]:
         """Write the chunks of a stream; returns its mix."""
         mix, before = Mix(), 0
-        for chunk, end in self.batches.ends(run).items():
+        for chunk, end in ends.items():
             path = chunk_file(self.root, stream, chunk)
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as file, shard_compressor().stream_writer(file) as packed:
@@ -231,15 +234,28 @@ _KNOWS = (
 )  # fmt: skip
 
 
-def stream_name(opened: Opened, run: RunPlan) -> str:
-    """A name for what a run reads, and where its chunks end: runs that differ in their model alone share it."""
+def _parts(what: str, found: Any) -> Iterator[tuple[str, Any]]:
+    """An evaluation of a checkpoint: a file for each chunk of data that it tells of, by number, or one of its name."""
+    if not isinstance(found, dict):  # the seal of all
+        return
+    known = {key: value for key, value in found.items() if key not in ("chunks", "each")}
+    if "chunks" not in found:
+        yield what, known
+        return
+    for number, chunk in enumerate(found["chunks"]):
+        yield str(number), {"evaluation": what} | known | chunk
+
+
+def stream_name(opened: Opened, run: RunPlan, steps: int) -> str:
+    """A name for what a run read in so many steps, and where its chunks end: runs that differ in their model alone
+    share it."""
     training = opened.plan.training_of(run)
     read = {
         key: getattr(run, key)
         for key in RunPlan.__dataclass_fields__
         if key not in ("arm", "model", "training", "tag_at_test")
     }
-    cut = [training.batch, training.batch_of, training.window, list(training.evaluate_exposures)]
+    cut = [training.batch, training.batch_of, training.window, list(training.evaluate_exposures), steps]
     return hashlib.sha256(json.dumps([read, cut], sort_keys=True).encode()).hexdigest()[:12]
 
 
