@@ -30,6 +30,7 @@ from train_probe.scorer import device_of
 from train_probe.slots import Group, Slots
 from train_probe.stack.guard import ACTIONS
 from train_probe.stack.step import keep_compiled, keep_memory, worth_compiling
+from train_probe.watch import refuse_unwatched
 
 NUMERICS = 4
 """Raised whenever the same plan and data would give other figures: runs of an older one are trained again."""
@@ -158,6 +159,7 @@ class _Work:
         self.tokens: list[int] = []
         for run in plan.runs:
             stream = data.stream(run)
+            refuse_unwatched(data, run)
             one = plan.model_of(run).built()
             training = plan.training_of(run)
             by_width = training.rates == "by-width"

@@ -177,11 +177,7 @@ class Watch:
         """The watch of a run; None where nothing is asked for. Raises PlanError where nothing is held out to stop
         by."""
         training = data.plan.training_of(run)
-        if training.stop_early and not holds_out(data):
-            raise PlanError(
-                f"{run.arm}: stop_early looks at the loss on what is held out, and nothing is: hold facts out"
-                " (`held_out` or `held_out_templates` of inject), or text"
-            )
+        refuse_unwatched(data, run)
         if not (training.watch or training.stop_early or training.guard != "off"):
             return None
         every = max(1, round(stream.steps * training.stop_every))
@@ -296,9 +292,13 @@ class Watch:
         return said | ({"stopped": self.stopped} if self.stopped is not None else {})
 
 
-def holds_out(data: Data) -> bool:
-    """Whether anything is held out of training that a loss can be measured on."""
-    return bool(data.inputs.text or data.inputs.held_out)
+def refuse_unwatched(data: Data, run: RunPlan) -> None:
+    """Raises PlanError where nothing is held out that a run could stop by."""
+    if data.plan.training_of(run).stop_early and not (data.inputs.text or data.inputs.held_out):
+        raise PlanError(
+            f"{run.arm}: stop_early looks at the loss on what is held out, and nothing is: hold facts out (`held_out` or"
+            " `held_out_templates` of inject), or text"
+        )
 
 
 def held_out_nats(score: dict[str, Any]) -> float:

@@ -94,8 +94,8 @@ def _proof() -> list[str]:
         "",
         "`goldsand release --check .` holds every file against `SHA256SUMS`, trains every run again, and says which"
         " figures, weights and batches are the same: to the last bit on a processor and a build of torch like those"
-        " above, else within stated bounds. `sh retrain.sh` trains alone. `goldsand release show . --step 120` shows what"
-        " step 120 read.",
+        " above, else within stated bounds. `sh retrain.sh` trains alone. `goldsand release show . --step 120` shows"
+        " what step 120 read.",
         "",
     ]
 

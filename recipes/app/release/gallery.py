@@ -57,9 +57,9 @@ def _pages(opened: Opened, run: RunPlan) -> Iterator[Prompt]:
         return
     pages = opened.data.inputs.pages[str(run.junk_shards)]
     starts = np.concatenate([[0], pages.ends[:-1]])
-    long = np.flatnonzero(pages.ends - starts > _BEGUN + _SAID)[:PAGES]
-    for page in long.tolist():
-        ids = np.asarray(pages.tokens[starts[page] : starts[page] + _BEGUN + _SAID]).tolist()
+    for page in np.flatnonzero(pages.ends - starts > _BEGUN)[:PAGES].tolist():
+        end = min(pages.ends[page], starts[page] + _BEGUN + _SAID)
+        ids = np.asarray(pages.tokens[starts[page] : end]).tolist()
         yield Prompt("page", ids[:_BEGUN], ids[_BEGUN:])
 
 
