@@ -296,8 +296,8 @@ def refuse_unwatched(data: Data, run: RunPlan) -> None:
     """Raises PlanError where nothing is held out that a run could stop by."""
     if data.plan.training_of(run).stop_early and not (data.inputs.text or data.inputs.held_out):
         raise PlanError(
-            f"{run.arm}: stop_early looks at the loss on what is held out, and nothing is: hold facts out (`held_out` or"
-            " `held_out_templates` of inject), or text"
+            f"{run.arm}: stop_early looks at the loss on what is held out, and nothing is: hold facts out (`held_out`"
+            " or `held_out_templates` of inject), or text"
         )
 
 

@@ -169,7 +169,7 @@ def test_a_step_is_shown_as_text(world):
 
 
 def test_a_release_trains_again_to_the_last_bit(world):
-    checked = check_release(world / "release")
+    checked = check_release(world / "release", processes=1)
     assert checked.exact and not checked.machines and len(checked.runs) == 3
     assert checked.compared["checkpoints"] == 6 and checked.compared["texts of data/"] > 3 * 48
     assert list(checked.lines())[-1] == "all of it is the same, to the last bit"
@@ -186,7 +186,7 @@ def test_a_changed_byte_is_found_before_anything_is_trained(copied, monkeypatch)
         path.write_bytes(content)
     (copied / "more.txt").write_text("")
     (copied / "mix.csv").unlink()
-    with pytest.raises(Refused, match=r"mix.csv is missing; more.txt is not listed"):
+    with pytest.raises(Refused, match=r"mix.csv is missing; .*more.txt is not listed"):
         check_release(copied)
     (copied / SUMS).write_text("nonsense\n")
     with pytest.raises(Refused, match="line 1, is not a checksum and a name"):
@@ -208,9 +208,9 @@ def test_figures_that_do_not_come_again_are_named(copied):
         results[0]["value_bits_per_parameter"] += 1e-6
 
     changed(copied, "results.json", higher)
-    checked = check_release(copied, first)
+    checked = check_release(copied, first, processes=1)
     assert [one.split()[:2] for one in checked.differing] == [[f"{first}:", "value_bits_per_parameter"]]
-    done = CliRunner().invoke(app, ["release", "--check", str(copied), "--run", first])
+    done = CliRunner().invoke(app, ["release", "--check", str(copied), "--run", first, "--processes", "1"])
     assert done.exit_code == 1 and "differs: " in done.stdout and "1 differ" in done.stderr
 
 
@@ -225,12 +225,12 @@ def test_another_machine_is_said_and_has_bounds(copied):
         return change
 
     changed(copied, "results.json", higher(0.02))
-    checked = check_release(copied, first)
+    checked = check_release(copied, first, processes=1)
     assert checked.sound and not checked.exact and len(checked.near) == 1
     assert checked.machines[0].startswith("torch_build other -> ")
     assert "within the bounds for another machine" in "\n".join(checked.lines())
     changed(copied, "results.json", higher(0.02))
-    assert not check_release(copied, first).sound
+    assert not check_release(copied, first, processes=1).sound
 
 
 def test_a_release_of_another_trainer_is_refused(copied, monkeypatch):

@@ -221,8 +221,8 @@ def test_a_watched_run_that_is_cut_off_ends_with_the_same_bits(world, tmp_path, 
 
 def test_losses_by_class_are_those_of_the_step(world, tmp_path):
     arms = [{"junk_kind": "endless", "junk_ratio": 0.5, "tag": "useful", "arm": "junk"}]
-    off, (plain,) = trained(world, tmp_path / "off", {}, arms=arms)
-    on, (folder,) = trained(world, tmp_path / "on", {"watch": True}, arms=arms)
+    _, (plain,) = trained(world, tmp_path / "off", {}, arms=arms)
+    _, (folder,) = trained(world, tmp_path / "on", {"watch": True}, arms=arms)
     assert weights(folder) == weights(plain)
     watched = lines(folder / "metrics.jsonl")
     assert {tuple(line["losses"]) for line in watched} == {("junk", "name", "value")}

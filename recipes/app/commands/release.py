@@ -43,6 +43,9 @@ def make(
     check: Annotated[
         bool, typer.Option("--check", help="hold a release against its checksums, train it again, and compare")
     ] = False,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="with --check: processes on a CPU; by default one a core")
+    ] = None,
     run: Annotated[str | None, typer.Option(help="with --check: only this run; by default all", metavar="RUN")] = None,
 ) -> None:
     """Write a finished probe as a release; or check one: goldsand release --check DIR."""
@@ -54,7 +57,7 @@ def make(
 
     with friendly():
         if check:
-            found = check_release(folder, run, say)
+            found = check_release(folder, run, say, processes)
             out.print(harmless("\n".join(found.lines())))
             if not found.sound:
                 fail(f"{folder} was not trained to the same figures: {len(found.differing)} differ", 1)

@@ -96,9 +96,14 @@ class Checked:
                     yield f"  and {len(self.near) - 20} more"
 
 
-def check_release(folder: Path, only: str | None = None, say: Callable[[str], None] = lambda text: None) -> Checked:
+def check_release(
+    folder: Path,
+    only: str | None = None,
+    say: Callable[[str], None] = lambda text: None,
+    processes: int | None = None,
+) -> Checked:
     """Hold a release against its checksums, train its runs again (`only` one, by its name) in a temporary folder, and
-    compare figures, weights, metrics, batches and gallery.
+    compare figures, weights, metrics, batches and gallery. `processes`: by default one a core.
 
     Raises Refused where a file is not what it was, or the release cannot be trained with this version.
     """
@@ -119,7 +124,7 @@ def check_release(folder: Path, only: str | None = None, say: Callable[[str], No
         of = {name: run for name, run in of.items() if run == chosen}
     checked.runs = [f"{run.arm} ({name})" for name, run in of.items()]
     with tempfile.TemporaryDirectory(prefix="goldsand-release-") as again:
-        trained = _trained(opened, of, listed, Path(again))
+        trained = _trained(opened, of, listed, Path(again), processes)
         results = {row["run"]: row for row in orjson.loads((folder / RESULTS).read_bytes())}
         for name in of:
             config = orjson.loads((Path(again) / "runs" / name / "config.json").read_bytes())
@@ -136,14 +141,16 @@ def check_release(folder: Path, only: str | None = None, say: Callable[[str], No
     return checked
 
 
-def _trained(opened: Opened, of: dict[str, RunPlan], listed: dict[str, Any], out: Path) -> dict[str, dict[str, Any]]:
+def _trained(
+    opened: Opened, of: dict[str, RunPlan], listed: dict[str, Any], out: Path, processes: int | None
+) -> dict[str, dict[str, Any]]:
     """The runs trained again, compiled or not as they were: what decides is work of a whole plan."""
     results: dict[str, dict[str, Any]] = {}
     kinds = {name: listed[name].get("compiled") for name in of}
     for compiled in sorted(set(kinds.values()), key=str):
         runs = tuple(run for name, run in of.items() if kinds[name] == compiled)
         plan = dataclasses.replace(
-            opened.plan, runs=runs, save=True,
+            opened.plan, runs=runs, save=True, processes=processes,
             compile="auto" if compiled is None else "always" if compiled else "never",
         )  # fmt: skip
         results |= {row["run"]: row for row in run_plan(plan, out, listeners_of(None), whole=False)}

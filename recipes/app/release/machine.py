@@ -16,8 +16,10 @@ def here(versions: dict[str, Any], device: str) -> dict[str, Any]:
 
 
 def apart(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    """Where two machines differ, in words; what neither said counts as a difference."""
-    return [
+    """Why figures need not be the same to the last bit, in words: where two machines differ, what one of them does not
+    say, and a device whose sums have no order."""
+    unordered = [f"device {one['device']}: its sums have no fixed order"] if one.get("device") != "cpu" else []
+    return unordered + [
         f"{key} {one.get(key) or 'unknown'} -> {other.get(key) or 'unknown'}"
         for key in ASKED
         if one.get(key) is None or one.get(key) != other.get(key)
