@@ -89,7 +89,7 @@ class RunRecord:
         temporary = self.folder / "state.npz.writing"
         known = {"done": done, "curve": curve, "seconds": seconds} | ({} if memory is None else {"memory": memory})
         about = json.loads(json.dumps(known))
-        more = {} if watched is None else {"watched": watched}
+        more: dict[str, Any] = {} if watched is None else {"watched": watched}
         about["seal"] = self._state_seal(about, row, moments, *more.values())
         with temporary.open("wb") as file:
             np.savez(file, row=row, moments=moments, about=np.array(json.dumps(about)), **more)

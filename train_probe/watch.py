@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -106,7 +106,7 @@ class TokenClasses:
     @torch.no_grad()
     def losses(self, model: Transformer, step: int) -> dict[str, float]:
         """The mean loss in nats of each class among the tokens that a step predicts, by a model of any state."""
-        sums: Counter[str] = Counter()
+        sums: defaultdict[str, float] = defaultdict(float)
         counts: Counter[str] = Counter()
         blocks = zip(self._stream.chunk(step - 1, step), self._origins.chunk(step - 1, step), strict=True)
         for (tokens, lengths), (origins, _) in blocks:

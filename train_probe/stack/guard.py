@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from train_probe.stack.adamw import AdamWSettings, StackAdamW, apply, coefficients, running
+from train_probe.stack.adamw import AdamWSettings, Coefficients, StackAdamW, apply, coefficients, running
 
 ACTIONS = ("skip", "shrink")
 _WATCHED = ("mean", "variance", "seen", "skipped", "spread", "window")
@@ -79,10 +79,17 @@ def guarded(
     short = by.short
     if action == "shrink":
         short = torch.where(spike, torch.minimum(short, (mean / (length + 1e-6)).to(short.dtype)), short)
-    still = (1.0, 0.0, 1.0, 0.0, 0.0, 1.0, by.epsilon, 0.0)
-    held = by._replace(short=short)
-    values = [torch.where(skip, kept, value) for kept, value in zip(still, held, strict=True)]
-    apply(master, torch.where(skip, 0.0, gradient), first, second, type(by)(*values), shares)
+    still = Coefficients(
+        short.masked_fill(skip, 1.0),
+        by.fresh1.masked_fill(skip, 0.0),
+        by.beta2.masked_fill(skip, 1.0),
+        by.fresh2.masked_fill(skip, 0.0),
+        by.size.masked_fill(skip, 0.0),
+        by.spread.masked_fill(skip, 1.0),
+        by.epsilon,
+        by.fade.masked_fill(skip, 0.0),
+    )
+    apply(master, torch.where(skip, 0.0, gradient), first, second, still, shares)
     told = torch.where(spike, torch.where(torch.isfinite(limit), limit, mean), length)
     part = torch.where(active, 1 / torch.minimum(seen + 1, window.clamp_min(1)), 0.0)
     apart = torch.where(active, told - mean, 0.0)
