@@ -15,8 +15,10 @@ from recipes.app.release.documents import Origin, PageDocuments, fact, generated
 from recipes.app.release.opened import Opened
 from train_probe.origins import flat, stretch_ends
 from train_probe.plan import RunPlan
+from train_probe.stream import PageStream, Stream
 from train_probe.texts import ShardTexts
 
+AnyStream = Stream | PageStream
 _AT_ONCE = 1 << 18  # tokens that are made at once
 JUNK = "<|junk|>"
 """How the token in front of tagged junk is shown, which trainers add to the vocabulary."""
@@ -49,19 +51,26 @@ class Batches:
     def __init__(self, opened: Opened) -> None:
         self._opened, self._vocabulary = opened, opened.vocabulary
         self._pages: dict[str, PageDocuments] = {}
+        self._open: tuple[RunPlan, AnyStream, AnyStream] | None = None
 
     @property
     def unnamed(self) -> dict[str, int]:
         return {name: len(one.unnamed) for name, one in self._pages.items() if one.unnamed}
 
+    def _streams(self, run: RunPlan) -> tuple[AnyStream, AnyStream]:
+        """The batches of a run, and what they are of; those of the last run are kept: packing them takes a while."""
+        if self._open is None or self._open[0] is not run:
+            self._open = run, self._opened.data.stream(run), self._opened.data.origins(run)
+        return self._open[1:]
+
     def steps(self, run: RunPlan) -> int:
         """How many steps a run has."""
-        return self._opened.data.stream(run).steps
+        return self._streams(run)[0].steps
 
     def ends(self, run: RunPlan, steps: int | None = None) -> dict[int, int]:
         """The checkpoints of a run, by exposures, and after how many steps each was kept; `steps` are all that it did,
         where it stopped early."""
-        stream = self._opened.data.stream(run)
+        stream, _ = self._streams(run)
         training = self._opened.plan.training_of(run)
         on_the_way = sorted(one for one in training.evaluate_exposures if one < run.exposures)
         ends = {one: stream.step_of(one) for one in on_the_way} | {run.exposures: stream.steps}
@@ -69,8 +78,7 @@ class Batches:
 
     def pieces(self, run: RunPlan, first: int, last: int) -> Iterator[Piece]:
         """What steps `first` to `last` of a run read, counted from 1, in the order of training."""
-        data = self._opened.data
-        stream, origins = data.stream(run), data.origins(run)
+        stream, origins = self._streams(run)
         per_step = max(1, sum(length * rows for length, rows in stream.shape))
         at_once = max(1, _AT_ONCE // per_step)
         for begin in range(first - 1, last, at_once):

@@ -260,7 +260,12 @@ def stream_name(opened: Opened, run: RunPlan, steps: int) -> str:
 
 
 def _loads() -> bool:
-    """Whether transformers is installed."""
+    """Whether transformers is installed; its bars, one a checkpoint, are turned off."""
     import importlib.util
 
-    return importlib.util.find_spec("transformers") is not None
+    if importlib.util.find_spec("transformers") is None:
+        return False
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    return True
