@@ -22,11 +22,12 @@ PEOPLE = 48
 
 
 def half(rungs: dict[int, float]) -> float:
-    """Exposures at which half is stored: between the two rungs around it, straight over the logarithm."""
+    """Exposures at which half is stored: between the two rungs around it, straight over the logarithm; the lowest rung
+    where that stores half already."""
     below = max((one for one, share in rungs.items() if share < 0.5), default=None)
     above = min((one for one, share in rungs.items() if share >= 0.5 and one > (below or 0)), default=None)
     if below is None or above is None:
-        return math.nan
+        return float(min(rungs)) if below is None else math.inf
     part = (0.5 - rungs[below]) / (rungs[above] - rungs[below])
     return math.exp(math.log(below) + part * math.log(above / below))
 
@@ -62,11 +63,12 @@ def main(probe: Path) -> dict[str, Any]:
     best = {}
     for key, by_rate in rates.items():
         means = {rate: float(np.exp(np.mean(np.log(seeds)))) for rate, seeds in by_rate.items()}
-        rate = min((one for one in means if math.isfinite(means[one])), key=means.__getitem__, default=math.nan)
-        best[key] = (round(means.get(rate, math.nan), 2), rate, [round(one, 2) for one in by_rate.get(rate, [])])
+        rate = min(means, key=means.__getitem__)
+        best[key] = (round(means[rate], 2), rate, [round(one, 2) for one in by_rate[rate]])
     schedules = sorted({schedule for schedule, _ in best})
     batches = sorted({batch for _, batch in best})
     return {
+        "at_most": sorted({f"{one[0]} {one[1]}" for one, found in rungs.items() if min(found.values()) >= 0.5}),
         "runs": len(results), "seconds": round(sum(row["seconds"] for row in results), 1),
         "half": {f"{schedule} {batch}": best[schedule, batch] for schedule in schedules for batch in batches},
         "smallest": {one: hyperbola(batches, [best[one, batch][0] for batch in batches]) for one in schedules},
