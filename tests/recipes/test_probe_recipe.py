@@ -136,6 +136,10 @@ probe:
 def test_a_climb_trains_no_more_than_brackets_half_of_the_facts(tmp_path):
     results = run_probe(load(str(recipe(tmp_path, CLIMB))), tmp_path / "out", processes=1)
     assert json.loads((tmp_path / "out" / "results.json").read_text()) == results
+    planned = json.loads((tmp_path / "out" / "plan.json").read_text())["runs"]
+    assert [(run["arm"], run["seed"], run["exposures"]) for run in planned] == [
+        (row["arm"], row["seed"], row["exposures"]) for row in results
+    ]
     facts, junk = arms_of(results).values()
     for arm in (facts, junk):
         for seed in (0, 1):
