@@ -1,7 +1,7 @@
-"""How long a release of a probe takes, and its check: seconds by the clock and of processors, files, bytes, and whether
-all came again.
+"""How long a release of a probe takes, and its check: seconds by the clock and of processors, files, bytes,
+and whether all came again.
 
-`python tests/bench/released.py PROBE [CORPUS]` prints one JSON line; the demo's are demo/probe and demo/corpus.
+`python tests/bench/released.py PROBE [CORPUS [PROCESSES]]` prints one JSON line; of the demo, demo/probe demo/corpus.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from recipes.app.release.make import make_release
 from recipes.app.release.show import batch_of
 
 
-def timed(probe: Path, corpus: Path | None = None) -> dict[str, Any]:
+def timed(probe: Path, corpus: Path | None = None, processes: int | None = None) -> dict[str, Any]:
     """The figures of one probe."""
     figures: dict[str, Any] = {}
 
@@ -40,10 +40,11 @@ def timed(probe: Path, corpus: Path | None = None) -> dict[str, Any]:
         with measured("show"):
             batch_of(release, 120)
         with measured("check"):
-            checked = check_release(release)
+            checked = check_release(release, processes=processes)
         figures |= {"runs": len(checked.runs), "exact": checked.exact, "compared": checked.compared}
     return figures
 
 
 if __name__ == "__main__":
-    print(json.dumps(timed(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)))
+    probe, corpus, processes, *_ = [*sys.argv[1:], None, None]
+    print(json.dumps(timed(Path(str(probe)), Path(corpus) if corpus else None, int(processes) if processes else None)))
