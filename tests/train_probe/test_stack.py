@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import pytest
 
