@@ -38,7 +38,7 @@ def timed(probe: Path, corpus: Path | None = None, processes: int | None = None)
         with measured("release"):
             figures |= make_release(probe, release, corpus)
         with measured("show"):
-            batch_of(release, 120)
+            batch_of(release, 100)
         with measured("check"):
             checked = check_release(release, processes=processes)
         figures |= {"runs": len(checked.runs), "exact": checked.exact, "compared": checked.compared}
