@@ -93,6 +93,7 @@ def test_a_release_holds_all_of_a_probe(world):
     gallery = json.loads((release / "gallery.json").read_text())
     assert all(set(prompt["checkpoints"]) == {"2", "4"} for one in gallery.values() for prompt in one)
     assert Counter(prompt["kind"] for prompt in gallery[index["runs"][2]["run"]]) == {"fact": 6, "page": 3}
+    assert "release show . --step 16` shows" in (release / "README.md").read_text()
     everything = b"".join(path.read_bytes() for path in release.rglob("*") if path.is_file())
     assert str(world).encode() not in everything  # no folder of the machine
     assert check_sums(release) == sum(path.is_file() for path in release.rglob("*")) - 1

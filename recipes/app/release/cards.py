@@ -45,7 +45,7 @@ def model_card(opened: Opened, index: dict[str, Any], results: Sequence[dict[str
             f"| `{row['run']}` | {plain_line(row['arm'])} | {plain_line(row['architecture'])} | {row['parameters']:,} |"
             f" {row['exposures']} | {row['seed']} | {row['tokens']:,} | {figure:.4f} | {kind} |"
         )
-    lines += ["", *_use(first), *_training(opened, index), *_proof(), *_gaps(opened)]
+    lines += ["", *_use(first), *_training(opened, index), *_proof(index), *_gaps(opened)]
     return "\n".join(lines) + "\n"
 
 
@@ -88,14 +88,16 @@ def _training(opened: Opened, index: dict[str, Any]) -> list[str]:
     return [*lines, ""]
 
 
-def _proof() -> list[str]:
+def _proof(index: dict[str, Any]) -> list[str]:
+    first: dict[str, Any] = next(iter(index["streams"].values()), {"chunks": {}})
+    step = min(120, max(first["chunks"].values(), default=1))
     return [
         "## Proof",
         "",
         "`goldsand release --check .` holds every file against `SHA256SUMS`, trains every run again, and says which"
         " figures, weights and batches are the same: to the last bit on a processor and a build of torch like those"
-        " above, else within stated bounds. `sh retrain.sh` trains alone. `goldsand release show . --step 120` shows"
-        " what step 120 read.",
+        " above, else within stated bounds. `sh retrain.sh` trains alone."
+        f" `goldsand release show . --step {step}` shows what step {step} read.",
         "",
     ]
 
