@@ -123,7 +123,7 @@ def test_runs_and_stores_run_from_top_to_bottom(tmp_path):
 
 APART = ("README", "compare", "runs", "own-facts", "own-steps")
 """Pages with a test of their own: above, in tests/synth/test_own_facts.py and in tests/recipes/test_own_steps.py."""
-SLOW = ("probe", "knowledge", "scaling", "papers")
+SLOW = ("probe", "knowledge", "scaling", "papers", "release")
 """Pages that train, and one whose parts have tests of their own; the README, which trains too, is run in the suite."""
 NEEDS = {
     "adapters": ("datasets", "ray", "pandas", "polars"),
@@ -131,6 +131,7 @@ NEEDS = {
     "many-machines": ("ray",),
     "papers": ("datasets", "pyarrow", "protego"),
     "probe": ("torch",),
+    "release": ("torch", "safetensors"),
     "profile": ("pandas", "pyarrow"),
     "scaling": ("torch", "scipy"),
 }
