@@ -46,6 +46,7 @@ def sweep_page(name: str, results: Sequence[dict[str, Any]]) -> str:
         ladder=ladder,
         shares=shares(arms),
         purity=Markup(_purity(arms)),
+        watched=[row for row in results if row.get("guarded") or row.get("stopped")],
         failed=[row for row in results if row.get("error")],
         parameters=sorted({row["parameters"] for row in results if row.get("parameters")}),
         people=sorted({row["people"] for row in results}),
