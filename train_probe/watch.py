@@ -70,7 +70,7 @@ class LossGuard:
         spike = None
         for place, loss in enumerate(losses):
             limit = mean + self.spread * math.sqrt(variance) if seen >= self.window else math.inf
-            if not loss <= limit and (math.isfinite(limit) or not math.isfinite(loss)):
+            if loss > limit or not math.isfinite(loss):
                 spike = place
                 break
             part = 1 / min(seen + 1, self.window)

@@ -190,7 +190,7 @@ def test_a_loss_that_stays_high_is_let_on():
     assert guard.judged([1.0, 1.1] * 10) is None
     assert [guard.judged([9.0] * 10) for _ in range(4)] == [0, 0, 0, None]
     assert guard.judged([9.0, 9.1] * 5) is None
-    assert LossGuard(4.0, 10).judged([math.nan]) == 0
+    assert LossGuard(4.0, 10).judged([math.nan]) == 0 == LossGuard(4.0, 10).judged([math.inf])
 
 
 def test_a_watched_run_that_is_cut_off_ends_with_the_same_bits(world, tmp_path, monkeypatch):
