@@ -6,6 +6,8 @@ page's piece, a record's name, or its number.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -22,11 +24,11 @@ class NumberedTexts:
     def __init__(self, texts: Texts) -> None:
         self._texts, self.device = texts, texts.device
 
-    def part(self, first: int, last: int) -> NumberedTexts:
-        return NumberedTexts(self._texts.part(first, last))
+    def part(self, *people: Any) -> NumberedTexts:
+        return NumberedTexts(self._texts.part(*people))
 
-    def order(self, exposures: int, seed: int) -> Tensor:
-        return self._texts.order(exposures, seed)
+    def order(self, exposures: int, seed: int, *more: Any) -> Tensor:
+        return self._texts.order(exposures, seed, *more)
 
     def measured(self, exposures: int) -> Measured:
         return self._texts.measured(exposures)

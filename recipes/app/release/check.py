@@ -39,8 +39,10 @@ from train_probe.train import run_plan
 
 BITS = 0.03
 """How far bits per parameter may be apart, on another machine, before they count as different."""
+SHARE = 0.05
+"""The same for shares and bits that a probe's `evaluate` tells."""
 LOSS = 0.1
-"""The same for the mean loss of a run, as a share of it."""
+"""And for the mean loss of a run, as a share of it."""
 _OWN = ("seconds", "device")
 """Figures of the machine, and not of the model."""
 _MEANS = 1e-5
@@ -183,6 +185,8 @@ def _near(key: str, one: Any, other: Any) -> bool:
         return False
     if key.endswith("_per_parameter"):
         return abs(one - other) <= BITS
+    if "evaluations" in key.split("."):
+        return abs(one - other) <= SHARE * max(1.0, abs(one))
     # Bits and nats in all follow from those for each parameter, which are held to the bound.
     return key.endswith(("_bits", "_nats", "nats")) or "nats" in key
 
