@@ -39,6 +39,7 @@ class Figures:
     clipped: dict[str, float] | None = None  # the five above, each kind of bits at least 0
     name_nats: float | None = None
     value_nats: float | None = None
+    attributes: list[dict[str, Any]] | None = None  # the parts of value_bits: name, bits, most
     quantized: dict[str, dict[str, float]] | None = None  # the same five, by bits of the rounded weights
     text: dict[str, dict[str, Any]] | None = None  # by name of the held-out text
     cloze: dict[str, list[dict[str, float]]] | None = None  # by name of the file, a group each

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,6 +68,8 @@ class Facts:
     placement: str
     strings: Strings | None
     sealed: dict[str, Any] | None = None
+    attributes: tuple[tuple[str, float], ...] = ()
+    """The name of each attribute, and the bits of one value of it."""
 
     def check(self, name: str) -> Path:
         """The path of another file of the folder. Raises PlanError where it is not what was written with the facts."""
@@ -177,6 +180,7 @@ def _facts(folder: Path, facts: Any, scoring: Any, placement: str, arrays: dict[
         tokenizer=str(scoring["tokenizer"]),
         sha256=files.sha256,
         sealed=files.sealed,
+        attributes=_attributes(facts, strings),
         **_scored(arrays),
     )
     rows = result.rows
@@ -187,6 +191,14 @@ def _facts(folder: Path, facts: Any, scoring: Any, placement: str, arrays: dict[
     ):
         raise PlanError(f"{folder / 'scoring.npz'}: its rows must score people of the {people}")
     return _inside(result, "scoring.npz")
+
+
+def _attributes(facts: Any, strings: Strings | None) -> tuple[tuple[str, float], ...]:
+    if strings is not None:
+        return tuple(
+            (f"a{number + 1}", strings.chunks * math.log2(strings.strings)) for number in range(strings.attributes)
+        )
+    return tuple((str(one["name"]), float(one.get("bits") or 0.0)) for one in facts["attributes"])
 
 
 def _inside(facts: Facts, name: str) -> Facts:

@@ -19,12 +19,14 @@ _LOGITS = 1 << 23  # logits held at once
 class Losses:
     """p1 and p2 in nats: means over people of the name's loss, and of the sum over attributes of the values' losses.
 
-    `first_chunk` (bioD) is p3, the mean over people and attributes of the loss of a value's first chunk.
+    `first_chunk` (bioD) is p3, the mean over people and attributes of the loss of a value's first chunk. `attributes`
+    are the parts of `value`, by attribute.
     """
 
     name: float
     value: float
     first_chunk: float = 0.0
+    attributes: tuple[float, ...] = ()
 
 
 def score(model: nn.Module, facts: Facts, begin: Ids) -> Losses:
@@ -108,7 +110,9 @@ def mean_losses(facts: Facts, nats: np.ndarray) -> Losses:
     share = nats / rows_of_person[facts.row_entity[facts.spans[:, 0]]] / scored
     names = facts.spans[:, 1] < 0
     first = 0.0
+    attribute = facts.spans[:, 1] // (facts.strings.chunks if facts.strings is not None else 1)
+    parts = np.bincount(attribute[~names], share[~names], minlength=len(facts.attributes))
     if facts.strings is not None:
         begins = ~names & (facts.spans[:, 1] % facts.strings.chunks == 0)
         first = float(share[begins].sum() / facts.strings.attributes)
-    return Losses(float(share[names].sum()), float(share[~names].sum()), first)
+    return Losses(float(share[names].sum()), float(share[~names].sum()), first, tuple(parts.tolist()))

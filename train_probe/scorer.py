@@ -43,6 +43,14 @@ def learned(facts: Facts, losses: Losses) -> Bits:
     )
 
 
+def by_attribute(facts: Facts, losses: Losses) -> list[dict[str, Any]]:
+    """What a model stores of each attribute's values, in bits of all people together, raw: `bits` of `most`."""
+    return [
+        {"name": name, "bits": facts.people * (bits - nats / math.log(2)), "most": facts.people * bits}
+        for (name, bits), nats in zip(facts.attributes, losses.attributes, strict=True)
+    ]
+
+
 class Scorer:
     """Scores the weights of one run."""
 
@@ -80,6 +88,7 @@ class Scorer:
             "clipped": self._per_parameter(bits.clipped()),
             "name_nats": losses.name,
             "value_nats": losses.value,
+            "attributes": by_attribute(self.facts, losses),
             "quantized": {str(width): self._at(state, width) for width in self.training.evaluate_bits},
             "text": text,
             "cloze": cloze,

@@ -132,8 +132,8 @@ TokenSetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}
 class Output(model_of(output.Publication, only=["keep_dropped"])):  # type: ignore[misc]
     """What a run leaves behind."""
 
-    text: TextOutput = TextOutput()
-    tokenizer: Tokenizer = Tokenizer()
+    text: TextOutput = Field(default=TextOutput(), description="how text shards are written")
+    tokenizer: Tokenizer = Field(default=Tokenizer(), description="the vocabulary of the token shards")
     tokens: dict[TokenSetName, TokenSet] = Field(
         default_factory=dict, description="name of a token set: how it is rendered"
     )
@@ -237,8 +237,8 @@ class Probe(Strict):
     facts: dict[str, Any] | None = Field(None, description="without a corpus: the parameters of `inject`")
     useful: str = Field("curated", description="the token set whose injected documents are learnt")
     drawn: bool = Field(False, description="draw the facts' texts where models train, from facts/bundle.npz")
-    model: ProbeModel = ProbeModel()
-    training: Training = Training()
+    model: ProbeModel = Field(default=ProbeModel(), description="the models that are trained")
+    training: Training = Field(default=Training(), description="how they are trained")
     exposures: list[Annotated[int, Field(ge=1)]] = Field(
         [], description="exposures of each fact; empty: as many as were injected"
     )
@@ -247,13 +247,17 @@ class Probe(Strict):
         description="each seed of each arm, at each learning rate, climbs `exposures` from their middle until two of"
         " them bracket half of the facts, and is trained at no others",
     )
-    learning_rates: list[Annotated[float, Field(gt=0)]] = Field([1.6e-2], min_length=1)
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
+    learning_rates: list[Annotated[float, Field(gt=0)]] = Field(
+        [1.6e-2], min_length=1, description="each is a run of its own"
+    )
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(
+        [0], min_length=1, description="each is a run of its own: other first weights, another order"
+    )
     grid: dict[str, list[Any]] = Field(
         {}, description="lists of values of other settings, such as `model.width: [32, 64]`, `training.batch: [8, 16]`"
     )
     save: bool = Field(False, description="keep the trained weights of every run")
-    arms: list[Arm] = Field(min_length=1)
+    arms: list[Arm] = Field(min_length=1, description="the rows of the result table")
     quick: Quick | None = Field(None, description="a smaller grid, for `--quick`")
 
     @field_validator("grid")
@@ -355,14 +359,16 @@ class Recipe(Strict):
     """A corpus to build (`inputs`, `steps`, `output`), a grid to train (`probe`), arms to `compare`, or several."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")
-    description: str = ""
-    inputs: list[RecipeInput] = []
+    description: str = Field(default="", description="one sentence for readers; it changes nothing")
+    inputs: list[RecipeInput] = Field(default=[], description="where documents come from")
     steps: list[Any] = Field(default=[], description="the steps in order: a name, or a name with parameters")
-    output: Output = Output()
+    output: Output = Field(default=Output(), description="what a run leaves behind")
     max_loss: float = Field(0.01, ge=0, le=1, description="share of records, or bytes, that may be unreadable")
-    engine: EngineSettings = EngineSettings()
-    probe: Probe | None = None
-    compare: Annotated[list[ComparedArm], Field(min_length=2)] | None = None
+    engine: EngineSettings = Field(default=EngineSettings(), description="how a run is carried out")
+    probe: Probe | None = Field(default=None, description="for `goldsand probe`: the grid of models to train")
+    compare: Annotated[list[ComparedArm], Field(min_length=2)] | None = Field(
+        default=None, description="for `goldsand compare`: the arms, the first of which the others are held against"
+    )
 
 
 @functools.cache
