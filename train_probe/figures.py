@@ -44,6 +44,9 @@ class Figures:
     text: dict[str, dict[str, Any]] | None = None  # by name of the held-out text
     cloze: dict[str, list[dict[str, float]]] | None = None  # by name of the file, a group each
     held_out: dict[str, dict[str, float]] | None = None  # nats, by what was held out
+    evaluations: dict[str, dict[str, Any]] | None = (
+        None  # by the plan's `evaluate`; each item's are in the run's folder
+    )
     max_bits_per_parameter: float  # of a model that knows everything
     max_value_bits_per_parameter: float | None = None
     curve: list[dict[str, Any]] | None = None  # what was scored on the way, by exposures

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from train_probe.junk import Junk
-from train_probe.stream import Stream, UsefulTexts
+from train_probe.stream import Stream
 from train_probe.texts import Measured, Texts
+from train_probe.useful import UsefulTexts
 
 
 class NumberedTexts:

@@ -12,7 +12,7 @@ from torch import nn
 
 from train_probe.inputs import Facts, Ids, Pages
 
-_LOGITS = 1 << 23  # logits held at once
+LOGITS = 1 << 23  # logits held at once
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def span_nats(model: nn.Module, rows: Sequence[Ids], begin: Ids, spans: np.ndarr
     lengths = np.array([len(row) for row in rows])
     by_length = np.argsort(lengths, kind="stable")
     front = begin.shape[1]
-    at_once = max(1, _LOGITS // (vocabulary * (front - 1 + int(lengths.max()))))
+    at_once = max(1, LOGITS // (vocabulary * (front - 1 + int(lengths.max()))))
     for first in range(0, len(by_length), at_once):
         chosen = by_length[first : first + at_once]
         width = front + int(lengths[chosen].max())
@@ -83,7 +83,7 @@ def page_nats(model: nn.Module, pages: Pages, end_of_text: int, window: int, voc
     owner = np.searchsorted(pages.ends, first, side="right")
     length = np.minimum(size, pages.ends[owner] - first)
     by_length = np.argsort(-length, kind="stable")
-    at_once = max(1, _LOGITS // (vocabulary * window))
+    at_once = max(1, LOGITS // (vocabulary * window))
     nats = np.zeros(len(pages.ends))
     for chosen in np.split(by_length, range(at_once, len(by_length), at_once)):
         width = int(length[chosen].max())

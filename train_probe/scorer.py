@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -12,11 +13,13 @@ from torch import Tensor
 from curate.errors import Refused
 from train_probe.capacity import Bits, biod_bits, compact_bits
 from train_probe.data import Data, model_vocabulary
+from train_probe.evaluate import Evaluation, opened
 from train_probe.inputs import Cloze, Facts, Pages
 from train_probe.model import Transformer
 from train_probe.plan import RunPlan
 from train_probe.quantize import quantized
 from train_probe.score import Losses, page_nats, score, span_nats
+from train_probe.stream import PageStream, Stream
 
 
 class Diverged(Refused):
@@ -66,6 +69,7 @@ class Scorer:
         context = max(self.training.window, max(1, len(run.front)) + longest)
         model = Transformer(self.architecture, model_vocabulary(self.facts), context, seed=0)
         self._model = model.to(data.device).eval()
+        self._evaluations: dict[str, Evaluation] | None = None
 
     def bits(self, state: dict[str, Tensor]) -> dict[str, Any]:
         """What the weights know, whole and rounded: bits, losses in nats, and the same of what was held out.
@@ -108,6 +112,16 @@ class Scorer:
         """The readable model with these weights; the next call changes it."""
         self._model.load_state_dict(state)
         return self._model
+
+    def evaluated(self, state: dict[str, Tensor], stream: Stream | PageStream) -> dict[str, dict[str, Any]]:
+        """What the plan's `evaluate` tells of the weights, by its name; in float64, so that no tie is of rounding."""
+        if not self.data.plan.evaluate:
+            return {}
+        if self._evaluations is None:
+            self._evaluations = opened(self.data, self.run, stream)
+        self._model.load_state_dict(state)
+        model = copy.deepcopy(self._model).double()
+        return {name: evaluation(model) for name, evaluation in self._evaluations.items()}
 
     def most(self) -> Bits:
         """The bits of a model that knows everything; none where it was shown no facts."""

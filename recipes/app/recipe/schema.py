@@ -32,7 +32,7 @@ from curate.run import output
 from curate.sources import partition
 from curate.step import Step
 from train_probe.architecture import Architecture, architecture
-from train_probe.plan import ModelPlan, RunPlan, TrainingPlan, changeable
+from train_probe.plan import EVALUATIONS, MemorisationPlan, ModelPlan, RunPlan, TrainingPlan, changeable
 
 
 class Strict(BaseModel):
@@ -193,6 +193,10 @@ class Training(model_of(TrainingPlan, leave_out=["learning_rate"], window={"ge":
     """What all runs of a probe share; learning rates are listed beside it."""
 
 
+class Memorisation(model_of(MemorisationPlan)):  # type: ignore[misc]
+    """Which sequences `evaluate: [memorisation]` asks models for."""
+
+
 OF_A_RUN = ("exposures", "tokens", "junk_kind", "junk_shards", "front", "seed")
 """Settings of a plan's run that an arm lacks: they come from the grid, or follow from `junk`."""
 
@@ -257,6 +261,8 @@ class Probe(Strict):
         {}, description="lists of values of other settings, such as `model.width: [32, 64]`, `training.batch: [8, 16]`"
     )
     save: bool = Field(False, description="keep the trained weights of every run")
+    evaluate: list[Literal[EVALUATIONS]] = Field([], description="what else is told of every checkpoint")  # type: ignore[valid-type]
+    memorisation: Memorisation = Memorisation()
     arms: list[Arm] = Field(min_length=1, description="the rows of the result table")
     quick: Quick | None = Field(None, description="a smaller grid, for `--quick`")
 

@@ -11,6 +11,7 @@ from curate.places.store import write_atomically
 from recipes.app.measure.statistics import ArmResults, arms_of, multiplier, multiplier_words
 from recipes.app.report.charts import Bar, bars
 from recipes.app.report.learned import bits, by_arm, by_attribute, by_exposures, in_words, rounded
+from recipes.app.report.memory import PARTS as OF_MEMORY
 from recipes.app.report.rendering import junk_share, rendered
 
 
@@ -21,7 +22,7 @@ def write_page(name: str, results: Sequence[dict[str, Any]], folder: Path) -> Pa
     return path
 
 
-PARTS: Sequence[Callable[[Sequence[dict[str, Any]]], str]] = (by_arm, by_exposures, by_attribute, rounded)
+PARTS: Sequence[Callable[[Sequence[dict[str, Any]]], str]] = (by_arm, by_exposures, by_attribute, rounded, *OF_MEMORY)
 """The parts of the page that a measure has of its own, in their order: each makes its HTML of a probe's results, or
 ""."""
 
