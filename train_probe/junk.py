@@ -59,6 +59,12 @@ class Junk(Protocol):
     def tokens(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
         """These texts one after another, int64 [sum]."""
 
+    def owners(self, numbers: Tensor) -> Tensor:
+        """What the texts of these numbers are, int64 [n]: a page's piece, a record's name, or their own numbers."""
+
+    def origins(self, first: int, last: int) -> Tensor:
+        """Of the tokens of `windows` each one's owner, int64 [last - first, width]."""
+
 
 class JunkRecords:
     """Compact records of people who are not scored; a name that recurs keeps its values.
@@ -95,6 +101,13 @@ class JunkRecords:
 
     def tokens(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
         return _rows(self, numbers)
+
+    def owners(self, numbers: Tensor) -> Tensor:
+        first, last = _span(numbers)
+        return self.names(first, last)[numbers - first]
+
+    def origins(self, first: int, last: int) -> Tensor:
+        return self.names(first, last)[:, None].expand(-1, self.width)
 
     def windows(self, first: int, last: int) -> Tensor:
         names = self.names(first, last)
@@ -144,10 +157,24 @@ class JunkTexts:
         self._texts = math.ceil(width / mean) + 1  # of a window
 
     def windows(self, first: int, last: int) -> Tensor:
+        number = self._numbers(first, last)
+        return self._cut(*self._renderer.render(*self._people_of(number), self._front.of(number)))
+
+    def owners(self, numbers: Tensor) -> Tensor:
+        return numbers
+
+    def origins(self, first: int, last: int) -> Tensor:
+        number = self._numbers(first, last)
+        length = self.lengths(number)
+        return self._cut(number.repeat_interleave(length), length.cumsum(0))
+
+    def _numbers(self, first: int, last: int) -> Tensor:
         # A window that its own texts do not fill ends with those of the next.
-        number = torch.arange(first * self._texts, (last + 1) * self._texts, device=self._renderer.device)
-        tokens, ends = self._renderer.render(*self._people_of(number), self._front.of(number))
-        begins = torch.cat([ends.new_zeros(1), ends])[: (last - first) * self._texts : self._texts]
+        return torch.arange(first * self._texts, (last + 1) * self._texts, device=self._renderer.device)
+
+    def _cut(self, tokens: Tensor, ends: Tensor) -> Tensor:
+        """The windows of texts that end there, each of which begins with its own."""
+        begins = torch.cat([ends.new_zeros(1), ends])[: len(ends) - self._texts : self._texts]
         return tokens[begins[:, None] + torch.arange(self.width, device=tokens.device)]
 
     def lengths(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
@@ -196,6 +223,12 @@ class JunkChain:
 
     def tokens(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
         return _rows(self, numbers)
+
+    def owners(self, numbers: Tensor) -> Tensor:
+        return numbers
+
+    def origins(self, first: int, last: int) -> Tensor:
+        return torch.arange(first, last, device=self._tokens.device)[:, None].expand(-1, self.width)
 
 
 class ShownQuestions:

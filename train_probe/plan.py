@@ -21,6 +21,8 @@ TAGS = ("none", "useful", "junk", "both")
 WINDOWS = ("pure", "mixed")
 RATES = ("by-width", "equal")
 BATCHES = ("useful", "all")
+SCHEDULES = ("cosine", "linear", "constant")
+GUARDS = ("off", "skip", "shrink", "back")
 PRECISIONS = ("auto", "float64", "float32", "bfloat16")
 COMPILE = ("auto", "always", "never")
 EVALUATIONS = ("memorisation", "calibration", "retrieval", "questions")
@@ -77,7 +79,7 @@ def changeable() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class TrainingPlan(Checked):
-    """How every run trains: AdamW, warm-up, then a cosine down to a share of the learning rate (2404.05405: 0.1).
+    """How every run trains: AdamW, warm-up, then by `schedule` down to a share of the learning rate (2404.05405: 0.1).
 
     `window` is also the longest window of junk pages. Scores on the way, at
     `evaluate_exposures`, are a curve. Every score is repeated with rounded weights (`evaluate_bits`); a step of
@@ -115,7 +117,36 @@ class TrainingPlan(Checked):
     evaluate_bits: tuple[int, ...] = setting((), "score once more with weights rounded to so many bits", ge=2, le=8)
     evaluate_group: int | None = setting(None, "inputs that share a step of rounding; empty: all", ge=1)
     evaluate_embeddings: bool = setting(True, "whether embeddings are rounded too")
+    schedule: str = setting(
+        "cosine",
+        "how the rate falls after the warm-up: cosine; linear; constant, with a fall at the end",
+        choices=SCHEDULES,
+    )
+    falling: float = setting(0.2, "share of the steps at the end in which a constant rate falls", ge=0, le=1)
+    watch: bool = setting(False, "log the loss by class of token too, and the learning rate")
+    guard: str = setting(
+        "off",
+        "what becomes of a spike: skip: a step with too long a gradient is left out; shrink: its gradient is shortened;"
+        " back: where the loss jumps, back to the last good state, past what was read since",
+        choices=GUARDS,
+    )
+    guard_spread: float = setting(6.0, "deviations from the mean beyond which a gradient, or a loss, is a spike", gt=0)
+    guard_window: int = setting(100, "steps of that mean", ge=2)
+    keep_spikes: int = setting(0, "of so many spikes both continuations are kept, with and without the guard", ge=0)
+    stop_early: int = setting(
+        0, "end a run when the loss on what is held out was lowest so many looks ago; 0: never", ge=0
+    )
+    stop_every: float = setting(0.05, "share of the steps between such looks", gt=0, le=1)
 
+    def _fits_together(self) -> None:
+        if self.keep_spikes and self.guard == "off":
+            raise self._error("continuations with and without a guard need one: `guard`", ".keep_spikes")
+
+
+WATCHED = (
+    "schedule", "falling", "watch", "guard", "guard_spread", "guard_window", "keep_spikes", "stop_early", "stop_every"
+)  # fmt: skip
+"""Settings that came later: a run that leaves them as they are has the name that it had without them."""
 
 TEXT = TrainingPlan(batch=16, window=128, learning_rate=1.1e-2)
 """How models that read pages alone train. Twice the rate gives a lower loss and four times the difference between two

@@ -110,6 +110,11 @@ class Scorer:
         cloze = {name: self._cloze(one) for name, one in inputs.cloze.items()}
         return self._per_parameter(Bits(0.0, 0.0, 0.0)) | {"text": text, "cloze": cloze}
 
+    def model(self, state: dict[str, Tensor]) -> Transformer:
+        """The readable model with these weights; the next call changes it."""
+        self._model.load_state_dict(state)
+        return self._model
+
     def evaluated(self, state: dict[str, Tensor], stream: Stream | PageStream) -> dict[str, dict[str, Any]]:
         """What the plan's `evaluate` tells of the weights, by its name; in float64, so that no tie is of rounding."""
         if not self.data.plan.evaluate:

@@ -4,12 +4,14 @@
 them (the most that there is to generate): teacher-forced, and greedy beside it, each in float64 and float32.
 `knn`: queries a second of the exact search among 200 thousand states of 64 numbers, for the 64 nearest, and of making
 such a store from text, in tokens a second.
+`release`: the release of the demo's grid and its check, in seconds (`released.py`).
 """
 
 from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,7 +58,16 @@ def knn() -> dict[str, Any]:
     return found
 
 
-PARTS = {"memorisation": memorisation, "knn": knn}
+def release() -> dict[str, Any]:
+    from released import timed
+
+    if not (DEMO / "probe" / "results.json").is_file():
+        return {"left_out": "there is no demo: `make demo` makes it"}
+    return timed(DEMO / "probe", DEMO / "corpus")
+
+
+DEMO = Path(__file__).parents[2] / "demo"
+PARTS = {"memorisation": memorisation, "knn": knn, "release": release}
 """What is measured, by its name in the line."""
 
 

@@ -85,16 +85,21 @@ def _trained(
     listeners = listeners_of(tensorboard, quiet)
 
     def train(plan: dict[str, Any]) -> list[dict[str, Any]]:
-        write_atomically(out / "plan.json", json.dumps(plan, indent=2).encode())
+        write_plan(out, plan)
         return run_plan(out / "plan.json", out, listeners, ray, whole=False)
 
-    results = _climbed(probe, plan, train) if probe.climb else train(plan)
+    results = _climbed(probe, plan, out, train) if probe.climb else train(plan)
     remembered(out, results)
     write_atomically(out / "results.parquet", parquet(results))
     write_atomically(out / "summary.json", json.dumps(summary(results), indent=1).encode())
     # Last: it makes the folder that of a finished probe.
     write_results(out, results)
     return results
+
+
+def write_plan(out: Path, plan: dict[str, Any]) -> None:
+    """Write what is trained, beside its results."""
+    write_atomically(out / "plan.json", json.dumps(plan, indent=2).encode())
 
 
 VARIED = (
@@ -150,7 +155,7 @@ def parquet(results: list[dict[str, Any]]) -> bytes:
 
 
 def _climbed(
-    probe: Probe, plan: dict[str, Any], train: Callable[[dict[str, Any]], list[dict[str, Any]]]
+    probe: Probe, plan: dict[str, Any], out: Path, train: Callable[[dict[str, Any]], list[dict[str, Any]]]
 ) -> list[dict[str, Any]]:
     """The results of the runs of a plan that are needed to bracket half of the facts."""
     grid = Grid(plan, train)
@@ -165,7 +170,10 @@ def _climbed(
     climbed(dict.fromkeys(keys, (sorted(probe.exposures), middle(probe.exposures))), trained)
     # In the recipe's order of arms: tables and pages take the first for the one that others are compared with.
     names = list(dict.fromkeys(run["arm"] for run in plan["runs"]))
-    return sorted((results[one] for one in runs if one in results), key=lambda row: names.index(row["arm"]))
+    chosen = sorted((one for one in runs if one in results), key=lambda one: names.index(runs[one]["arm"]))
+    # The plan beside the results is of all of them, not of the last step alone.
+    write_plan(out, plan | {"runs": [runs[one] for one in chosen]})
+    return [results[one] for one in chosen]
 
 
 def _but_exposures(run: dict[str, Any]) -> str:

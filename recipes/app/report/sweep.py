@@ -56,6 +56,7 @@ def sweep_page(name: str, results: Sequence[dict[str, Any]]) -> str:
         shares=shares(arms),
         purity=Markup(_purity(arms)),
         runs=runs,
+        watched=[row for row in results if row.get("guarded") or row.get("stopped")],
         failed=[row for row in results if row.get("error")],
         reading=_reading(arms, len(ladder) > 1),
         tiles=_tiles(arms, runs),
