@@ -40,6 +40,7 @@ class Figures:
     name_nats: float | None = None
     value_nats: float | None = None
     quantized: dict[str, dict[str, float]] | None = None  # the same five, by bits of the rounded weights
+    gptq: dict[str, dict[str, float]] | None = None  # the same of matrices rounded by GPTQ
     text: dict[str, dict[str, Any]] | None = None  # by name of the held-out text
     cloze: dict[str, list[dict[str, float]]] | None = None  # by name of the file, a group each
     held_out: dict[str, dict[str, float]] | None = None  # nats, by what was held out

@@ -130,6 +130,9 @@ class TrainingPlan(_Checked):
     evaluate_bits: tuple[int, ...] = setting((), "score once more with weights rounded to so many bits", ge=2, le=8)
     evaluate_group: int | None = setting(None, "inputs that share a step of rounding; empty: all", ge=1)
     evaluate_embeddings: bool = setting(True, "whether embeddings are rounded too")
+    evaluate_gptq: bool = setting(
+        False, "score rounded weights once more with matrices rounded by GPTQ (2210.17323), on the facts' own rows"
+    )
 
 
 TEXT = TrainingPlan(batch=16, window=128, learning_rate=1.1e-2)

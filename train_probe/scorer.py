@@ -12,11 +12,15 @@ from torch import Tensor
 from curate.errors import Refused
 from train_probe.capacity import Bits, biod_bits, compact_bits
 from train_probe.data import Data, model_vocabulary
+from train_probe.gptq import gptq
 from train_probe.inputs import Cloze, Facts, Pages
 from train_probe.model import Transformer
 from train_probe.plan import RunPlan
 from train_probe.quantize import quantized
 from train_probe.score import Losses, page_nats, score, span_nats
+
+CALIBRATED = 512
+"""At most so many rows calibrate GPTQ."""
 
 
 class Diverged(Refused):
@@ -81,6 +85,7 @@ class Scorer:
             "name_nats": losses.name,
             "value_nats": losses.value,
             "quantized": {str(width): self._at(state, width) for width in self.training.evaluate_bits},
+            "gptq": self._by_gptq(state) if self.training.evaluate_gptq else None,
             "text": text,
             "cloze": cloze,
             "held_out": {name: {"name_nats": one.name, "value_nats": one.value} for name, one in held_out.items()},
@@ -105,6 +110,21 @@ class Scorer:
         training = self.training
         self._model.load_state_dict(quantized(state, width, training.evaluate_group, training.evaluate_embeddings))
         return self._per_parameter(learned(self.facts, self._losses(self.facts)))
+
+    def _by_gptq(self, state: dict[str, Tensor]) -> dict[str, dict[str, float]]:
+        """Calibrated on rows of the facts, as they are scored, whose lengths are the same in each batch."""
+        training, facts = self.training, self.facts
+        begin = facts.begins(self.run.scored_tagged, self.run.front)
+        by_length: dict[int, list[np.ndarray]] = {}
+        for number in np.unique(np.linspace(0, len(facts.rows) - 1, CALIBRATED).astype(np.int64)):
+            row = np.concatenate([begin[number], facts.rows[number]])
+            by_length.setdefault(len(row), []).append(row)
+        rows = [torch.from_numpy(np.stack(one)).to(self.data.device) for one in by_length.values()]
+        made = {}
+        for width in training.evaluate_bits:
+            gptq(self._model, state, rows, width, training.evaluate_group, training.evaluate_embeddings)
+            made[str(width)] = self._per_parameter(learned(facts, self._losses(facts)))
+        return made
 
     def _cloze(self, cloze: Cloze) -> list[dict[str, float]]:
         """The summed loss in nats of each group's spans, each sentence alone after an end of text."""
