@@ -1,6 +1,6 @@
 """The command line: goldsand run | retry | slurm | plan | status | stages | verify | why | diff | profile | decide |
-clusters | index | contamination | report | card | publish | check | steps | probe | compare | fit | train-classifier |
-train-extractor | synth.
+clusters | index | contamination | report | card | publish | check | steps | probe | compare | laws | fit |
+train-classifier | train-extractor | synth.
 
 Exit codes: 0 done; 1 a fault of the program, or runs of a probe that failed; 2 something a person can put right; 3 more
 was lost than allowed; 130 interrupted.
@@ -24,6 +24,7 @@ from recipes.app.commands.dedup import clusters, index
 from recipes.app.commands.diff import diff
 from recipes.app.commands.extractor import train_extractor
 from recipes.app.commands.fit import fit
+from recipes.app.commands.laws import laws
 from recipes.app.commands.plan import plan
 from recipes.app.commands.probe import probe
 from recipes.app.commands.profile import decide, profile
@@ -74,7 +75,7 @@ CORPUS = (
     card,
     publish,
 )
-for command in (*CORPUS, probe, compare, fit, profile, decide):
+for command in (*CORPUS, probe, compare, laws, fit, profile, decide):
     app.command()(command)
 app.command("train-classifier")(train_classifier)
 app.command("train-extractor")(train_extractor)
