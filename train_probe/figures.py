@@ -43,6 +43,7 @@ class Figures:
     gptq: dict[str, dict[str, float]] | None = None  # the same of matrices rounded by GPTQ
     text: dict[str, dict[str, Any]] | None = None  # by name of the held-out text
     cloze: dict[str, list[dict[str, float]]] | None = None  # by name of the file, a group each
+    learnable: dict[str, float] | None = None  # mean nats of a token of a chain's new windows, and their entropy
     held_out: dict[str, dict[str, float]] | None = None  # nats, by what was held out
     max_bits_per_parameter: float  # of a model that knows everything
     max_value_bits_per_parameter: float | None = None

@@ -23,6 +23,10 @@ CALIBRATED = 512
 """At most so many rows calibrate GPTQ."""
 
 
+MEASURED = 1 << 16
+"""Tokens of a chain on which a model's loss is measured."""
+
+
 class Diverged(Refused):
     """The loss is no longer a number."""
 
@@ -88,6 +92,7 @@ class Scorer:
             "gptq": self._by_gptq(state) if self.training.evaluate_gptq else None,
             "text": text,
             "cloze": cloze,
+            "learnable": self._learnable(),
             "held_out": {name: {"name_nats": one.name, "value_nats": one.value} for name, one in held_out.items()},
         }
 
@@ -95,10 +100,23 @@ class Scorer:
         """The figures of a model that read no facts: losses on text, page by page too, and no bits."""
         inputs = self.data.inputs
         text = {name: self._text(pages, by_page=True) for name, pages in inputs.text.items()}
-        if not all(math.isfinite(one["nats_per_token"]) for one in text.values()):
+        learnable = self._learnable()
+        if not all(math.isfinite(one["nats_per_token"]) for one in [*text.values(), learnable] if one):
             raise Diverged("the trained model's losses are not finite")
         cloze = {name: self._cloze(one) for name, one in inputs.cloze.items()}
-        return self._per_parameter(Bits(0.0, 0.0, 0.0)) | {"text": text, "cloze": cloze}
+        return self._per_parameter(Bits(0.0, 0.0, 0.0)) | {"text": text, "cloze": cloze, "learnable": learnable}
+
+    def _learnable(self) -> dict[str, float] | None:
+        """The mean loss in nats of a token of windows of the run's chain that it did not train on, and the chain's
+        entropy: what lies between them is what the model lacks."""
+        chain = self.data.chain(self.run)
+        if chain is None:
+            return None
+        rows = chain.held_out(max(1, MEASURED // chain.width)).cpu().numpy()
+        spans = np.stack([np.arange(len(rows)), np.zeros(len(rows)), np.full(len(rows), chain.width - 1)], 1)
+        nats = span_nats(self._model, list(rows[:, 1:]), rows[:, :1], spans.astype(np.int64), self.facts.vocabulary)
+        tokens = len(rows) * (chain.width - 1)
+        return {"nats_per_token": float(nats.sum()) / tokens, "entropy": chain.entropy(), "tokens": tokens}
 
     def most(self) -> Bits:
         """The bits of a model that knows everything; none where it was shown no facts."""

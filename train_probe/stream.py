@@ -15,7 +15,7 @@ from torch import Tensor
 
 from train_probe.draws import below, stream_key, words
 from train_probe.inputs import Facts
-from train_probe.junk import Junk
+from train_probe.junk import Junk, JunkChain
 from train_probe.pages import PagePieces
 from train_probe.plan import PlanError, RunPlan, TrainingPlan
 from train_probe.texts import Texts, stretches
@@ -186,11 +186,11 @@ def _starts(ends: Tensor, width: int, wanted: int) -> list[int]:
 
 
 class PageStream:
-    """The batches of a run of pages alone: `steps` of `batch` windows, about `tokens` in all. As `Stream`."""
+    """The batches of a run of pages, or of a chain, alone: `steps` of `batch` windows, about `tokens` in all. As `Stream`."""
 
     junk_ratio = 1.0
 
-    def __init__(self, pages: PagePieces, batch: int, tokens: int) -> None:
+    def __init__(self, pages: PagePieces | JunkChain, batch: int, tokens: int) -> None:
         self._pages, self.batch = pages, batch
         self.shape: Shape = ((pages.width, batch),)
         self.longest = pages.width

@@ -78,6 +78,11 @@ class Law(Strict):
     expected: bool = Field(True, description="whether it was expected to show, before the runs")
     criteria: list[Criterion] = Field(min_length=1)
 
+    @property
+    def parts(self) -> set[str]:
+        """The parts that its figures are of."""
+        return {one.part for one in self.criteria} | {one.against for one in self.criteria if one.against}
+
 
 class QuickPart(Strict):
     """What `--quick` trains of a part."""
@@ -167,7 +172,9 @@ def run_laws(
             probe = _probe_of(part, quick, first, facts)
             recipe = Loaded(Recipe(name=name.replace(" ", "-"), probe=probe), [], out, {})
             rows[name] = run_probe(recipe, out / "parts" / name.replace(" ", "-"), **how)
-        laws = [_law(law, rows) for law in of.laws if not quick or law.result in of.quick]
+        laws = [
+            _law(law, rows) for law in of.laws if not quick or (law.result in of.quick and law.parts <= rows.keys())
+        ]
         sound = [row for part in rows.values() for row in part if not row.get("error")]
         told = {
             "name": of.name,
@@ -241,9 +248,7 @@ def _judged(one: Criterion, rows: Mapping[str, list[dict[str, Any]]]) -> Judged:
     return Judged(one, found, one.outcome(found))
 
 
-def _runs(
-    rows: Mapping[str, list[dict[str, Any]]], part: str, arms: Sequence[str]
-) -> tuple[list[dict[str, Any]], ...]:
+def _runs(rows: Mapping[str, list[dict[str, Any]]], part: str, arms: Sequence[str]) -> tuple[list[dict[str, Any]], ...]:
     """The runs of each arm. Raises Unknown where one was not trained, or failed at a seed: a mean without it would be
     of other seeds."""
     found = []
