@@ -88,7 +88,7 @@ def test_laws_are_trained_judged_resumed_and_printed(tmp_path):
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_before_anything_is_trained(tmp_path, old, new, message):
-    with pytest.raises(Refused, match="book.yaml.*"):
+    with pytest.raises(Refused, match="book"):
         run_laws(tmp_path / "out", book=book(tmp_path, old, new))
     with pytest.raises(Refused) as caught:
         read_book(book(tmp_path, old, new))

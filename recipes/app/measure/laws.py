@@ -172,9 +172,7 @@ def run_laws(
             probe = _probe_of(part, quick, first, facts)
             recipe = Loaded(Recipe(name=name.replace(" ", "-"), probe=probe), [], out, {})
             rows[name] = run_probe(recipe, out / "parts" / name.replace(" ", "-"), **how)
-        laws = [
-            _law(law, rows) for law in of.laws if not quick or (law.result in of.quick and law.parts <= rows.keys())
-        ]
+        asked = [law for law in of.laws if not quick or (law.result in of.quick and law.parts <= rows.keys())]
         sound = [row for part in rows.values() for row in part if not row.get("error")]
         told = {
             "name": of.name,
@@ -185,9 +183,9 @@ def run_laws(
             "as_registered": first == of.seed_from and facts == of.facts_seed and not quick,
             "seconds": round(sum(row["seconds"] for row in sound)),
             "tokens": sum(row["tokens"] for row in sound),
-            "laws": laws,
+            "laws": [_law(law, rows) for law in asked],
             "trial": of.trial,
-            "parts": {name: [line for line in _lines(part)] for name, part in rows.items()},
+            "parts": {name: _lines(part) for name, part in rows.items()},
         }
         write_atomically(out / "laws.json", json.dumps(told, indent=1).encode())
     return told
