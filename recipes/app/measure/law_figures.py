@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from curate.errors import Refused
 from recipes.app.measure.statistics import arms_of, interval, multiplier
 
 Rows = Sequence[Mapping[str, Any]]
@@ -27,7 +28,7 @@ class Found:
     why: str = ""
 
 
-class Unknown(Exception):
+class Unknown(Refused):
     """A figure that the runs do not give."""
 
 

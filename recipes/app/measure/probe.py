@@ -229,7 +229,9 @@ def _people(probe: Probe, facts: Facts) -> Callable[[Arm], dict[str, Any]]:
         if facts.kind not in COUNTED:
             raise Refused(f"an arm's `facts.people` is for facts of {', '.join(COUNTED)}; these are of '{facts.kind}'")
         if probe.facts is not None:
-            usual = build_step("inject", probe.facts).people
+            inject = build_step("inject", probe.facts)
+            assert isinstance(inject, Inject)
+            usual = inject.people
 
     def of(arm: Arm) -> dict[str, Any]:
         shown = arm.facts.people if arm.facts else usual
