@@ -36,6 +36,7 @@ OWN: dict[str, str] = {
     "knowledge_density": "curate.filters.density:KnowledgeDensity",
     "classifier": "curate.filters.classifier:Classifier",
     "rights": "curate.rights.rights:Rights",
+    "forget": "curate.rights.forget:Forget",
     "redact": "curate.redact.redact:Redact",
     "exact_dedup": "curate.dedup.exact:ExactDedup",
     "minhash_dedup": "curate.dedup.minhash:MinHashDedup",

@@ -134,6 +134,9 @@ class Step:
     measures: ClassVar[bool] = False
     # Whether 0 switches a limit off, as None does everywhere.
     zero_is_off: ClassVar[bool] = False
+    # Whether documents that it drops go from all that is published: the ledger's texts, those of other steps' drops
+    # too, and token sets of earlier stages. Of a rule that decides on a document's key, URL and domain alone.
+    removes: ClassVar[bool] = False
     # Limits that are off while another parameter, the file needed to measure their value, is None.
     needs: ClassVar[dict[str, str]] = {}
 

@@ -118,8 +118,7 @@ class Url(Rule):
         host = host_of(url)
         if not host:
             return
-        parts = host.split(".")
-        above = [".".join(parts[start:]) for start in range(len(parts))]
+        above = hosts_above(host)
         own, endings = self._own
         if endings:
             ending = next((name for name in above if name in endings), None)
@@ -130,7 +129,7 @@ class Url(Rule):
             rule = "subdomain" if listed not in (None, registered_domain(f"//{host}")) else "domain"
             yield Check(rule, host, listed, listed is not None)
         if len(tables["urls"]):
-            listed = next((name for name in _beginnings(url) if _listed(name, tables["urls"])), None)
+            listed = next((name for name in addresses_above(url) if _listed(name, tables["urls"])), None)
             yield Check("url", url, listed, listed is not None)
         lowered = url.lower()
         words = set(_NO_WORD.split(lowered))
@@ -160,7 +159,13 @@ def host_of(url: str) -> str:
     return host if len(host) <= _LONGEST_HOST else ""
 
 
-def _beginnings(url: str) -> Iterator[str]:
+def hosts_above(host: str) -> list[str]:
+    """A host, and every domain that it is part of."""
+    parts = host.split(".")
+    return [".".join(parts[start:]) for start in range(len(parts))]
+
+
+def addresses_above(url: str) -> Iterator[str]:
     """The forms in which a list may name a URL: host and path, and each folder above, without scheme, port and
     `www.`."""
     try:

@@ -27,7 +27,7 @@ class TaskError(Exception):
 @dataclass
 class SourceProgress:
     """Bytes of the units that read one source: of all, of what is read, of the units that an earlier run had done, and
-    what is left of the longest in work."""
+    what is left of the longest."""
 
     total: int = 0
     done: int = 0

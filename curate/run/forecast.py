@@ -7,6 +7,7 @@ read the input are weighed by the seconds that a byte of their source takes; tho
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -50,9 +51,10 @@ class TimeLeft:
         done, left, longest = _weights(group, progress)
         spent, alike = progress.seconds(), self._wall(group, done)
         rest = max(self._wall(group, left), longest) if progress.done < progress.tasks else 0.0
-        pace = _pace(self._spent, self._foretold, 1.0, LEAST_BELIEF)
+        pace = math.sqrt(_pace(self._spent, self._foretold, 1.0, LEAST_BELIEF))
         own = _pace(spent, alike, pace, max(LEAST_BELIEF, BELIEF * self._wall(group, group.seconds)))
-        overall = _pace(self._spent + spent, self._foretold + alike, 1.0, LEAST_BELIEF)
+        # That a group takes longer than foretold says as much of the group as of the machine.
+        overall = math.sqrt(_pace(self._spent + spent, self._foretold + alike, 1.0, LEAST_BELIEF))
         later = sum(self._wall(one, one.seconds) for one in self._groups[self._at + 1 :])
         return rest * own + later * overall
 

@@ -13,7 +13,8 @@ from curate.run.unit import Unit
 
 
 class UnitGroup:
-    """The units of one call of `map`: those that wait, the manifests of those done, and its progress.
+    """The units of one call of `map`: those that wait, the manifests of those done, and its progress. The largest are
+    handed out first, so that none is left to one worker at the end while the others wait.
 
     Those in `last` wait until no other unit is at work or waits; `alone` is the one of them that is at work.
     """
@@ -21,12 +22,12 @@ class UnitGroup:
     def __init__(self, label: str, units: Sequence[Unit], on_kill: OnKill | None) -> None:
         self.units = list(units)
         self.on_kill = on_kill
-        self.queue = deque(range(len(self.units)))
+        self._sizes = [unit.size() for unit in self.units]
+        self.queue = deque(sorted(range(len(self.units)), key=self._sizes.__getitem__, reverse=True))
         self.last: deque[int] = deque()
         self.alone: int | None = None
         self.deaths: Counter[tuple[int, str]] = Counter()
         self._manifests: dict[int, dict[str, Any]] = {}
-        self._sizes = [unit.size() for unit in self.units]
         self._counts = (0, 0, 0)
         self._sources = [unit.source_read for unit in self.units]
         self.progress = Progress(label, len(self.units), sum(self._sizes))
@@ -91,6 +92,8 @@ class UnitGroup:
                 done = min(size, self._sizes[number])
                 shares[source].done += done
                 shares[source].longest = max(shares[source].longest, self._sizes[number] - done)
+        if self.queue and (source := self._sources[self.queue[0]]):
+            shares[source].longest = max(shares[source].longest, self._sizes[self.queue[0]])
         return shares
 
 

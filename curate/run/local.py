@@ -53,6 +53,11 @@ class LocalEngine:
     def peak_memory(self) -> int:
         return self._guard.peak_memory
 
+    @property
+    def processor_seconds(self) -> float:
+        """What its workers have used of processors so far, as Linux counts; 0 elsewhere."""
+        return sum(worker.processor_seconds() for worker in self._pool)
+
     def __enter__(self) -> LocalEngine:
         return self
 

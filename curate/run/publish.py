@@ -10,7 +10,7 @@ import contextlib
 import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,7 +25,7 @@ from curate.run.stage_outputs import Published
 from curate.run.tasks import EVENTS, read_documents
 from curate.run.unit import Outputs, Pulse, Unit, describe_step, files_of, library_version
 from curate.shards.records import Sections, read_section
-from curate.step import CorpusStep, Injection
+from curate.step import CorpusStep, Injection, Rule
 
 SMALL = 64 << 20
 """Bytes of documents of a lot above which its outputs do not wait in memory."""
@@ -47,9 +47,11 @@ def chained(files: Iterable[Place], pulse: Pulse | None = None) -> Iterator[Docu
 
 @dataclass
 class FilesTask(Unit):
-    """What publishes input files from what the stages left of them: one shard for each file."""
+    """What publishes input files from what the stages left of them: one shard for each file. `removed` are rules whose
+    documents go from what earlier stages left, too."""
 
     files: Published
+    removed: Sequence[Rule] = field(default=(), kw_only=True)
 
     @property
     def many(self) -> bool:
@@ -59,8 +61,19 @@ class FilesTask(Unit):
         return sizes(self.files.places)
 
     def configuration(self) -> dict[str, Any]:
-        own = {"inputs": self.files.content}
+        own: dict[str, Any] = {"inputs": self.files.content}
+        if self.removed:
+            own["removed"] = [describe_step(rule) for rule in self.removed]
         return {**own, "counts": self.files.counts} if self.many else own
+
+    @property
+    def files_read(self) -> list[Path]:
+        return files_of(self.removed)
+
+    def is_removed(self, document: Document) -> bool:
+        if document.protected:
+            return False
+        return any(check.failed for rule in self.removed for check in rule.checks(document))
 
     @contextlib.contextmanager
     def opened(self, outputs: Outputs, name: str) -> Iterator[BinaryIO]:
@@ -77,7 +90,10 @@ class FilesTask(Unit):
         """The documents of each file, under its number."""
         documents = chained(self.files.places, pulse)
         held = by_turns(documents, self.files.counts[0]) if self.many else iter([documents])
-        return enumerate(held, self.files.number)
+        return ((number, self._left(own)) for number, own in enumerate(held, self.files.number))
+
+    def _left(self, documents: Iterator[Document]) -> Iterator[Document]:
+        return (one for one in documents if not self.is_removed(one)) if self.removed else documents
 
 
 @dataclass
@@ -150,7 +166,16 @@ class LedgerTask(FilesTask):
         if self.many:
             by_file = zip(*map(by_turns, held, self.files.counts), strict=True)
         for own in by_file:
-            yield ((stage, row) for stage, rows in zip(self.stages, own, strict=True) for row in rows)
+            yield (
+                (stage, self._without_text(row)) for stage, rows in zip(self.stages, own, strict=True) for row in rows
+            )
+
+    def _without_text(self, row: dict[str, Any]) -> dict[str, Any]:
+        """An event, without the text of a document that was removed."""
+        if self.removed and row.get("text") is not None:
+            document = Document(row["key"], "", url=row["url"], domain=row["domain"])
+            return {**row, "text": None} if self.is_removed(document) else row
+        return row
 
     def _units(self) -> list[str]:
         return [

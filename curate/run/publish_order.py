@@ -17,6 +17,7 @@ from curate.run.publish_tokens import TokenMetadataTask, TokenTask, VocabularyTa
 from curate.run.stage_outputs import StageOutputs
 from curate.run.tasks import DOCUMENTS
 from curate.run.unit import Unit, content_of
+from curate.step import Rule
 
 
 def publish(publication: Publication, outputs: StageOutputs, folder: OutputFolder, engine: Engine) -> dict[str, int]:
@@ -26,7 +27,7 @@ def publish(publication: Publication, outputs: StageOutputs, folder: OutputFolde
     ]
     folder.do(engine, "text shards", texts)
     ledgers: list[Unit] = [
-        LedgerTask(folder.path, files, names, stages, publication.keep_dropped)
+        LedgerTask(folder.path, files, names, stages, publication.keep_dropped, removed=_removed(outputs))
         for files, names, stages in outputs.all_events()
     ]
     folder.do(engine, "ledger", ledgers)
@@ -60,6 +61,10 @@ def publish(publication: Publication, outputs: StageOutputs, folder: OutputFolde
         )
         folder.do(engine, "facts", [facts])
     return tokens
+
+
+def _removed(outputs: StageOutputs) -> list[Rule]:
+    return [step for step in outputs.steps if isinstance(step, Rule) and step.removes]
 
 
 def _reports(outputs: StageOutputs, folder: OutputFolder) -> Iterator[Unit]:
@@ -104,8 +109,10 @@ def _tokens(
     """Write one set of token shards; returns the manifest of its metadata."""
     label = f"tokens: {rendering.name}"
     sources = outputs.sources + (["inject"] if outputs.injection else [])
+    # The last stage has left them out itself.
+    removed = _removed(outputs) if rendering.source != "end" else []
     tasks: list[Unit] = [
-        TokenTask(folder.path, files, identity, rendering, vocabulary.path, sources)
+        TokenTask(folder.path, files, identity, rendering, vocabulary.path, sources, removed=removed)
         for files in outputs.files(outputs.stage_of(rendering.source))
     ]
     shards = folder.do(engine, label, tasks)

@@ -18,7 +18,7 @@ from curate.places.manifest import fingerprint, manifest_path, read_manifest
 from curate.places.store import Place, is_local, local_copy
 from curate.run.output import Rendering, VocabularyChoice
 from curate.run.publish import FilesTask, chained
-from curate.run.unit import Outputs, Pulse, Unit, library_version, reusable
+from curate.run.unit import Outputs, Pulse, Unit, describe_step, library_version, reusable
 from curate.shards.tokens import SUFFIXES, dtype_for
 
 if TYPE_CHECKING:
@@ -195,6 +195,7 @@ class TokenTask(FilesTask):
             return ""
         shaped = [self.files.content, self.sources, asked.domain, asked.bare, known.encoder, dtype_for(known.size)]
         shaped += [self.files.counts] if self.many else []
+        shaped += [describe_step(rule) for rule in self.removed]
         return fingerprint([*shaped, library_version("tokenizers")])
 
     def _with_other_domains(

@@ -229,13 +229,16 @@ class Worker:
         both, or was stopped. The first grow in a busy hang, the second in a sleeping one too; neither grows while it
         waits for a core. Where the system counts neither, the clock stands for both."""
         clock = self._clock.seconds - self._stopped
-        try:
+        if not self.processor_seconds():
+            return clock, clock
+        return self._ran, clock - self._waited
+
+    def processor_seconds(self) -> float:
+        """Seconds that it had a core so far, as Linux counts them; 0 where the system does not."""
+        with contextlib.suppress(OSError, ValueError):
             ran, waited, *_ = Path(f"/proc/{self.process.pid}/schedstat").read_text().split()
             self._ran, self._waited = int(ran) / 1e9, int(waited) / 1e9
-        except (OSError, IndexError, ValueError):
-            if not self._ran:
-                return clock, clock
-        return self._ran, clock - self._waited
+        return self._ran
 
     def overdue(self, timeout: float) -> float | None:
         """The bound that the document in hand, or reading, has exceeded without a sign of life; None where it may go

@@ -118,16 +118,14 @@ def write_text_shard(
 def read_lines(path: Path | str, on_bytes: Callable[[int], None] | None = None) -> Iterator[bytes]:
     """The lines of a JSONL.zst file written by goldsand, without their newlines.
 
-    `on_bytes` is called with the number of further bytes of the file that were read. Raises Refused for a file that is
-    cut off or damaged.
+    `on_bytes` is called with the number of further bytes of the file whose lines were taken. Raises Refused for a file
+    that is cut off or damaged.
     """
     path = Path(path) if isinstance(path, str) else path
     inflate = zstandard.ZstdDecompressor().decompressobj()
     begun: list[bytes] = []
     with path.open("rb") as stream:
         while block := stream.read(1 << 16):
-            if on_bytes is not None:
-                on_bytes(len(block))
             try:
                 *lines, rest = inflate.decompress(block).split(b"\n")
             except zstandard.ZstdError as error:
@@ -137,6 +135,8 @@ def read_lines(path: Path | str, on_bytes: Callable[[int], None] | None = None) 
                 yield from lines[1:]
                 begun = []
             begun.append(rest)
+            if on_bytes is not None:
+                on_bytes(len(block))
     if not inflate.eof:
         raise Refused(f"{path} is cut off")
 

@@ -1,5 +1,5 @@
-"""The command line: goldsand run | retry | slurm | plan | status | stages | verify | why | diff | profile | decide |
-clusters | index | contamination | report | card | publish | check | steps | probe | compare | laws | fit |
+"""The command line: goldsand run | retry | forget | slurm | plan | status | stages | verify | why | diff | profile |
+decide | clusters | index | contamination | report | card | publish | check | steps | probe | compare | laws | fit |
 train-classifier | train-extractor | synth.
 
 Exit codes: 0 done; 1 a fault of the program, or runs of a probe that failed; 2 something a person can put right; 3 more
@@ -24,6 +24,7 @@ from recipes.app.commands.dedup import clusters, index
 from recipes.app.commands.diff import diff
 from recipes.app.commands.extractor import train_extractor
 from recipes.app.commands.fit import fit
+from recipes.app.commands.forget import forget
 from recipes.app.commands.laws import laws
 from recipes.app.commands.plan import plan
 from recipes.app.commands.probe import probe
@@ -61,6 +62,7 @@ def options(
 CORPUS = (
     run,
     retry,
+    forget,
     slurm,
     plan,
     status,

@@ -1,7 +1,7 @@
 """Do the estimates hold? Five recipes over five mixes of sources: the time left that a run tells at each tenth of its
 way, against what it took; memory and disk that `goldsand plan` promises, against what they were.
 
-    python tests/bench/estimates.py --pages WARC.gz [WARC.gz ...] [--runs 3] [--only NAME]
+    python tests/bench/estimates.py --pages WARC.gz [WARC.gz ...] [--runs 3] [--times 3] [--only NAME]
 
 Prints one JSON line. The pages of the WARC files are written as WARC, plain HTML, compressed rows, Parquet and many
 small files. Run it on an idle machine: it measures clocks.
@@ -35,7 +35,7 @@ from recipes.app.recipe.plan_by_rehearsal import estimate, foretell
 from recipes.app.recipe.planned_units import planned
 
 ROWS = 40_000
-"""Rows of text."""
+"""Rows of text, each of the `times`."""
 
 RULES = ["gopher_repetition", "gopher_quality", "c4", "fineweb"]
 DEDUP = ["exact_dedup", "minhash_dedup"]
@@ -56,15 +56,18 @@ CASES: dict[str, dict[str, Any]] = {
 PATHS = {"warc": "warc/*.gz", "html": "html", "rows": "rows/*.zst", "parquet": "parquet/*.parquet", "small": "small"}
 
 
-def write_inputs(folder: Path, archives: list[Path]) -> None:
+def write_inputs(folder: Path, archives: list[Path], times: int) -> None:
+    """The pages as WARC and, every second one, as plain HTML, each so many `times`, as crawls have them; the texts of
+    every third, their lines in other orders, as rows."""
     pages: list[Document] = []
     for place in ("warc", "html", "rows", "parquet", "small"):
         (folder / place).mkdir(parents=True)
     for archive in archives:
-        (folder / "warc" / archive.name).write_bytes(archive.read_bytes())
+        for copy in range(times):
+            (folder / "warc" / f"{copy}-{archive.name}").write_bytes(archive.read_bytes())
         for partition in find_inputs([Input("crawl", str(archive))]):
             pages += [item for item in read_partition(partition) if isinstance(item, Document)]
-    for number, page in enumerate(pages[::2]):
+    for number, page in enumerate(pages[::2] * times):
         (folder / "html" / f"{number:05d}.html").write_bytes(page.html or b"")
     step = Extract()
     step.open()
@@ -77,9 +80,9 @@ def write_inputs(folder: Path, archives: list[Path]) -> None:
         return {"text": "\n".join(lines[: draw.randint(3, 40)]), "url": f"https://site{number % 50}.example/{number}"}
 
     for part in range(4):
-        text = "".join(json.dumps(row(number)) + "\n" for number in range(ROWS // 8))
+        text = "".join(json.dumps(row(number)) + "\n" for number in range(ROWS * times // 8))
         (folder / "rows" / f"{part}.jsonl.zst").write_bytes(zstandard.compress(text.encode()))
-        table = pyarrow.Table.from_pylist([row(number) for number in range(ROWS // 8)])
+        table = pyarrow.Table.from_pylist([row(number) for number in range(ROWS * times // 8)])
         pyarrow.parquet.write_table(table, folder / "parquet" / f"{part}.parquet", row_group_size=1000)
     for number in range(3000):
         (folder / "small" / f"{number:05d}.jsonl").write_text(json.dumps(row(number)) + "\n")
@@ -100,16 +103,14 @@ def once(case: str, inputs: Path, out: Path) -> dict[str, Any]:
     assert plan is not None
     said: list[tuple[float, float]] = []
 
-    took: dict[str, list[float]] = {}
+    groups: list[Progress] = []
 
     def listen(progress: Progress) -> None:
-        took.setdefault(progress.label, [0.0, 0.0])[1] = round(time.monotonic() - progress.started, 2)
+        if not groups or groups[-1] is not progress:
+            groups.append(progress)
         if progress.run_left is not None:
             said.append((time.monotonic(), progress.run_left))
 
-    for group in plan.groups:
-        told = took.setdefault(group.label, [0.0, 0.0])
-        told[0] = round(told[0] + group.seconds / min(all_cores(), max(1, group.units)), 2)
     began = time.monotonic()
     job.foretell, job.on_progress = foretell, listen
     summary = job.execute()
@@ -120,6 +121,13 @@ def once(case: str, inputs: Path, out: Path) -> dict[str, Any]:
         told = [left for now, left in said if now <= moment]
         off.append(round(told[-1] / (ended - moment) - 1, 3) if told else None)
     size = sum(path.stat().st_size for path in files_below(out))
+    took: dict[str, list[float]] = {}
+    for group in plan.groups:
+        pair = took.setdefault(group.label, [0.0, 0.0])
+        pair[0] = round(pair[0] + group.seconds / min(all_cores(), max(1, group.units)), 2)
+    for progress in groups:
+        pair = took.setdefault(progress.label, [0.0, 0.0])
+        pair[1] = round(pair[1] + progress.seconds(), 2)
     return {
         "groups": took,
         "seconds": round(ended - began, 1),
@@ -136,6 +144,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--pages", nargs="+", type=Path, required=True)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument(
+        "--times", type=int, default=3, help="how often the pages are there: a run takes one or two minutes"
+    )
     parser.add_argument("--only", choices=CASES)
     parser.add_argument("--once", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -145,7 +156,7 @@ def main() -> None:
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         inputs = Path(name) / "in"
-        write_inputs(inputs, given.pages)
+        write_inputs(inputs, given.pages, given.times)
         for case in [given.only] if given.only else CASES:
             rows = []
             for number in range(given.runs):

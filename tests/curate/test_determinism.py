@@ -51,6 +51,7 @@ steps:
   - decontaminate: {questions: questions.jsonl}
   - inject: {kind: people, people: 12, exposures: 4}
   - mix: {by: domain, repeat: {other: 1.5}}
+  - forget: {listed: forget.txt}
   - shuffle
 output:
   tokenizer: {kind: bpe, size: 400}
@@ -77,6 +78,7 @@ def write_inputs(folder: Path) -> None:
     shutil.copy(SAMPLE / "questions.jsonl", folder / "questions.jsonl")
     shutil.copytree(ROOT / "tests" / "parity" / "punkt", folder / "punkt")
     (folder / "pii.key").write_bytes(bytes(range(32)))
+    (folder / "forget.txt").write_text("site3.example\n")
     kinds = [[Text(f"{word} {number}", "a") for number in range(30)] for word in ("river stone", "casino bonus")]
     train(*kinds, folder / "model.bin", held_out=0.1, settings=TrainingSettings(dimensions=2, buckets=100))
     question = json.loads((SAMPLE / "questions.jsonl").read_text().splitlines()[0])

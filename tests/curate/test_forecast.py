@@ -1,9 +1,28 @@
 """The time that is left of a whole run: what was foretold of its groups, corrected by what those took that have run."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import pytest
 
 from curate.run.engine import Progress, SourceProgress
 from curate.run.forecast import ForetoldGroup, TimeLeft
+from curate.run.group import UnitGroup
+from curate.run.unit import Unit
+
+
+@dataclass
+class Sized(Unit):
+    bytes: int
+    source: str
+
+    def size(self) -> int:
+        return self.bytes
+
+    @property
+    def source_read(self) -> str:
+        return self.source
+
 
 GROUPS = [
     # 1 000 bytes of pages, and as many of rows, of which a byte takes a ninth of the time.
@@ -48,8 +67,8 @@ def test_what_goes_slower_than_foretold_is_believed(clock):
     left.see(progress)
     clock[0] += 90
     progress.sources["pages"].done = 500
-    # Twice as long, within what the forecast still weighs; and so will all groups behind it.
-    assert left.see(progress) == pytest.approx(2 * 73, rel=0.05)
+    # Twice as long, within what the forecast still weighs, of this group; half of it is the group's own.
+    assert left.see(progress) == pytest.approx(2 * 55 + 2**0.5 * 18, rel=0.05)
 
 
 def test_groups_follow_in_their_order_though_two_have_one_label(clock):
@@ -85,3 +104,16 @@ def test_the_longest_unit_bounds_what_many_workers_can_do(clock):
     progress.sources["pages"].longest = 500
     # 90 s of one worker, in one unit.
     assert left.see(progress) == pytest.approx(90 + 2 + 1 + 4)
+
+
+def test_the_largest_units_are_handed_out_first_and_the_longest_left_is_known():
+    units = [Sized(Path(), size, "web") for size in (10, 30, 20, 30)]
+    group = UnitGroup("a group", units, None)
+    assert list(group.queue) == [1, 3, 2, 0]
+    group.take(group.queue)
+    # The first is half read; another as long waits.
+    shares = group.count({1: (0, 0, 15)}).sources["web"]
+    assert (shares.done, shares.longest) == (15, 30)
+    group.take(group.queue)
+    group.take(group.queue)
+    assert group.count({1: (0, 0, 25), 3: (0, 0, 25), 2: (0, 0, 20)}).sources["web"].longest == 10

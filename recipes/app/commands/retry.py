@@ -25,6 +25,7 @@ def retry(folder: FinishedRun, workers: Workers = None) -> None:
             out.print(f"{escape(folder)}: nothing was set aside")
             return
         job = run_again(place, workers)
+        job.again = True
         with shown(err) as on_progress:
             job.on_progress = on_progress
             summary = job.execute()

@@ -13,15 +13,19 @@ from curate.errors import Refused
 from curate.outside import in_full
 from curate.places.address import joined, path_of
 from curate.places.store import Place, is_local
+from curate.rights.forget import Forget
 from curate.run.corpus import CorpusRun
 from curate.run.output import Publication, Rendering, VocabularyChoice
 from curate.sources import Input, InputError, Partition, find_inputs
 from recipes.app.recipe.load import Loaded, resolve_paths
 from recipes.app.recipe.schema import RecipeInput
 
+FORGOTTEN = "forget.txt"
+"""The list in an output folder of what was asked to be removed: every run into the folder leaves it out."""
+
 
 def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit: int | None = None) -> CorpusRun:
-    """The run of a recipe into a folder.
+    """The run of a recipe into a folder, without what the folder's own list says was removed.
 
     Raises InputError for a missing file or an empty glob, Refused for a recipe without steps or inputs.
     """
@@ -51,7 +55,7 @@ def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit:
     _refuse_own_output(inputs, partitions, out)
     return CorpusRun(
         name=recipe.name,
-        steps=loaded.steps,
+        steps=[*loaded.steps, *_removed(out)],
         partitions=partitions,
         out=out,
         publication=publication,
@@ -64,6 +68,11 @@ def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit:
         document_timeout=recipe.engine.document_timeout,
         recipe=recipe_text(loaded),
     )
+
+
+def _removed(out: Place) -> list[Forget]:
+    listed = out / FORGOTTEN
+    return [Forget(str(listed))] if is_local(out) and listed.is_file() else []
 
 
 def _refuse_own_output(inputs: list[Input], partitions: list[Partition], out: Place) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,23 +30,22 @@ def recipe_of(out: Place) -> Loaded | None:
         return None
 
 
-def run_again(out: Place, workers: int | None = None) -> CorpusRun:
-    """The run that made a finished folder, with the same recipe and limit, to try again what was set aside. Raises
-    Refused where the folder is not that of such a run, or does not say what its limit was."""
+def run_again(out: Place, workers: int | None = None, *, command: str = "retry") -> CorpusRun:
+    """The run that made a finished folder, with the same recipe and limit, for this `command`. Raises Refused where the
+    folder is not that of such a run, or does not say what its limit was."""
     try:
         summary = read_summary(out)
         profile = any(step["step"] == Profile.name for step in summary["steps"])
     except (OSError, LookupError, TypeError):
         raise Refused(f"{out / SUMMARY} is damaged; `goldsand run` into the same folder writes it again") from None
     if profile:
-        raise Refused(f"{out} holds a profile, not a corpus: remove {out / 'kills.jsonl'} and profile again")
+        raise Refused(f"{out} holds a profile, not a corpus: profile again, into another folder")
     if "made_with" not in summary:
         raise Refused(
             f"the run in {out} did not write down whether it had a --limit (an earlier version did not): give the same"
-            " `goldsand run` again, which finds its work done, and then `goldsand retry`"
+            f" `goldsand run` again, which finds its work done, and then `goldsand {command}`"
         )
-    job = corpus_run(load(str(own_recipe(out))), out, workers=workers, limit=summary["made_with"]["limit"])
-    return dataclasses.replace(job, again=True)
+    return corpus_run(load(str(own_recipe(out))), out, workers=workers, limit=summary["made_with"]["limit"])
 
 
 def partitions_of(loaded: Loaded) -> Sequence[Partition]:

@@ -19,7 +19,7 @@ from typing import Any, cast
 from curate.places.manifest import manifest_path
 from curate.places.store import files_below
 from curate.run.corpus import CorpusRun
-from curate.run.engine import Engine, all_cores
+from curate.run.engine import all_cores
 from curate.run.folder import OutputFolder
 from curate.run.forecast import ForetoldGroup
 from curate.run.local import LocalEngine
@@ -46,18 +46,21 @@ PLACES = 8
 MORE = 4
 """How many times as many documents one rehearsal has as another."""
 
-SHORTEST = 0.5
-"""Seconds that those documents take at least, or else there is a rehearsal with more."""
+ENOUGH = 1.0
+"""Seconds that the documents of a rehearsal take at least, or else there is one with more."""
 
 SHARE = 0.01
 """The share of all documents that is to be rehearsed with, at most MOST: what takes little time for each shows in
 many."""
 
 NOISE = 0.02
-"""Seconds by which two groups that do the same differ."""
+"""Seconds by which two groups that do the same differ by the clock, where nothing else tells what they take."""
 
-LONGEST = 2.0
-"""Seconds of a rehearsal after which there is no longer one."""
+LONGEST = 3.0
+"""Seconds that its documents take at most."""
+
+BUCKETS = 2
+"""Units of a round in a rehearsal: each takes time of its own."""
 
 MOST = 4000
 """Documents of a rehearsal."""
@@ -139,23 +142,23 @@ def estimate(
         many = _drawn(job.partitions, sample)
         if not many.parts:
             return None
-        few = thinned(many, max(1, many.documents // MORE))
         # A worker's first unit waits for its libraries and models.
+        few = thinned(many, max(1, many.documents // MORE))
         cold = _rehearsal(job, bare, thinned(few, PLACES), next(folders)).rehearse(own)
-        short = _rehearsal(job, bare, few, next(folders)).rehearse(own)
         long = _rehearsal(job, bare, many, next(folders)).rehearse(own)
-        enough = min(MOST, sum(one.documents for one in sources.values()) * SHARE)
-        while not many.whole and sample < MOST and long.took() < LONGEST:
-            if sample >= enough and long.took() - short.took() >= SHORTEST:
-                break
-            sample = min(MOST, sample * MORE)
-            few, many = many, _drawn(job.partitions, sample)
-            short, long = long, _rehearsal(job, bare, many, next(folders)).rehearse(own)
+        enough = min(MOST, int(sum(one.documents for one in sources.values()) * SHARE))
+        each = long.took() / max(1, long.documents)
+        longer = min(MOST, max(enough, int(ENOUGH / max(each, 1e-9))), int(LONGEST / max(each, 1e-9)))
+        if many.whole or longer < MORE * sample:
+            short = _rehearsal(job, bare, few, next(folders)).rehearse(own)
+        else:
+            few, short = many, long
+            long = _rehearsal(job, bare, _drawn(job.partitions, longer), next(folders)).rehearse(own)
         if not long.documents:
             return None
         if long.weight <= short.weight:
             # The input is so small that both rehearsals read all of it.
-            short = replace(long, seconds={}, by_source={}, size=0)
+            short = replace(long, seconds={}, worked={}, by_source={}, size=0)
         extra, injected, added = None, 0, 1
         if len(bare) < len(job.steps):
             steps, added, injected = _few_injected(job)
@@ -189,12 +192,14 @@ Call = tuple[str, int]
 
 
 class _Timed:
-    """An engine that notes how many units each group has, and how long they take, in seconds of one worker."""
+    """An engine that notes how many units each group has, and how long they take, in seconds of one worker: by the
+    clock, and `worked` of a processor, which is steadier than a clock's in what is over in a moment."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: LocalEngine) -> None:
         self._engine = engine
         self.workers = engine.workers
         self.seconds: dict[Call, float] = {}
+        self.worked: dict[Call, float] = {}
         self.units: dict[Call, int] = {}
         self._labels: Counter[str] = Counter()
 
@@ -202,9 +207,10 @@ class _Timed:
         call = (label, self._labels[label])
         self._labels[label] += 1
         self.units[call] = len(tasks)
-        began = time.perf_counter()
+        began, before = time.perf_counter(), self._engine.processor_seconds
         manifests = self._engine.map(label, tasks, on_kill)
         self.seconds[call] = (time.perf_counter() - began) * max(1, min(self.workers, len(tasks)))
+        self.worked[call] = self._engine.processor_seconds - before
         return manifests
 
 
@@ -225,6 +231,7 @@ class _Rehearsal(CorpusRun):
     """A run over a few documents."""
 
     seconds: dict[Call, float] = field(default_factory=dict)
+    worked: dict[Call, float] = field(default_factory=dict)
     units: dict[Call, int] = field(default_factory=dict)
     by_source: dict[str, _Rehearsed] = field(default_factory=dict)
     size: int = 0
@@ -237,12 +244,12 @@ class _Rehearsal(CorpusRun):
             timed = _Timed(engine)
             outputs, _ = self.work(folder, timed)
             self.peak = engine.peak_memory
-        self.seconds, self.units = timed.seconds, timed.units
-        self._note(outputs)
+        self.seconds, self.worked, self.units = timed.seconds, timed.worked, timed.units
+        self._note(outputs, timed)
         self.size = sum(path.stat().st_size for path in files_below(self.out))
         return self
 
-    def _note(self, outputs: StageOutputs) -> None:
+    def _note(self, outputs: StageOutputs, timed: _Timed) -> None:
         for part in outputs.parts:
             one = self.by_source.setdefault(part.partition.source, _Rehearsed())
             one.bytes += sum(self.sizes[part.label][number] for number in part.taken or ())
@@ -253,6 +260,11 @@ class _Rehearsal(CorpusRun):
             one.reading += reading
             one.working += sum(manifest["seconds"].values()) - reading
             one.characters += sum(characters for _, characters in manifest["domains"]["kept"].values())
+        # Of what steps took by the clock, what they worked: a worker may have waited for a core.
+        working = sum(one.working for one in self.by_source.values())
+        worked = timed.worked.get((self.stages[0].folder[3:], 0), 0.0)
+        for one in self.by_source.values():
+            one.working *= min(1.0, worked / working) if worked and working else 1.0
 
     @property
     def documents(self) -> int:
@@ -285,6 +297,7 @@ class _Rehearsal(CorpusRun):
         return one.working * size / max(1, one.bytes) + one.reading * documents / max(self.read, one.documents, 1)
 
     def took(self) -> float:
+        """Seconds of one worker in the first stage."""
         return sum(one.working + one.reading for one in self.by_source.values())
 
 
@@ -299,23 +312,27 @@ class _Scale:
     extra: _Rehearsal | None
     injected: float
 
-    def _line(self, short: float, long: float, extra: float | None, units: float, noise: float) -> float:
-        """What grows with the weight, and what does with the number of `units`, of which the run has so many times as
-        many."""
-        more = self.long.weight - self.short.weight
-        slope = max(0.0, long - short - noise) / more if more > 0 else 0.0
+    def _line(self, short: float, more: float, extra: float | None, units: float) -> float:
+        """What grows with the weight, of which the long rehearsal took `more` than the short one, and what does with
+        the number of `units`, of which the run has so many times as many."""
+        heavier = self.long.weight - self.short.weight
+        slope = max(0.0, more) / heavier if heavier > 0 else 0.0
         fixed = max(0.0, short - slope * self.short.weight)
         added = 0.0 if extra is None else max(0.0, extra - short) * self.injected
         return fixed * units + slope * self.weight + added
 
     def of_seconds(self, call: Call, units: int) -> float:
+        short, long = self.short.seconds.get(call, 0.0), self.long.seconds.get(call, 0.0)
+        more = self.long.worked.get(call, 0.0) - self.short.worked.get(call, 0.0)
+        if not any(self.long.worked.values()):
+            more = long - short - NOISE * max(1, min(self.long.workers or all_cores(), units))
         extra = None if self.extra is None else self.extra.seconds.get(call, 0.0)
         times = units / max(1, self.short.units.get(call, 0) or self.long.units.get(call, 0))
-        noise = NOISE * max(1, min(self.long.workers or all_cores(), units))
-        return self._line(self.short.seconds.get(call, 0.0), self.long.seconds.get(call, 0.0), extra, times, noise)
+        return self._line(short, more, extra, times)
 
     def of_sizes(self) -> float:
-        return self._line(self.short.size, self.long.size, None if self.extra is None else self.extra.size, 1, 0)
+        extra = None if self.extra is None else self.extra.size
+        return self._line(self.short.size, self.long.size - self.short.size, extra, 1)
 
 
 def _foretold(
@@ -352,7 +369,7 @@ def _rehearsal(job: CorpusRun, steps: Sequence[Any], sample: Sample, out: Path) 
         sample.partitions,
         out,
         publication,
-        buckets=job.buckets,
+        buckets=min(job.buckets, BUCKETS),
         workers=job.workers,
         split=0,
         memory=job.memory,
