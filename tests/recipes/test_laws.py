@@ -7,7 +7,8 @@ import pytest
 
 from curate.errors import Refused
 from recipes.app.measure.law_figures import FIGURES, Asked, Found, Unknown
-from recipes.app.measure.laws import Criterion, outcome_of, read_book, run_laws
+from recipes.app.measure.laws import Criterion, outcome_of, plain, read_book, run_laws
+from recipes.app.recipe.schema import Recipe
 from recipes.app.report.laws import figure_words, limit_words, write_laws_page
 
 BOOK = """\
@@ -104,6 +105,7 @@ def test_the_file_that_is_shipped_can_be_used():
     under = {(law.result, law.under.split(",")[0]) for law in shipped.laws}
     assert {(result, kind) for result in (1, 4, 8, 9, 10, 11, 12) for kind in ("default", "gpt2")} <= under
     assert {law.result for law in shipped.laws if not law.expected} >= {5, 6, 7}
+    assert len({Recipe(name=plain(name)).name for name in shipped.parts}) == len(shipped.parts)
     for name, part in shipped.parts.items():
         assert all(len(part.probe.rates_of(arm)) == 1 for arm in part.probe.arms), name
     fast = {name for name, part in shipped.parts.items() if part.quick}

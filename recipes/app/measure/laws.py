@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -170,8 +171,8 @@ def run_laws(
                 continue
             say(name)
             probe = _probe_of(part, quick, first, facts)
-            recipe = Loaded(Recipe(name=name.replace(" ", "-"), probe=probe), [], out, {})
-            rows[name] = run_probe(recipe, out / "parts" / name.replace(" ", "-"), **how)
+            recipe = Loaded(Recipe(name=plain(name), probe=probe), [], out, {})
+            rows[name] = run_probe(recipe, out / "parts" / plain(name), **how)
         asked = [law for law in of.laws if not quick or (law.result in of.quick and law.parts <= rows.keys())]
         sound = [row for part in rows.values() for row in part if not row.get("error")]
         told = {
@@ -189,6 +190,11 @@ def run_laws(
         }
         write_atomically(out / "laws.json", json.dumps(told, indent=1).encode())
     return told
+
+
+def plain(name: str) -> str:
+    """A part's name as that of a recipe and a folder."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)
 
 
 def _probe_of(part: Part, quick: bool, first: int, facts_seed: int) -> Probe:
