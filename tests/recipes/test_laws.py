@@ -4,8 +4,10 @@ import json
 import math
 
 import pytest
+from typer.testing import CliRunner
 
 from curate.errors import Refused
+from recipes.app.cli import app
 from recipes.app.measure.law_figures import FIGURES, Asked, Found, Unknown
 from recipes.app.measure.laws import Criterion, outcome_of, plain, read_book, run_laws
 from recipes.app.recipe.schema import Recipe
@@ -53,7 +55,7 @@ def book(tmp_path, old="", new=""):
     return path
 
 
-def test_laws_are_trained_judged_resumed_and_printed(tmp_path):
+def test_laws_are_trained_judged_resumed_and_printed(tmp_path, monkeypatch):
     out = tmp_path / "out"
     said = []
     told = run_laws(out, book=book(tmp_path), say=said.append, processes=1)
@@ -71,6 +73,10 @@ def test_laws_are_trained_judged_resumed_and_printed(tmp_path):
     again = run_laws(out, book=book(tmp_path), processes=1)
     assert again == told
     assert {path: path.stat().st_mtime_ns for path in out.glob("parts/one/runs/*/figures.json")} == before
+    monkeypatch.setattr("recipes.app.measure.laws.LAWS", book(tmp_path))
+    called = CliRunner().invoke(app, ["laws", "-o", str(out), "--processes", "1"])
+    assert called.exit_code == 0 and "result  1, default: holds" in called.output, called.output
+    assert told["criteria_sha256"] in called.output and "report.html" in called.output
     fresh = run_laws(tmp_path / "quick", quick=True, seed_from=20, book=book(tmp_path), processes=1)
     assert [line["arm"] for line in fresh["parts"]["one"]] == ["small"] and fresh["parts"]["one"][0]["seeds"] == [20]
     assert [law["result"] for law in fresh["laws"]] == [1] and not fresh["as_registered"]

@@ -150,7 +150,7 @@ def run_laws(
     quick: bool = False,
     seed_from: int | None = None,
     facts_seed: int | None = None,
-    book: Path = LAWS,
+    book: Path | None = None,
     say: Callable[[str], None] = lambda message: None,
     **how: Any,
 ) -> dict[str, Any]:
@@ -159,6 +159,7 @@ def run_laws(
     `how` (`processes`, `slots`, `compile`) changes no figure; `say` is called with the name of each part. Raises
     Refused.
     """
+    book = LAWS if book is None else book
     of, digest = read_book(book)
     first = of.seed_from if seed_from is None else seed_from
     facts = of.facts_seed if facts_seed is None else facts_seed
