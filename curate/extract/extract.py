@@ -58,7 +58,7 @@ class Extract(Step):
     """
 
     name: ClassVar[str] = "extract"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     libraries: ClassVar[tuple[str, ...]] = (
         *("trafilatura", "resiliparse", "selectolax", "lxml", "lxml_html_clean", "justext", "htmldate", "chardet"),
     )

@@ -6,6 +6,7 @@ for each, `how (where): value`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from urllib.parse import urljoin
 
@@ -49,6 +50,12 @@ _NAMED = (
         "dcterms.rightsholder",
     ),
 )
+_NAME = re.compile(r'license-name="([^"]+)"')
+"""An attribute of pages of Stack Exchange."""
+_OPEN = re.compile(
+    r"creative ?commons|\bCC[ -](?:BY|0)|GNU Free Doc|Python Software Foundation|Open Government", re.IGNORECASE
+)
+"""Licences of texts; those of programs are rarely a page's."""
 _PROPERTIES = ("license", "licence", "cc:license", "dct:license", "dcterms:license", "dc:license", "xhv:license")
 
 
@@ -82,8 +89,13 @@ def _licences(page: Statements, url: str | None) -> Iterable[str]:
             yield f"{tag} rel=license ({where}): {target}"
         elif any(mark in _PROPERTIES for mark in marks):
             yield f"{tag} {'itemprop' if ' itemprop=' in attributes else 'property'}=license ({where}): {target}"
+        elif named := _NAME.search(attributes):
+            yield f"{tag} license-name ({where}): {named.group(1)}"
         elif tag == "a" and _is_licence(target):
             yield f"a ({where}): {target}"
+    for sentence, where in page.offers:
+        if _OPEN.search(sentence):
+            yield f"text ({where}): {sentence}"
     for thing in page.objects():
         for name in ("license", "licence"):
             if name in thing:

@@ -29,6 +29,11 @@ _TYPED = ' itemtype="'
 _BY = (' rel="author"', ' itemprop="author"')
 _NEEDLES = ("icense", "icence", "ICENSE", "reativecommons", _TYPED, *_BY)
 """What the attributes of a tag that is looked at hold."""
+_OFFER = re.compile(
+    r"\b(?:licen[sc]ed|shared|available|distributed|released|published|provided|used)\s+under\b", re.IGNORECASE
+)
+_BEFORE, _BEHIND = 120, 200
+"""Characters of a sentence around it."""
 _ATTRIBUTES = re.compile(r'([^\s="<>]{1,60})="([^"]*)"')
 
 
@@ -49,6 +54,8 @@ class Statements:
     """`meta`, `time` and `abbr` with their texts."""
     rights: list[tuple[str, str, str]] = field(default_factory=list)
     """(tag, attributes, where it stands) of what may name a licence."""
+    offers: list[tuple[str, str]] = field(default_factory=list)
+    """(text, where it stands) of sentences such as "licensed under ...", the targets of their links in front."""
     authors: list[str] = field(default_factory=list)
     types: list[str] = field(default_factory=list)
     """Values of `itemtype`."""
@@ -110,11 +117,39 @@ def gathered(tokens: Sequence[Token], scripts: Sequence[str]) -> Statements:
                     where.pop()
             else:
                 page.root = attributes
+        if " under" in text and len(page.offers) < 20 and (offer := _OFFER.search(text)):
+            page.offers.append((_sentence(tokens, place, offer), where[-1] if where else "body"))
         if attributes and tag != "meta":
             for needle in needles:
                 if needle in attributes:
                     _marked(page, tokens, place, needle, where[-1] if where else "body")
     return page
+
+
+def _sentence(tokens: Sequence[Token], place: int, offer: re.Match[str]) -> str:
+    """The words around an offer, as far as they go in the tags behind it, and the targets of links among those."""
+    tag, _, text = tokens[place]
+    before = text[max(0, offer.start() - _BEFORE) : offer.start()]
+    for earlier, _, words in reversed(tokens[max(0, place - 4) : place]):
+        if len(before) >= _BEFORE or tag.removeprefix("/") not in INLINE:
+            break
+        tag, before = earlier, words[-_BEFORE:] + before
+    said, targets = text[offer.start() :][:_BEHIND], []
+    for tag, attributes, more in tokens[place + 1 : place + 12]:
+        if len(said) >= _BEHIND or tag.removeprefix("/") not in INLINE:
+            break
+        if tag == "a":
+            targets.append(unescaped(value(attributes, "href")))
+        said += more
+    # Of another offer before it, nothing.
+    before = _OFFER.split(before)[-1]
+    sentence = " ".join(unescaped(before + said[:_BEHIND]).split())
+    return " ".join([*(one for one in targets[:2] if _is_near(one)), sentence])
+
+
+def _is_near(target: str) -> bool:
+    """Whether the target of a link may say which licence is meant."""
+    return len(target) < 100 and "licen" in target.lower()
 
 
 def _marked(page: Statements, tokens: Sequence[Token], place: int, needle: str, where: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 CONFIDENCE = ("high", "medium", "low")
 """high: stated for the page as a whole, by a tag made for it. medium: by `rel=license` or microdata anywhere on the
-page, or a link in its footer. low: it may be of something on the page."""
+page, a link in its footer, or a sentence that says what it offers. low: it may be of something on the page."""
 
 _CC = re.compile(
     r"creativecommons\.org/licen[sc]es/(by(?:-nc)?(?:-(?:nd|sa))?)/(\d\.\d)(?:/(?:deed\.)?([a-z]{2,5})(?=[/?#]|$))?",
@@ -37,12 +37,30 @@ _OTHERS = (
     (re.compile(r"opensource\.org/licen[sc]es/mit\b", re.IGNORECASE), "MIT"),
 )
 _WORDS = re.compile(r"\bCC[ -](BY(?:-NC)?(?:-(?:ND|SA))?)[ -](\d\.\d)\b|\b(CC0)\b", re.IGNORECASE)
+_CONDITION = r"[^a-z0-9]{1,3}(?:Non-?\s?Commercial|Share-?\s?Alike|No-?\s?Deriv\w*(?: Works)?)"
+_ATTRIBUTION = re.compile(rf"Creative Commons Attribution((?:{_CONDITION})*)[^a-z0-9]{{1,3}}(\d\.\d)", re.IGNORECASE)
+_GFDL = re.compile(r"GNU Free Documentation Licen[sc]e,?(?: version)? (1\.[123])( or (?:any )?later)?", re.IGNORECASE)
+_PSF = re.compile(r"Python Software Foundation Licen[sc]e,? Version 2", re.IGNORECASE)
+_OF_THE_PAGE = re.compile(
+    r"\b(?:work|page|(?:web)?site|content|contribution|text|article|post|blog|documentation|wiki|material|book|guide"
+    r"|document|entry)s?\b",
+    re.IGNORECASE,
+)
+"""What a sentence that offers a licence offers, before the offer; of other things than a page's text, these stand just
+before it."""
+_OF_ANOTHER = re.compile(
+    r"\b(?:code|samples?|software|source|programs?|librar(?:y|ies)|plugins?|fonts?|icons?|images?|photos?|pictures?|videos?"
+    r"|data|datasets?|logos?)\W+(?:\w+\W+){0,2}$",
+    re.IGNORECASE,
+)
+_UNDER = re.compile(r"\w+\s+under\b", re.IGNORECASE)
 _KINDS = ("by", "by-sa", "by-nc", "by-nc-sa", "by-nd", "by-nc-nd")
 """From the least to the most restrictive."""
 _VERSIONS = ("1.0", "2.0", "2.5", "3.0", "4.0")
 KNOWN = (
     *("CC0-1.0", "CC-PDM-1.0", "CC-PDDC", "OGL-UK-1.0", "OGL-UK-2.0", "OGL-UK-3.0", "MIT", "Apache-2.0"),
-    *("GFDL-1.1-only", "GFDL-1.2-only", "GFDL-1.3-only"),
+    *(f"GFDL-1.{minor}-{which}" for minor in (1, 2, 3) for which in ("only", "or-later")),
+    "PSF-2.0",
     *(f"CC-{kind.upper()}-{version}" for kind in _KINDS for version in _VERSIONS),
     *(f"{kind}-{port}" for kind, ports in _PORTED.items() for port in ports.split()),
 )
@@ -83,7 +101,7 @@ def findings(metadata: Mapping[str, Any]) -> Iterator[Finding]:
     for line in lines.splitlines() if isinstance(lines, str) else ():
         if said := _LINE.match(line):
             how, value = said.groups()
-            confidence = _confidence(how)
+            confidence = _confidence(how, value)
             if confidence:
                 yield Finding(spdx(value), how, confidence, value)
 
@@ -108,12 +126,20 @@ def spdx(value: str) -> str:
     for pattern, name in _OTHERS:
         if said := pattern.search(value):
             return said.expand(name)
+    if said := _ATTRIBUTION.search(value):
+        words = re.sub(r"[^a-z]", "", said.group(1).lower())
+        kinds = ["BY"] + [one for one, word in (("NC", "noncom"), ("ND", "noder"), ("SA", "share")) if word in words]
+        return f"CC-{'-'.join(kinds)}-{said.group(2)}"
+    if said := _GFDL.search(value):
+        return f"GFDL-{said.group(1)}-{'or-later' if said.group(2) else 'only'}"
+    if _PSF.search(value):
+        return "PSF-2.0"
     if said := _WORDS.search(value):
         return "CC0-1.0" if said.group(3) else f"CC-{said.group(1).upper()}-{said.group(2)}"
     return next((name for name in KNOWN if name.lower() == value.strip().lower()), "")
 
 
-def _confidence(how: str) -> str:
+def _confidence(how: str, value: str) -> str:
     """How sure a way of stating makes the page's licence; empty where it says nothing of one."""
     place = said.group(1) if (said := _PLACE.search(how)) else ""
     if how.startswith("meta "):
@@ -124,6 +150,10 @@ def _confidence(how: str) -> str:
         return "low"
     if place == "head":
         return "high"
+    if how.startswith("text"):
+        offer = _UNDER.search(value)
+        before = value[: offer.start()] if offer else ""
+        return "medium" if _OF_THE_PAGE.search(before) and not _OF_ANOTHER.search(before) else "low"
     if how.startswith("a ("):
         return "medium" if place == "footer" else "low"
     return "medium"

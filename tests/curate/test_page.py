@@ -151,6 +151,24 @@ BY = "https://creativecommons.org/licenses/by/4.0/"
             "",
             f"JSON-LD object: {BY}",
         ),
+        (
+            "",
+            f'<footer>X. <em>Text</em> is available  under <a href="{BY}">a licence</a> of Creative Commons.</footer>',
+            f"a (footer): {BY}\ntext (footer): {BY} X. Text is available under a licence of Creative Commons.",
+        ),
+        (
+            "",
+            "<footer>Content <b>licensed under</b> CC BY 4.0</footer><p>Other words.</p>",
+            "text (footer): Content licensed under CC BY 4.0",
+        ),
+        (
+            "",
+            "<p>Content is shared under <b>CC BY 4.0</b>, code is <i>licensed under CC0</i>.</p>",
+            "text (body): Content is shared under CC BY 4.0, code is licensed under CC0.\n"
+            "text (body): CC BY 4.0, code is licensed under CC0.",
+        ),
+        ("", "<p>The kitchen is licensed under the city's rules, and shared under a tree.</p>", None),
+        ("", '<i data-x-license-name="CC BY-SA 4.0"></i>', "i license-name (body): CC BY-SA 4.0"),
         ("", '<a href="/driving-licence">Licences</a> <a href="https://creativecommons.org/">CC</a>', None),
     ],
 )

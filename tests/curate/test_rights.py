@@ -156,6 +156,25 @@ def test_robots_of_the_crawl_and_of_today_are_both_asked_and_files_that_are_none
         ("link rel=license (head): https://creativecommons.org/licenses/by-sa/4.0/deed.en", "CC-BY-SA-4.0"),
         ("JSON-LD Article: http://creativecommons.org/licenses/by-nc-sa/3.0/de/", "CC-BY-NC-SA-3.0-DE"),
         ("a (footer): https://creativecommons.org/publicdomain/zero/1.0/", "CC0-1.0"),
+        # A sentence that says what it offers; of a program, a picture or somebody else's work it is none of the page's.
+        ("text (footer): Content is available under GNU Free Documentation License 1.3 or later", "GFDL-1.3-or-later"),
+        ("text (body): This page is licensed under the Python Software Foundation License Version 2.", "PSF-2.0"),
+        (
+            "text (body): This work is licensed under a Creative Commons Attribution-Noncommercial-No Derivative Works"
+            " 3.0 United States License.",
+            "CC-BY-NC-ND-3.0",
+        ),
+        (
+            "text (main): https://creativecommons.org/licenses/by/4.0/ the content of this page is licensed under the"
+            " Creative Commons Attribution 4.0 License, and code samples are licensed under the Apache 2.0",
+            "CC-BY-4.0",
+        ),
+        ("text (footer): text, and code samples are licensed under https://www.apache.org/licenses/LICENSE-2.0", ""),
+        ("text (footer): the article's images are used under CC BY 4.0", ""),
+        ("text (article): The ontology is available under https://creativecommons.org/licenses/by/4.0/", ""),
+        ("text (figure): This work is licensed under CC BY 4.0", ""),
+        ("text (footer): user contributions licensed under CC BY-SA", ""),
+        ("div license-name (body): CC BY-SA 3.0\na license-name (body): CC BY-SA 4.0", "CC-BY-SA-4.0"),
         # By a picture, in an article, in a quotation; another thing on the page.
         ("a (figure): https://creativecommons.org/licenses/by/4.0/", ""),
         ("a rel=license (figure): https://creativecommons.org/licenses/by/4.0/", ""),
