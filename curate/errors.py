@@ -26,6 +26,7 @@ EXTRAS = {
     "polars": "adapters",
     "datasets": "hub",
     "pyarrow": "hub",
+    "huggingface_hub": "hub",
     "transformers": "hub",
     "protego": "robots",
     "catboost": "train-extractor",

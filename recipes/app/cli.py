@@ -1,6 +1,6 @@
 """The command line: goldsand run | retry | forget | slurm | plan | status | stages | verify | why | diff | profile |
-decide | clusters | index | contamination | report | card | publish | check | steps | probe | compare | laws | fit |
-train-classifier | train-extractor | synth.
+decide | clusters | index | contamination | report | card | publish | export | check | steps | probe | compare | laws |
+fit | train-classifier | train-extractor | synth.
 
 Exit codes: 0 done; 1 a fault of the program, or runs of a probe that failed; 2 something a person can put right; 3 more
 was lost than allowed; 130 interrupted.
@@ -22,6 +22,7 @@ from recipes.app.commands.compare import compare
 from recipes.app.commands.contamination import contamination
 from recipes.app.commands.dedup import clusters, index
 from recipes.app.commands.diff import diff
+from recipes.app.commands.export import export
 from recipes.app.commands.extractor import train_extractor
 from recipes.app.commands.fit import fit
 from recipes.app.commands.forget import forget
@@ -76,6 +77,7 @@ CORPUS = (
     diff,
     card,
     publish,
+    export,
 )
 for command in (*CORPUS, probe, compare, laws, fit, profile, decide):
     app.command()(command)

@@ -37,18 +37,25 @@ def card(
 
 def publish(
     folder: FinishedRun,
-    to: Annotated[str, typer.Option(help="a folder that is empty, is not there, or that this command made")],
+    to: Annotated[
+        str, typer.Option(help="hf://ORG/NAME, or a folder that is empty, not there, or made by this command")
+    ],
     size: Annotated[int, typer.Option(min=1, help="MB of text in a file, about")] = 500,
+    private: Annotated[
+        bool, typer.Option("--private", help="where the Hub has no such data set yet: a private one")
+    ] = False,
 ) -> None:
     """Write a corpus as a repository of the Hugging Face Hub holds it: Parquet, with viewers of text, ledger and facts,
     and the card beside them. `datasets.load_dataset(FOLDER)` opens it."""
+    from recipes.app.papers.hub import SCHEME, publish_to_hub
     from recipes.app.papers.publish import publish_to
 
     with friendly():
-        if "://" in to:
-            raise Refused(
-                f"publish writes to a folder on this machine, not to {to}: upload the folder with"
-                " `hf upload ORG/NAME FOLDER --repo-type dataset`"
-            )
-        made = publish_to(place_of(folder), Path(to), size * 1_000_000)
+        place = place_of(folder)
+        if to.startswith(SCHEME):
+            made = publish_to_hub(place, to, size * 1_000_000, private=private)
+        elif "://" in to:
+            raise Refused(f"publish writes to the Hub (hf://ORG/NAME) or to a folder on this machine, not to {to}")
+        else:
+            made = publish_to(place, Path(to), size * 1_000_000)
     out.print(harmless(f"wrote {made['files']:,} files, {made['bytes']:,} bytes, to {to}"))

@@ -7,6 +7,7 @@ sent no others. docs/papers.md describes the columns.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,14 +64,23 @@ def publish_to(folder: Place, to: Path, size: int) -> dict[str, int]:
     (new / "eu-summary.md").write_text(eu_summary(about), encoding="utf-8")
     said = croissant(about, configs, new)
     write_atomically(new / "croissant.json", orjson.dumps(said, option=orjson.OPT_INDENT_2))
-    made = {"schema": SCHEMA, "summary": about.summary.get("seal", ""), "goldsand": about.made.get("goldsand", "")}
-    write_atomically(new / MADE, orjson.dumps(made, option=orjson.OPT_INDENT_2))
+    write_atomically(new / MADE, orjson.dumps(made_of(about), option=orjson.OPT_INDENT_2))
     if to.exists():
         to.rename(old)
     new.rename(to)
     shutil.rmtree(old, ignore_errors=True)
     files = [one for one in to.rglob("*") if one.is_file()]
     return {"files": len(files), "bytes": sum(one.stat().st_size for one in files)}
+
+
+def made_of(what: About | Path) -> dict[str, Any]:
+    """What a publication of a run is made of; of a folder, what the publication there was, if it is one."""
+    if isinstance(what, About):
+        summary, version = what.summary.get("seal", ""), what.made.get("goldsand", "")
+        return {"schema": SCHEMA, "summary": summary, "goldsand": version}
+    with contextlib.suppress(OSError, ValueError):
+        return orjson.loads((what / MADE).read_bytes())
+    return {}
 
 
 def text_columns() -> dict[str, Any]:
