@@ -279,16 +279,18 @@ class _Compiler:
                     grouped[row[VALUE]] = [borders.starts(values.tolist()), *sorts]
                 values_start, *value_ends = grouped[row[VALUE]]
                 behind = borders.starts([row[BEFORE]]) or values_start
-                first = {**borders.ends(last_part(row[SUBJECT_FIRST]))}
-                again = borders.ends([*self._range("subject", 0, row[SUBJECT_LATER]), *last_part(row[SUBJECT_LATER])])
+                first = borders.ends(last_part(row[SUBJECT_FIRST]))
+                subject = borders.ends(self._range("subject", 0, row[SUBJECT_LATER]))
+                again = subject | borders.ends(last_part(row[SUBJECT_LATER]))
                 borders.add(first, behind)
                 borders.add(again, behind)
                 borders.add(borders.ends([row[BEFORE]]), values_start)
                 for lead, prefix in ((LEAD_FIRST, SUBJECT_FIRST), (LEAD_LATER, SUBJECT_LATER)):
-                    who = [*self._range("name", 0, row[prefix]), *self._range("subject", 0, row[prefix])]
-                    borders.add(borders.ends([row[lead]]), borders.starts(who))
+                    named, others = (borders.starts(self._range(what, 0, row[prefix])) for what in ("name", "subject"))
+                    who = named | others
+                    borders.add(borders.ends([row[lead]]), who)
                     if lead == LEAD_LATER:
-                        beginnings |= borders.starts([row[lead]]) or borders.starts(who)
+                        beginnings |= borders.starts([row[lead]]) or who
                 for ends, after in zip(value_ends, (row[AFTER], row[AFTER_CLOSED]), strict=True):
                     borders.add(ends, borders.starts([after]))
                     endings |= borders.ends([after]) if after else ends

@@ -7,7 +7,7 @@ other. This is checked, never assumed: neighbours are encoded together, and the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -96,7 +96,8 @@ class Pieces:
         """For each run the tokens of its anchor, and of the anchor followed by the run."""
         marks = [self._anchor(run[0]) for run in runs]
         texts = [mark + "".join([self.texts[one] for one in run]) for mark, run in zip(marks, runs, strict=True)]
-        return [(self._anchors[mark], ids) for mark, ids in zip(marks, self._vocabulary.encode(texts), strict=True)]
+        encoded = self._vocabulary.encode_pool(texts)
+        return [(self._anchors[mark], ids) for mark, ids in zip(marks, encoded, strict=True)]
 
     def _blame(self, run: Sequence[int]) -> str:
         run = [one for one in run if self.texts[one]]
@@ -114,19 +115,26 @@ class Borders:
     def __init__(self, pieces: Pieces) -> None:
         self._texts = pieces.texts
         self._pairs: dict[tuple[str, str], tuple[int, int]] = {}
+        self._ends: dict[range, dict[str, int]] = {}
+        self._starts: dict[range, dict[str, int]] = {}
 
-    def ends(self, numbers: Iterable[int]) -> dict[str, int]:
+    def ends(self, numbers: Sequence[int]) -> dict[str, int]:
         """One piece for each sort of ending."""
-        return {self._texts[one][-_TAIL:]: one for one in numbers if self._texts[one]}
+        return self._sorts(self._ends, numbers, lambda text: text[-_TAIL:])
 
-    def starts(self, numbers: Iterable[int]) -> dict[str, int]:
+    def starts(self, numbers: Sequence[int]) -> dict[str, int]:
         """One piece for each sort of beginning."""
-        sorts = {}
-        for one in numbers:
-            text = self._texts[one]
-            if text:
-                sorts[text[: len(text) - len(text.lstrip()) + 1]] = one
-        return sorts
+        return self._sorts(self._starts, numbers, lambda text: text[: len(text) - len(text.lstrip()) + 1])
+
+    def _sorts(
+        self, known: dict[range, dict[str, int]], numbers: Sequence[int], part: Callable[[str], str]
+    ) -> dict[str, int]:
+        # A pool is a range of numbers, and stands in many templates.
+        if not isinstance(numbers, range):
+            return {part(text): one for one in numbers if (text := self._texts[one])}
+        if numbers not in known:
+            known[numbers] = self._sorts(known, list(numbers), part)
+        return known[numbers]
 
     def add(self, ends: dict[str, int], starts: dict[str, int]) -> None:
         """Every one of `ends` may precede every one of `starts`."""

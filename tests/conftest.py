@@ -1,13 +1,17 @@
 """What tests of several packages share."""
 
 import contextlib
+import functools
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer.main
+import typer.testing
 
 MEMORY = Path("/dev/shm")
 ROOM = 2 << 30
@@ -16,34 +20,50 @@ ROOM = 2 << 30
 
 def pytest_configure(config: pytest.Config) -> None:
     """The tests' folders lie in memory, where there is room: a run syncs each of its many small files, and half of a
-    small run's time is waiting for the disk to do so. No test asks the hub: without this, some try for a minute."""
+    small run's time is waiting for the disk to do so. No test asks the hub: without this, some try for a minute.
+    Bytecode is kept, whatever the environment says: some hundred processes would each compile all that they import."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+    # A runner builds all commands anew for each one that it runs, which takes longer than most of them.
+    typer.testing._get_command = functools.cache(typer.main.get_command)  # type: ignore[attr-defined]
     if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 LONG = (
     "test_docs.py",
-    "test_stores.py",
     "test_mutants.py",
+    "test_stores.py",
+    "test_chaos.py",
     "test_local_engine.py",
     "test_determinism.py",
-    "test_scoring.py",
-    "test_compare.py",
-    "test_engine.py",
     "test_time_limits.py",
-    "test_own_steps.py",
-    "test_peer_recipes.py",
+    "test_engines_in_stores.py",
+    "test_command_line.py",
     "test_profile.py",
-    "test_hostile.py",
-    "test_chaos.py",
-    "test_dialects.py",
+    "test_engine.py",
+    "test_compare.py",
+    "test_own_steps.py",
+    "test_retry.py",
     "test_adapters.py",
+    "test_hostile.py",
+    "test_peer_recipes.py",
+    "test_dialects.py",
     "test_recipe_fuzz.py",
     "test_killed_between_files.py",
     "test_train.py",
+    "test_filter_parity.py",
+    "test_decontaminate.py",
+    "test_remote_sources.py",
+    "test_text_reading.py",
+    "test_scoring.py",
+    "test_drawn.py",
+    "test_ray_engine.py",
+    "test_classifier.py",
+    "test_refusals_and_faults.py",
 )
-"""Files of more than about 15 s, the longest first."""
+"""Files of more than about 8 s, the longest first."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -18,7 +18,7 @@ BENCH = Path(__file__).parent / "bench" / "mutants.py"
 FIRST = 7_000_000
 """The number of the first mutant: none that the bench tries in minutes."""
 PARTS: dict[str, tuple[int, tuple[str, ...]]] = {
-    "inputs": (100, tuple(MADE)),
+    "inputs": (60, tuple(MADE)),
     "runs": (4, ("shards", "ledger", "stages", "states of a run", "profile", "index")),
     "probes": (4, ("facts", "tokens", "states of a probe")),
     "recipes": (12, ("recipes",)),

@@ -13,6 +13,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,25 @@ class Vocabulary:
         """The tokenizer as it was trained, before any token was reserved."""
         return _tokenizer_from(json.dumps({**json.loads(self._content), "added_tokens": []}).encode())
 
+    @cached_property
+    def plain(self) -> bool:
+        """Whether this is plain byte-level BPE, as GPT-2's and that of kind `bpe`. Then the ids of a text spell its
+        bytes, and a space between two words begins a token."""
+        from tokenizers import pre_tokenizers
+
+        described = json.loads(self._content)
+        pieces, model = described["pre_tokenizer"] or {}, described["model"]
+        return (
+            described["normalizer"] is None
+            and pieces.get("type") == "ByteLevel"
+            and not pieces["add_prefix_space"]
+            and pieces.get("use_regex", True)
+            and model["type"] == "BPE"
+            and not any(model.get(name) for name in ("dropout", "continuing_subword_prefix", "end_of_word_suffix"))
+            and all(word["special"] for word in described["added_tokens"])
+            and model["vocab"].keys() >= set(pre_tokenizers.ByteLevel.alphabet())
+        )
+
     def save(self, path: Path | str) -> None:
         Path(path).write_bytes(self._content)
 
@@ -136,6 +156,15 @@ class Vocabulary:
         encodings = self._tokenizer.encode_batch_fast([well_formed(text) for text in texts], add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
+    def encode_pool(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids that `encode` gives, sooner where texts share their words, as the values of a pool do."""
+        if not self.plain:
+            return self.encode(texts)
+        apart = [_words_of(text) for text in texts]
+        words = list(dict.fromkeys(word for some in apart for word in some))
+        known = dict(zip(words, self.encode(words), strict=True))
+        return [[one for word in some for one in known[word]] for some in apart]
+
     def encode_words(self, text: str) -> list[int]:
         """The ids of a text of reserved words separated by single spaces."""
         return [self.reserved(word) for word in text.split(" ")]
@@ -144,6 +173,14 @@ class Vocabulary:
         """The ids that `encode` gives, and for each the characters [start, end) of the text that it covers."""
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         return encoding.ids, encoding.offsets
+
+
+def _words_of(text: str) -> list[str]:
+    """The words of a text with the space in front of each; the whole text, where there is other white space."""
+    first, *rest = text.split(" ")
+    if text.split() != ([first, *rest] if first else rest):
+        return [text]
+    return [*([first] if first else []), *[f" {word}" for word in rest]]
 
 
 def token_counter(tokenizer: Path | str | None) -> Callable[[str], int]:

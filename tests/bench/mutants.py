@@ -76,13 +76,15 @@ def main() -> None:
     options = parser.parse_args()
     first, most = (options.first, options.mutants) if options.seed is None else (options.seed, 1)
     counts: dict[str, Any] = {}
+    benches: list[Bench] = []
     end = time.monotonic() + options.minutes * 60
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
         for place, name in enumerate(options.only):
             left = len(options.only) - place
             begun = time.monotonic()
             until = begun + (end - begun) / left
-            bench = Bench(name, known[name], Path(folder) / name)
+            bench = Bench(name, known[name], Path(folder) / name, benches)
+            benches.append(bench)
             if options.show:
                 for number in range(first, first + min(most, 1000)):
                     outcome, done, said = bench.mutant(number)

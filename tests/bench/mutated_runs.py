@@ -49,7 +49,8 @@ def write_run(folder: Path, seed: int) -> None:
     """A finished run in `out`, of `recipe.yaml` and `in`."""
     write_input(folder / "in", seed)
     (folder / "recipe.yaml").write_text(RECIPE)
-    command("run", folder / "recipe.yaml", "-o", folder / "out", "--workers", 1)
+    with serially():
+        command("run", folder / "recipe.yaml", "-o", folder / "out", "--workers", 1)
 
 
 def tree(folder: Path, *below: str) -> dict[str, str]:
@@ -156,7 +157,8 @@ def status(work: Path) -> Any:
 def write_profile(folder: Path, seed: int) -> None:
     write_input(folder / "in", seed)
     (folder / "recipe.yaml").write_text(RECIPE)
-    command("profile", folder / "recipe.yaml", "-o", folder / "out", "--workers", 1)
+    with serially():
+        command("profile", folder / "recipe.yaml", "-o", folder / "out", "--workers", 1)
 
 
 def decide(work: Path) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib
 import json
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,12 +121,22 @@ def _child(read: Reader, work: Path, file: Path, seconds: float) -> None:
     os._exit(0)
 
 
+@functools.cache
+def _built(app: Any) -> Any:
+    """The commands of an application: a runner builds them anew each time, which takes longer than most of them."""
+    import typer.main
+
+    return typer.main.get_command(app)
+
+
 def command(*arguments: object, more: tuple[int, ...] = ()) -> str:
     """What a command prints. Raises Refused where it ends with exit code 2 or 3, and what is a traceback there."""
+    import typer.testing
     from typer.testing import CliRunner
 
     from recipes.app.cli import app
 
+    typer.testing._get_command = _built  # type: ignore[attr-defined]
     done = CliRunner().invoke(app, list(map(str, arguments)), env={"COLUMNS": "200"})
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
@@ -139,23 +150,30 @@ def command(*arguments: object, more: tuple[int, ...] = ()) -> str:
 
 
 class Bench:
-    """The sound sets of one format, and what comes of mutants of the first."""
+    """The sound sets of one format, and what comes of mutants of the first. Those of a format whose sets are made in
+    the same way are the same ones, as are what readers say of them."""
 
-    def __init__(self, name: str, one: Format, folder: Path) -> None:
+    def __init__(self, name: str, one: Format, folder: Path, before: Sequence[Bench] = ()) -> None:
         self.name, self.format = name, one
         self.one, self.other, self.work = (folder / which for which in ("one", "other", "work"))
-        for seed, place in enumerate((self.one, self.other)):
-            place.mkdir(parents=True)
-            said = asked(lambda folder, seed=seed: one.make(folder, seed), place, LONGEST)  # type: ignore[misc]
-            assert said.kind == "answer", f"{name} cannot be made: {said.text}"
-        self.sound: dict[str, Said] = {}
+        self.sound: dict[Reader, Said] = {}
+        self.warm: set[Reader] = set()
+        if like := next((bench for bench in before if bench.format.make == one.make), None):
+            self.one, self.other, self.work = like.one, like.other, like.work
+            self.sound, self.warm = like.sound, like.warm
+        else:
+            for seed, place in enumerate((self.one, self.other)):
+                place.mkdir(parents=True)
+                said = asked(lambda folder, seed=seed: one.make(folder, seed), place, LONGEST)  # type: ignore[misc]
+                assert said.kind == "answer", f"{name} cannot be made: {said.text}"
         self._fresh()
         for module in one.imports:
             importlib.import_module(module)
         if not one.imports:
-            for read in one.readers.values():
+            for read in set(one.readers.values()) - self.warm:
                 with contextlib.redirect_stdout(None), warnings.catch_warnings(action="ignore"):
                     read(self.work)
+            self.warm.update(one.readers.values())
 
     def _fresh(self) -> None:
         if self.work.exists():
@@ -163,12 +181,13 @@ class Bench:
         shutil.copytree(self.one, self.work)
 
     def of_sound(self, reader: str) -> Said:
-        if reader not in self.sound:
+        read = self.format.readers[reader]
+        if read not in self.sound:
             self._fresh()
-            said = asked(self.format.readers[reader], self.work, 10 * SECONDS)
+            said = asked(read, self.work, 10 * SECONDS)
             assert said.kind == "answer", f"{self.name}: {reader} does not read sound files: {said.text}"
-            self.sound[reader] = said
-        return self.sound[reader]
+            self.sound[read] = said
+        return self.sound[read]
 
     def mutant(self, number: int) -> tuple[str, str, Said]:
         """What came of a mutant, what was done to it, and what its reader said."""

@@ -1,6 +1,7 @@
 """Runs that can be trusted: accounts that balance, the same bytes on any number of workers, any document survived."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -13,6 +14,8 @@ import pytest
 from engine_steps import Perilous, Trim, corpus_run, tree, write_corpus
 
 from curate.dedup import ExactDedup, MinHashDedup
+from curate.places import patience
+from curate.run import local
 from curate.run.corpus import CorpusRun
 from curate.run.engine import RunError
 from curate.run.ledger import read_ledger, read_rows
@@ -218,7 +221,10 @@ def test_a_document_that_hangs_or_kills_its_worker_costs_itself_alone(tmp_path, 
     assert again["documents"]["unreadable"] == 3 and (tmp_path / "out" / "kills.jsonl").read_text() == kills
 
 
-def test_a_file_that_is_gone_ends_the_run_and_is_read_when_it_is_back(tmp_path):
+def test_a_file_that_is_gone_ends_the_run_and_is_read_when_it_is_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(patience, "PAUSES", (0.0,) * 4)
+    # Workers forked from this process: in others, the pauses are as long as ever.
+    monkeypatch.setattr(local, "context_of_workers", lambda: multiprocessing.get_context("fork"))
     inputs = write_corpus(tmp_path / "in")
     run = corpus_run(inputs, tmp_path / "out", [Trim()])
     (inputs / "part-1.jsonl").rename(tmp_path / "away")

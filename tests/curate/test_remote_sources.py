@@ -79,7 +79,8 @@ def test_pieces_of_a_remote_file_give_its_items(store, monkeypatch):
     monkeypatch.setattr(remote_module, "BLOCK", 10_000)
     put(store)
     for partition in find_inputs([Input("s", store)]):
-        pieces = cut(partition, 2000)
+        # On loopback each piece is some requests, which the server answers in its own time.
+        pieces = cut(partition, 2000 if store.startswith("memory") else max(2000, size_of(partition) // 5))
         in_pieces = [item for piece in pieces for item in read_partition(pickle.loads(pickle.dumps(partition)), piece)]
         assert in_pieces == list(read_partition(partition))
         assert (len(pieces) > 3) == (partition.relative in ("a.jsonl", "x/b.warc.gz"))

@@ -92,12 +92,12 @@ def test_every_file_gets_the_same_share_however_it_is_cut(files):
 
 
 def test_memory_is_that_of_the_buffers_not_of_the_corpus(tmp_path):
-    """One bucket of 24 MB (40 MB as objects) through sort, write and merge, with budgets of 1 MB."""
+    """One bucket of 12 MB (20 MB as objects) through sort, write and merge, with budgets of 1 MB."""
     step, budget, text = Shuffle(), 1 << 20, "x" * 200
     (scatter,) = step.rounds()
     scatter.files = (0,)
     record = '{"key":"%s","text":"%s","url":null,"domain":null,"source":"","metadata":{},"protected":false}\n'
-    keys = (f"s/{number}" for number in range(80_000))
+    keys = (f"s/{number}" for number in range(40_000))
     incoming = ((xxhash.xxh3_64_digest(key.encode()) + key.encode(), (record % (key, text)).encode()) for key in keys)
     tracemalloc.start()
     with (tmp_path / "bucket").open("wb") as stream:
@@ -107,7 +107,7 @@ def test_memory_is_that_of_the_buffers_not_of_the_corpus(tmp_path):
                 writer.add(0, made)
         writer.close()
     merged = step.decide(iter(()), [(value for _, value in read_section(tmp_path / "bucket", 0))], 0)
-    assert sum(len(document.text) for document in merged) == 16_000_000
+    assert sum(len(document.text) for document in merged) == 8_000_000
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 15 << 20

@@ -117,7 +117,7 @@ def test_an_address_without_scheme_has_a_host() -> None:
 
 def test_a_giant_address_is_no_trouble(tmp_path: Path) -> None:
     rule = Url(lists=str(lists(tmp_path)))
-    assert rule(TEXT, url="http://shop.example" + "/back" * 200_000)
+    assert rule(TEXT, url="http://shop.example" + "/back" * 60_000)
 
 
 def test_wrong_lists_are_told_with_their_remedy(tmp_path: Path) -> None:

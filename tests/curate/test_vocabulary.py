@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import random
 import subprocess
 import sys
 
@@ -44,6 +46,22 @@ def test_nothing_is_unknown_and_every_text_comes_back(joint):
     for text in [*TEXTS[:2], *HOSTILE]:
         (ids,) = joint.encode([text])
         assert plain.decode(ids, skip_special_tokens=False) == text.replace("\ud800", "\ufffd")
+
+
+def test_a_pool_is_encoded_as_its_texts_are(joint):
+    """Word by word, where no border between two words is in doubt."""
+    draw = random.Random(3)
+    texts = ["".join(draw.choices(" ab'sé1.,\t\n\u00a0t7", k=draw.randint(0, 14))) for _ in range(4000)]
+    assert joint.plain and joint.encode_pool([*texts, *HOSTILE]) == joint.encode([*texts, *HOSTILE])
+    described = json.loads(joint._content)
+    for other in (
+        {"normalizer": {"type": "Lowercase"}},
+        {"pre_tokenizer": {**described["pre_tokenizer"], "use_regex": False}},
+        {"pre_tokenizer": {**described["pre_tokenizer"], "add_prefix_space": True}},
+        {"pre_tokenizer": None},
+    ):
+        one = Vocabulary(json.dumps(described | other).encode())
+        assert not one.plain and one.encode_pool(texts[:200]) == one.encode(texts[:200])
 
 
 def test_a_text_that_spells_reserved_tokens_is_only_text(joint):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import cache
 
 _COMMON_TEXT = """
 the be to of and that have with a in it is was for on as at by this from or an are not but they which you
@@ -69,7 +70,13 @@ def _chunks(draw: random.Random) -> str:
     return draw.choice([" ", " ", "  ", "\n", " \n", "\t"]).join(chunks)
 
 
-def edge_texts() -> Iterator[str]:
+@cache
+def edge_texts() -> tuple[str, ...]:
+    """The texts, written once a process."""
+    return tuple(_written())
+
+
+def _written() -> Iterator[str]:
     yield from [
         "",
         " ",

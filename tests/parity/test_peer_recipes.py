@@ -92,7 +92,8 @@ def compared(peer: str, texts: list[str]) -> tuple[int, list[tuple[str, str, str
 
 @pytest.mark.parametrize("peer", COLUMNS)
 def test_every_edge_text_ends_as_the_peers_decisions_end_it(peer: str) -> None:
-    count, differences = compared(peer, list(edge_texts()))
+    # The giant text is decided rule by rule in test_dialects.py and test_filter_parity.py, which takes long enough.
+    count, differences = compared(peer, [text for text in edge_texts() if len(text) < 1_000_000])
     assert differences == []
     assert count > 400
 

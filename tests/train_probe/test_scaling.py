@@ -38,6 +38,15 @@ TRUE = {
     "kaplan": {"Nc": 6.4e13, "Dc": 1.8e13, "alpha_N": 0.076, "alpha_D": 0.103},
     "hoffmann": {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28},
     "repeated": {"E": 1.87, "A": 521.0, "B": 1488.0, "alpha": 0.35, "beta": 0.35, "half_life": 15.4},
+    "repeated-both": {
+        "E": 1.87,
+        "A": 521.0,
+        "B": 1488.0,
+        "alpha": 0.35,
+        "beta": 0.36,
+        "half_life": 15.4,
+        "half_life_of_size": 5.3,
+    },
     "capacity": {"c": 2.0, "sharpness": 3.0, "half": 40.0, "steepness": 2.0},
     "capacity-at-one": {"c": 2.0, "sharpness": 3.0},
     "learning": {"top": 0.9, "half": 35.0, "steepness": 2.2},
@@ -48,7 +57,7 @@ def grid(law):
     """Columns of 5 sizes x 5 lengths, with repeated and unique tokens, exposures and bits shown."""
     size, length = (one.ravel() for one in np.meshgrid(np.geomspace(5e7, 1e10, 5), np.geomspace(1e9, 1e12, 5)))
     columns = {"parameters": size, "tokens": length, "compute": 6 * size * length}
-    if law == "repeated":
+    if law.startswith("repeated"):
         columns["unique_tokens"] = length / np.tile([1.0, 2.0, 5.0, 20.0, 60.0], 5)
     if law.startswith("capacity"):
         columns = {
@@ -225,6 +234,22 @@ def test_a_budget_is_split_for_the_unique_tokens_there_are():
         plan(made, 1e21)
     with pytest.raises(Refused, match="unique tokens, which is not given"):
         enough_tokens(made, 1e9, 0.01)
+
+
+def test_parameters_beyond_those_that_unique_tokens_call_for_are_worth_less():
+    law = LAWS["repeated-both"]
+    inner = law.inner(TRUE["repeated-both"])
+    columns = {"parameters": np.array([1e7, 1e10]), "tokens": np.full(2, 1e11), "unique_tokens": np.full(2, 1e10)}
+    both = law.value(inner, columns)[0]
+    data_alone = LAWS["repeated"].value(inner[:6], columns)[0]
+    # The published form, written out: N_opt(U) of the law without repetition, 3.6e8 here.
+    p = TRUE["repeated-both"]
+    called = (p["alpha"] * p["A"] / (p["beta"] * p["B"]) * 1e10 ** p["beta"]) ** (1 / p["alpha"])
+    worth = called + called * 5.3 * (1 - np.exp(-(1e10 / called - 1) / 5.3))
+    assert both[0] == pytest.approx(data_alone[0], rel=1e-12)
+    assert both[1] - data_alone[1] == pytest.approx(521 * (worth**-0.35 - 1e10**-0.35), rel=1e-9)
+    made = fit(surface("repeated-both"), "repeated-both")
+    assert plan(made, 1e21, unique=1e9).parameters < plan(made, 1e21, unique=1e13).parameters
 
 
 def test_the_three_published_answers_to_ten_times_the_compute():

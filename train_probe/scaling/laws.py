@@ -205,6 +205,41 @@ def _repeated_starts(data: Columns, target: Array) -> list[Array]:
     return [one[2] for one in sorted(found, key=lambda one: one[:2])]
 
 
+def _repeated_both(inner: Array, data: Columns) -> tuple[Array, Array]:
+    """Muennighoff's whole form: parameters beyond those that the unique tokens call for, N_opt(U), are worth less, too,
+    by the same decay with a half-life of its own."""
+    first, second, alpha, beta = inner[1:5]
+    shown, unique = data["parameters"], data["unique_tokens"]
+    # Where A N^-alpha and B U^-beta fall at one rate: the optimum of the law without repetition.
+    called = (np.log(alpha) + first - np.log(beta) - second + beta * np.log(unique)) / alpha
+    beyond = np.log(shown) > called
+    own = np.where(beyond, np.exp(np.minimum(called, np.log(shown))), shown)
+    life = float(np.exp(inner[6]))
+    size, by_life = worth(shown, own, life)
+    left = np.exp(-(shown / own - 1) / life)
+    # How log n' grows with log N_opt: d n'/d u = 1 + R (1 - e) - (N / u) e.
+    by_called = np.where(beyond, own * (1 + life * (1 - left) - shown / own * left) / size, 0.0)
+    changed = {"parameters": size, "tokens": data["tokens"], "unique_tokens": unique}
+    result, slopes = _repeated(inner[:6], changed)
+    by_size = -alpha * slopes[:, 1]
+    of_called = np.stack(
+        [
+            1 / alpha * np.ones_like(called),
+            -1 / alpha * np.ones_like(called),
+            (1 / alpha - called) / alpha,
+            (np.log(unique) - 1 / beta) / alpha,
+        ],
+        axis=1,
+    )
+    slopes[:, 1:5] += (by_size * by_called)[:, None] * of_called
+    return result, np.column_stack([slopes, by_size / size * by_life])
+
+
+def _repeated_both_starts(data: Columns, target: Array) -> list[Array]:
+    starts = _repeated_starts(data, target)[:8]
+    return [np.append(start, np.log(life)) for start in starts for life in (2.0, 5.0, 20.0)]
+
+
 def _capacity(inner: Array, data: Columns) -> tuple[Array, Array]:
     """The smooth minimum of what is shown and what fits: (shown^-s + held^-s)^(-1/s)."""
     sharp = np.exp(inner[1])
@@ -259,6 +294,7 @@ def _law(
     names = tuple(parameters.split())
     logs = tuple(not one.startswith(("alpha", "beta")) for one in names)
     limits = {"sharpness": (-0.5, 4.0), "steepness": (-1.6, 3.5), "top": (-7.0, 0.0), "half_life": (-3.0, 9.0)}
+    limits["half_life_of_size"] = limits["half_life"]
     bounds = tuple(
         limits.get(one, COEFFICIENT if log else EXPONENT) for one, log in zip(names, logs, strict=True)
     )  # fmt: skip
@@ -292,6 +328,14 @@ LAWS = {
             columns=(N, D, "unique_tokens"),
             parameters="E A B alpha beta half_life",
             forms=(_repeated, _repeated_starts),
+        ),
+        _law(
+            name="repeated-both",
+            formula="E + A / N'^alpha + B / D'^beta, both worn out by repetition",
+            source="Muennighoff 2023",
+            columns=(N, D, "unique_tokens"),
+            parameters="E A B alpha beta half_life half_life_of_size",
+            forms=(_repeated_both, _repeated_both_starts),
         ),
         _law(
             name="capacity",
