@@ -84,7 +84,7 @@ def run_in_a_clone(page: Path, folder: Path) -> str:
     for program in (folder / "bin").iterdir():
         program.chmod(0o755)
     path = f"{folder / 'bin'}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": f"{ROOT}:{ROOT / 'recipes'}", "COLUMNS": "200"}
     command = [sys.executable, str(ROOT / "tests" / "pages.py"), str(page)]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-4000:]
@@ -123,8 +123,8 @@ def test_runs_and_stores_run_from_top_to_bottom(tmp_path):
 
 APART = ("README", "compare", "runs", "own-facts", "own-steps")
 """Pages with a test of their own: above, in tests/synth/test_own_facts.py and in tests/recipes/test_own_steps.py."""
-SLOW = ("probe", "knowledge", "scaling", "papers")
-"""Pages that train, and one whose parts have tests of their own; the README, which trains too, is run in the suite."""
+SLOW = ("probe", "knowledge", "scaling", "papers", "python")
+"""Pages that train, and two whose parts have tests of their own; the README, which trains too, is run in the suite."""
 NEEDS = {
     "adapters": ("datasets", "ray", "pandas", "polars"),
     "knowledge": ("torch", "transformers"),
@@ -132,6 +132,7 @@ NEEDS = {
     "papers": ("datasets", "pyarrow", "protego"),
     "probe": ("torch",),
     "profile": ("pandas", "pyarrow"),
+    "python": ("pandas",),
     "scaling": ("torch", "scipy"),
 }
 

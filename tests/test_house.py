@@ -32,6 +32,8 @@ NEVER = {
     "recipes.app.measure": (*SCREEN, "recipes.app.report"),
     "recipes.app.report": SCREEN,
     "recipes.app.recipe": (*SCREEN, "recipes.app.report", "recipes.app.measure"),
+    # What a command prints is its own; the display of progress is shared.
+    "recipes.app.api": ("rich", "typer", "recipes.app.commands", "recipes.app.cli"),
 }
 """What no file of a room imports, wherever in the file."""
 KNOWN = {
@@ -43,8 +45,10 @@ KNOWN = {
         *(f"curate.shards.{name}" for name in ("vocabulary", "domain_rendering", "text", "tokens")),
         "curate.text.unspaced",
     ),
-    "train_probe": ("curate.errors", "curate.ray_cluster", "curate.shards.tokens"),
+    "train_probe": ("curate.errors", "curate.program", "curate.ray_cluster", "curate.shards.tokens"),
     "train_probe.scaling": ("curate.errors",),
+    # `import goldsand`: names alone, so that it means the same from a checkout and installed.
+    "recipes.goldsand": ("recipes.app.api.names",),
 }
 """All that the files of a room import of the house, beside the room itself."""
 HEAVY = ("torch", "pyarrow", "ray", "datasets", "transformers", "trafilatura", "tokenizers", "tldextract", "fasttext")
@@ -164,6 +168,13 @@ def test_only_the_command_line_knows_commands():
             assert not {name for name in imports(path) if is_of(name, ("recipes.app.commands",))}, module
 
 
+def test_nothing_below_the_python_interface_knows_it():
+    for module, path in modules("recipes").items():
+        above = ("recipes.app.api", "recipes.app.commands", "recipes.app.cli", "recipes.goldsand")
+        if not is_of(module, above):
+            assert not {name for name in imports(path) if is_of(name, above[:1] + above[3:])}, module
+
+
 def test_measuring_needs_no_terminal():
     code = (
         "import importlib, sys\n"
@@ -174,7 +185,7 @@ def test_measuring_needs_no_terminal():
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("package", ["curate", "curate.filters", "synth"])
+@pytest.mark.parametrize("package", ["curate", "curate.filters", "synth", "recipes.goldsand"])
 def test_an_import_is_light(package):
     """No heavy library, and well under 0.2 s of a core beyond the interpreter's own start (the best of three)."""
     code = (

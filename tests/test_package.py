@@ -19,7 +19,7 @@ from packaging.version import Version
 from curate.errors import BASE
 
 ROOT = Path(__file__).parent.parent
-DATA = {".yaml", ".gz", ".jsonl", ".txt", ".json", ".html", ".css", ".md", ".typed"}
+DATA = {".pyi", ".yaml", ".gz", ".jsonl", ".txt", ".json", ".html", ".css", ".md", ".typed"}
 
 needs_build = pytest.mark.skipif(
     importlib.util.find_spec("build") is None or importlib.util.find_spec("setuptools") is None,
@@ -28,7 +28,7 @@ needs_build = pytest.mark.skipif(
 
 
 def tracked() -> set[str]:
-    """The modules and data files of the four packages, as they lie in the checkout."""
+    """The modules and data files of the packages, as they lie in the checkout."""
     return {
         str(path.relative_to(ROOT))
         for package in ("curate", "synth", "train_probe", "recipes")
@@ -79,7 +79,9 @@ def test_a_build_says_nothing_that_somebody_would_have_to_look_into(built):
 def test_the_wheel_holds_every_module_and_data_file(built):
     (wheel,) = built.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert not tracked() - names
+    # `import goldsand` is kept in recipes/goldsand, and installed beside the four packages.
+    assert not {name.replace("recipes/goldsand/", "goldsand/") for name in tracked()} - names
+    assert not {name for name in names if name.startswith("recipes/goldsand/")}
     assert any(name.endswith("LICENSE") for name in names)
 
 
@@ -149,3 +151,15 @@ def test_a_built_in_recipe_runs_from_the_wheel_by_its_name(built, tmp_path):
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "out" / "report.html").is_file()
+
+
+@needs_build
+def test_goldsand_is_imported_from_the_wheel(built, tmp_path):
+    (wheel,) = built.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import goldsand;"
+        "print(goldsand.__file__, goldsand.Recipe.from_yaml('quickstart').steps[0].name, len(goldsand.__all__) > 60)"
+    )
+    result = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert result.stdout.split() == [str(tmp_path / "goldsand" / "__init__.py"), "extract", "True"], result.stderr

@@ -18,6 +18,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from curate.errors import refusal
+from curate.program import no_program
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,8 @@ def pooled(queue: Queue, processes: int, start: Callable[[], Worker], send: Call
     def hire() -> None:
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, start), daemon=True)
-        process.start()
+        with no_program():
+            process.start()
         theirs.close()
         busy[ours] = (process, [])
 

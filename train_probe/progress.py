@@ -178,9 +178,10 @@ class Several:
             one.end()
 
 
-def listeners_of(board: Path | None) -> Several:
-    """The listeners of a command: the printer, and TensorBoard where its folder is named. Raises PlanError."""
-    return Several([Printer(), *([Board(board)] if board is not None else [])])
+def listeners_of(board: Path | None, quiet: bool = False) -> Several:
+    """The listeners of a command: the printer, unless it is `quiet`, and TensorBoard where its folder is named. Raises
+    PlanError."""
+    return Several([*([] if quiet else [Printer()]), *([Board(board)] if board is not None else [])])
 
 
 def duration(seconds: float) -> str:

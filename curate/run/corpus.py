@@ -52,13 +52,12 @@ class CorpusRun:
     `recipe` is the text of `recipe.yaml`, written beside the output; `again` tries again what earlier runs set aside.
     `split` is how many bytes of an input file one worker reads at a time (0: whole files), `memory` the megabytes that
     a worker may take, `pool` where extraction is shared with other folders (`stage_pool.py`), `cluster` where Ray
-    carries the units out. None of them, nor `workers` or `buckets`, changes what is published.
-    `drawn` are the parts of a sample (`curate.run.sample`), to be read instead of the whole input.
+    carries the units out, `program` whether workers import the program that started the run (a step may be of it).
+    None of them, nor `workers` or `buckets`, changes what is published. `drawn` are the parts of a sample to be read.
 
-    A finished corpus in `out` of which this is no change (`curate.run.standing`) is kept unless `replace` says so;
-    `on_change` is called with what changes before anything does. `sample` is for rehearsals: only so many documents of
-    each piece. `foretell` is asked, before the first unit, what each group of units will take: then the progress tells
-    the time that is left of the whole run.
+    A finished corpus in `out` of which this is no change (`curate.run.standing`) is kept unless `replace` says so, and
+    `on_change` told what changes. `sample` is for rehearsals: so many documents of each piece. `foretell` is asked
+    first what each group of units takes: then progress tells the time left of the whole run.
     """
 
     name: str
@@ -82,6 +81,7 @@ class CorpusRun:
     sample: int | None = None
     pool: Place | None = None
     cluster: RayCluster | None = None
+    program: bool = True
     foretell: Callable[[CorpusRun, LocalEngine], Sequence[ForetoldGroup]] | None = None
 
     def __post_init__(self) -> None:
@@ -229,7 +229,7 @@ class CorpusRun:
             return RayEngine(*given, self.workers_here)
         if is_private(self.out) or any(is_private(partition.path) for partition in self.partitions):
             return SerialEngine(on_progress)
-        return LocalEngine(self.workers_here, self.document_timeout, on_progress, self.memory)
+        return LocalEngine(self.workers_here, self.document_timeout, on_progress, self.memory, self.program)
 
     def work(self, folder: OutputFolder, engine: Engine) -> tuple[StageOutputs, dict[str, int]]:
         """All units in order: inputs, stages with their rounds, publication. Returns the outputs of the stages, and the

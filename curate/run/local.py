@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
+from curate.program import no_program
 from curate.run.blame import HOPELESS, Blame, Ended, Guard, error_of
 from curate.run.engine import OnKill, Progress, RunError
 from curate.run.fit_for_workers import never_began, packed, refuse_lost_program
@@ -30,7 +31,8 @@ class LocalEngine:
     `timeout` is seconds of a processor for one document, of which one that sleeps has several (`worker.py`); `memory`
     the megabytes of resident memory that a worker may take (None: any). `on_kill(unit, key, reason)` returns the unit
     to try again, which sets that document aside; where the key is READING, all that the unit would read, and where
-    `is_reading`, one of the files that it reads.
+    `is_reading`, one of the files that it reads. Workers import the `program` that started the run: its
+    classes may be among the steps.
     """
 
     def __init__(
@@ -39,12 +41,14 @@ class LocalEngine:
         timeout: float,
         on_progress: Callable[[Progress], None] | None = None,
         memory: int | None = None,
+        program: bool = True,
     ) -> None:
         self.workers = workers
         self._guard = Guard(timeout, memory)
         self._blame = Blame(self._guard)
         self._on_progress = on_progress or (lambda progress: None)
         self._context = context_of_workers()
+        self._program = program
         self._pool: list[Worker] = []
         self._clock = Clock()
         self._idle_deaths = 0
@@ -107,7 +111,8 @@ class LocalEngine:
     def _staff(self, wanted: int) -> None:
         """Start workers. The first is waited for: what keeps it from starting keeps the others too."""
         if wanted and not self._pool:
-            refuse_lost_program()
+            if self._program:
+                refuse_lost_program()
             self._pool.append(self._hire())
         while wanted and not (first := self._pool[0]).started:
             if wait([first.process.sentinel], timeout=POLL / 10):
@@ -116,7 +121,7 @@ class LocalEngine:
             self._pool.append(self._hire())
 
     def _hire(self) -> Worker:
-        with uninterrupted():
+        with uninterrupted(), contextlib.nullcontext() if self._program else no_program():
             return Worker(self._context, self._guard.limit, self._clock)
 
     def _give(self, worker: Worker, group: UnitGroup, queue: deque[int]) -> None:

@@ -23,6 +23,7 @@ from typing import Any
 from curate.errors import Refused, version
 from curate.places.manifest import fingerprint
 from curate.places.store import Place, is_local, is_private
+from curate.program import no_program
 from curate.ray_cluster import connected
 from curate.run.blame import HOPELESS, Blame, Ended, Guard, error_of
 from curate.run.engine import OnKill, Progress, RunError
@@ -315,26 +316,11 @@ def _hired(guard: Guard, clock: Clock) -> Worker:
     if _HIRED and not _HIRED[0].process.is_alive():
         _HIRED.clear()
     if not _HIRED:
-        with uninterrupted(), _no_program():
+        # Ray's own program is nothing that a worker should import.
+        with uninterrupted(), no_program():
             _HIRED.append(Worker(context_of_workers(), guard.limit, clock))
     _HIRED[0].on_clock(clock)
     return _HIRED[0]
-
-
-@contextlib.contextmanager
-def _no_program() -> Iterator[None]:
-    """Ray's own program is nothing that a worker should import."""
-    program = sys.modules["__main__"]
-    file, spec = getattr(program, "__file__", None), getattr(program, "__spec__", None)
-    program.__spec__ = None
-    if file is not None:
-        del program.__file__
-    try:
-        yield
-    finally:
-        program.__spec__ = spec
-        if file is not None:
-            program.__file__ = file
 
 
 def address_of(given: str | None) -> str:

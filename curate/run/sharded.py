@@ -75,7 +75,8 @@ class ShardedRun(CorpusRun):
                 cost = asdict(on_progress.calls.now)
                 session.pulse.said = {**session.pulse.said, **cost, "at": progress.label}
 
-            with ShardEngine(session, self.workers_here, self.document_timeout, told, self.memory) as engine:
+            given = (self.workers_here, self.document_timeout, told, self.memory, self.program)
+            with ShardEngine(session, *given) as engine:
                 outputs, tokens = self.work(folder, engine)
             # What it cost must be known to whoever publishes.
             session.pulse.say()
@@ -217,8 +218,9 @@ class ShardEngine(LocalEngine):
         timeout: float,
         on_progress: Callable[[Progress], None] | None = None,
         memory: int | None = None,
+        program: bool = True,
     ) -> None:
-        super().__init__(workers, timeout, on_progress, memory)
+        super().__init__(workers, timeout, on_progress, memory, program)
         self._session = session
         self._groups = 0
 

@@ -42,7 +42,7 @@ QUESTIONS: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 """The models of each question, the first of which the others are compared with."""
-RATES = {"fan-in": [4e-3, 8e-3, 1.6e-2], "gpt2": [2e-3, 4e-3, 8e-3]}
+RATES = {"fan-in": [4e-3, 8e-3, 1.6e-2], "gpt2": [4e-3, 8e-3, 1.6e-2]}
 NAMES, VALUES = [64, 128], {"attributes": 8, "values": 64}
 VOCABULARY = sum(NAMES) + 64 + 2
 LOAD = 3.1

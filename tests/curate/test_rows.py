@@ -10,7 +10,7 @@ import pytest
 
 from curate.document import Document, Unreadable
 from curate.sources import Input, InputError, find_inputs, read_partition
-from recipes.app.commands.options import inputs_of
+from recipes.app.recipe.given import inputs_of
 
 pyarrow = pytest.importorskip("pyarrow")
 

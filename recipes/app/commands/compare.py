@@ -9,7 +9,8 @@ import typer
 from rich.markup import escape
 
 from curate.errors import Refused
-from recipes.app.terminal.console import err, friendly, out
+from recipes.app.commands.options import screen_of_a_command
+from recipes.app.terminal.console import friendly, out
 
 
 def compare(
@@ -111,15 +112,9 @@ def compare(
     ] = False,
 ) -> None:
     """Say whether a corpus teaches models more than a coin of its size: text and facts, intervals, a decision."""
-    from recipes.app.measure.arms import entries_of
+    from recipes.app.api.comparisons import compared, ladder_of, mixed_back
     from recipes.app.measure.asked import Comparison
-    from recipes.app.measure.compare import run_comparison
-    from recipes.app.measure.ladder import LADDER
-    from recipes.app.measure.own_facts import read_table
-    from recipes.app.report.comparison import write_page
-    from recipes.app.terminal.progress import shown
     from recipes.app.terminal.tables import print_comparison
-    from train_probe.alone import alone_in
 
     with friendly():
         asked = Comparison(
@@ -127,7 +122,9 @@ def compare(
             coin=coin,
             people=people,
             load=load,
-            exposures=LADDER if exposures is None else tuple(sorted(set(_numbers("--exposures", exposures, int)))),
+            exposures=Comparison.exposures
+            if exposures is None
+            else ladder_of("exposures", _numbers("--exposures", exposures, int)),
             junk_ratio=share,
             seeds=seeds,
             more=more_seeds,
@@ -139,20 +136,13 @@ def compare(
             reading=reading,
             text_tokens=text_tokens,
         )
-        shares: list[float | None] = []
-        if mix_back is not None:
-            shares = [None] if mix_back == "all" else _numbers("--mix-back", mix_back, float)
-            if any(share is not None and share >= 1 for share in shares):
-                raise Refused(f"--mix-back takes `all`, or shares of the text below 1, not '{mix_back}'")
-        asked.refuse_unread(own_facts)  # before any corpus is made
-        if own_facts not in (None, "found"):
-            read_table(Path(str(own_facts)))  # a mistake in it is reported before any corpus is made
-        with alone_in(output):
-            entries = entries_of(corpora, output, lambda: shown(err), corpus=corpus, ablate=ablate, mix_back=shares)
-            comparison = run_comparison(entries, output, asked, tokenizer, own_facts, held_out)
-            page = write_page(comparison, output)
+        back = mix_back if mix_back in (None, "all") else _numbers("--mix-back", str(mix_back), float)
+        comparison = compared(
+            corpora, output, asked, screen_of_a_command(), corpus=corpus, ablate=ablate,
+            shares=mixed_back(back, str(mix_back)), own_facts=own_facts, tokenizer=tokenizer, held_out=held_out,
+        )  # fmt: skip
     print_comparison(out, comparison)
-    out.print(f"open {escape(str(page))}")
+    out.print(f"open {escape(str(output / 'report.html'))}")
 
 
 def _numbers(option: str, text: str, kind: type) -> list[Any]:

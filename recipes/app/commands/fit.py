@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 import typer
 from rich.markup import escape
 
-from curate.errors import Refused
 from recipes.app.terminal.console import err, friendly, harmless, out
 
 
@@ -42,12 +41,10 @@ def fit(
     draws: Annotated[int, typer.Option(min=20, help="draws of each bootstrap")] = 200,
 ) -> None:
     """Fit scaling laws to runs, with intervals, and say how to split a budget."""
-    from recipes.app.measure.scaling import Answer, Asked, answered, write_answer
-    from recipes.app.report.scaling import write_page
-    from recipes.app.report.shapes import read_results
+    from recipes.app.api.fits import FittedLaw, fitted
+    from recipes.app.measure.scaling import Answer, Asked
     from train_probe.scaling.fitting import Objective
     from train_probe.scaling.intervals import Prediction
-    from train_probe.scaling.points import of_probe, read_columns
 
     def print_answer(answer: Answer) -> None:
         made = answer.fit
@@ -76,24 +73,10 @@ def fit(
         err.print(f"note: {harmless(message)}")
 
     with friendly():
-        if source.is_dir():
-            if column or accuracy:
-                raise Refused("--column and --accuracy name columns of a table, and a probe's folder has none")
-            columns, rows, left = of_probe(read_results(source), arm)
-            for one in left:
-                warn(one)
-            laws, accuracies = law or ["capacity"], None
-        else:
-            if arm:
-                raise Refused("--arm names an arm of a probe, and a table has none")
-            laws = law or ["hoffmann"]
-            columns, rows = read_columns(source, column)
-            accuracies = read_columns(source, accuracy)[0]["loss"] if accuracy else None
         objective = Objective(error, on == "log", delta) if error else None
-        asked = Asked(laws, budget, served, unique, most, drop, counted, objective, draws, chance=chance)
-        answer = answered(columns, rows, asked, accuracies, warn)
+        asked = Asked(law or [], budget, served, unique, most, drop, counted, objective, draws, chance=chance)
+        answer = fitted(source, asked, column, arm, accuracy, warn)
         print_answer(answer)
         if output is not None:
-            write_answer(answer, output)
-            page = write_page(answer, source.stem or source.name, output)
+            page = FittedLaw(source.stem or source.name, answer).save(output)
             out.print(f"open {escape(str(page))}")

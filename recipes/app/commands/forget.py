@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from curate.places.store import place_of
-from recipes.app.commands.options import FinishedRun, Workers
+from recipes.app.commands.options import FinishedRun, Workers, screen_of_a_command
 from recipes.app.terminal.console import err, friendly, harmless, out
 
 
@@ -20,11 +20,9 @@ def forget(
     workers: Workers = None,
 ) -> None:
     """Take documents out of a finished corpus: out of every file that it publishes, and of all later runs into OUT."""
+    from recipes.app.api.runs import carried_out
     from recipes.app.recipe.of_run import run_again
     from recipes.app.recipe.removal import note, removal
-    from recipes.app.report.page import write_report
-    from recipes.app.terminal.change import say_change
-    from recipes.app.terminal.progress import shown
 
     with friendly():
         place = place_of(folder)
@@ -37,12 +35,9 @@ def forget(
         if dry_run:
             return
         note(place, asked)
-        job = run_again(place, workers, command="forget")
-        job.on_change, job.replace = say_change, True
-        with shown(err) as on_progress:
-            job.on_progress = on_progress
-            job.execute()
-        write_report(place)
+        job, screen = run_again(place, workers, command="forget"), screen_of_a_command()
+        job.on_change, job.replace = screen.change, True
+        carried_out(job, screen, page=True)
     sets = "".join(f", tokens/{one.name}" for one in job.publication.renderings)
     out.print(
         harmless(

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from curate.places.address import exists
-from curate.places.store import Place, place_of
+from recipes.app.api.screen import Screen
 from recipes.app.recipe.load import Loaded, RecipeError, load
 from recipes.app.terminal.console import err, harmless
-
-if TYPE_CHECKING:
-    from curate.run.corpus import CorpusRun
 
 RecipeName = Annotated[str, typer.Argument(help="a recipe file, or the name of a built-in one", metavar="RECIPE")]
 FinishedRun = Annotated[str, typer.Argument(help="the folder of a finished run", metavar="OUT")]
@@ -64,45 +58,6 @@ Stages = Annotated[
 ]
 
 
-def pool_of(stages: str | None, job: CorpusRun) -> Place | None:
-    """Where a run shares its extraction, as `--stages` says; None where it has none to share, or cannot.
-
-    Raises Refused for a folder of other files."""
-    from curate.run.stage_pool import open_pool, pool_beside
-
-    if stages == "none" or not job.stages[0].extracts:
-        return None
-    return pool_beside(job.out) if stages is None else open_pool(place_of(stages))
-
-
-def planned_pool(stages: str | None, job: CorpusRun) -> Place | None:
-    """The same for a plan, which makes no pool: None where there is none yet."""
-    from curate.run.stage_pool import beside, is_pool
-
-    if stages == "none" or not job.stages[0].extracts:
-        return None
-    pool = beside(job.out) if stages is None else place_of(stages)
-    return pool if pool is not None and is_pool(pool) else None
-
-
-def on_engine(job: CorpusRun, loaded: Loaded, engine: Engine, address: str | None, shard: str | None) -> CorpusRun:
-    """The run as it is to be carried out. Raises Refused."""
-    from curate.errors import Refused
-    from curate.run.ray_engine import RayCluster, address_of
-    from curate.run.session import Shard
-    from curate.run.sharded import ShardedRun
-
-    if engine is Engine.ray and shard is not None:
-        raise Refused("--shard and --engine ray are two ways to share the work: give one of them")
-    if address is not None and engine is not Engine.ray:
-        raise Refused("--address is that of a Ray cluster: give --engine ray with it")
-    if engine is Engine.ray:
-        # The machines of a cluster stand in other folders.
-        job.out = job.out.absolute()
-        job.cluster = RayCluster(address_of(address), **loaded.recipe.engine.ray.model_dump())
-    return job if shard is None else ShardedRun.of(job, Shard.read(shard))
-
-
 def read_recipe(recipe: str, sets: list[str], inputs: list[dict[str, Any]]) -> Loaded:
     """The recipe with the changes of the options; mistakes in it end the command."""
     try:
@@ -114,19 +69,9 @@ def read_recipe(recipe: str, sets: list[str], inputs: list[dict[str, Any]]) -> L
         raise typer.Exit(2) from None
 
 
-def inputs_of(given: list[str]) -> list[dict[str, Any]]:
-    """`NAME=PATH` or `PATH`, with `FORMAT:` before a path whose name does not tell it; the path is relative to the
-    current folder."""
-    from curate.sources.formats import FORMATS
+def screen_of_a_command() -> Screen:
+    """What a command says while it works, on stderr."""
+    from recipes.app.terminal.change import say_change
+    from recipes.app.terminal.progress import shown
 
-    inputs = []
-    for number, text in enumerate(given):
-        name, equals, path = text.partition("=")
-        if not equals or not re.fullmatch(r"[A-Za-z0-9._-]+", name) or exists(text):
-            name, path = "crawl" if len(given) == 1 else f"input{number + 1}", text
-        format, colon, rest = path.partition(":")
-        said = {"format": format} if colon and format in FORMATS and rest and not exists(path) else {}
-        path = rest if said else path
-        hub = said.get("format") == "hub" and not exists(path)
-        inputs.append({"name": name, "path": path if hub or "://" in path else str(Path(path).absolute()), **said})
-    return inputs
+    return Screen(lambda: shown(err), say_change, lambda message: err.print(harmless(message)))

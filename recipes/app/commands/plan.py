@@ -14,10 +14,9 @@ from recipes.app.commands.options import (
     Sets,
     Stages,
     Workers,
-    inputs_of,
-    planned_pool,
     read_recipe,
 )
+from recipes.app.recipe.given import inputs_of
 from recipes.app.terminal.console import friendly, out
 
 
@@ -32,19 +31,14 @@ def plan(
     sample: Annotated[int, typer.Option(min=0, help="documents to rehearse with; 0: no estimates")] = 60,
 ) -> None:
     """Say what a run would do, what of it is done, and what time, memory and disk the rest will take."""
-    from recipes.app.recipe.build import corpus_run
-    from recipes.app.recipe.plan_by_rehearsal import estimate
-    from recipes.app.recipe.planned_units import by_label, planned
+    from recipes.app.api.runs import foreseen
     from recipes.app.terminal.change import print_replaced
     from recipes.app.terminal.shared_stages import print_pool_of_plan
     from recipes.app.terminal.tables import print_plan
 
     loaded = read_recipe(recipe, set, inputs_of(input))
     with friendly():
-        job = corpus_run(loaded, place_of(output), workers=workers, limit=limit)
-        job.pool = planned_pool(stages, job)
-        every = planned(job)
-        groups = by_label(every)
-        print_plan(out, job, groups, estimate(job, every, sample) if sample else None)
+        job, groups, cost = foreseen(loaded, place_of(output), workers, limit, stages, sample)
+        print_plan(out, job, groups, cost)
         print_replaced(job, {name for group in groups for name in group.found}, foretell=sample > 0)
         print_pool_of_plan(out, job.pool)

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import typer
 from rich.markup import escape
 
-from recipes.app.commands.options import RecipeName, Sets, read_recipe
-from recipes.app.terminal.console import err, fail, friendly, harmless, out
+from recipes.app.commands.options import RecipeName, Sets, read_recipe, screen_of_a_command
+from recipes.app.terminal.console import fail, friendly, out
 
 
 def probe(
@@ -32,24 +32,17 @@ def probe(
     tensorboard: Annotated[Path | None, typer.Option(help="write losses for TensorBoard there", metavar="DIR")] = None,
 ) -> None:
     """Train small models for every combination in the recipe and say how many bits of the facts they hold."""
-    from recipes.app.measure.probe import run_probe
-    from recipes.app.report.sweep import write_page
+    from recipes.app.api.probes import carried_out
     from recipes.app.terminal.tables import print_ladder, print_results
-    from train_probe.alone import alone_in
 
     sets = [*set, *([f"probe.corpus={corpus}"] if corpus else [])]
     loaded = read_recipe(recipe, sets, [])
-
-    def warn(message: str) -> None:
-        err.print(harmless(message))
-
-    # The page is of the results beside it: the folder is held until both are written.
-    with friendly(), alone_in(output):
-        results = run_probe(loaded, output, quick, processes, slots, compile, ray, tensorboard, warn)
-        page = write_page(loaded.recipe.name, results, output)
+    screen = screen_of_a_command()
+    with friendly():
+        results = carried_out(loaded, output, screen, quick, processes, slots, compile, ray, tensorboard)
     print_results(out, results)
     print_ladder(out, results)
-    out.print(f"open {escape(str(page))}")
+    out.print(f"open {escape(str(output / 'report.html'))}")
     failed = [row for row in results if row.get("error")]
     if failed:
         fail(f"{len(failed)} of {len(results)} runs failed: {failed[0]['arm']}: {failed[0]['error']}", 1)

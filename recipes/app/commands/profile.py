@@ -17,10 +17,10 @@ from recipes.app.commands.options import (
     Replace,
     Sets,
     Stages,
-    inputs_of,
-    pool_of,
     read_recipe,
+    screen_of_a_command,
 )
+from recipes.app.recipe.given import inputs_of
 from recipes.app.report.rendering import short
 from recipes.app.terminal.console import err, friendly, harmless, out
 
@@ -43,32 +43,24 @@ def profile(
     dry_run: DryRun = False,
 ) -> None:
     """Measure all that a recipe's rules look at, drop no document, and show what each threshold would keep."""
-    from recipes.app.recipe.profile import profile_run, write_profile
-    from recipes.app.report.profile import write_page
-    from recipes.app.terminal.change import say_change, would_change
-    from recipes.app.terminal.progress import shown
+    from recipes.app.api.profiles import carried_out, prepared
+    from recipes.app.terminal.change import would_change
     from recipes.app.terminal.shared_stages import print_sharing
 
     loaded = read_recipe(recipe, set, inputs_of(input))
+    screen = screen_of_a_command()
     with friendly():
-        folder = place_of(output)
-        job = profile_run(loaded, folder, workers, limit)
-        job.pool = pool_of(stages, job)
-        job.replace, job.on_change = replace, say_change
+        job = prepared(loaded, place_of(output), screen, workers, limit, stages, replace)
         if dry_run:
             would_change(job)
             return
-        with shown(err) as on_progress:
-            job.on_progress = on_progress
-            job.execute()
-        figures = write_profile(loaded, folder)
-        page = write_page(figures, folder)
+        figures = carried_out(job, loaded, screen)
     if job.drawn is not None:
         files = len(job.partitions)
         out.print(f"a sample, drawn from all files: {files:,} file{'s' * (files != 1)} have documents in it")
     _print_profile(figures)
     print_sharing(err, job.sharing)
-    out.print(f"open {escape(str(page))}")
+    out.print(f"open {escape(str(job.out / 'report.html'))}")
 
 
 def _print_profile(figures: dict[str, Any]) -> None:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from rich.markup import escape
 
 from curate.places.store import place_of
-from recipes.app.commands.options import FinishedRun, Workers
+from recipes.app.commands.options import FinishedRun, Workers, screen_of_a_command
 from recipes.app.commands.run import judge_losses
-from recipes.app.terminal.console import err, friendly, out
+from recipes.app.terminal.console import friendly, out
 
 
 def retry(folder: FinishedRun, workers: Workers = None) -> None:
     """Try again what a run set aside: documents that took too long, too much memory or their process, files that could
     not be read to their end."""
     from curate.audit.aside import set_aside
+    from recipes.app.api.runs import carried_out
     from recipes.app.recipe.of_run import run_again
-    from recipes.app.report.page import write_report
-    from recipes.app.terminal.progress import shown
 
     with friendly():
         place = place_of(folder)
@@ -26,10 +25,7 @@ def retry(folder: FinishedRun, workers: Workers = None) -> None:
             return
         job = run_again(place, workers)
         job.again = True
-        with shown(err) as on_progress:
-            job.on_progress = on_progress
-            summary = job.execute()
-        write_report(place)
+        summary = carried_out(job, screen_of_a_command(), page=True)
         left = tried & set_aside(place)
     out.print(f"{escape(folder)}: {len(tried)} tried again, {len(tried) - len(left)} came back")
     judge_losses(summary, place)

@@ -20,11 +20,10 @@ from recipes.app.commands.options import (
     ShardOption,
     Stages,
     Workers,
-    inputs_of,
-    on_engine,
-    pool_of,
     read_recipe,
+    screen_of_a_command,
 )
+from recipes.app.recipe.given import inputs_of
 from recipes.app.terminal.console import err, fail, friendly, harmless, out
 
 
@@ -46,30 +45,24 @@ def run(
     strict: Annotated[bool, typer.Option("--strict", help="any unreadable record makes the exit code 3")] = False,
 ) -> None:
     """Build a corpus."""
-    from recipes.app.recipe.build import corpus_run
-    from recipes.app.recipe.plan_by_rehearsal import foretell
-    from recipes.app.report.page import write_report
+    from recipes.app.api.runs import carried_out, prepared
     from recipes.app.report.remarks import in_sentences
-    from recipes.app.terminal.change import say_change, would_change
-    from recipes.app.terminal.progress import shown
+    from recipes.app.terminal.change import would_change
     from recipes.app.terminal.shared_stages import print_sharing
     from recipes.app.terminal.tables import print_summary
 
     loaded = read_recipe(recipe, set, inputs_of(input))
+    screen = screen_of_a_command()
     with friendly():
         folder = place_of(output)
-        job = corpus_run(loaded, folder, workers=workers, limit=limit)
-        job.pool = pool_of(stages, job)
-        job.replace, job.on_change, job.foretell = replace, say_change, foretell
-        job = on_engine(job, loaded, engine, address, shard)
+        job = prepared(
+            loaded, folder, screen, workers=workers, limit=limit, stages=stages, replace=replace, engine=engine,
+            address=address, shard=shard,
+        )  # fmt: skip
         if dry_run:
             would_change(job)
             return
-        with shown(err) as on_progress:
-            job.on_progress = on_progress
-            summary = job.execute()
-        if job.published:
-            write_report(folder)
+        summary = carried_out(job, screen)
     print_summary(out, summary, folder)
     print_sharing(err, job.sharing)
     for sentence in in_sentences(summary):
@@ -79,17 +72,10 @@ def run(
 
 def judge_losses(summary: dict[str, Any], folder: Place, strict: bool = False) -> None:
     """Warn of records that could not be read, or end with exit code 3 where they are more than allowed."""
-    lost = summary["documents"]["unreadable"]
-    if not lost:
-        return
-    first = summary["unreadable"][0]
-    shares = summary["losses"]
-    share = f"{summary['loss']:.2%}" + (" of the bytes" if shares["bytes"] > shares["records"] else "")
-    message = (
-        f"{lost} of {summary['records']['read']} records could not be read ({share}); first:"
-        f" {first['key']}: {first['error']}. They are kept in {folder / 'quarantine'}"
-    )
-    if strict or summary["loss"] > summary["max_loss"]:
-        why = "--strict allows none" if strict else f"max_loss is {summary['max_loss']:.2%}"
-        fail(f"{message}; {why}", 3)
-    err.print(f"[bold yellow]warning:[/] {harmless(message)}")
+    from recipes.app.api.runs import losses_of
+
+    lost = losses_of(summary, folder, strict)
+    if lost is not None and lost[1]:
+        fail(f"{lost[0]}; {lost[1]}", 3)
+    if lost is not None:
+        err.print(f"[bold yellow]warning:[/] {harmless(lost[0])}")

@@ -13,7 +13,8 @@ import typer
 
 from curate.errors import Refused
 from curate.places.store import is_local, place_of
-from recipes.app.commands.options import Inputs, Limit, RecipeName, Sets, inputs_of, read_recipe
+from recipes.app.commands.options import Inputs, Limit, RecipeName, Sets, read_recipe
+from recipes.app.recipe.given import inputs_of
 from recipes.app.terminal.console import friendly, harmless, out
 
 MOST = 1000

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from curate.places.store import place_of
 from recipes.app.commands.options import FinishedRun
-from recipes.app.terminal.console import fail, friendly, out
+from recipes.app.terminal.console import friendly, out
 
 
 def why(
@@ -20,18 +19,13 @@ def why(
 ) -> None:
     """Say what happened to one document: what each rule saw beside its threshold, each edit, and what dropped it or
     where it lies now."""
-    from curate.audit.story import story
-    from recipes.app.recipe.of_run import recipe_of
+    from recipes.app.api.documents import why as story_of
     from recipes.app.terminal.blocks import print_blocks
     from recipes.app.terminal.story import print_story
 
     with friendly():
-        place = place_of(folder)
-        events = list(story(place, document))
-        if not events:
-            fail(f"{folder} knows no document with the key or URL '{document}'")
-        loaded = recipe_of(place)
+        told = story_of(folder, document)
         if blocks:
-            print_blocks(out, events[0].key, loaded)
+            print_blocks(out, told.events[0].key, told.recipe)
         else:
-            print_story(out, events, loaded)
+            print_story(out, told.events, told.recipe)

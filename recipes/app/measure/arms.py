@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -31,24 +31,27 @@ _STAYS = ("extract", "inject", "mix", "shuffle")
 
 
 def entries_of(
-    given: Sequence[str],
+    given: Sequence[str | tuple[str, str]],
     out: Path,
     shown: Shown = nullcontext,
     *,
     corpus: str | None = None,
     ablate: bool = False,
     mix_back: Sequence[float | None] = (),
+    recipes: Mapping[str, Loaded] | None = None,
 ) -> list[Entry]:
     """The arms that a command line names.
 
-    Each is [NAME=]WHERE[,option=value ...], and WHERE is the folder of a finished run; a recipe, which is run into
-    `out`/runs/NAME first; or a recipe with a `compare:` part, which gives all its arms, on `corpus` where they name
-    none. With `ablate` a recipe also gives an arm without each of its steps; with `mix_back` a corpus also gives arms
-    with the documents that each reason dropped mixed back at these shares. Raises Refused for anything else.
+    Each is [NAME=]WHERE[,option=value ...], or the pair of NAME and the rest, and WHERE is the folder of a finished
+    run; a recipe, which is run into `out`/runs/NAME first; or a recipe with a `compare:` part, which gives all its
+    arms, on `corpus` where they name none. With `ablate` a recipe also gives an arm without each of its steps; with
+    `mix_back` a corpus also gives arms with the documents that each reason dropped mixed back at these shares. Raises
+    Refused for anything else.
 
-    `shown` is entered for each run of a recipe, and gives the function to call with its progress.
+    `recipes` are recipes that are loaded already, by the names that WHERE gives them. `shown` is entered for each run
+    of a recipe, and gives the function to call with its progress.
     """
-    runs = _Runs(out / "runs", shown, keep_dropped=bool(mix_back))
+    runs = _Runs(out / "runs", shown, keep_dropped=bool(mix_back), recipes=recipes or {})
     entries: list[Entry] = []
     for one in given:
         name, where, rendering = _parsed(one)
@@ -70,16 +73,17 @@ def entries_of(
     return entries
 
 
-def _parsed(one: str) -> tuple[str, str, ArmRendering]:
+def _parsed(given: str | tuple[str, str]) -> tuple[str, str, ArmRendering]:
     """Name (or an empty string), place and rendering of an arm as it is typed."""
+    named, one = (None, given) if isinstance(given, str) else given
     head, *options = one.split(",")
     while options and not _OPTION.match(options[0]):  # a comma in a path
         head += "," + options.pop(0)
-    name, _, where = head.rpartition("=")
-    given = dict(option.partition("=")[::2] for option in options)
-    given = {key.replace("-", "_"): {"on": "true", "off": "false"}.get(value, value) for key, value in given.items()}
+    name, _, where = head.rpartition("=") if named is None else (named, "", head)
+    said = dict(option.partition("=")[::2] for option in options)
+    said = {key.replace("-", "_"): {"on": "true", "off": "false"}.get(value, value) for key, value in said.items()}
     try:
-        rendering = _rendering(ComparedArm.model_validate({"arm": "a", **given}))
+        rendering = _rendering(ComparedArm.model_validate({"arm": "a", **said}))
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         raise Refused(f"'{one}': {'.'.join(map(str, first['loc'])) or 'options'}: {first['msg']}") from None
@@ -102,10 +106,10 @@ def _of_recipe(arm: ComparedArm, corpus: str | None, runs: _Runs) -> Entry:
 class _Runs:
     """The runs of a comparison: folders of finished runs, and recipes, each of which is run once."""
 
-    def __init__(self, folder: Path, shown: Shown, keep_dropped: bool) -> None:
+    def __init__(self, folder: Path, shown: Shown, keep_dropped: bool, recipes: Mapping[str, Loaded]) -> None:
         self.folder, self.shown, self.keep_dropped = folder, shown, keep_dropped
         self._known: dict[str, Corpus] = {}
-        self._recipes: dict[str, Loaded] = {}
+        self._recipes: dict[str, Loaded] = dict(recipes)
 
     def recipe(self, where: str) -> Loaded:
         """A recipe, read once."""

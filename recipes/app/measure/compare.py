@@ -8,6 +8,7 @@ that were trained; not how much knowledge the corpus itself holds.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import statistics
@@ -49,11 +50,13 @@ def run_comparison(
     tokenizer: Path | None = None,
     own: str | None = None,
     held_out: Path | None = None,
+    quiet: bool = False,
 ) -> dict[str, Any]:
     """Compare, and write `compare.json`; the same call resumes a comparison that was stopped. Raises PlanError when
     another process writes into `out`, Refused where that is the folder of a corpus."""
     with alone_in(out):
-        comparison = compare(entries, out, asked, tokenizer, own, held_out)
+        train = functools.partial(_train, quiet=True) if quiet else None
+        comparison = compare(entries, out, asked, tokenizer, own, held_out, train)
         write_atomically(out / "compare.json", json.dumps(_plain(comparison), indent=1, allow_nan=False).encode())
     return comparison
 
@@ -167,12 +170,12 @@ def _placed(asked: Comparison, vocabulary: Vocabulary, folder: Path) -> tuple[Co
     return asked, value_bits
 
 
-def _train(plan: dict[str, Any], out: Path) -> list[dict[str, Any]]:
+def _train(plan: dict[str, Any], out: Path, quiet: bool = False) -> list[dict[str, Any]]:
     from train_probe.plan import plan_of
     from train_probe.progress import Printer
     from train_probe.train import run_plan
 
-    return run_plan(plan_of(plan), out, Printer())
+    return run_plan(plan_of(plan), out, None if quiet else Printer())
 
 
 def _plain(value: Any) -> Any:

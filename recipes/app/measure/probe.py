@@ -46,12 +46,14 @@ def run_probe(
     ray: str | None = None,
     tensorboard: Path | None = None,
     warn: Callable[[str], None] = warnings.warn,
+    quiet: bool = False,
 ) -> list[dict[str, Any]]:
     """Write `plan.json`, train every run of it that is not done yet (of a climb those that it needs), and write
     `results.parquet`, `summary.json` (means over seeds, with intervals) and, last, `results.json`.
 
-    `warn` is called with a message where a part of the recipe is left out. Raises Refused when the recipe has no probe,
-    its corpus is not a finished run, `out` is the folder of a corpus, or another process writes into it.
+    `warn` is called with a message where a part of the recipe is left out; `quiet` prints no progress. Raises Refused
+    when the recipe has no probe, its corpus is not a finished run, `out` is the folder of a corpus, or another process
+    writes into it.
     """
     probe = loaded.recipe.probe
     if probe is not None and probe.facts is not None and probe.corpus is None:
@@ -63,11 +65,12 @@ def run_probe(
     if quick:
         probe = probe.quickly()
     with alone_in(out):
-        return _trained(probe, out, {"processes": processes, "slots": slots, "compile": compile}, ray, tensorboard)
+        options = {"processes": processes, "slots": slots, "compile": compile}
+        return _trained(probe, out, options, ray, tensorboard, quiet)
 
 
 def _trained(
-    probe: Probe, out: Path, options: dict[str, Any], ray: str | None, tensorboard: Path | None
+    probe: Probe, out: Path, options: dict[str, Any], ray: str | None, tensorboard: Path | None, quiet: bool
 ) -> list[dict[str, Any]]:
     if probe.facts is not None:
         begin(out, PROBE)  # the plan's facts are written anew
@@ -78,7 +81,7 @@ def _trained(
     from train_probe.progress import listeners_of
     from train_probe.train import run_plan
 
-    listeners = listeners_of(tensorboard)
+    listeners = listeners_of(tensorboard, quiet)
 
     def train(plan: dict[str, Any]) -> list[dict[str, Any]]:
         write_atomically(out / "plan.json", json.dumps(plan, indent=2).encode())

@@ -67,6 +67,7 @@ def corpus_run(loaded: Loaded, out: Place, *, workers: int | None = None, limit:
         memory=recipe.engine.worker_memory,
         document_timeout=recipe.engine.document_timeout,
         recipe=recipe_text(loaded),
+        program=False,  # a recipe names its steps by modules and files
     )
 
 
@@ -110,7 +111,7 @@ def _address(item: RecipeInput, folder: Path) -> str:
     return item.path if item.format == "hub" and not Path(local).expanduser().is_dir() else local
 
 
-def _in_full(loaded: Loaded) -> dict[str, Any]:
+def in_full_paths(loaded: Loaded) -> dict[str, Any]:
     """The recipe with the paths of inputs, steps and tokenizer in full."""
     recipe = copy.deepcopy(loaded.resolved)
     for item, model in zip(recipe.get("inputs", []), loaded.recipe.inputs, strict=True):
@@ -133,5 +134,5 @@ def recipe_text(loaded: Loaded) -> bytes:
     """The recipe as it is run, with every `--set` and `--input`, to lie beside its output. Paths are written in full,
     those of step files too, so that it can be run again from there."""
     stream = io.BytesIO()
-    YAML(typ="safe", pure=True).dump(_in_full(loaded), stream)
+    YAML(typ="safe", pure=True).dump(in_full_paths(loaded), stream)
     return stream.getvalue()

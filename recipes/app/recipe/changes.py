@@ -1,4 +1,4 @@
-"""Changes of a recipe that are typed at the prompt: `--set a.b=c`."""
+"""Changes of single values of a recipe: `--set a.b=c` at the prompt, `{"a.b": c}` from Python."""
 
 from __future__ import annotations
 
@@ -16,14 +16,21 @@ from curate.registry import step_class
 from recipes.app.recipe.schema import Recipe
 
 
-def assign(tree: CommentedMap, assignment: str, folder: Path) -> None:
-    """Carry out one `--set a.b=c`. `STEP.parameter=...` changes the step of that name, the name that the ledger uses,
-    however the recipe writes the step. Raises Refused where it is not written so, or there is no such place."""
+def assign(tree: Any, assignment: str, folder: Path) -> None:
+    """Carry out one `--set a.b=c`. Raises Refused where it is not written so, or there is no such place."""
     target, equals, text = assignment.partition("=")
-    keys = target.split(".")
-    if not equals or not all(keys):
+    if not equals or not all(target.split(".")):
         raise Refused("write it as key.key=value")
-    value = _value(text)
+    put(tree, target, _value(text), folder)
+
+
+def put(tree: Any, target: str, value: Any, folder: Path) -> None:
+    """Change one value. `STEP.parameter` is of the step of that name, the name that the ledger uses, however the recipe
+    writes the step. Raises Refused where there is no such place."""
+    keys = target.split(".")
+    if not all(keys):
+        raise Refused("a place is written as key.key")
+    value = _located(value)
     used = _used_steps(tree, folder) if keys[0] == "steps" or keys[0] not in Recipe.model_fields else {}
     if keys[0] in used:
         keys = ["steps", *keys]
@@ -42,15 +49,20 @@ def assign(tree: CommentedMap, assignment: str, folder: Path) -> None:
 
 
 def _value(text: str) -> Any:
-    """A value as YAML reads it. A path typed at the prompt is relative to the current folder, not to the recipe's."""
+    """A value as YAML reads it."""
     try:
         value = read(text) if text else ""
     except NotPlain as error:
         raise Refused(f"{error}; a text that YAML cannot read is put in quotes: KEY='\"...\"'") from None
+    return value
+
+
+def _located(value: Any) -> Any:
+    """A path that is typed at the prompt, or in a call, is relative to the current folder, not to the recipe's."""
     return str(Path(value).resolve()) if isinstance(value, str) and value and exists(value) else value
 
 
-def _used_steps(tree: CommentedMap, folder: Path) -> dict[str, int]:
+def _used_steps(tree: Any, folder: Path) -> dict[str, int]:
     """Step name -> its number in the list, the first use of each."""
     numbers: dict[str, int] = {}
     steps = tree.get("steps")

@@ -20,7 +20,7 @@ from curate.registry import short_name, step_class
 from curate.shards.vocabulary import build_vocabulary
 from curate.sources.formats import reader_of
 from curate.step import Edit, Injection, Rule, Step
-from recipes.app.recipe.changes import assign
+from recipes.app.recipe.changes import assign, put
 from recipes.app.recipe.schema import Recipe, build_step, parameters_of
 
 BUILT_IN = Path(__file__).parents[2]
@@ -80,20 +80,35 @@ def find_recipe(name: str) -> Path:
     raise RecipeError(name, [Problem(None, "", message)])
 
 
-def load(name: str, sets: Sequence[str] = (), inputs: Sequence[dict[str, Any]] = ()) -> Loaded:
+def load(name: str, sets: Sequence[str | tuple[str, Any]] = (), inputs: Sequence[dict[str, Any]] = ()) -> Loaded:
     """A recipe with the changes of `--set` and `--input`, checked. Raises RecipeError with every mistake at once."""
     path = find_recipe(name)
+    return load_tree(_parse(path), str(path), path.parent, sets, inputs)
+
+
+def load_tree(
+    tree: Any,
+    path: str,
+    folder: Path,
+    sets: Sequence[str | tuple[str, Any]] = (),
+    inputs: Sequence[dict[str, Any]] = (),
+) -> Loaded:
+    """The same of a recipe that is read: mappings, lists, texts and numbers, which are changed. `path` is what mistakes
+    call it; paths in it are relative to `folder`."""
     problems: list[Problem] = []
-    tree = _parse(path)
-    if not isinstance(tree, CommentedMap):
-        raise RecipeError(str(path), [Problem(1, "", "a recipe is a mapping: `name: ...`, `steps: ...`")])
+    if not isinstance(tree, dict):
+        raise RecipeError(path, [Problem(1, "", "a recipe is a mapping: `name: ...`, `steps: ...`")])
     if inputs:
         tree["inputs"] = [CommentedMap(item) for item in inputs]
-    for assignment in sets:
+    for change in sets:
         try:
-            assign(tree, assignment, path.parent)
+            if isinstance(change, tuple):
+                put(tree, *change, folder)
+            else:
+                assign(tree, change, folder)
         except Refused as error:
-            problems.append(Problem(None, f"--set {assignment[:200]}", str(error)))
+            typed = f"{change[0]}={change[1]}" if isinstance(change, tuple) else change
+            problems.append(Problem(None, f"--set {typed[:200]}", str(error)))
     lines = dict(_lines(tree))
     plain = _plain(tree)
     recipe: Recipe | None = None
@@ -101,12 +116,12 @@ def load(name: str, sets: Sequence[str] = (), inputs: Sequence[dict[str, Any]] =
         recipe = Recipe.model_validate(plain)
     except pydantic.ValidationError as error:
         problems += [_problem(item, Recipe, lines) for item in error.errors()]
-    steps = _steps(plain.get("steps"), path.parent, lines, problems)
+    steps = _steps(plain.get("steps"), folder, lines, problems)
     if recipe is not None:
-        _cross_check(recipe, steps, path.parent, lines, problems)
+        _cross_check(recipe, steps, folder, lines, problems)
     if problems or recipe is None:
-        raise RecipeError(str(path), problems)
-    return Loaded(recipe, steps, path.parent.resolve(), plain)
+        raise RecipeError(path, problems)
+    return Loaded(recipe, steps, folder.resolve(), plain)
 
 
 def steps_of_run(out: Place) -> list[tuple[str, dict[str, Any]]]:

@@ -136,7 +136,9 @@ def estimate(
     cut_to(sources, job.limit)
     with contextlib.ExitStack() as closed:
         name = closed.enter_context(tempfile.TemporaryDirectory(prefix="goldsand-plan-"))
-        own = engine or closed.enter_context(LocalEngine(job.workers or all_cores(), job.document_timeout))
+        own = engine or closed.enter_context(
+            LocalEngine(job.workers or all_cores(), job.document_timeout, program=job.program)
+        )
         folders = (Path(name) / str(number) for number in range(100))
         bare = [step for step in job.steps if not isinstance(step, Injection)]
         many = _drawn(job.partitions, sample)

@@ -292,16 +292,11 @@ class Decision:
     changed: list[dict[str, Any]]
 
 
-def decide(out: Place, sets: Sequence[str]) -> Decision:
-    """The verdicts of a profile's documents with other thresholds, beside those of its recipe.
-
-    Raises RunError for a folder without signals, RecipeError for a mistake in `sets`, Refused for a change that the
-    stored signals cannot answer, with the reason.
-    """
+def read_figures(out: Place) -> dict[str, Any]:
+    """The figures that `write_profile` wrote. Raises RunError for a folder without a profile, and a damaged one."""
     try:
-        figures = orjson.loads((out / "profile.json").read_bytes())
-        unit = figures["counted_in"]
-        sound = is_sealed(figures)
+        figures: dict[str, Any] = orjson.loads((out / "profile.json").read_bytes())
+        sound = "counted_in" in figures and is_sealed(figures)
     except FileNotFoundError:
         raise RunError(f"{out} holds no profile: `goldsand profile RECIPE -o {out}` makes one") from None
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
@@ -309,6 +304,16 @@ def decide(out: Place, sets: Sequence[str]) -> Decision:
     if not sound:
         path = out / "profile.json"
         raise RunError(f"{path} is damaged, or of an earlier version; `goldsand profile RECIPE -o {out}` mends it")
+    return figures
+
+
+def decide(out: Place, sets: Sequence[str | tuple[str, Any]]) -> Decision:
+    """The verdicts of a profile's documents with other thresholds, beside those of its recipe.
+
+    Raises RunError for a folder without signals, RecipeError for a mistake in `sets`, Refused for a change that the
+    stored signals cannot answer, with the reason.
+    """
+    unit = read_figures(out)["counted_in"]
     recipe = str(own_recipe(out))
     old, new = load(recipe), load(recipe, sets)
     _refuse_other_values(old, new)

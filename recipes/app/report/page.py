@@ -65,8 +65,8 @@ def render(
         verdict=_verdict(summary),
         cost=_cost(summary),
         charts={
-            "documents": Markup(_funnel(summary, "documents")),
-            "characters": Markup(_funnel(summary, "characters")),
+            "documents": Markup(funnel(summary, "documents")),
+            "characters": Markup(funnel(summary, "characters")),
             "seconds": Markup(_times(summary)),
             "bits": Markup(_bits(measured)),
         },
@@ -126,7 +126,8 @@ def _speed(cost: dict[str, Any]) -> str:
     return f"{cost['seconds']:.1f} s, {cost['pages_per_second']:.1f} documents/s"
 
 
-def _funnel(summary: dict[str, Any], unit: str) -> str:
+def funnel(summary: dict[str, Any], unit: str) -> str:
+    """What is left of the input after each step, as a picture."""
     account = summary[unit]
     rows = [Bar("input", account["input"], f"{account['input']:,}", muted=True)]
     injected = 0

@@ -106,7 +106,7 @@ def scaling_page(answer: Answer, name: str) -> str:
         rows=rows,
         by=[one.by for one in intervals],
         notes=answer.notes,
-        points=Markup(_points(answer)),
+        points=Markup(points_and_fit(answer)),
         residuals=Markup(_residuals(answer)),
         correlated=best.runs.correlations(),
         left_out=[(one.what, len(one.errors), f"{one.worst:+.2%}") for one in best.left_out],
@@ -126,7 +126,7 @@ def scaling_page(answer: Answer, name: str) -> str:
     )
 
 
-def _points(answer: Answer) -> str:
+def points_and_fit(answer: Answer) -> str:
     """Predicted and measured by the law's first column; a law of one column is drawn with its interval."""
     made = answer.fit
     law, known = made.law, made.points

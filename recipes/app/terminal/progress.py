@@ -1,10 +1,11 @@
-"""Progress of a run: bars on a terminal, elsewhere a plain line every few seconds."""
+"""Progress of a run: bars on a terminal and in a notebook, elsewhere a plain line every few seconds."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -26,8 +27,8 @@ SHORT = 0.5
 
 @contextmanager
 def shown(console: Console) -> Iterator[Callable[[Progress], None]]:
-    """A function to call with each Progress, for as long as the run lasts."""
-    if console.is_terminal:
+    """A function to call with each Progress, for as long as the run lasts. A notebook needs ipywidgets for bars."""
+    if console.is_terminal and not (console.is_jupyter and find_spec("ipywidgets") is None):
         with _bars(console) as update:
             yield update
     else:
