@@ -12,7 +12,7 @@ export MPLCONFIGDIR := $(CURDIR)/$(VENV)/cache/matplotlib
 
 LOWEST := .lowest
 
-.PHONY: demo test test-slow test-lowest chaos slurm size lint format bench build clean
+.PHONY: demo test test-slow test-lowest look screenshots chaos slurm size lint format bench build release docs docs-publish clean
 
 demo: $(VENV)/.demo
 	$(BIN)/goldsand run quickstart -o demo/corpus
@@ -32,6 +32,15 @@ test-lowest: $(VENV)/.demo
 	@$(LOWEST)/bin/pip --disable-pip-version-check --no-cache-dir install --quiet -r $(LOWEST)/pins.txt
 	@$(LOWEST)/bin/pip --disable-pip-version-check --no-cache-dir install --quiet --no-deps -e .
 	@$(LOWEST)/bin/python tests/lowest.py smoke
+
+# Every page in a real browser: needs Chromium (Debian: apt-get install chromium).
+look: $(VENV)/.look
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m look tests/look
+
+# Pictures of every page at each width, light and dark, into build/look; and docs/report.png, of the demo.
+screenshots: $(VENV)/.look
+	$(BIN)/python tests/look/look_pages.py build/look
+	@test ! -d demo/probe || $(BIN)/python tests/look/demo_picture.py demo docs/report.png
 
 chaos: $(VENV)/.dev
 	$(BIN)/python tests/bench/chaos.py
@@ -57,6 +66,18 @@ format: $(VENV)/.dev
 build: $(VENV)/.dev
 	$(BIN)/python -m build --outdir dist
 
+# Wheel and sdist, each tried in clean environments with every Python of pyproject.toml that is on this machine.
+release: $(VENV)/.dev
+	$(BIN)/python tests/release.py
+
+# The documentation's site, to be opened as files: build/docs/site/index.html. Nothing in it asks another host.
+docs: $(VENV)/.dev
+	$(BIN)/python docs/make_site.py
+
+# The same, put beside the versions that lie in TO: make docs-publish TO=../site
+docs-publish: $(VENV)/.dev
+	$(BIN)/python docs/make_site.py --publish $(TO)
+
 $(VENV)/.demo: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "goldsand needs Python 3.11 or newer; say which: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
@@ -68,6 +89,12 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/.demo
 	@echo "installing what the tests need"
 	@$(PIP) -e '.[probe,dev]'
+	@touch $@
+
+$(VENV)/.look: $(VENV)/.dev
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+		{ echo "pages are looked at in Chromium, which is not here (Debian: apt-get install chromium)"; exit 2; }
+	@$(PIP) -e '.[probe,dev,look]'
 	@touch $@
 
 clean:

@@ -169,6 +169,7 @@ class Step:
         return files
 
     def apply(self, documents: Iterable[Document]) -> Iterator[Document | Drop]:
+        """The documents in their order: each as it leaves the step, or as a Drop."""
         raise NotImplementedError
 
 
@@ -282,12 +283,15 @@ class Round:
     files: Sequence[int] = ()
 
     def emit_documents(self, documents: Iterable[tuple[int, Document]], partition: int) -> Iterator[Record]:
+        """The records of some documents, each given with its place."""
         raise NotImplementedError
 
     def emit_records(self, records: Iterable[Record]) -> Iterator[Record]:
+        """The records that follow from those of the round before."""
         raise NotImplementedError
 
     def reduce(self, key: bytes, values: Any) -> Iterator[Record]:
+        """What follows from all records of one key: a function of the key and the sorted values alone."""
         raise NotImplementedError
 
     def notes(self) -> dict[str, int]:
@@ -308,6 +312,7 @@ class CorpusStep(Step):
     reports: ClassVar[bool] = False
 
     def rounds(self) -> list[Round]:
+        """The rounds in their order; the last one's records go to `decide`."""
         raise NotImplementedError
 
     def memory(self, documents: int, characters: int) -> int:
@@ -317,6 +322,7 @@ class CorpusStep(Step):
     def decide(
         self, documents: Iterable[tuple[int, Document]], values: Any, partition: int
     ) -> Iterator[Document | Drop]:
+        """The documents of one partition, each as it leaves the step, or as a Drop."""
         raise NotImplementedError
 
     def rehearsed(self) -> CorpusStep:

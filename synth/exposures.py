@@ -17,6 +17,9 @@ PLACEMENTS = ("even", "clustered", "curriculum")
 SLICE = 1 << 19
 """Appearances that are put in order at once."""
 
+Placement = str | Mapping[str, int]
+"""One of `PLACEMENTS`, or `{"blocks": n}`."""
+
 Exposures = int | Sequence[int] | Mapping[str, float]
 
 
@@ -54,29 +57,52 @@ def exposure_counts(exposures: Exposures, people: int, held_out: int = 0) -> np.
     return np.concatenate([counts, np.zeros(held_out)]).astype(np.int32)
 
 
+def blocks_of(placement: Placement) -> int:
+    """Into how many blocks a placement puts the entities; 0 where it has none. Raises FactsError for anything else."""
+    if isinstance(placement, Mapping):
+        blocks = placement.get("blocks")
+        if set(placement) == {"blocks"} and isinstance(blocks, int) and not isinstance(blocks, bool) and blocks >= 1:
+            return blocks
+    elif placement in PLACEMENTS:
+        return 0
+    said = dict(placement) if isinstance(placement, Mapping) else placement
+    raise FactsError(f"`placement` must be one of {', '.join(PLACEMENTS)}, or {{blocks: n}} with n >= 1, not {said!r}")
+
+
 class Schedule:
     """The order of all appearances of N entities, `counts` [N] of each.
 
     Appearance e of an entity that appears E times lies in part e of the E equal parts of that entity's stretch, at a
     place drawn for it. `even`: the stretch of all is the whole corpus, so where all appear equally often, everybody
     appears once before anybody appears again. `clustered`: stretches follow each other. `curriculum`: entities enter
-    one after another over the first half, and stay until the end.
+    one after another over the first half, and stay until the end. `{"blocks": n}`: entities are in n blocks of equally
+    many, which follow each other; within a block everybody appears once before anybody appears again, as in `even`.
     """
 
-    def __init__(self, counts: np.ndarray, seed: int, placement: str = "even") -> None:
-        if placement not in PLACEMENTS:
-            raise FactsError(f"`placement` must be one of {', '.join(PLACEMENTS)}, not {placement!r}")
+    def __init__(self, counts: np.ndarray, seed: int, placement: Placement = "even") -> None:
+        blocks = blocks_of(placement)
         self.counts = np.asarray(counts, np.int64)
         self.total = int(self.counts.sum())
         self._seed = seed
         self._slices = max(1, -(-self.total // SLICE))
-        self.placement = placement
+        self.placement = placement if isinstance(placement, str) else dict(placement)
         if placement != "even":
             shown = self.counts[self.counts > 0]
             order = permutation(stream(seed, "rank"), len(self.counts))
             order = order[self.counts[order] > 0]
             self._begin = np.zeros(len(self.counts))
-            if placement == "clustered":
+            if blocks > len(shown):
+                raise FactsError(
+                    f"{len(shown)} people do not fill {blocks} blocks: take fewer `placement: {{blocks: n}}`"
+                )
+            if blocks:
+                self._length = np.ones(len(self.counts))
+                through = 0
+                for block in np.array_split(order, blocks):
+                    held = int(self.counts[block].sum())
+                    self._begin[block], self._length[block] = through / self.total, held / self.total
+                    through += held
+            elif placement == "clustered":
                 self._begin[order] = np.concatenate([[0], np.cumsum(self.counts[order])[:-1]]) / self.total
             else:
                 self._begin[order] = np.arange(len(shown)) / (2 * len(shown))
@@ -143,6 +169,8 @@ class Schedule:
         if self.placement == "even":
             return 0.0, 1.0
         begin = self._begin[entities]
+        if isinstance(self.placement, dict):
+            return begin, self._length[entities]
         if self.placement == "clustered":
             return begin, np.maximum(self.counts[entities], 1) / self.total
         return begin, 1.0 - begin

@@ -19,7 +19,7 @@ from curate.shards.vocabulary import OTHER, token_counter
 from curate.step import Drop, Injection, Record, Round, param, partition_key, refuse_unknown
 from synth.codes import RECORDS, biod_table, compact_table, reserved_words
 from synth.domains import DOMAINS, Domains
-from synth.exposures import PLACEMENTS, Schedule, exposure_counts
+from synth.exposures import Schedule, blocks_of, exposure_counts
 from synth.facts import FactsError, FactTable
 from synth.kinds import writer_of
 from synth.own.table import ENTROPIES, OwnTable, read_once
@@ -114,11 +114,10 @@ class Inject(Injection):
         "{power: 1.0, most: 1000, least: 1}; or the injected documents' share of the whole: {document_share: 0.1} or "
         "{token_share: 0.125}",
     )
-    placement: str = param(
+    placement: str | dict[str, int] = param(
         "even",
         "even: spread over the whole corpus; clustered: all appearances of one entity together; curriculum: entities "
-        "enter one after another over the first half",
-        choices=PLACEMENTS,
+        "enter one after another over the first half; {blocks: n}: in n blocks of entities, one after another",
     )
     held_out: int = param(0, "how many more people there are, whose facts are never shown", ge=0)
     held_out_templates: int = param(0, "sentences: how many templates of each attribute are never shown", ge=0)
@@ -175,6 +174,8 @@ class Inject(Injection):
             )
         self._refuse_what_other_kinds_use()
         self._refuse_too_few_names()
+        if (blocks := blocks_of(self.placement)) > self.shown:
+            raise FactsError(f"{self.shown} people do not fill {blocks} blocks: take fewer `placement: {{blocks: n}}`")
         if isinstance(self.exposures, dict) and SHARES & set(self.exposures):
             share_counts(self.exposures, 0, 1.0, 0, 1, 0, 0)
         else:

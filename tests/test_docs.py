@@ -16,8 +16,9 @@ import pytest
 from pages import LANGUAGES, NOT_RUN, blocks, without_blocks
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-TUTORIALS = [page for page in PAGES if page.parent.name != "results"]
+TOP = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
+PAGES = [*TOP, *sorted((ROOT / "docs").rglob("*.md"))]
+TUTORIALS = [page for page in PAGES if page.parent.name != "results" and page.name != "CHANGELOG.md"]
 CONFLICT = re.compile(r"^(<<<<<<<|=======$|>>>>>>>|\|\|\|\|\|\|\|)", re.MULTILINE)
 
 
@@ -75,10 +76,10 @@ def test_every_block_that_is_not_run_is_still_there():
 
 def run_in_a_clone(page: Path, folder: Path) -> str:
     """What a page prints when it is typed in a fresh clone with goldsand installed."""
-    for name in ("recipes", "tests"):
+    for name in ("recipes", "tests") if not (folder / "bin").exists() else ():
         # Copies: a page may write where its reader stands.
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "bin").mkdir()
+    (folder / "bin").mkdir(exist_ok=True)
     (folder / "bin" / "goldsand").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m recipes.app.start "$@"\n')
     (folder / "bin" / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     for program in (folder / "bin").iterdir():
@@ -123,14 +124,24 @@ def test_runs_and_stores_run_from_top_to_bottom(tmp_path):
 
 APART = ("README", "compare", "runs", "own-facts", "own-steps")
 """Pages with a test of their own: above, in tests/synth/test_own_facts.py and in tests/recipes/test_own_steps.py."""
-SLOW = ("probe", "knowledge", "scaling", "papers", "python")
-"""Pages that train, and two whose parts have tests of their own; the README, which trains too, is run in the suite."""
+SLOW = (
+    *("probe", "knowledge", "scaling", "papers", "first-measurement", "compare-two-corpora"),
+    *("read-a-corpus", "interrupted-runs", "disk-space", "score-a-model", "python"),
+)
+"""Pages that train, and some whose commands have tests of their own; the README, which trains too, is in the suite."""
+BEGUN = ("change-a-threshold", "what-happened-to-a-page", "read-a-corpus", "interrupted-runs")
+"""Pages that begin with the corpus of docs/start/first-corpus.md."""
 NEEDS = {
     "adapters": ("datasets", "ray", "pandas", "polars"),
     "knowledge": ("torch", "transformers"),
     "many-machines": ("ray",),
     "papers": ("datasets", "pyarrow", "protego"),
+    "compare-two-corpora": ("torch",),
+    "first-measurement": ("torch",),
     "probe": ("torch",),
+    "read-a-corpus": ("datasets",),
+    "score-a-model": ("torch", "transformers"),
+    "what-happened-to-a-page": ("pandas", "pyarrow"),
     "profile": ("pandas", "pyarrow"),
     "python": ("pandas",),
     "scaling": ("torch", "scipy"),
@@ -142,10 +153,27 @@ NEEDS = {
     [
         pytest.param(page, id=page.stem, marks=[pytest.mark.slow] * (page.stem in SLOW))
         for page in TUTORIALS
-        if page.stem not in APART and any(blocks(page.read_text(encoding="utf-8")))
+        if page.stem not in (*APART, "first-corpus") and any(blocks(page.read_text(encoding="utf-8")))
     ],
 )
-def test_a_page_runs_from_top_to_bottom(page, tmp_path):
+def test_a_page_runs_from_top_to_bottom(page, tmp_path, request):
     for module in NEEDS.get(page.stem, ()):
         pytest.importorskip(module)
-    run_in_a_clone(page, tmp_path)
+    run_in_a_clone(page, request.getfixturevalue("first_corpus") if page.stem in BEGUN else tmp_path)
+
+
+@pytest.fixture(scope="module")
+def first_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of somebody who has read the first page."""
+    folder = tmp_path_factory.mktemp("first")
+    run_in_a_clone(ROOT / "docs" / "start" / "first-corpus.md", folder)
+    return folder
+
+
+def test_the_first_corpus_keeps_two_of_four_pages(first_corpus):
+    summary = json.loads((first_corpus / "corpus" / "summary.json").read_text(encoding="utf-8"))
+    assert (summary["documents"]["input"], summary["documents"]["kept"]) == (4, 2)
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120

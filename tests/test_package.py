@@ -40,7 +40,8 @@ def tracked() -> set[str]:
 def beside() -> set[str]:
     """Docs, tests and what stands at the top: in the sdist alone."""
     top = {"pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "CHANGELOG.md", "Makefile"}
-    return {*top, "constraints.txt"} | {
+    top |= {"CITATION.cff", "CONTRIBUTING.md", "SECURITY.md", "constraints.txt"}
+    return top | {
         str(path.relative_to(ROOT))
         for folder in ("docs", "tests")
         for path in (ROOT / folder).rglob("*")

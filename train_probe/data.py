@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from train_probe.draws import stream_key
+from train_probe.draws import permutation, stream_key
 from train_probe.inputs import Facts, Inputs
 from train_probe.junk import Front, Junk, JunkChain, JunkRecords, JunkTexts
 from train_probe.pages import Coin, PagePieces, PagesOnDevice
@@ -29,6 +30,15 @@ def junk_seed(run: RunPlan) -> int:
     return stream_key(run.seed, "shuffle", run.shuffle) if run.shuffle else run.seed
 
 
+def in_half(people: int, halves: int, half: int, folder: Path | str) -> np.ndarray:
+    """The people of one of `halves` random halves, ascending, int64: each odd one is the rest of the one before it, so
+    that everybody is in exactly half of them, whatever is trained. Raises PlanError for an odd number of people."""
+    if people % 2:
+        raise PlanError(f"the facts in {folder} are of {people} people, who have no halves: take an even number")
+    order = permutation(stream_key(0, "half", halves, half // 2), people)
+    return np.sort(order.numpy()[: people // 2] if half % 2 == 0 else order.numpy()[people // 2 :])
+
+
 class Data:
     """The streams of a plan's runs on `device`."""
 
@@ -43,20 +53,36 @@ class Data:
         """The batches of a run. Raises PlanError where the data does not hold what the run asks for."""
         if not run.exposures:
             return PageStream(self.chain(run) or self._page_pieces(run), self.plan.training_of(run).batch, run.tokens)
+        if (blocks := run.blocks or self.facts.blocks) > (people := len(self.members(run))):
+            raise PlanError(f"{people} people do not fill {blocks} blocks: take fewer `blocks`")
         return Stream(self.facts, self.texts_of(run), self._junk(run), self.plan.training_of(run), run)
 
     def facts_of(self, run: RunPlan) -> Facts:
         """The facts that a run shows and is scored on. Raises PlanError for people that there are not."""
-        return self._part(run)[0] if run.people else self.facts
+        return self._part(run)[0] if run.people or run.halves else self.facts
 
     def texts_of(self, run: RunPlan) -> Texts:
         """Their texts. Raises PlanError."""
-        return self._part(run)[1] if run.people else self.texts
+        return self._part(run)[1] if run.people or run.halves else self.texts
 
     def _part(self, run: RunPlan) -> tuple[Facts, Texts]:
-        if run.people not in self._parts:
-            self._parts[run.people] = self.facts.part(*run.people), self.texts.part(*run.people)
-        return self._parts[run.people]
+        key = (*run.people, run.halves, run.half)
+        if key not in self._parts:
+            members = self.members(run)
+            self._parts[key] = self.facts.part(members), self.texts.part(members)
+        return self._parts[key]
+
+    def members(self, run: RunPlan) -> np.ndarray:
+        """The people whom a run is shown, ascending, int64. Raises PlanError where there are not so many."""
+        people = self.facts.people
+        if run.halves:
+            return in_half(people, run.halves, run.half, self.facts.folder)
+        first, last = run.people or (0, people)
+        if last > people:
+            raise PlanError(
+                f"a run shows people {first} to {last - 1}; the facts in {self.facts.folder} are of {people} people"
+            )
+        return np.arange(first, last)
 
     @property
     def texts(self) -> Texts:

@@ -336,7 +336,7 @@ def score_hf(model: HubModel, facts: Facts, tagged: bool = False, begin: int | N
     if context is not None and length > context:
         raise ExportError(f"the rows in {facts.folder} have up to {length} tokens, the model reads {context}")
     if begin is None:
-        begin = facts.end_of_text if facts.end_of_text < rows else _beginning(model)
+        begin = facts.end_of_text if facts.end_of_text < rows else beginning(model)
     if not 0 <= begin < rows or (tagged and int(facts.row_tag.max()) >= rows):
         raise ExportError(
             f"the token in front of each row is not one of the model's {rows}: name one that it was trained with"
@@ -367,7 +367,8 @@ def score_hf(model: HubModel, facts: Facts, tagged: bool = False, begin: int | N
     }
 
 
-def _beginning(model: HubModel) -> int:
+def beginning(model: HubModel) -> int:
+    """The token that the model's configuration begins texts with. Raises ExportError where it names none."""
     for name in ("bos_token_id", "eos_token_id"):
         token = getattr(model.config, name, None)
         if isinstance(token, int):

@@ -39,12 +39,16 @@ class Figures:
     clipped: dict[str, float] | None = None  # the five above, each kind of bits at least 0
     name_nats: float | None = None
     value_nats: float | None = None
+    attributes: list[dict[str, Any]] | None = None  # the parts of value_bits: name, bits, most
     quantized: dict[str, dict[str, float]] | None = None  # the same five, by bits of the rounded weights
     gptq: dict[str, dict[str, float]] | None = None  # the same of matrices rounded by GPTQ
     text: dict[str, dict[str, Any]] | None = None  # by name of the held-out text
     cloze: dict[str, list[dict[str, float]]] | None = None  # by name of the file, a group each
     learnable: dict[str, float] | None = None  # mean nats of a token of a chain's new windows, and their entropy
     held_out: dict[str, dict[str, float]] | None = None  # nats, by what was held out
+    evaluations: dict[str, dict[str, Any]] | None = (
+        None  # by the plan's `evaluate`; each item's are in the run's folder
+    )
     max_bits_per_parameter: float  # of a model that knows everything
     max_value_bits_per_parameter: float | None = None
     curve: list[dict[str, Any]] | None = None  # what was scored on the way, by exposures

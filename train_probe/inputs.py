@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,9 +65,12 @@ class Facts:
     tokenizer: str
     sha256: str
 
-    placement: str
+    placement: str  # one of PLACEMENTS, or "blocks"
+    blocks: int
     strings: Strings | None
     sealed: dict[str, Any] | None = None
+    attributes: tuple[tuple[str, float], ...] = ()
+    """The name of each attribute, and the bits of one value of it."""
 
     def check(self, name: str) -> Path:
         """The path of another file of the folder. Raises PlanError where it is not what was written with the facts."""
@@ -75,23 +79,27 @@ class Facts:
             refused(read_checked, path, self.sealed)
         return path
 
-    def part(self, first: int, last: int) -> Facts:
-        """The facts about people `first` to `last` - 1 alone. Raises PlanError where there are not so many."""
-        if last > self.people:
-            raise PlanError(
-                f"a run shows people {first} to {last - 1}; the facts in {self.folder} are of {self.people} people"
-            )
-        rows = np.flatnonzero((self.row_entity >= first) & (self.row_entity < last))
+    def only(self, chosen: NDArray[np.bool_]) -> Facts:
+        """The same facts with some of their rows [rows] to score."""
+        rows = np.flatnonzero(chosen)
         spans = self.spans[np.isin(self.spans[:, 0], rows)]
         spans[:, 0] = np.searchsorted(rows, spans[:, 0])
         return dataclasses.replace(
             self,
-            people=last - first,
-            exposures=self.exposures[first:last],
             rows=tuple(self.rows[row] for row in rows),
-            row_entity=self.row_entity[rows] - first,
+            row_entity=self.row_entity[rows],
             row_tag=self.row_tag[rows],
             spans=spans,
+        )
+
+    def part(self, members: NDArray[np.int64]) -> Facts:
+        """The facts about some people alone, whose numbers ascend; they are numbered anew."""
+        one = self.only(np.isin(self.row_entity, members))
+        return dataclasses.replace(
+            one,
+            people=len(members),
+            exposures=self.exposures[members],
+            row_entity=np.searchsorted(members, one.row_entity),
         )
 
     def begins(self, tagged: bool, front: tuple[int, ...] = ()) -> Ids:
@@ -106,7 +114,10 @@ def read_facts(folder: Path) -> Facts:
     files = FactsFiles(folder)
     facts, scoring_words = files.json("facts.json"), files.json("scoring.json")
     placement = files.placed.get("placement", "even")
-    if placement not in PLACEMENTS:
+    blocks = placement.get("blocks") if isinstance(placement, dict) else 0
+    if isinstance(placement, dict) and isinstance(blocks, int) and blocks >= 1:
+        placement = "blocks"
+    elif placement not in PLACEMENTS:
         raise PlanError(
             f"{folder / 'injection.json'}: placement must be one of {', '.join(PLACEMENTS)}, not {placement!r}"
         )
@@ -120,7 +131,7 @@ def read_facts(folder: Path) -> Facts:
         if files.has(name):
             files.content(name)
     with read_as(folder, "facts; write them again with this version of goldsand"):
-        return _facts(folder, facts, scoring_words, placement, arrays, files)
+        return _facts(folder, facts, scoring_words, (placement, blocks or 0), arrays, files)
 
 
 HELD_OUT = ("entities", "templates")
@@ -148,7 +159,9 @@ def _scored(arrays: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _facts(folder: Path, facts: Any, scoring: Any, placement: str, arrays: dict[str, Any], files: FactsFiles) -> Facts:
+def _facts(
+    folder: Path, facts: Any, scoring: Any, placed: tuple[str, int], arrays: dict[str, Any], files: FactsFiles
+) -> Facts:
     people, parts = int(facts["people"]), tuple(int(size) for size in facts["name_parts"])
     entities = arrays["entities.npy"]
     compact = facts["kind"] == "compact"
@@ -167,7 +180,8 @@ def _facts(folder: Path, facts: Any, scoring: Any, placement: str, arrays: dict[
         names=np.ravel_multi_index(tuple(entities.T.astype(np.int64)), parts) if compact else None,
         name_tokens=arrays["name_tokens"].astype(np.int64) if compact else None,
         value_tokens=arrays["value_tokens"].astype(np.int64) if compact else None,
-        placement=str(placement),
+        placement=placed[0],
+        blocks=placed[1],
         strings=strings,
         end_of_text=int(arrays["end_of_text"]),
         tag=int(arrays["tag"]),
@@ -177,6 +191,7 @@ def _facts(folder: Path, facts: Any, scoring: Any, placement: str, arrays: dict[
         tokenizer=str(scoring["tokenizer"]),
         sha256=files.sha256,
         sealed=files.sealed,
+        attributes=_attributes(facts, strings),
         **_scored(arrays),
     )
     rows = result.rows
@@ -187,6 +202,14 @@ def _facts(folder: Path, facts: Any, scoring: Any, placement: str, arrays: dict[
     ):
         raise PlanError(f"{folder / 'scoring.npz'}: its rows must score people of the {people}")
     return _inside(result, "scoring.npz")
+
+
+def _attributes(facts: Any, strings: Strings | None) -> tuple[tuple[str, float], ...]:
+    if strings is not None:
+        return tuple(
+            (f"a{number + 1}", strings.chunks * math.log2(strings.strings)) for number in range(strings.attributes)
+        )
+    return tuple((str(one["name"]), float(one.get("bits") or 0.0)) for one in facts["attributes"])
 
 
 def _inside(facts: Facts, name: str) -> Facts:

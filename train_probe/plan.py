@@ -21,6 +21,9 @@ RATES = ("by-width", "equal")
 BATCHES = ("useful", "all")
 PRECISIONS = ("auto", "float64", "float32", "bfloat16")
 COMPILE = ("auto", "always", "never")
+EVALUATIONS = ("memorisation", "calibration")
+"""What can be told of a checkpoint beside its bits; the functions are in `train_probe/evaluate.py`."""
+SEQUENCES = ("facts", "pages")
 
 T = TypeVar("T")
 
@@ -159,6 +162,17 @@ class RunPlan(_Checked):
     junk_ratio: float = setting(0.0, "share of junk among all tokens", ge=0, le=1)
     junk_shards: str | None = None
     people: tuple[int, ...] = setting((), "first and past the last of the people shown and scored; empty: all", ge=0)
+    halves: int = setting(
+        0,
+        "random halves of the people that runs are shown, an even number: each person is in half of them; 0: all",
+        ge=0,
+    )
+    half: int = setting(0, "which of them this run is shown", ge=0)
+    blocks: int = setting(
+        0,
+        "blocks of people, shown one after another, each as often as the run says before the next; 0: all mixed",
+        ge=0,
+    )
     kept: float = setting(1.0, "share of the pages' tokens that a coin of the seed keeps, page by page", gt=0, le=1)
     kept_by_length: tuple[float, ...] = setting(
         (), "the same in groups of equally many pages by length, the shortest first; empty: all alike", ge=0, le=1
@@ -199,6 +213,12 @@ class RunPlan(_Checked):
             raise self._error("a coin keeps a share of pages: junk_kind 'shards'", ".kept")
         if self.people and not (len(self.people) == 2 and self.people[0] < self.people[1]):
             raise self._error("two numbers are needed, the first below the second", ".people")
+        if self.halves % 2 or self.half >= max(1, self.halves):
+            raise self._error(f"of {self.halves} halves there is no half {self.half}: take 0 to an even number less 1")
+        if self.halves and (self.people or not self.exposures):
+            raise self._error("a half is of all people of the facts: without `people`, and with exposures", ".halves")
+        if self.blocks and not self.exposures:
+            raise self._error("a run of pages alone shows nobody", ".blocks")
         if (self.junk_kind == "none") != (self.junk_ratio == 0):
             raise self._error(f"junk_kind '{self.junk_kind}' does not go with junk_ratio {self.junk_ratio}")
         if (self.junk_kind == "shards") != (self.junk_shards is not None):
@@ -215,6 +235,20 @@ class RunPlan(_Checked):
                 "front, bare, cool_down and tag_loss apply to whole texts, and pages in pure windows are cut anywhere;"
                 " ask for windows: mixed"
             )
+
+
+@dataclass(frozen=True)
+class MemorisationPlan(_Checked):
+    """Which sequences `memorisation` asks for: the first `prompt` tokens of a text, the token in front of it counted,
+    then `continuation` tokens that a greedy model must give (docs/memory.md)."""
+
+    prompt: int | None = setting(None, "tokens of the prompt; empty: up to a record's first value, 32 of a text", ge=1)
+    continuation: int | None = setting(None, "tokens after it; empty: a record's values, 32 of a text", ge=1)
+    sequences: int = setting(1000, "most sequences of a chunk, drawn without those that occur twice", ge=1)
+    chunks: int | None = setting(
+        None, "equal parts of the run's steps; empty: what each checkpoint has read since the one before", ge=1
+    )
+    of: str = setting("facts", "whether they are texts of facts, or windows of the run's pages", choices=SEQUENCES)
 
 
 @dataclass(frozen=True)
@@ -239,6 +273,8 @@ class Plan(_Checked):
     slots: int | None = setting(None, "models side by side in each; empty: as many as pay and fit", ge=1)
     compile: str = setting("auto", "whether steps are compiled; auto: where the grid repays it", choices=COMPILE)
     save: bool = setting(False, "keep the trained weights of every run")
+    evaluate: tuple[str, ...] = setting((), "what else is told of every checkpoint", choices=EVALUATIONS)
+    memorisation: MemorisationPlan = MemorisationPlan()
 
     def _fits_together(self) -> None:
         if not self.runs:

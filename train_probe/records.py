@@ -4,6 +4,7 @@ runs/<run>/config.json     the resolved run
 runs/<run>/metrics.jsonl   a line a report: step, tokens, mean loss in nats and gradient norm since the last, seconds
 runs/<run>/state.npz       weights, moments and step of a run that is not finished; a killed grid goes on from there
 runs/<run>/checkpoints/<exposures>/   model.safetensors and model.json (the plan's `save`)
+runs/<run>/evaluations/<exposures>.json   what the plan's `evaluate` found, with what is told of each sequence or fact
 runs/<run>/figures.json    of a finished run
 """
 
@@ -107,6 +108,27 @@ class RunRecord:
         about["files"] = {WEIGHTS: hashlib.sha256(temporary.read_bytes()).hexdigest()}
         temporary.replace(folder / WEIGHTS)
         write(folder / "model.json", about | {"seal": seal_of(about)})
+
+    def evaluation(self, exposures: int, found: dict[str, Any]) -> None:
+        """Keep what was evaluated after so many exposures, by its name, with a seal as that of the figures."""
+        folder = self.folder / "evaluations"
+        folder.mkdir(parents=True, exist_ok=True)
+        found = json.loads(json.dumps(found))
+        write(folder / f"{exposures}.json", found | {"seal": self._seal({str(exposures): found})})
+
+    def evaluated(self, exposures: int) -> dict[str, Any]:
+        """What was evaluated after so many exposures. Raises PlanError where it is missing, or not what was written."""
+        path = self.folder / "evaluations" / f"{exposures}.json"
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            sound = found.pop("seal") == self._seal({str(exposures): found})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise PlanError(f"{path} holds no evaluation of a checkpoint ({error}); train the run anew") from error
+        if not sound:
+            raise PlanError(
+                f"{path} is not what was written beside the run's figures; remove the run, and train it anew"
+            )
+        return dict(found)
 
     def config(self, content: dict[str, Any]) -> None:
         """Write the resolved run."""

@@ -12,19 +12,21 @@ from torch import nn
 
 from train_probe.inputs import Facts, Ids, Pages
 
-_LOGITS = 1 << 23  # logits held at once
+LOGITS = 1 << 23  # logits held at once
 
 
 @dataclass(frozen=True)
 class Losses:
     """p1 and p2 in nats: means over people of the name's loss, and of the sum over attributes of the values' losses.
 
-    `first_chunk` (bioD) is p3, the mean over people and attributes of the loss of a value's first chunk.
+    `first_chunk` (bioD) is p3, the mean over people and attributes of the loss of a value's first chunk. `attributes`
+    are the parts of `value`, by attribute.
     """
 
     name: float
     value: float
     first_chunk: float = 0.0
+    attributes: tuple[float, ...] = ()
 
 
 def score(model: nn.Module, facts: Facts, begin: Ids) -> Losses:
@@ -50,7 +52,7 @@ def span_nats(model: nn.Module, rows: Sequence[Ids], begin: Ids, spans: np.ndarr
     lengths = np.array([len(row) for row in rows])
     by_length = np.argsort(lengths, kind="stable")
     front = begin.shape[1]
-    at_once = max(1, _LOGITS // (vocabulary * (front - 1 + int(lengths.max()))))
+    at_once = max(1, LOGITS // (vocabulary * (front - 1 + int(lengths.max()))))
     for first in range(0, len(by_length), at_once):
         chosen = by_length[first : first + at_once]
         width = front + int(lengths[chosen].max())
@@ -81,7 +83,7 @@ def page_nats(model: nn.Module, pages: Pages, end_of_text: int, window: int, voc
     owner = np.searchsorted(pages.ends, first, side="right")
     length = np.minimum(size, pages.ends[owner] - first)
     by_length = np.argsort(-length, kind="stable")
-    at_once = max(1, _LOGITS // (vocabulary * window))
+    at_once = max(1, LOGITS // (vocabulary * window))
     nats = np.zeros(len(pages.ends))
     for chosen in np.split(by_length, range(at_once, len(by_length), at_once)):
         width = int(length[chosen].max())
@@ -108,7 +110,9 @@ def mean_losses(facts: Facts, nats: np.ndarray) -> Losses:
     share = nats / rows_of_person[facts.row_entity[facts.spans[:, 0]]] / scored
     names = facts.spans[:, 1] < 0
     first = 0.0
+    attribute = facts.spans[:, 1] // (facts.strings.chunks if facts.strings is not None else 1)
+    parts = np.bincount(attribute[~names], share[~names], minlength=len(facts.attributes))
     if facts.strings is not None:
         begins = ~names & (facts.spans[:, 1] % facts.strings.chunks == 0)
         first = float(share[begins].sum() / facts.strings.attributes)
-    return Losses(float(share[names].sum()), float(share[~names].sum()), first)
+    return Losses(float(share[names].sum()), float(share[~names].sum()), first, tuple(parts.tolist()))

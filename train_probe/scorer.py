@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -12,16 +13,17 @@ from torch import Tensor
 from curate.errors import Refused
 from train_probe.capacity import Bits, biod_bits, compact_bits
 from train_probe.data import Data, model_vocabulary
+from train_probe.evaluate import Evaluation, opened
 from train_probe.gptq import gptq
 from train_probe.inputs import Cloze, Facts, Pages
 from train_probe.model import Transformer
 from train_probe.plan import RunPlan
 from train_probe.quantize import quantized
 from train_probe.score import Losses, page_nats, score, span_nats
+from train_probe.stream import PageStream, Stream
 
 CALIBRATED = 512
 """At most so many rows calibrate GPTQ."""
-
 
 MEASURED = 1 << 16
 """Tokens of a chain on which a model's loss is measured."""
@@ -51,6 +53,14 @@ def learned(facts: Facts, losses: Losses) -> Bits:
     )
 
 
+def by_attribute(facts: Facts, losses: Losses) -> list[dict[str, Any]]:
+    """What a model stores of each attribute's values, in bits of all people together, raw: `bits` of `most`."""
+    return [
+        {"name": name, "bits": facts.people * (bits - nats / math.log(2)), "most": facts.people * bits}
+        for (name, bits), nats in zip(facts.attributes, losses.attributes, strict=True)
+    ]
+
+
 class Scorer:
     """Scores the weights of one run."""
 
@@ -66,6 +76,7 @@ class Scorer:
         context = max(self.training.window, max(1, len(run.front)) + longest)
         model = Transformer(self.architecture, model_vocabulary(self.facts), context, seed=0)
         self._model = model.to(data.device).eval()
+        self._evaluations: dict[str, Evaluation] | None = None
 
     def bits(self, state: dict[str, Tensor]) -> dict[str, Any]:
         """What the weights know, whole and rounded: bits, losses in nats, and the same of what was held out.
@@ -88,6 +99,7 @@ class Scorer:
             "clipped": self._per_parameter(bits.clipped()),
             "name_nats": losses.name,
             "value_nats": losses.value,
+            "attributes": by_attribute(self.facts, losses),
             "quantized": {str(width): self._at(state, width) for width in self.training.evaluate_bits},
             "gptq": self._by_gptq(state) if self.training.evaluate_gptq else None,
             "text": text,
@@ -117,6 +129,16 @@ class Scorer:
         nats = span_nats(self._model, list(rows[:, 1:]), rows[:, :1], spans.astype(np.int64), self.facts.vocabulary)
         tokens = len(rows) * (chain.width - 1)
         return {"nats_per_token": float(nats.sum()) / tokens, "entropy": chain.entropy(), "tokens": tokens}
+
+    def evaluated(self, state: dict[str, Tensor], stream: Stream | PageStream) -> dict[str, dict[str, Any]]:
+        """What the plan's `evaluate` tells of the weights, by its name; in float64, so that no tie is of rounding."""
+        if not self.data.plan.evaluate:
+            return {}
+        if self._evaluations is None:
+            self._evaluations = opened(self.data, self.run, stream)
+        self._model.load_state_dict(state)
+        model = copy.deepcopy(self._model).double()
+        return {name: evaluation(model) for name, evaluation in self._evaluations.items()}
 
     def most(self) -> Bits:
         """The bits of a model that knows everything; none where it was shown no facts."""

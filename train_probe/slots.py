@@ -20,6 +20,7 @@ from torch import Tensor
 from train_probe.architecture import Architecture
 from train_probe.data import Data, model_vocabulary
 from train_probe.draws import stream_key
+from train_probe.evaluate import summaries
 from train_probe.figures import Figures
 from train_probe.plan import PRECISIONS, RunPlan
 from train_probe.pool import Advanced, Ask, Failed, Message, Trained, failed, is_out_of_memory
@@ -241,6 +242,9 @@ class Slots:
             state = self.stack.state(slot)
             try:
                 one.curve[exposures] = one.scorer.bits(state)
+                if found := one.scorer.evaluated(state, one.stream):
+                    one.record.evaluation(exposures, found)
+                    one.curve[exposures]["evaluations"] = summaries(found)
                 if self.data.plan.save:
                     one.record.checkpoint(exposures, state, one.scorer.architecture, self.stack.vocabulary)
             except Exception as error:

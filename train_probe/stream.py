@@ -13,12 +13,13 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from train_probe.draws import below, stream_key, words
+from train_probe.draws import below, permutation, stream_key, words
 from train_probe.inputs import Facts
 from train_probe.junk import Junk, JunkChain
 from train_probe.pages import PagePieces
 from train_probe.plan import PlanError, RunPlan, TrainingPlan
 from train_probe.texts import Texts, stretches
+from train_probe.useful import UsefulTexts
 
 _MEASURED = 1 << 16  # texts of junk that are measured at once
 
@@ -27,42 +28,6 @@ Shape = tuple[tuple[int, int], ...]
 
 Block = tuple[Tensor, Tensor]
 """Token ids int64 [steps, rows, length] and how many tokens of each row count, int64 [steps, rows]; the rest pads."""
-
-
-class UsefulTexts:
-    """Useful texts as a run shows them: after their domain, or bare. Tokens of a `silent` domain are given as their
-    bitwise complement: they are read, and no loss is taken on them. A domain's tokens are the run's `front`, or its
-    one token."""
-
-    def __init__(self, texts: Texts, run: RunPlan) -> None:
-        self.texts, self._tagged, self._silent = texts, run.tag in ("useful", "both"), not run.tag_loss
-        front = run.front if self._tagged else ()
-        self.more = max(0, len(front) - 1)
-        self._front = torch.tensor(front, dtype=torch.int64, device=texts.device)
-
-    def lengths(self, numbers: Tensor, bare: Tensor | None) -> Tensor:
-        length = self.texts.lengths(numbers)
-        return length + self.more * (1 if bare is None else (~bare).long()) if self.more else length
-
-    def tokens(self, numbers: Tensor, bare: Tensor | None) -> Tensor:
-        tagged = self._tagged if bare is None or not self._tagged else ~bare
-        tokens = self.texts.tokens(numbers, tagged)
-        if not self._tagged or not (len(self._front) or self._silent):
-            return tokens
-        length = self.texts.lengths(numbers)
-        begins = length.cumsum(0) - length
-        carrying = torch.ones_like(begins, dtype=torch.bool) if bare is None else ~bare
-        if self.more:
-            copies = torch.ones_like(tokens)
-            copies[begins[carrying]] += self.more
-            tokens = tokens.repeat_interleave(copies)
-            begins = begins + self.more * (carrying.cumsum(0) - carrying.long())
-        place = begins[carrying][:, None] + torch.arange(1 + self.more, device=tokens.device)
-        if len(self._front):
-            tokens[place] = self._front
-        if self._silent:
-            tokens[place] = ~tokens[place]
-        return tokens
 
 
 class Rows:
@@ -143,6 +108,11 @@ class Rows:
             rows[place] = self._filling(int(self._filled[first]), int(self._filled[end]))
         return rows.view(-1, self.width), lengths
 
+    def texts(self, first: int, last: int) -> tuple[Tensor, Tensor | None]:
+        """The numbers of the texts in windows `first` to `last` - 1, and which of them are bare."""
+        low, high = (int(self._first[min(one, self.count)]) for one in (first, last))
+        return self._order[low:high], None if self._bare is None else self._bare[low:high]
+
     def holding(self, tokens: int) -> int:
         """How many windows it takes to see the first texts that have so many tokens behind one token each."""
         texts = int(torch.searchsorted(self._texts.texts.lengths(self._order).cumsum(0), tokens)) + 1
@@ -201,6 +171,10 @@ class PageStream:
     def step_of(self, exposures: int) -> int:
         return self.steps
 
+    def pages(self, first: int, last: int) -> Tensor:
+        """The windows of steps `first` to `last` - 1, int64 [windows, width]."""
+        return self._pages.windows(first * self.batch, last * self.batch)
+
     def chunk(self, first: int, last: int) -> list[Block]:
         windows = self._pages.windows(first * self.batch, last * self.batch)
         rows = windows.view(last - first, self.batch, self._pages.width)
@@ -218,11 +192,19 @@ class Stream:
         self._texts, self._junk, self._run, self.batch = texts, junk, run, useful_rows(training, run)
         self._useful = UsefulTexts(texts, run)
         useful = texts.measured(run.exposures)
+        self.useful_longest = useful.longest + self._useful.more
         self.width = training.window
-        self._even = facts.placement == "even"
+        # In blocks where the run asks for it, or where the facts were placed so and their texts have no other order.
+        self._blocks = run.blocks or facts.blocks
+        if run.blocks and facts.placement != "even":
+            raise PlanError(
+                f"arm '{run.arm}' wants {run.blocks} blocks of people, and the facts in {facts.folder} were placed in"
+                f" an order of their own ({facts.placement}): take facts with `placement: even`"
+            )
+        self._even = facts.placement == "even" and not self._blocks
         compact = facts.kind == "compact"
         if compact:
-            self.width = useful.longest + self._useful.more
+            self.width = self.useful_longest
             if self._useful.more and (run.bare or run.cool_down):
                 raise PlanError(
                     "compact records must all have one length: with a front of several tokens, none can be bare"
@@ -289,9 +271,30 @@ class Stream:
             self._add_junk(blocks, first, last)
         return [blocks[length] for length, _ in self.shape]
 
+    def texts(self, first: int, last: int, most: int, drawn: int) -> list[Tensor]:
+        """The useful texts that steps `first` to `last` - 1 show, each with the tokens in front of it; of more than
+        `most`, so many that are `drawn` from this seed, in their order."""
+        if self._rows is None:
+            self._rows = self._packed()
+        numbers, bare = self._rows.texts(first * self._per_step, last * self._per_step)
+        if len(numbers) > most:
+            chosen = permutation(drawn, len(numbers), numbers.device)[:most].sort().values
+            numbers, bare = numbers[chosen], None if bare is None else bare[chosen]
+        if not len(numbers):
+            return []
+        tokens = self._useful.tokens(numbers, bare)
+        return list(torch.where(tokens < 0, ~tokens, tokens).split(self._useful.lengths(numbers, bare).tolist()))
+
+    def pages(self, first: int, last: int) -> Tensor:
+        """The windows of junk of steps `first` to `last` - 1, int64 [windows, width]. Raises PlanError where junk is in
+        no windows of its own."""
+        if self._junk is None or self.mixed:
+            raise PlanError("the run has no windows of pages alone: sequences are `of: facts`")
+        return self._junk.windows(self._junk_through(first), self._junk_through(last))
+
     def _packed(self) -> Rows:
         run = self._run
-        order = self._texts.order(run.exposures, run.seed)
+        order = self._texts.order(run.exposures, run.seed, self._blocks)
         filling = None
         if self.mixed:
             assert self._junk is not None

@@ -6,6 +6,7 @@ A text has a number; asking for the same numbers gives the same tokens, so a str
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -58,12 +59,13 @@ class Texts(Protocol):
 
     device: torch.device
 
-    def part(self, first: int, last: int) -> Texts:
-        """The texts about people `first` to `last` - 1 alone."""
+    def part(self, members: np.ndarray) -> Texts:
+        """The texts about some people alone."""
 
-    def order(self, exposures: int, seed: int) -> Tensor:
+    def order(self, exposures: int, seed: int, blocks: int = 0) -> Tensor:
         """The numbers of the first `exposures` exposures of all people, int64 [D], in training order: every exposure
-        in turn, each a permutation of its people; where exposures were not placed evenly, the order of the corpus."""
+        in turn, each a permutation of its people; in `blocks` of people, the same for one block after another. Where
+        exposures were not placed evenly, the order of the corpus."""
 
     def measured(self, exposures: int) -> Measured:
         """Of all texts of these exposures. Raises PlanError as `order` does."""
@@ -83,26 +85,26 @@ class ShardTexts:
         self, documents: Documents, counts: np.ndarray, end_of_text: int, placement: str, device: torch.device
     ) -> None:
         self._documents, self._counts, self._placement, self.device = documents, counts, placement, device
-        self._end_of_text, self._people = end_of_text, slice(0, len(counts))
+        self._end_of_text, self._people = end_of_text, np.arange(len(counts))
         self._measured: dict[int, Measured] = {}
         self._ids = Ids(documents.tokens, device)
         self._start, self._length, self._tag = (
             torch.as_tensor(column, device=device) for column in (documents.start, documents.length, documents.tag)
         )
 
-    def part(self, first: int, last: int) -> ShardTexts:
+    def part(self, members: np.ndarray) -> ShardTexts:
         one = copy.copy(self)
-        one._people, one._measured = slice(first, last), {}
+        one._people, one._measured = members, {}
         return one
 
-    def order(self, exposures: int, seed: int) -> Tensor:
+    def order(self, exposures: int, seed: int, blocks: int = 0) -> Tensor:
         """As `Texts.order`. Raises PlanError unless the shards hold exposures 0 .. n - 1 of each person exactly once,
         where n is the person's count or `exposures`, whichever is less, and some have all."""
         number = exposure_table(self._documents, self._counts, exposures)[:, self._people]
         if self._placement != "even":
             return torch.as_tensor(np.sort(number[number >= 0]), device=self.device)
         table = torch.as_tensor(number, device=self.device)
-        numbers = torch.cat([one[order] for one, order in zip(table, _orders(table, seed), strict=True)])
+        numbers = torch.cat([table[exposure][order] for exposure, order in _orders(table, seed, blocks)])
         return numbers[numbers >= 0]
 
     def measured(self, exposures: int) -> Measured:
@@ -160,22 +162,22 @@ class DrawnTexts:
 
     def __init__(self, renderer: Renderer, counts: np.ndarray, end_of_text: int, tag: int) -> None:
         self._renderer, self._people, self._front = renderer, len(counts), (end_of_text, tag)
-        self._shown = slice(0, len(counts))
         self._most, self.device = counts, renderer.device
+        self._shown = torch.arange(len(counts), device=self.device)
         self._measured: list[Measured] = []
         self._counts = torch.as_tensor(counts, device=self.device)
 
-    def part(self, first: int, last: int) -> DrawnTexts:
+    def part(self, members: np.ndarray) -> DrawnTexts:
         one = copy.copy(self)
-        one._shown, one._measured = slice(first, last), []
+        one._shown, one._measured = torch.as_tensor(members, device=self.device), []
         return one
 
-    def order(self, exposures: int, seed: int) -> Tensor:
+    def order(self, exposures: int, seed: int, blocks: int = 0) -> Tensor:
         """As `Texts.order`. Raises PlanError where nobody has so many exposures."""
         check_exposures(self._most, exposures)
         number = torch.arange(exposures * self._people, device=self.device).view(exposures, -1)[:, self._shown]
         numbers = []
-        for exposure, order in enumerate(_orders(number, seed)):
+        for exposure, order in _orders(number, seed, blocks):
             numbers.append(number[exposure][order][(self._counts[self._shown] > exposure)[order]])
         return torch.cat(numbers)
 
@@ -204,6 +206,16 @@ class DrawnTexts:
         return numbers % self._people, numbers // self._people
 
 
-def _orders(table: Tensor, seed: int) -> list[Tensor]:
-    """For each exposure of a table [exposures, N] its own permutation of the people."""
-    return [permutation(stream_key(seed, "order", e), table.shape[1], table.device) for e in range(len(table))]
+def _orders(table: Tensor, seed: int, blocks: int) -> Iterator[tuple[int, Tensor]]:
+    """For each exposure of a table [exposures, N], in turn, its own permutation of the people; in `blocks`, of those of
+    one block after another, whom a permutation of the seed puts there."""
+    exposures, people = table.shape
+    if not blocks:
+        for exposure in range(exposures):
+            yield exposure, permutation(stream_key(seed, "order", exposure), people, table.device)
+        return
+    split = permutation(stream_key(seed, "blocks"), people, table.device).tensor_split(blocks)
+    for number, block in enumerate(split):
+        for exposure in range(exposures):
+            order = permutation(stream_key(seed, "order", exposure, number), len(block), table.device)
+            yield exposure, block[order]

@@ -18,6 +18,7 @@ import torch
 from train_probe.alone import alone_in
 from train_probe.data import Data, model_vocabulary
 from train_probe.estimate import Machine, cores, slot_bytes, step_flops, this_machine
+from train_probe.evaluate import opened
 from train_probe.figures import NEEDED, RESULTS, write_results
 from train_probe.inputs import Inputs, Pages, read_inputs
 from train_probe.plan import Plan, RunPlan, read_plan
@@ -128,6 +129,7 @@ class _Work:
         self.tokens: list[int] = []
         for run in plan.runs:
             stream = data.stream(run)
+            opened(data, run, stream)  # refuses what cannot be evaluated before anything is trained
             one = plan.model_of(run).built()
             training = plan.training_of(run)
             by_width = training.rates == "by-width"
@@ -181,6 +183,10 @@ def run_name(plan: Plan, run: RunPlan, inputs: Inputs) -> str:
     for name in ("arm", "junk_shards", "model", "training"):
         described.pop(name)
     described["tag_at_test"] = run.scored_tagged
+    # What a run without them had for a name before there were any.
+    for name in ("halves", "half", "blocks"):
+        if not described[name]:
+            del described[name]
     if run.junk_kind != "repetitive":
         described.pop("junk_people")
     training = dataclasses.asdict(plan.training_of(run))
@@ -198,6 +204,8 @@ def run_name(plan: Plan, run: RunPlan, inputs: Inputs) -> str:
             if part.get(name, value) == value:
                 part.pop(name, None)
     content = [NUMERICS, described, training, model, inputs.facts.sha256, shards]
+    if plan.evaluate:  # a run without has the name that it had before there were evaluations
+        content.append([sorted(plan.evaluate), dataclasses.asdict(plan.memorisation)])
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -291,6 +299,10 @@ def _result(
         "batch": plan.training_of(run).batch,
         "shards": list(dict.fromkeys(sha256 for folder in folders for sha256 in inputs.hashes[folder])),
     }
+    if run.halves:
+        result |= {"people": inputs.facts.people // 2, "halves": run.halves, "half": run.half}
+    if run.blocks:
+        result["blocks"] = run.blocks
     if figures is None:
         result |= dict.fromkeys(NEEDED) | {"error": failure.error if failure else None}
         return result | ({"traceback": failure.traceback} if failure and failure.traceback else {})

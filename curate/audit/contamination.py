@@ -12,6 +12,7 @@ from curate.audit.verify import intact, whole_manifests, written_by
 from curate.decontaminate import Decontaminate, Item
 from curate.decontaminate.decontaminate import CONTAMINATED
 from curate.decontaminate.set_files import benchmark_of
+from curate.decontaminate.words import words_of
 from curate.places.store import Place
 from curate.run.ledger import read_ledger
 
@@ -89,3 +90,20 @@ def items_of(steps: Sequence[Decontaminate], names: set[str]) -> dict[str, Item]
     """Items by name, read again from the test sets of the steps; those that are no longer there are missing."""
     files = {name.rpartition(":")[0] or name for name in names}
     return {item.name: item for step in steps for item in step.items(files) if item.name in names}
+
+
+def part_of(item: Item, part: str) -> str:
+    """The text of an item that a hit was found in."""
+    if part == "passage":
+        return item.passage
+    if part == "answer":
+        return "\n".join(item.answers)
+    if item.pieces:
+        return item.pieces[0][1]
+    return "\n".join([item.question, *item.choices])
+
+
+def words_beside(text: str, other: str) -> list[tuple[str, bool]]:
+    """The words of a text between its spaces, each with whether the other text has it too."""
+    known = set(words_of(other).hashes.tolist())
+    return [(word, known.issuperset(words_of(word).hashes.tolist())) for word in text.split(" ")]

@@ -47,7 +47,8 @@ class Event:
 
 
 def story(out: Place, name: str) -> Iterator[Event]:
-    """Every event of the documents with this key or URL, in the order of the input files and of the stages.
+    """Every event of the documents with this key or URL, in the order of the input files and of the stages. A file's
+    name without a place in it, `pages/a.html`, is that of the document at its beginning.
 
     Raises RunError when the folder does not hold a finished run, or is of another version.
     """
@@ -68,11 +69,15 @@ def story(out: Place, name: str) -> Iterator[Event]:
 
 def _may_hold(sources: list[str], name: str) -> bool:
     """Whether a file may hold it: a key names its file; an injected document, or a URL, may be in any."""
-    return name.startswith("inject/") or "://" in name or any(name.startswith(f"{source}@") for source in sources)
+    return (
+        name.startswith("inject/")
+        or "://" in name
+        or any(name == source or name.startswith(f"{source}@") for source in sources)
+    )
 
 
 def _of_file(out: Place, unit: str, manifests: dict[str, dict[str, Any]], name: str, last: str) -> Iterator[Event]:
-    keys = {name}
+    keys = {name, f"{name}@0"}
     left: dict[str, list[Event]] = {}
     for place in manifests[unit]["units"]:
         stage = place.partition("/")[0]

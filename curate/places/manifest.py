@@ -44,9 +44,9 @@ def manifest_path(root: Place, name: str) -> Place:
 
 
 def seal_of(manifest: dict[str, Any]) -> str:
-    """A manifest's own checksum: a run takes its figures from manifests. Times differ from run to run, and are left
-    out."""
-    return fingerprint({name: value for name, value in manifest.items() if name not in ("seal", "seconds")})
+    """A manifest's own checksum: a run takes its figures from manifests. Times and memory differ from run to
+    run, and are left out."""
+    return fingerprint({name: value for name, value in manifest.items() if name not in ("seal", "seconds", "memory")})
 
 
 def read_manifest(place: Place) -> dict[str, Any] | None:

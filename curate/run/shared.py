@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from curate.run.unit import Pulse
@@ -45,3 +46,13 @@ class SharedPulse(Pulse):
         self._kept.value += kept
         self._size.value += size
         self._signs.value += 1
+
+    def peak(self) -> int:
+        # Linux counts the most since it was told to forget; elsewhere nobody knows. The process is a worker: none but
+        # us asks for its peak.
+        try:
+            status = Path("/proc/self/status").read_text()
+            Path("/proc/self/clear_refs").write_text("5")
+            return int(status.partition("VmHWM:")[2].split()[0]) << 10
+        except (OSError, ValueError, IndexError):
+            return 0

@@ -182,7 +182,7 @@ class Change:
         where = self.out / PREVIOUS
         if self.back:
             return [f"{self.standing} was being replaced: it comes back from {where}"]
-        lines = [f"{self.out} holds {self.standing}; it stays whole in {where} until the new one is"]
+        lines = [f"{self.out} holds {self.standing}; it stays whole in {where} until the new one is whole"]
         if self.again:
             lines.append(f"made again: {', '.join(self.again)}")
         if self.gone:

@@ -89,12 +89,15 @@ class Row:
     stage: Stage
     account: StepAccount
     seconds: float
+    memory: int = 0
 
     @classmethod
     def of(cls, label: str, stage: Stage, manifests: Sequence[Manifest]) -> Row:
         accounts = [StepAccount(**manifest["steps"][label]) for manifest in manifests]
         seconds = sum(manifest["seconds"].get(label, 0.0) for manifest in manifests)
-        return cls(label, stage, reduce(add, accounts, StepAccount()), round(seconds, 3))
+        # The steps of a stage work at once: they share its memory. Units that earlier versions made have none.
+        memory = max((manifest.get("memory", 0) for manifest in manifests), default=0)
+        return cls(label, stage, reduce(add, accounts, StepAccount()), round(seconds, 3), memory)
 
     @property
     def decides(self) -> bool:
@@ -121,6 +124,7 @@ class Row:
     def figures(self, units: Mapping[str, Manifest]) -> dict[str, Any]:
         account = self.account
         notes = _notes(units, self.stage.folder) if self.decides else {}
+        memory = max([self.memory, *(_memories(units, self.stage.folder) if self.decides else ())])
         return {
             "step": self.label,
             "stage": self.stage.folder,
@@ -135,6 +139,7 @@ class Row:
             "documents_dropped": self.dropped.documents,
             "characters_dropped": self.dropped.characters,
             "seconds": self.seconds,
+            **({"memory_mb": memory >> 20} if memory else {}),
             "reasons": {
                 rule: {"documents": documents, "characters": characters}
                 for rule, (documents, characters) in self.reasons()
@@ -274,6 +279,10 @@ def _total(sizes: Iterable[Size]) -> Size:
 def _reason(step: str, rule: str) -> str:
     # A rule with the name of its step adds no information.
     return step if step == rule else f"{step}.{rule}"
+
+
+def _memories(units: Mapping[str, Manifest], folder: str) -> Iterable[int]:
+    return (manifest.get("memory", 0) for name, manifest in units.items() if name.startswith(f"rounds/{folder}-"))
 
 
 def _notes(units: Mapping[str, Manifest], folder: str) -> dict[str, int]:

@@ -73,6 +73,10 @@ class Pulse:
     def count(self, *, size: int = 0, documents: int = 0, kept: int = 0) -> None:
         """Add to the counts: bytes of the input read, documents begun, documents that came out."""
 
+    def peak(self) -> int:
+        """Bytes that the process held at most since it was last asked; 0 where nobody knows."""
+        return 0
+
 
 @functools.lru_cache(maxsize=256)
 def library_version(distribution: str) -> str:
@@ -385,6 +389,9 @@ class Unit:
                 return {**earlier, "skipped_unit": True}
             reason = why(self.root, self.name, configuration)
             outputs = Outputs(self.root, self.name, self.many, self.apart)
+            pulse.peak()
             written = self.write(outputs, pulse)
+        if memory := pulse.peak():
+            written["memory"] = memory
         manifest = outputs.commit(wanted, made_of=made_of(configuration), **written)
         return manifest if reason == NEVER else {**manifest, "because": reason}

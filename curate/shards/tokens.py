@@ -276,10 +276,12 @@ class TokenShards:
 
     @property
     def vocabulary(self) -> int:
+        """How many tokens there are: ids are below it."""
         return self.metadata["vocabulary"]
 
     @property
     def end_of_text(self) -> int:
+        """The id of the token that ends every document."""
         return self.metadata["end_of_text"]
 
     @property

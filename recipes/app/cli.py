@@ -42,7 +42,7 @@ from recipes.app.commands.verify import verify
 from recipes.app.commands.why import why
 from recipes.app.terminal.console import err, harmless, out, said
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _version(asked: bool) -> None:

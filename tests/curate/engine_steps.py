@@ -71,6 +71,7 @@ def tree(out: Path, below: tuple[str, ...] = ()) -> dict[str, bytes]:
             if name.parts[0] == "manifests":
                 manifest = json.loads(found[str(name)])
                 manifest.pop("seconds", None)
+                manifest.pop("memory", None)
                 found[str(name)] = json.dumps(manifest, sort_keys=True).encode()
     return found
 

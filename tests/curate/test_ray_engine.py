@@ -148,7 +148,7 @@ def test_duplicates_are_found_across_all_workers_on_every_engine(engine, planted
     made, before = (json.loads((folder / "summary.json").read_text()) for folder in (tmp_path / "out", alone))
     for name in ("documents", "characters", "records", "reasons", "losses", "domains"):
         assert made.get(name) == before.get(name), name
-    steps_of = [[{**row, "seconds": 0} for row in one["steps"]] for one in (made, before)]
+    steps_of = [[{**row, "seconds": 0, "memory_mb": 0} for row in one["steps"]] for one in (made, before)]
     assert steps_of[0] == steps_of[1]
     here = {name: data for name, data in tree(tmp_path / "out").items() if not name.startswith(".shards")}
     assert here == tree(alone)

@@ -319,7 +319,7 @@ def test_curves_and_counts_are_exact(counted: Path) -> None:
     off = next(row for row in found["curves"] if row["limit"] == "top_2_gram")
     assert off["threshold"] is None and len(off["points"]) > 1
     page = (counted / "out" / "report.html").read_text()
-    assert page.count("<svg") == len(found["curves"]) and "http" not in page
+    assert page.count("<svg") == 2 * len(found["curves"]) and "://" not in page
     silent = {"step": "a", "rule": "r", "limit": "l", "threshold": 1, "fires": 0, "tighter": True, "most": []}
     often = {**silent, "fires": 70, "most": [("forum", 60, 80)]}
     said = callouts({"documents": 100, "rules": [silent, often]})

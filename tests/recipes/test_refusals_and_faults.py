@@ -106,7 +106,7 @@ BROADCAST = "np.ones(3) + np.ones(4)"
         (["status", "out"], "curate.run.status:read_status"),
         (
             ["synth", "people", "--count", "2", "--exposures", "1", "-o", "out"],
-            "recipes.app.recipe.facts:write_people",
+            "recipes.app.recipe.facts:write_alone",
         ),
     ],
 )

@@ -1,5 +1,7 @@
 """The page opens offline, says what the summary says, and takes nothing from a crawl at its word."""
 
+import base64
+import hashlib
 import json
 import re
 from html.parser import HTMLParser
@@ -15,7 +17,9 @@ from curate.mix import Mix
 from curate.run.corpus import CorpusRun
 from curate.run.ledger import drop_row
 from curate.sources import Input, find_inputs
-from recipes.app.report.page import render, visible, write_report
+from recipes.app.report.drops import Drops
+from recipes.app.report.page import render, write_report
+from recipes.app.report.rendering import visible
 
 HOSTILE = "<script>alert(1)</script> \u202egnp.exe \x1b[31m & <img src=x onerror=alert(2)>"
 
@@ -86,10 +90,10 @@ class Page(HTMLParser):
         return re.sub(r"\s+", " ", " ".join(self.words))
 
 
-def examples() -> dict:
+def examples() -> Drops:
     document = Document("crawl/a@1", HOSTILE, url="javascript:alert(3)", domain=HOSTILE)
     row = drop_row(Drop(document, "gopher_quality", "gopher_short_doc", 3, 50), "gopher_quality", HOSTILE)
-    return {("gopher_quality", "gopher_short_doc"): [row]}
+    return Drops(examples={("gopher_quality", "gopher_short_doc"): [row]}, shortest=[row])
 
 
 def test_the_page_says_what_the_summary_says():
@@ -112,7 +116,12 @@ def test_the_page_says_what_the_summary_says():
 def test_nothing_of_a_crawl_becomes_markup_a_link_or_an_invisible_mark():
     html = render(summary(), examples(), [result("<i>arm</i>", 0.1)])
     page = Page(html)
-    assert not [tag for tag, _ in page.tags if tag in ("script", "img", "a", "i", "iframe")]
+    assert not [tag for tag, _ in page.tags if tag in ("img", "i", "iframe")]
+    assert all(re.fullmatch(r"#[a-z0-9-]+", attributes["href"]) for tag, attributes in page.tags if tag == "a")
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    # The one script is ours, and the page allows no other.
+    (script,) = re.findall("<script>(.*?)</script>", html, re.DOTALL)
+    assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in html
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
     assert "\u202e" not in html and "\x1b" not in html and "\u27e8U+202E\u27e9" in html
 
@@ -120,14 +129,14 @@ def test_nothing_of_a_crawl_becomes_markup_a_link_or_an_invisible_mark():
 def test_the_page_opens_offline():
     html = render(summary(), examples(), [result("a", 0.1)])
     for tag, attributes in Page(html).tags:
-        assert tag not in ("link", "script", "img", "base")
-        assert not {"src", "href", "srcset", "data"} & set(attributes)
+        assert tag not in ("link", "img", "base")
+        assert not {"src", "srcset", "data"} & set(attributes) and attributes.get("href", "#")[0] == "#"
     assert "url(" not in html and "@import" not in html
 
 
 def test_the_bits_are_read_out_in_proportion():
     rows = [result("facts alone", 0.2), result("junk", 0.05), result("failed", 0, error="NaN at step 3")]
-    text = Page(render(summary(), {}, rows)).text
+    text = Page(render(summary(), Drops(), rows)).text
     assert "\u201cjunk\u201d holds 25% of the value bits of \u201cfacts alone\u201d" in text
     assert "failed: NaN at step 3" in text and "77,000 parameters" in text
 
@@ -137,10 +146,10 @@ def test_runs_of_different_settings_are_neither_averaged_nor_compared():
         result("alone", 0.2, learning_rate=0.001), result("junk", 0.1, learning_rate=0.001),
         result("alone", 0.1, learning_rate=0.004), result("junk", 0.01, learning_rate=0.004, people=400),
     ]  # fmt: skip
-    text = Page(render(summary(), {}, rows)).text
+    text = Page(render(summary(), Drops(), rows)).text
     assert "holds 50% of the value bits of \u201calone\u201d (learning rate 0.001)" in text
     assert "holds 10% of the value bits of \u201calone\u201d (learning rate 0.004)" in text
-    assert "5 to 77,000 parameters" in Page(render(summary(), {}, [*rows, result("a", 0.1, parameters=5)])).text
+    assert "5 to 77,000 parameters" in Page(render(summary(), Drops(), [*rows, result("a", 0.1, parameters=5)])).text
 
 
 def test_damaged_files_are_named(tmp_path: Path):
@@ -242,3 +251,4 @@ def test_what_steps_found_in_the_whole_corpus_is_on_the_page(tmp_path):
     for row in mix["groups"]:
         assert f"{row['realised']:,}</td><td>{row['share_asked'] * 100:.2f} %" in page
     assert "Test items in documents" not in page
+    assert page.count("<b>kept</b>") == 3 and "Near-duplicates" in page

@@ -49,6 +49,18 @@ def test_people_are_written_as_text_tokens_and_truth(people):
     assert set(held["row_entity"].tolist()) == set(range(60, 67))
 
 
+def test_a_table_of_ones_own_is_written_without_pages(tmp_path):
+    towns = tmp_path / "towns.csv"
+    towns.write_text("name,river\nAldmoor,Tarn\nBrackley,Tarn\nCorve,Isk\nDunmere,Isk\n")
+    code, said = goldsand("synth", "table", towns, "--exposures", 3, "-o", tmp_path / "out")
+    assert code == 0 and "4 entities, 12 texts: 0 bits of names, 4 bits of values" in said, said
+    table = FactTable.load(tmp_path / "out" / "facts")
+    assert table.exposure_counts.tolist() == [3] * 4
+    assert len(TokenShards.open(tmp_path / "out" / "tokens" / "facts")) == 12
+    code, said = goldsand("synth", "table", towns, "--entity", "nam", "--exposures", 1, "-o", tmp_path / "other")
+    assert code == 2 and "did you mean 'name'" in said, said
+
+
 def test_questions_split_people_and_know_the_answers(people):
     out, _ = people
     table = FactTable.load(out / "facts")

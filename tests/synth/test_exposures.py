@@ -37,7 +37,7 @@ def test_exposures_that_are_none_are_refused(asked, message):
         exposure_counts(asked, 5)
 
 
-@pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.parametrize("placement", [*PLACEMENTS, {"blocks": 8}])
 @pytest.mark.parametrize("asked", [7, [1, 2, 30], {"power": 1, "most": 90}])
 def test_every_appearance_comes_once_and_the_order_is_the_same_however_it_is_cut(monkeypatch, placement, asked):
     counts = exposure_counts(asked, 97, 5)
@@ -108,3 +108,28 @@ def test_a_power_law_of_no_finite_number_is_refused(law: dict[str, float]) -> No
 def test_a_list_of_more_counts_than_people_is_refused() -> None:
     with pytest.raises(FactsError, match="3 counts for 2 people"):
         exposure_counts([1, 10, 100], 2)
+
+
+def test_blocks_of_people_follow_each_other_and_each_is_even_inside():
+    counts = exposure_counts(6, 40, 3)
+    entities, _ = Schedule(counts, 0, {"blocks": 4}).between(0, 240)
+    blocks = entities.reshape(4, 60)
+    assert sorted(person for block in blocks for person in set(block.tolist())) == list(range(40))
+    for block in blocks:
+        for turn in block.reshape(6, 10):
+            assert set(turn.tolist()) == set(block.tolist())
+    uneven = exposure_counts([2, 20], 100)
+    entities, _ = Schedule(uneven, 0, {"blocks": 3}).between(0, 1100)
+    stays = {person: np.flatnonzero(entities == person) for person in range(100)}
+    order = sorted(range(100), key=lambda person: stays[person][0])
+    for block in (order[:34], order[34:67], order[67:]):
+        places = np.concatenate([stays[person] for person in block])
+        assert places.max() - places.min() + 1 == len(places)
+
+
+@pytest.mark.parametrize("placement", [{"blocks": 0}, {"blocks": True}, {"blocks": 2.0}, {"block": 2}, {}, "evn"])
+def test_a_placement_that_is_none_is_refused(placement):
+    with pytest.raises(FactsError, match=r"must be one of even, clustered, curriculum, or \{blocks: n\}"):
+        Schedule(exposure_counts(2, 5), 0, placement)
+    with pytest.raises(FactsError, match="5 people do not fill 6 blocks"):
+        Schedule(exposure_counts(2, 5), 0, {"blocks": 6})

@@ -14,6 +14,7 @@ from train_probe.inputs import read_inputs
 from train_probe.model import Transformer
 from train_probe.plan import plan_of
 from train_probe.score import mean_losses, score
+from train_probe.scorer import by_attribute
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +102,17 @@ def test_several_rows_of_a_person_are_averaged_and_attributes_summed(world, fact
     losses = mean_losses(twice, nats)
     assert losses.name == pytest.approx(2.0)
     assert losses.value == pytest.approx(3 * 2.0)
+
+
+def test_the_bits_of_attributes_are_the_parts_of_those_of_all_values(facts):
+    attributes = len(facts.attributes)
+    assert attributes == facts.spans[:, 1].max() + 1 and all(size > 0 for _, size in facts.attributes)
+    nats = np.where(facts.spans[:, 1] < 0, 9.0, 0.5 + 0.1 * facts.spans[:, 1])
+    losses = mean_losses(facts, nats)
+    assert losses.attributes == pytest.approx([0.5 + 0.1 * number for number in range(attributes)])
+    parts = by_attribute(facts, losses)
+    assert sum(one["bits"] for one in parts) == pytest.approx(bits(facts, losses).value)
+    assert [one["most"] for one in parts] == [facts.people * size for _, size in facts.attributes]
 
 
 def test_rows_of_different_lengths_are_scored_as_if_alone(world, facts):

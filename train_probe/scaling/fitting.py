@@ -48,6 +48,7 @@ class Objective:
 
     @property
     def words(self) -> str:
+        """The objective in words, as a result names it."""
         where = "its logarithm" if self.log else "the value"
         return f"Huber (delta {self.delta:g}) on {where}" if self.kind == "huber" else f"squared error on {where}"
 

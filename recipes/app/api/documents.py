@@ -85,7 +85,10 @@ def why(folder: Folder, document: str) -> Story:
     place = folder_of(folder)
     events = tuple(story(place, document))
     if not events:
-        raise Refused(f"{place} knows no document with the key or URL '{document}'")
+        raise Refused(
+            f"{place} knows no document with the key or URL '{document}': a key is INPUT/FILE@PLACE, as `id` in text/"
+            " and the ledger have it; INPUT/FILE alone is what begins the file"
+        )
     return Story(place, document, events, recipe_of(place))
 
 
@@ -100,6 +103,7 @@ class Verified:
 
     @property
     def intact(self) -> bool:
+        """Whether there is no fault."""
         return not self.faults
 
     def __bool__(self) -> bool:

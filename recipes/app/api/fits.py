@@ -29,10 +29,12 @@ class FittedLaw:
 
     @property
     def law(self) -> str:
+        """The name of the law that was fitted."""
         return self.answer.fit.law.name
 
     @property
     def formula(self) -> str:
+        """Its formula."""
         return f"{self.answer.fit.law.target} = {self.answer.fit.law.formula}"
 
     @property
@@ -42,6 +44,7 @@ class FittedLaw:
 
     @property
     def parameters(self) -> dict[str, float]:
+        """The fitted value of each parameter of the law."""
         return dict(self.answer.fit.parameters)
 
     @property

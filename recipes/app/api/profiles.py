@@ -37,6 +37,7 @@ class FinishedProfile:
 
     @property
     def documents(self) -> int:
+        """How many documents were measured."""
         return int(self.figures["documents"])
 
     @property
@@ -46,14 +47,17 @@ class FinishedProfile:
 
     @property
     def size(self) -> int:
+        """How long all of them are, in `counted_in`."""
         return int(self.figures["size"])
 
     @property
     def kept_size(self) -> int:
+        """How long those are that the recipe keeps, in `counted_in`."""
         return int(self.figures["kept_size"])
 
     @property
     def counted_in(self) -> str:
+        """Words; or tokens, where the tokenizer of the recipe is a file."""
         return str(self.figures["counted_in"])
 
     @property
@@ -97,7 +101,7 @@ class FinishedProfile:
 
     def _repr_html_(self) -> str:
         from recipes.app.api.pictures import framed, rows_html, shown
-        from recipes.app.report.charts import curves
+        from recipes.app.report.pictures import curves
 
         drawn = sorted((one for one in self.figures["curves"] if one["points"]), key=self._fires, reverse=True)
         walls = []

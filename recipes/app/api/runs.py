@@ -57,10 +57,12 @@ class FinishedRun:
 
     @property
     def documents(self) -> Balance:
+        """The balance of documents: what came in, and what became of it."""
         return self._balance("documents")
 
     @property
     def characters(self) -> Balance:
+        """The same balance in characters."""
         return self._balance("characters")
 
     def _balance(self, unit: str) -> Balance:
@@ -138,7 +140,7 @@ class FinishedRun:
 
     def _repr_html_(self) -> str:
         from recipes.app.api.pictures import framed
-        from recipes.app.report.page import funnel
+        from recipes.app.report.funnel import funnel
 
         documents, tokens = self.documents, self.tokens
         title = f"{self.name}: {documents.kept:,} of {documents.input:,} documents kept"

@@ -9,18 +9,26 @@ import typer
 from rich.markup import escape
 
 from curate.places.store import place_of
-from recipes.app.commands.options import FinishedRun
 from recipes.app.terminal.console import friendly, out
 
 
 def report(
-    folder: FinishedRun,
-    probe: Annotated[Path | None, typer.Option(help="the folder of a probe's results")] = None,
+    folder: Annotated[
+        str,
+        typer.Argument(
+            help="the folder of a finished run, profile, probe or comparison, or a folder of them", metavar="OUT"
+        ),
+    ],
+    probe: Annotated[Path | None, typer.Option(help="the folder of a probe's results, for the page of a run")] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option(help="the folder of a profile of the run's recipe: what other thresholds would keep"),
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="the page; by default OUT/report.html")] = None,
 ) -> None:
-    """Write the page that shows a run, with a probe's results if a folder of them is given."""
-    from recipes.app.report.page import write_report
+    """Write the page of a run, with a probe's results or a profile beside it, or one page of a folder of runs."""
+    from recipes.app.report.folder import write_page
 
     with friendly():
-        path = write_report(place_of(folder), probe, output)
+        path = write_page(place_of(folder), probe, output, None if profile is None else place_of(str(profile)))
     out.print(f"open {escape(str(path))}")

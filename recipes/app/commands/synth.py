@@ -1,4 +1,4 @@
-"""The commands `goldsand synth people | rewrite | describe`."""
+"""The commands `goldsand synth people | table | rewrite | describe`."""
 
 from __future__ import annotations
 
@@ -31,9 +31,8 @@ def people(
     size: Annotated[int, typer.Option(min=257, help="tokens of that BPE")] = 1024,
 ) -> None:
     """Write biographies of people (bioS) as text and tokens, with what is true and what to score."""
-    from recipes.app.recipe.facts import write_people
-
     parameters: dict[str, Any] = {
+        "kind": "people",
         "people": count,
         "exposures": exposures,
         "seed": seed,
@@ -42,14 +41,45 @@ def people(
     }
     if pools is not None:
         parameters["pools"] = str(pools)
+    _write(output, parameters, tokenizer, size, "people", "biographies")
+
+
+@synth.command("table")
+def table(
+    facts: Annotated[
+        Path, typer.Argument(help="CSV, TSV, JSON Lines or Parquet: a row for each thing", metavar="TABLE")
+    ],
+    exposures: Annotated[int, typer.Option(min=1, help="texts of each row")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="a new folder", metavar="DIR")],
+    entity: Annotated[str | None, typer.Option(help="the column of names; by default the first")] = None,
+    templates: Annotated[Path | None, typer.Option(help="a YAML file of sentences; by default one for all")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="decides texts and their order")] = 0,
+    held_out: Annotated[int, typer.Option(min=0, help="how many of the rows are never shown")] = 0,
+    tokenizer: Annotated[Path | None, typer.Option(help="a tokenizer.json; by default a BPE of the texts")] = None,
+    size: Annotated[int, typer.Option(min=257, help="tokens of that BPE")] = 1024,
+) -> None:
+    """Write your own facts, a table, as text and tokens, with what is true and what to score."""
+    given: dict[str, Any] = {"kind": "table", "facts": str(facts), "exposures": exposures, "seed": seed}
+    given |= {"entity": entity, "held_out": held_out}
+    if templates is not None:
+        given["templates"] = str(templates)
+    _write(output, given, tokenizer, size, "entities", "texts")
+
+
+def _write(
+    output: Path, parameters: dict[str, Any], tokenizer: Path | None, size: int, things: str, texts: str
+) -> None:
+    """Write facts as a corpus of their own, and say what they hold and where they lie."""
+    from recipes.app.recipe.facts import write_alone
+
     with friendly():
-        placed, lacking = write_people(output, parameters, tokenizer, size)
+        placed, lacking = write_alone(output, parameters, tokenizer, size)
     bits = placed.table.bits()
     bundle = f"{output / 'facts' / 'bundle.npz'}: the same for train_probe/render.py, which draws texts on a device"
     for line in (
-        f"{placed.table.people:,} people, {placed.total:,} biographies: {bits.names:,.0f} bits of names,"
+        f"{placed.table.people:,} {things}, {placed.total:,} {texts}: {bits.names:,.0f} bits of names,"
         f" {bits.values:,.0f} bits of values",
-        f"{output / 'text'}: the biographies; {output / 'tokens' / 'facts'}: as tokens; {output / 'facts'}: what is"
+        f"{output / 'text'}: the {texts}; {output / 'tokens' / 'facts'}: as tokens; {output / 'facts'}: what is"
         " true, what to score, what to ask",
         f"no bundle: {lacking}" if lacking else bundle,
     ):

@@ -19,6 +19,7 @@ from curate.shards.vocabulary import Vocabulary
 from recipes.app.measure.begun import PROBE, begin
 from recipes.app.measure.corpora import TEXTS, Corpus, open_corpus, shared_vocabulary, write_set
 from recipes.app.measure.ladder import Grid, climbed, middle
+from recipes.app.measure.memory import remembered
 from recipes.app.measure.statistics import interval, stored_share
 from recipes.app.recipe.load import Loaded
 from recipes.app.recipe.schema import Arm, Probe, build_step
@@ -88,6 +89,7 @@ def _trained(
         return run_plan(out / "plan.json", out, listeners, ray, whole=False)
 
     results = _climbed(plan, train) if probe.climb else train(plan)
+    remembered(out, results)
     write_atomically(out / "results.parquet", parquet(results))
     write_atomically(out / "summary.json", json.dumps(summary(results), indent=1).encode())
     # Last: it makes the folder that of a finished probe.
@@ -214,7 +216,9 @@ def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
         )
         if (exposures in probe.ladder_of(arm) or not any(probe.ladder_of(arm))) and learning_rate in probe.rates_of(arm)
     ]
+    asked_of_each = {"evaluate": probe.evaluate, "memorisation": probe.memorisation.model_dump()}
     return {
+        **(asked_of_each if probe.evaluate else {}),
         "facts": str(corpus / "facts"),
         "useful": None if probe.drawn else str(corpus / "tokens" / probe.useful),
         "save": probe.save,

@@ -232,7 +232,7 @@ def _limits(about: About) -> list[str]:
 
 def plain_line(value: Any) -> str:
     """Text of unknown origin within a line of Markdown."""
-    from recipes.app.report.page import visible
+    from recipes.app.report.rendering import visible
 
     text = " ".join(visible(value, 300).split())
     return "".join("\\" + one if one in "\\`*_[]<>|#&" else one for one in text)

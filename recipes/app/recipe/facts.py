@@ -22,10 +22,11 @@ WINDOWS, WINDOW = 8, 512
 """The training step for which memory is estimated: so many windows of so many tokens."""
 
 
-def write_people(
+def write_alone(
     folder: Path, parameters: dict[str, Any], tokenizer: Path | None, size: int
 ) -> tuple[Placed, str | None]:
-    """Write biographies of people as a corpus; returns them, and the reason where no bundle is written.
+    """Write facts, by the parameters of `inject`, as a corpus without pages; returns them, and the reason where no
+    bundle is written.
 
     The vocabulary is that of `tokenizer`, or a BPE of `size` tokens trained on the texts. Raises Refused where `folder`
     is not empty.
@@ -35,7 +36,7 @@ def write_people(
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise Refused(f"{folder} holds something already: name a new folder")
-    inject = _inject({"kind": "people", **parameters})
+    inject = _inject(parameters)
     placed = inject.placed()
     vocabulary = (
         own_vocabulary(placed, size)

@@ -27,6 +27,8 @@ from recipes.app.recipe.build import corpus_run
 from recipes.app.recipe.load import Loaded, load
 
 POINTS = 41
+BINS = 40
+"""Bars of a histogram at most."""
 KEPT = (0.99, 0.95, 0.9, 0.75, 0.5)
 """Shares of documents for which a table names the threshold."""
 
@@ -210,6 +212,7 @@ class _Tally:
             "threshold": now,
             "now": keeps.at(now) if now is not None else None,
             "points": [[t, *keeps.at(t)] for t in keeps.thresholds(POINTS, now)],
+            "histogram": keeps.histogram(now),
             "keeping": [[share, (t := keeps.threshold(share)), *keeps.at(t)] for share in KEPT] if values else [],
         }
 
@@ -239,6 +242,22 @@ class _Keeps:
         """The strictest of the values (of counts: one more) that keeps at least this share of those compared."""
         most = int(round((1 - share) * len(self.values), 6))
         return float(self.values[most] if self.under else self.values[len(self.values) - 1 - most] + self.above)
+
+    def histogram(self, now: float | None) -> dict[str, list[float]] | None:
+        """How many documents have which values: `edges`, one more than `counts`. The outermost values count to the
+        first and the last bin, which end at the threshold where this is a little further out."""
+        if not len(self.values):
+            return None
+        low, high = (float(np.quantile(self.values, share)) for share in (0.005, 0.995))
+        if now is not None and low - 2 * (high - low) <= now <= high + 2 * (high - low):
+            # Values on both sides of the threshold are seen, however few they are.
+            low = min(low, now) if now > self.values[0] else float(self.values[0])
+            high = max(high, now) if now < high else max(float(self.values[-1]), now)
+        edges = (
+            np.linspace(low, high, min(BINS, len(self.values)) + 1) if high > low else np.array([low - 0.5, low + 0.5])
+        )
+        counts, _ = np.histogram(np.clip(self.values, edges[0], edges[-1]), edges)
+        return {"edges": edges.tolist(), "counts": counts.tolist()}
 
     def thresholds(self, count: int, now: float | None) -> list[float]:
         """Quantiles of the values and of the distinct values, so that a thin tail is drawn too; and `now`."""
@@ -293,18 +312,17 @@ class Decision:
 
 
 def read_figures(out: Place) -> dict[str, Any]:
-    """The figures that `write_profile` wrote. Raises RunError for a folder without a profile, and a damaged one."""
+    """`profile.json` of a profile. Raises RunError where it is missing, damaged, or of an earlier version."""
     try:
         figures: dict[str, Any] = orjson.loads((out / "profile.json").read_bytes())
-        sound = "counted_in" in figures and is_sealed(figures)
+        if is_sealed(figures) and "counted_in" in figures:
+            return figures
     except FileNotFoundError:
         raise RunError(f"{out} holds no profile: `goldsand profile RECIPE -o {out}` makes one") from None
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        sound = False
-    if not sound:
-        path = out / "profile.json"
-        raise RunError(f"{path} is damaged, or of an earlier version; `goldsand profile RECIPE -o {out}` mends it")
-    return figures
+    except (orjson.JSONDecodeError, TypeError, AttributeError):
+        pass
+    path = out / "profile.json"
+    raise RunError(f"{path} is damaged, or of an earlier version; `goldsand profile RECIPE -o {out}` mends it")
 
 
 def decide(out: Place, sets: Sequence[str | tuple[str, Any]]) -> Decision:

@@ -10,16 +10,9 @@ import functools
 import itertools
 import math
 from collections.abc import Container, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic.errors import PydanticUserError
 
 from curate.errors import Refused
@@ -29,15 +22,8 @@ from curate.run import output
 from curate.sources import partition
 from curate.step import Step
 from recipes.app.recipe.declared import Strict, model_of
-from train_probe.architecture import (
-    NARROWEST,
-    WIDEST,
-    Architecture,
-    ArchitectureError,
-    architecture,
-    equal_width,
-)
-from train_probe.plan import ModelPlan, RunPlan, TrainingPlan, changeable
+from train_probe.architecture import NARROWEST, WIDEST, Architecture, ArchitectureError, architecture, equal_width
+from train_probe.plan import EVALUATIONS, MemorisationPlan, ModelPlan, RunPlan, TrainingPlan, changeable
 
 
 class RecipeInput(model_of(partition.Input, name={"default": "crawl"})):  # type: ignore[misc]
@@ -85,8 +71,8 @@ TokenSetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}
 class Output(model_of(output.Publication, only=["keep_dropped"])):  # type: ignore[misc]
     """What a run leaves behind."""
 
-    text: TextOutput = TextOutput()
-    tokenizer: Tokenizer = Tokenizer()
+    text: TextOutput = Field(default=TextOutput(), description="how text shards are written")
+    tokenizer: Tokenizer = Field(default=Tokenizer(), description="the vocabulary of the token shards")
     tokens: dict[TokenSetName, TokenSet] = Field(
         default_factory=dict, description="name of a token set: how it is rendered"
     )
@@ -144,6 +130,10 @@ class ProbeModel(model_of(ModelPlan, Architecture, optional=changeable(), **_SIZ
 
 class Training(model_of(TrainingPlan, leave_out=["learning_rate"], window={"ge": 16})):  # type: ignore[misc]
     """What all runs of a probe share; learning rates are listed beside it."""
+
+
+class Memorisation(model_of(MemorisationPlan)):  # type: ignore[misc]
+    """Which sequences `evaluate: [memorisation]` asks models for."""
 
 
 OF_A_RUN = ("exposures", "tokens", "junk_kind", "junk_shards", "front", "seed")
@@ -229,8 +219,8 @@ class Probe(Strict):
     facts: dict[str, Any] | None = Field(None, description="without a corpus: the parameters of `inject`")
     useful: str = Field("curated", description="the token set whose injected documents are learnt")
     drawn: bool = Field(False, description="draw the facts' texts where models train, from facts/bundle.npz")
-    model: ProbeModel = ProbeModel()
-    training: Training = Training()
+    model: ProbeModel = Field(default=ProbeModel(), description="the models that are trained")
+    training: Training = Field(default=Training(), description="how they are trained")
     exposures: list[Annotated[int, Field(ge=1)]] = Field(
         [], description="exposures of each fact; empty: as many as were injected"
     )
@@ -239,13 +229,19 @@ class Probe(Strict):
         description="each seed of each arm, at each learning rate, climbs `exposures` from their middle until two of"
         " them bracket half of the facts, and is trained at no others",
     )
-    learning_rates: list[Annotated[float, Field(gt=0)]] = Field([1.6e-2], min_length=1)
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
+    learning_rates: list[Annotated[float, Field(gt=0)]] = Field(
+        [1.6e-2], min_length=1, description="each is a run of its own"
+    )
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(
+        [0], min_length=1, description="each is a run of its own: other first weights, another order"
+    )
     grid: dict[str, list[Any]] = Field(
         {}, description="lists of values of other settings, such as `model.width: [32, 64]`, `training.batch: [8, 16]`"
     )
     save: bool = Field(False, description="keep the trained weights of every run")
-    arms: list[Arm] = Field(min_length=1)
+    evaluate: list[Literal[EVALUATIONS]] = Field([], description="what else is told of every checkpoint")  # type: ignore[valid-type]
+    memorisation: Memorisation = Memorisation()
+    arms: list[Arm] = Field(min_length=1, description="the rows of the result table")
     quick: Quick | None = Field(None, description="a smaller grid, for `--quick`")
 
     @field_validator("grid")
@@ -383,14 +379,16 @@ class Recipe(Strict):
     """A corpus to build (`inputs`, `steps`, `output`), a grid to train (`probe`), arms to `compare`, or several."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")
-    description: str = ""
+    description: str = Field(default="", description="one sentence for readers; it changes nothing")
     inputs: list[RecipeInput] = Field(default=[], description="where documents come from")
     steps: list[Any] = Field(default=[], description="the steps in order: a name, or a name with parameters")
-    output: Output = Output()
+    output: Output = Field(default=Output(), description="what a run leaves behind")
     max_loss: float = Field(0.01, ge=0, le=1, description="share of records, or bytes, that may be unreadable")
-    engine: EngineSettings = EngineSettings()
-    probe: Probe | None = None
-    compare: Annotated[list[ComparedArm], Field(min_length=2)] | None = None
+    engine: EngineSettings = Field(default=EngineSettings(), description="how a run is carried out")
+    probe: Probe | None = Field(default=None, description="for `goldsand probe`: the grid of models to train")
+    compare: Annotated[list[ComparedArm], Field(min_length=2)] | None = Field(
+        default=None, description="for `goldsand compare`: the arms, the first of which the others are held against"
+    )
 
 
 @functools.cache

@@ -1,18 +1,17 @@
-"""Charts as SVG text, bars and curves, so that a page opens offline and needs no plotting library."""
+"""Bars and intervals as HTML: text stays text, at any width and size, offline and without a plotting library."""
 
 from __future__ import annotations
 
-import bisect
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-LABEL, BAR, NUMBER, ROW = 280, 400, 200, 30
-
 
 @dataclass(frozen=True)
 class Bar:
-    """One row: a solid part (`value`), a pale part up to `whole`, observations as dots, and the text beside it."""
+    """One row: a solid part (`value`), a pale part up to `whole`, observations as dots, an interval, and the text
+    beside it."""
 
     label: str
     value: float
@@ -20,88 +19,113 @@ class Bar:
     whole: float | None = None
     dots: Sequence[float] = field(default=())
     muted: bool = False
+    interval: tuple[float, float] | None = None
 
 
 def bars(rows: Sequence[Bar], title: str, limit: float | None = None, limit_words: str = "") -> str:
     """Horizontal bars on one scale from 0; `limit` draws a line across all of them. Empty without rows."""
     if not rows:
         return ""
+    within = [bound for row in rows for bound in row.interval or () if math.isfinite(bound)]
     largest = max([limit or 0.0, *(max(row.value, row.whole or 0.0, *row.dots, 0.0) for row in rows)]) or 1.0
-    top = 26 if limit else 4
-    height = top + ROW * len(rows) + 6
-    width = LABEL + BAR + NUMBER
-    parts = [
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title, quote=True)}">',
-        f"<title>{escape(title)}</title>",
-    ]
-    for number, row in enumerate(rows):
-        middle = top + ROW * number + ROW / 2
-        y = middle - 8
-        parts.append(f'<text class="label" x="{LABEL - 14}" y="{middle + 5:.1f}">{escape(row.label[:44])}</text>')
-        if row.whole is not None:
-            parts.append(_rectangle("pale", y, _scaled(row.whole, largest)))
-        parts.append(_rectangle("muted" if row.muted else "solid", y, _scaled(row.value, largest)))
-        parts += [
-            f'<circle class="dot" cx="{LABEL + _scaled(dot, largest):.1f}" cy="{middle:.1f}" r="3.5"/>'
-            for dot in row.dots
-        ]
-        parts.append(f'<text class="number" x="{LABEL + BAR + 14}" y="{middle + 5:.1f}">{escape(row.words)}</text>')
-    if limit:
-        x = LABEL + _scaled(limit, largest)
-        parts.append(f'<line class="limit" x1="{x:.1f}" x2="{x:.1f}" y1="{top - 6}" y2="{height - 4}"/>')
-        parts.append(f'<text class="limit-words" x="{x:.1f}" y="{top - 11}">{escape(limit_words)}</text>')
-    return "".join([*parts, "</svg>"])
+    # An interval of few seeds may be much wider than all that was measured: it is cut.
+    largest = max(largest, min(max(within, default=0.0), 1.5 * largest))
+
+    def at(value: float) -> float:
+        return 100 * min(max(value, 0.0) / largest, 1.0)
+
+    lines = [_words_above(at(limit), limit_words)] if limit else []
+    for row in rows:
+        marks = [] if row.whole is None else [f'<span class="pale" style="width:{at(row.whole):.2f}%"></span>']
+        marks.append(f'<span class="{"muted" if row.muted else "solid"}" style="width:{at(row.value):.2f}%"></span>')
+        marks += _span(row.interval, at, 0.0, largest) + _dots(row.dots, at)
+        if limit:
+            marks.append(f'<span class="limit" style="left:{at(limit):.2f}%"></span>')
+        lines.append(_row(row.label, marks, row.words))
+    return _group(title, lines)
 
 
-WIDE, HIGH, EDGE = 300, 150, 34
+@dataclass(frozen=True)
+class Range:
+    """One row: a value with its interval, observations as dots, and the text beside it."""
+
+    label: str
+    value: float
+    low: float
+    high: float
+    words: str
+    dots: Sequence[float] = field(default=())
 
 
-def curves(points: Sequence[Sequence[float]], title: str, now: float | None, words: Sequence[str]) -> str:
-    """Shares from 0 to 1 over thresholds: `points` are (threshold, share, ...), `words` name the shares in order.
-
-    Thresholds are spaced by rank, as values that lie close together would hide each other; `now` draws a line at the
-    current threshold, between the points around it. Empty without points.
-    """
-    if not points:
+def ranges(
+    rows: Sequence[Range],
+    title: str,
+    reference: float,
+    reference_words: str,
+    alike: tuple[float, float] | None = None,
+    log: bool = False,
+) -> str:
+    """Values with intervals on one scale, around a reference that is drawn as a line; `alike` shades what counts as
+    equal to it. With `log` they are ratios. Empty without rows."""
+    if not rows:
         return ""
-    width, height = WIDE + 2 * EDGE, HIGH + 2 * EDGE
-    step = WIDE / max(len(points) - 1, 1)
-
-    def y(share: float) -> float:
-        return EDGE + HIGH * (1 - share)
-
-    parts = [
-        f'<svg class="curves" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title, quote=True)}">',
-        f"<title>{escape(title)}</title>",
+    scale = math.log if log else float
+    given = [
+        reference,
+        *(alike or ()),
+        *(one for row in rows for one in (row.value, *row.dots)),
+        *(one for row in rows for one in (row.low, row.high) if math.isfinite(one) and (one > 0 or not log)),
     ]
-    for share in (0.0, 0.5, 1.0):
-        parts.append(f'<line class="grid" x1="{EDGE}" x2="{EDGE + WIDE}" y1="{y(share):.1f}" y2="{y(share):.1f}"/>')
-        parts.append(f'<text class="tick end" x="{EDGE - 4}" y="{y(share) + 4:.1f}">{share:.0%}</text>')
-    for column, word in reversed(list(enumerate(words, 1))):
-        path = " ".join(f"{EDGE + step * place:.1f},{y(point[column]):.1f}" for place, point in enumerate(points))
-        parts.append(f'<polyline class="curve{column}" points="{path}"><title>{escape(word)}</title></polyline>')
-    for place in (0, len(points) // 2, len(points) - 1):
-        x = EDGE + step * place
-        parts.append(f'<text class="tick" x="{x:.1f}" y="{EDGE + HIGH + 15}">{points[place][0]:.3g}</text>')
-    if now is not None:
-        x = EDGE + step * _rank(now, [point[0] for point in points])
-        parts.append(f'<line class="limit" x1="{x:.1f}" x2="{x:.1f}" y1="{EDGE - 6}" y2="{EDGE + HIGH}"/>')
-        parts.append(f'<text class="tick" x="{x:.1f}" y="{EDGE - 11}">now {now:.3g}</text>')
-    return "".join([*parts, "</svg>"])
+    places = [scale(one) for one in given if one > 0 or not log]
+    left, right = min(places), max(places)
+    pad = 0.06 * (right - left) or 1.0
+    left, right = left - pad, right + pad
+
+    def at(value: float) -> float:
+        if log and value <= 0:
+            return 0.0
+        return 100 * min(max((scale(value) - left) / (right - left), 0.0), 1.0) if math.isfinite(value) else 100.0
+
+    lines = [_words_above(at(reference), reference_words)]
+    for row in rows:
+        marks = []
+        if alike:
+            marks.append(
+                f'<span class="even" style="left:{at(alike[0]):.2f}%;width:{at(alike[1]) - at(alike[0]):.2f}%"></span>'
+            )
+        marks.append(f'<span class="limit" style="left:{at(reference):.2f}%"></span>')
+        if math.isfinite(row.low) and math.isfinite(row.high):
+            marks += _span((row.low, row.high), at, -math.inf, math.inf)
+        marks += [*_dots(row.dots, at), f'<span class="mean" style="left:{at(row.value):.2f}%"></span>']
+        lines.append(_row(row.label, marks, row.words))
+    return _group(title, lines)
 
 
-def _rank(value: float, ordered: Sequence[float]) -> float:
-    """The rank of a value among ordered ones, interpolated between two of them, and no further than the first and
-    last."""
-    place = bisect.bisect_left(ordered, value)
-    if place in (0, len(ordered)) or ordered[place] == value:
-        return min(place, len(ordered) - 1)
-    return place - (ordered[place] - value) / (ordered[place] - ordered[place - 1])
+def _row(label: str, marks: Sequence[str], words: str) -> str:
+    drawn = f'<span class="track" aria-hidden="true">{"".join(marks)}</span>'
+    name, text = f'<span class="name">{escape(label)}</span>', f'<span class="words">{escape(words)}</span>'
+    return f'<div class="bar">{name}{drawn}{text}</div>'
 
 
-def _scaled(value: float, largest: float) -> float:
-    return max(value, 0.0) / largest * BAR
+def _words_above(place: float, words: str) -> str:
+    side = " at-end" if place > 66 else " at-start" if place < 20 else ""
+    mark = f'<span class="limit-words{side}" style="left:{place:.2f}%">{escape(words)}</span>'
+    return f'<div class="bar"><span></span><span class="track">{mark}</span><span></span></div>'
 
 
-def _rectangle(kind: str, y: float, width: float) -> str:
-    return f'<rect class="{kind}" x="{LABEL}" y="{y:.1f}" width="{max(width, 1):.1f}" height="16" rx="2"/>'
+def _span(interval: tuple[float, float] | None, at: object, least: float, most: float) -> list[str]:
+    if interval is None or not all(map(math.isfinite, interval)):
+        return []
+    assert callable(at)
+    low, high = interval
+    cut = (" cut-left" if low < least else "") + (" cut-right" if high > most else "")
+    return [f'<span class="span{cut}" style="left:{at(low):.2f}%;width:{at(high) - at(low):.2f}%"></span>']
+
+
+def _dots(dots: Sequence[float], at: object) -> list[str]:
+    assert callable(at)
+    return [f'<span class="dot" style="left:{at(dot):.2f}%"></span>' for dot in dots]
+
+
+def _group(title: str, lines: Sequence[str]) -> str:
+    return f'<div class="bars" role="group" aria-label="{escape(title, quote=True)}">{"".join(lines)}</div>'

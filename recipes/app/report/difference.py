@@ -7,8 +7,7 @@ from typing import Any
 from curate.audit.difference import Difference, Outcome
 from curate.audit.recipes_apart import KINDS
 from recipes.app.report.charts import Bar, bars
-from recipes.app.report.page import share, visible
-from recipes.app.report.rendering import rendered, short
+from recipes.app.report.rendering import rendered, short, visible
 
 
 def in_words(outcome: Outcome | None) -> str:
@@ -28,7 +27,7 @@ def difference_page(difference: Difference) -> str:
     """The HTML of a comparison that was gone through. All text of a crawl is escaped."""
     from markupsafe import Markup
 
-    filters: dict[str, Any] = {"visible": visible, "share": share, "words": in_words}
+    filters: dict[str, Any] = {"words": in_words}
     causes = difference.causes()
     rows = [Bar(cause.words, counts.total(), f"{counts.total():,}") for cause, counts in causes]
     return rendered(

@@ -3,36 +3,48 @@
 from __future__ import annotations
 
 import statistics
-import unicodedata
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from curate.errors import Unchecked
+from curate.filters.language import Language
 from curate.places.manifest import check_written
 from curate.places.store import Place, write_atomically
 from curate.run.folder import check_format
+from curate.run.summary import LISTED
+from recipes.app.recipe.profile import read_figures
 from recipes.app.report.charts import Bar, bars
-from recipes.app.report.examples import examples_of
+from recipes.app.report.documents import TEXT, Group, groups_of, within
+from recipes.app.report.drops import Drops, drops_of
+from recipes.app.report.funnel import funnel, tiles
+from recipes.app.report.kept import Held, Kept, kept_of
 from recipes.app.report.remarks import in_sentences
-from recipes.app.report.rendering import junk_share, rendered
+from recipes.app.report.rendering import LIMIT, junk_share, rendered
 from recipes.app.report.rights import rights_of
 from recipes.app.report.shapes import read_results, read_summary
+from recipes.app.report.values import pictures_of
 from recipes.app.report.whole import whole_corpus
 
 SETTINGS = ("exposures", "learning_rate", "parameters", "people")
 """Runs that differ in one of these are neither averaged nor compared."""
 
-DOMAINS = 30
 UNREADABLE = 50
+LANGUAGES = 60
+DOCUMENTS = 6_000_000
+"""Bytes of the documents on a page at most."""
 
 
-def write_report(folder: Place, probe: Path | None = None, output: Path | None = None) -> Place:
-    """Write the page of a finished run, with a probe's results if its folder is given; returns where it is.
+def write_report(
+    folder: Place, probe: Path | None = None, output: Path | None = None, profile: Place | None = None
+) -> Place:
+    """Write the page of a finished run, with a probe's results and the figures of a profile of the same recipe if their
+    folders are given; returns where it is.
 
-    Raises Refused where a file of the run or of the probe is missing or damaged, with the command that makes it.
+    Raises Refused where a file of the run, probe or profile is missing or damaged, with the command that makes it.
     """
     check_format(folder)
     summary = read_summary(folder)
@@ -40,7 +52,15 @@ def write_report(folder: Place, probe: Path | None = None, output: Path | None =
     if not check_written(folder, ["ledger", *(kind for kind in ("mix",) if (folder / kind).is_dir())]):
         warnings.warn(f"nobody can check the ledger in {folder}: it has no manifests", Unchecked, stacklevel=2)
     results = read_results(probe) if probe is not None else []
-    page = render(summary, examples_of(folder), results, whole_corpus(folder, summary), rights_of(folder, summary))
+    page = render(
+        summary,
+        drops_of(folder),
+        results,
+        whole_corpus(folder, summary),
+        rights_of(folder, summary),
+        kept_of(folder, summary),
+        read_figures(profile) if profile is not None else None,
+    )
     path: Place = output or folder / "report.html"
     write_atomically(path, page.encode())
     return path
@@ -48,52 +68,66 @@ def write_report(folder: Place, probe: Path | None = None, output: Path | None =
 
 def render(
     summary: dict[str, Any],
-    examples: dict[tuple[str, str], list[dict[str, Any]]],
+    drops: Drops,
     results: Sequence[dict[str, Any]] = (),
     whole: dict[str, Any] | None = None,
     rights: dict[str, Any] | None = None,
+    kept: Kept | None = None,
+    profile: dict[str, Any] | None = None,
 ) -> str:
-    """The HTML; `whole` is the result of `whole_corpus`, `rights` of `rights_of`. All text of a crawl is escaped, and
-    control and direction marks in it are shown by their code."""
+    """The HTML; `whole` is the result of `whole_corpus`, `rights` of `rights_of`, `profile` of `read_figures`. All text
+    of a crawl is escaped, and control and direction marks in it are shown by their code. It has LIMIT bytes at most:
+    documents are left out, and it says how many."""
     from markupsafe import Markup
 
     measured = [row for row in results if not row.get("error")]
-    return rendered(
-        "page.html",
-        {"visible": visible, "share": share, "junk": junk_share},
-        summary=summary,
-        verdict=_verdict(summary),
-        cost=_cost(summary),
-        charts={
+    groups = groups_of(summary, kept, drops)
+    memory = [step for step in summary["steps"] if step.get("memory_mb")]
+    values = {
+        "summary": summary,
+        "verdict": _verdict(summary),
+        "cost": _cost(summary),
+        "tiles": tiles(summary, kept),
+        "charts": {
             "documents": Markup(funnel(summary, "documents")),
             "characters": Markup(funnel(summary, "characters")),
+            "tokens": Markup(funnel(summary, "characters", kept.rate) if kept and kept.rate else ""),
             "seconds": Markup(_times(summary)),
+            "memory": Markup(_memory(memory)),
             "bits": Markup(_bits(measured)),
         },
-        reasons=_reasons(summary, examples),
-        callouts=_callouts(summary),
-        domains=summary["domains"][:DOMAINS],
-        unreadable=summary["unreadable"][:UNREADABLE],
-        results=results,
-        reading=_reading(measured),
-        whole=whole,
-        rights=rights,
-    )
-
-
-def visible(text: Any, limit: int = 500) -> str:
-    """Text of unknown origin for a reader: cut to `limit`, with control and direction marks shown by their code."""
-    shown = [
-        f"\u27e8U+{ord(char):04X}\u27e9"
-        if unicodedata.category(char) in ("Cc", "Cf", "Cs") and char not in "\n\t"
-        else char
-        for char in str(text)[:limit]
-    ]
-    return "".join(shown) + ("\u2026" if len(str(text)) > limit else "")
-
-
-def share(part: float, whole: float) -> str:
-    return f"{part / whole:.1%}" if whole else "\u2013"
+        "memory": memory,
+        "callouts": _callouts(summary),
+        "pictures": pictures_of(summary, drops.values, profile),
+        "profile": profile,
+        "domains": [(row, _tokens_of(row, kept)) for row in summary["domains"]],
+        "listed": LISTED,
+        "languages": _languages(kept, drops) if kept else [],
+        "unreadable": summary["unreadable"][:UNREADABLE],
+        "results": results,
+        "reading": _reading(measured),
+        "whole": whole,
+        "rights": rights,
+        "kept": kept,
+        "cut": TEXT,
+        "extremes": drops.shortest,
+    }
+    drawn, budget = sum(len(group.documents) for group in groups), DOCUMENTS
+    while True:
+        some = within(groups, budget)
+        shown = sum(len(group.documents) for group in some)
+        page = rendered(
+            "page.html",
+            {"junk": junk_share},
+            groups=some,
+            shown=shown,
+            left_out=drawn - shown,
+            reasons=_reasons(summary, some),
+            **values,
+        )
+        if not shown or len(page.encode()) <= LIMIT:
+            return page
+        budget //= 2
 
 
 def _verdict(summary: dict[str, Any]) -> str:
@@ -126,20 +160,6 @@ def _speed(cost: dict[str, Any]) -> str:
     return f"{cost['seconds']:.1f} s, {cost['pages_per_second']:.1f} documents/s"
 
 
-def funnel(summary: dict[str, Any], unit: str) -> str:
-    """What is left of the input after each step, as a picture."""
-    account = summary[unit]
-    rows = [Bar("input", account["input"], f"{account['input']:,}", muted=True)]
-    injected = 0
-    for step in summary["steps"]:
-        injected += step[f"{unit}_injected"]
-        left = step[f"{unit}_out"] - injected
-        lost = step[f"{unit}_in"] + step[f"{unit}_injected"] - step[f"{unit}_out"]
-        words = f"{left:,}" + (f"  \u2212{lost:,}" if lost > 0 else "")
-        rows.append(Bar(step["step"], left, words, whole=left + max(lost, 0)))
-    return bars(rows, f"{unit} of the input that are left after each step", account["input"], "input")
-
-
 def _times(summary: dict[str, Any]) -> str:
     rows = [
         Bar(step["step"], step["seconds"], f"{step['seconds']:.1f} s  ({_rate(step)})")
@@ -153,13 +173,48 @@ def _rate(step: dict[str, Any]) -> str:
     return f"{step['documents_in'] / step['seconds']:,.0f}/s"
 
 
-def _reasons(summary: dict[str, Any], examples: dict[tuple[str, str], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+def _memory(steps: Sequence[dict[str, Any]]) -> str:
+    """The memory of each stage, under the names of its steps."""
+    stages: dict[str, list[dict[str, Any]]] = {}
+    for step in steps:
+        stages.setdefault(step["stage"], []).append(step)
+    rows = [
+        Bar(", ".join(one["step"] for one in some), (most := max(one["memory_mb"] for one in some)), f"{most:,} MB")
+        for some in stages.values()
+    ]
+    return bars(rows, "the most memory that a worker held in each stage")
+
+
+def _tokens_of(row: dict[str, Any], kept: Kept | None) -> int | None:
+    """The tokens of a domain's kept documents; from a part of them, an estimate; None where none of them was seen."""
+    if kept is None or kept.tokens is None or (held := kept.domains.get(row["domain"] or "")) is None:
+        return None
+    return (
+        held.tokens if kept.whole or not held.characters else round(row["characters"] * held.tokens / held.characters)
+    )
+
+
+def _languages(kept: Kept, drops: Drops) -> list[tuple[str, Held, int]]:
+    """Languages with what was kept of each, and the documents that a rule dropped for it."""
+    dropped: Counter[str] = Counter()
+    for (step, rule), values in drops.values.items():
+        if step.partition("#")[0] == Language.name and rule == Language.name:
+            dropped.update(values.words)
+    names = {*kept.languages, *dropped}
+    if names <= {""}:
+        return []
+    rows = [(name, kept.languages.get(name, Held()), dropped[name]) for name in names]
+    return sorted(rows, key=lambda row: (-row[1].documents, -row[2], row[0]))[:LANGUAGES]
+
+
+def _reasons(summary: dict[str, Any], groups: Sequence[Group]) -> list[dict[str, Any]]:
+    shown = {group.name: group for group in groups}
     rows = []
     for step in summary["steps"]:
         for rule, counts in step["reasons"].items():
-            rows.append(
-                {"step": step["step"], "rule": rule, **counts, "examples": examples.get((step["step"], rule), [])}
-            )
+            group = shown.get(step["step"] if step["step"] == rule else f"{step['step']}.{rule}")
+            place = {"id": group.id, "shown": len(group.documents)} if group else {"id": "", "shown": 0}
+            rows.append({"step": step["step"], "rule": rule, **counts, **place})
     return rows
 
 

@@ -7,9 +7,8 @@ from typing import Any
 
 from curate.places.store import Place, write_atomically
 from recipes.app.recipe.profile import KEPT, callouts
-from recipes.app.report.charts import curves
-from recipes.app.report.page import share, visible
-from recipes.app.report.rendering import rendered, short
+from recipes.app.report.pictures import curves, histogram, lost_side
+from recipes.app.report.rendering import rendered
 
 
 def write_page(profile: dict[str, Any], folder: Place) -> Place:
@@ -23,16 +22,18 @@ def profile_page(profile: dict[str, Any]) -> str:
     """The HTML. Values that came from pages are escaped."""
     from markupsafe import Markup
 
-    filters: dict[str, Callable[..., Any]] = {
-        "share": share,
-        "short": lambda value: visible(short(value), 60),
-        "percent": lambda part: f"{part:.1%}",
-    }
+    filters: dict[str, Callable[..., Any]] = {"percent": lambda part: f"{part:.1%}"}
     words = ("documents", profile["counted_in"])
     walls: dict[str, list[tuple[dict[str, Any], str]]] = {}
     for row in profile["curves"]:
-        title = f"share kept by {row['step']}.{row['limit']}, by threshold"
-        picture = Markup(curves(row["points"], title, row["threshold"], words))
+        name = f"{row['step']}.{row['limit']}"
+        pictures = curves(row["points"], f"share kept by {name}, by threshold", row["threshold"], words)
+        if made := row.get("histogram"):
+            values = made["edges"], made["counts"]
+            pictures = (
+                histogram(*values, f"values that {name} saw", row["threshold"], lost_side(row["side"])) + pictures
+            )
+        picture = Markup(pictures)
         walls.setdefault(row["step"], []).append((row, picture))
     return rendered(
         "profile.html",

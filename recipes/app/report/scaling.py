@@ -2,81 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import numpy as np
 
 from curate.places.store import write_atomically
 from recipes.app.measure.scaling import Answer, axis
+from recipes.app.report.pictures import Layer, picture
 from recipes.app.report.rendering import rendered
 from train_probe.scaling.fitting import COUNTS
 from train_probe.scaling.intervals import RULE
 from train_probe.scaling.laws import Array
 from train_probe.scaling.plans import DISAGREEMENT, TENFOLD
-
-WIDE, HIGH, EDGE = 640, 300, 56
-
-
-@dataclass(frozen=True)
-class Layer:
-    """Points (`dots`), a line, or a band (x, low, high) of a picture."""
-
-    kind: str
-    x: Sequence[float]
-    y: Sequence[float]
-    high: Sequence[float] = ()
-    title: str = ""
-
-
-def picture(
-    layers: Sequence[Layer], title: str, x_words: str, y_words: str, x_log: bool = True, at: float = 0.0
-) -> str:
-    """Layers over one another on two axes, the lower one logarithmic with `x_log`; `at` draws a line."""
-    across = np.concatenate([np.asarray(one.x, dtype=float) for one in layers] + ([np.array([at])] if at else []))
-    up = np.concatenate([np.asarray(values, dtype=float) for one in layers for values in (one.y, one.high)])
-    scale = np.log10 if x_log else np.asarray
-    left, right = float(scale(across.min())), float(scale(across.max()))
-    low, high = float(up.min()), float(up.max())
-    pad = 0.05 * (high - low) or 1.0
-    low, high = low - pad, high + pad
-
-    def place(x: Sequence[float], y: Sequence[float]) -> list[str]:
-        places = EDGE + (scale(np.asarray(x, dtype=float)) - left) / ((right - left) or 1.0) * WIDE
-        heights = 14 + (high - np.asarray(y, dtype=float)) / (high - low) * HIGH
-        return [f"{one:.1f},{other:.1f}" for one, other in zip(places, heights, strict=True)]
-
-    box = f"0 0 {WIDE + 2 * EDGE} {HIGH + 70}"
-    parts = [
-        f'<svg class="curves" viewBox="{box}" role="img" aria-label="{escape(title, quote=True)}">',
-        f"<title>{escape(title)}</title>",
-    ]
-    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        y = 14 + HIGH * share
-        parts.append(f'<line class="grid" x1="{EDGE}" x2="{EDGE + WIDE}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text class="tick end" x="{EDGE - 5}" y="{y + 4:.1f}">{high - share * (high - low):.3g}</text>')
-        value = left + share * (right - left)
-        words = f"{10**value if x_log else value:.2g}"
-        parts.append(f'<text class="tick" x="{EDGE + WIDE * share:.1f}" y="{HIGH + 32}">{words}</text>')
-    for one in layers:
-        words = f"<title>{escape(one.title)}</title>"
-        if one.kind == "band":
-            around = " ".join([*place(one.x, one.y), *reversed(place(one.x, one.high))])
-            parts.append(f'<polygon class="pale" opacity="0.6" points="{around}">{words}</polygon>')
-        elif one.kind == "dots":
-            for spot in place(one.x, one.y):
-                cx, cy = spot.split(",")
-                parts.append(f'<circle class="dot" cx="{cx}" cy="{cy}" r="3.2">{words}</circle>')
-        else:
-            parts.append(f'<polyline class="{one.kind}" points="{" ".join(place(one.x, one.y))}">{words}</polyline>')
-    if at:
-        middle = place([at], [low])[0].split(",")[0]
-        parts.append(f'<line class="limit" x1="{middle}" x2="{middle}" y1="14" y2="{14 + HIGH}"/>')
-    parts.append(f'<text class="tick" x="{EDGE + WIDE / 2}" y="{HIGH + 52}">{escape(x_words)}</text>')
-    parts.append(f'<text class="tick" style="text-anchor: start" x="4" y="9">{escape(y_words)}</text>')
-    return "".join([*parts, "</svg>"])
 
 
 def write_page(answer: Answer, name: str, folder: Path) -> Path:

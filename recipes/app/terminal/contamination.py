@@ -9,9 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from curate.audit.contamination import Contamination, by_benchmark, by_item, items_of
+from curate.audit.contamination import Contamination, by_benchmark, by_item, items_of, part_of, words_beside
 from curate.decontaminate import Decontaminate, Item
-from curate.decontaminate.words import words_of
 from recipes.app.terminal.console import printable
 
 
@@ -67,26 +66,14 @@ def _print_hit(console: Console, one: Contamination, item: Item | None) -> None:
     table = Table(show_header=True, expand=True)
     table.add_column("the item", ratio=1)
     table.add_column("the document", ratio=1)
-    mine = _part_of(item, evidence["part"]) if item else "(no longer in the test set)"
+    mine = part_of(item, evidence["part"]) if item else "(no longer in the test set)"
     table.add_row(_marked(mine, evidence["passage"]), _marked(evidence["passage"], mine))
     console.print(table)
 
 
-def _part_of(item: Item, part: str) -> str:
-    if part == "passage":
-        return item.passage
-    if part == "answer":
-        return "\n".join(item.answers)
-    if item.pieces:
-        return item.pieces[0][1]
-    return "\n".join([item.question, *item.choices])
-
-
 def _marked(text: str, other: str) -> Text:
     """A text with the words that are missing from the other one in red."""
-    known = set(words_of(other).hashes.tolist())
     shown = Text()
-    for place, word in enumerate(printable(text).split(" ")):
-        hashes = words_of(word).hashes.tolist()
-        shown.append((" " if place else "") + word, style="" if known.issuperset(hashes) else "bold red")
+    for place, (word, there) in enumerate(words_beside(printable(text), other)):
+        shown.append((" " if place else "") + word, style="" if there else "bold red")
     return shown
