@@ -240,7 +240,7 @@ class Probe(Strict):
     )
     save: bool = Field(False, description="keep the trained weights of every run")
     evaluate: list[Literal[EVALUATIONS]] = Field([], description="what else is told of every checkpoint")  # type: ignore[valid-type]
-    memorisation: Memorisation = Memorisation()
+    memorisation: Memorisation = Field(default=Memorisation(), description="what `evaluate: [memorisation]` scores")
     arms: list[Arm] = Field(min_length=1, description="the rows of the result table")
     quick: Quick | None = Field(None, description="a smaller grid, for `--quick`")
 
