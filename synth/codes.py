@@ -83,10 +83,12 @@ def biod_table(
     strings: int = 64,
     length: int = 3,
     alphabet: int = 16,
+    frozen: bool = False,
     seed: int = 0,
     domain: str = "facts",
 ) -> FactTable:
-    """A table of bioD: K `attributes`, C `chunks`, D `strings` of L `length` over T `alphabet`.
+    """A table of bioD: K `attributes`, C `chunks`, D `strings` of L `length` over T `alphabet`; `frozen`: each entity
+    has one order of its attributes, at every exposure.
 
     Raises FactsError where the alphabet has fewer than D strings of that length.
     """
@@ -112,7 +114,7 @@ def biod_table(
         "alphabet": alphabet,
         "diversity": attributes * strings * math.log2(spellings / strings),
     }
-    return draw("biod", counts, seed, domain, columns, names, pools, details=details)
+    return draw("biod", counts, seed, domain, columns, names, pools, details=details, frozen=frozen)
 
 
 def _name_pools(sizes: Sequence[int]) -> tuple[list[str], dict[str, list[str]]]:
@@ -159,7 +161,7 @@ class Records:
 
     def scored(self, entity: int, number: int, held_out: bool = False) -> tuple[str, list[Span]]:
         """The text and its spans: the name, and each value, chunk by chunk."""
-        (order,) = self._orders(np.array([entity]), np.array([-1 - number]))
+        (order,) = self._orders(np.array([entity]), np.array([0 if self.table.frozen else -1 - number]))
         row = self.table.values[entity].tolist()
         (text,) = self.table.names([entity])
         spans = [Span(NAME, 0, len(text))]
@@ -179,6 +181,8 @@ class Records:
     def _orders(self, entities: np.ndarray, exposures: np.ndarray) -> list[list[int]]:
         if not self._marks:
             return [list(range(self._count))] * len(entities)
+        if self.table.frozen:
+            exposures = np.minimum(exposures, 0)
         kinds, which = np.unique(exposures, return_inverse=True)
         starts = np.array([text_stream(self.table.seed, one) for one in kinds.tolist()], np.uint64)
         counters = entities[:, None] * draw_stride(self._count) + np.arange(self._count)

@@ -33,7 +33,7 @@ _SENTENCES = {"frozen", "held_out_templates"}
 _USES = {
     "compact": {"people", "name_parts", "values", "attributes", "majority"},
     "people": {"people", "pools"} | _SENTENCES,
-    "biod": {"people", "name_parts", "attributes", "chunks", "strings", "length", "alphabet"},
+    "biod": {"people", "name_parts", "attributes", "chunks", "strings", "length", "alphabet", "frozen"},
     "relations": {"people", "employers", "pools"} | _SENTENCES,
     "table": {"facts", "entity", "columns", "templates", "entropy"} | _SENTENCES,
 }
@@ -134,7 +134,7 @@ class Inject(Injection):
         "a tokenizer.json that counts the tokens of `token_share`; left out: words and marks are counted",
         path=True,
     )
-    frozen: bool = param(False, "sentences: the same text at every exposure (bioS_simple)")
+    frozen: bool = param(False, "sentences, biod: the same text at every exposure (bioS_simple)")
     pools: str | None = param(
         None,
         "people, relations: a folder of first_name.txt, middle_name.txt, last_name.txt, city.txt, university.txt, "
@@ -285,6 +285,7 @@ class Inject(Injection):
                 strings=self.strings,
                 length=self.length,
                 alphabet=self.alphabet,
+                frozen=self.frozen,
                 **common,
             )
         return compact_table(len(counts), values=self.values, majority=self.majority, **common)

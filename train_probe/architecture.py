@@ -6,6 +6,7 @@ with other MLPs; mixtures of experts, section 9. No torch here: sizes are comput
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
@@ -50,6 +51,11 @@ class Architecture:
     experts: int = setting(0, "experts of the MLP; 0: it is not a mixture", ge=0)
     top_k: int = setting(1, "experts that a token is routed to", ge=1)
     capacity_factor: float = setting(2.0, "the most that an expert takes, in even shares of the tokens", gt=0)
+    balance: float = setting(
+        0.0,
+        "weight in the loss, in that which is reported too, of how unevenly tokens go to experts (2101.03961, eq. 4)",
+        ge=0,
+    )
     initialisation: str = setting(
         "fan-in",
         "what matrices are drawn from: N(0, 1/fan-in), or gpt2: N(0, 0.02^2) at every width",
@@ -119,6 +125,32 @@ def training_flops(one: Architecture, vocabulary: int, length: int) -> float:
     return seen * (6 * (one.layers * block + vocabulary * d) + 12 * one.layers * d * (seen + 1) / 2)
 
 
+NARROWEST, WIDEST = 8, 4096
+"""Widths of the models of a recipe: more is taken for a typing error there. A plan has no such limits."""
+APART = 0.15
+"""The most that the parameters of models of equal parameters differ by, as a share: results are bits a parameter."""
+
+
+def equal_width(build: Callable[[int], Architecture], heads: int, wanted: int, vocabulary: int) -> int:
+    """The width, of `heads` heads, at which what `build` makes of it has about `wanted` parameters over `vocabulary`
+    tokens.
+
+    Raises ArchitectureError where none comes near: small models have few widths.
+    """
+
+    def parameters(width: int) -> int:
+        return build(width).parameters(vocabulary)
+
+    widths = range(max(2 * heads, -(-NARROWEST // heads) * heads), WIDEST + 1, heads)
+    above = bisect.bisect_left(widths, wanted, key=parameters)
+    near = min(widths[max(0, above - 1) : above + 1], key=lambda width: abs(parameters(width) - wanted))
+    if abs(parameters(near) / wanted - 1) > APART:
+        raise ArchitectureError(
+            f"no width has {wanted:,} parameters: {near} has {parameters(near):,}; take another size or other heads"
+        )
+    return near
+
+
 def layout(one: Architecture, vocabulary: int) -> list[tuple[str, tuple[int, ...]]]:
     """Every parameter in its order: its name in the reference model, and its shape. Matrices are [out, in], as torch
     has them, those of experts [expert, out, in]."""
@@ -169,12 +201,12 @@ PUBLISHED: dict[str, Callable[[int, int], dict[str, Any]]] = {
     "llama": lambda heads, d: _LLAMA | {"inner": _third(d), "gated": True},
     "llama_plain": lambda heads, d: _LLAMA | {"inner": 4 * d},
     "mistral": lambda heads, d: _LLAMA | {"inner": round(3.5 * d), "gated": True, "kv_heads": max(1, heads // 4)},
-    "moe": lambda heads, d: {"inner": d, "experts": 32},
+    "moe": lambda heads, d: {"inner": d, "experts": 32, "balance": 0.01},
 }
 """The fields of each published architecture, from its heads and its width d: gpt2 (GPT2-RoPE), gpt2_quarter
-(an MLP of d instead of 4 d), llama_plain (no gate), moe (32 experts d -> d -> d, top 1). mistral has a quarter as many
-heads of keys and values as of queries, at least one: our reading of the paper's rule, the ratio of Mistral 7B (8 of 32,
-arXiv 2310.06825); `kv_heads` is another."""
+(an MLP of d instead of 4 d), llama_plain (no gate), moe (32 experts d -> d -> d, top 1, balanced as in Switch). mistral
+has a quarter as many heads of keys and values as of queries, at least one: our reading of the paper's rule, the ratio
+of Mistral 7B (8 of 32, arXiv 2310.06825); `kv_heads` is another."""
 
 
 def architecture(name: str, layers: int, heads: int, width: int | None = None, **changes: Any) -> Architecture:

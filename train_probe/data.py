@@ -54,7 +54,7 @@ class Data:
     def stream(self, run: RunPlan) -> Stream | PageStream:
         """The batches of a run. Raises PlanError where the data does not hold what the run asks for."""
         if not run.exposures:
-            return PageStream(self._page_pieces(run), self.plan.training_of(run).batch, run.tokens)
+            return PageStream(self.chain(run) or self._page_pieces(run), self.plan.training_of(run).batch, run.tokens)
         if (blocks := run.blocks or self.facts.blocks) > (people := len(self.members(run))):
             raise PlanError(f"{people} people do not fill {blocks} blocks: take fewer `blocks`")
         return Stream(self.facts, self.texts_of(run), self._junk(run), self.plan.training_of(run), run)
@@ -120,28 +120,38 @@ class Data:
                 raise PlanError(f"{path} was written with another tokenizer than {self.facts.folder / 'scoring.npz'}")
         return self._renderer
 
+    def chain(self, run: RunPlan) -> JunkChain | None:
+        """The chain that a run reads, where it reads one."""
+        if run.junk_kind != "learnable":
+            return None
+        facts, training = self.facts, self.plan.training_of(run)
+        kept = [token for token in range(facts.vocabulary) if token not in (facts.end_of_text, facts.tag)]
+        compact = facts.kind == "compact" and run.exposures
+        width = self.texts_of(run).measured(run.exposures).longest if compact else training.window
+        return JunkChain(torch.tensor(kept, device=self.device), width, junk_seed(run), self._front(run))
+
+    def _front(self, run: RunPlan) -> Front:
+        """What stands in front of generated junk."""
+        usual = self.facts.vocabulary if run.tag in ("junk", "both") else self.facts.end_of_text
+        return Front(usual, self.facts.tag, run.tag_leak, junk_seed(run))
+
     def _junk(self, run: RunPlan) -> Junk | None:
         if run.junk_kind == "none":
             return None
         if run.junk_kind == "shards":
             return self._page_pieces(run)
-        training, facts = self.plan.training_of(run), self.facts
-        seed = junk_seed(run)
-        usual = facts.vocabulary if run.tag in ("junk", "both") else facts.end_of_text
-        front = Front(usual, facts.tag, run.tag_leak, seed)
-        compact = facts.kind == "compact"
         if run.junk_kind == "questions":
             if self.inputs.questions is None:
                 raise PlanError(f"arm '{run.arm}' is shown questions, and the plan names no file of `questions`")
-            return ShownQuestions(self.inputs.questions, seed, training.window, self.device)
+            window = self.plan.training_of(run).window
+            return ShownQuestions(self.inputs.questions, junk_seed(run), window, self.device)
         if run.junk_kind == "learnable":
-            kept = [token for token in range(facts.vocabulary) if token not in (facts.end_of_text, facts.tag)]
-            width = self.texts_of(run).measured(run.exposures).longest if compact else training.window
-            return JunkChain(torch.tensor(kept, device=self.device), width, seed, front)
+            return self.chain(run)
+        facts, seed = self.facts, junk_seed(run)
         people = {"endless": None, "repetitive": run.junk_people}[run.junk_kind]
-        if compact:
-            return JunkRecords(facts, seed, people, front, self.device)
-        return JunkTexts(self.renderer, seed, people, training.window, front)
+        if facts.kind == "compact":
+            return JunkRecords(facts, seed, people, self._front(run), self.device)
+        return JunkTexts(self.renderer, seed, people, self.plan.training_of(run).window, self._front(run))
 
     def _page_pieces(self, run: RunPlan) -> PagePieces:
         name, training = str(run.junk_shards), self.plan.training_of(run)

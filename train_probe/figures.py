@@ -41,8 +41,10 @@ class Figures:
     value_nats: float | None = None
     attributes: list[dict[str, Any]] | None = None  # the parts of value_bits: name, bits, most
     quantized: dict[str, dict[str, float]] | None = None  # the same five, by bits of the rounded weights
+    gptq: dict[str, dict[str, float]] | None = None  # the same of matrices rounded by GPTQ
     text: dict[str, dict[str, Any]] | None = None  # by name of the held-out text
     cloze: dict[str, list[dict[str, float]]] | None = None  # by name of the file, a group each
+    learnable: dict[str, float] | None = None  # mean nats of a token of a chain's new windows, and their entropy
     held_out: dict[str, dict[str, float]] | None = None  # nats, by what was held out
     told: dict[str, Any] | None = None  # facts with a majority: train_probe/exceptions.py
     evaluations: dict[str, dict[str, Any]] | None = (

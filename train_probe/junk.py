@@ -218,6 +218,26 @@ class JunkChain:
             state = self._next[state, rank[:, column]]
         return torch.stack(columns, 1)
 
+    def held_out(self, count: int) -> Tensor:
+        """Windows that no run trains on [count, width]."""
+        return self.windows(HELD_OUT, HELD_OUT + count)
+
+    def entropy(self) -> float:
+        """The mean entropy, in nats, of the tokens of a window but the one in front: what a model that knows the chain
+        loses on each. Exact: a successor that was drawn twice counts as one, and the first states are uniform."""
+        states = len(self._tokens)
+        limits = self._limits.double().cpu() / 2**32
+        share = limits.diff(prepend=limits.new_zeros(1))
+        following = self._next.cpu()
+        together = ((following[:, :, None] == following[:, None, :]).double() * share).sum(2)
+        of_state = -(share * together.log()).sum(1)
+        at = torch.full((states,), 1 / states, dtype=torch.float64)
+        nats = math.log(states)
+        for _ in range(self.width - 2):
+            nats += float(at @ of_state)
+            at = torch.zeros_like(at).scatter_add_(0, following.flatten(), (at[:, None] * share).flatten())
+        return nats / (self.width - 1)
+
     def lengths(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
         return torch.full_like(numbers, self.width)
 
@@ -262,6 +282,16 @@ class ShownQuestions:
         shift = (starts - ends + lengths).repeat_interleave(lengths, output_size=total)
         return self._tokens[shift + torch.arange(total, device=self._device)]
 
+    def owners(self, numbers: Tensor) -> Tensor:
+        return self._placed(numbers)
+
+    def origins(self, first: int, last: int) -> Tensor:
+        rows = []
+        for number in range(first, last):
+            texts = torch.arange(number * self._in_window, (number + 1) * self._in_window, device=self._device)
+            rows.append(self.owners(texts).repeat_interleave(self.lengths(texts))[: self.width])
+        return torch.stack(rows) if rows else self._tokens.new_zeros(0, self.width)
+
     def _placed(self, numbers: Tensor) -> Tensor:
         """The question of each number: every pass over all of them is a permutation of its own."""
         place = torch.empty_like(numbers)
@@ -270,6 +300,10 @@ class ShownQuestions:
             order = permutation(stream_key(self._seed, "question order", turn), self._count, self._device)
             place[here] = order[numbers[here] % self._count]
         return place
+
+
+HELD_OUT = 1 << 40
+"""The number of the first window of a chain that no run reaches."""
 
 
 def _rows(junk: JunkRecords | JunkChain, numbers: Tensor) -> Tensor:

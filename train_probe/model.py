@@ -96,7 +96,13 @@ def routed(logits: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
 
 
 class Block(nn.Module):
-    """Attention, then an MLP (if there is one), each after a norm and added to the residual stream."""
+    """Attention, then an MLP (if there is one), each after a norm and added to the residual stream.
+
+    `imbalance` is that of the last batch in training: tokens x experts x sum over experts of the share of the tokens
+    that go there and the mean probability of going there (Fedus et al., arXiv 2101.03961, equation 4).
+    """
+
+    imbalance: Tensor | float = 0.0
 
     def __init__(self, architecture: Architecture, rotary: Rotary) -> None:
         super().__init__()
@@ -141,9 +147,13 @@ class Block(nn.Module):
         what a model knows must not depend on which rows are scored together.
         """
         one = self.architecture
-        chosen, weight = routed(self.router(x), one.top_k)
+        logits = self.router(x)
+        chosen, weight = routed(logits, one.top_k)
         expert = chosen.flatten()  # token after token, its k choices side by side
         assigned = F.one_hot(expert, one.experts)
+        if self.training and one.balance:
+            going = assigned.sum(0).to(x.dtype) / len(expert)
+            self.imbalance = len(x) * one.experts * (going * logits.softmax(1).mean(0)).sum()
         place = assigned.cumsum(0).gather(1, expert[:, None])[:, 0] - 1
         if self.training:
             places = math.ceil(one.capacity_factor * one.top_k * len(x) / one.experts)
@@ -162,8 +172,7 @@ class Transformer(nn.Module):
     """A model of an architecture over `vocabulary` tokens, for rows of at most `context` tokens.
 
     Parameters are those of `layout(architecture, vocabulary)`, drawn in its order from `seed` as
-    `train_probe.parametrisation` says. No auxiliary loss balances the experts, unlike in Fedus et al. (arXiv
-    2101.03961, equation 4): only capacity spreads the tokens.
+    `train_probe.parametrisation` says.
     """
 
     def __init__(self, architecture: Architecture, vocabulary: int, context: int, seed: int) -> None:
@@ -199,5 +208,10 @@ class Transformer(nn.Module):
         return self.hidden(tokens) @ self.head_weight.T
 
     def loss(self, rows: Tensor) -> Tensor:
-        """Summed loss in nats of every token of `rows` [rows, length] but the first of each row."""
-        return F.cross_entropy(self(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten(), reduction="sum")
+        """Summed loss in nats of every token of `rows` [rows, length] but the first of each row; in training with the
+        experts' imbalance, where it has a weight."""
+        nats = F.cross_entropy(self(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten(), reduction="sum")
+        if not (self.training and self.architecture.balance):
+            return nats
+        blocks = [block for block in self.blocks if isinstance(block, Block)]
+        return nats + self.architecture.balance * sum(block.imbalance for block in blocks)

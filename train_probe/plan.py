@@ -137,6 +137,9 @@ class TrainingPlan(Checked):
         0, "end a run when the loss on what is held out was lowest so many looks ago; 0: never", ge=0
     )
     stop_every: float = setting(0.05, "share of the steps between such looks", gt=0, le=1)
+    evaluate_gptq: bool = setting(
+        False, "score rounded weights once more with matrices rounded by GPTQ (2210.17323), on the facts' own rows"
+    )
 
     def _fits_together(self) -> None:
         if self.keep_spikes and self.guard == "off":
@@ -216,8 +219,8 @@ class RunPlan(Checked):
         return bool(self.front or self.bare or self.cool_down or not self.tag_loss)
 
     def _fits_together(self) -> None:
-        if self.exposures == 0 and (self.junk_kind != "shards" or not self.tokens):
-            raise self._error("a run without exposures reads `tokens` of pages: junk_kind 'shards'")
+        if self.exposures == 0 and (self.junk_kind not in ("shards", "learnable") or not self.tokens):
+            raise self._error("a run without exposures reads `tokens` of pages, or of a chain: junk_kind 'shards'")
         if (self.exposures == 0) != (self.junk_ratio == 1) or (self.tokens and self.exposures):
             raise self._error("junk_ratio 1 and `tokens` are for runs of pages alone, which have 0 exposures")
         if (self.kept < 1 or self.kept_by_length) and self.junk_kind != "shards":

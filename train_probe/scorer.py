@@ -15,12 +15,19 @@ from train_probe.capacity import Bits, biod_bits, compact_bits
 from train_probe.data import Data, model_vocabulary
 from train_probe.evaluate import Evaluation, opened
 from train_probe.exceptions import by_majority
+from train_probe.gptq import gptq
 from train_probe.inputs import Cloze, Facts, Ids, Pages
 from train_probe.model import Transformer
 from train_probe.plan import RunPlan
 from train_probe.quantize import quantized
 from train_probe.score import Losses, page_nats, score, span_nats
 from train_probe.stream import PageStream, Stream
+
+CALIBRATED = 512
+"""At most so many rows calibrate GPTQ."""
+
+MEASURED = 1 << 16
+"""Tokens of a chain on which a model's loss is measured."""
 
 
 class Diverged(Refused):
@@ -95,8 +102,10 @@ class Scorer:
             "value_nats": losses.value,
             "attributes": by_attribute(self.facts, losses),
             "quantized": {str(width): self._at(state, width) for width in self.training.evaluate_bits},
+            "gptq": self._by_gptq(state) if self.training.evaluate_gptq else None,
             "text": text,
             "cloze": cloze,
+            "learnable": self._learnable(),
             "held_out": {name: {"name_nats": one.name, "value_nats": one.value} for name, one in held_out.items()},
             **({} if self.facts.told is None else {"told": by_majority(self._model, self.facts, self._begins())}),
         }
@@ -105,10 +114,23 @@ class Scorer:
         """The figures of a model that read no facts: losses on text, page by page too, and no bits."""
         inputs = self.data.inputs
         text = {name: self._text(pages, by_page=True) for name, pages in inputs.text.items()}
-        if not all(math.isfinite(one["nats_per_token"]) for one in text.values()):
+        learnable = self._learnable()
+        if not all(math.isfinite(one["nats_per_token"]) for one in [*text.values(), learnable] if one):
             raise Diverged("the trained model's losses are not finite")
         cloze = {name: self._cloze(one) for name, one in inputs.cloze.items()}
-        return self._per_parameter(Bits(0.0, 0.0, 0.0)) | {"text": text, "cloze": cloze}
+        return self._per_parameter(Bits(0.0, 0.0, 0.0)) | {"text": text, "cloze": cloze, "learnable": learnable}
+
+    def _learnable(self) -> dict[str, float] | None:
+        """The mean loss in nats of a token of windows of the run's chain that it did not train on, and the chain's
+        entropy: what lies between them is what the model lacks."""
+        chain = self.data.chain(self.run)
+        if chain is None:
+            return None
+        rows = chain.held_out(max(1, MEASURED // chain.width)).cpu().numpy()
+        spans = np.stack([np.arange(len(rows)), np.zeros(len(rows)), np.full(len(rows), chain.width - 1)], 1)
+        nats = span_nats(self._model, list(rows[:, 1:]), rows[:, :1], spans.astype(np.int64), self.facts.vocabulary)
+        tokens = len(rows) * (chain.width - 1)
+        return {"nats_per_token": float(nats.sum()) / tokens, "entropy": chain.entropy(), "tokens": tokens}
 
     def model(self, state: dict[str, Tensor]) -> Transformer:
         """The readable model with these weights; the next call changes it."""
@@ -135,6 +157,21 @@ class Scorer:
         training = self.training
         self._model.load_state_dict(quantized(state, width, training.evaluate_group, training.evaluate_embeddings))
         return self._per_parameter(learned(self.facts, self._losses(self.facts)))
+
+    def _by_gptq(self, state: dict[str, Tensor]) -> dict[str, dict[str, float]]:
+        """Calibrated on rows of the facts, as they are scored, whose lengths are the same in each batch."""
+        training, facts = self.training, self.facts
+        begin = facts.begins(self.run.scored_tagged, self.run.front)
+        by_length: dict[int, list[np.ndarray]] = {}
+        for number in np.unique(np.linspace(0, len(facts.rows) - 1, CALIBRATED).astype(np.int64)):
+            row = np.concatenate([begin[number], facts.rows[number]])
+            by_length.setdefault(len(row), []).append(row)
+        rows = [torch.from_numpy(np.stack(one)).to(self.data.device) for one in by_length.values()]
+        made = {}
+        for width in training.evaluate_bits:
+            gptq(self._model, state, rows, width, training.evaluate_group, training.evaluate_embeddings)
+            made[str(width)] = self._per_parameter(learned(facts, self._losses(facts)))
+        return made
 
     def _cloze(self, cloze: Cloze) -> list[dict[str, float]]:
         """The summed loss in nats of each group's spans, each sentence alone after an end of text."""

@@ -155,7 +155,8 @@ def _starts(ends: Tensor, width: int, wanted: int) -> list[int]:
 
 
 class PageStream:
-    """The batches of a run of pages alone: `steps` of `batch` windows, about `tokens` in all. As `Stream`."""
+    """The batches of a run of pages, or of a chain, alone: `steps` of `batch` windows, about `tokens` in all. As
+    `Stream`."""
 
     junk_ratio = 1.0
 

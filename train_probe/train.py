@@ -206,6 +206,11 @@ STATED_FLOPS = {"cpu": 5e10, "cuda": 1e14}
 """Operations a second that decide on compilation."""
 
 
+LATER = {"balance": 0.0, "evaluate_gptq": False}
+"""Settings that were declared after folders of results were written, and the value with which figures are as before:
+with it they are left out of a run's name, so that these folders are still read."""
+
+
 def run_name(plan: Plan, run: RunPlan, inputs: Inputs) -> str:
     """The hash of all that shapes a run's figures: its resolved configuration and the content of its data."""
     described = dataclasses.asdict(run)
@@ -230,6 +235,10 @@ def run_name(plan: Plan, run: RunPlan, inputs: Inputs) -> str:
         [(name, cloze.sha256) for name, cloze in sorted(inputs.cloze.items())],
     ]
     model = dataclasses.asdict(plan.model_of(run).built())
+    for name, value in LATER.items():
+        for part in (training, model):
+            if part.get(name, value) == value:
+                part.pop(name, None)
     content = [NUMERICS, described, training, model, inputs.facts.sha256, shards]
     if plan.evaluate:  # a run without has the name that it had before there were evaluations
         content.append([sorted(plan.evaluate), dataclasses.asdict(plan.memorisation)])

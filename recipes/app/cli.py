@@ -1,6 +1,6 @@
 """The command line: goldsand run | retry | forget | slurm | plan | status | stages | verify | why | diff | profile |
-decide | clusters | index | contamination | report | card | publish | export | check | steps | probe | compare | fit |
-release | train-classifier | train-extractor | synth.
+decide | clusters | index | contamination | report | card | publish | export | check | steps | probe | compare | laws |
+fit | release | train-classifier | train-extractor | synth.
 
 Exit codes: 0 done; 1 a fault of the program, or runs of a probe that failed; 2 something a person can put right; 3 more
 was lost than allowed; 130 interrupted.
@@ -26,6 +26,7 @@ from recipes.app.commands.export import export
 from recipes.app.commands.extractor import train_extractor
 from recipes.app.commands.fit import fit
 from recipes.app.commands.forget import forget
+from recipes.app.commands.laws import laws
 from recipes.app.commands.plan import plan
 from recipes.app.commands.probe import probe
 from recipes.app.commands.profile import decide, profile
@@ -79,7 +80,7 @@ CORPUS = (
     publish,
     export,
 )
-for command in (*CORPUS, probe, compare, fit, profile, decide):
+for command in (*CORPUS, probe, compare, laws, fit, profile, decide):
     app.command()(command)
 app.command("train-classifier")(train_classifier)
 app.command("train-extractor")(train_extractor)

@@ -224,3 +224,88 @@ def test_real_pages_are_junk_where_a_run_is_named(tmp_path):
     assert [row["junk_ratio"] for row in results] == pytest.approx([0, 0.5, 0.5], abs=0.1)
     tagged = TokenShards.open(tmp_path / "all" / "corpus" / "tokens" / "tagged-pages").documents()
     assert tagged["prefix"].all()
+
+
+OWN_ARMS = """\
+name: tiny
+probe:
+  facts: {kind: compact, people: 20, exposures: 8, name_parts: [16, 16], attributes: 3, values: 8}
+  drawn: true
+  model: {layers: 1, heads: 1, width: 16}
+  training: {batch: 4}
+  exposures: [2, 4]
+  seeds: [0, 1]
+  arms:
+    - {arm: plain}
+    - {arm: gated, model: {architecture: gpt2_gated, width: equal P to plain}}
+    - {arm: more people, facts: {people: 50}, exposures: [8], learning_rates: [1.0e-3, 2.0e-3], training: {batch: 8}}
+"""
+
+
+def test_arms_have_a_model_people_exposures_and_rates_of_their_own(tmp_path):
+    probe = load(str(recipe(tmp_path, OWN_ARMS))).recipe.probe
+    plan = make_plan(probe, tmp_path / "out")
+    by_arm = {}
+    for run in plan["runs"]:
+        by_arm.setdefault(run["arm"], []).append(run)
+    assert [len(runs) for runs in by_arm.values()] == [4, 4, 4]
+    assert json.loads((tmp_path / "out" / "corpus" / "facts" / "facts.json").read_text())["people"] == 50
+    plain, gated, more = (runs[0] for runs in by_arm.values())
+    assert plain["people"] == gated["people"] == [0, 20] and more["people"] == []
+    assert {run["exposures"] for run in by_arm["more people"]} == {8}
+    assert {run["training"]["learning_rate"] for run in by_arm["more people"]} == {1e-3, 2e-3}
+    assert (plain["training"]["batch"], more["training"]["batch"]) == (4, 8)
+    # 43 words, the end of text and the tag: 16 wide, 12 d^2 + 13 d + 2 d + V d and 11 d^2 + ...
+    assert gated["model"]["architecture"] == "gpt2_gated" and gated["model"]["width"] == 16
+    results = run_probe(load(str(recipe(tmp_path, OWN_ARMS))), tmp_path / "out", processes=1)
+    parameters = {row["arm"]: row["parameters"] for row in results}
+    assert abs(parameters["gated"] / parameters["plain"] - 1) < 0.1
+    assert {row["arm"]: row["people"] for row in results} == {"plain": 20, "gated": 20, "more people": 50}
+    alone = OWN_ARMS.replace("    - {arm: gated", "#").replace("    - {arm: more", "#")
+    same = run_probe(load(str(recipe(tmp_path, alone))), tmp_path / "alone", processes=1)
+    assert [row["value_bits"] for row in same if row["seed"] == 0] != []
+
+
+def test_an_arm_climbs_its_own_ladder(tmp_path):
+    own = CLIMB.replace("junk_ratio: 0.5}", "junk_ratio: 0.5, exposures: [16, 32, 64, 128, 256]}")
+    results = run_probe(load(str(recipe(tmp_path, own))), tmp_path / "out", processes=1)
+    facts, junk = arms_of(results).values()
+    assert 64 in facts.stored and 64 in junk.stored and min(junk.stored) >= 16
+    with pytest.raises(RecipeError, match="no ladder to climb"):
+        load(str(recipe(tmp_path, CLIMB.replace("junk_ratio: 0.5}", "junk_ratio: 0.5, exposures: [16]}"))))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("equal P to plain", "equal P to plan", "there is no such arm with a width of its own"),
+        ("equal P to plain", "equal P to gated", "there is no such arm with a width of its own"),
+        ("equal P to plain", "broad", "width"),
+        ("{people: 50}", "{persons: 50}", "persons"),
+        ("{people: 50}", "{people: 50}, people: [0, 4]", "both say who is shown"),
+        ("training: {batch: 8}", "training: {bath: 8}", "bath"),
+        ("  seeds: [0, 1]", "  grid: {training.batch: [4, 8]}", "and arm 'more people' has its own"),
+        ("  seeds: [0, 1]", "  grid: {arm.exposures: [[4], [8]]}", "is not a setting that a grid can vary"),
+        ("  seeds: [0, 1]", "  quick: {arms: [gated]}", "there is no such arm with a width of its own"),
+    ],
+)
+def test_what_an_arm_cannot_have_is_said(tmp_path, old, new, message):
+    assert any(message in line for line in mistakes_of(tmp_path, OWN_ARMS, old, new))
+
+
+def mistakes_of(tmp_path, text, old, new):
+    with pytest.raises(RecipeError) as caught:
+        load(str(recipe(tmp_path, text, **{old: new})))
+    return [f"{problem.where}: {problem.message}" for problem in caught.value.problems]
+
+
+def test_people_of_an_arm_and_equal_parameters_are_refused_where_there_are_none(tmp_path):
+    relations = OWN_ARMS.replace(
+        "kind: compact, people: 20, exposures: 8, name_parts: [16, 16], attributes: 3, values: 8",
+        "kind: relations, people: 20, exposures: 8, employers: 5",
+    ).replace("drawn: true", "drawn: false")
+    with pytest.raises(ValueError, match="is for facts of compact, people, biod; these are of 'relations'"):
+        make_plan(load(str(recipe(tmp_path, relations))).recipe.probe, tmp_path / "out")
+    tall = OWN_ARMS.replace("architecture: gpt2_gated", "architecture: gpt2, layers: 64")
+    with pytest.raises(ValueError, match="arm 'gated': no width has"):
+        make_plan(load(str(recipe(tmp_path, tall))).recipe.probe, tmp_path / "tall")

@@ -260,7 +260,7 @@ def test_bits_of_biod_are_those_of_the_paper():
         ({"people": 65_537}, r"65536 names \(256 x 256\) for 65537 people"),
         ({"pools": "folder"}, "`pools` is for `kind: people or relations`; this is `kind: compact`"),
         ({"kind": "people", "values": 8}, "`values` is for `kind: compact`; this is `kind: people`"),
-        ({"kind": "biod", "frozen": True}, "`frozen` is for `kind: people, relations or table`"),
+        ({"kind": "compact", "frozen": True}, "`frozen` is for `kind: biod, people, relations or table`"),
         ({"kind": "biod", "alphabet": 2, "length": 3, "strings": 9}, "there are 8 strings of 3 words out of 2, and 9"),
         ({"kind": "people", "held_out_templates": 999}, "cannot hold 999 of them out"),
         ({"people": 65_000, "held_out": 1000}, "for 66000 people"),

@@ -94,3 +94,21 @@ def test_no_normalised_belief_about_names_learns_more_than_there_is(seed):
 def test_bits_of_nobody_are_refused():
     with pytest.raises(ValueError, match="at least one person"):
         compact_bits(0, 16.0, 36.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("size", [300, 700])
+def test_a_perfect_model_holds_the_same_bits_in_every_tokenizer(tmp_path, size):
+    """P and the tokens of a text move with the vocabulary; what is known when everything is known does not."""
+    from synth.corpus import facts_corpus, own_vocabulary
+    from synth.inject import Inject
+    from train_probe.inputs import read_facts
+    from train_probe.score import Losses
+    from train_probe.scorer import learned
+
+    inject = Inject(kind="people", people=8, frozen=True, exposures=1)
+    facts_corpus(tmp_path, inject, name=None, vocabulary=own_vocabulary(inject.placed(), size))
+    facts = read_facts(tmp_path / "facts")
+    assert facts.used_vocabulary <= size + 3
+    most = learned(facts, Losses(math.log(8), 0.0))
+    assert most.name == pytest.approx(8 * (math.log2(400 * 400 * 1000) - 3))
+    assert most.value == pytest.approx(8 * 47.5916, rel=1e-5)

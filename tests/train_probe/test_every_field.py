@@ -41,6 +41,7 @@ OTHERWISE = {
     "experts": (MOE, 2),
     "top_k": (MOE, 2),
     "capacity_factor": (MOE, 1.0),
+    "balance": (MOE, 0.5),
     "initialisation": (GPT2, "gpt2"),
     "embedding_deviation": (GPT2, 0.3),
     "residual_outputs": (GPT2, 0.5),

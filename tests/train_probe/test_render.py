@@ -168,6 +168,7 @@ def test_records_are_those_of_the_writer(kind, device):
         compact_table(700, name_parts=[256, 10, 3], values=64, attributes=5),
         biod_table(700, name_parts=[40, 30], attributes=5, chunks=3, strings=20, length=2, alphabet=8),
         biod_table(300, attributes=1, chunks=1),
+        biod_table(300, attributes=4, chunks=2, frozen=True),
     ):
         vocabulary = record_vocabulary(table, kind)
         assert_equal(table, vocabulary, of(table, vocabulary, device), *pairs(table))

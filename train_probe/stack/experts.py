@@ -24,8 +24,9 @@ def mixed_experts(
     mlp: Callable[[Tensor], Tensor],
     counted: Tensor | None,
     training: bool,
-) -> Tensor:
-    """What experts add to tokens x [M, n, d].
+) -> tuple[Tensor, Tensor]:
+    """What experts add to tokens x [M, n, d], and how unevenly the counted ones go to them [M]
+    (`train_probe.model.Block`).
 
     `router` is [M, expert, d]; `mlp` maps [M, expert, place, d] to the same shape. Tokens that are not in `counted`
     [M, n] take no expert's place and get no output. Out of training there is no limit, and the number of places is read
@@ -60,4 +61,17 @@ def mixed_experts(
     held = x.new_zeros(slots, spare + 1, width).index_put((rows, index), x.repeat_interleave(one.top_k, 1))
     added = mlp(held[:, :-1].view(slots, one.experts, places, width)).flatten(1, 2)
     added = torch.cat([added, added.new_zeros(slots, 1, width)], 1)
-    return (added[rows, index].view(slots, count, one.top_k, width) * weight[..., None]).sum(2)
+    added = (added[rows, index].view(slots, count, one.top_k, width) * weight[..., None]).sum(2)
+    return added, imbalance(one, probability, assigned, counted)
+
+
+def imbalance(one: Architecture, probability: Tensor, assigned: Tensor, counted: Tensor | None) -> Tensor:
+    """Of each slot [M]: its counted tokens x experts x the sum over experts of the share of its choices that fall on
+    one, from `assigned` [M, n k, expert], and the mean probability of it, from `probability` [M, n, expert]."""
+    if counted is None:
+        tokens = probability.new_full((len(probability),), probability.shape[1])
+    else:
+        tokens = counted.sum(1).to(probability.dtype)
+        probability = probability * counted[..., None]
+    going = assigned.sum(1) / (tokens * one.top_k).clamp_min(1)[:, None]
+    return one.experts * (going * probability.sum(1)).sum(1)

@@ -114,10 +114,17 @@ class Stack:
         pieces = flat.split([*self.sizes, flat.shape[1] - self.parameters], 1)[:-1]
         return {name: piece.view(self.slots, *shape) for (name, shape), piece in zip(self.layout, pieces, strict=True)}
 
-    def hidden(self, tokens: Tensor, weights: dict[str, Tensor] | None = None, counted: Tensor | None = None) -> Tensor:
+    def hidden(
+        self,
+        tokens: Tensor,
+        weights: dict[str, Tensor] | None = None,
+        counted: Tensor | None = None,
+        imbalances: list[Tensor] | None = None,
+    ) -> Tensor:
         """Final hidden states [M, rows, length, d] of each slot's own token ids [M, rows, length].
 
-        Where experts have a limited capacity, only the `counted` tokens [M, rows, length] use it (None: all).
+        Where experts have a limited capacity, only the `counted` tokens [M, rows, length] use it (None: all). How
+        unevenly these go to the experts of each layer [M] is added to `imbalances`.
         """
         slots, rows, length = tokens.shape
         w = self.weights() if weights is None else weights
@@ -126,7 +133,7 @@ class Stack:
         if counted is not None and self.architecture.experts:
             taking = counted.flatten(1)
         for number in range(self.architecture.layers):
-            x = self._block(x, w, f"blocks.{number}", length, taking)
+            x = self._block(x, w, f"blocks.{number}", length, taking, imbalances)
         return self._norm(x, w, "norm").view(slots, rows, length, -1)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -135,7 +142,8 @@ class Stack:
         return torch.einsum("mrld,mvd->mrlv", self.hidden(tokens, w), self._head(w))
 
     def loss(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Each slot's summed loss in nats [M] of every token of its rows [M, rows, length] but the first of each row.
+        """Each slot's summed loss in nats [M] of every token of its rows [M, rows, length] but the first of each row,
+        in training with the imbalance of its experts, where that has a weight.
 
         Of each row the first `lengths` [M, rows] tokens count, or all; the others must be valid token ids. With
         `silences` a token id given as its bitwise complement is read, and no loss is taken on it.
@@ -150,14 +158,26 @@ class Stack:
             heard = (tokens[..., 1:] >= 0).to(self.dtype).reshape(slots, -1)
             weight = heard if weight is None else weight * heard
             tokens = torch.where(tokens < 0, ~tokens, tokens)
-        hidden = self.hidden(tokens[..., :-1], w, counted).view(slots, rows * (length - 1), -1)
+        imbalances: list[Tensor] = []
+        hidden = self.hidden(tokens[..., :-1], w, counted, imbalances).view(slots, rows * (length - 1), -1)
         targets = tokens[..., 1:].reshape(slots, -1)
-        return StackLoss.apply(hidden, self._head(w), targets, weight, self.logits)
+        nats: Tensor = StackLoss.apply(hidden, self._head(w), targets, weight, self.logits)
+        if not (self.training and self.architecture.balance):
+            return nats
+        return nats + self.architecture.balance * torch.stack(imbalances).sum(0).to(nats.dtype)
 
     def _head(self, w: dict[str, Tensor]) -> Tensor:
         return w["embedding.weight"] if self.architecture.tied else w["head.weight"]
 
-    def _block(self, x: Tensor, w: dict[str, Tensor], block: str, length: int, counted: Tensor | None) -> Tensor:
+    def _block(
+        self,
+        x: Tensor,
+        w: dict[str, Tensor],
+        block: str,
+        length: int,
+        counted: Tensor | None,
+        imbalances: list[Tensor] | None = None,
+    ) -> Tensor:
         one = self.architecture
         mixed = self._attention(self._norm(x, w, f"{block}.attention_norm"), w, block, length)
         x = x + self._linear(mixed, w, f"{block}.project")
@@ -167,9 +187,12 @@ class Stack:
         if not one.experts:
             return x + self._mlp(normed, w, f"{block}.mlp")
         router = w[f"{block}.router.weight"]
-        return x + mixed_experts(
+        added, uneven = mixed_experts(
             one, normed, router, lambda held: self._mlp(held, w, f"{block}.mlp"), counted, self.training
         )
+        if imbalances is not None:
+            imbalances.append(uneven)
+        return x + added
 
     def _mlp(self, x: Tensor, w: dict[str, Tensor], mlp: str) -> Tensor:
         wide = self._linear(x, w, f"{mlp}.widen")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import itertools
 import json
@@ -21,12 +22,12 @@ from recipes.app.measure.ladder import Grid, climbed, middle
 from recipes.app.measure.memory import remembered
 from recipes.app.measure.statistics import interval, stored_share
 from recipes.app.recipe.load import Loaded
-from recipes.app.recipe.schema import Probe, build_step
+from recipes.app.recipe.schema import Arm, Probe, build_step
 from synth.facts import FactTable
 from synth.inject import Inject
 from train_probe.alone import alone_in
 from train_probe.figures import write_results
-from train_probe.inputs import read_facts
+from train_probe.inputs import Facts, read_facts
 from train_probe.plan import JUNK_KINDS
 
 GENERATED = tuple(kind for kind in JUNK_KINDS if kind != "shards")
@@ -166,8 +167,10 @@ def _climbed(
         results.update(zip(wanted, grid.trained([runs[one] for one in wanted]), strict=True))
         return [None if results[one].get("error") else stored_share(results[one]) for one in wanted]
 
-    keys = dict.fromkeys(key for key, _ in runs)
-    climbed(dict.fromkeys(keys, (sorted(probe.exposures), middle(probe.exposures))), trained)
+    ladders: dict[str, list[int]] = {}
+    for key, exposures in runs:
+        ladders.setdefault(key, []).append(exposures)
+    climbed({key: (sorted(ladder), middle(ladder)) for key, ladder in ladders.items()}, trained)
     # In the recipe's order of arms: tables and pages take the first for the one that others are compared with.
     names = list(dict.fromkeys(run["arm"] for run in plan["runs"]))
     chosen = sorted((one for one in runs if one in results), key=lambda one: names.index(runs[one]["arm"]))
@@ -189,14 +192,16 @@ def _cell(value: Any, kind: type) -> Any:
 def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
     """The plan of a recipe: every arm at every number of exposures, learning rate and seed."""
     corpus = _corpus(probe, out)
-    shown = int(read_facts(corpus / "facts").exposures.max(initial=0))
-    asked = max(probe.exposures, default=0)
+    facts = read_facts(corpus / "facts")
+    shown = int(facts.exposures.max(initial=0))
+    asked = max(count for arm in probe.arms for count in probe.ladder_of(arm))
     if asked > shown:
         raise Refused(
             f"{corpus} holds {shown} exposures of each fact, and the recipe asks for {asked}:"
             " inject more (`--set inject.exposures=...`) or ask for fewer"
         )
-    variants = probe.variants()
+    variants = probe.variants(facts.used_vocabulary)
+    people = _people(probe, facts)
     named = sorted({arm.junk for _, _, arm, _ in variants if arm.junk not in GENERATED})
     for name in [*([] if probe.drawn else [probe.useful]), *named]:
         if not (corpus / "tokens" / name / "metadata.json").is_file():
@@ -204,7 +209,8 @@ def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
             raise Refused(f"{corpus} has no token set '{name}'; it has: {', '.join(there) or 'none'}")
     runs = [
         {
-            **arm.model_dump(exclude={"arm", "junk"}),
+            **arm.run_settings(),
+            **people(arm),
             "arm": f"{arm.arm}, " + ", ".join(f"{key} {value}" for key, value in chosen.items()) if chosen else arm.arm,
             "exposures": exposures,
             "junk_kind": arm.junk if arm.junk in GENERATED else "shards",
@@ -214,8 +220,12 @@ def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
             "training": training.model_dump() | {"learning_rate": learning_rate},
         }
         for exposures, learning_rate, seed, (model, training, arm, chosen) in itertools.product(
-            probe.exposures or [shown], probe.learning_rates, probe.seeds, variants
+            list(dict.fromkeys(count or shown for arm in probe.arms for count in probe.ladder_of(arm))),
+            list(dict.fromkeys(rate for arm in probe.arms for rate in probe.rates_of(arm))),
+            probe.seeds,
+            variants,
         )
+        if (exposures in probe.ladder_of(arm) or not any(probe.ladder_of(arm))) and learning_rate in probe.rates_of(arm)
     ]
     asked_of_each = {
         "evaluate": probe.evaluate,
@@ -246,6 +256,35 @@ def _questions(corpus: Path, out: Path) -> Path:
     return path.resolve()
 
 
+def _people(probe: Probe, facts: Facts) -> Callable[[Arm], dict[str, Any]]:
+    """Says for an arm which people it shows, where these are not all. Raises Refused where facts have no people."""
+    usual = facts.people
+    if any(arm.facts for arm in probe.arms):
+        if facts.kind not in COUNTED:
+            raise Refused(f"an arm's `facts.people` is for facts of {', '.join(COUNTED)}; these are of '{facts.kind}'")
+        if probe.facts is not None:
+            inject = build_step("inject", probe.facts)
+            assert isinstance(inject, Inject)
+            usual = inject.people
+
+    def of(arm: Arm) -> dict[str, Any]:
+        shown = arm.facts.people if arm.facts else usual
+        return {"people": [0, shown]} if not arm.people and shown != facts.people else {}
+
+    return of
+
+
+COUNTED = ("compact", "people", "biod")
+"""Kinds of facts whose first people are people like all."""
+
+
+def _enough_people(probe: Probe, inject: Inject) -> Inject:
+    """The facts with as many people as the arm that shows most of them. The first ones are the same for every
+    number."""
+    most = max((arm.facts.people for arm in probe.arms if arm.facts), default=0)
+    return dataclasses.replace(inject, people=most) if most > inject.people and inject.kind in COUNTED else inject
+
+
 def _with_pages(inject: Inject, corpus: Corpus, folder: Path) -> Vocabulary:
     """Write a run's text as token sets; returns their vocabulary, which also holds the words of the facts."""
     placed = inject.placed()
@@ -264,6 +303,7 @@ def _corpus(probe: Probe, out: Path) -> Path:
         folder = out / "corpus"
         inject = build_step("inject", probe.facts)
         assert isinstance(inject, Inject)
+        inject = _enough_people(probe, inject)
         name = None if probe.drawn else probe.useful
         if probe.corpus is None:
             facts_corpus(folder, inject, name=name)

@@ -1,28 +1,18 @@
 """The whole recipe as pydantic models: the keys of the YAML, with defaults and limits.
 
-Where a dataclass of another package declares the settings, its part of the recipe is generated from it (`model_of`), so
-recipes accept a new field at once.
+Where a dataclass of another package declares the settings, its part of the recipe is generated from it
+(`recipes/app/recipe/declared.py`), so recipes accept a new field at once.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Collection, Container, Mapping
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from collections.abc import Container, Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    create_model,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic.errors import PydanticUserError
 
 from curate.errors import Refused
@@ -31,64 +21,10 @@ from curate.registry import step_class
 from curate.run import output
 from curate.sources import partition
 from curate.step import Step
-from train_probe.architecture import Architecture, architecture
+from recipes.app.recipe.declared import Strict, model_of
+from train_probe.architecture import NARROWEST, WIDEST, Architecture, ArchitectureError, architecture, equal_width
 from train_probe.evaluation_plans import QuestionsPlan, RetrievalPlan
 from train_probe.plan import EVALUATIONS, MemorisationPlan, ModelPlan, RunPlan, TrainingPlan, changeable
-
-
-class Strict(BaseModel):
-    """A model that refuses unknown keys and cannot be changed."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, arbitrary_types_allowed=True, allow_inf_nan=False
-    )
-
-
-def model_of(
-    *kinds: type,
-    only: Collection[str] | None = None,
-    leave_out: Collection[str] = (),
-    optional: Collection[str] = (),
-    **changed: Mapping[str, Any],
-) -> Any:
-    """A pydantic model of the fields that dataclasses document (with `doc` in their metadata, as `param` and `setting`
-    put it there): their types, defaults, limits and choices. Limits of a tuple hold for each of its members.
-
-    Of two fields with the same name the first is used. `optional` fields default to None; `changed` replaces parts of
-    a field's declaration.
-    """
-    members: dict[str, Any] = {}
-    for kind in kinds:
-        hints = get_type_hints(kind)
-        for item in dataclasses.fields(kind):
-            name = item.name
-            if "doc" not in item.metadata or name in (*members, *leave_out) or (only is not None and name not in only):
-                continue
-            hint, declared = hints[name], {"default": item.default, **item.metadata, **changed.get(name, {})}
-            if name in optional:
-                hint, declared["default"] = hint | None, None
-            members[name] = _member(hint, declared, item.default_factory)
-    return create_model(kinds[0].__name__, __base__=Strict, **members)
-
-
-def _member(hint: Any, declared: Mapping[str, Any], factory: Any) -> Any:
-    """A field of a model: its type, and its pydantic `Field`."""
-    said = {key: declared[key] for key in ("ge", "gt", "le", "lt", "pattern", "alias") if declared.get(key) is not None}
-    default = declared["default"]
-    if declared.get("choices"):
-        one_of: Any = Literal[tuple(declared["choices"])]
-        if get_origin(hint) is tuple:
-            hint = tuple[one_of, ...]
-        else:
-            hint = one_of | None if type(None) in get_args(hint) else one_of
-    if get_origin(hint) is tuple:
-        member: Any = Annotated[get_args(hint)[0], Field(**said)]
-        hint, said, default = list[member], {}, list(default)
-    if default is not dataclasses.MISSING:
-        said["default"] = default
-    elif factory is not dataclasses.MISSING:
-        said["default_factory"] = factory
-    return hint, Field(description=declared["doc"], **said)
 
 
 class RecipeInput(model_of(partition.Input, name={"default": "crawl"})):  # type: ignore[misc]
@@ -175,7 +111,7 @@ class EngineSettings(Strict):
     ray: RaySettings = Field(default_factory=RaySettings, description="for runs on a Ray cluster")
 
 
-_SIZES = {"layers": {"le": 64}, "heads": {"le": 64}, "width": {"ge": 8, "le": 4096}}
+_SIZES = {"layers": {"le": 64}, "heads": {"le": 64}, "width": {"ge": NARROWEST, "le": WIDEST}}
 """Limits for the models of a recipe: more is taken for a typing error there. A plan has no such limits."""
 
 
@@ -212,9 +148,24 @@ class Asking(model_of(QuestionsPlan)):  # type: ignore[misc]
 OF_A_RUN = ("exposures", "tokens", "junk_kind", "junk_shards", "front", "seed")
 """Settings of a plan's run that an arm lacks: they come from the grid, or follow from `junk`."""
 
+EQUAL = "equal P to "
+"""Before the name of an arm, in place of a width: that of as many parameters."""
+
+
+class ArmFacts(Strict):
+    """What an arm shows of the facts."""
+
+    people: int = Field(ge=1, description="so many people, the first ones")
+
 
 class Arm(model_of(RunPlan, leave_out=OF_A_RUN, junk_ratio={"lt": 1})):  # type: ignore[misc]
-    """One row of the result table: a mixture of facts and junk."""
+    """One row of the result table: a mixture of facts and junk, and what it has of its own in place of the probe's."""
+
+    model: dict[str, Any] = Field({}, description=f"settings of `model`; `width: {EQUAL}ARM` has as many parameters")
+    training: dict[str, Any] = Field({}, description="settings of `training`")
+    facts: ArmFacts | None = Field(None, description="how many people it shows")
+    exposures: list[Annotated[int, Field(ge=1)]] = Field([], description="its own; empty: those of the probe")
+    learning_rates: list[Annotated[float, Field(gt=0)]] = Field([], description="its own; empty: those of the probe")
 
     junk: str = Field(
         "none",
@@ -226,11 +177,35 @@ class Arm(model_of(RunPlan, leave_out=OF_A_RUN, junk_ratio={"lt": 1})):  # type:
     def _junk_has_a_kind(self) -> Arm:
         if (self.junk == "none") != (self.junk_ratio == 0):
             raise Refused("junk_ratio 0 and `junk: none` go together; any other ratio needs a kind of junk")
+        if self.facts and self.people:
+            raise Refused(f"arm '{self.arm}': `people` and `facts.people` both say who is shown: leave one out")
         return self
+
+    @property
+    def equal_to(self) -> str | None:
+        """The arm that it has as many parameters as."""
+        width = self.model.get("width")
+        return width.removeprefix(EQUAL) if isinstance(width, str) and width.startswith(EQUAL) else None
+
+    def run_settings(self) -> dict[str, Any]:
+        """The settings that a plan's run has too."""
+        return self.model_dump(exclude={"arm", "junk", *OWN})
+
+
+OWN = ("model", "training", "facts", "exposures", "learning_rates")
+"""What an arm can have in place of the probe's."""
 
 
 GRID: dict[str, type[BaseModel]] = {"model": ProbeModel, "training": Training, "arm": Arm}
 """What a grid can vary: `model.width`, `training.batch`, `arm.tag`."""
+
+
+def _equal_width(arm: str, model: ProbeModel, like: ProbeModel, vocabulary: int) -> int:
+    wanted = like.built().parameters(vocabulary)
+    try:
+        return equal_width(lambda width: model.built(width=width), model.heads, wanted, vocabulary)
+    except ArchitectureError as error:
+        raise Refused(f"arm '{arm}': {error}") from None
 
 
 MOST_RUNS, MOST_KINDS = 100_000, 10_000
@@ -285,7 +260,7 @@ class Probe(Strict):
     def _grid_is_of_settings(cls, grid: dict[str, list[Any]]) -> dict[str, list[Any]]:
         for key, values in grid.items():
             part, _, name = key.partition(".")
-            if part not in GRID or name not in GRID[part].model_fields or name == "arm":
+            if part not in GRID or name not in GRID[part].model_fields or name in ("arm", *OWN):
                 kinds = ", ".join(f"{one}.*" for one in GRID)
                 raise Refused(f"'{key}' is not a setting that a grid can vary; it varies {kinds}")
             if not values:
@@ -295,8 +270,9 @@ class Probe(Strict):
     @model_validator(mode="after")
     def _grid_can_be_built(self) -> Probe:
         # Counted before anything is expanded: a few lists of some hundred values each are more than any memory holds.
-        kinds = math.prod([len(self.arms), *map(len, self.grid.values())])
-        runs = kinds * len(self.learning_rates) * len(self.seeds) * max(len(self.exposures), 1)
+        each = math.prod(map(len, self.grid.values()))
+        kinds = each * len(self.arms)
+        runs = each * len(self.seeds) * sum(len(self.rates_of(arm)) * len(self.ladder_of(arm)) for arm in self.arms)
         if kinds > MOST_KINDS or runs > MOST_RUNS:
             raise Refused(
                 f"the grid would be {runs:,} runs of {kinds:,} kinds; at most {MOST_RUNS:,} of {MOST_KINDS:,} are"
@@ -313,7 +289,7 @@ class Probe(Strict):
     @model_validator(mode="after")
     def _climbs_a_ladder(self) -> Probe:
         refuse_credentials(self.corpus or "")
-        if self.climb and len(self.exposures) < 2:
+        if self.climb and min(len(self.ladder_of(arm)) for arm in self.arms) < 2:
             raise Refused("climb: there is no ladder to climb; name at least two `exposures`")
         return self
 
@@ -323,7 +299,17 @@ class Probe(Strict):
         for name in self.quick.arms if self.quick else []:
             if name not in there:
                 raise Refused(f"quick: there is no arm '{name}'; there are: {', '.join(there)}")
+        if self.quick:
+            self.quickly().variants()
         return self
+
+    def ladder_of(self, arm: Arm) -> list[int]:
+        """The exposures of an arm; 0 stands for as many as were injected."""
+        return arm.exposures or self.exposures or [0]
+
+    def rates_of(self, arm: Arm) -> list[float]:
+        """The learning rates of an arm."""
+        return arm.learning_rates or self.learning_rates
 
     def quickly(self) -> Probe:
         """The smaller grid of `quick`. Raises Refused where the recipe has no `quick`."""
@@ -338,17 +324,42 @@ class Probe(Strict):
         left_out = [arm.arm for arm in self.arms if arm.junk in kinds]
         return self.model_copy(update={"arms": [arm for arm in self.arms if arm.arm not in left_out]}), left_out
 
-    def variants(self) -> list[tuple[Any, Any, Any, dict[str, Any]]]:
-        """Model, training and arm for every arm and every combination of the grid's values, and those values."""
+    def variants(self, vocabulary: int | None = None) -> list[tuple[Any, Any, Any, dict[str, Any]]]:
+        """Model, training and arm for every arm and every combination of the grid's values, and those values.
+
+        `vocabulary` is how many tokens' rows count among the parameters; without it, a width of equal parameters is
+        that of the arm itself. Raises Refused where a width or an arm's own settings do not fit.
+        """
         variants = []
         for arm, values in itertools.product(self.arms, itertools.product(*self.grid.values())):
-            parts = {"model": self.model.model_dump(), "training": self.training.model_dump(), "arm": arm.model_dump()}
-            for key, value in zip(self.grid, values, strict=True):
-                part, _, name = key.partition(".")
-                parts[part][name] = value
+            chosen = dict(zip(self.grid, values, strict=True))
+            parts = self._parts(arm, chosen)
+            if arm.equal_to is not None:
+                base = next((one for one in self.arms if one.arm == arm.equal_to), None)
+                if base is None or base.equal_to is not None:
+                    raise Refused(
+                        f"arm '{arm.arm}': `width: {EQUAL}{arm.equal_to}`: there is no such arm with a width of its own"
+                    )
+                like = ProbeModel(**self._parts(base, chosen)["model"])
+                width = like.width
+                if vocabulary is not None:
+                    width = _equal_width(arm.arm, ProbeModel(**parts["model"] | {"width": width}), like, vocabulary)
+                parts["model"]["width"] = width
             model, training, of = (GRID[part](**given) for part, given in parts.items())
-            variants.append((model, training, of, dict(zip(self.grid, values, strict=True))))
+            variants.append((model, training, of, chosen))
         return variants
+
+    def _parts(self, arm: Arm, chosen: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """Settings of model, training and arm, at these values of the grid."""
+        parts = {"model": self.model.model_dump(), "training": self.training.model_dump(), "arm": arm.model_dump()}
+        for key, value in chosen.items():
+            part, _, name = key.partition(".")
+            if name in getattr(arm, part, {}):
+                raise Refused(f"the grid varies {key}, and arm '{arm.arm}' has its own: leave one of them out")
+            parts[part][name] = value
+        for part in ("model", "training"):
+            parts[part] |= getattr(arm, part)
+        return parts
 
 
 RENDERING = ("domain", "bare", "cool_down", "tag_loss", "tag_at_test")
