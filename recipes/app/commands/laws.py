@@ -16,6 +16,7 @@ def laws(
         "laws"
     ),
     quick: Annotated[bool, typer.Option("--quick", help="results 1, 4 and 8 alone, on fewer seeds")] = False,
+    gpu: Annotated[bool, typer.Option("--gpu", help="results 1 and 4 on biographies, for a GPU")] = False,
     seed_from: Annotated[
         int | None, typer.Option(min=0, help="the first seed, for a fresh check; by default that of the file")
     ] = None,
@@ -26,7 +27,7 @@ def laws(
     ] = "auto",
 ) -> None:
     """Show the laws of knowledge capacity on small models, judged by criteria that were written down before."""
-    from recipes.app.measure.laws import run_laws
+    from recipes.app.measure.laws import GPU, LAWS, run_laws
     from recipes.app.report.laws import figure_words, write_laws_page
     from train_probe.alone import alone_in
 
@@ -34,7 +35,8 @@ def laws(
         err.print(harmless(part))
 
     with friendly(), alone_in(output):
-        told = run_laws(output, quick, seed_from, facts_seed, say=say, processes=processes, compile=compile)
+        how = {"say": say, "processes": processes, "compile": compile}
+        told = run_laws(output, quick, seed_from, facts_seed, GPU if gpu else LAWS, **how)
         page = write_laws_page(told, output)
     out.print(f"criteria: sha256 {told['criteria_sha256']}")
     for law in told["laws"]:

@@ -29,6 +29,9 @@ from train_probe.alone import alone_in
 LAWS = BUILT_IN / "laws" / "laws.yaml"
 """The file that the command reads."""
 
+GPU = LAWS.with_name("laws-gpu.yaml")
+"""The one of `--gpu`."""
+
 FINISHED = ("laws.json", "report.html")
 """What stands for finished laws in their folder; the first makes them finished."""
 
