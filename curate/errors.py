@@ -25,7 +25,7 @@ EXTRAS = {
     "pandas": "notebook",
     "polars": "adapters",
     "datasets": "hub",
-    "pyarrow": "notebook",
+    "pyarrow": "hub",
     "ipywidgets": "notebook",
     "huggingface_hub": "hub",
     "transformers": "hub",

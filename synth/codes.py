@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from synth.draws import distinct, stream, words
+from synth.draws import below, distinct, stream, words
 from synth.facts import Attribute, FactsError, FactTable, draw
 from synth.sentences import BATCH, NAME, Span, draw_stride, text_stream
 
 RECORDS = ("compact", "biod")
 """Kinds of tables whose texts are reserved words."""
+
+_COINS = 1 << 19  # steps in which a share is drawn
 
 
 def compact_table(
@@ -29,15 +32,44 @@ def compact_table(
     name_parts: Sequence[int] = (256, 256),
     values: int = 64,
     attributes: int = 6,
+    majority: float = 0.0,
     seed: int = 0,
     domain: str = "facts",
 ) -> FactTable:
-    """A table of compact records. Raises FactsError when there are fewer names than people."""
+    """A table of compact records. With a `majority` above 0, of each attribute that share of the people has the value
+    which their first name tells, and the others, its exceptions, have one of the other values.
+
+    Raises FactsError when there are fewer names than people.
+    """
     counts = np.full(people, exposures) if counts is None else counts
     names, pools = _name_pools(name_parts)
     pools["v"] = numbered("v", values)
-    columns = [Attribute(f"v{number}", "v", values) for number in range(1, attributes + 1)]
-    return draw("compact", counts, seed, domain, columns, names, pools)
+    entropy = _left_by(majority, values) if majority else None
+    columns = [Attribute(f"v{number}", "v", values, entropy=entropy) for number in range(1, attributes + 1)]
+    table = draw("compact", counts, seed, domain, columns, names, pools)
+    return _with_majority(table, majority) if majority else table
+
+
+def _left_by(majority: float, values: int) -> float:
+    """The bits of a value that are left where the majority's is known: those of whether a person is an exception, and
+    of which one."""
+    exceptions = 1 - majority
+    return -majority * math.log2(majority) - exceptions * math.log2(exceptions / (values - 1))
+
+
+def _with_majority(table: FactTable, majority: float) -> FactTable:
+    people, size = np.arange(len(table)), table.attributes[0].size
+    first = np.arange(table.name_sizes[0])
+    told = {one.name: below(stream(table.seed, f"majority/{one.name}"), first, size) for one in table.attributes}
+    values = np.empty_like(table.values)
+    for number, one in enumerate(table.attributes):
+        drawn = below(stream(table.seed, f"exception/{one.name}"), people, _COINS)
+        # Whoever is no exception is 0 away from the majority's value.
+        away = 1 + below(stream(table.seed, f"away/{one.name}"), people, size - 1)
+        away[drawn < round(majority * _COINS)] = 0
+        values[:, number] = (told[one.name][table.entities[:, 0]] + away) % size
+    details = {"majority": majority, "told": {name: one.tolist() for name, one in told.items()}}
+    return replace(table, values=values, details=table.details | details)
 
 
 def biod_table(

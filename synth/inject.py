@@ -31,7 +31,7 @@ from synth.share import SHARES, share_counts
 _SENTENCES = {"frozen", "held_out_templates"}
 
 _USES = {
-    "compact": {"people", "name_parts", "values", "attributes"},
+    "compact": {"people", "name_parts", "values", "attributes", "majority"},
     "people": {"people", "pools"} | _SENTENCES,
     "biod": {"people", "name_parts", "attributes", "chunks", "strings", "length", "alphabet", "frozen"},
     "relations": {"people", "employers", "pools"} | _SENTENCES,
@@ -144,6 +144,13 @@ class Inject(Injection):
     name_parts: list[int] = param([256, 256], "compact, biod: how many words there are for each part of a name")
     values: int = param(64, "compact: how many values an attribute can take", ge=2, le=65_536)
     attributes: int = param(6, "compact, biod: how many attributes a person has (K)", ge=1, le=256)
+    majority: float = param(
+        0.0,
+        "compact: the share of the people whose values their first name tells; all others are exceptions; 0: values do "
+        "not follow from names",
+        ge=0,
+        le=0.99,
+    )
     chunks: int = param(2, "biod: how many strings a value is made of (C)", ge=1, le=64)
     strings: int = param(64, "biod: how many strings an attribute's chunks are taken from (D)", ge=2, le=65_536)
     length: int = param(3, "biod: words of a string (L)", ge=1, le=64)
@@ -281,7 +288,7 @@ class Inject(Injection):
                 frozen=self.frozen,
                 **common,
             )
-        return compact_table(len(counts), values=self.values, **common)
+        return compact_table(len(counts), values=self.values, majority=self.majority, **common)
 
     def reserved_tokens(self) -> list[str]:
         """Words that must be one token each: those of records. Sentences need none."""

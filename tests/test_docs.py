@@ -125,20 +125,22 @@ def test_runs_and_stores_run_from_top_to_bottom(tmp_path):
 APART = ("README", "compare", "runs", "own-facts", "own-steps")
 """Pages with a test of their own: above, in tests/synth/test_own_facts.py and in tests/recipes/test_own_steps.py."""
 SLOW = (
-    *("probe", "knowledge", "scaling", "papers", "first-measurement", "compare-two-corpora"),
-    *("read-a-corpus", "interrupted-runs", "disk-space", "score-a-model", "python"),
+    *("probe", "asked", "knowledge", "scaling", "papers", "first-measurement", "compare-two-corpora"),
+    *("read-a-corpus", "interrupted-runs", "disk-space", "score-a-model", "python", "release"),
 )
 """Pages that train, and some whose commands have tests of their own; the README, which trains too, is in the suite."""
 BEGUN = ("change-a-threshold", "what-happened-to-a-page", "read-a-corpus", "interrupted-runs")
 """Pages that begin with the corpus of docs/start/first-corpus.md."""
 NEEDS = {
     "adapters": ("datasets", "ray", "pandas", "polars"),
+    "asked": ("torch",),
     "knowledge": ("torch", "transformers"),
     "many-machines": ("ray",),
     "papers": ("datasets", "pyarrow", "protego"),
     "compare-two-corpora": ("torch",),
     "first-measurement": ("torch",),
     "probe": ("torch",),
+    "release": ("torch", "safetensors"),
     "read-a-corpus": ("datasets",),
     "score-a-model": ("torch", "transformers"),
     "what-happened-to-a-page": ("pandas", "pyarrow"),

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from train_probe.draws import permutation, stream_key
 from train_probe.inputs import Facts, Inputs
-from train_probe.junk import Front, Junk, JunkChain, JunkRecords, JunkTexts
+from train_probe.junk import Front, Junk, JunkChain, JunkRecords, JunkTexts, ShownQuestions
+from train_probe.origins import NumberedJunk, NumberedStream, NumberedTexts
 from train_probe.pages import Coin, PagePieces, PagesOnDevice
 from train_probe.plan import Plan, PlanError, RunPlan
 from train_probe.render import BundleError, Renderer
@@ -57,13 +59,26 @@ class Data:
             raise PlanError(f"{people} people do not fill {blocks} blocks: take fewer `blocks`")
         return Stream(self.facts, self.texts_of(run), self._junk(run), self.plan.training_of(run), run)
 
+    def origins(self, run: RunPlan) -> Stream | PageStream:
+        """The same batches, whose tokens are what they are of (`train_probe/origins.py`)."""
+        training, junk = self.plan.training_of(run), self._junk(run)
+        if not run.exposures:
+            return PageStream(NumberedJunk(self._page_pieces(run)), training.batch, run.tokens)
+        numbered = None if junk is None else NumberedJunk(junk)
+        return NumberedStream(self.facts, NumberedTexts(self.texts_of(run)), numbered, training, run)
+
+    def pages_of(self, run: RunPlan, pieces: Tensor) -> Tensor:
+        """The numbers of the pages that a run's pieces are of."""
+        return self._page_pieces(run).pages_of(pieces)
+
     def facts_of(self, run: RunPlan) -> Facts:
         """The facts that a run shows and is scored on. Raises PlanError for people that there are not."""
         return self._part(run)[0] if run.people or run.halves else self.facts
 
     def texts_of(self, run: RunPlan) -> Texts:
         """Their texts. Raises PlanError."""
-        return self._part(run)[1] if run.people or run.halves else self.texts
+        texts = self._part(run)[1] if run.people or run.halves else self.texts
+        return texts.fixed() if run.fixed else texts
 
     def _part(self, run: RunPlan) -> tuple[Facts, Texts]:
         key = (*run.people, run.halves, run.half)
@@ -125,6 +140,10 @@ class Data:
             return None
         if run.junk_kind == "shards":
             return self._page_pieces(run)
+        if run.junk_kind == "questions":
+            if self.inputs.questions is None:
+                raise PlanError(f"arm '{run.arm}' is shown questions, and the plan names no file of `questions`")
+            return ShownQuestions(self.inputs.questions, junk_seed(run), self.plan.training_of(run).window, self.device)
         if run.junk_kind == "learnable":
             return self.chain(run)
         facts, seed = self.facts, junk_seed(run)

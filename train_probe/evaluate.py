@@ -15,6 +15,8 @@ from train_probe.calibration import AskedValues
 from train_probe.data import Data
 from train_probe.memorize import AskedSequences
 from train_probe.plan import EVALUATIONS, RunPlan
+from train_probe.questions import AskedQuestions
+from train_probe.retrieval import RetrievedFacts
 from train_probe.stream import PageStream, Stream
 
 Evaluation = Callable[[nn.Module], dict[str, Any]]
@@ -22,6 +24,8 @@ Evaluation = Callable[[nn.Module], dict[str, Any]]
 EVALUATION: dict[str, Callable[[Data, RunPlan, Stream | PageStream], Evaluation]] = {
     "memorisation": AskedSequences.of_run,
     "calibration": AskedValues.of_run,
+    "retrieval": RetrievedFacts.of_run,
+    "questions": AskedQuestions.of_run,
 }
 
 assert set(EVALUATION) == set(EVALUATIONS), "train_probe/plan.py names other evaluations"

@@ -46,6 +46,7 @@ class Figures:
     cloze: dict[str, list[dict[str, float]]] | None = None  # by name of the file, a group each
     learnable: dict[str, float] | None = None  # mean nats of a token of a chain's new windows, and their entropy
     held_out: dict[str, dict[str, float]] | None = None  # nats, by what was held out
+    told: dict[str, Any] | None = None  # facts with a majority: train_probe/exceptions.py
     evaluations: dict[str, dict[str, Any]] | None = (
         None  # by the plan's `evaluate`; each item's are in the run's folder
     )

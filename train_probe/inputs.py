@@ -18,6 +18,7 @@ from curate.errors import Unchecked
 from curate.shards.tokens import ShardError, TokenShards, read_checked
 from train_probe.facts_files import INJECTION, FactsFiles, read_as, refused
 from train_probe.plan import Plan, PlanError
+from train_probe.question_rows import Questions, read_questions
 
 Ids = NDArray[np.int64]
 T = TypeVar("T")
@@ -40,7 +41,8 @@ class Strings:
 @dataclass(frozen=True)
 class Facts:
     """A `facts/` folder (docs/architecture.md). `exposures` [N] is how often each person appears, `names` numbers each
-    one's name (and those of people held out) among the N0 possible ones."""
+    one's name (and those of people held out) among the N0 possible ones. `told` [N, K] numbers the values
+    that each one's first name tells, where most people have those."""
 
     folder: Path
     kind: str
@@ -69,6 +71,7 @@ class Facts:
     blocks: int
     strings: Strings | None
     sealed: dict[str, Any] | None = None
+    told: NDArray[np.int64] | None = None
     attributes: tuple[tuple[str, float], ...] = ()
     """The name of each attribute, and the bits of one value of it."""
 
@@ -100,6 +103,7 @@ class Facts:
             people=len(members),
             exposures=self.exposures[members],
             row_entity=np.searchsorted(members, one.row_entity),
+            told=None if self.told is None else self.told[members],
         )
 
     def begins(self, tagged: bool, front: tuple[int, ...] = ()) -> Ids:
@@ -191,6 +195,7 @@ def _facts(
         tokenizer=str(scoring["tokenizer"]),
         sha256=files.sha256,
         sealed=files.sealed,
+        told=_told(facts, entities),
         attributes=_attributes(facts, strings),
         **_scored(arrays),
     )
@@ -202,6 +207,14 @@ def _facts(
     ):
         raise PlanError(f"{folder / 'scoring.npz'}: its rows must score people of the {people}")
     return _inside(result, "scoring.npz")
+
+
+def _told(facts: Any, entities: NDArray[np.integer]) -> NDArray[np.int64] | None:
+    """The values that first names tell, int64 [N, K], in numbers; None where names tell nothing."""
+    told = facts.get("details", {}).get("told")
+    if not told:
+        return None
+    return np.array([told[one["name"]] for one in facts["attributes"]], np.int64).T[entities[:, 0]]
 
 
 def _attributes(facts: Any, strings: Strings | None) -> tuple[tuple[str, float], ...]:
@@ -289,6 +302,7 @@ class Inputs:
     cloze: dict[str, Cloze]
     hashes: dict[str, list[str]]
     fingerprints: dict[str, str]
+    questions: Questions | None = None
 
 
 def read_inputs(plan: Plan, verify: bool = True) -> Inputs:
@@ -313,7 +327,14 @@ def read_inputs(plan: Plan, verify: bool = True) -> Inputs:
         {name: read_cloze(path, facts.vocabulary) for name, path in plan.cloze.items()},
         {name: [entry["sha256"] for entry in one.metadata["shards"]] for name, one in shards.items()},
         {name: one.identity for name, one in shards.items()},
+        None if plan.questions is None else read_questions(plan.questions, _before_questions(facts), facts.vocabulary),
     )
+
+
+def _before_questions(facts: Facts) -> int:
+    """The token in front of a question: of records one that no text has, since no word of theirs says that one is
+    asked."""
+    return facts.vocabulary if facts.strings is not None else facts.end_of_text
 
 
 def _bound(facts: Facts, useful: TokenShards) -> None:

@@ -1,7 +1,8 @@
 """Junk: windows without a fact to score, numbered from 0; the same numbers always give the same tokens.
 
-Four kinds: records of other people in the form of the facts' own (endless, or a small population over and over), their
-biographies drawn from a bundle, text of a chain that can be learnt, and pages of token shards (`train_probe/pages.py`).
+Five kinds: records of other people in the form of the facts' own (endless, or a small population over and over), their
+biographies drawn from a bundle, text of a chain that can be learnt, pages of token shards (`train_probe/pages.py`), and
+questions about the facts.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor
 from train_probe.draws import below, permutation, stream_key
 from train_probe.inputs import Facts
 from train_probe.plan import PlanError
+from train_probe.question_rows import Questions
 from train_probe.render import Renderer
 
 _MEASURED = 1024  # texts whose mean length says how many fill a window
@@ -57,6 +59,12 @@ class Junk(Protocol):
     def tokens(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
         """These texts one after another, int64 [sum]."""
 
+    def owners(self, numbers: Tensor) -> Tensor:
+        """What the texts of these numbers are, int64 [n]: a page's piece, a record's name, or their own numbers."""
+
+    def origins(self, first: int, last: int) -> Tensor:
+        """Of the tokens of `windows` each one's owner, int64 [last - first, width]."""
+
 
 class JunkRecords:
     """Compact records of people who are not scored; a name that recurs keeps its values.
@@ -93,6 +101,13 @@ class JunkRecords:
 
     def tokens(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
         return _rows(self, numbers)
+
+    def owners(self, numbers: Tensor) -> Tensor:
+        first, last = _span(numbers)
+        return self.names(first, last)[numbers - first]
+
+    def origins(self, first: int, last: int) -> Tensor:
+        return self.names(first, last)[:, None].expand(-1, self.width)
 
     def windows(self, first: int, last: int) -> Tensor:
         names = self.names(first, last)
@@ -142,10 +157,24 @@ class JunkTexts:
         self._texts = math.ceil(width / mean) + 1  # of a window
 
     def windows(self, first: int, last: int) -> Tensor:
+        number = self._numbers(first, last)
+        return self._cut(*self._renderer.render(*self._people_of(number), self._front.of(number)))
+
+    def owners(self, numbers: Tensor) -> Tensor:
+        return numbers
+
+    def origins(self, first: int, last: int) -> Tensor:
+        number = self._numbers(first, last)
+        length = self.lengths(number)
+        return self._cut(number.repeat_interleave(length), length.cumsum(0))
+
+    def _numbers(self, first: int, last: int) -> Tensor:
         # A window that its own texts do not fill ends with those of the next.
-        number = torch.arange(first * self._texts, (last + 1) * self._texts, device=self._renderer.device)
-        tokens, ends = self._renderer.render(*self._people_of(number), self._front.of(number))
-        begins = torch.cat([ends.new_zeros(1), ends])[: (last - first) * self._texts : self._texts]
+        return torch.arange(first * self._texts, (last + 1) * self._texts, device=self._renderer.device)
+
+    def _cut(self, tokens: Tensor, ends: Tensor) -> Tensor:
+        """The windows of texts that end there, each of which begins with its own."""
+        begins = torch.cat([ends.new_zeros(1), ends])[: len(ends) - self._texts : self._texts]
         return tokens[begins[:, None] + torch.arange(self.width, device=tokens.device)]
 
     def lengths(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
@@ -214,6 +243,53 @@ class JunkChain:
 
     def tokens(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
         return _rows(self, numbers)
+
+    def owners(self, numbers: Tensor) -> Tensor:
+        return numbers
+
+    def origins(self, first: int, last: int) -> Tensor:
+        return torch.arange(first, last, device=self._tokens.device)[:, None].expand(-1, self.width)
+
+
+class ShownQuestions:
+    """The questions that may be shown, as junk is: pass after pass, each in an order of its own. Windows hold questions
+    one after another from a whole one on, and cut the last."""
+
+    def __init__(self, questions: Questions, seed: int, width: int, device: torch.device) -> None:
+        self.width, self._seed, self._device = width, seed, device
+        shown = [row for row, half in zip(questions.rows, questions.split.tolist(), strict=True) if half == 0]
+        self._tokens = torch.as_tensor(np.concatenate(shown), device=device)
+        self._length = torch.tensor([len(row) for row in shown], device=device)
+        self._start = self._length.cumsum(0) - self._length
+        self._count = len(shown)
+        self._in_window = -(-width // int(self._length.min())) + 1
+
+    def windows(self, first: int, last: int) -> Tensor:
+        rows = []
+        for number in range(first, last):
+            texts = torch.arange(number * self._in_window, (number + 1) * self._in_window, device=self._device)
+            rows.append(self.tokens(texts)[: self.width])
+        return torch.stack(rows) if rows else self._tokens.new_zeros(0, self.width)
+
+    def lengths(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
+        return self._length[self._placed(numbers)]
+
+    def tokens(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
+        place = self._placed(numbers)
+        starts, lengths = self._start[place], self._length[place]
+        ends = lengths.cumsum(0)
+        total = int(ends[-1]) if len(ends) else 0
+        shift = (starts - ends + lengths).repeat_interleave(lengths, output_size=total)
+        return self._tokens[shift + torch.arange(total, device=self._device)]
+
+    def _placed(self, numbers: Tensor) -> Tensor:
+        """The question of each number: every pass over all of them is a permutation of its own."""
+        place = torch.empty_like(numbers)
+        for turn in torch.unique(numbers // self._count).tolist():
+            here = numbers // self._count == turn
+            order = permutation(stream_key(self._seed, "question order", turn), self._count, self._device)
+            place[here] = order[numbers[here] % self._count]
+        return place
 
 
 HELD_OUT = 1 << 40

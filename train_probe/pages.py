@@ -3,6 +3,7 @@ the tokens reads a part of every page."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -166,6 +167,20 @@ class PagePieces:
 
     def windows(self, first: int, last: int) -> Tensor:
         """Token ids int64 [last - first, width]."""
+        return self._windows(first, last, lambda piece: self._of(piece, None))
+
+    def origins(self, first: int, last: int) -> Tensor:
+        """The piece that each token of these windows is of."""
+        return self._windows(first, last, lambda piece: piece.repeat_interleave(self._whole[piece]))
+
+    def pages_of(self, pieces: Tensor) -> Tensor:
+        """The numbers of the pages that pieces are of."""
+        return self._page[pieces]
+
+    def owners(self, numbers: Tensor) -> Tensor:
+        return self._pieces(numbers)
+
+    def _windows(self, first: int, last: int, of: Callable[[Tensor], Tensor]) -> Tensor:
         parts = [self._whole.new_zeros(0)]
         place, end = first * self.width, last * self.width
         while place < end:
@@ -176,7 +191,7 @@ class PagePieces:
                 ends, torch.tensor([inside, until - 1], device=ends.device), right=True
             ).tolist()
             begins = int(ends[low - 1]) if low else 0
-            parts.append(self._of(order[low : high + 1], None)[inside - begins : until - begins])
+            parts.append(of(order[low : high + 1])[inside - begins : until - begins])
             place += until - inside
         return torch.cat(parts).view(-1, self.width)
 

@@ -10,46 +10,30 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from curate.errors import Refused, nearest
+from curate.errors import nearest
 from train_probe.architecture import PUBLISHED, Architecture, ArchitectureError, architecture
-from train_probe.settings import mistakes, setting
+from train_probe.checked import Checked, PlanError
+from train_probe.evaluation_plans import QuestionsPlan, RetrievalPlan
+from train_probe.settings import setting
 
-JUNK_KINDS = ("none", "endless", "repetitive", "learnable", "shards")
+JUNK_KINDS = ("none", "endless", "repetitive", "learnable", "shards", "questions")
 TAGS = ("none", "useful", "junk", "both")
 WINDOWS = ("pure", "mixed")
 RATES = ("by-width", "equal")
 BATCHES = ("useful", "all")
+SCHEDULES = ("cosine", "linear", "constant")
+GUARDS = ("off", "skip", "shrink", "back")
 PRECISIONS = ("auto", "float64", "float32", "bfloat16")
 COMPILE = ("auto", "always", "never")
-EVALUATIONS = ("memorisation", "calibration")
+EVALUATIONS = ("memorisation", "calibration", "retrieval", "questions")
 """What can be told of a checkpoint beside its bits; the functions are in `train_probe/evaluate.py`."""
 SEQUENCES = ("facts", "pages")
 
 T = TypeVar("T")
 
 
-class PlanError(Refused):
-    """The plan, or a file it names, is invalid; the message says where, and what would be right."""
-
-
-class _Checked:
-    """A part of a plan, which raises PlanError when it is made with an invalid value. Messages begin with the name of
-    the class; for a plan read from JSON, with the place in the file instead."""
-
-    def __post_init__(self) -> None:
-        for name, mistake in mistakes(self):
-            raise self._error(mistake, f".{name}")
-        self._fits_together()
-
-    def _fits_together(self) -> None:
-        """Raises PlanError where values that are allowed do not go with each other."""
-
-    def _error(self, message: str, field: str = "") -> PlanError:
-        return PlanError(f"{type(self).__name__}{field}: {message}")
-
-
 @dataclass(frozen=True)
-class ModelPlan(_Checked):
+class ModelPlan(Checked):
     """The model of every run: a published architecture by its name, its size, and what is to differ from it.
 
     `changes` are other fields of `train_probe/architecture.py`. In JSON they are keys beside those of the size; null
@@ -94,8 +78,8 @@ def changeable() -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class TrainingPlan(_Checked):
-    """How every run trains: AdamW, warm-up, then a cosine down to a share of the learning rate (2404.05405: 0.1).
+class TrainingPlan(Checked):
+    """How every run trains: AdamW, warm-up, then by `schedule` down to a share of the learning rate (2404.05405: 0.1).
 
     `window` is also the longest window of junk pages. Scores on the way, at
     `evaluate_exposures`, are a curve. Every score is repeated with rounded weights (`evaluate_bits`); a step of
@@ -136,7 +120,36 @@ class TrainingPlan(_Checked):
     evaluate_gptq: bool = setting(
         False, "score rounded weights once more with matrices rounded by GPTQ (2210.17323), on the facts' own rows"
     )
+    schedule: str = setting(
+        "cosine",
+        "how the rate falls after the warm-up: cosine; linear; constant, with a fall at the end",
+        choices=SCHEDULES,
+    )
+    falling: float = setting(0.2, "share of the steps at the end in which a constant rate falls", ge=0, le=1)
+    watch: bool = setting(False, "log the loss by class of token too, and the learning rate")
+    guard: str = setting(
+        "off",
+        "what becomes of a spike: skip: a step with too long a gradient is left out; shrink: its gradient is shortened;"
+        " back: where the loss jumps, back to the last good state, past what was read since",
+        choices=GUARDS,
+    )
+    guard_spread: float = setting(6.0, "deviations from the mean beyond which a gradient, or a loss, is a spike", gt=0)
+    guard_window: int = setting(100, "steps of that mean", ge=2)
+    keep_spikes: int = setting(0, "of so many spikes both continuations are kept, with and without the guard", ge=0)
+    stop_early: int = setting(
+        0, "end a run when the loss on what is held out was lowest so many looks ago; 0: never", ge=0
+    )
+    stop_every: float = setting(0.05, "share of the steps between such looks", gt=0, le=1)
 
+    def _fits_together(self) -> None:
+        if self.keep_spikes and self.guard == "off":
+            raise self._error("continuations with and without a guard need one: `guard`", ".keep_spikes")
+
+
+WATCHED = (
+    "schedule", "falling", "watch", "guard", "guard_spread", "guard_window", "keep_spikes", "stop_early", "stop_every"
+)  # fmt: skip
+"""Settings that came later: a run that leaves them as they are has the name that it had without them."""
 
 TEXT = TrainingPlan(batch=16, window=128, learning_rate=1.1e-2)
 """How models that read pages alone train. Twice the rate gives a lower loss and four times the difference between two
@@ -145,7 +158,7 @@ orders of the same pages; smaller batches and windows of 256 find less of what i
 
 
 @dataclass(frozen=True)
-class RunPlan(_Checked):
+class RunPlan(Checked):
     """One model: exposures of each fact, the junk around it, and the tokens in front of both.
 
     `junk_shards` is one of the plan's named shard folders. Two runs that differ in `shuffle` alone differ by chance.
@@ -162,6 +175,7 @@ class RunPlan(_Checked):
     junk_ratio: float = setting(0.0, "share of junk among all tokens", ge=0, le=1)
     junk_shards: str | None = None
     people: tuple[int, ...] = setting((), "first and past the last of the people shown and scored; empty: all", ge=0)
+    fixed: bool = setting(False, "each fact's text is that of its first exposure, at every exposure")
     halves: int = setting(
         0,
         "random halves of the people that runs are shown, an even number: each person is in half of them; 0: all",
@@ -238,7 +252,7 @@ class RunPlan(_Checked):
 
 
 @dataclass(frozen=True)
-class MemorisationPlan(_Checked):
+class MemorisationPlan(Checked):
     """Which sequences `memorisation` asks for: the first `prompt` tokens of a text, the token in front of it counted,
     then `continuation` tokens that a greedy model must give (docs/memory.md)."""
 
@@ -252,12 +266,13 @@ class MemorisationPlan(_Checked):
 
 
 @dataclass(frozen=True)
-class Plan(_Checked):
+class Plan(Checked):
     """Facts, token shards, a model and the runs. Folders are already resolved against the plan's file.
 
     `useful` are the token shards that hold the facts; None: texts are drawn on the device from `facts`/bundle.npz.
     `held_out_text` are token shards of pages that no run trains on, on which every model's loss is measured; `cloze`
-    are files of sentences with the spans to score in them, in groups (`train_probe.inputs.Cloze`).
+    are files of sentences with the spans to score in them, in groups (`train_probe.inputs.Cloze`); `questions` is
+    one of questions about the facts (`train_probe.question_rows.Questions`), and `asking` says how they are asked.
     How the runs are carried out (`processes`, `slots`, `compile`) changes no figure.
     """
 
@@ -275,6 +290,9 @@ class Plan(_Checked):
     save: bool = setting(False, "keep the trained weights of every run")
     evaluate: tuple[str, ...] = setting((), "what else is told of every checkpoint", choices=EVALUATIONS)
     memorisation: MemorisationPlan = MemorisationPlan()
+    retrieval: RetrievalPlan = field(default_factory=RetrievalPlan)
+    questions: Path | None = None
+    asking: QuestionsPlan = field(default_factory=QuestionsPlan)
 
     def _fits_together(self) -> None:
         if not self.runs:

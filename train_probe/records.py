@@ -2,6 +2,8 @@
 
 runs/<run>/config.json     the resolved run
 runs/<run>/metrics.jsonl   a line a report: step, tokens, mean loss in nats and gradient norm since the last, seconds
+runs/<run>/events.jsonl    a line for each step that was not as usual, and what became of it (the plan's `guard`)
+runs/<run>/spikes/         both continuations of the first of them (the plan's `keep_spikes`; train_probe/spikes.py)
 runs/<run>/state.npz       weights, moments and step of a run that is not finished; a killed grid goes on from there
 runs/<run>/checkpoints/<exposures>/   model.safetensors and model.json (the plan's `save`)
 runs/<run>/evaluations/<exposures>.json   what the plan's `evaluate` found, with what is told of each sequence or fact
@@ -29,17 +31,20 @@ from train_probe.figures import NEEDED
 from train_probe.model import Transformer
 from train_probe.plan import PlanError
 
-WEIGHTS = "model.safetensors"
+WEIGHTS, EVENTS = "model.safetensors", "events.jsonl"
 
 
 class State(NamedTuple):
-    """The state of a run after `done` steps; `curve` is what was scored on the way."""
+    """The state of a run after `done` steps; `curve` is what was scored on the way; `memory` and `watched` are what a
+    watched run knows beside (`train_probe/watch.py`)."""
 
     row: np.ndarray
     moments: np.ndarray
     done: int
     curve: dict[int, dict[str, Any]]
     seconds: float
+    memory: dict[str, Any] | None = None
+    watched: np.ndarray | None = None
 
 
 class RunRecord:
@@ -51,24 +56,44 @@ class RunRecord:
     def begin(self, done: int) -> None:
         """Continue the metrics after `done` steps: later lines, of a run that was killed, are removed."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        path, kept = self.folder / "metrics.jsonl", ""
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if done else []
-            kept = "".join(line for line in lines if json.loads(line)["step"] <= done)
-        path.write_text(kept, encoding="utf-8")
+        for name in ("metrics.jsonl", EVENTS):
+            path, kept = self.folder / name, ""
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if done else []
+                kept = "".join(line for line in lines if json.loads(line)["step"] <= done)
+            if name != EVENTS or path.exists():
+                path.write_text(kept, encoding="utf-8")
 
     def add(self, **line: Any) -> None:
         """Write one line of metrics."""
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        self._append("metrics.jsonl", line)
+
+    def event(self, line: dict[str, Any]) -> None:
+        """Write down what became of a step that was not as usual."""
+        self._append(EVENTS, line)
+
+    def _append(self, name: str, line: dict[str, Any]) -> None:
+        with (self.folder / name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
-    def save(self, row: np.ndarray, moments: np.ndarray, done: int, curve: dict[int, Any], seconds: float) -> None:
+    def save(
+        self,
+        row: np.ndarray,
+        moments: np.ndarray,
+        done: int,
+        curve: dict[int, Any],
+        seconds: float,
+        memory: dict[str, Any] | None = None,
+        watched: np.ndarray | None = None,
+    ) -> None:
         """Keep a run's state in place of an earlier one."""
         temporary = self.folder / "state.npz.writing"
-        about = json.loads(json.dumps({"done": done, "curve": curve, "seconds": seconds}))
-        about["seal"] = self._state_seal(about, row, moments)
+        known = {"done": done, "curve": curve, "seconds": seconds} | ({} if memory is None else {"memory": memory})
+        about = json.loads(json.dumps(known))
+        more: dict[str, Any] = {} if watched is None else {"watched": watched}
+        about["seal"] = self._state_seal(about, row, moments, *more.values())
         with temporary.open("wb") as file:
-            np.savez(file, row=row, moments=moments, about=np.array(json.dumps(about)))
+            np.savez(file, row=row, moments=moments, about=np.array(json.dumps(about)), **more)
         temporary.replace(self.folder / "state.npz")
 
     def state(self, parameters: int) -> State | None:
@@ -79,15 +104,19 @@ class RunRecord:
                 about = json.loads(str(arrays["about"]))
                 row, moments = arrays["row"], arrays["moments"]
                 curve = {int(exposures): bits for exposures, bits in about["curve"].items()}
-                state = State(row, moments, int(about["done"]), curve, float(about["seconds"]))
-                if about.pop("seal") != self._state_seal(about, row, moments):
+                watched = arrays["watched"] if "watched" in arrays.files else None
+                state = State(
+                    row, moments, int(about["done"]), curve, float(about["seconds"]), about.get("memory"), watched
+                )
+                sealed = (row, moments) if watched is None else (row, moments, watched)
+                if about.pop("seal") != self._state_seal(about, *sealed):
                     return None
         except (Exception, MemoryError):  # numpy and zipfile read damage with whatever comes
             return None
         return state if row.shape == (parameters,) and moments.ndim == 2 else None
 
-    def _state_seal(self, about: dict[str, Any], row: np.ndarray, moments: np.ndarray) -> str:
-        hashes = [hashlib.sha256(one.tobytes()).hexdigest() for one in (row, moments)]
+    def _state_seal(self, about: dict[str, Any], *arrays: np.ndarray) -> str:
+        hashes = [hashlib.sha256(one.tobytes()).hexdigest() for one in arrays]
         return seal_of({"run": self.folder.name, "about": about, "arrays": hashes})
 
     def end(self) -> None:
@@ -96,18 +125,12 @@ class RunRecord:
 
     def checkpoint(self, exposures: int, state: dict[str, Tensor], one: Architecture, vocabulary: int) -> None:
         """Keep the weights after so many exposures. Raises PlanError where safetensors is not installed."""
-        try:
-            from safetensors.torch import save_file
-        except ImportError:
-            raise PlanError("`save` keeps weights as safetensors: pip install 'goldsand[probe]'") from None
+        write_weights(self.folder / "checkpoints" / str(exposures), state, one, vocabulary)
+
+    def has_checkpoint(self, exposures: int) -> bool:
+        """Whether the weights after so many exposures are here."""
         folder = self.folder / "checkpoints" / str(exposures)
-        folder.mkdir(parents=True, exist_ok=True)
-        about = {"architecture": dataclasses.asdict(one), "vocabulary": vocabulary}
-        temporary = folder / f"{WEIGHTS}.writing"
-        save_file({name: weight.detach().contiguous().cpu() for name, weight in state.items()}, temporary)
-        about["files"] = {WEIGHTS: hashlib.sha256(temporary.read_bytes()).hexdigest()}
-        temporary.replace(folder / WEIGHTS)
-        write(folder / "model.json", about | {"seal": seal_of(about)})
+        return (folder / "model.json").is_file() and (folder / WEIGHTS).is_file()
 
     def evaluation(self, exposures: int, found: dict[str, Any]) -> None:
         """Keep what was evaluated after so many exposures, by its name, with a seal as that of the figures."""
@@ -153,6 +176,22 @@ class RunRecord:
 
     def _seal(self, figures: dict[str, Any]) -> str:
         return seal_of({"run": self.folder.name, "figures": figures})
+
+
+def write_weights(folder: Path, state: dict[str, Tensor], one: Architecture, vocabulary: int) -> None:
+    """Write weights and what they are of, as `read_checkpoint` reads them. Raises PlanError where safetensors is not
+    installed."""
+    try:
+        from safetensors.torch import save_file
+    except ImportError:
+        raise PlanError("`save` keeps weights as safetensors: pip install 'goldsand[probe]'") from None
+    folder.mkdir(parents=True, exist_ok=True)
+    about = {"architecture": dataclasses.asdict(one), "vocabulary": vocabulary}
+    temporary = folder / f"{WEIGHTS}.writing"
+    save_file({name: weight.detach().contiguous().cpu() for name, weight in state.items()}, temporary)
+    about["files"] = {WEIGHTS: hashlib.sha256(temporary.read_bytes()).hexdigest()}
+    temporary.replace(folder / WEIGHTS)
+    write(folder / "model.json", about | {"seal": seal_of(about)})
 
 
 def read_checkpoint(folder: Path, context: int = 512) -> Transformer:

@@ -14,8 +14,9 @@ from curate.errors import Refused
 from train_probe.capacity import Bits, biod_bits, compact_bits
 from train_probe.data import Data, model_vocabulary
 from train_probe.evaluate import Evaluation, opened
+from train_probe.exceptions import by_majority
 from train_probe.gptq import gptq
-from train_probe.inputs import Cloze, Facts, Pages
+from train_probe.inputs import Cloze, Facts, Ids, Pages
 from train_probe.model import Transformer
 from train_probe.plan import RunPlan
 from train_probe.quantize import quantized
@@ -106,6 +107,7 @@ class Scorer:
             "cloze": cloze,
             "learnable": self._learnable(),
             "held_out": {name: {"name_nats": one.name, "value_nats": one.value} for name, one in held_out.items()},
+            **({} if self.facts.told is None else {"told": by_majority(self._model, self.facts, self._begins())}),
         }
 
     def _without_facts(self) -> dict[str, Any]:
@@ -129,6 +131,11 @@ class Scorer:
         nats = span_nats(self._model, list(rows[:, 1:]), rows[:, :1], spans.astype(np.int64), self.facts.vocabulary)
         tokens = len(rows) * (chain.width - 1)
         return {"nats_per_token": float(nats.sum()) / tokens, "entropy": chain.entropy(), "tokens": tokens}
+
+    def model(self, state: dict[str, Tensor]) -> Transformer:
+        """The readable model with these weights; the next call changes it."""
+        self._model.load_state_dict(state)
+        return self._model
 
     def evaluated(self, state: dict[str, Tensor], stream: Stream | PageStream) -> dict[str, dict[str, Any]]:
         """What the plan's `evaluate` tells of the weights, by its name; in float64, so that no tie is of rounding."""
@@ -185,7 +192,10 @@ class Scorer:
         return mean | ({"page_nats": nats.tolist()} if by_page else {})
 
     def _losses(self, facts: Facts) -> Losses:
-        return score(self._model, facts, facts.begins(self.run.scored_tagged, self.run.front))
+        return score(self._model, facts, self._begins(facts))
+
+    def _begins(self, facts: Facts | None = None) -> Ids:
+        return (facts or self.facts).begins(self.run.scored_tagged, self.run.front)
 
     def _per_parameter(self, bits: Bits) -> dict[str, float]:
         return {

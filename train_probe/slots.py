@@ -26,10 +26,13 @@ from train_probe.plan import PRECISIONS, RunPlan
 from train_probe.pool import Advanced, Ask, Failed, Message, Trained, failed, is_out_of_memory
 from train_probe.records import RunRecord
 from train_probe.scorer import Diverged, Scorer
-from train_probe.stack.adamw import AdamWSettings, StackAdamW
+from train_probe.spikes import write_pair
+from train_probe.stack.adamw import AdamWSettings, StackAdamW, rates
+from train_probe.stack.guard import ACTIONS, GuardedAdamW
 from train_probe.stack.models import Stack
 from train_probe.stack.step import Block, StackStep
 from train_probe.stream import PageStream, Shape, Stream
+from train_probe.watch import Snapshot, Watch, held_out_nats
 
 _TOKENS = {"cpu": 1 << 17, "cuda": 1 << 22}  # of all slots that are made at once
 _STEPS = (4, 256)  # fewest and most steps that are made at once
@@ -54,6 +57,8 @@ class Group:
     longest: int
     silences: bool = False
     by_width: bool = True
+    schedule: str = "cosine"
+    guard: str = "off"
 
 
 @dataclass
@@ -69,6 +74,7 @@ class Running:
     stops: dict[int, list[int]]
     curve: dict[int, dict[str, Any]] = field(default_factory=dict)
     seconds: float = 0.0
+    watch: Watch | None = None
 
 
 @dataclass
@@ -79,6 +85,45 @@ class Parked:
     row: Tensor
     moments: Tensor
     done: int
+    watched: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class _InSlot:
+    """A run in its slot, for its watch (`train_probe.watch.Handle`)."""
+
+    slots: Slots
+    slot: int
+
+    @property
+    def running(self) -> Running:
+        return self.slots.running[self.slot]
+
+    def snapshot(self) -> Snapshot:
+        optimizer, stack = self.slots.step.optimizer, self.slots.stack
+        watched = optimizer.watched_of(self.slot).cpu() if isinstance(optimizer, GuardedAdamW) else None
+        done = self.slots.at - self.running.begun
+        return Snapshot(stack.read(self.slot).cpu(), optimizer.moments(self.slot).cpu(), done, watched)
+
+    def restore(self, state: Snapshot) -> None:
+        self.slots.stack.load(self.slot, state.row.to(self.slots.stack.device))
+        self.slots.set(self.slot, self.running, state.done, state.moments, state.watched)
+
+    def event(self, line: dict[str, Any]) -> None:
+        self.running.record.event(line)
+
+    def pair(self, event: dict[str, Any], guarded: Snapshot, unguarded: Snapshot) -> None:
+        one, slots = self.running, self.slots
+        write_pair(
+            one.record.folder / "spikes" / str(event["step"]),
+            event,
+            {"guarded": guarded, "unguarded": unguarded},
+            lambda guard: slots.new_step(1, slots.group.guard if guard else "off"),
+            slots.settings(one),
+            one.stream,
+            slots.data.plan.training_of(one.run).guard_window,
+            (one.scorer.architecture, slots.stack.vocabulary),
+        )
 
 
 class Slots:
@@ -95,15 +140,9 @@ class Slots:
 
     def _build(self, count: int) -> None:
         """A stack of so many empty slots, in place of any before."""
-        kind, device = self.group.precision, self.data.device
-        if kind == "auto":
-            kind = "bfloat16" if device.type == "cuda" else "float32"
-        dtype, compute = _TYPES[kind]
-        vocabulary = model_vocabulary(self.data.facts)
-        self.stack = Stack(self.group.architecture, vocabulary, count, self.group.longest, dtype, device, compute)
-        self.stack.silences = self.group.silences
-        optimizer = StackAdamW(self.stack.master, self.stack.rate_shares() if self.group.by_width else None)
-        self.step = StackStep(self.stack, optimizer, self.compiled, graph=device.type == "cuda")
+        device = self.data.device
+        self.step = self.new_step(count, self.group.guard)
+        self.stack = self.step.stack
         tokens = count * sum(length * rows for length, rows in self.group.shape)
         self.ahead = min(_STEPS[1], max(_STEPS[0], _TOKENS[device.type] // tokens))
         self.blocks = [
@@ -113,7 +152,24 @@ class Slots:
             )
             for length, rows in self.group.shape
         ]
-        self.seen = torch.zeros(self.ahead, 2, count, dtype=dtype, device=device)
+        seen = 2 if self.step.optimizer.limit is None else 3
+        self.seen = torch.zeros(self.ahead, seen, count, dtype=self.stack.dtype, device=device)
+
+    def new_step(self, count: int, guard: str) -> StackStep:
+        """A new stack of so many slots, with its step."""
+        kind, device, group = self.group.precision, self.data.device, self.group
+        if kind == "auto":
+            kind = "bfloat16" if device.type == "cuda" else "float32"
+        dtype, compute = _TYPES[kind]
+        vocabulary = model_vocabulary(self.data.facts)
+        stack = Stack(group.architecture, vocabulary, count, group.longest, dtype, device, compute)
+        stack.silences = group.silences
+        shares = stack.rate_shares() if group.by_width else None
+        if guard in ACTIONS:
+            optimizer: StackAdamW = GuardedAdamW(stack.master, shares, group.schedule, guard)
+        else:
+            optimizer = StackAdamW(stack.master, shares, group.schedule)
+        return StackStep(stack, optimizer, self.compiled, graph=device.type == "cuda")
 
     def work(self, first: int) -> Generator[Message, int | None, None]:
         """Train run number `first`, then each run that is sent when it asks for more; yields events."""
@@ -155,40 +211,56 @@ class Slots:
         for exposures in training.evaluate_exposures:
             if exposures < run.exposures:
                 stops.setdefault(stream.step_of(exposures), []).append(exposures)
-        running = Running(number, run, stream, record, scorer, 0, stops)
+        running = Running(number, run, stream, record, scorer, 0, stops, watch=Watch.of(self.data, run, stream))
         state = record.state(self.stack.parameters)
         if state is not None:
             running.curve, running.seconds = state.curve, state.seconds
+            if running.watch is not None and state.memory is not None:
+                running.watch.remember(state.memory)
             row, moments = (torch.as_tensor(array).to(self.stack.master) for array in (state.row, state.moments))
-            self._place(Parked(running, row, moments, state.done))
+            watched = None if state.watched is None else torch.as_tensor(state.watched)
+            self._place(Parked(running, row, moments, state.done, watched))
             return
         slot = self._free_slot()
         self.stack.reset(slot, stream_key(run.seed, "weights") & (1 << 63) - 1)
-        self.step.optimizer.set(slot, self._settings(running))
+        self.set(slot, running, 0)
         record.begin(0)
         self._occupy(slot, running, 0)
 
     def _place(self, parked: Parked) -> None:
         slot = self._free_slot()
         self.stack.load(slot, parked.row.to(self.stack.device))
-        self.step.optimizer.set(slot, self._settings(parked.running), parked.done, parked.moments)
+        self.set(slot, parked.running, parked.done, parked.moments, parked.watched)
         parked.running.record.begin(parked.done)
         self._occupy(slot, parked.running, parked.done)
+
+    def set(
+        self, slot: int, running: Running, done: int, moments: Tensor | None = None, watched: Tensor | None = None
+    ) -> None:
+        """Begin a run's training in a slot, or go on with it after `done` steps."""
+        settings, optimizer = self.settings(running), self.step.optimizer
+        if isinstance(optimizer, GuardedAdamW):
+            optimizer.set(slot, settings, done, moments, watched)
+        else:
+            optimizer.set(slot, settings, done, moments)
 
     def _occupy(self, slot: int, running: Running, done: int) -> None:
         running.begun = self.at - done
         self.running[slot] = running
+        if running.watch is not None:
+            running.watch.begin(_InSlot(self, slot))
         if self.at % self.ahead:  # else all are fed before the next step
             self._feed(slot)
 
     def _free_slot(self) -> int:
         return next(slot for slot in range(self.stack.slots) if slot not in self.running)
 
-    def _settings(self, running: Running) -> AdamWSettings:
+    def settings(self, running: Running) -> AdamWSettings:
+        """How a run's slot is trained."""
         one = self.data.plan.training_of(running.run)
         return AdamWSettings(
             one.learning_rate, running.stream.steps, one.warmup, one.beta1, one.beta2, one.epsilon, one.weight_decay,
-            one.clip, one.final_rate,
+            one.clip, one.final_rate, one.falling, one.guard_spread, one.guard_window,
         )  # fmt: skip
 
     def _feed(self, slot: int) -> None:
@@ -208,6 +280,8 @@ class Slots:
             for slot in self.running:
                 self._feed(slot)
         stops = [stop + one.begun - self.at for one in self.running.values() for stop in one.stops]
+        watched = [one for one in self.running.values() if one.watch is not None]
+        stops += [one.watch.next_mark(self.at - one.begun) + one.begun - self.at for one in watched if one.watch]
         first, count = self.at, min(self.ahead - place, *(stop for stop in stops if stop > 0))
         started = time.monotonic()
         for k in range(place, place + count):
@@ -228,16 +302,29 @@ class Slots:
         one = self.running[slot]
         done, steps = self.at - one.begun, one.stream.steps
         one.seconds += seconds
+        if one.watch is not None:
+            seen = one.watch.look(_InSlot(self, slot), first - one.begun, seen, done)
         wrong = np.flatnonzero(~np.isfinite(seen[:, 0]))
         if len(wrong):
             self._leave(slot)
             error = Diverged(f"the loss was {seen[wrong[0], 0]} at step {first - one.begun + wrong[0] + 1} of {steps}")
             yield failed(one.number, error)
             return
-        loss, norm = (float(mean) for mean in seen.mean(0))
         tokens = one.stream.tokens * done // steps
-        one.record.add(step=done, tokens=tokens, loss=loss, gradient_norm=norm, seconds=one.seconds)
-        yield Advanced(one.number, done, steps, tokens, loss)
+        if len(seen):
+            loss, norm = (float(mean) for mean in seen[:, :2].mean(0))
+            more = {} if one.watch is None else self._classes(slot, one.watch, done)
+            one.record.add(step=done, tokens=tokens, loss=loss, gradient_norm=norm, seconds=one.seconds, **more)
+            yield Advanced(one.number, done, steps, tokens, loss)
+        stopping = one.watch and one.watch.stopping
+        if stopping and done < steps and done % stopping.every == 0:
+            nats = held_out_nats(one.scorer.bits(self.stack.state(slot)))
+            one.record.event({"step": done, "action": "look", "held_out_nats": nats})
+            if stopping.over(done, nats):
+                assert one.watch is not None
+                one.watch.stopped = {"step": done, "lowest_at": stopping.at, "held_out_nats": stopping.lowest}
+                left = [exposures for stop in sorted(one.stops) if stop > done for exposures in one.stops[stop]]
+                one.stops[done] = one.stops.get(done, []) + left
         for exposures in one.stops.get(done, []):
             state = self.stack.state(slot)
             try:
@@ -251,9 +338,18 @@ class Slots:
                 self._leave(slot)
                 yield failed(one.number, error)
                 return
-        if done == steps:
+        if done == steps or (one.watch is not None and one.watch.stopped):
             self._leave(slot)
-            yield Trained(one.number, self._figures(one))
+            yield Trained(one.number, self._figures(one, done))
+
+    def _classes(self, slot: int, watch: Watch, done: int) -> dict[str, Any]:
+        """What a line of metrics says more of a watched run: losses of the last step's batch by class of token, by the
+        weights behind it, and the rate of the next step."""
+        if watch.classes is None:
+            return {}
+        losses = watch.classes.losses(self.running[slot].scorer.model(self.stack.state(slot)), done)
+        rate = float(rates(self.step.optimizer.table, self.group.schedule)[slot, 0])
+        return {"losses": losses, "learning_rate": rate}
 
     def _leave(self, slot: int) -> None:
         one = self.running.pop(slot)
@@ -261,7 +357,7 @@ class Slots:
         for _, lengths in self.blocks:
             lengths[:, slot] = 0
 
-    def _figures(self, one: Running) -> dict[str, Any]:
+    def _figures(self, one: Running, done: int) -> dict[str, Any]:
         final = one.curve.pop(one.run.exposures)
         most, parameters = one.scorer.most(), one.scorer.parameters
         figures = Figures(
@@ -273,20 +369,20 @@ class Slots:
             max_bits_per_parameter=most.total / parameters,
             max_value_bits_per_parameter=most.value / parameters,
             curve=[{"exposures": count, **bits} for count, bits in sorted(one.curve.items())],
-            steps=one.stream.steps,
-            tokens=one.stream.tokens,
+            steps=done,
+            tokens=one.stream.tokens * done // one.stream.steps,
             seconds=one.seconds,
             device=str(self.data.device),
             compiled=self.compiled,
         )
-        return dataclasses.asdict(figures)
+        return dataclasses.asdict(figures) | ({} if one.watch is None else one.watch.figures())
 
     def _park(self) -> list[Parked]:
         """Take all runs out of their slots, to memory of the host."""
         parked = []
         for slot, one in self.running.items():
-            moments = self.step.optimizer.moments(slot).cpu()
-            parked.append(Parked(one, self.stack.read(slot).cpu(), moments, self.at - one.begun))
+            now = _InSlot(self, slot).snapshot()
+            parked.append(Parked(one, now.row, now.moments, now.done, now.watched))
         self.running = {}
         return parked
 
@@ -316,5 +412,8 @@ class Slots:
 
     def _save(self, slot: int) -> None:
         one = self.running[slot]
-        row, moments = self.stack.read(slot).cpu().numpy(), self.step.optimizer.moments(slot).cpu().numpy()
-        one.record.save(row, moments, self.at - one.begun, one.curve, one.seconds)
+        now, memory = _InSlot(self, slot).snapshot(), None
+        if one.watch is not None:
+            now, memory = one.watch.continued_from(now)
+        watched = None if now.watched is None else now.watched.numpy()
+        one.record.save(now.row.numpy(), now.moments.numpy(), now.done, one.curve, one.seconds, memory, watched)

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from train_probe.draws import below, permutation, stream_key, words
 from train_probe.inputs import Facts
-from train_probe.junk import Junk, JunkChain
-from train_probe.pages import PagePieces
+from train_probe.junk import Junk
 from train_probe.plan import PlanError, RunPlan, TrainingPlan
 from train_probe.texts import Texts, stretches
 from train_probe.useful import UsefulTexts
@@ -161,7 +160,7 @@ class PageStream:
 
     junk_ratio = 1.0
 
-    def __init__(self, pages: PagePieces | JunkChain, batch: int, tokens: int) -> None:
+    def __init__(self, pages: Junk, batch: int, tokens: int) -> None:
         self._pages, self.batch = pages, batch
         self.shape: Shape = ((pages.width, batch),)
         self.longest = pages.width
@@ -188,9 +187,11 @@ class Stream:
     facts do not hold the exposures that the run asks for, or where a window does not hold a fact's text.
     """
 
+    useful = UsefulTexts
+
     def __init__(self, facts: Facts, texts: Texts, junk: Junk | None, training: TrainingPlan, run: RunPlan) -> None:
         self._texts, self._junk, self._run, self.batch = texts, junk, run, useful_rows(training, run)
-        self._useful = UsefulTexts(texts, run)
+        self._useful = self.useful(texts, run)
         useful = texts.measured(run.exposures)
         self.useful_longest = useful.longest + self._useful.more
         self.width = training.window

@@ -62,6 +62,9 @@ class Texts(Protocol):
     def part(self, members: np.ndarray) -> Texts:
         """The texts about some people alone."""
 
+    def fixed(self) -> Texts:
+        """The same with the text of each one's first exposure at every exposure."""
+
     def order(self, exposures: int, seed: int, blocks: int = 0) -> Tensor:
         """The numbers of the first `exposures` exposures of all people, int64 [D], in training order: every exposure
         in turn, each a permutation of its people; in `blocks` of people, the same for one block after another. Where
@@ -69,6 +72,9 @@ class Texts(Protocol):
 
     def measured(self, exposures: int) -> Measured:
         """Of all texts of these exposures. Raises PlanError as `order` does."""
+
+    def people(self, numbers: Tensor) -> Tensor:
+        """Whom each is about, int64 [n]."""
 
     def lengths(self, numbers: Tensor) -> Tensor:
         """How many tokens each has, the one in front included, int64 [n]."""
@@ -87,6 +93,7 @@ class ShardTexts:
         self._documents, self._counts, self._placement, self.device = documents, counts, placement, device
         self._end_of_text, self._people = end_of_text, np.arange(len(counts))
         self._measured: dict[int, Measured] = {}
+        self._fixed = False
         self._ids = Ids(documents.tokens, device)
         self._start, self._length, self._tag = (
             torch.as_tensor(column, device=device) for column in (documents.start, documents.length, documents.tag)
@@ -97,10 +104,19 @@ class ShardTexts:
         one._people, one._measured = members, {}
         return one
 
+    def fixed(self) -> ShardTexts:
+        one = copy.copy(self)
+        one._fixed, one._measured = True, {}
+        return one
+
+    def _table(self, exposures: int) -> np.ndarray:
+        number = exposure_table(self._documents, self._counts, exposures)[:, self._people]
+        return np.where(number >= 0, number[0], -1) if self._fixed else number
+
     def order(self, exposures: int, seed: int, blocks: int = 0) -> Tensor:
         """As `Texts.order`. Raises PlanError unless the shards hold exposures 0 .. n - 1 of each person exactly once,
         where n is the person's count or `exposures`, whichever is less, and some have all."""
-        number = exposure_table(self._documents, self._counts, exposures)[:, self._people]
+        number = self._table(exposures)
         if self._placement != "even":
             return torch.as_tensor(np.sort(number[number >= 0]), device=self.device)
         table = torch.as_tensor(number, device=self.device)
@@ -109,10 +125,13 @@ class ShardTexts:
 
     def measured(self, exposures: int) -> Measured:
         if exposures not in self._measured:
-            number = exposure_table(self._documents, self._counts, exposures)[:, self._people]
+            number = self._table(exposures)
             length = self._documents.length[number[number >= 0]] + 1
             self._measured[exposures] = Measured(int(length.sum()), int(length.min()), int(length.max()))
         return self._measured[exposures]
+
+    def people(self, numbers: Tensor) -> Tensor:
+        return torch.as_tensor(self._documents.entity, device=self.device)[numbers]
 
     def lengths(self, numbers: Tensor) -> Tensor:
         return self._length[numbers] + 1
@@ -165,11 +184,17 @@ class DrawnTexts:
         self._most, self.device = counts, renderer.device
         self._shown = torch.arange(len(counts), device=self.device)
         self._measured: list[Measured] = []
+        self._fixed = False
         self._counts = torch.as_tensor(counts, device=self.device)
 
     def part(self, members: np.ndarray) -> DrawnTexts:
         one = copy.copy(self)
         one._shown, one._measured = torch.as_tensor(members, device=self.device), []
+        return one
+
+    def fixed(self) -> DrawnTexts:
+        one = copy.copy(self)
+        one._fixed, one._measured = True, []
         return one
 
     def order(self, exposures: int, seed: int, blocks: int = 0) -> Tensor:
@@ -193,6 +218,9 @@ class DrawnTexts:
             )
         return self._measured[exposures - 1]
 
+    def people(self, numbers: Tensor) -> Tensor:
+        return numbers % self._people
+
     def lengths(self, numbers: Tensor) -> Tensor:
         parts = [self._renderer.lengths(*self._split(part)) for part in numbers.split(_COUNTED)]
         return (torch.cat(parts) if parts else numbers) + 1
@@ -203,7 +231,8 @@ class DrawnTexts:
         return self._renderer.render(*self._split(numbers), front).tokens
 
     def _split(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        return numbers % self._people, numbers // self._people
+        people = numbers % self._people
+        return people, torch.zeros_like(people) if self._fixed else numbers // self._people
 
 
 def _orders(table: Tensor, seed: int, blocks: int) -> Iterator[tuple[int, Tensor]]:

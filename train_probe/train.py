@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import json
 import os
+import platform
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +23,15 @@ from train_probe.estimate import Machine, cores, slot_bytes, step_flops, this_ma
 from train_probe.evaluate import opened
 from train_probe.figures import NEEDED, RESULTS, write_results
 from train_probe.inputs import Inputs, Pages, read_inputs
-from train_probe.plan import Plan, RunPlan, read_plan
+from train_probe.plan import WATCHED, Plan, RunPlan, TrainingPlan, read_plan
 from train_probe.pool import Ask, Event, Failed, Opening, Queue, Trained, Worker, alone, failed, pooled
 from train_probe.progress import Cost, Listener
 from train_probe.records import RunRecord, write
 from train_probe.scorer import device_of
 from train_probe.slots import Group, Slots
+from train_probe.stack.guard import ACTIONS
 from train_probe.stack.step import keep_compiled, keep_memory, worth_compiling
+from train_probe.watch import refuse_unwatched
 
 NUMERICS = 4
 """Raised whenever the same plan and data would give other figures: runs of an older one are trained again."""
@@ -65,17 +69,21 @@ def _run_plan(
     folder.mkdir(parents=True, exist_ok=True)
     # It would stand for runs of another plan, beside the configuration of this one.
     (out / RESULTS).unlink(missing_ok=True)
-    versions = {"numerics": NUMERICS, "torch": torch.__version__, "numpy": np.__version__}
+    versions = {"numerics": NUMERICS, "torch": torch.__version__, "numpy": np.__version__} | processor()
     write(out / "config.json", {"plan": dataclasses.asdict(plan), "versions": versions, "device": str(device)})
     records = [RunRecord(folder / name) for name in names]
-    figures = {name: record.figures() for name, record in zip(names, records, strict=True)}
+    figures = {
+        name: record.figures() if _kept(plan, run, record) else None
+        for name, run, record in zip(names, plan.runs, records, strict=True)
+    }
     numbers = [i for i, name in enumerate(names) if figures[name] is None and names.index(name) == i]
     for number in numbers:
         resolved = dataclasses.asdict(plan.runs[number]) | {
             "model": dataclasses.asdict(work.groups[number].architecture)
         }
         resolved["training"] = dataclasses.asdict(plan.training_of(plan.runs[number]))
-        records[number].config(resolved | {"facts": inputs.facts.sha256, "versions": versions})
+        about = {"facts": inputs.facts.sha256, "versions": versions, "device": str(device)}
+        records[number].config(resolved | about)
     if ray is not None:
         from train_probe.ray_pool import connected, rayed
 
@@ -118,6 +126,29 @@ def _run_plan(
     return results
 
 
+def _kept(plan: Plan, run: RunPlan, record: RunRecord) -> bool:
+    """Whether a finished run has all that the plan asks for: `save` asks for weights, and a run may be of an earlier
+    plan without it."""
+    if not plan.save:
+        return True
+    on_the_way = (one for one in plan.training_of(run).evaluate_exposures if one < run.exposures)
+    return all(record.has_checkpoint(exposures) for exposures in (*on_the_way, run.exposures))
+
+
+def processor() -> dict[str, str]:
+    """What the last bit of a figure depends on beside the versions: the processor, which of its instructions torch
+    uses, and the commit that torch was built from."""
+    name = platform.processor()
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return {
+        "processor": name or platform.machine(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "torch_build": str(torch.version.git_version),
+    }
+
+
 class _Work:
     """The work of a plan's runs: their groups, what they cost, and the queue of those that wait."""
 
@@ -129,11 +160,14 @@ class _Work:
         self.tokens: list[int] = []
         for run in plan.runs:
             stream = data.stream(run)
+            refuse_unwatched(data, run)
             opened(data, run, stream)  # refuses what cannot be evaluated before anything is trained
             one = plan.model_of(run).built()
             training = plan.training_of(run)
             by_width = training.rates == "by-width"
-            self.groups.append(Group(one, training.precision, stream.shape, stream.longest, not run.tag_loss, by_width))
+            guard = training.guard if training.guard in ACTIONS else "off"
+            shape = (stream.shape, stream.longest, not run.tag_loss, by_width)
+            self.groups.append(Group(one, training.precision, *shape, training.schedule, guard))
             self.flops.append(stream.steps * step_flops(one, self.vocabulary, stream.shape))
             self.tokens.append(stream.tokens)
 
@@ -184,12 +218,14 @@ def run_name(plan: Plan, run: RunPlan, inputs: Inputs) -> str:
         described.pop(name)
     described["tag_at_test"] = run.scored_tagged
     # What a run without them had for a name before there were any.
-    for name in ("halves", "half", "blocks"):
+    for name in ("halves", "half", "blocks", "fixed"):
         if not described[name]:
             del described[name]
     if run.junk_kind != "repetitive":
         described.pop("junk_people")
     training = dataclasses.asdict(plan.training_of(run))
+    usual = dataclasses.asdict(TrainingPlan())
+    training = {key: value for key, value in training.items() if key not in WATCHED or value != usual[key]}
     drawn = inputs.documents is None or (run.junk_kind in ("endless", "repetitive") and inputs.facts.kind != "compact")
     folders = [name for name in ("", run.junk_shards) if name is not None]
     shards = [
@@ -206,6 +242,10 @@ def run_name(plan: Plan, run: RunPlan, inputs: Inputs) -> str:
     content = [NUMERICS, described, training, model, inputs.facts.sha256, shards]
     if plan.evaluate:  # a run without has the name that it had before there were evaluations
         content.append([sorted(plan.evaluate), dataclasses.asdict(plan.memorisation)])
+    if "retrieval" in plan.evaluate:
+        content.append(dataclasses.asdict(plan.retrieval))
+    if inputs.questions is not None and ("questions" in plan.evaluate or run.junk_kind == "questions"):
+        content.append([inputs.questions.sha256, dataclasses.asdict(plan.asking)])
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

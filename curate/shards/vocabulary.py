@@ -156,6 +156,11 @@ class Vocabulary:
         encodings = self._tokenizer.encode_batch_fast([well_formed(text) for text in texts], add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
+    def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
+        """Texts of ids, reserved tokens written out. A character that is cut is U+FFFD; ids beyond the vocabulary are
+        left out."""
+        return self._tokenizer.decode_batch([list(one) for one in ids], skip_special_tokens=False)
+
     def encode_pool(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids that `encode` gives, sooner where texts share their words, as the values of a pool do."""
         if not self.plain:

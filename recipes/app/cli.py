@@ -1,6 +1,6 @@
 """The command line: goldsand run | retry | forget | slurm | plan | status | stages | verify | why | diff | profile |
 decide | clusters | index | contamination | report | card | publish | export | check | steps | probe | compare | laws |
-fit | train-classifier | train-extractor | synth.
+fit | release | train-classifier | train-extractor | synth.
 
 Exit codes: 0 done; 1 a fault of the program, or runs of a probe that failed; 2 something a person can put right; 3 more
 was lost than allowed; 130 interrupted.
@@ -30,6 +30,7 @@ from recipes.app.commands.laws import laws
 from recipes.app.commands.plan import plan
 from recipes.app.commands.probe import probe
 from recipes.app.commands.profile import decide, profile
+from recipes.app.commands.release import release
 from recipes.app.commands.report import report
 from recipes.app.commands.retry import retry
 from recipes.app.commands.run import run
@@ -86,6 +87,7 @@ app.command("train-extractor")(train_extractor)
 app.command()(clusters)
 app.add_typer(index, name="index")
 app.add_typer(synth, name="synth")
+app.add_typer(release, name="release")
 
 
 def main() -> None:

@@ -116,6 +116,20 @@ def test_facts_may_be_drawn_where_models_train(tmp_path):
     assert not list((tmp_path / "out" / "corpus" / "tokens").glob("*/*.ds"))
 
 
+def test_guards_and_schedules_are_fields_of_the_grid(tmp_path):
+    changes = {"[16, 32]": "[16]", "seeds: [0, 1, 2]": "seeds: [0]", "exposures: [2, 4]": "exposures: [4]"}
+    text = RECIPE.replace(
+        "arm.tag_leak: [0.0, 0.5]", "training.guard: [off, skip]\n    training.schedule: [cosine, linear]"
+    )
+    results = run_probe(load(str(recipe(tmp_path, text, **changes))), tmp_path / "out", processes=1)
+    assert [row.get("guarded") for row in results] == [None, None, {"action": "skip"}, {"action": "skip"}]
+    for plain, guarded in zip(results[:2], results[2:], strict=True):
+        assert plain["value_nats"] == guarded["value_nats"]
+    assert results[0]["value_nats"] != results[1]["value_nats"]
+    page = write_page("tiny", results, tmp_path / "out").read_text()
+    assert page.count("guard skip: 0 steps skipped") == 2
+
+
 CLIMB = """\
 name: tiny
 probe:
@@ -136,6 +150,10 @@ probe:
 def test_a_climb_trains_no_more_than_brackets_half_of_the_facts(tmp_path):
     results = run_probe(load(str(recipe(tmp_path, CLIMB))), tmp_path / "out", processes=1)
     assert json.loads((tmp_path / "out" / "results.json").read_text()) == results
+    planned = json.loads((tmp_path / "out" / "plan.json").read_text())["runs"]
+    assert [(run["arm"], run["seed"], run["exposures"]) for run in planned] == [
+        (row["arm"], row["seed"], row["exposures"]) for row in results
+    ]
     facts, junk = arms_of(results).values()
     for arm in (facts, junk):
         for seed in (0, 1):

@@ -89,7 +89,8 @@ def test_a_model_is_a_published_architecture_and_what_differs_from_it():
         ({"runs": [RUN, {"arm": "b"}]}, r"plan.runs\[1\]: 'exposures' is missing"),
         (
             {"runs": [RUN | {"junk_kind": "endles", "junk_ratio": 0.5}]},
-            "must be one of none, endless, repetitive, learnable, shards, not 'endles' (did you mean 'endless'?)",
+            "must be one of none, endless, repetitive, learnable, shards, questions, not 'endles' (did you mean"
+            " 'endless'?)",
         ),
         ({"runs": [RUN | {"junk_kind": "endless"}]}, "'endless' does not go with junk_ratio 0.0"),
         (

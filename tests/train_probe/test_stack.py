@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -416,15 +417,15 @@ def planted_tie(monkeypatch: pytest.MonkeyPatch) -> None:
 def planted_clip(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = optimizer_module.coefficients
     monkeypatch.setattr(
-        optimizer_module, "coefficients", lambda table, norm, dtype: whole(table, norm.norm().expand_as(norm), dtype)
+        optimizer_module, "coefficients", lambda table, norm, *more: whole(table, norm.norm().expand_as(norm), *more)
     )
 
 
 def planted_correction(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = optimizer_module.coefficients
 
-    def uncorrected(table: Tensor, norm: Tensor, dtype: torch.dtype) -> optimizer_module.Coefficients:
-        found = whole(table, norm, dtype)
+    def uncorrected(table: Tensor, norm: Tensor, *more: Any) -> optimizer_module.Coefficients:
+        found = whole(table, norm, *more)
         return found._replace(spread=torch.ones_like(found.spread))
 
     monkeypatch.setattr(optimizer_module, "coefficients", uncorrected)

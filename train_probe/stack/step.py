@@ -35,7 +35,8 @@ class StackStep:
         self._graph = _Graph(self) if graph else None
 
     def __call__(self, blocks: Sequence[Block]) -> Tensor:
-        """Train one step; each slot's mean loss in nats of its predicted tokens, and its gradient's norm [2, M].
+        """Train one step; each slot's mean loss in nats of its predicted tokens, its gradient's norm, and
+        under a guard the limit of that [2 or 3, M].
 
         With a graph the result is overwritten by the next step.
         """
@@ -45,7 +46,9 @@ class StackStep:
         predicted = self.predicted(blocks)
         loss = sum((self.loss(tokens, lengths) for tokens, lengths in blocks[1:]), self.loss(*blocks[0])) / predicted
         (gradient,) = torch.autograd.grad(loss.sum(), self.stack.master)
-        return torch.stack([loss.detach(), self.optimizer.step(gradient)])
+        norm = self.optimizer.step(gradient)
+        limit = self.optimizer.limit
+        return torch.stack([loss.detach(), norm] if limit is None else [loss.detach(), norm, limit])
 
     def predicted(self, blocks: Sequence[Block]) -> Tensor:
         """How many tokens each slot predicts [M]; 1 where it has none."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from curate.errors import Refused, nearest, refusal
+from curate.errors import Refused, nearest
 
 if TYPE_CHECKING:
     import pandas
@@ -80,11 +80,11 @@ class DataTable:
 
 
 def needed(module: str) -> Any:
-    """A library of an extra. Raises Refused, with what brings it, where it is not installed."""
+    """A library of the extra `notebook`. Raises Refused, with what brings it, where it is not installed."""
     try:
         return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise Refused(refusal(error) or str(error)) from None
+    except ModuleNotFoundError:
+        raise Refused(f"{module} is not installed; `pip install 'goldsand[notebook]'` brings it") from None
 
 
 def _of_one_kind(values: list[Any]) -> list[Any]:

@@ -23,6 +23,7 @@ from recipes.app.measure.memory import remembered
 from recipes.app.measure.statistics import interval, stored_share
 from recipes.app.recipe.load import Loaded
 from recipes.app.recipe.schema import Arm, Probe, build_step
+from synth.facts import FactTable
 from synth.inject import Inject
 from train_probe.alone import alone_in
 from train_probe.figures import write_results
@@ -85,16 +86,21 @@ def _trained(
     listeners = listeners_of(tensorboard, quiet)
 
     def train(plan: dict[str, Any]) -> list[dict[str, Any]]:
-        write_atomically(out / "plan.json", json.dumps(plan, indent=2).encode())
+        write_plan(out, plan)
         return run_plan(out / "plan.json", out, listeners, ray, whole=False)
 
-    results = _climbed(plan, train) if probe.climb else train(plan)
+    results = _climbed(plan, out, train) if probe.climb else train(plan)
     remembered(out, results)
     write_atomically(out / "results.parquet", parquet(results))
     write_atomically(out / "summary.json", json.dumps(summary(results), indent=1).encode())
     # Last: it makes the folder that of a finished probe.
     write_results(out, results)
     return results
+
+
+def write_plan(out: Path, plan: dict[str, Any]) -> None:
+    """Write what is trained, beside its results."""
+    write_atomically(out / "plan.json", json.dumps(plan, indent=2).encode())
 
 
 VARIED = (
@@ -149,7 +155,9 @@ def parquet(results: list[dict[str, Any]]) -> bytes:
     return stream.getvalue()
 
 
-def _climbed(plan: dict[str, Any], train: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+def _climbed(
+    plan: dict[str, Any], out: Path, train: Callable[[dict[str, Any]], list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
     """The results of the runs of a plan that are needed to bracket half of the facts."""
     grid = Grid(plan, train)
     runs = {(_but_exposures(run), run["exposures"]): run for run in plan["runs"]}
@@ -165,7 +173,10 @@ def _climbed(plan: dict[str, Any], train: Callable[[dict[str, Any]], list[dict[s
     climbed({key: (sorted(ladder), middle(ladder)) for key, ladder in ladders.items()}, trained)
     # In the recipe's order of arms: tables and pages take the first for the one that others are compared with.
     names = list(dict.fromkeys(run["arm"] for run in plan["runs"]))
-    return sorted((results[one] for one in runs if one in results), key=lambda row: names.index(row["arm"]))
+    chosen = sorted((one for one in runs if one in results), key=lambda one: names.index(runs[one]["arm"]))
+    # The plan beside the results is of all of them, not of the last step alone.
+    write_plan(out, plan | {"runs": [runs[one] for one in chosen]})
+    return [results[one] for one in chosen]
 
 
 def _but_exposures(run: dict[str, Any]) -> str:
@@ -216,9 +227,15 @@ def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
         )
         if (exposures in probe.ladder_of(arm) or not any(probe.ladder_of(arm))) and learning_rate in probe.rates_of(arm)
     ]
-    asked_of_each = {"evaluate": probe.evaluate, "memorisation": probe.memorisation.model_dump()}
+    asked_of_each = {
+        "evaluate": probe.evaluate,
+        "memorisation": probe.memorisation.model_dump(),
+        "retrieval": probe.retrieval.model_dump(),
+    }
+    if "questions" in probe.evaluate or any(run["junk_kind"] == "questions" for run in runs):
+        asked_of_each |= {"questions": str(_questions(corpus, out)), "asking": probe.questions.model_dump()}
     return {
-        **(asked_of_each if probe.evaluate else {}),
+        **(asked_of_each if probe.evaluate or "questions" in asked_of_each else {}),
         "facts": str(corpus / "facts"),
         "useful": None if probe.drawn else str(corpus / "tokens" / probe.useful),
         "save": probe.save,
@@ -256,6 +273,16 @@ def _enough_people(probe: Probe, inject: Inject) -> Inject:
     number."""
     most = max((arm.facts.people for arm in probe.arms if arm.facts), default=0)
     return dataclasses.replace(inject, people=most) if most > inject.people and inject.kind in COUNTED else inject
+
+
+def _questions(corpus: Path, out: Path) -> Path:
+    """The file of questions about the facts of a corpus, in its tokens, which is written into `out`."""
+    from synth.asking import write_question_rows
+
+    path = out / "questions.npz"
+    vocabulary = Vocabulary.load(corpus / "tokens" / "tokenizer.json")
+    write_question_rows(path, FactTable.load(corpus / "facts"), vocabulary)
+    return path.resolve()
 
 
 def _with_pages(inject: Inject, corpus: Corpus, folder: Path) -> Vocabulary:

@@ -23,6 +23,7 @@ from curate.sources import partition
 from curate.step import Step
 from recipes.app.recipe.declared import Strict, model_of
 from train_probe.architecture import NARROWEST, WIDEST, Architecture, ArchitectureError, architecture, equal_width
+from train_probe.evaluation_plans import QuestionsPlan, RetrievalPlan
 from train_probe.plan import EVALUATIONS, MemorisationPlan, ModelPlan, RunPlan, TrainingPlan, changeable
 
 
@@ -136,6 +137,14 @@ class Memorisation(model_of(MemorisationPlan)):  # type: ignore[misc]
     """Which sequences `evaluate: [memorisation]` asks models for."""
 
 
+class Retrieval(model_of(RetrievalPlan)):  # type: ignore[misc]
+    """How `evaluate: [retrieval]` mixes models with what is near in their training texts."""
+
+
+class Asking(model_of(QuestionsPlan)):  # type: ignore[misc]
+    """How `evaluate: [questions]` asks."""
+
+
 OF_A_RUN = ("exposures", "tokens", "junk_kind", "junk_shards", "front", "seed")
 """Settings of a plan's run that an arm lacks: they come from the grid, or follow from `junk`."""
 
@@ -240,7 +249,9 @@ class Probe(Strict):
     )
     save: bool = Field(False, description="keep the trained weights of every run")
     evaluate: list[Literal[EVALUATIONS]] = Field([], description="what else is told of every checkpoint")  # type: ignore[valid-type]
-    memorisation: Memorisation = Field(default=Memorisation(), description="what `evaluate: [memorisation]` scores")
+    memorisation: Memorisation = Field(Memorisation(), description="which sequences `memorisation` asks for")
+    retrieval: Retrieval = Field(Retrieval(), description="what `retrieval` searches, and how it is mixed")
+    questions: Asking = Field(Asking(), description="how `questions` asks, and tunes before")
     arms: list[Arm] = Field(min_length=1, description="the rows of the result table")
     quick: Quick | None = Field(None, description="a smaller grid, for `--quick`")
 

@@ -69,7 +69,10 @@ def ranges(
     equal to it. With `log` they are ratios. Empty without rows."""
     if not rows:
         return ""
-    scale = math.log if log else float
+
+    def scale(value: float) -> float:
+        return math.log(value) if log else value
+
     given = [
         reference,
         *(alike or ()),

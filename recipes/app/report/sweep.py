@@ -9,9 +9,10 @@ from typing import Any
 
 from curate.places.store import write_atomically
 from recipes.app.measure.statistics import ArmResults, arms_of, multiplier, multiplier_words
+from recipes.app.report.asked import exceptions, questioned, retrieved
 from recipes.app.report.charts import Bar, bars
 from recipes.app.report.learned import bits, by_arm, by_attribute, by_exposures, in_words, rounded
-from recipes.app.report.memory import PARTS as OF_MEMORY
+from recipes.app.report.memory import PARTS as MEMORY
 from recipes.app.report.rendering import junk_share, rendered
 
 
@@ -22,7 +23,11 @@ def write_page(name: str, results: Sequence[dict[str, Any]], folder: Path) -> Pa
     return path
 
 
-PARTS: Sequence[Callable[[Sequence[dict[str, Any]]], str]] = (by_arm, by_exposures, by_attribute, rounded, *OF_MEMORY)
+PARTS: Sequence[Callable[[Sequence[dict[str, Any]]], str]] = (
+    *(by_arm, by_exposures, by_attribute, rounded),
+    *(exceptions, retrieved, questioned),
+    *MEMORY,
+)
 """The parts of the page that a measure has of its own, in their order: each makes its HTML of a probe's results, or
 ""."""
 
@@ -51,6 +56,7 @@ def sweep_page(name: str, results: Sequence[dict[str, Any]]) -> str:
         shares=shares(arms),
         purity=Markup(_purity(arms)),
         runs=runs,
+        watched=[row for row in results if row.get("guarded") or row.get("stopped")],
         failed=[row for row in results if row.get("error")],
         reading=_reading(arms, len(ladder) > 1),
         tiles=_tiles(arms, runs),
