@@ -143,7 +143,8 @@ class Data:
         if run.junk_kind == "questions":
             if self.inputs.questions is None:
                 raise PlanError(f"arm '{run.arm}' is shown questions, and the plan names no file of `questions`")
-            return ShownQuestions(self.inputs.questions, junk_seed(run), self.plan.training_of(run).window, self.device)
+            window = self.plan.training_of(run).window
+            return ShownQuestions(self.inputs.questions, junk_seed(run), window, self.device)
         if run.junk_kind == "learnable":
             return self.chain(run)
         facts, seed = self.facts, junk_seed(run)

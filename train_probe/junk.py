@@ -282,6 +282,16 @@ class ShownQuestions:
         shift = (starts - ends + lengths).repeat_interleave(lengths, output_size=total)
         return self._tokens[shift + torch.arange(total, device=self._device)]
 
+    def owners(self, numbers: Tensor) -> Tensor:
+        return self._placed(numbers)
+
+    def origins(self, first: int, last: int) -> Tensor:
+        rows = []
+        for number in range(first, last):
+            texts = torch.arange(number * self._in_window, (number + 1) * self._in_window, device=self._device)
+            rows.append(self.owners(texts).repeat_interleave(self.lengths(texts))[: self.width])
+        return torch.stack(rows) if rows else self._tokens.new_zeros(0, self.width)
+
     def _placed(self, numbers: Tensor) -> Tensor:
         """The question of each number: every pass over all of them is a permutation of its own."""
         place = torch.empty_like(numbers)

@@ -25,11 +25,17 @@ class NumberedTexts:
     def __init__(self, texts: Texts) -> None:
         self._texts, self.device = texts, texts.device
 
-    def part(self, *people: Any) -> NumberedTexts:
-        return NumberedTexts(self._texts.part(*people))
+    def part(self, members: NDArray[Any]) -> NumberedTexts:
+        return NumberedTexts(self._texts.part(members))
 
-    def order(self, exposures: int, seed: int, *more: Any) -> Tensor:
-        return self._texts.order(exposures, seed, *more)
+    def fixed(self) -> NumberedTexts:
+        return NumberedTexts(self._texts.fixed())
+
+    def order(self, exposures: int, seed: int, blocks: int = 0) -> Tensor:
+        return self._texts.order(exposures, seed, blocks)
+
+    def people(self, numbers: Tensor) -> Tensor:
+        return self._texts.people(numbers)
 
     def measured(self, exposures: int) -> Measured:
         return self._texts.measured(exposures)

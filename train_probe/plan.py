@@ -117,9 +117,6 @@ class TrainingPlan(Checked):
     evaluate_bits: tuple[int, ...] = setting((), "score once more with weights rounded to so many bits", ge=2, le=8)
     evaluate_group: int | None = setting(None, "inputs that share a step of rounding; empty: all", ge=1)
     evaluate_embeddings: bool = setting(True, "whether embeddings are rounded too")
-    evaluate_gptq: bool = setting(
-        False, "score rounded weights once more with matrices rounded by GPTQ (2210.17323), on the facts' own rows"
-    )
     schedule: str = setting(
         "cosine",
         "how the rate falls after the warm-up: cosine; linear; constant, with a fall at the end",
@@ -140,6 +137,9 @@ class TrainingPlan(Checked):
         0, "end a run when the loss on what is held out was lowest so many looks ago; 0: never", ge=0
     )
     stop_every: float = setting(0.05, "share of the steps between such looks", gt=0, le=1)
+    evaluate_gptq: bool = setting(
+        False, "score rounded weights once more with matrices rounded by GPTQ (2210.17323), on the facts' own rows"
+    )
 
     def _fits_together(self) -> None:
         if self.keep_spikes and self.guard == "off":

@@ -89,7 +89,7 @@ def _trained(
         write_plan(out, plan)
         return run_plan(out / "plan.json", out, listeners, ray, whole=False)
 
-    results = _climbed(plan, out, train) if probe.climb else train(plan)
+    results = _climbed(probe, plan, out, train) if probe.climb else train(plan)
     remembered(out, results)
     write_atomically(out / "results.parquet", parquet(results))
     write_atomically(out / "summary.json", json.dumps(summary(results), indent=1).encode())
@@ -246,6 +246,16 @@ def make_plan(probe: Probe, out: Path) -> dict[str, Any]:
     }
 
 
+def _questions(corpus: Path, out: Path) -> Path:
+    """The file of questions about the facts of a corpus, in its tokens, which is written into `out`."""
+    from synth.asking import write_question_rows
+
+    path = out / "questions.npz"
+    vocabulary = Vocabulary.load(corpus / "tokens" / "tokenizer.json")
+    write_question_rows(path, FactTable.load(corpus / "facts"), vocabulary)
+    return path.resolve()
+
+
 def _people(probe: Probe, facts: Facts) -> Callable[[Arm], dict[str, Any]]:
     """Says for an arm which people it shows, where these are not all. Raises Refused where facts have no people."""
     usual = facts.people
@@ -273,16 +283,6 @@ def _enough_people(probe: Probe, inject: Inject) -> Inject:
     number."""
     most = max((arm.facts.people for arm in probe.arms if arm.facts), default=0)
     return dataclasses.replace(inject, people=most) if most > inject.people and inject.kind in COUNTED else inject
-
-
-def _questions(corpus: Path, out: Path) -> Path:
-    """The file of questions about the facts of a corpus, in its tokens, which is written into `out`."""
-    from synth.asking import write_question_rows
-
-    path = out / "questions.npz"
-    vocabulary = Vocabulary.load(corpus / "tokens" / "tokenizer.json")
-    write_question_rows(path, FactTable.load(corpus / "facts"), vocabulary)
-    return path.resolve()
 
 
 def _with_pages(inject: Inject, corpus: Corpus, folder: Path) -> Vocabulary:
