@@ -156,7 +156,7 @@ def parquet(results: list[dict[str, Any]]) -> bytes:
 
 
 def _climbed(
-    plan: dict[str, Any], out: Path, train: Callable[[dict[str, Any]], list[dict[str, Any]]]
+    probe: Probe, plan: dict[str, Any], out: Path, train: Callable[[dict[str, Any]], list[dict[str, Any]]]
 ) -> list[dict[str, Any]]:
     """The results of the runs of a plan that are needed to bracket half of the facts."""
     grid = Grid(plan, train)
