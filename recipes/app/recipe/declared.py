@@ -50,7 +50,10 @@ def _member(hint: Any, declared: Mapping[str, Any], factory: Any) -> Any:
     default = declared["default"]
     if declared.get("choices"):
         one_of: Any = Literal[tuple(declared["choices"])]
-        hint = one_of | None if type(None) in get_args(hint) else one_of
+        if get_origin(hint) is tuple:
+            hint = tuple[one_of, ...]
+        else:
+            hint = one_of | None if type(None) in get_args(hint) else one_of
     if get_origin(hint) is tuple:
         member: Any = Annotated[get_args(hint)[0], Field(**said)]
         hint, said, default = list[member], {}, list(default)
