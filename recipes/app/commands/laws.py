@@ -35,8 +35,8 @@ def laws(
         err.print(harmless(part))
 
     with friendly(), alone_in(output):
-        how = {"say": say, "processes": processes, "compile": compile}
-        told = run_laws(output, quick, seed_from, facts_seed, GPU if gpu else LAWS, **how)
+        book = GPU if gpu else LAWS
+        told = run_laws(output, quick, seed_from, facts_seed, book, say, processes=processes, compile=compile)
         page = write_laws_page(told, output)
     out.print(f"criteria: sha256 {told['criteria_sha256']}")
     for law in told["laws"]:
