@@ -81,7 +81,13 @@ def test_mds_has_its_columns_by_name_in_shards_of_a_bounded_size(tmp_path, monke
 
 
 READ = """
-import sys, json, numpy as np
+import importlib.machinery, json, sys, types
+# The library imports its data sets of pictures, too, which want a torchvision built for this very torch: nothing here does.
+for name in ("torchvision", "torchvision.datasets", "torchvision.transforms", "torchvision.transforms.functional"):
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__spec__ = importlib.machinery.ModuleSpec(name, None)
+sys.modules["torchvision.datasets"].VisionDataset = object
+sys.modules["torchvision.transforms.functional"].to_tensor = None
 from streaming import StreamingDataset
 from megatron.core.datasets.indexed_dataset import IndexedDataset
 folder = sys.argv[1]
