@@ -82,7 +82,7 @@ def test_mds_has_its_columns_by_name_in_shards_of_a_bounded_size(tmp_path, monke
 
 READ = """
 import importlib.machinery, json, sys, types
-# The library imports its data sets of pictures, too, which want a torchvision built for this very torch: nothing here does.
+# Its data sets of pictures want a torchvision that was built for this very torch: nothing here does.
 for name in ("torchvision", "torchvision.datasets", "torchvision.transforms", "torchvision.transforms.functional"):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__spec__ = importlib.machinery.ModuleSpec(name, None)
