@@ -28,6 +28,7 @@ EXTRAS = {
     "pyarrow": "hub",
     "ipywidgets": "notebook",
     "huggingface_hub": "hub",
+    "playwright": "look",
     "transformers": "hub",
     "protego": "robots",
     "catboost": "train-extractor",

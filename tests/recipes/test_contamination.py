@@ -83,7 +83,7 @@ def test_the_page_of_the_run_counts_them(folder, within):
     root, _, action = folder
     assert within("report", "out", cwd=root).returncode == 0
     page = (root / "out" / "report.html").read_text()
-    section = page.partition("<h3>Test items in documents</h3>")[2]
+    section = page.partition(">Test items in documents</h2>")[2]
     assert f"3 documents with test items, {3 if action == 'drop' else 0} of them dropped" in section
     assert '<td class="left">riddles</td><td>2</td><td>3</td>' in section
     assert "riddles_test.jsonl:1" in section

@@ -461,9 +461,9 @@ def test_a_probe_is_a_table_of_runs_and_of_arms(tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(recipes.app.measure.probe, "run_probe", lambda *given: seen.append(given) or results)
     monkeypatch.setattr("recipes.app.report.sweep.write_page", lambda *given: None)
-    found = goldsand.probe("junk-and-tags", output=tmp_path / "probe", corpus="demo", quick=True, quiet=True)
+    found = goldsand.probe("junk-and-tags", output=tmp_path / "probe", corpus="nowhere", quick=True, quiet=True)
     loaded, _, quick, *_, quiet = seen[0]
-    assert loaded.recipe.probe.corpus == "demo" and quick and quiet
+    assert loaded.recipe.probe.corpus == "nowhere" and quick and quiet
     arms = {one["arm"]: one for one in found.arms}
     assert arms["facts"]["sense"] == "=" and arms[HOSTILE]["times"] > 1 and arms["facts"]["times"] is None
     assert len(found.runs) == 9 and found.failed["error"] == ["out of memory"]
