@@ -19,7 +19,7 @@ from packaging.version import Version
 from curate.errors import BASE
 
 ROOT = Path(__file__).parent.parent
-DATA = {".pyi", ".yaml", ".gz", ".jsonl", ".txt", ".json", ".html", ".css", ".md", ".typed"}
+DATA = {".pyi", ".yaml", ".gz", ".jsonl", ".txt", ".json", ".html", ".js", ".css", ".md", ".typed"}
 
 needs_build = pytest.mark.skipif(
     importlib.util.find_spec("build") is None or importlib.util.find_spec("setuptools") is None,

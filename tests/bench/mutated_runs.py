@@ -85,6 +85,7 @@ def again(work: Path) -> Any:
     counts = {name: value for name, value in summary.items() if name not in TIMES}
     for step in counts["steps"]:
         step.pop("seconds")
+        step.pop("memory_mb", None)
     return [tree(work / "out", "text", "tokens", "facts", "ledger", "quarantine"), counts]
 
 
