@@ -164,3 +164,8 @@ def test_goldsand_is_imported_from_the_wheel(built, tmp_path):
     )
     result = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert result.stdout.split() == [str(tmp_path / "goldsand" / "__init__.py"), "extract", "True"], result.stderr
+
+
+def test_a_citation_names_this_version():
+    (said,) = re.findall(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
+    assert said == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
