@@ -191,6 +191,8 @@ def _steps(raw: Any, folder: Path, lines: dict[tuple[Any, ...], int], problems: 
             continue
         full = in_full(name, folder)
         try:
+            # Its parameters may be known from a time when no other package declared its name.
+            step_class(full)
             parameters_of(full)
         except Refused as error:
             problems.append(Problem(_line(lines, where), f"steps: {name}", _with_file(str(error), name, folder)))
