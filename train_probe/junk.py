@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -265,11 +266,7 @@ class ShownQuestions:
         self._in_window = -(-width // int(self._length.min())) + 1
 
     def windows(self, first: int, last: int) -> Tensor:
-        rows = []
-        for number in range(first, last):
-            texts = torch.arange(number * self._in_window, (number + 1) * self._in_window, device=self._device)
-            rows.append(self.tokens(texts)[: self.width])
-        return torch.stack(rows) if rows else self._tokens.new_zeros(0, self.width)
+        return self._packed(first, last, self.tokens)
 
     def lengths(self, numbers: Tensor, bare: Tensor | None = None) -> Tensor:
         return self._length[self._placed(numbers)]
@@ -286,10 +283,14 @@ class ShownQuestions:
         return self._placed(numbers)
 
     def origins(self, first: int, last: int) -> Tensor:
+        return self._packed(first, last, lambda texts: self.owners(texts).repeat_interleave(self.lengths(texts)))
+
+    def _packed(self, first: int, last: int, of: Callable[[Tensor], Tensor]) -> Tensor:
+        """Windows of what `of` says of the tokens of texts, int64 [last - first, width]."""
         rows = []
         for number in range(first, last):
             texts = torch.arange(number * self._in_window, (number + 1) * self._in_window, device=self._device)
-            rows.append(self.owners(texts).repeat_interleave(self.lengths(texts))[: self.width])
+            rows.append(of(texts)[: self.width])
         return torch.stack(rows) if rows else self._tokens.new_zeros(0, self.width)
 
     def _placed(self, numbers: Tensor) -> Tensor:
