@@ -121,13 +121,12 @@ def once(case: str, inputs: Path, out: Path) -> dict[str, Any]:
         told = [left for now, left in said if now <= moment]
         off.append(round(told[-1] / (ended - moment) - 1, 3) if told else None)
     size = sum(path.stat().st_size for path in files_below(out))
-    took: dict[str, list[float]] = {}
-    for group in plan.groups:
-        pair = took.setdefault(group.label, [0.0, 0.0])
-        pair[0] = round(pair[0] + group.seconds / min(all_cores(), max(1, group.units)), 2)
-    for progress in groups:
-        pair = took.setdefault(progress.label, [0.0, 0.0])
-        pair[1] = round(pair[1] + progress.seconds(), 2)
+    # Of groups without units nothing is seen.
+    foretold_groups = [group for group in plan.groups if group.units]
+    took = [
+        [one.label, one.units, round(one.seconds / min(all_cores(), one.units), 2), round(progress.seconds(), 2)]
+        for one, progress in zip(foretold_groups, groups, strict=False)
+    ]
     return {
         "groups": took,
         "seconds": round(ended - began, 1),

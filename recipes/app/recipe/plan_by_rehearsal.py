@@ -8,6 +8,7 @@ them in all.
 from __future__ import annotations
 
 import contextlib
+import math
 import tempfile
 import time
 from collections import Counter
@@ -23,6 +24,7 @@ from curate.run.engine import all_cores
 from curate.run.folder import OutputFolder
 from curate.run.forecast import ForetoldGroup
 from curate.run.local import LocalEngine
+from curate.run.publish_tokens import SAMPLE
 from curate.run.sample import Sample, draw, joined, thinned
 from curate.run.stage_outputs import StageOutputs
 from curate.run.unit import Unit
@@ -141,17 +143,15 @@ def estimate(
         )
         folders = (Path(name) / str(number) for number in range(100))
         bare = [step for step in job.steps if not isinstance(step, Injection)]
-        many = _drawn(job.partitions, sample)
+        many = _drawn(job.partitions, dict.fromkeys(sources, sample // max(1, len(sources))))
         if not many.parts:
             return None
         # A worker's first unit waits for its libraries and models.
         few = thinned(many, max(1, many.documents // MORE))
         cold = _rehearsal(job, bare, thinned(few, PLACES), next(folders)).rehearse(own)
         long = _rehearsal(job, bare, many, next(folders)).rehearse(own)
-        enough = min(MOST, int(sum(one.documents for one in sources.values()) * SHARE))
-        each = long.took() / max(1, long.documents)
-        longer = min(MOST, max(enough, int(ENOUGH / max(each, 1e-9))), int(LONGEST / max(each, 1e-9)))
-        if many.whole or longer < MORE * sample:
+        longer = long.documents_within(sources)
+        if many.whole or sum(longer.values()) < MORE * sample:
             short = _rehearsal(job, bare, few, next(folders)).rehearse(own)
         else:
             few, short = many, long
@@ -298,9 +298,16 @@ class _Rehearsal(CorpusRun):
             )
         return one.working * size / max(1, one.bytes) + one.reading * documents / max(self.read, one.documents, 1)
 
-    def took(self) -> float:
-        """Seconds of one worker in the first stage."""
-        return sum(one.working + one.reading for one in self.by_source.values())
+    def documents_within(self, sources: dict[str, SourceCount]) -> dict[str, int]:
+        """How many documents of each source a longer rehearsal has: each source has its share of the seconds, so that
+        there are more of those that take less."""
+        wanted = {}
+        for name, source in sources.items():
+            one = self.by_source.get(name, _Rehearsed())
+            each = max((one.working + one.reading) / max(1, one.documents), 1e-9) * len(sources)
+            enough = max(int(source.documents * SHARE), int(ENOUGH / each))
+            wanted[name] = min(MOST // len(sources), enough, int(LONGEST / each))
+        return wanted
 
 
 @dataclass(frozen=True)
@@ -314,14 +321,14 @@ class _Scale:
     extra: _Rehearsal | None
     injected: float
 
-    def _line(self, short: float, more: float, extra: float | None, units: float) -> float:
-        """What grows with the weight, of which the long rehearsal took `more` than the short one, and what does with
-        the number of `units`, of which the run has so many times as many."""
+    def _line(self, short: float, more: float, extra: float | None, units: float, most: float = math.inf) -> float:
+        """What grows with the weight, up to the `most`, of which the long rehearsal took `more` than the short one, and
+        what does with the number of `units`, of which the run has so many times as many."""
         heavier = self.long.weight - self.short.weight
         slope = max(0.0, more) / heavier if heavier > 0 else 0.0
         fixed = max(0.0, short - slope * self.short.weight)
         added = 0.0 if extra is None else max(0.0, extra - short) * self.injected
-        return fixed * units + slope * self.weight + added
+        return fixed * units + slope * min(self.weight, most) + added
 
     def of_seconds(self, call: Call, units: int) -> float:
         short, long = self.short.seconds.get(call, 0.0), self.long.seconds.get(call, 0.0)
@@ -330,7 +337,7 @@ class _Scale:
             more = long - short - NOISE * max(1, min(self.long.workers or all_cores(), units))
         extra = None if self.extra is None else self.extra.seconds.get(call, 0.0)
         times = units / max(1, self.short.units.get(call, 0) or self.long.units.get(call, 0))
-        return self._line(short, more, extra, times)
+        return self._line(short, more, extra, times, SAMPLE if call[0] == "vocabulary" else math.inf)
 
     def of_sizes(self) -> float:
         extra = None if self.extra is None else self.extra.size
@@ -393,11 +400,15 @@ def _few_injected(job: CorpusRun) -> tuple[list[Any], int, int]:
     return steps, added, injected
 
 
-def _drawn(partitions: Sequence[Partition], sample: int) -> Sample:
-    """So many documents, in equal shares of all sources."""
+def _drawn(partitions: Sequence[Partition], wanted: dict[str, int]) -> Sample:
+    """So many documents of each source, or LEAST."""
     sources = partitions_by_source(partitions)
-    each = max(LEAST, sample // max(1, len(sources)))
-    return joined([_in_lots(draw(one, each, windows=PLACES, beginnings=True)) for one in sources.values()])
+    return joined(
+        [
+            _in_lots(draw(one, max(LEAST, wanted[name]), windows=PLACES, beginnings=True))
+            for name, one in sources.items()
+        ]
+    )
 
 
 def _in_lots(sample: Sample) -> Sample:
