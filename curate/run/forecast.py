@@ -20,6 +20,10 @@ LEAST_BELIEF = 1.0
 """Foretold seconds that it weighs as much as at least: what has begun a moment ago shows nothing yet."""
 
 
+NEARLY = 0.9
+"""The share of a unit that is taken to be done at most, where nobody sees how far it is."""
+
+
 @dataclass(frozen=True)
 class ForetoldGroup:
     """What a group of units takes on one worker, in seconds. `by_source`, for the group that reads the input: what one
@@ -52,6 +56,11 @@ class TimeLeft:
         spent, alike = progress.seconds(), self._wall(group, done)
         rest = max(self._wall(group, left), longest) if progress.done < progress.tasks else 0.0
         pace = math.sqrt(_pace(self._spent, self._foretold, 1.0, LEAST_BELIEF))
+        if not progress.total_size and rest:
+            # Nobody sees how far the units at work are: no less far than they would be at this pace.
+            unseen = min(self._workers, progress.tasks - progress.done) / progress.tasks * NEARLY
+            further = min(spent / pace - alike, unseen * self._wall(group, group.seconds))
+            alike, rest = alike + max(0.0, further), rest - max(0.0, further)
         own = _pace(spent, alike, pace, max(LEAST_BELIEF, BELIEF * self._wall(group, group.seconds)))
         # That a group takes longer than foretold says as much of the group as of the machine.
         overall = math.sqrt(_pace(self._spent + spent, self._foretold + alike, 1.0, LEAST_BELIEF))

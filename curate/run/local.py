@@ -66,6 +66,10 @@ class LocalEngine:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """End its workers: the next units have new ones, without what earlier units have left in memory."""
         for worker in self._pool:
             worker.stop()
         self._pool.clear()

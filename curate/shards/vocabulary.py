@@ -13,7 +13,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,9 @@ training grows with the square of a piece. Longer pieces than this are in no tex
 
 BUCKET = "#"
 """The prefix, in a token's name, of a bucket that domains are hashed to; no domain begins with it."""
+
+PARALLEL = "TOKENIZERS_PARALLELISM"
+"""What tells tokenizers whether it may use all cores."""
 
 _DOMAIN = "<|domain:"
 _PIECE = re.compile(r"\w+|[^\w\s]")
@@ -75,7 +78,7 @@ class Vocabulary:
     def load(cls, path: Path | str) -> Vocabulary:
         """Read a saved vocabulary. Raises VocabularyError when the file is missing or not a tokenizer."""
         try:
-            return cls(Path(path).read_bytes())
+            return _opened(Path(path).read_bytes())
         except FileNotFoundError:
             raise VocabularyError(f"there is no tokenizer file {path}") from None
         except VocabularyError as error:
@@ -180,6 +183,13 @@ class Vocabulary:
         return encoding.ids, encoding.offsets
 
 
+@lru_cache(maxsize=1)
+def _opened(content: bytes) -> Vocabulary:
+    """One for all units of a process: tokenizers 0.23 keeps some megabytes of each that has encoded texts, and each is
+    slower than the one before."""
+    return Vocabulary(content)
+
+
 def _words_of(text: str) -> list[str]:
     """The words of a text with the space in front of each; the whole text, where there is other white space."""
     first, *rest = text.split(" ")
@@ -243,7 +253,7 @@ def build_vocabulary(
 
 def _tokenizer_from(content: bytes) -> Any:
     # The engine starts one process for each core; threads inside each would compete with them.
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault(PARALLEL, "false")
     from tokenizers import Tokenizer
 
     try:
@@ -275,7 +285,12 @@ def _trained(texts: Iterable[str], size: int) -> Any:
         max_token_length=LONGEST_TOKEN,
         show_progress=False,
     )
-    tokenizer.train_from_iterator((well_formed(text) for text in texts), trainer)
+    before = os.environ.get(PARALLEL)
+    os.environ[PARALLEL] = "true"  # nothing else of a run is worked on meanwhile
+    try:
+        tokenizer.train_from_iterator((well_formed(text) for text in texts), trainer)
+    finally:
+        os.environ.pop(PARALLEL) if before is None else os.environ.update({PARALLEL: before})
     tokenizer.pre_tokenizer = pieces
     return tokenizer
 

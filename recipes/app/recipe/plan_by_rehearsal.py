@@ -48,27 +48,20 @@ PLACES = 8
 MORE = 4
 """How many times as many documents one rehearsal has as another."""
 
-ENOUGH = 1.0
-"""Seconds that the documents of a rehearsal take at least, or else there is one with more."""
-
-SHARE = 0.01
-"""The share of all documents that is to be rehearsed with, at most MOST: what takes little time for each shows in
-many."""
-
 NOISE = 0.02
 """Seconds by which two groups that do the same differ by the clock, where nothing else tells what they take."""
 
 LONGEST = 3.0
-"""Seconds that its documents take at most."""
+"""Seconds that the documents of a source take in a rehearsal, about, where there are so many."""
 
 BUCKETS = 2
 """Units of a round in a rehearsal: each takes time of its own."""
 
-MOST = 4000
+MOST = 2000
 """Documents of a rehearsal."""
 
-LEAST = 12
-"""Documents of each source."""
+SOME, LEAST = 60, 12
+"""Documents of each source in a longer rehearsal, and in any."""
 
 ROW = 200
 """Characters of text that a document's rows in the ledger and the records of rounds weigh as much as."""
@@ -116,6 +109,7 @@ def foretell(job: CorpusRun, engine: LocalEngine) -> list[ForetoldGroup]:
         groups = planned(job, look=False)
         if not _is_read(job, groups):
             found = estimate(job, groups, 60, engine)
+            engine.renew()
             return found.groups if found else []
     return []
 
@@ -155,7 +149,10 @@ def estimate(
             short = _rehearsal(job, bare, few, next(folders)).rehearse(own)
         else:
             few, short = many, long
-            long = _rehearsal(job, bare, _drawn(job.partitions, longer), next(folders)).rehearse(own)
+            many = _drawn(job.partitions, longer)
+            # What is imported where there is more to do, as the ledger's rows of what was dropped.
+            _rehearsal(job, bare, thinned(many, many.documents // MORE), next(folders)).rehearse(own)
+            long = _rehearsal(job, bare, many, next(folders)).rehearse(own)
         if not long.documents:
             return None
         if long.weight <= short.weight:
@@ -239,6 +236,7 @@ class _Rehearsal(CorpusRun):
     size: int = 0
     peak: int = 0
     read: int = 0
+    rendered: int = 0
     sizes: dict[str, dict[int, int]] = field(default_factory=dict)
 
     def rehearse(self, engine: LocalEngine) -> _Rehearsal:
@@ -262,6 +260,10 @@ class _Rehearsal(CorpusRun):
             one.reading += reading
             one.working += sum(manifest["seconds"].values()) - reading
             one.characters += sum(characters for _, characters in manifest["domains"]["kept"].values())
+        if self.publication.renderings:
+            widest = min(outputs.stage_of(one.source) for one in self.publication.renderings)
+            kept = (manifest["domains"]["kept"] for manifest in outputs.manifests[widest])
+            self.rendered = sum(characters for one in kept for _, characters in one.values())
         # Of what steps took by the clock, what they worked: a worker may have waited for a core.
         working = sum(one.working for one in self.by_source.values())
         worked = timed.worked.get((self.stages[0].folder[3:], 0), 0.0)
@@ -299,14 +301,14 @@ class _Rehearsal(CorpusRun):
         return one.working * size / max(1, one.bytes) + one.reading * documents / max(self.read, one.documents, 1)
 
     def documents_within(self, sources: dict[str, SourceCount]) -> dict[str, int]:
-        """How many documents of each source a longer rehearsal has: each source has its share of the seconds, so that
-        there are more of those that take less."""
+        """How many documents of each source a longer rehearsal has: in the shares of the input, since files of their
+        own cost what rows of one file do not; fewer where each takes long."""
+        every = sum(source.documents for source in sources.values())
         wanted = {}
         for name, source in sources.items():
             one = self.by_source.get(name, _Rehearsed())
-            each = max((one.working + one.reading) / max(1, one.documents), 1e-9) * len(sources)
-            enough = max(int(source.documents * SHARE), int(ENOUGH / each))
-            wanted[name] = min(MOST // len(sources), enough, int(LONGEST / each))
+            each = max(one.working / max(1, one.documents), 1e-9)
+            wanted[name] = min(max(SOME, MOST * source.documents // max(1, every)), int(LONGEST / each))
         return wanted
 
 
@@ -337,7 +339,9 @@ class _Scale:
             more = long - short - NOISE * max(1, min(self.long.workers or all_cores(), units))
         extra = None if self.extra is None else self.extra.seconds.get(call, 0.0)
         times = units / max(1, self.short.units.get(call, 0) or self.long.units.get(call, 0))
-        return self._line(short, more, extra, times, SAMPLE if call[0] == "vocabulary" else math.inf)
+        # As much as there has to be for a vocabulary to be trained on no more.
+        most = SAMPLE * self.long.weight / max(1, self.long.rendered) if call[0] == "vocabulary" else math.inf
+        return self._line(short, more, extra, times, most)
 
     def of_sizes(self) -> float:
         extra = None if self.extra is None else self.extra.size
