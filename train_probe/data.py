@@ -104,6 +104,11 @@ class Data:
         """The texts of all facts. Raises PlanError."""
         if self._texts is None:
             facts, documents = self.facts, self.inputs.documents
+            if documents is None and facts.placement not in ("even", "blocks"):
+                raise PlanError(
+                    f"the facts in {facts.folder} were placed '{facts.placement}': only their shards have that order;"
+                    " leave out `drawn: true`, or take facts with `placement: even`"
+                )
             if documents is None:
                 self._texts = DrawnTexts(self.renderer, facts.exposures, facts.end_of_text, facts.tag)
             else:

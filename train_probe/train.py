@@ -7,9 +7,11 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 import os
 import platform
-from collections.abc import Callable, Hashable
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ import torch
 
 from train_probe.alone import alone_in
 from train_probe.data import Data, model_vocabulary
-from train_probe.estimate import Machine, cores, slot_bytes, step_flops, this_machine
+from train_probe.estimate import MOST_SLOTS, STEP_SECONDS, Machine, cores, slot_bytes, step_flops, this_machine
 from train_probe.evaluate import opened
 from train_probe.figures import NEEDED, RESULTS, write_results
 from train_probe.inputs import Inputs, Pages, read_inputs
@@ -158,6 +160,7 @@ class _Work:
         self.groups: list[Group] = []
         self.flops: list[float] = []
         self.tokens: list[int] = []
+        self.steps: list[int] = []
         for run in plan.runs:
             stream = data.stream(run)
             refuse_unwatched(data, run)
@@ -170,13 +173,27 @@ class _Work:
             self.groups.append(Group(one, training.precision, *shape, training.schedule, guard))
             self.flops.append(stream.steps * step_flops(one, self.vocabulary, stream.shape))
             self.tokens.append(stream.tokens)
+            self.steps.append(stream.steps)
 
     def cost(self, numbers: list[int], machine: Machine) -> Cost:
         """What the runs of these numbers will take."""
         work = [self.flops[number] for number in numbers]
         tokens = [self.tokens[number] for number in numbers]
         peak = machine.peak * machine.workers
-        return Cost(machine.kind, machine.workers, work, tokens, peak, machine.seconds(sum(work)))
+        seconds = machine.seconds(sum(work), self._stacked(numbers, machine.kind, machine.workers))
+        return Cost(machine.kind, machine.workers, work, tokens, peak, seconds)
+
+    def _stacked(self, numbers: Sequence[int], kind: str, workers: int) -> float:
+        """The steps of stacks that these runs take: as many runs of a group as share one take theirs at once."""
+        groups = Counter(self.groups[number] for number in numbers)
+        steps: Counter[Group] = Counter()
+        for number in numbers:
+            steps[self.groups[number]] += self.steps[number]
+        most = min(self.plan.slots or MOST_SLOTS[kind], MOST_SLOTS[kind])
+        alone = len(groups) >= workers
+        return sum(
+            steps[group] / min(most, count if alone else math.ceil(count / workers)) for group, count in groups.items()
+        )
 
     def queue(self, numbers: list[int], machine: Machine) -> Queue:
         """Raises PlanError where a model does not fit into memory."""
@@ -198,8 +215,9 @@ class _Work:
         by what is left to do: a grid that was killed continues as it began."""
         if self.plan.compile != "auto":
             return self.plan.compile == "always"
-        work = sum(flops for flops, one in zip(self.flops, self.groups, strict=True) if one == group)
-        return worth_compiling(work / STATED_FLOPS[kind])
+        numbers = [number for number, one in enumerate(self.groups) if one == group]
+        launching = self._stacked(numbers, kind, 1) * STEP_SECONDS[kind]
+        return worth_compiling(sum(self.flops[number] for number in numbers) / STATED_FLOPS[kind], launching)
 
 
 STATED_FLOPS = {"cpu": 5e10, "cuda": 1e14}

@@ -71,6 +71,7 @@ class Blame:
     def judge(self, group: UnitGroup, number: int, ended: Ended) -> None:
         """Raises RunError or TaskError where the unit is hopeless."""
         unit = group.units[number]
+        group.lost(number, ended.reason, ended.in_hand)
         if group.on_kill is None or ended.in_hand in ("", ENDING, CUTTING) or is_reading(ended.in_hand):
             self._without_a_document(group, number, ended, group.on_kill)
         else:

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from curate.errors import Refused
 from curate.run.unit import Unit
@@ -22,6 +22,24 @@ class RunError(Refused):
 
 class TaskError(Exception):
     """A unit failed by a fault of the program; the message names the unit, the document in hand, and the traceback."""
+
+
+@dataclass(frozen=True)
+class UnitEvent:
+    """What happened to a unit, at a moment in seconds since 1970: an `attempt` at it "began", "ended" (after `seconds`,
+    with what it counted), or its worker was "lost", because of what `why` says, with a document in hand. "reused": it
+    was done before; "elsewhere": another shard did it."""
+
+    event: Literal["began", "ended", "reused", "elsewhere", "lost"]
+    unit: str
+    at: float
+    attempt: int = 1
+    seconds: float | None = None
+    documents: int = 0
+    kept: int = 0
+    size: int = 0
+    why: str = ""
+    in_hand: str = ""
 
 
 @dataclass
@@ -40,8 +58,8 @@ class Progress:
     """The progress of a group of units. `documents` and `kept` count work of this run; `size` and `total_size` are
     bytes of input, of all units whose size is known, and `sources` the same by source, where units read the input. Of
     the `done` units, `reused` were done by an earlier run, and `reused_size` is their share of `size`. `memory` is the
-    most that a worker has held so far, `again` counts units that were made again, by reason. `run_left` is how many
-    seconds the whole run still takes, as far as somebody knows."""
+    most that a worker has held so far, `again` counts units that were made again, by reason. `events` are those since
+    somebody was told last. `run_left` is how many seconds the whole run still takes, as far as somebody knows."""
 
     label: str
     tasks: int
@@ -55,6 +73,7 @@ class Progress:
     memory: int = 0
     again: Counter[str] = field(default_factory=Counter)
     sources: dict[str, SourceProgress] = field(default_factory=dict)
+    events: Sequence[UnitEvent] = ()
     run_left: float | None = None
     started: float = field(default_factory=time.monotonic)
     ended: float | None = None

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from curate.run.engine import OnKill, Progress, SourceProgress
+from curate.run.engine import OnKill, Progress, SourceProgress, UnitEvent
 from curate.run.unit import Unit
 
 
@@ -28,6 +28,9 @@ class UnitGroup:
         self.alone: int | None = None
         self.deaths: Counter[tuple[int, str]] = Counter()
         self._manifests: dict[int, dict[str, Any]] = {}
+        self._attempts: Counter[int] = Counter()
+        self._began: dict[int, float] = {}
+        self._events: list[UnitEvent] = []
         self._counts = (0, 0, 0)
         self._sources = [unit.source_read for unit in self.units]
         self.progress = Progress(label, len(self.units), sum(self._sizes))
@@ -63,6 +66,16 @@ class UnitGroup:
         """A worker has the first unit of this queue."""
         number = queue.popleft()
         self.alone = number if queue is self.last else None
+        self._attempts[number] += 1
+        self._began[number] = now = time.time()
+        self._events.append(UnitEvent("began", self.units[number].name, now, self._attempts[number]))
+
+    def lost(self, number: int, why: str, in_hand: str = "") -> None:
+        """The worker of a unit was lost, or its task."""
+        now = time.time()
+        self._events.append(
+            UnitEvent("lost", self.units[number].name, now, self._attempts[number], why=why, in_hand=in_hand)
+        )
 
     def add(self, number: int, manifest: dict[str, Any], counts: tuple[int, int, int]) -> None:
         """One unit is done; its worker counted these documents, documents kept and bytes."""
@@ -70,9 +83,20 @@ class UnitGroup:
         size = self._sizes[number]
         self._counts = _sum([self._counts, (*counts[:2], size)])
         self.progress.add(manifest, size)
+        self._note(number, manifest, counts, size)
         if source := self._sources[number]:
             self._ended[source].done += size
             self._ended[source].reused += size if manifest.get("skipped_unit") else 0
+
+    def _note(self, number: int, manifest: dict[str, Any], counts: tuple[int, int, int], size: int) -> None:
+        now, name, attempt = time.time(), self.units[number].name, self._attempts[number]
+        if manifest.get("skipped_unit"):
+            self._events.append(UnitEvent("reused", name, now, attempt, size=size))
+        elif (began := self._began.pop(number, None)) is None:
+            self._events.append(UnitEvent("elsewhere", name, now, attempt, None, *counts[:2], size))
+        else:
+            why = manifest.get("because", "")
+            self._events.append(UnitEvent("ended", name, now, attempt, now - began, *counts[:2], size, why))
 
     def count(self, working: Mapping[int, tuple[int, int, int]]) -> Progress:
         """The progress, with what workers have counted of the units in their hands. The first try of a unit that is
@@ -80,6 +104,7 @@ class UnitGroup:
         counted = [self._counts, *working.values()]
         self.progress.documents, self.progress.kept, self.progress.size = _sum(counted)
         self.progress.sources = self._shares({number: counts[2] for number, counts in working.items()})
+        self.progress.events, self._events = self._events, []
         if self.ended:
             self.progress.ended = time.monotonic()
         return self.progress

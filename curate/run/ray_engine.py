@@ -252,7 +252,9 @@ class RayEngine:
                     f"{unit.name}: {LOST} tasks of it were lost, the last by {type(error).__name__}: see what ends the"
                     " cluster's workers, or ask for more with `engine.ray.memory`"
                 ) from None
-            group.progress.again[f"its task was lost ({type(error).__name__})"] += 1
+            why = f"its task was lost ({type(error).__name__})"
+            group.progress.again[why] += 1
+            group.lost(number, why)
             group.queue.appendleft(number)
             if isinstance(error, self._ray.exceptions.LocalRayletDiedError):
                 self._refuse_to_stay()

@@ -1,6 +1,7 @@
 """Batches: exact exposures, one order for all arms, junk that is junk and exactly as much of it as was asked."""
 
 import dataclasses
+import json
 from collections import Counter
 from fractions import Fraction
 
@@ -345,6 +346,15 @@ def test_people_who_appear_less_often_are_left_out_of_later_passes_and_other_pla
     assert sorted(order.tolist()) == list(range(6))
     assert exposure[even.order(2, 1)].tolist() == [0, 0, 0, 1, 1]
     assert clustered.order(3, 1).tolist() == list(range(6))
+
+
+@pytest.mark.parametrize("placement", ["clustered", "curriculum"])
+def test_texts_that_are_drawn_have_no_order_of_the_shards(tmp_path, placement):
+    world = World(tmp_path)
+    (tmp_path / "facts/injection.json").write_text(json.dumps({"placement": placement}))
+    plan = plan_of(world.plan([{"arm": "a", "exposures": 5}], useful=None))
+    with pytest.raises(PlanError, match=f"were placed '{placement}': only their shards have that order"):
+        _ = Data(plan, read_inputs(plan), torch.device("cpu")).texts
 
 
 def test_a_run_of_some_people_shows_and_scores_them_alone(world, tmp_path):

@@ -110,13 +110,13 @@ class _Graph:
 
 COMPILE_SECONDS = 50.0
 """A compilation for a CPU with an empty cache; a few seconds with a full one."""
-COMPILED_SHARE = 0.7
-"""What a compiled step takes of an eager one's time."""
+COMPILED_SHARE, LAUNCHED_SHARE = 0.7, 0.4
+"""What a compiled step takes of an eager one's time for its products, and for launching them."""
 
 
-def worth_compiling(eager_seconds: float, compile_seconds: float = COMPILE_SECONDS) -> bool:
-    """Whether steps that take so long in all without compilation are done sooner with it."""
-    return eager_seconds * (1 - COMPILED_SHARE) > compile_seconds
+def worth_compiling(products: float, launching: float = 0.0, compile_seconds: float = COMPILE_SECONDS) -> bool:
+    """Whether steps that take so many seconds in all without compilation are done sooner with it."""
+    return products * (1 - COMPILED_SHARE) + launching * (1 - LAUNCHED_SHARE) > compile_seconds
 
 
 def keep_compiled(folder: Path) -> None:

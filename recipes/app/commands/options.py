@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -69,9 +70,26 @@ def read_recipe(recipe: str, sets: list[str], inputs: list[dict[str, Any]]) -> L
         raise typer.Exit(2) from None
 
 
-def screen_of_a_command() -> Screen:
+class Log(StrEnum):
+    """How a command says what it does."""
+
+    text = "text"
+    json = "json"
+
+
+LogOption = Annotated[Log, typer.Option("--log", help="text for people, or json: one event a line on stderr")]
+
+
+def screen_of_a_command(log: Log = Log.text) -> Screen:
     """What a command says while it works, on stderr."""
     from recipes.app.terminal.change import say_change
     from recipes.app.terminal.progress import shown
 
+    err.teller = None
+    if log is Log.json:
+        from recipes.app.terminal.json_lines import JsonLines
+
+        lines = JsonLines(sys.stderr)
+        err.teller = lines.message
+        return Screen(lines.shown, say_change, lines.message)
     return Screen(lambda: shown(err), say_change, lambda message: err.print(harmless(message)))

@@ -14,6 +14,8 @@ from recipes.app.commands.options import (
     EngineOption,
     Inputs,
     Limit,
+    Log,
+    LogOption,
     RecipeName,
     Replace,
     Sets,
@@ -42,6 +44,7 @@ def run(
     engine: EngineOption = Engine.local,
     address: Address = None,
     shard: ShardOption = None,
+    log: LogOption = Log.text,
     strict: Annotated[bool, typer.Option("--strict", help="any unreadable record makes the exit code 3")] = False,
 ) -> None:
     """Build a corpus."""
@@ -51,8 +54,8 @@ def run(
     from recipes.app.terminal.shared_stages import print_sharing
     from recipes.app.terminal.tables import print_summary
 
+    screen = screen_of_a_command(log)
     loaded = read_recipe(recipe, set, inputs_of(input))
-    screen = screen_of_a_command()
     with friendly():
         folder = place_of(output)
         job = prepared(

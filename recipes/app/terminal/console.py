@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 import typer
@@ -21,6 +21,15 @@ class _Terminal(Console):
     """A console that shows control characters and obeys none, whoever forgot to escape them (a label, a recipe, an
     index, a status file). Its reader may close the pipe (`| head`): the command goes on, and keeps its own exit code.
     """
+
+    teller: Callable[[str], None] | None = None
+    """Where messages go in place of the screen, as plain text."""
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        if self.teller is None:
+            super().print(*objects, **how)
+        else:
+            self.teller(" ".join(Text.from_markup(str(one)).plain for one in objects))
 
     def render_str(self, text: str, **how: Any) -> Text:
         return super().render_str(printable(text), **how)
