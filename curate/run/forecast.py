@@ -20,8 +20,11 @@ LEAST_BELIEF = 1.0
 """Foretold seconds that it weighs as much as at least: what has begun a moment ago shows nothing yet."""
 
 
+LAG = 1.5
+"""Seconds by which the bytes that workers have counted may lag behind their work: it matters where a group begins."""
+
 NEARLY = 0.9
-"""The share of a unit that is taken to be done at most, where nobody sees how far it is."""
+"""The share of what nobody sees that is taken to be done at most."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,14 @@ class TimeLeft:
         spent, alike = progress.seconds(), self._wall(group, done)
         rest = max(self._wall(group, left), longest) if progress.done < progress.tasks else 0.0
         pace = math.sqrt(_pace(self._spent, self._foretold, 1.0, LEAST_BELIEF))
-        if not progress.total_size and rest:
-            # Nobody sees how far the units at work are: no less far than they would be at this pace.
-            unseen = min(self._workers, progress.tasks - progress.done) / progress.tasks * NEARLY
-            further = min(spent / pace - alike, unseen * self._wall(group, group.seconds))
-            alike, rest = alike + max(0.0, further), rest - max(0.0, further)
+        if rest:
+            # Nobody sees quite how far the units at work are: no less far than they would be at this pace.
+            at_work = min(self._workers, progress.tasks - progress.done) / progress.tasks
+            unseen = at_work * self._wall(group, group.seconds)
+            if progress.total_size:
+                unseen = min(LAG, rest) if spent < 2 * LAG else 0.0
+            further = max(0.0, min(spent / pace - alike, unseen * NEARLY))
+            alike, rest = alike + further, rest - further
         own = _pace(spent, alike, pace, max(LEAST_BELIEF, BELIEF * self._wall(group, group.seconds)))
         # That a group takes longer than foretold says as much of the group as of the machine.
         overall = math.sqrt(_pace(self._spent + spent, self._foretold + alike, 1.0, LEAST_BELIEF))

@@ -1,4 +1,4 @@
-"""`goldsand run --log json`: every line on stderr is an event; units begin and end, are reused, lost and tried again."""
+"""`goldsand run --log json`: each line on stderr is an event; units begin and end, are reused, lost and tried again."""
 
 from __future__ import annotations
 

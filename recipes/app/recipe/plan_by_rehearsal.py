@@ -57,7 +57,7 @@ LONGEST = 3.0
 BUCKETS = 2
 """Units of a round in a rehearsal: each takes time of its own."""
 
-MOST = 2000
+MOST = 1200
 """Documents of a rehearsal."""
 
 SOME, LEAST = 60, 12
