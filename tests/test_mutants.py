@@ -19,8 +19,8 @@ FIRST = 7_000_000
 """The number of the first mutant: none that the bench tries in minutes."""
 PARTS: dict[str, tuple[int, tuple[str, ...]]] = {
     "inputs": (60, tuple(MADE)),
-    "runs": (4, ("shards", "ledger", "stages", "states of a run", "profile", "index")),
-    "probes": (4, ("facts", "tokens", "states of a probe")),
+    "runs": (2, ("shards", "ledger", "stages", "states of a run", "profile", "index")),
+    "probes": (2, ("facts", "tokens", "states of a probe")),
     "recipes": (12, ("recipes",)),
     "models": (10, ("fasttext", "vocabularies")),
     "transformers": (3, ("transformers",)),

@@ -23,7 +23,7 @@ from curate.places.manifest import (
 )
 from curate.places.store import Place, is_local, write_atomically
 from curate.run.calls import Calls
-from curate.run.engine import Progress, RunError
+from curate.run.engine import Progress, RunError, UnitEvent
 from curate.run.folder import check_format
 from curate.run.forecast import ForetoldGroup, TimeLeft
 from curate.run.lock import holder_of
@@ -36,6 +36,9 @@ EVERY = 1.0
 EVERY_STORED = 15.0
 
 STATUS = "status.json"
+
+SHOWN = 20
+"""Units that are named, those that have been in hand for longest."""
 
 _FIELDS = {"state", "process", "host", "began", "written", "at", "groups", "progress"}
 
@@ -63,6 +66,8 @@ class StatusFile:
         self._done: dict[str, dict[str, Any]] = {}
         self._current: Progress | None = None
         self._before: dict[str, Any] = {}
+        self._in_hand: dict[str, UnitEvent] = {}
+        self._lost: dict[str, str] = {}
 
     def foretold(self, groups: Sequence[ForetoldGroup], workers: int) -> None:
         """What the groups will take; nothing, where nobody knows."""
@@ -73,6 +78,7 @@ class StatusFile:
             progress.run_left = self._left = self._time_left.see(progress)
         if self._on_progress is not None:
             self._on_progress(progress)
+        self._note(progress.events)
         if progress is not self._current:
             # A round is two groups of units with one label: what emits, and what reduces.
             self._current, self._before = progress, self._done.get(progress.label, {})
@@ -94,6 +100,24 @@ class StatusFile:
             self._written = now
             self.write("running", progress.label)
 
+    def _note(self, events: Sequence[UnitEvent]) -> None:
+        """Which units are in hand since when, and why it is not their first attempt."""
+        for event in events:
+            if event.event == "began":
+                self._in_hand[event.unit] = event
+                continue
+            self._in_hand.pop(event.unit, None)
+            if event.event == "lost":
+                self._lost[event.unit] = event.why
+            else:
+                self._lost.pop(event.unit, None)
+
+    def _longest_in_hand(self) -> list[dict[str, Any]]:
+        return [
+            {"unit": one.unit, "since": one.at, "attempt": one.attempt, "why": self._lost.get(one.unit, "")}
+            for one in sorted(self._in_hand.values(), key=lambda one: one.at)[:SHOWN]
+        ]
+
     def write(self, state: str, label: str | None = None) -> None:
         """`state` is running, finished, stopped or failed. An error in writing this never ends a run."""
         content = {
@@ -106,6 +130,7 @@ class StatusFile:
             "left": self._left,
             "groups": self._groups,
             "progress": self._done,
+            "in_hand": self._longest_in_hand() if state == "running" else [],
             "calls": self.calls.rows(ended=state == "finished"),
         }
         if state == "finished":

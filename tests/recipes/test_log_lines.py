@@ -8,6 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from rich.console import Console
+
+from curate.run.engine import Progress, UnitEvent
+from curate.run.status import StatusFile
+from recipes.app.terminal.shards import print_in_hand
+
 ROOT = Path(__file__).resolve().parents[2]
 
 STEP = '''
@@ -87,6 +93,31 @@ def test_a_unit_whose_worker_was_lost_is_tried_again(tmp_path: Path) -> None:
     assert code in (0, 3)
     lost = [one for one in events if one["event"] == "unit lost"]
     assert [one["attempt"] for one in lost] == [1, 2]
-    assert all("code 7" in one["why"] and one["in_hand"] for one in lost)
+    assert all("exit 7" in one["why"] and one["in_hand"] for one in lost)
     last = [one for one in events if one["event"] == "unit ended" and one["unit"] == lost[0]["unit"]]
     assert [one["attempt"] for one in last] == [3]
+
+
+def test_a_status_names_what_has_been_in_hand_for_longest_and_why_again(tmp_path: Path) -> None:
+    status, progress = StatusFile(tmp_path, ["extract"]), Progress("extract", 3)
+    for event in (
+        UnitEvent("began", "a", 100.0),
+        UnitEvent("began", "b", 101.0),
+        UnitEvent("lost", "a", 130.0, 1, why="took longer than 30 s", in_hand="a#0"),
+        UnitEvent("began", "a", 131.0, 2),
+        UnitEvent("began", "c", 132.0),
+        UnitEvent("ended", "c", 133.0, 1, 1.0),
+    ):
+        progress.events = [event]
+        status(progress)
+    status.write("running", "extract")
+    written = json.loads((tmp_path / "status.json").read_text())
+    assert [(one["unit"], one["attempt"], one["why"]) for one in written["in_hand"]] == [
+        ("b", 1, ""), ("a", 2, "took longer than 30 s"),
+    ]  # fmt: skip
+    screen = Console(record=True, width=200)
+    print_in_hand(screen, written | {"alive": True, "written": 191.0})
+    said = screen.export_text()
+    assert "in hand: b for 2 min" in said and "a for 60 s, attempt 2 (the one before: took longer than 30 s)" in said
+    status.write("stopped")
+    assert json.loads((tmp_path / "status.json").read_text())["in_hand"] == []

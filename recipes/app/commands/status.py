@@ -21,7 +21,7 @@ def status(
     from recipes.app.recipe.of_run import run_as_begun
     from recipes.app.recipe.planned_units import by_label, planned
     from recipes.app.report.missing import not_made
-    from recipes.app.terminal.shards import print_shards
+    from recipes.app.terminal.shards import print_in_hand, print_shards
     from recipes.app.terminal.tables import print_plan, print_status
 
     with friendly():
@@ -29,6 +29,7 @@ def status(
         said = read_status(place)
         print_status(out, folder, said)
         print_shards(out, said.get("shards", ()))
+        print_in_hand(out, said)
         if said["state"] == "finished" and not said["alive"]:
             for line in not_made(place):
                 out.print(harmless(line))

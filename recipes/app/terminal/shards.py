@@ -1,8 +1,9 @@
-"""How each shard of a run stands, on the terminal."""
+"""How each shard of a run stands, and what has been in hand for longest, on the terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -31,6 +32,16 @@ def print_shards(console: Console, shards: Sequence[ShardState]) -> None:
         again = f", attempt {attempt}: the shard that had it before is dead" if attempt > 1 else ""
         dead = "" if one.lives else "; it is dead, and any other shard goes on from there"
         console.print(f"shard {one.shard}: {harmless(unit)} for {duration(seconds)}{again}{dead}")
+
+
+def print_in_hand(console: Console, status: Mapping[str, Any]) -> None:
+    """The units of a run that is at work which have been in hand for longest, and why they are tried again."""
+    if not status["alive"] or status["state"] != "running":
+        return
+    for one in status.get("in_hand", [])[:SLOW]:
+        again = f", attempt {one['attempt']} (the one before: {one['why']})" if one["why"] else ""
+        seconds = max(0.0, status["written"] - one["since"])
+        console.print(harmless(f"in hand: {one['unit']} for {duration(seconds)}{again}"))
 
 
 def _state(one: ShardState) -> str:
