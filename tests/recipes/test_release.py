@@ -281,3 +281,22 @@ def test_pages_of_no_known_run_keep_their_place(world):
     pieces = [piece for piece in batches.pieces(run, 1, batches.steps(run)) if piece.origin.kind == "page"]
     assert all(piece.origin.document.startswith("tagged-pages#") for piece in pieces)
     assert batches.unnamed == {"tagged-pages": len({piece.origin.document for piece in pieces})}
+
+
+def test_what_a_probe_recites_of_each_chunk_is_a_file_of_its_own(tmp_path):
+    asked = "  evaluate: [memorisation, calibration]\n  memorisation: {chunks: 2}\n  save: true\n"
+    text = RECIPE.replace("  save: true\n", asked).partition("    - {arm: junk")[0]
+    (tmp_path / "recipe.yaml").write_text(text.replace("alone}", "alone, blocks: 2}"))
+    run_probe(load(str(tmp_path / "recipe.yaml")), tmp_path / "probe", processes=1)
+    make_release(tmp_path / "probe", tmp_path / "release", None, lambda words: None)
+    name = read_index(tmp_path / "release")["runs"][0]["run"]
+    for exposures in (2, 4):
+        kept = json.loads((tmp_path / "probe" / "runs" / name / "evaluations" / f"{exposures}.json").read_text())
+        folder = tmp_path / "release" / "evaluations" / name / str(exposures)
+        chunks = kept["memorisation"]["chunks"]
+        assert len(chunks) == 2
+        for number, chunk in enumerate(chunks):
+            written = json.loads((folder / f"{number}.json").read_text())
+            assert written["evaluation"] == "memorisation" and chunk.items() <= written.items()
+        kept["calibration"].pop("each")  # what every answer was is the probe's own
+        assert json.loads((folder / "calibration.json").read_text()) == kept["calibration"]
