@@ -17,7 +17,7 @@ MOST_SLOTS = {"cpu": 8, "cuda": 256}
 """More slots side by side gain nothing: a CPU's caches are full, a GPU's bandwidth is used."""
 REACHED = {"cpu": 0.3, "cuda": 0.1}
 """The share of a machine's peak that stacked small models are taken to reach."""
-STEP_SECONDS = {"cpu": 1.4e-3, "cuda": 2e-3}
+STEP_SECONDS = {"cpu": 2e-3, "cuda": 2e-3}
 """What a step of a stack takes, however small its models are: that of launching its operations."""
 _KEPT = 0.8  # of the free memory
 
