@@ -16,6 +16,10 @@ class Sized(Unit):
     bytes: int
     source: str
 
+    @property
+    def name(self) -> str:
+        return f"{self.source}-{self.bytes}"
+
     def size(self) -> int:
         return self.bytes
 

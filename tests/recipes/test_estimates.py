@@ -9,7 +9,7 @@ import zstandard
 
 from curate.run.local import LocalEngine
 from curate.sources import Input, find_inputs
-from recipes.app.recipe import plan_by_rehearsal
+from recipes.app.recipe import plan_by_rehearsal, rehearsal
 from recipes.app.recipe.build import corpus_run
 from recipes.app.recipe.document_count import counted_by_source
 from recipes.app.recipe.load import load
@@ -59,7 +59,7 @@ def test_documents_are_counted_source_by_source_or_estimated_from_what_was_read(
 
 
 def test_a_run_foretells_its_groups_and_weighs_the_bytes_of_each_source_by_their_work(sources, tmp_path, monkeypatch):
-    monkeypatch.setattr(plan_by_rehearsal, "LONGEST", 0.0)
+    monkeypatch.setattr(rehearsal, "LONGEST", 0.0)
     job = corpus_run(load(str(sources / "recipe.yaml")), tmp_path / "out", workers=1)
     with LocalEngine(1, 60) as engine:
         assert foretell(job, engine) == []  # too small to be worth it
