@@ -80,7 +80,7 @@ def print_summary(console: Console, summary: dict[str, Any], folder: Place) -> N
         console.print(escape(line))
     reused = summary["units"]["found_done"]
     console.print(cost_line(summary) + (f" in {summary['calls']} calls" if summary["calls"] > 1 else ""))
-    if reused:
+    if reused and summary["last_call"]["seconds"] != summary["seconds"]:  # else there was but one
         console.print(f"the last call: {cost_line(summary['last_call'])}, {reused} units were already done")
     console.print(f"open {escape(str(folder / 'report.html'))}")
 
