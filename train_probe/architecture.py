@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from curate.errors import Refused, nearest
@@ -82,6 +82,11 @@ class Architecture:
             raise ArchitectureError("experts need an inner width above 0")
         if self.experts and self.top_k > self.experts:
             raise ArchitectureError(f"top_k must be between 1 and {self.experts}, the experts, not {self.top_k}")
+
+    @property
+    def program(self) -> Architecture:
+        """The architecture with the same steps: it may draw its first weights otherwise."""
+        return replace(self, initialisation="fan-in", embedding_deviation=None, residual_outputs=None)
 
     @property
     def head_width(self) -> int:

@@ -49,7 +49,7 @@ assert {"auto", *_TYPES} == set(PRECISIONS), "train_probe/plan.py names other pr
 
 @dataclass(frozen=True)
 class Group:
-    """What the runs of a stack have in common."""
+    """What the runs of a stack have in common. `by_width`: rates of some of them go by width."""
 
     architecture: Architecture
     precision: str
@@ -118,7 +118,7 @@ class _InSlot:
             one.record.folder / "spikes" / str(event["step"]),
             event,
             {"guarded": guarded, "unguarded": unguarded},
-            lambda guard: slots.new_step(1, slots.group.guard if guard else "off"),
+            lambda guard: slots.step_for(one, slots.group.guard if guard else "off"),
             slots.settings(one),
             one.stream,
             slots.data.plan.training_of(one.run).guard_window,
@@ -164,12 +164,24 @@ class Slots:
         vocabulary = model_vocabulary(self.data.facts)
         stack = Stack(group.architecture, vocabulary, count, group.longest, dtype, device, compute)
         stack.silences = group.silences
-        shares = stack.rate_shares() if group.by_width else None
+        shares = torch.ones_like(stack.master, requires_grad=False) if group.by_width else None
         if guard in ACTIONS:
             optimizer: StackAdamW = GuardedAdamW(stack.master, shares, group.schedule, guard)
         else:
             optimizer = StackAdamW(stack.master, shares, group.schedule)
         return StackStep(stack, optimizer, self.compiled, graph=device.type == "cuda")
+
+    def step_for(self, running: Running, guard: str) -> StackStep:
+        """A step of a stack for one run alone."""
+        step = self.new_step(1, guard)
+        self._share(step, 0, running)
+        return step
+
+    def _share(self, step: StackStep, slot: int, running: Running) -> None:
+        """How fast each kind of weight learns in a run's slot."""
+        if step.optimizer.shares is not None:
+            by_width = self.data.plan.training_of(running.run).rates == "by-width"
+            step.optimizer.shares[slot] = step.stack.rate_shares() if by_width else 1.0
 
     def work(self, first: int) -> Generator[Message, int | None, None]:
         """Train run number `first`, then each run that is sent when it asks for more; yields events."""
@@ -222,7 +234,7 @@ class Slots:
             self._place(Parked(running, row, moments, state.done, watched))
             return
         slot = self._free_slot()
-        self.stack.reset(slot, stream_key(run.seed, "weights") & (1 << 63) - 1)
+        self.stack.reset(slot, stream_key(run.seed, "weights") & (1 << 63) - 1, scorer.architecture)
         self.set(slot, running, 0)
         record.begin(0)
         self._occupy(slot, running, 0)
@@ -239,6 +251,7 @@ class Slots:
     ) -> None:
         """Begin a run's training in a slot, or go on with it after `done` steps."""
         settings, optimizer = self.settings(running), self.step.optimizer
+        self._share(self.step, slot, running)
         if isinstance(optimizer, GuardedAdamW):
             optimizer.set(slot, settings, done, moments, watched)
         else:

@@ -81,7 +81,7 @@ def _run_plan(
     numbers = [i for i, name in enumerate(names) if figures[name] is None and names.index(name) == i]
     for number in numbers:
         resolved = dataclasses.asdict(plan.runs[number]) | {
-            "model": dataclasses.asdict(work.groups[number].architecture)
+            "model": dataclasses.asdict(plan.model_of(plan.runs[number]).built())
         }
         resolved["training"] = dataclasses.asdict(plan.training_of(plan.runs[number]))
         about = {"facts": inputs.facts.sha256, "versions": versions, "device": str(device)}
@@ -170,10 +170,13 @@ class _Work:
             by_width = training.rates == "by-width"
             guard = training.guard if training.guard in ACTIONS else "off"
             shape = (stream.shape, stream.longest, not run.tag_loss, by_width)
-            self.groups.append(Group(one, training.precision, *shape, training.schedule, guard))
+            self.groups.append(Group(one.program, training.precision, *shape, training.schedule, guard))
             self.flops.append(stream.steps * step_flops(one, self.vocabulary, stream.shape))
             self.tokens.append(stream.tokens)
             self.steps.append(stream.steps)
+        some = {group for group in self.groups if group.by_width}
+        shared = (dataclasses.replace(group, by_width=True) for group in self.groups)
+        self.groups = [one if one in some else group for group, one in zip(self.groups, shared, strict=True)]
 
     def cost(self, numbers: list[int], machine: Machine) -> Cost:
         """What the runs of these numbers will take."""

@@ -15,7 +15,7 @@ from train_probe.plan import plan_of
 from train_probe.pool import Advanced, Ask, Failed, Trained
 from train_probe.scorer import Scorer
 from train_probe.slots import Group, Slots
-from train_probe.train import run_plan
+from train_probe.train import _Work, run_plan
 
 RUNS = [
     {"arm": "a", "exposures": 2},
@@ -23,6 +23,7 @@ RUNS = [
     {"arm": "c", "exposures": 3, "tag": "useful", "training": {"learning_rate": 1e-2, "warmup": 0.3}},
     {"arm": "d", "exposures": 5, "training": {"clip": 0.1, "beta2": 0.9, "weight_decay": 0.1}},
     {"arm": "e", "exposures": 4, "seed": 2},
+    {"arm": "f", "exposures": 4, "model": {"layers": 1, "heads": 2, "width": 8, "initialisation": "gpt2"}},
 ]
 TIMES = ("seconds",)
 
@@ -49,12 +50,21 @@ def test_results_are_the_same_to_the_bit_however_runs_are_packed(world, expected
     assert figures(run_plan(plan, tmp_path)) == expected
 
 
+def test_runs_that_draw_their_first_weights_otherwise_share_a_stack(world):
+    plan = plan_of(world.plan(RUNS))
+    groups = _Work(Data(plan, read_inputs(plan), torch.device("cpu"))).groups
+    assert groups[5] == groups[0] and groups[5].by_width
+    equal = plan_of(world.plan([RUNS[5]]))
+    (alone,) = _Work(Data(equal, read_inputs(equal), torch.device("cpu"))).groups
+    assert not alone.by_width  # nothing is multiplied where no rate goes by width
+
+
 def worker(world, folder, runs, slots=3):
     """A stack for all the runs, and the generator that trains them when it is sent their numbers."""
     plan = plan_of(world.plan(runs))
     data = Data(plan, read_inputs(plan), torch.device("cpu"))
     streams = [data.stream(run) for run in plan.runs]
-    group = Group(plan.model.built(), "auto", streams[0].shape, streams[0].longest)
+    group = Group(plan.model.built().program, "auto", streams[0].shape, streams[0].longest)
     return Slots(data, group, [f"run{i}" for i in range(len(runs))], Path(folder), slots, False)
 
 
@@ -123,7 +133,7 @@ def test_out_of_memory_halves_the_slots_and_goes_on(world, expected, tmp_path, m
         return step(self, blocks)
 
     monkeypatch.setattr(module.StackStep, "__call__", narrow)
-    events = driven(worker(world, tmp_path, RUNS, slots=4), range(5))
+    events = driven(worker(world, tmp_path, RUNS, slots=4), range(len(RUNS)))
     assert sizes[:2] == [4, 2] and set(sizes[2:]) == {1}
     assert value_bits(events) == {n: row["value_bits"] for n, row in enumerate(expected)}
 
@@ -157,8 +167,8 @@ def test_a_fault_of_one_run_is_kept_in_its_result_with_the_traceback(world, tmp_
 def test_a_diverged_run_leaves_its_slot_to_the_next_and_changes_nothing_beside_it(world, expected, tmp_path):
     runs = [*RUNS, {"arm": "bad", "exposures": 6, "training": {"learning_rate": 1e35}}]
     results = run_plan(plan_of(world.plan(runs, slots=2)), tmp_path)
-    assert results[5]["error"].startswith("Diverged: the loss was nan at step")
-    assert figures(results)[:5] == expected
+    assert results[len(RUNS)]["error"].startswith("Diverged: the loss was nan at step")
+    assert figures(results)[: len(RUNS)] == expected
 
 
 def test_scores_on_the_way_are_those_of_the_weights_at_that_exposure(world, tmp_path):

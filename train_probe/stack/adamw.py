@@ -44,8 +44,8 @@ _ROWS = (*_SETTINGS, "rising", "done")
 class StackAdamW:
     """AdamW for the rows of `master` [M, row]. A slot that was never set, or has done its steps, does not change.
 
-    `shares` [row] multiply the learning rate of each number of a row; None: all learn with the slot's. `schedule` is
-    one of `train_probe.plan.SCHEDULES`.
+    `shares` [row], or [M, row], multiply the learning rate of each number; None: all learn with the slot's. `schedule`
+    is one of `train_probe.plan.SCHEDULES`.
 
     What a schedule needs is a table of float64 on the device, [row, slot, 1], so that a step asks nothing of the host
     and no captured or compiled program changes with it.

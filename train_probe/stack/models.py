@@ -74,10 +74,12 @@ class Stack:
 
     # Slots
 
-    def reset(self, slot: int, seed: int) -> None:
-        """Draw a slot's weights from `seed` as the reference does (`train_probe.parametrisation.drawn`)."""
+    def reset(self, slot: int, seed: int, architecture: Architecture | None = None) -> None:
+        """Draw a slot's weights from `seed` as the reference does (`train_probe.parametrisation.drawn`), of an
+        `architecture` with the same program."""
+        one = architecture or self.architecture
         generator = torch.Generator().manual_seed(seed)
-        weights = [drawn(self.architecture, name, shape, generator).flatten() for name, shape in self.layout]
+        weights = [drawn(one, name, shape, generator).flatten() for name, shape in self.layout]
         self.load(slot, torch.cat(weights))
 
     def rate_shares(self) -> Tensor:
