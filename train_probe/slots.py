@@ -17,48 +17,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train_probe.architecture import Architecture
 from train_probe.data import Data, model_vocabulary
 from train_probe.draws import stream_key
 from train_probe.evaluate import summaries
 from train_probe.figures import Figures
-from train_probe.plan import PRECISIONS, RunPlan
+from train_probe.groups import Group, step_of
+from train_probe.plan import RunPlan
 from train_probe.pool import Advanced, Ask, Failed, Message, Trained, failed, is_out_of_memory
 from train_probe.records import RunRecord
 from train_probe.scorer import Diverged, Scorer
 from train_probe.spikes import write_pair
-from train_probe.stack.adamw import AdamWSettings, StackAdamW, rates
-from train_probe.stack.guard import ACTIONS, GuardedAdamW
-from train_probe.stack.models import Stack
+from train_probe.stack.adamw import AdamWSettings, rates
+from train_probe.stack.guard import GuardedAdamW
 from train_probe.stack.step import Block, StackStep
-from train_probe.stream import PageStream, Shape, Stream
+from train_probe.stream import PageStream, Stream
 from train_probe.watch import Snapshot, Watch, held_out_nats
 
 _TOKENS = {"cpu": 1 << 17, "cuda": 1 << 22}  # of all slots that are made at once
 _STEPS = (4, 256)  # fewest and most steps that are made at once
 _SAVED = 300.0  # seconds between saved states
-_TYPES = {
-    "float64": (torch.float64, torch.float64),
-    "float32": (torch.float32, torch.float32),
-    "bfloat16": (torch.float32, torch.bfloat16),
-}
-"""For each precision: the type of the weights, and that of products."""
-
-assert {"auto", *_TYPES} == set(PRECISIONS), "train_probe/plan.py names other precisions"
-
-
-@dataclass(frozen=True)
-class Group:
-    """What the runs of a stack have in common. `by_width`: rates of some of them go by width."""
-
-    architecture: Architecture
-    precision: str
-    shape: Shape
-    longest: int
-    silences: bool = False
-    by_width: bool = True
-    schedule: str = "cosine"
-    guard: str = "off"
 
 
 @dataclass
@@ -156,20 +133,8 @@ class Slots:
         self.seen = torch.zeros(self.ahead, seen, count, dtype=self.stack.dtype, device=device)
 
     def new_step(self, count: int, guard: str) -> StackStep:
-        """A new stack of so many slots, with its step."""
-        kind, device, group = self.group.precision, self.data.device, self.group
-        if kind == "auto":
-            kind = "bfloat16" if device.type == "cuda" else "float32"
-        dtype, compute = _TYPES[kind]
-        vocabulary = model_vocabulary(self.data.facts)
-        stack = Stack(group.architecture, vocabulary, count, group.longest, dtype, device, compute)
-        stack.silences = group.silences
-        shares = torch.ones_like(stack.master, requires_grad=False) if group.by_width else None
-        if guard in ACTIONS:
-            optimizer: StackAdamW = GuardedAdamW(stack.master, shares, group.schedule, guard)
-        else:
-            optimizer = StackAdamW(stack.master, shares, group.schedule)
-        return StackStep(stack, optimizer, self.compiled, graph=device.type == "cuda")
+        """A new stack of so many empty slots, with its step."""
+        return step_of(self.group, model_vocabulary(self.data.facts), count, guard, self.data.device, self.compiled)
 
     def step_for(self, running: Running, guard: str) -> StackStep:
         """A step of a stack for one run alone."""

@@ -24,13 +24,14 @@ from train_probe.data import Data, model_vocabulary
 from train_probe.estimate import MOST_SLOTS, STEP_SECONDS, Machine, cores, slot_bytes, step_flops, this_machine
 from train_probe.evaluate import opened
 from train_probe.figures import NEEDED, RESULTS, write_results
+from train_probe.groups import Group
 from train_probe.inputs import Inputs, Pages, read_inputs
 from train_probe.plan import WATCHED, Plan, RunPlan, TrainingPlan, read_plan
 from train_probe.pool import Ask, Event, Failed, Opening, Queue, Trained, Worker, alone, failed, pooled
 from train_probe.progress import Cost, Listener
 from train_probe.records import RunRecord, write
 from train_probe.scorer import device_of
-from train_probe.slots import Group, Slots
+from train_probe.slots import Slots
 from train_probe.stack.guard import ACTIONS
 from train_probe.stack.step import keep_compiled, keep_memory, worth_compiling
 from train_probe.watch import refuse_unwatched

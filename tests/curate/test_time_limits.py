@@ -164,7 +164,10 @@ def test_a_document_at_work_is_timed_by_its_core_and_one_asleep_by_the_clock():
 
 
 def test_a_unit_that_is_to_be_alone_waits_for_all_others():
-    group = UnitGroup("a group", [Unit(Path())] * 3, None)
+    class Named(Unit):
+        name = "a unit"
+
+    group = UnitGroup("a group", [Named(Path())] * 3, None)
     assert group.next([]) is group.queue
     group.take(group.queue)
     group.last.append(0)

@@ -10,11 +10,12 @@ from probe_world import World
 
 import train_probe.slots as module
 from train_probe.data import Data
+from train_probe.groups import Group
 from train_probe.inputs import read_inputs
 from train_probe.plan import plan_of
 from train_probe.pool import Advanced, Ask, Failed, Trained
 from train_probe.scorer import Scorer
-from train_probe.slots import Group, Slots
+from train_probe.slots import Slots
 from train_probe.train import _Work, run_plan
 
 RUNS = [
