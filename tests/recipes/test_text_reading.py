@@ -17,7 +17,7 @@ from recipes.app.measure.compare import run_comparison
 from recipes.app.measure.corpora import ArmRendering, Corpus, Entry, Tokenised
 from recipes.app.measure.held_out import CHARACTERS, HeldOut
 from recipes.app.measure.ladder import Grid
-from recipes.app.measure.reading import CONTROL_SHARE, Reading, broken
+from recipes.app.measure.reading import CONTROL_SHARE, Reading, agreement, broken
 from recipes.app.report.comparison import write_page
 
 WORDS = [f"{a}{b}" for a in ("stone", "river", "cloud", "green", "paper", "light") for b in ("side", "way", "er", "ly")]
@@ -299,6 +299,11 @@ def test_an_arm_may_have_another_name_than_its_corpus(raw, tmp_path):
     assert [arm.name for arm in one.arms] == ["raw", "b", "coin of 50%"]
     assert {run["junk_shards"] for run in runs_of(one)} == {"raw", "b", "control"}
     assert {each["role"] for each in one.report(results(one, {}))["differences"]} == {"all", "kept", "dropped"}
+
+
+def test_what_larger_models_would_say_is_told_where_it_was_measured():
+    assert agreement(1_000) == agreement(1_000_000) == "whether larger models agree: unknown"
+    assert "from 30 to 300 thousand parameters models order corpora of pages alike" in agreement(58_208)
 
 
 @pytest.mark.parametrize(
