@@ -84,6 +84,12 @@ Message = Event | Ask
 Worker = Generator[Message, Any, None]
 
 
+def slots_of(runs: int, most: int, groups: int, workers: int) -> int:
+    """The slots of a stack for so many runs of a group, beside so many groups: all of them where every worker has a
+    group, else a worker's share."""
+    return min(most, runs if groups >= workers else math.ceil(runs / workers))
+
+
 class Queue:
     """The runs that wait, by group, the costly ones first. `most` is how many slots of a group fit one worker."""
 
@@ -112,8 +118,8 @@ class Queue:
         if groups:
             group = max(groups, key=lambda group: sum(self._cost[number] for number in self._waiting[group]))
             waiting = self._waiting[group]
-            share = len(waiting) if len(groups) >= self._workers else math.ceil(len(waiting) / self._workers)
-            return Opening(waiting.pop(0), group, min(self._most[group], share), self._compiled[group])
+            slots = slots_of(len(waiting), self._most[group], len(groups), self._workers)
+            return Opening(waiting.pop(0), group, slots, self._compiled[group])
         if self._alone:
             number = self._alone.pop()
             group = self._group_of[number]

@@ -7,7 +7,6 @@ import dataclasses
 import functools
 import hashlib
 import json
-import math
 import os
 import platform
 from collections import Counter
@@ -27,7 +26,7 @@ from train_probe.figures import NEEDED, RESULTS, write_results
 from train_probe.groups import Group
 from train_probe.inputs import Inputs, Pages, read_inputs
 from train_probe.plan import WATCHED, Plan, RunPlan, TrainingPlan, read_plan
-from train_probe.pool import Ask, Event, Failed, Opening, Queue, Trained, Worker, alone, failed, pooled
+from train_probe.pool import Ask, Event, Failed, Opening, Queue, Trained, Worker, alone, failed, pooled, slots_of
 from train_probe.progress import Cost, Listener
 from train_probe.records import RunRecord, write
 from train_probe.scorer import device_of
@@ -194,10 +193,7 @@ class _Work:
         for number in numbers:
             steps[self.groups[number]] += self.steps[number]
         most = min(self.plan.slots or MOST_SLOTS[kind], MOST_SLOTS[kind])
-        alone = len(groups) >= workers
-        return sum(
-            steps[group] / min(most, count if alone else math.ceil(count / workers)) for group, count in groups.items()
-        )
+        return sum(steps[group] / slots_of(runs, most, len(groups), workers) for group, runs in groups.items())
 
     def queue(self, numbers: list[int], machine: Machine) -> Queue:
         """Raises PlanError where a model does not fit into memory."""

@@ -82,7 +82,7 @@ class CorpusRun:
     pool: Place | None = None
     cluster: RayCluster | None = None
     program: bool = True
-    foretell: Callable[[CorpusRun, LocalEngine], Sequence[ForetoldGroup]] | None = None
+    foretell: Callable[[CorpusRun], Sequence[ForetoldGroup]] | None = None
 
     def __post_init__(self) -> None:
         self.stages = cut(self.steps)
@@ -103,8 +103,7 @@ class CorpusRun:
             with self.status_file() as on_progress:
                 with self.engine(on_progress) as engine:
                     if self.foretell and isinstance(engine, LocalEngine):
-                        with engine.unseen():
-                            on_progress.foretold(self.foretell(self, engine), engine.workers)
+                        on_progress.foretold(self.foretell(self), engine.workers)
                     outputs, tokens = self.work(folder, engine)
                 folder.remove_strangers()
                 on_progress.calls.end(engine.workers, engine.peak_memory, folder.made)

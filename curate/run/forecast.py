@@ -19,7 +19,6 @@ BELIEF = 0.03
 LEAST_BELIEF = 1.0
 """Foretold seconds that it weighs as much as at least: what has begun a moment ago shows nothing yet."""
 
-
 LAG = 1.5
 """Seconds by which the bytes that workers have counted may lag behind their work: it matters where a group begins."""
 
@@ -59,19 +58,21 @@ class TimeLeft:
         spent, alike = progress.seconds(), self._wall(group, done)
         rest = max(self._wall(group, left), longest) if progress.done < progress.tasks else 0.0
         pace = math.sqrt(_pace(self._spent, self._foretold, 1.0, LEAST_BELIEF))
-        if rest:
-            # Nobody sees quite how far the units at work are: no less far than they would be at this pace.
-            at_work = min(self._workers, progress.tasks - progress.done) / progress.tasks
-            unseen = at_work * self._wall(group, group.seconds)
-            if progress.total_size:
-                unseen = min(LAG, rest) if spent < 2 * LAG else 0.0
-            further = max(0.0, min(spent / pace - alike, unseen * NEARLY))
-            alike, rest = alike + further, rest - further
+        further = max(0.0, min(spent / pace - alike, NEARLY * self._unseen(group, progress, rest)))
+        alike, rest = alike + further, rest - further
         own = _pace(spent, alike, pace, max(LEAST_BELIEF, BELIEF * self._wall(group, group.seconds)))
         # That a group takes longer than foretold says as much of the group as of the machine.
         overall = math.sqrt(_pace(self._spent + spent, self._foretold + alike, 1.0, LEAST_BELIEF))
         later = sum(self._wall(one, one.seconds) for one in self._groups[self._at + 1 :])
         return rest * own + later * overall
+
+    def _unseen(self, group: ForetoldGroup, progress: Progress, rest: float) -> float:
+        """Foretold seconds that may be done without anybody having counted them: of the units at work, or of the bytes
+        that workers have not told yet."""
+        if progress.total_size:
+            return min(LAG, rest) if progress.seconds() < 2 * LAG else 0.0
+        at_work = min(self._workers, progress.tasks - progress.done)
+        return self._wall(group, group.seconds) * at_work / max(1, progress.tasks)
 
     def _begin(self, progress: Progress) -> None:
         """Go on to the next group with this label; those between had no units."""

@@ -72,10 +72,8 @@ class UnitGroup:
 
     def lost(self, number: int, why: str, in_hand: str = "") -> None:
         """The worker of a unit was lost, or its task."""
-        now = time.time()
-        self._events.append(
-            UnitEvent("lost", self.units[number].name, now, self._attempts[number], why=why, in_hand=in_hand)
-        )
+        name, attempt = self.units[number].name, self._attempts[number]
+        self._events.append(UnitEvent("lost", name, time.time(), attempt, why=why, in_hand=in_hand))
 
     def add(self, number: int, manifest: dict[str, Any], counts: tuple[int, int, int]) -> None:
         """One unit is done; its worker counted these documents, documents kept and bytes."""

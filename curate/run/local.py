@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -66,22 +66,9 @@ class LocalEngine:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.renew()
-
-    def renew(self) -> None:
-        """End its workers: the next units have new ones, without what earlier units have left in memory."""
         for worker in self._pool:
             worker.stop()
         self._pool.clear()
-
-    @contextlib.contextmanager
-    def unseen(self) -> Iterator[None]:
-        """What is run meanwhile is no progress of the run."""
-        seen, self._on_progress = self._on_progress, lambda progress: None
-        try:
-            yield
-        finally:
-            self._on_progress = seen
 
     def map(self, label: str, tasks: Sequence[Unit], on_kill: OnKill | None = None) -> list[dict[str, Any]]:
         """Run all units. Raises RunError when one fails for a reason that a person can put right, else TaskError."""

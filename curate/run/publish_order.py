@@ -78,7 +78,7 @@ def _reports(outputs: StageOutputs, folder: OutputFolder) -> Iterator[Unit]:
 
 def _vocabulary(publication: Publication, outputs: StageOutputs, root: Place) -> VocabularyTask:
     # The widest text decides the vocabulary, so that no rendering has bytes that training did not see.
-    widest = min(outputs.stage_of(rendering.source) for rendering in publication.renderings)
+    widest = outputs.widest(rendering.source for rendering in publication.renderings)
     last = outputs.stage_of("end")
     manifests = outputs.manifests[widest]
     reserved = outputs.injection.reserved_tokens() if outputs.injection else []
@@ -91,7 +91,7 @@ def _vocabulary(publication: Publication, outputs: StageOutputs, root: Place) ->
         content_of(outputs.manifests[last], DOCUMENTS) if injected else [],
         choice=publication.vocabulary,
         documents=outputs.documents[widest],
-        characters=sum(counts[1] for manifest in manifests for counts in manifest["domains"]["kept"].values()),
+        characters=outputs.characters(widest),
         injected=injected,
         domains=_frequent_domains(outputs, publication.vocabulary.domains),
         reserved=reserved,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,11 @@ class Published:
         return f"{self.number:05d}" if last == self.number else f"{self.number:05d}-{last:05d}"
 
 
+def kept_characters(manifest: Mapping[str, Any]) -> int:
+    """Of the documents that a unit of a stage left."""
+    return sum(characters for _, characters in manifest["domains"]["kept"].values())
+
+
 @dataclass(frozen=True)
 class StageOutputs:
     """The outputs of a run's stages: by stage, the files of documents and of events and the manifests of all lots;
@@ -66,6 +71,14 @@ class StageOutputs:
         if source == "extract":
             return next((stage.number for stage in self.stages if "extract" in stage.labels), 0)
         return len(self.stages) - 1
+
+    def widest(self, sources: Iterable[str]) -> int:
+        """The first of the stages that renderings of these sources read, which has the most text."""
+        return min(self.stage_of(source) for source in sources)
+
+    def characters(self, stage: int) -> int:
+        """Of all documents after a stage."""
+        return sum(map(kept_characters, self.manifests[stage]))
 
     def stage_with(self, step: Step) -> int:
         """The number of the stage that carries out a corpus step."""

@@ -290,7 +290,10 @@ def _trained(texts: Iterable[str], size: int) -> Any:
     try:
         tokenizer.train_from_iterator((well_formed(text) for text in texts), trainer)
     finally:
-        os.environ.pop(PARALLEL) if before is None else os.environ.update({PARALLEL: before})
+        if before is None:
+            del os.environ[PARALLEL]
+        else:
+            os.environ[PARALLEL] = before
     tokenizer.pre_tokenizer = pieces
     return tokenizer
 

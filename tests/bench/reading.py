@@ -174,14 +174,17 @@ def crawled(work: Path) -> Path:
     """The text of the crawl's pages, extracted once."""
     if not CRAWL.is_dir():
         raise SystemExit("there is no ../shared/data/crawl: name a finished run with --pages")
-    recipe = work / "pages.yaml"
-    recipe.write_text(
-        f"name: pages\ninputs: [{{name: crawl, path: '{CRAWL}/pages-*.warc.gz'}}]\n"
-        "steps: [extract: {engine: resiliparse}]\n"
-    )
-    command = [sys.executable, "-m", "recipes.app.start", "run", str(recipe), "-o", str(work / "pages")]
+    return run_of(work, "pages", "[extract: {engine: resiliparse}]")
+
+
+def run_of(work: Path, name: str, steps: str) -> Path:
+    """The crawl's pages after these steps, which are carried out once."""
+    work = work.resolve()
+    recipe = work / f"{name}.yaml"
+    recipe.write_text(f"name: {name}\ninputs: [{{name: crawl, path: '{CRAWL}/pages-*.warc.gz'}}]\nsteps: {steps}\n")
+    command = [sys.executable, "-m", "recipes.app.start", "run", str(recipe), "-o", str(work / name)]
     subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return work / "pages"
+    return work / name
 
 
 def in_another_language(folder: Path | None, work: Path) -> Iterator[str]:
@@ -196,19 +199,22 @@ def in_another_language(folder: Path | None, work: Path) -> Iterator[str]:
 
 def in_menus(pages: Sequence[object]) -> Iterator[tuple[str, str]]:
     """What the crawl's pages hold beside their content, by key: the short lines of all of their text."""
+    return ((key, short_lines(text)) for key, text in whole_pages({page.key for page in pages}))
+
+
+def whole_pages(wanted: set[str]) -> Iterator[tuple[str, str]]:
+    """All text of the crawl's pages, menus included, by key."""
     from resiliparse.extract.html2text import extract_plain_text
     from resiliparse.parse.encoding import bytes_to_str, detect_encoding
 
     from curate.sources import open_source
 
-    wanted = {page.key for page in pages}
-    if not CRAWL.is_dir():
-        return
+    # None where there is no crawl.
     for path in sorted(CRAWL.glob("pages-*.warc.gz")):
         for one in open_source(path, "crawl"):
             if getattr(one, "html", None) and one.key in wanted:
                 html = bytes_to_str(one.html, detect_encoding(one.html))
-                yield one.key, short_lines(extract_plain_text(html, main_content=False, alt_texts=False))
+                yield one.key, extract_plain_text(html, main_content=False, alt_texts=False)
 
 
 def short_lines(text: str) -> str:

@@ -15,11 +15,8 @@ import dataclasses
 import itertools
 import json
 import math
-import os
 import random
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -28,7 +25,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from reading import COPIED, CRAWL, ROOT, crawled, in_another_language, nearly, stretch
+from reading import COPIED, crawled, in_another_language, nearly, run_of, stretch, whole_pages
+
+PUBLISHED = (
+    "[extract: {engine: resiliparse}, language: {keep: [en]}, gopher_quality, gopher_repetition, c4, exact_dedup,"
+    " minhash_dedup]"
+)
+"""The steps of the curated corpus."""
 
 DRAWS = 2000
 """Draws of corpora and seeds behind an interval."""
@@ -53,7 +56,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         work = given.work or Path(temporary)
         work.mkdir(parents=True, exist_ok=True)
-        found = [measured(given, work, width) for width in sorted(given.widths)]
+        entries = corpora_of(work)
+        found = [measured(given, entries, work, width) for width in sorted(given.widths)]
     line: dict[str, Any] = {"reading": given.reading, "sizes": found}
     for text in found[-1]["losses"]:
         by_size = [one["losses"][text] for one in found]
@@ -62,7 +66,7 @@ def main() -> None:
     print(json.dumps(line | {"asked": {name: str(value) for name, value in vars(given).items()}}))
 
 
-def measured(given: argparse.Namespace, work: Path, width: int) -> dict[str, Any]:
+def measured(given: argparse.Namespace, entries: Sequence[Any], work: Path, width: int) -> dict[str, Any]:
     """What models of one width make of each corpus: by text, bits a byte on all held-out pages and on those that the
     curated corpus keeps; by facts, the logarithm of the exposures that half of them take."""
     from recipes.app.measure.asked import ALONE, CONTROL, TEXT_SEEDS, Comparison
@@ -75,7 +79,7 @@ def measured(given: argparse.Namespace, work: Path, width: int) -> dict[str, Any
         seeds=given.seeds // TEXT_SEEDS if text else given.seeds, seed_from=given.seed_from,
         may_repeat=tuple(name for name in CORPORA if name != "raw"),
     )  # fmt: skip
-    answer = run_comparison(corpora_of(work), work / f"{given.reading}-{given.seed_from}-{width}", asked)
+    answer = run_comparison(entries, work / f"{given.reading}-{given.seed_from}-{width}", asked)
     if not text:
         arms = arms_of(answer["results"], key="rung")
         ladders = {arm: [row["rung"] for row in answer["rungs"] if row["arm"] == arm] for arm in arms}
@@ -109,11 +113,11 @@ def corpora_of(work: Path) -> list[Any]:
     from recipes.app.measure.held_out import HeldOut
     from recipes.app.measure.reading import shuffled
 
-    raw = open_corpus("raw", crawled(work) if not (work / "pages/goldsand.json").is_file() else work / "pages")
+    raw = open_corpus("raw", crawled(work))
     pages = list(raw.documents())
     # Copies are of pages that models read.
     read = list(HeldOut.of([Entry("raw", raw)]).entries[0].corpus.documents())
-    clean = curated(work)
+    clean = run_of(work, "clean", PUBLISHED)
 
     def third(by: Callable[[Document], str]) -> Iterator[Document]:
         for page in pages:
@@ -164,37 +168,6 @@ def corpora_of(work: Path) -> list[Any]:
 CORPORA = (
     "raw", "clean", "shortest", "but-one-domain", "duplicates", "shuffled", "boilerplate", "language", "planted",
 )  # fmt: skip
-
-
-def curated(work: Path) -> Path:
-    """The crawl's pages by published rules, and deduplicated."""
-    if not (work / "clean/goldsand.json").is_file():
-        (work / "clean.yaml").write_text(
-            f"name: clean\ninputs: [{{name: crawl, path: '{CRAWL}/pages-*.warc.gz'}}]\n"
-            "steps: [extract: {engine: resiliparse}, language: {keep: [en]}, gopher_quality, gopher_repetition, c4,"
-            " exact_dedup, minhash_dedup]\n"
-        )
-        command = [sys.executable, "-m", "recipes.app.start", "run", "clean.yaml", "-o", "clean"]
-        subprocess.run(command, check=True, cwd=work, stdout=subprocess.DEVNULL, env=with_project())
-    return work / "clean"
-
-
-def with_project() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(ROOT)}
-
-
-def whole_pages(wanted: set[str]) -> Iterator[tuple[str, str]]:
-    """All text of the crawl's pages, menus included, by key."""
-    from resiliparse.extract.html2text import extract_plain_text
-    from resiliparse.parse.encoding import bytes_to_str, detect_encoding
-
-    from curate.sources import open_source
-
-    for path in sorted(CRAWL.glob("pages-*.warc.gz")):
-        for one in open_source(path, "crawl"):
-            if getattr(one, "html", None) and one.key in wanted:
-                html = bytes_to_str(one.html, detect_encoding(one.html))
-                yield one.key, extract_plain_text(html, main_content=False, alt_texts=False)
 
 
 # The figures

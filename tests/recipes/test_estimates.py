@@ -7,7 +7,6 @@ import pyarrow.parquet
 import pytest
 import zstandard
 
-from curate.run.local import LocalEngine
 from curate.sources import Input, find_inputs
 from recipes.app.recipe import plan_by_rehearsal, rehearsal
 from recipes.app.recipe.build import corpus_run
@@ -61,10 +60,9 @@ def test_documents_are_counted_source_by_source_or_estimated_from_what_was_read(
 def test_a_run_foretells_its_groups_and_weighs_the_bytes_of_each_source_by_their_work(sources, tmp_path, monkeypatch):
     monkeypatch.setattr(rehearsal, "LONGEST", 0.0)
     job = corpus_run(load(str(sources / "recipe.yaml")), tmp_path / "out", workers=1)
-    with LocalEngine(1, 60) as engine:
-        assert foretell(job, engine) == []  # too small to be worth it
-        monkeypatch.setattr(plan_by_rehearsal, "REHEARSED", 0)
-        groups = foretell(job, engine)
+    assert foretell(job) == []  # too small to be worth it
+    monkeypatch.setattr(plan_by_rehearsal, "REHEARSED", 0)
+    groups = foretell(job)
     assert [group.label for group in groups] == [group.label for group in planned(job, look=False)]
     reading = next(group for group in groups if group.by_source)
     # Text in compressed rows holds more for a byte than pages do, and needs less for a character.
@@ -74,12 +72,11 @@ def test_a_run_foretells_its_groups_and_weighs_the_bytes_of_each_source_by_their
     )
     assert pages > 0 and rows > 0 and reading.seconds > 0
     told: list[float | None] = []
-    job.foretell, job.on_progress = (lambda job, engine: groups), lambda progress: told.append(progress.run_left)
+    job.foretell, job.on_progress = (lambda job: groups), lambda progress: told.append(progress.run_left)
     job.execute()
     assert told and all(one is not None and one >= 0 for one in told) and told[-1] < 0.5 * max(filter(None, told))
     assert not (tmp_path / "out" / "status.json").read_text().count('"left": null')
-    with LocalEngine(1, 60) as engine:
-        assert foretell(job, engine) == []  # all of the input is read already
+    assert foretell(job) == []  # all of the input is read already
 
 
 def test_a_plan_counts_every_source(sources, tmp_path):

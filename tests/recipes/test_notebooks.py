@@ -60,7 +60,7 @@ def test_every_notebook_is_run_and_holds_no_output():
 def worked_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs do their units in this process: workers would each load what reads HTML, which takes longer."""
     monkeypatch.setattr(CorpusRun, "engine", lambda run, on_progress=None: SerialEngine(on_progress))
-    monkeypatch.setattr("recipes.app.recipe.plan_by_rehearsal.all_cores", lambda: 1)
+    monkeypatch.setattr("curate.run.corpus.all_cores", lambda: 1)
 
 
 @pytest.mark.usefixtures("trained_here", "worked_here")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -91,5 +92,5 @@ def screen_of_a_command(log: Log = Log.text) -> Screen:
 
         lines = JsonLines(sys.stderr)
         err.teller = lines.message
-        return Screen(lines.shown, say_change, lines.message)
+        return Screen(lambda: nullcontext(lines.see), say_change, lines.message)
     return Screen(lambda: shown(err), say_change, lambda message: err.print(harmless(message)))

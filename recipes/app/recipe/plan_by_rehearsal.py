@@ -79,17 +79,16 @@ class Estimate:
     groups: list[ForetoldGroup]
 
 
-def foretell(job: CorpusRun, engine: LocalEngine) -> list[ForetoldGroup]:
-    """What each group of units of a run will take, rehearsed by its own workers, which have then begun; nothing for a
-    small input, where an earlier call has read all of it, or where it cannot be read now: then the run itself will say
-    so."""
+def foretell(job: CorpusRun) -> list[ForetoldGroup]:
+    """What each group of units of a run will take; nothing for a small input, where an earlier call has read all of it,
+    or where it cannot be read now: then the run itself will say so. It is rehearsed by other workers than those of the
+    run: what a rehearsal leaves in their memory would make them slower (docs/results/estimates.md)."""
     if sum(map(size_or_nothing, job.partitions)) < REHEARSED:
         return []
     with contextlib.suppress(OSError):
         groups = planned(job, look=False)
         if not _is_read(job, groups):
-            found = estimate(job, groups, 60, engine)
-            engine.renew()
+            found = estimate(job, groups, 60, job.memory)
             return found.groups if found else []
     return []
 
@@ -101,19 +100,17 @@ def _is_read(job: CorpusRun, groups: Sequence[PlannedGroup]) -> bool:
     return len(files_below(manifest_path(job.out, f"stages/{reading}/any").parent)) >= units
 
 
-def estimate(
-    job: CorpusRun, groups: Sequence[PlannedGroup], sample: int, engine: LocalEngine | None = None
-) -> Estimate | None:
+def estimate(job: CorpusRun, groups: Sequence[PlannedGroup], sample: int, memory: int | None = None) -> Estimate | None:
     """Time, memory and disk of the units that are not done, from rehearsals with `sample` documents or, where these
-    take no time to speak of, more. `groups` are the run's, as `planned` says, `engine` is its own where it has begun.
-    None when the input has no documents.
+    take no time to speak of, more. `groups` are the run's, as `planned` says; a worker may take so many megabytes of
+    `memory` (None: any). None when the input has no documents.
     """
     sources = counted_by_source(job.partitions, COUNTING)
     cut_to(sources, job.limit)
     with contextlib.ExitStack() as closed:
         name = closed.enter_context(tempfile.TemporaryDirectory(prefix="goldsand-plan-"))
-        own = engine or closed.enter_context(
-            LocalEngine(job.workers or all_cores(), job.document_timeout, program=job.program)
+        own = closed.enter_context(
+            LocalEngine(job.workers_here, job.document_timeout, memory=memory, program=job.program)
         )
         folders = (Path(name) / str(number) for number in range(100))
         bare = [step for step in job.steps if not isinstance(step, Injection)]
@@ -145,8 +142,8 @@ def estimate(
     weight = sum(one.documents * long.weight_of(source) for source, one in sources.items())
     scale = _Scale(short, long, weight, extra, injected / added)
     foretold = _foretold(job, groups, scale, sources)
-    seconds = max(0.0, sum(cold.seconds.values()) - sum(short.seconds.values())) if engine is None else 0.0
-    workers = job.workers or all_cores()
+    seconds = max(0.0, sum(cold.seconds.values()) - sum(short.seconds.values()))
+    workers = job.workers_here
     for group, planned_group in zip(foretold, groups, strict=True):
         todo = planned_group.units - planned_group.done
         seconds += group.seconds * todo / max(1, group.units) / max(1, min(workers, todo))

@@ -14,7 +14,7 @@ from curate.run.corpus import CorpusRun
 from curate.run.folder import OutputFolder
 from curate.run.local import LocalEngine
 from curate.run.sample import Sample, draw, joined
-from curate.run.stage_outputs import StageOutputs
+from curate.run.stage_outputs import StageOutputs, kept_characters
 from curate.run.unit import Unit
 from curate.sources import Partition
 from curate.step import CorpusStep, Injection
@@ -115,11 +115,9 @@ class Rehearsal(CorpusRun):
             reading = manifest["seconds"].get("read", 0.0)
             one.reading += reading
             one.working += sum(manifest["seconds"].values()) - reading
-            one.characters += sum(characters for _, characters in manifest["domains"]["kept"].values())
+            one.characters += kept_characters(manifest)
         if self.publication.renderings:
-            widest = min(outputs.stage_of(one.source) for one in self.publication.renderings)
-            kept = (manifest["domains"]["kept"] for manifest in outputs.manifests[widest])
-            self.rendered = sum(characters for one in kept for _, characters in one.values())
+            self.rendered = outputs.characters(outputs.widest(one.source for one in self.publication.renderings))
         # Of what steps took by the clock, what they worked: a worker may have waited for a core.
         working = sum(one.working for one in self.by_source.values())
         worked = timed.worked.get((self.stages[0].folder[3:], 0), 0.0)
@@ -169,6 +167,7 @@ class Rehearsal(CorpusRun):
 
 
 def rehearsal_of(job: CorpusRun, steps: Sequence[Any], sample: Sample, out: Path) -> Rehearsal:
+    """The run with these steps over a sample alone."""
     publication = job.publication
     if not any(isinstance(step, Injection) for step in steps) and publication.vocabulary.kind != "file":
         # A vocabulary of compact records needs the injected records; a BPE of pages takes as long to train.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -28,12 +26,8 @@ class JsonLines:
         """What a person would have been told."""
         self._write("message", time.time(), text=text)
 
-    @contextmanager
-    def shown(self) -> Iterator[Callable[[Progress], None]]:
-        """A function to call with each Progress, for as long as a run lasts."""
-        yield self._see
-
-    def _see(self, progress: Progress) -> None:
+    def see(self, progress: Progress) -> None:
+        """Called with each Progress of a run."""
         now = time.monotonic()
         if progress is not self._current:
             self._current, self._said = progress, now
