@@ -12,9 +12,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import train_probe.architecture  # noqa: E402
+import train_probe.groups  # noqa: E402
 import train_probe.model  # noqa: E402
 import train_probe.plan  # noqa: E402
-import train_probe.slots  # noqa: E402
 import train_probe.stack.models  # noqa: E402
 from train_probe.architecture import ACTIVATIONS, NORMS, Architecture, architecture, layout  # noqa: E402
 from train_probe.export import ExportError, target  # noqa: E402
@@ -134,7 +134,7 @@ def again(module: ModuleType) -> None:
         (train_probe.model, "ACTIVATIONS", train_probe.architecture),
         (train_probe.model, "NORMS", train_probe.architecture),
         (train_probe.stack.models, "NORMS", train_probe.architecture),
-        (train_probe.slots, "PRECISIONS", train_probe.plan),
+        (train_probe.groups, "PRECISIONS", train_probe.plan),
     ],
 )
 def test_a_name_without_a_function_is_an_error_at_import(module, names, of, monkeypatch):
