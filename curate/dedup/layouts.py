@@ -6,7 +6,14 @@ duplicate. A class has a *name*, the hash of its shingles and figures, and a *ke
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
 from curate.dedup.tables import NAME, Layout
+
+HALF_NAME = "S8"
 
 NOWHERE = (1 << 64) - 1
 """The place of a document that is in an index, not in the corpus."""
@@ -43,9 +50,23 @@ class Layouts:
         self.survivors = Layout(b"K", compared, "<u8")
         self.survivor_documents = Layout(b"R", (("name", NAME), ("size", "<u4")), "u1")
         self.duplicates = Layout(b"a", (("survivor", NAME), *compared), "<u8")
-        pair = (("later", self.key), ("earlier", self.key), ("similarity", "<f8"))
-        self.pairs = Layout(b"p", (*pair, ("later_count", "<u4"), ("earlier_count", "<u4")))
+        classes = (("later", self.key), ("earlier", self.key))
+        pair = (*classes, ("similarity", "<f8"), ("later_count", "<u4"), ("earlier_count", "<u4"))
+        self.pairs = Layout(b"p", pair)
+        # How components are told apart (components.py): open labels sort before the pairs that have them.
+        self.edges = Layout(b"e", classes)
+        self.labels = Layout(b"l", (("key", self.key), ("label", self.key)))
+        self.told = Layout(b"t", (("key", self.key), ("neighbour", self.key), ("label", self.key)))
+        self.open = Layout(b"O", (("label", self.key),))
+        self.labelled = Layout(b"d", (*pair, ("label", self.key)))
         # Beside each verified pair, the document key of its survivor.
         self.verified = Layout(b"h", (("key", self.key), ("survivor", self.key), ("size", "<u4")), "u1")
         outcome = (("key", self.key), ("survivor", self.key), ("similarity", "<f8"), ("count", "<u4"))
         self.outcomes = Layout(b"o", outcome)
+
+
+def halves(keys: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The halves of names that keys end in."""
+    width = keys.dtype.itemsize
+    whole = np.ascontiguousarray(keys).view("u1").reshape(len(keys), width)
+    return np.ascontiguousarray(whole[:, width - 8 :]).reshape(-1).view(HALF_NAME)

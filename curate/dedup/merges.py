@@ -10,12 +10,11 @@ import numpy.typing as npt
 
 from curate.dedup.candidates import TableRound
 from curate.dedup.clusters import cluster
-from curate.dedup.layouts import NOWHERE, VERDICTS
+from curate.dedup.layouts import HALF_NAME, NOWHERE, VERDICTS, halves
 from curate.dedup.shingles import common
 from curate.dedup.tables import NAME, Layout, Table, begins, find, joined, leading
 from curate.step import Record, partition_key
 
-_HALF_NAME = "S8"
 _PORTION = 1 << 22
 """Shingles that are sent together; a longer text alone."""
 
@@ -127,7 +126,7 @@ def in_classes(members: Table) -> Classes:
             best = min(range(start, tied), key=lambda row: members.items(row, ends).tobytes())
             swaps[start], swaps[best] = best, start
     # Members that were swapped have the same order, so the key of a class is that of either.
-    keys = joined(orders[starts], np.ascontiguousarray(names[starts]).view(_HALF_NAME)[::2])
+    keys = joined(orders[starts], np.ascontiguousarray(names[starts]).view(HALF_NAME)[::2])
     return Classes(members.take(swaps), starts, counts, names[starts], keys)
 
 
@@ -176,7 +175,11 @@ class VerifyRound(TableRound):
             later_count=duplicates["count"],
             earlier_count=survivors["count"][at],
         )
-        if len(pairs):
+        if self.search.component_rounds:
+            edges = layouts.edges.build(earlier=pairs["earlier"], later=pairs["later"])
+            yield from self.send(b"l", pairs, leading(halves(pairs["later"])))
+            yield from self.send(b"l", edges, leading(halves(pairs["earlier"])))
+        elif len(pairs):
             yield b"p", pairs.pack()
         best = documents.take(at)
         verified = layouts.verified.build(
@@ -208,22 +211,17 @@ class ClusterRound(TableRound):
     passes = b"m"
 
     def reduce_tables(self, key: bytes, values: Iterable[bytes]) -> Iterator[Record]:
-        layouts = self.layouts
-        pairs = (layouts.pairs.unpack(value).rows for value in values)
+        yield from self.decided(self.layouts.pairs.unpack(value).rows for value in values)
+
+    def decided(self, pairs: Iterable[npt.NDArray[Any]]) -> Iterator[Record]:
+        """The outcomes of all classes that have one of these pairs."""
         for some in cluster(pairs, self.scratch):
-            table = layouts.outcomes.build(
+            table = self.layouts.outcomes.build(
                 key=some.key, survivor=some.survivor, similarity=some.similarity, count=some.count
             )
             self.counts["clusters"] += int((some.count > 0).sum())
             self.counts["largest_cluster"] = max(self.counts["largest_cluster"], int(some.count.max(initial=0)))
             yield from self.send(b"m", table, leading(halves(table["key"])))
-
-
-def halves(keys: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The halves of names that keys end in."""
-    width = keys.dtype.itemsize
-    whole = np.ascontiguousarray(keys).view("u1").reshape(len(keys), width)
-    return np.ascontiguousarray(whole[:, width - 8 :]).reshape(-1).view(_HALF_NAME)
 
 
 class VerdictRound(TableRound):

@@ -12,7 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from curate.dedup.candidates import BandRound
+from curate.dedup.candidates import BandRound, TableRound
+from curate.dedup.components import CloseRound, ComponentRound, LabelRound
 from curate.dedup.index import Index, index_file
 from curate.dedup.layouts import VERDICTS
 from curate.dedup.merges import ClusterRound, GatherRound, VerdictRound, VerifyRound
@@ -97,6 +98,13 @@ class MinHashDedup(CorpusStep):
         ge=1,
         le=65536,
     )
+    component_rounds: int = param(
+        0,
+        "rounds that find out which documents are connected, so that many units decide clusters; 0: one unit decides"
+        " all, which is enough below a billion documents (docs/dedup-at-scale.md). Changes no outcome",
+        ge=0,
+        le=64,
+    )
 
     def __post_init__(self) -> None:
         if self.dialect != "goldsand" and self.unit != "words":
@@ -125,7 +133,8 @@ class MinHashDedup(CorpusStep):
     @cached_property
     def search(self) -> Search:
         """What the rounds use of this step. Raises IndexMismatch as `opened_index` does."""
-        return Search(self.sketcher, self.policy, self.threshold, self.measure, self.ranges, self.opened_index)
+        work = (self.ranges, self.component_rounds, self.opened_index)
+        return Search(self.sketcher, self.policy, self.threshold, self.measure, *work)
 
     @cached_property
     def opened_index(self) -> Index | None:
@@ -155,8 +164,10 @@ class MinHashDedup(CorpusStep):
         return max(bands, classes, documents * (order + 8 + 8))
 
     def rounds(self) -> list[Round]:
-        kinds = (BandRound, GatherRound, VerifyRound, ClusterRound, VerdictRound)
-        return [kind(self.search) for kind in kinds]
+        kinds: list[type[TableRound]] = [BandRound, GatherRound, VerifyRound]
+        if self.component_rounds:
+            kinds += [*[LabelRound] * self.component_rounds, CloseRound, ComponentRound]
+        return [kind(self.search) for kind in [*kinds, ClusterRound, VerdictRound]]
 
     def decide(
         self, documents: Iterable[tuple[int, Document]], values: list[bytes], partition: int
