@@ -155,6 +155,9 @@ class Bench:
 
     def __init__(self, name: str, one: Format, folder: Path, before: Sequence[Bench] = ()) -> None:
         self.name, self.format = name, one
+        # Before anything is made: a process that makes or reads has them then from the start.
+        for module in one.imports:
+            importlib.import_module(module)
         self.one, self.other, self.work = (folder / which for which in ("one", "other", "work"))
         self.sound: dict[Reader, Said] = {}
         self.warm: set[Reader] = set()
@@ -167,8 +170,6 @@ class Bench:
                 said = asked(lambda folder, seed=seed: one.make(folder, seed), place, LONGEST)  # type: ignore[misc]
                 assert said.kind == "answer", f"{name} cannot be made: {said.text}"
         self._fresh()
-        for module in one.imports:
-            importlib.import_module(module)
         if not one.imports:
             for read in set(one.readers.values()) - self.warm:
                 with contextlib.redirect_stdout(None), warnings.catch_warnings(action="ignore"):
