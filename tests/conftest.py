@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import os
 import shutil
 import subprocess
@@ -25,6 +26,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+    # Until all is collected nothing is garbage; afterwards the collector need not go through it again (below).
+    gc.disable()
     # A runner builds all commands anew for each one that it runs, which takes longer than most of them.
     typer.testing._get_command = functools.cache(typer.main.get_command)  # type: ignore[attr-defined]
     if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
@@ -69,6 +72,13 @@ LONG = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first: one process does all of a file's tests, and the last ones should not wait for it."""
     items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
+def pytest_collection_finish() -> None:
+    """What is there now, libraries and tests, stays to the end."""
+    gc.enable()
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

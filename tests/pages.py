@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import subprocess
 import sys
@@ -107,6 +108,16 @@ def read_yaml(block: Block, where: str) -> None:
             load(str(path))
         except ValueError as error:
             raise AssertionError(f"{where}: {error}") from None
+
+
+def on_one_core() -> None:
+    """For a process that is begun: one worker then does a page's few documents, and a probe trains where it was called,
+    as each other process would load all libraries for them once more. Every process of the suite has a core of its own,
+    where there are enough."""
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+        os.sched_setaffinity(0, {cores[number % len(cores)]})
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from pages import LANGUAGES, NOT_RUN, blocks, without_blocks
+from pages import LANGUAGES, NOT_RUN, blocks, on_one_core, without_blocks
 
 ROOT = Path(__file__).parent.parent
 TOP = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
@@ -74,14 +74,6 @@ def test_every_block_that_is_not_run_is_still_there():
     assert [start for start in NOT_RUN if not any(text.startswith(start) for text in texts)] == []
 
 
-def on_one_core() -> None:
-    """One worker then does a page's few documents, and a probe trains where it was called: each other process would
-    load all libraries for them once more. Every process of the suite has a core of its own, where there are enough."""
-    cores = sorted(os.sched_getaffinity(0))
-    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    os.sched_setaffinity(0, {cores[number % len(cores)]})
-
-
 def run_in_a_clone(page: Path, folder: Path) -> str:
     """What a page prints when it is typed in a fresh clone with goldsand installed."""
     for name in ("recipes", "tests") if not (folder / "bin").exists() else ():
@@ -95,9 +87,8 @@ def run_in_a_clone(page: Path, folder: Path) -> str:
     path = f"{folder / 'bin'}:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONPATH": f"{ROOT}:{ROOT / 'recipes'}", "COLUMNS": "200"}
     command = [sys.executable, str(ROOT / "tests" / "pages.py"), str(page)]
-    begun = on_one_core if hasattr(os, "sched_setaffinity") else None
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900, preexec_fn=begun
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900, preexec_fn=on_one_core
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stdout

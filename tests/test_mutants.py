@@ -18,7 +18,7 @@ BENCH = Path(__file__).parent / "bench" / "mutants.py"
 FIRST = 7_000_000
 """The number of the first mutant: none that the bench tries in minutes."""
 PARTS: dict[str, tuple[int, tuple[str, ...]]] = {
-    "inputs": (60, tuple(MADE)),
+    "inputs": (30, tuple(MADE)),
     "runs": (2, ("shards", "ledger", "stages", "states of a run", "profile", "index")),
     "probes": (2, ("facts", "tokens", "states of a probe")),
     "recipes": (12, ("recipes",)),

@@ -1,5 +1,6 @@
 """A real S3 server on loopback, for tests of inputs and outputs in a store."""
 
+import logging
 import os
 import urllib.request
 from collections.abc import Iterator
@@ -11,8 +12,14 @@ def s3_store() -> Iterator[str]:
     """Start the server, point the environment at it, make a bucket, and give its address: `s3://bucket`."""
     import boto3
     import fsspec
+    import moto.backends
     from moto.server import ThreadedMotoServer
 
+    # Some thousand requests: a line is written of each, and a folder of 170 services listed, which takes as long as
+    # some answers do.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    services = tuple(moto.backends.list_of_moto_modules())
+    moto.backends.list_of_moto_modules = lambda: iter(services)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     _, port = server.get_host_and_port()

@@ -86,16 +86,19 @@ def published(out: Place) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module", params=["memory", "s3"])
-def stored(request, local) -> tuple[Place, dict]:
-    """A finished run in a store, and its summary."""
+def stored(request, local) -> tuple[Place, Place, dict]:
+    """Inputs in a store, a finished run over them into the store, and its summary."""
     root = "memory://" if request.param == "memory" else request.getfixturevalue("s3") + "/"
+    inputs = place_of(f"{root}{uuid.uuid4().hex}/in")
+    for path in sorted(local[0].iterdir()):
+        (inputs / path.name).write_bytes(path.read_bytes())
     out = place_of(f"{root}{uuid.uuid4().hex}/corpus")
-    return out, run(local[0], out, workers=2).execute()
+    return inputs, out, run(inputs, out, workers=2).execute()
 
 
-def test_a_run_into_a_store_publishes_the_same_bytes_and_does_nothing_twice(local, stored):
-    inputs, disk = local
-    out, summary = stored
+def test_a_run_from_a_store_into_a_store_publishes_the_same_bytes_and_does_nothing_twice(local, stored):
+    _, disk = local
+    inputs, out, summary = stored
     assert summary["documents"] == json.loads((disk / "summary.json").read_bytes())["documents"]
     assert published(out) == tree(disk, PUBLISHED)
     assert run(inputs, out).execute()["units"]["done"] == 0
@@ -104,7 +107,7 @@ def test_a_run_into_a_store_publishes_the_same_bytes_and_does_nothing_twice(loca
 
 def test_a_folder_in_a_store_is_read_like_any_other(local, stored):
     _, disk = local
-    out, _ = stored
+    _, out, _ = stored
     assert list(verify(out)) == []
     assert read_status(out)["state"] == "finished"
     url = "https://site0.example.org/0"
@@ -112,9 +115,8 @@ def test_a_folder_in_a_store_is_read_like_any_other(local, stored):
     assert write_report(out).read_text().startswith("<!doctype html>")
 
 
-def test_what_is_lost_or_changed_in_a_store_is_found_and_made_anew(local, stored):
-    inputs, _ = local
-    out, _ = stored
+def test_what_is_lost_or_changed_in_a_store_is_found_and_made_anew(stored):
+    inputs, out, _ = stored
     before = published(out)
     (out / "text" / "00001.jsonl.zst").unlink()
     harmed = out / "ledger" / "00000.parquet"
@@ -122,16 +124,6 @@ def test_what_is_lost_or_changed_in_a_store_is_found_and_made_anew(local, stored
     assert len(list(verify(out))) == 2
     assert run(inputs, out).execute()["units"]["done"] == 2
     assert published(out) == before
-
-
-def test_from_a_store_into_a_store(local, s3):
-    inputs, disk = local
-    root = place_of(f"{s3}/{uuid.uuid4().hex}")
-    for path in sorted(inputs.iterdir()):
-        (root / "in" / path.name).write_bytes(path.read_bytes())
-    partitions = find_inputs([Input("crawl", str(root / "in"))])
-    CorpusRun("test", STEPS, partitions, root / "out", PUBLICATION, 1, workers=1, max_loss=1.0).execute()
-    assert published(root / "out") == tree(disk, PUBLISHED)
 
 
 @pytest.fixture

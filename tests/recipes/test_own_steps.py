@@ -11,7 +11,7 @@ import venv
 from pathlib import Path
 
 import pytest
-from pages import blocks
+from pages import blocks, on_one_core
 
 from curate.outside import declared
 from recipes.app.recipe.load import RecipeError, load
@@ -55,6 +55,7 @@ class World:
             capture_output=True,
             text=True,
             timeout=300,
+            preexec_fn=on_one_core,
         )
 
     def run(self, *options: str) -> dict[str, int]:

@@ -29,7 +29,9 @@ def blocks(language: str) -> list[str]:
 
 def run(code: list[str], folder: Path) -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    done = subprocess.run(code, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        code, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, preexec_fn=pages.on_one_core
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
