@@ -28,6 +28,7 @@ import numpy.typing as npt
 from curate.dedup.candidates import TableRound
 from curate.dedup.layouts import halves
 from curate.dedup.merges import ClusterRound
+from curate.dedup.search import Search
 from curate.dedup.tables import Table, begins, find, joined, leading
 from curate.step import Record
 
@@ -37,8 +38,11 @@ _PORTION = 1 << 16
 class LabelRound(TableRound):
     """Each class takes the least of its own label and those that its neighbours told; at first all are keys."""
 
-    name = "label"
     passes = b"m"
+
+    def __init__(self, search: Search, number: int) -> None:
+        super().__init__(search)
+        self.name = f"label-{number}"
 
     def reduce_tables(self, key: bytes, values: list[bytes]) -> Iterator[Record]:
         layouts = self.layouts

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from curate.dedup.candidates import BandRound, TableRound
+from curate.dedup.candidates import BandRound
 from curate.dedup.components import CloseRound, ComponentRound, LabelRound
 from curate.dedup.index import Index, index_file
 from curate.dedup.layouts import VERDICTS
@@ -164,10 +164,11 @@ class MinHashDedup(CorpusStep):
         return max(bands, classes, documents * (order + 8 + 8))
 
     def rounds(self) -> list[Round]:
-        kinds: list[type[TableRound]] = [BandRound, GatherRound, VerifyRound]
-        if self.component_rounds:
-            kinds += [*[LabelRound] * self.component_rounds, CloseRound, ComponentRound]
-        return [kind(self.search) for kind in [*kinds, ClusterRound, VerdictRound]]
+        search = self.search
+        labels = [LabelRound(search, number) for number in range(1, self.component_rounds + 1)]
+        components = [*labels, CloseRound(search), ComponentRound(search)] if labels else []
+        first = [BandRound(search), GatherRound(search), VerifyRound(search)]
+        return [*first, *components, ClusterRound(search), VerdictRound(search)]
 
     def decide(
         self, documents: Iterable[tuple[int, Document]], values: list[bytes], partition: int
