@@ -39,6 +39,7 @@ from curate.run.corpus import CorpusRun
 from curate.run.engine import Progress
 from curate.run.folder import OutputFolder
 from curate.run.local import LocalEngine
+from curate.run.lots import Lot
 from curate.run.stage import Stage
 from curate.shards.records import read_section
 from curate.step import Record, Round, param
@@ -143,6 +144,13 @@ class FakeOutputs:
     @cached_property
     def parts(self) -> list[FakePart]:
         return [FakePart(number) for number in range(self.count)]
+
+    @property
+    def lots(self) -> list[Lot]:
+        return [Lot(part.label, (part,)) for part in self.parts]  # type: ignore[arg-type]
+
+    def counts(self, lot: int) -> tuple[int, ...]:
+        return ()
 
     @property
     def manifests(self) -> list[list[dict[str, Any]]]:
