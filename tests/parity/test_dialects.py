@@ -88,7 +88,7 @@ def test_every_edge_text_ends_as_the_peer_ends_it(peer: str) -> None:
     assert disagreements(peer, texts) == []
 
 
-@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [6, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("peer", STEPS)
 def test_every_real_page_ends_as_the_peer_ends_it(peer: str, every: int) -> None:
     if not SHARED_CRAWL.is_dir():
