@@ -148,7 +148,7 @@ def test_compact_records_of_two_lengths_are_refused(world):
 
 def test_step_by_step_the_stream_is_what_it_is_at_once(tmp_path):
     """Pages far longer than a window, and biographies that nearly fill one."""
-    inject = Inject(kind="people", people=3, exposures=6, seed=0)
+    inject = Inject(kind="people", people=3, exposures=3, seed=0)
     vocabulary = own_vocabulary(inject.placed(), 400)
     facts_corpus(tmp_path, inject, name=None, vocabulary=vocabulary)
     with TokenShardWriter(tmp_path / "pages", 0) as writer:
@@ -156,7 +156,7 @@ def test_step_by_step_the_stream_is_what_it_is_at_once(tmp_path):
             writer.add([*range(20 + page, 320 + page), vocabulary.end_of_text], source=0, prefix=0)
     metadata = token_set_metadata(tmp_path / "pages", "pages", vocabulary, "none", ["test"])
     save_metadata(tmp_path / "pages", metadata)
-    run = {"arm": "a", "exposures": 6, "junk_kind": "shards", "junk_shards": "pages", "junk_ratio": 0.5}
+    run = {"arm": "a", "exposures": 3, "junk_kind": "shards", "junk_shards": "pages", "junk_ratio": 0.5}
     plan = plan_of(
         {
             "facts": str(tmp_path / "facts"), "useful": None, "junk_shards": {"pages": str(tmp_path / "pages")},
