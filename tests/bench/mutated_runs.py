@@ -211,8 +211,11 @@ def added(work: Path) -> Any:
 
     Index(work / "index")
     add_to_index(work / "index", MinHashDedup(ranges=2), _documents(7, "s7"), "corpus 7")
-    names = json.loads((work / "index" / "index.json").read_bytes())["layers"]
-    return [tree(work, "index")[f"index/{one['name']}.{what}"] for one in names for what in ("bands", "classes")]
+    layers = {one["name"] for one in json.loads((work / "index" / "index.json").read_bytes())["layers"]}
+    found = {Path(name): data for name, data in tree(work, "index").items()}
+    of_layers = [name for name in found if name.suffix in (".bands", ".classes") and name.name.split(".")[0] in layers]
+    assert of_layers
+    return [found[name] for name in of_layers]
 
 
 def shown(work: Path) -> Any:
