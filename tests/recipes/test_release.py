@@ -19,10 +19,12 @@ from recipes.app.release import check as checking
 from recipes.app.release.batches import Batches
 from recipes.app.release.check import check_release
 from recipes.app.release.inputs import without_places
-from recipes.app.release.layout import SUMS, check_sums, chunk_file, read_index, write_sums
+from recipes.app.release.layout import SUMS, check_sums, chunk_file, lines_of, read_index, write_sums
 from recipes.app.release.make import make_release
 from recipes.app.release.opened import open_plan
 from recipes.app.release.show import batch_of
+from train_probe.foreign import ExportError
+from train_probe.records import read_checkpoint
 
 RECIPE = """\
 name: tiny
@@ -34,9 +36,9 @@ probe:
   exposures: [4]
   arms:
     - {arm: facts alone}
-    - {arm: junk, junk: endless, junk_ratio: 0.5, tag: both}
+    - {arm: junk, junk: endless, junk_ratio: 0.5, tag: both, training: SPIKES}
     - {arm: pages, junk: tagged-pages, junk_ratio: 0.5, windows: mixed, tag: useful, tag_loss: false}
-"""
+""".replace("SPIKES", "{guard: skip, guard_spread: 0.001, guard_window: 2, keep_spikes: 1}")
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +112,32 @@ def test_checkpoints_load_in_transformers(world):
         assert model(torch.tensor([ids])).logits.shape[-1] >= len(tokenizer)
 
 
+def test_both_continuations_of_a_spike_load_in_transformers_with_the_logits_of_ours(world):
+    transformers = pytest.importorskip("transformers")
+    release, one = world / "release", read_index(world / "release")["runs"][1]
+    ((step, sides),) = one["spikes"].items()
+    events = [json.loads(line) for line in (release / "events.jsonl").read_text().splitlines()]
+    folder = release / "spikes" / one["run"] / step
+    assert {"run": one["run"], **json.loads((folder / "event.json").read_text())} == events[0]
+    assert events[0]["step"] == int(step) and len((folder / "losses.jsonl").read_text().splitlines()) > 1
+    ids = torch.randint(0, 8, (2, 20), generator=torch.Generator().manual_seed(0))
+    last = []
+    for side in ("guarded", "unguarded"):
+        assert sides[side][:2] == [int(step) - 1, int(step)]
+        for after in (sides[side][0], sides[side][-1]):
+            kept = folder / side / str(after)
+            theirs = transformers.AutoModelForCausalLM.from_pretrained(kept)
+            assert transformers.AutoTokenizer.from_pretrained(kept).eos_token == "<|endoftext|>"
+            ours = read_checkpoint(kept / "goldsand")
+            with torch.no_grad():
+                assert torch.allclose(theirs(ids).logits, ours(ids), atol=1e-5)
+        source = world / "probe" / "runs" / one["run"] / "spikes" / step / side / str(after) / "model.safetensors"
+        assert (kept / "goldsand" / "model.safetensors").read_bytes() == source.read_bytes()
+        last.append(theirs(ids).logits)
+    assert not torch.equal(*last)
+    assert f"spikes/{one['run']}/{step}/" in (release / "README.md").read_text()
+
+
 def test_rows_of_data_are_the_batches_in_order_and_say_where_each_text_is_from(world):
     release = world / "release"
     index = read_index(release)
@@ -172,6 +200,8 @@ def test_a_step_is_shown_as_text(world):
 def test_a_release_trains_again_to_the_last_bit(world):
     checked = check_release(world / "release", processes=1)
     assert checked.exact and not checked.machines and len(checked.runs) == 3
+    assert checked.compared["spikes"] == 1 and checked.compared["weights of spikes"] >= 4
+    assert checked.compared["events"] >= 1
     assert checked.compared["checkpoints"] == 6 and checked.compared["texts of data/"] > 3 * 48
     assert list(checked.lines())[-1] == "all of it is the same, to the last bit"
 
@@ -213,6 +243,40 @@ def test_figures_that_do_not_come_again_are_named(copied):
     assert [one.split()[:2] for one in checked.differing] == [[f"{first}:", "value_bits_per_parameter"]]
     done = CliRunner().invoke(app, ["release", "--check", str(copied), "--run", first, "--processes", "1"])
     assert done.exit_code == 1 and "differs: " in done.stdout and "1 differ" in done.stderr
+
+
+def test_a_spike_that_does_not_come_again_is_named(copied):
+    one = read_index(copied)["runs"][1]
+    ((step, sides),) = one["spikes"].items()
+    kept = copied / "spikes" / one["run"] / step
+    (kept / "losses.jsonl").write_text("")
+    first, last = (kept / "unguarded" / str(sides["unguarded"][place]) / "goldsand" for place in (0, -1))
+    for file in first.iterdir():
+        shutil.copyfile(file, last / file.name)
+    (copied / "events.jsonl").write_text("")
+    write_sums(copied)
+    said = "\n".join(check_release(copied, one["run"], processes=1).differing)
+    assert f"losses of both continuations of the spike at step {step}" in said and "events at steps [] -> [" in said
+    assert f"weights of spike {step}/unguarded/{sides['unguarded'][-1]}, 0." in said and said.count("\n") == 2
+
+
+def test_a_class_whose_logits_are_others_is_not_left_behind(world, tmp_path, monkeypatch):
+    def broken(model, folder, tokenizer, check):
+        (folder / "config.json").write_text("{}")
+        raise ExportError("no class")
+
+    monkeypatch.setattr("recipes.app.release.make.export", broken)
+    said = []
+    make_release(world / "probe", tmp_path / "release", world / "run", said.append)
+    assert len(said) == 3 and said[0] == "facts alone: weights are kept as goldsand's own alone: no class"
+    assert not list(tmp_path.rglob("config.json"))
+    assert [one["class"] for one in read_index(tmp_path / "release")["runs"]] == [None] * 3
+
+
+def test_lines_of_a_run_whose_loss_was_not_finite_are_json(tmp_path):
+    (tmp_path / "lines").write_text('{"step": 1, "loss": NaN, "limit": Infinity}\n{"step": 2, "loss": 0.5}\n')
+    assert lines_of(tmp_path / "lines") == [{"step": 1, "loss": None, "limit": None}, {"step": 2, "loss": 0.5}]
+    assert lines_of(tmp_path / "none") == []
 
 
 def test_another_machine_is_said_and_has_bounds(copied):
