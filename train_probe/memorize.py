@@ -139,9 +139,8 @@ def correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float |
 
 
 def foretold(early: NDArray[np.bool_], last: NDArray[np.bool_]) -> dict[str, float | None]:
-    """How well what is memorised `early` foretells what the `last` checkpoint holds (Biderman et al., arXiv 2304.11158),
-    bool [n] each: precision, recall
-    (None of nothing), and beside them the share that it holds anyway."""
+    """How well what is memorised `early` foretells what the `last` checkpoint holds, bool [n] each (Biderman et al.,
+    arXiv 2304.11158): precision, recall (None of nothing), and beside them the share that it holds anyway."""
     both = int(np.count_nonzero(early & last))
     return {
         "sequences": len(last),
