@@ -350,7 +350,8 @@ def test_pages_of_no_known_run_keep_their_place(world):
 def test_what_a_probe_recites_of_each_chunk_is_a_file_of_its_own(tmp_path):
     asked = "  evaluate: [memorisation, calibration]\n  memorisation: {chunks: 2}\n  save: true\n"
     text = RECIPE.replace("  save: true\n", asked).partition("    - {arm: junk")[0]
-    (tmp_path / "recipe.yaml").write_text(text.replace("alone}", "alone, blocks: 2}"))
+    halves = "".join(f"    - {{arm: half {half}, halves: 2, half: {half}}}\n" for half in (0, 1))
+    (tmp_path / "recipe.yaml").write_text(text.replace("alone}", "alone, blocks: 2}") + halves)
     run_probe(load(str(tmp_path / "recipe.yaml")), tmp_path / "probe", processes=1)
     make_release(tmp_path / "probe", tmp_path / "release", None, lambda words: None)
     name = read_index(tmp_path / "release")["runs"][0]["run"]
@@ -364,3 +365,8 @@ def test_what_a_probe_recites_of_each_chunk_is_a_file_of_its_own(tmp_path):
             assert written["evaluation"] == "memorisation" and chunk.items() <= written.items()
         kept["calibration"].pop("each")  # what every answer was is the probe's own
         assert json.loads((folder / "calibration.json").read_text()) == kept["calibration"]
+    # What is told of several checkpoints, and of several runs, comes again too.
+    checked = check_release(tmp_path / "release", processes=1)
+    assert checked.exact and checked.compared["figures"] > 3 * 100
+    one = check_release(tmp_path / "release", read_index(tmp_path / "release")["runs"][1]["run"], processes=1)
+    assert one.exact

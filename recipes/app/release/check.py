@@ -16,6 +16,7 @@ import orjson
 
 from curate.errors import Refused
 from curate.shards.text import read_lines
+from recipes.app.measure.memory import remembered
 from recipes.app.release.batches import Batches
 from recipes.app.release.gallery import prompts, shown
 from recipes.app.release.layout import (
@@ -48,8 +49,10 @@ SHARE = 0.05
 """The same for shares and bits that a probe's `evaluate` tells."""
 LOSS = 0.1
 """And for the mean loss of a run, as a share of it."""
-_OWN = ("seconds", "device")
-"""Figures of the machine, and not of the model."""
+_OWN = ("seconds", "device", "rung")
+"""Figures of the machine, or of a climb's place on its ladder, and not of the model."""
+_OF_SEVERAL = "evaluations.counterfactual."
+"""Figures of several runs together, which one run alone does not have."""
 _MEANS = 1e-5
 """How far means over other steps may be apart: sums of the same numbers in float32, in another order."""
 
@@ -138,7 +141,7 @@ def check_release(
             machine = here(config["versions"], config.get("device", ""))
             checked.machines += [one for one in apart(listed[name]["machine"], machine) if one not in checked.machines]
         for name, run in of.items():
-            _figures(checked, name, results[name], trained[name])
+            _figures(checked, name, results[name], trained[name], whole=only is None)
             if not results[name].get("error") and not trained[name].get("error"):
                 _weights(checked, folder, Path(again), name, listed[name])
                 _metrics(checked, folder, Path(again), name)
@@ -162,13 +165,18 @@ def _trained(
             compile="auto" if compiled is None else "always" if compiled else "never",
         )  # fmt: skip
         results |= {row["run"]: row for row in run_plan(plan, out, listeners_of(None), whole=False)}
+    remembered(out, list(results.values()))
     return results
 
 
-def _figures(checked: Checked, name: str, released: dict[str, Any], trained: dict[str, Any]) -> None:
+def _figures(
+    checked: Checked, name: str, released: dict[str, Any], trained: dict[str, Any], whole: bool = True
+) -> None:
     before, now = (dict(_flat(row)) for row in (released, trained))
     for key in sorted(before.keys() | now.keys()):
         if key.partition(".")[0] in _OWN or key == "traceback":
+            continue
+        if not whole and key.startswith(_OF_SEVERAL):
             continue
         checked.count("figures")
         one, other = before.get(key), now.get(key)
