@@ -29,7 +29,7 @@ from curate.shards.tokens import ShardError, TokenShards
 from train_probe.calibration import Pools, answers, questions_about
 from train_probe.draws import permutation, stream_key
 from train_probe.export import HubModel, beginning, load_hf
-from train_probe.foreign import ExportError, outcome_of
+from train_probe.foreign import ExportError, outcome_of, refuse_missing
 from train_probe.inputs import Facts, read_facts, read_held_out
 from train_probe.memorize import LENGTH, course, distribution, memorised
 from train_probe.model import Transformer
@@ -232,6 +232,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if (chosen.texts is None) == (chosen.facts is None):
             raise ExportError("name either --texts, for memorisation, or --facts, for calibration")
+        for name in chosen.models:
+            refuse_missing(name)
         asked = chosen.prompt, chosen.continuation, chosen.sequences
         texts = {str(path): read_sequences(path) for path in chosen.texts or ()}
         models: dict[str, Callable[[], nn.Module]] = {

@@ -348,8 +348,11 @@ def test_pages_of_no_known_run_keep_their_place(world):
 
 
 def test_what_a_probe_recites_of_each_chunk_is_a_file_of_its_own(tmp_path):
-    asked = "  evaluate: [memorisation, calibration]\n  memorisation: {chunks: 2}\n  save: true\n"
+    asked = "  drawn: true\n  evaluate: [memorisation, calibration, questions]\n"
+    asked += "  memorisation: {prompt: 3, continuation: 2, chunks: 2}\n  save: true\n"
     text = RECIPE.replace("  save: true\n", asked).partition("    - {arm: junk")[0]
+    records = "kind: biod, chunks: 1, length: 1, alphabet: 64,"  # of which questions can be asked, too
+    text = text.replace("kind: compact,", records).replace(", values: 4}", "}")
     halves = "".join(f"    - {{arm: half {half}, halves: 2, half: {half}}}\n" for half in (0, 1))
     (tmp_path / "recipe.yaml").write_text(text.replace("alone}", "alone, blocks: 2}") + halves)
     run_probe(load(str(tmp_path / "recipe.yaml")), tmp_path / "probe", processes=1)
@@ -364,7 +367,11 @@ def test_what_a_probe_recites_of_each_chunk_is_a_file_of_its_own(tmp_path):
             written = json.loads((folder / f"{number}.json").read_text())
             assert written["evaluation"] == "memorisation" and chunk.items() <= written.items()
         kept["calibration"].pop("each")  # what every answer was is the probe's own
-        assert json.loads((folder / "calibration.json").read_text()) == kept["calibration"]
+        for one in ("calibration", "questions"):
+            assert json.loads((folder / f"{one}.json").read_text()) == kept[one]
+    everything = b"".join(path.read_bytes() for path in (tmp_path / "release").rglob("*") if path.is_file())
+    assert str(tmp_path).encode() not in everything
+    shutil.rmtree(tmp_path / "probe")
     # What is told of several checkpoints, and of several runs, comes again too.
     checked = check_release(tmp_path / "release", processes=1)
     assert checked.exact and checked.compared["figures"] > 3 * 100

@@ -142,6 +142,10 @@ def test_several_checkpoints_of_somebody_elses_are_asked_for_several_chunks(tmp_
     assert [one["checkpoint"] for one in found["foretold"]] == names[:1]
     assert main([*names, "--texts", texts[0], "--prompt", "9"]) == 2
     assert f"{names[0]} on {texts[0]}: a prompt of 9 tokens and" in capsys.readouterr().err
+    for missing in (str(tmp_path / "none"), "./none", f"{tmp_path}/0.jsonl"):
+        assert main([names[0], missing, "--texts", texts[0]]) == 2
+        said = capsys.readouterr()
+        assert f"there is no model in {missing}: name a run's checkpoint" in said.err and not said.out
     assert main([*names, "--facts", str(tmp_path)]) == 2
     assert "calibration is told of one model" in capsys.readouterr().err
 
