@@ -274,8 +274,8 @@ def test_a_class_whose_logits_are_others_is_not_left_behind(world, tmp_path, mon
 
 
 def test_lines_of_a_run_whose_loss_was_not_finite_are_json(tmp_path):
-    (tmp_path / "lines").write_text('{"step": 1, "loss": NaN, "limit": Infinity}\n{"step": 2, "loss": 0.5}\n')
-    assert lines_of(tmp_path / "lines") == [{"step": 1, "loss": None, "limit": None}, {"step": 2, "loss": 0.5}]
+    (tmp_path / "lines").write_text('{"step": 1, "loss": NaN, "losses": {"fact": -Infinity}}\n{"step": 2}\n')
+    assert lines_of(tmp_path / "lines") == [{"step": 1, "loss": None, "losses": {"fact": None}}, {"step": 2}]
     assert lines_of(tmp_path / "none") == []
 
 
@@ -377,3 +377,23 @@ def test_what_a_probe_recites_of_each_chunk_is_a_file_of_its_own(tmp_path):
     assert checked.exact and checked.compared["figures"] > 3 * 100
     one = check_release(tmp_path / "release", read_index(tmp_path / "release")["runs"][1]["run"], processes=1)
     assert one.exact
+
+
+def test_what_a_store_adds_comes_again_where_a_group_of_one_person_has_no_error(tmp_path):
+    (tmp_path / "recipe.yaml").write_text("""\
+name: store
+probe:
+  facts: {kind: people, people: 3, exposures: [1, 2]}
+  drawn: true
+  model: {layers: 1, width: 8, heads: 2}
+  training: {batch: 1, window: 256}
+  evaluate: [retrieval]
+  retrieval: {neighbours: [4], temperatures: [1.0], shares: [0.0, 0.5]}
+  save: true
+  arms: [{arm: facts}]
+""")
+    results = run_probe(load(str(tmp_path / "recipe.yaml")), tmp_path / "probe", processes=1)
+    assert "nan" in str(results)
+    make_release(tmp_path / "probe", tmp_path / "release")
+    assert "NaN" not in "".join(path.read_text() for path in (tmp_path / "release").rglob("*.json"))
+    assert check_release(tmp_path / "release", processes=1).exact

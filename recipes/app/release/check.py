@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import math
 import tempfile
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ from recipes.app.release.layout import (
     checkpoint_folder,
     chunk_file,
     lines_of,
+    plain,
     read_index,
     sha256,
     spike_folder,
@@ -135,7 +137,7 @@ def check_release(
     checked.runs = [f"{run.arm} ({name})" for name, run in of.items()]
     with tempfile.TemporaryDirectory(prefix="goldsand-release-") as again:
         trained = _trained(opened, of, listed, Path(again), processes)
-        results = {row["run"]: row for row in orjson.loads((folder / RESULTS).read_bytes())}
+        results = {row["run"]: row for row in plain((folder / RESULTS).read_bytes())}
         for name in of:
             config = orjson.loads((Path(again) / "runs" / name / "config.json").read_bytes())
             machine = here(config["versions"], config.get("device", ""))
@@ -166,7 +168,8 @@ def _trained(
         )  # fmt: skip
         results |= {row["run"]: row for row in run_plan(plan, out, listeners_of(None), whole=False)}
     remembered(out, list(results.values()))
-    return results
+    # As they are read again: without tuples, and with null for what is not finite.
+    return {name: plain(json.dumps(row, default=str)) for name, row in results.items()}
 
 
 def _figures(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,16 +42,14 @@ def spike_folder(root: Path, run: str, step: int | str) -> Path:
     return root / SPIKES / run / str(step)
 
 
+def plain(text: bytes | str) -> Any:
+    """JSON as Python writes it, read: what is not finite, which JSON does not have, is None."""
+    return json.loads(text, parse_constant=lambda name: None)
+
+
 def lines_of(path: Path) -> list[dict[str, Any]]:
-    """The lines that a trainer wrote of a run; what is not finite, which JSON does not have, is None. None where the
-    file is missing."""
-    if not path.is_file():
-        return []
-    # (orjson refuses the NaN that json writes.)
-    return [
-        {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in one.items()}
-        for one in map(json.loads, path.read_text(encoding="utf-8").splitlines())
-    ]
+    """The lines that a trainer wrote of a run; none where the file is missing."""
+    return [plain(line) for line in path.read_bytes().splitlines()] if path.is_file() else []
 
 
 def numbered(folder: Path) -> list[int]:

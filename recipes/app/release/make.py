@@ -41,6 +41,7 @@ from recipes.app.release.layout import (
     files_of,
     lines_of,
     numbered,
+    plain,
     spike_folder,
     write_sums,
 )
@@ -93,10 +94,11 @@ class _Writer:
     def __init__(
         self, root: Path, probe: Path, opened: Opened, results: list[dict[str, Any]], say: Callable[[str], None]
     ) -> None:
-        self.root, self.probe, self.opened, self.results, self.say = root, probe, opened, results, say
+        self.root, self.probe, self.opened, self.say = root, probe, opened, say
+        self.results: list[dict[str, Any]] = plain(json.dumps(results))
         # A run that two arms share is one; a run that failed has no weights and no figures.
         self.runs: dict[str, tuple[RunPlan, dict[str, Any]]] = {}
-        for run, row in zip(opened.plan.runs, results, strict=True):
+        for run, row in zip(opened.plan.runs, self.results, strict=True):
             self.runs.setdefault(row["run"], (run, row))
         self.batches = Batches(opened)
 
@@ -208,7 +210,7 @@ class _Writer:
             self._json(f"{EVALUATIONS}/{name}/{exposures}/facts.json", content)
         folder = self.probe / "runs" / name
         for path in sorted((folder / EVALUATIONS).glob("*.json")):
-            for what, found in orjson.loads(path.read_bytes()).items():
+            for what, found in plain(path.read_bytes()).items():
                 for part, content in _parts(what, found):
                     self._json(f"{EVALUATIONS}/{name}/{path.stem}/{part}.json", content)
 
