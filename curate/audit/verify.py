@@ -120,21 +120,29 @@ def whole_manifests(out: Place) -> dict[str, dict[str, Any]]:
 def kept_documents(out: Place) -> Iterator[Document]:
     """The documents that a finished run kept, as its last stage left them. Raises RunError for any other folder, and,
     before the first document, NotAsWritten for one whose files are not what the run wrote."""
+    parts = kept_parts(out)
+    for place, written, _ in parts:
+        written.check(place)
+    return (document for place, _, _ in parts for document in read_documents(place))
+
+
+def kept_parts(out: Place) -> list[tuple[Place, Written, int]]:
+    """The files that hold these documents, what each was when it was written, and how many it has. Raises RunError for
+    any folder but that of a finished run, NotAsWritten where one is missing."""
     manifests = read_manifests(out)
     last = last_stage(out, manifests)
     parts = {name: manifest for name, manifest in manifests.items() if name.startswith(f"stages/{last}/")}
-    left = sum(count for one in parts.values() for count, _ in one["domains"]["kept"].values())
+    counts = [sum(count for count, _ in one["domains"]["kept"].values()) for one in parts.values()]
     expected = _counted(out)
-    if not parts or expected is None or left != expected[0]:
+    if not parts or expected is None or sum(counts) != expected[0]:
         counted = expected[0] if expected else 0
         raise RunError(
-            f"the manifests in {out / 'manifests'} count {left} documents, {out / 'summary.json'} {counted}: some are"
-            " missing or of another run; `goldsand run` into the same folder mends it"
+            f"the manifests in {out / 'manifests'} count {sum(counts)} documents, {out / 'summary.json'} {counted}:"
+            " some are missing or of another run; `goldsand run` into the same folder mends it"
         )
     places = [out / f"{name}{DOCUMENTS}" for name in parts]
-    for place, manifest in zip(places, parts.values(), strict=True):
-        intact(out, place, manifest)
-    return (document for place in places for document in read_documents(place))
+    found = zip(places, parts.values(), counts, strict=True)
+    return [(place, _written_as(out, place, manifest), count) for place, manifest, count in found]
 
 
 def last_stage(out: Place, manifests: dict[str, dict[str, Any]]) -> str:
@@ -160,11 +168,16 @@ def _last_of_summary(out: Place) -> str | None:
 
 def intact(out: Place, place: Place, manifest: dict[str, Any]) -> Place:
     """The file itself, when it is what its unit wrote. Raises NotAsWritten."""
+    _written_as(out, place, manifest).check(place)
+    return place
+
+
+def _written_as(out: Place, place: Place, manifest: dict[str, Any]) -> Written:
+    """What a file was when its unit wrote it. Raises NotAsWritten where it is missing."""
     relative = place.relative_to(out).as_posix()
     if not place.is_file():
         raise NotAsWritten(f"{place} is missing; `goldsand run` into the same folder makes it again")
-    Written(manifest.get("outputs", {}).get(relative, ""), manifest.get("marks", {}).get(relative)).check(place)
-    return place
+    return Written(manifest.get("outputs", {}).get(relative, ""), manifest.get("marks", {}).get(relative))
 
 
 def written_by(out: Place, manifest: dict[str, Any], ending: str = ".parquet") -> list[Place]:

@@ -7,6 +7,7 @@ memory holds, for each document with a pair, its key, its survivor's rank and a 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,19 +45,24 @@ def cluster(pairs: Iterable[npt.NDArray[Any]], scratch: Path) -> Iterator[Decisi
 
     Each key is decided exactly once. The order of the pairs, and how they are cut into arrays, changes nothing.
     """
-    raw = scratch / "pairs"
-    dtype = _split(pairs, raw, scratch)
-    if dtype is None:
+    few, more = _held(pairs)
+    if not few:
         return
-    keys = _distinct_keys(scratch, dtype["later"])
-    if len(keys) >= 1 << 32:
-        raise Refused("more than 2^32 documents have near-duplicates: deduplicate in increments, with an index")
-    sizes = np.ones(len(keys), np.uint32)
-    parts = _rank(raw, dtype, keys, sizes, scratch)
+    if more is None:
+        some = np.concatenate(few)
+        keys = np.unique(np.concatenate([some["later"], some["earlier"]]))
+        sizes = np.ones(len(keys), np.uint32)
+        parts = iter([_ranks(some, keys, sizes)])
+    else:
+        raw = scratch / "pairs"
+        dtype = _split(itertools.chain(few, more), raw, scratch)
+        keys = _distinct_keys(scratch, dtype["later"])
+        if len(keys) >= 1 << 32:
+            raise Refused("more than 2^32 documents have near-duplicates: deduplicate in increments, with an index")
+        sizes = np.ones(len(keys), np.uint32)
+        parts = _rank(raw, dtype, keys, sizes, scratch)
     survivors = np.arange(len(keys), dtype=np.uint32)
-    for path in parts:
-        ranked = np.fromfile(path, _RANKED)
-        path.unlink()
+    for ranked in parts:
         # The best survivor first: the most similar one, of those the first.
         order = np.lexsort((ranked["earlier"], -ranked["similarity"], ranked["later"]))
         ranked = ranked[order]
@@ -70,8 +76,21 @@ def cluster(pairs: Iterable[npt.NDArray[Any]], scratch: Path) -> Iterator[Decisi
     yield from _survivors(keys, survivors, sizes)
 
 
-def _split(pairs: Iterable[npt.NDArray[Any]], raw: Path, scratch: Path) -> np.dtype[Any] | None:
-    """Write the pairs down, and both keys of each into a file by its hash; returns the type of the pairs, if any."""
+def _held(pairs: Iterable[npt.NDArray[Any]]) -> tuple[list[npt.NDArray[Any]], Iterator[npt.NDArray[Any]] | None]:
+    """The first pairs, as many as memory always has room for, and the others; None: these are all."""
+    rest = iter(pairs)
+    few: list[npt.NDArray[Any]] = []
+    count = 0
+    for some in rest:
+        few.append(some)
+        count += len(some)
+        if count > CHUNK:
+            return few, rest
+    return few, None
+
+
+def _split(pairs: Iterable[npt.NDArray[Any]], raw: Path, scratch: Path) -> np.dtype[Any]:
+    """Write the pairs down, and both keys of each into a file by its hash; returns the type of the pairs."""
     dtype: np.dtype[Any] | None = None
     files = [(scratch / f"keys-{part:02d}").open("wb") for part in range(PARTS)]
     try:
@@ -87,6 +106,7 @@ def _split(pairs: Iterable[npt.NDArray[Any]], raw: Path, scratch: Path) -> np.dt
     finally:
         for file in files:
             file.close()
+    assert dtype is not None
     return dtype
 
 
@@ -114,20 +134,16 @@ def _distinct_keys(scratch: Path, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
 
 def _rank(
     raw: Path, dtype: np.dtype[Any], keys: npt.NDArray[Any], sizes: npt.NDArray[np.uint32], scratch: Path
-) -> list[Path]:
-    """The pairs with ranks for keys, in files by the later one's rank, in order; `sizes` is filled with the counts."""
+) -> Iterator[npt.NDArray[Any]]:
+    """The pairs with ranks for keys, in stretches of the later one's rank, in order; `sizes` is filled with the counts.
+    They wait in files."""
     stretch = max(RANKS, len(keys) // FILES + 1)
     paths = [scratch / f"ranked-{part:05d}" for part in range((len(keys) - 1) // stretch + 1)]
     files = [path.open("wb") for path in paths]
     try:
         with raw.open("rb") as stream:
             while block := stream.read(CHUNK * dtype.itemsize):
-                some = np.frombuffer(block, dtype)
-                ranked = np.empty(len(some), _RANKED)
-                for side in ("later", "earlier"):
-                    ranked[side] = np.searchsorted(keys, np.ascontiguousarray(some[side]))
-                    sizes[ranked[side]] = some[f"{side}_count"]
-                ranked["similarity"] = some["similarity"]
+                ranked = _ranks(np.frombuffer(block, dtype), keys, sizes)
                 part = ranked["later"] // stretch
                 for number in np.unique(part).tolist():
                     files[number].write(ranked[part == number].tobytes())
@@ -135,7 +151,22 @@ def _rank(
         for file in files:
             file.close()
     raw.unlink()
-    return paths
+    return map(_read_once, paths)
+
+
+def _read_once(path: Path) -> npt.NDArray[Any]:
+    ranked = np.fromfile(path, _RANKED)
+    path.unlink()
+    return ranked
+
+
+def _ranks(some: npt.NDArray[Any], keys: npt.NDArray[Any], sizes: npt.NDArray[np.uint32]) -> npt.NDArray[Any]:
+    ranked = np.empty(len(some), _RANKED)
+    for side in ("later", "earlier"):
+        ranked[side] = np.searchsorted(keys, np.ascontiguousarray(some[side]))
+        sizes[ranked[side]] = some[f"{side}_count"]
+    ranked["similarity"] = some["similarity"]
+    return ranked
 
 
 def _greedy(ranked: npt.NDArray[Any], survivors: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:

@@ -1,9 +1,10 @@
 """The signatures of earlier corpora, against which a new crawl is deduplicated.
 
 An index is a folder with `index.json` (parameters, versions, checksums, and a seal over all of these) and a layer for
-each corpus that was added: `00000.bands` and `00000.classes`, the very records that the first round of MinHash emits, a
-section for each range. Every file is held against its checksum when the index is opened, so that a damaged one is
-refused before a run begins; a file that is another one when it is read ends the run.
+each corpus that was added: `00000.0000.bands` and `00000.0000.classes`, the very records that the first round of
+MinHash emits, a section for each range. The ranges of a large layer are shared out among several files of each kind.
+Every file is held against its checksum when the index is opened, so that a damaged one is refused before a run begins;
+a file that is another one when it is read ends the run.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from curate.places.stamp import Stamp, stamp
 from curate.places.store import checksum
 from curate.shards.records import read_section
 
-FORMAT = 2
+FORMAT = 3
 KINDS = ("bands", "classes")
 
 _HASH = re.compile(r"[0-9a-f]{32}")
@@ -47,6 +48,15 @@ def index_file(folder: Path) -> Path:
 
 def layer_name(number: int) -> str:
     return f"{number:05d}"
+
+
+def file_name(layer: str, number: int, what: str) -> str:
+    return f"{layer}.{number:04d}.{what}"
+
+
+def file_of(number: int, files: int, ranges: int) -> int:
+    """Which of a layer's files has this range."""
+    return number * files // ranges
 
 
 def sealed(about: dict[str, Any]) -> dict[str, Any]:
@@ -68,8 +78,9 @@ class Index:
         self._files: dict[str, Stamp] = {}
         for layer in self.about["layers"]:
             for what in KINDS:
-                name = f"{layer['name']}.{what}"
-                self._files[name] = _intact(folder / name, layer["checksums"][what])
+                for number, expected in enumerate(layer["checksums"][what]):
+                    name = file_name(layer["name"], number, what)
+                    self._files[name] = _intact(folder / name, expected)
 
     def matching(self, parameters: dict[str, Any]) -> Index:
         """This index, if it has these parameters and versions. Raises IndexMismatch, naming those that differ."""
@@ -87,7 +98,8 @@ class Index:
 
     def _tables(self, what: str, number: int, layouts: tuple[Layout, ...]) -> Iterable[Table]:
         for layer in self.about["layers"]:
-            name = f"{layer['name']}.{what}"
+            files = len(layer["checksums"][what])
+            name = file_name(layer["name"], file_of(number, files, self.about["parameters"]["ranges"]), what)
             path = self.folder / name
             if _stamp(path) != self._files[name]:
                 raise IndexMismatch(f"{path} was changed while it was in use: do not touch an index during a run")
@@ -133,7 +145,8 @@ def _read(folder: Path) -> dict[str, Any]:
     layers = about.get("layers")
     sound = (
         about == sealed(about)
-        and isinstance(about.get("parameters"), dict)
+        and isinstance(parameters := about.get("parameters"), dict)
+        and type(parameters.get("ranges")) is int
         and isinstance(layers, list)
         and all(_is_layer(layer, number) for number, layer in enumerate(layers))
     )
@@ -150,7 +163,15 @@ def _is_layer(layer: Any, number: int) -> bool:
         and isinstance(layer.get("from"), str)
         and all(type(layer.get(count)) is int and layer[count] >= 0 for count in ("documents", "characters"))
         and isinstance(layer.get("checksums"), dict)
-        and all(isinstance(one := layer["checksums"].get(what), str) and _HASH.fullmatch(one) for what in KINDS)
+        and all(_are_checksums(layer["checksums"].get(what)) for what in KINDS)
+    )
+
+
+def _are_checksums(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) > 0
+        and all(isinstance(one, str) and _HASH.fullmatch(one) is not None for one in value)
     )
 
 

@@ -53,12 +53,10 @@ class Layouts:
         classes = (("later", self.key), ("earlier", self.key))
         pair = (*classes, ("similarity", "<f8"), ("later_count", "<u4"), ("earlier_count", "<u4"))
         self.pairs = Layout(b"p", pair)
-        # How components are told apart (components.py): open labels sort before the pairs that have them.
-        self.edges = Layout(b"e", classes)
-        self.labels = Layout(b"l", (("key", self.key), ("label", self.key)))
-        self.told = Layout(b"t", (("key", self.key), ("neighbour", self.key), ("label", self.key)))
-        self.open = Layout(b"O", (("label", self.key),))
-        self.labelled = Layout(b"d", (*pair, ("label", self.key)))
+        # The same pairs where many units decide (waves.py), and what travels between these.
+        self.waiting = Layout(b"w", (*pair, ("state", "u1")))
+        self.edges = Layout(b"e", (*classes, ("earlier_count", "<u4")))
+        self.told = Layout(b"t", (*classes, ("state", "u1")))
         # Beside each verified pair, the document key of its survivor.
         self.verified = Layout(b"h", (("key", self.key), ("survivor", self.key), ("size", "<u4")), "u1")
         outcome = (("key", self.key), ("survivor", self.key), ("similarity", "<f8"), ("count", "<u4"))

@@ -168,19 +168,16 @@ class VerifyRound(TableRound):
         self.counts["verified"] += int(merges.sum())
         self.counts["refused"] += len(merges) - int(merges.sum())
         duplicates, at, similarity = duplicates.take(merges), at[merges], similarity[merges]
-        pairs = layouts.pairs.build(
-            later=duplicates["key"],
-            earlier=survivors["key"][at],
-            similarity=similarity,
-            later_count=duplicates["count"],
-            earlier_count=survivors["count"][at],
-        )
-        if self.search.component_rounds:
-            edges = layouts.edges.build(earlier=pairs["earlier"], later=pairs["later"])
-            yield from self.send(b"l", pairs, leading(halves(pairs["later"])))
-            yield from self.send(b"l", edges, leading(halves(pairs["earlier"])))
-        elif len(pairs):
-            yield b"p", pairs.pack()
+        classes = {"later": duplicates["key"], "earlier": survivors["key"][at]}
+        earlier_count = survivors["count"][at]
+        columns = {**classes, "similarity": similarity, "later_count": duplicates["count"]}
+        if self.search.waves:
+            waiting = layouts.waiting.build(**columns, earlier_count=earlier_count, state=0)
+            yield from self.send(b"l", waiting, leading(halves(classes["later"])))
+            edges = layouts.edges.build(**classes, earlier_count=earlier_count)
+            yield from self.send(b"l", edges, leading(halves(classes["earlier"])))
+        elif len(duplicates):
+            yield b"p", layouts.pairs.build(**columns, earlier_count=earlier_count).pack()
         best = documents.take(at)
         verified = layouts.verified.build(
             best.payload, key=duplicates["key"], survivor=survivors["key"][at], size=best["size"]
@@ -211,16 +208,12 @@ class ClusterRound(TableRound):
     passes = b"m"
 
     def reduce_tables(self, key: bytes, values: Iterable[bytes]) -> Iterator[Record]:
-        yield from self.decided(self.layouts.pairs.unpack(value).rows for value in values)
-
-    def decided(self, pairs: Iterable[npt.NDArray[Any]]) -> Iterator[Record]:
-        """The outcomes of all classes that have one of these pairs."""
+        layouts = self.layouts
+        pairs = (layouts.pairs.unpack(value).rows for value in values)
         for some in cluster(pairs, self.scratch):
-            table = self.layouts.outcomes.build(
+            table = layouts.outcomes.build(
                 key=some.key, survivor=some.survivor, similarity=some.similarity, count=some.count
             )
-            self.counts["clusters"] += int((some.count > 0).sum())
-            self.counts["largest_cluster"] = max(self.counts["largest_cluster"], int(some.count.max(initial=0)))
             yield from self.send(b"m", table, leading(halves(table["key"])))
 
 
@@ -235,12 +228,18 @@ class VerdictRound(TableRound):
         verified, outcomes = layouts.verified.gather(values), layouts.outcomes.gather(values)
         # A class without a verified pair survives, and its best member replaces its copies.
         survivor, similarity, size = keys.copy(), np.ones(len(keys)), counts.copy()
+        # Several units may have added to a survivor's cluster.
         outcomes = outcomes.take(np.argsort(outcomes["key"]))
+        first = np.flatnonzero(begins(outcomes["key"]))
+        counts_of = np.add.reduceat(outcomes["count"], first) if len(first) else outcomes["count"]
+        outcomes = outcomes.take(first)
         at = find(keys, outcomes["key"])
         paired = np.flatnonzero(at >= 0)
         decided = outcomes.rows[at[paired]]
-        survivor[paired] = decided["survivor"]
-        similarity[paired], size[paired] = decided["similarity"], decided["count"]
+        survivor[paired], similarity[paired] = decided["survivor"], decided["similarity"]
+        size[paired] = counts_of[at[paired]]
+        self.counts["clusters"] += int((size[paired] > 0).sum())
+        self.counts["largest_cluster"] = max(self.counts["largest_cluster"], int(size[paired].max(initial=0)))
         duplicate = survivor != keys
         cluster_of = leading(halves(survivor))
         class_of = np.repeat(np.arange(len(starts)), counts)

@@ -12,14 +12,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from curate.dedup.candidates import BandRound, TableRound
-from curate.dedup.components import CloseRound, ComponentRound, LabelRound
+from curate.dedup.candidates import BandRound
 from curate.dedup.index import Index, index_file
 from curate.dedup.layouts import VERDICTS
 from curate.dedup.merges import ClusterRound, GatherRound, VerdictRound, VerifyRound
 from curate.dedup.search import Search
 from curate.dedup.signatures import DIALECTS, NORMALISER, Sketcher
 from curate.dedup.survivors import ANNOTATE, Policy, noted
+from curate.dedup.waves import WaveRound
 from curate.document import Document, Drop
 from curate.errors import Refused
 from curate.step import CorpusStep, Round, param
@@ -98,10 +98,10 @@ class MinHashDedup(CorpusStep):
         ge=1,
         le=65536,
     )
-    component_rounds: int = param(
+    waves: int = param(
         0,
-        "rounds that find out which documents are connected, so that many units decide clusters; 0: one unit decides"
-        " all, which is enough below a billion documents (docs/dedup-at-scale.md). Changes no outcome",
+        "rounds in which many units decide clusters, before one unit decides what is left; 0: one decides all, which is"
+        " enough below a billion documents. Changes no outcome",
         ge=0,
         le=64,
     )
@@ -133,7 +133,7 @@ class MinHashDedup(CorpusStep):
     @cached_property
     def search(self) -> Search:
         """What the rounds use of this step. Raises IndexMismatch as `opened_index` does."""
-        work = (self.ranges, self.component_rounds, self.opened_index)
+        work = (self.ranges, self.waves, self.opened_index)
         return Search(self.sketcher, self.policy, self.threshold, self.measure, *work)
 
     @cached_property
@@ -164,10 +164,11 @@ class MinHashDedup(CorpusStep):
         return max(bands, classes, documents * (order + 8 + 8))
 
     def rounds(self) -> list[Round]:
-        kinds: list[type[TableRound]] = [BandRound, GatherRound, VerifyRound]
-        if self.component_rounds:
-            kinds += [*[LabelRound] * self.component_rounds, CloseRound, ComponentRound]
-        return [kind(self.search) for kind in [*kinds, ClusterRound, VerdictRound]]
+        search = self.search
+        waves = [WaveRound(search, number) for number in range(1, self.waves + 1)]
+        rest = [WaveRound(search)] if waves else []
+        first = [BandRound(search), GatherRound(search), VerifyRound(search)]
+        return [*first, *waves, *rest, ClusterRound(search), VerdictRound(search)]
 
     def decide(
         self, documents: Iterable[tuple[int, Document]], values: list[bytes], partition: int

@@ -16,8 +16,8 @@ class Search:
     """How signatures are made, who survives, what verifies a pair, and what the corpus is searched against.
 
     `threshold` and `measure` ("jaccard" or "containment") verify a pair; `ranges` is the number of parts that all
-    hashes are cut into; `component_rounds` how many label components before clusters are decided; `index` holds the
-    signatures of earlier corpora, or is None.
+    hashes are cut into; `waves` of how many rounds in which many units decide clusters; `index` holds the signatures of
+    earlier corpora, or is None.
     """
 
     sketcher: Sketcher
@@ -25,7 +25,7 @@ class Search:
     threshold: float
     measure: str
     ranges: int
-    component_rounds: int = 0
+    waves: int = 0
     index: Index | None = None
 
     @property

@@ -34,7 +34,7 @@ _FRAME = struct.Struct("<IQQ")
 _END = struct.Struct("<Q")
 
 
-class _Writable(Protocol):
+class Writable(Protocol):
     def write(self, data: bytes, /) -> int: ...
 
 
@@ -59,7 +59,7 @@ def _unpack(body: bytes) -> Iterator[Record]:
 class SectionWriter:
     """Writes records into the sections of one file, in memory that does not grow with their number."""
 
-    def __init__(self, stream: _Writable, sections: int, budget: int = BUDGET) -> None:
+    def __init__(self, stream: Writable, sections: int, budget: int = BUDGET) -> None:
         self._stream = stream
         self._budget = budget
         self._waiting: list[list[bytes]] = [[] for _ in range(sections)]

@@ -1,6 +1,6 @@
 """Fuzzy deduplication at scale: the rounds of `minhash_dedup` as real units on two workers. One JSON line a size.
 
-    python tests/bench/dedup_scale.py [--documents 100000 1000000] [--folder DIR] [--memory DOCUMENTS] [--plot ...]
+    python tests/bench/dedup_scale.py [--documents N ...] [--waves N ...] [--folder DIR] [--memory N]
 
 Documents are sets of 48 shingle hashes from a seeded generator, with known clusters; all that follows the hashing of a
 text is the real thing: signatures, bands, gathering, verification, clusters, verdicts, manifests. Of the documents 80 %
@@ -39,6 +39,7 @@ from curate.run.corpus import CorpusRun
 from curate.run.engine import Progress
 from curate.run.folder import OutputFolder
 from curate.run.local import LocalEngine
+from curate.run.lots import Lot
 from curate.run.stage import Stage
 from curate.shards.records import read_section
 from curate.step import Record, Round, param
@@ -145,6 +146,13 @@ class FakeOutputs:
         return [FakePart(number) for number in range(self.count)]
 
     @property
+    def lots(self) -> list[Lot]:
+        return [Lot(part.label, (part,)) for part in self.parts]  # type: ignore[arg-type]
+
+    def counts(self, lot: int) -> tuple[int, ...]:
+        return ()
+
+    @property
     def manifests(self) -> list[list[dict[str, Any]]]:
         return [[{"outputs": {}}] * self.count]
 
@@ -153,10 +161,10 @@ class FakeOutputs:
         return [[self.out / "none"] * self.count]
 
 
-def measure(total: int, folder: Path) -> dict[str, Any]:
+def measure(total: int, folder: Path, waves: int = 0) -> dict[str, Any]:
     out = folder / f"scale-{total}"
     shutil.rmtree(out, ignore_errors=True)
-    step = GeneratedDedup(documents=total)
+    step = GeneratedDedup(documents=total, waves=waves)
     run = CorpusRun("scale", [step], [], out, buckets=16)
     groups: list[Progress] = []
     engine = LocalEngine(2, 600.0, lambda one: None if one in groups else groups.append(one), 4096)
@@ -190,6 +198,7 @@ def measure(total: int, folder: Path) -> dict[str, Any]:
     shutil.rmtree(out)
     return {
         "documents": total,
+        "waves": waves,
         "seconds": round(seconds, 1),
         "docs_per_s": round(total / seconds),
         "worker_peak_mb": engine.peak_memory >> 20,
@@ -279,6 +288,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--plot", type=Path, nargs=2, metavar=("RESULTS", "SVG"), help="draw printed lines")
     arguments.add_argument("--documents", type=int, nargs="*", default=[100_000, 300_000])
+    arguments.add_argument("--waves", type=int, nargs="*", default=[0])
     arguments.add_argument("--folder", type=Path, default=Path("scale"))
     arguments.add_argument("--memory", type=int, default=0, metavar="DOCUMENTS")
     given = arguments.parse_args()
@@ -289,7 +299,8 @@ def main() -> None:
         print(json.dumps(memory(given.memory, given.folder / "memory")), flush=True)
         return
     for total in given.documents:
-        print(json.dumps(measure(total, given.folder)), flush=True)
+        for waves in given.waves:
+            print(json.dumps(measure(total, given.folder, waves)), flush=True)
 
 
 if __name__ == "__main__":

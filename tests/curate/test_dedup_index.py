@@ -154,8 +154,8 @@ def test_a_damaged_index_is_refused_with_the_name_of_the_file(tmp_path, layers):
             with pytest.raises(IndexMismatch, match=f"{name}|has index format"):
                 Index(folder)
             written(folder, {name: content})
-    with pytest.raises(IndexMismatch, match=r"00000\.bands is damaged"):
-        (folder / "00000.bands").write_bytes(b"")
+    with pytest.raises(IndexMismatch, match=r"00000\.0000\.bands is damaged"):
+        (folder / "00000.0000.bands").write_bytes(b"")
         add_to_index(folder, MinHashDedup(**SHORT), [], "t")
 
 
@@ -166,7 +166,9 @@ def test_a_damaged_index_is_refused_with_the_name_of_the_file(tmp_path, layers):
         {"name": "/etc/passwd"},
         {"name": "00001"},
         {"name": 0},
-        {"checksums": {"bands": "0" * 32}},
+        {"checksums": {"bands": ["0" * 32]}},
+        {"checksums": {"bands": "0" * 32, "classes": "0" * 32}},
+        {"checksums": {"bands": [], "classes": []}},
         {"checksums": None},
         {"documents": -1},
         {"documents": 1.5},
@@ -195,8 +197,8 @@ def test_an_index_that_changes_while_it_is_in_use_ends_the_run(tmp_path, layers)
     folder = written(tmp_path / "i", layers)
     step = MinHashDedup(index=str(folder), **SHORT)
     assert step.opened_index.bands(0, step.search.layouts.bands)
-    written(folder, {"00001.bands": layers["00001.bands"][:-8]})
-    with pytest.raises(IndexMismatch, match=r"00001\.bands was changed"):
+    written(folder, {"00001.0000.bands": layers["00001.0000.bands"][:-8]})
+    with pytest.raises(IndexMismatch, match=r"00001\.0000\.bands was changed"):
         step.opened_index.bands(0, step.search.layouts.bands)
 
 
@@ -206,12 +208,12 @@ def test_what_was_sealed_by_another_hand_is_no_traceback(tmp_path, layers):
     about = orjson.loads(layers["index.json"])
     refused = 0
     for _ in range(200):
-        content = bytearray(layers["00000.classes"])
+        content = bytearray(layers["00000.0000.classes"])
         for _ in range(rng.choice((1, 3))):
             # The table of frames ends the file.
             content[rng.choice((rng.randrange(len(content)), -rng.randrange(1, 300)))] ^= 1 << rng.randrange(8)
-        folder = written(tmp_path / "i", layers | {"00000.classes": bytes(content)})
-        about["layers"][0]["checksums"]["classes"] = xxhash.xxh3_128_hexdigest(bytes(content))
+        folder = written(tmp_path / "i", layers | {"00000.0000.classes": bytes(content)})
+        about["layers"][0]["checksums"]["classes"] = [xxhash.xxh3_128_hexdigest(bytes(content))]
         (folder / "index.json").write_bytes(orjson.dumps(sealed(about)))
         step = MinHashDedup(index=str(folder), **SHORT)
         layouts = step.search.layouts
@@ -236,7 +238,7 @@ def test_whatever_stops_the_adding_leaves_the_index_as_it_was(tmp_path, layers):
         ".lock": (folder / ".lock").read_bytes()
     }
     # What a writer that was killed left behind is in nobody's way.
-    written(folder, {"00002.bands": b"half", "00002.bands.12345678.writing": b"half"})
+    written(folder, {"00002.0000.bands": b"half", "00002.0000.bands.12345678.writing": b"half"})
     about = add_to_index(folder, MinHashDedup(**SHORT), corpus(19, "s", 4), "t")
     assert len(about["layers"]) == 3 and not list(folder.glob("*.writing")) and Index(folder)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
+import fsspec
 import pytest
 from engine_steps import PUBLISHED, Trim, corpus_run, tree, write_corpus
 
@@ -31,6 +32,8 @@ from curate.run.sharded import ShardedRun
 from curate.sources import Input, find_inputs
 
 STEPS = [Trim()]
+SECRET = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY"
+KEY = "AKIAIOSFODNN7EXAMPLE"
 
 
 class Trouble(BaseHTTPRequestHandler):
@@ -90,8 +93,6 @@ class Trouble(BaseHTTPRequestHandler):
 @contextmanager
 def troubled() -> Iterator[set[str]]:
     """The store behind a server that fails now and then; what it has done."""
-    import fsspec
-
     address = os.environ["AWS_ENDPOINT_URL"]
     Trouble.behind = urlsplit(address).netloc
     Trouble.done = set()
@@ -134,9 +135,19 @@ def job(place: Place, **more) -> CorpusRun:
     return CorpusRun("test", STEPS, partitions, place / "out", buckets=1, workers=1, max_loss=1.0, **more)
 
 
+@pytest.fixture
+def credentials(s3, monkeypatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    # This process has talked to the store before: as somebody else.
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+
+
 def published(out: Place) -> dict[str, bytes]:
+    """What a run published, once it is sure that nothing in its folder tells how the store was entered."""
     out.fs.invalidate_cache()
     found = out.fs.cat(out.fs.find(out.path))
+    assert found and not [name for name, data in found.items() if SECRET.encode() in data or KEY.encode() in data]
     named = {name.removeprefix(out.path).lstrip("/"): data for name, data in found.items()}
     return {name: data for name, data in named.items() if name.split("/")[0] in PUBLISHED}
 
@@ -156,7 +167,7 @@ def test_a_store_that_knows_no_condition_is_refused(s3, monkeypatch):
         refuse_unfit(place)
 
 
-def test_shards_share_a_run_in_a_store_that_fails_now_and_then(local, place):
+def test_shards_share_a_run_in_a_store_that_fails_now_and_then(credentials, local, place):
     with troubled() as done:
         shards = [ShardedRun.of(job(place), Shard(number, 2)) for number in range(2)]
         results: list = []
@@ -171,11 +182,14 @@ def test_shards_share_a_run_in_a_store_that_fails_now_and_then(local, place):
 
 
 @pytest.mark.slow
-def test_a_cluster_works_from_a_store_into_a_store(local, place):
+def test_a_cluster_works_from_a_store_into_a_store(credentials, local, place):
     ray = pytest.importorskip("ray")
     ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, object_store_memory=80 << 20)
     try:
         job(place, cluster=RayCluster("auto")).execute()
+        logs = Path(ray._private.worker._global_node.get_logs_dir_path())
+        told = [path for path in logs.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+        assert list(logs.iterdir()) and not told
     finally:
         ray.shutdown()
     assert published(place / "out") == tree(local / "out", PUBLISHED)

@@ -151,9 +151,9 @@ def test_an_index_is_made_of_what_the_run_wrote_or_not_at_all(folder, tmp_path, 
 def test_a_damaged_layer_is_refused_before_the_run_begins(folder, tmp_path, within):
     index = tmp_path / "i"
     assert within("index", "build", str(index), "first", cwd=folder).returncode == 0
-    layer = index / "00000.classes"
+    layer = index / "00000.0000.classes"
     layer.write_bytes(layer.read_bytes()[:-1] + b"\1")
     write(tmp_path, "third", ["some words that nobody wrote before in this order"], f"index: {index}")
     for command in (("check", "third.yaml"), ("run", "third.yaml", "-o", "out"), ("index", "show", str(index))):
-        refused(within(*command, cwd=tmp_path), "00000.classes is damaged")
+        refused(within(*command, cwd=tmp_path), "00000.0000.classes is damaged")
     assert not (tmp_path / "out" / "text").exists()

@@ -52,7 +52,7 @@ def test_a_changed_file_ends_the_command_with_its_name(folder, within, harmed, c
     done = within(*command, cwd=folder)
     assert done.returncode == 2, done.stderr
     assert done.stderr.count("\n") == 1 and f"{name} is not what its run wrote" in done.stderr
-    assert not (folder / "index").exists()
+    assert not (folder / "index" / "index.json").exists()
 
 
 def test_shards_alone_are_read_after_one_warning(folder, within):

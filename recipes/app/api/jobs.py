@@ -9,7 +9,17 @@ from curate.places.store import Place, place_of
 from recipes.app.recipe.load import Loaded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from curate.run.corpus import CorpusRun
+    from curate.run.engine import Progress
+    from curate.run.local import LocalEngine
+    from curate.run.ray_engine import RayEngine
+    from curate.step import Step
+
+DOCUMENT_TIMEOUT = 60.0
+"""Seconds for a document of units that are no run's."""
 
 ENGINES = ("local", "ray")
 """What carries units out."""
@@ -42,14 +52,39 @@ def on_engine(job: CorpusRun, loaded: Loaded, engine: str, address: str | None, 
     from curate.run.session import Shard
     from curate.run.sharded import ShardedRun
 
-    if engine not in ENGINES:
-        raise Refused(f"`engine` must be one of {', '.join(ENGINES)}, not {engine!r}")
-    if engine == "ray" and shard is not None:
-        raise Refused("--shard and --engine ray are two ways to share the work: give one of them")
-    if address is not None and engine != "ray":
-        raise Refused("--address is that of a Ray cluster: give --engine ray with it")
-    if engine == "ray":
+    if _on_a_cluster(engine, address):
+        if shard is not None:
+            raise Refused("--shard and --engine ray are two ways to share the work: give one of them")
         # The machines of a cluster stand in other folders.
         job.out = job.out.absolute()
         job.cluster = RayCluster(address_of(address), **loaded.recipe.engine.ray.model_dump())
     return job if shard is None else ShardedRun.of(job, Shard.read(shard))
+
+
+def engine_alone(
+    engine: str,
+    address: str | None,
+    folder: Path,
+    step: Step,
+    workers: int | None,
+    on_progress: Callable[[Progress], None] | None,
+) -> LocalEngine | RayEngine:
+    """An engine for units of a step that are no run's, which write into this folder. Raises Refused."""
+    from curate.run.engine import all_cores
+    from curate.run.local import LocalEngine
+    from curate.run.ray_engine import RayCluster, RayEngine, address_of
+
+    cores = workers or all_cores()
+    if not _on_a_cluster(engine, address):
+        return LocalEngine(cores, DOCUMENT_TIMEOUT, on_progress)
+    cluster = RayCluster(address_of(address))
+    cluster.refuse_unfit(folder.absolute(), [], [step], cores)
+    return RayEngine(cluster, workers, DOCUMENT_TIMEOUT, on_progress, cores=cores)
+
+
+def _on_a_cluster(engine: str, address: str | None) -> bool:
+    if engine not in ENGINES:
+        raise Refused(f"`engine` must be one of {', '.join(ENGINES)}, not {engine!r}")
+    if address is not None and engine != "ray":
+        raise Refused("--address is that of a Ray cluster: give --engine ray with it")
+    return engine == "ray"

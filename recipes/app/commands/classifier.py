@@ -46,6 +46,7 @@ def train_classifier(
 
     from curate.filters.training import TrainingSettings, report_file, train
     from curate.places.store import write_atomically
+    from recipes.app.recipe.own_output import refuse_to_replace_others
     from recipes.app.terminal.console import err, friendly, out
 
     with friendly():
@@ -63,8 +64,7 @@ def train_classifier(
             raise Refused(
                 "--held-out 0 leaves no texts to test on: name sets with --unseen-positive, --unseen-negative"
             )
-        if output.is_dir():
-            raise Refused(f"--output: {output} is a folder; name the model's file in it")
+        refuse_to_replace_others(output, "classifier")
         report = train(
             _texts(positive, "--positive"),
             _texts(negative, "--negative"),

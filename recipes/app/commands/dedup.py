@@ -9,7 +9,15 @@ import typer
 from rich.markup import escape
 
 from curate.errors import Refused
-from recipes.app.commands.options import DryRun, FinishedRun
+from recipes.app.commands.options import (
+    Address,
+    DryRun,
+    Engine,
+    EngineOption,
+    FinishedRun,
+    Workers,
+    screen_of_a_command,
+)
 from recipes.app.terminal.console import err, fail, friendly, harmless, out
 
 index = typer.Typer(no_args_is_help=True, help="Signatures of earlier corpora, to deduplicate new crawls against.")
@@ -18,23 +26,37 @@ Folder = Annotated[Path, typer.Argument(help="the folder of the index", metavar=
 
 
 @index.command("build")
-def build(folder: Folder, run: FinishedRun, dry_run: DryRun = False) -> None:
+def build(
+    folder: Folder,
+    run: FinishedRun,
+    workers: Workers = None,
+    engine: EngineOption = Engine.local,
+    address: Address = None,
+    dry_run: DryRun = False,
+) -> None:
     """Make an index of what a run kept, with the parameters of its minhash_dedup."""
     from curate.dedup.index import index_file
 
     if index_file(folder).exists():
         fail(f"{folder} is an index already; `goldsand index add` adds to it")
-    _add(folder, run, dry_run)
+    _add(folder, run, workers, engine, address, dry_run)
 
 
 @index.command("add")
-def add(folder: Folder, run: FinishedRun, dry_run: DryRun = False) -> None:
+def add(
+    folder: Folder,
+    run: FinishedRun,
+    workers: Workers = None,
+    engine: EngineOption = Engine.local,
+    address: Address = None,
+    dry_run: DryRun = False,
+) -> None:
     """Add what a run kept to an index that was made with the same parameters."""
     from curate.dedup.index import Index
 
     with friendly():
         Index(folder)
-    _add(folder, run, dry_run)
+    _add(folder, run, workers, engine, address, dry_run)
 
 
 @index.command("show")
@@ -49,28 +71,37 @@ def show(folder: Folder) -> None:
     out.print(harmless(", ".join(f"{name} {value}" for name, value in about["parameters"].items())))
 
 
-def _add(folder: Path, run: str, dry_run: bool) -> None:
-    from curate.audit.verify import kept_documents
-    from curate.dedup.add import add_to_index
+def _add(folder: Path, run: str, workers: int | None, engine: Engine, address: str | None, dry_run: bool) -> None:
+    from curate.audit.verify import kept_parts
     from curate.dedup.index import Index, index_file
     from curate.places.store import place_of
+    from curate.run.index_units import add_run_to_index
+    from curate.run.interrupt import interruptible
+    from recipes.app.api.jobs import engine_alone
     from recipes.app.recipe.of_run import minhash_steps
 
+    screen = screen_of_a_command()
     with friendly():
         place = place_of(run)
-        kept = kept_documents(place)
+        parts = kept_parts(place)
         steps = minhash_steps(place)
         if not steps:
             raise Refused(f"the recipe of {run} has no minhash_dedup, whose parameters an index needs")
+        step = next(iter(steps.values()))
         if dry_run:
             known = Index(folder).about["layers"] if index_file(folder).exists() else []
             if known:
-                Index(folder).matching(next(iter(steps.values())).index_parameters())
+                Index(folder).matching(step.index_parameters())
             there = f"holds {sum(layer['documents'] for layer in known):,} of {len(known)} corpora, which stay"
-            new = sum(1 for _ in kept)
+            new = sum(count for _, _, count in parts)
             out.print(f"{escape(str(folder))} {there if known else 'is new'}; {new:,} documents of {escape(run)} come")
             return
-        about = add_to_index(folder, next(iter(steps.values())), kept, str(Path(run).absolute()))
+        with (
+            screen.progress() as on_progress,
+            interruptible(),
+            engine_alone(engine, address, folder, step, workers, on_progress) as carried,
+        ):
+            about = add_run_to_index(folder, step, parts, str(Path(run).absolute()), carried)
     documents = sum(layer["documents"] for layer in about["layers"])
     out.print(f"{escape(str(folder))}: {documents:,} documents of {len(about['layers'])} corpora")
 

@@ -23,12 +23,15 @@ def diff(
 ) -> None:
     """Say which documents two finished corpora treat otherwise (kept, dropped, another text), and why."""
     from curate.audit.difference import Difference
+    from recipes.app.recipe.own_output import refuse_to_replace_others
     from recipes.app.report.difference import difference_page
     from recipes.app.terminal.difference import print_difference
 
     with friendly():
         if output is not None and not output.endswith((".html", ".jsonl")):
             raise Refused(f"-o: {output} ends in neither .html (a page) nor .jsonl (every document as a line of JSON)")
+        if output is not None:
+            refuse_to_replace_others(place_of(output), "page" if output.endswith(".html") else "lines")
         difference = Difference(place_of(old), place_of(new))
         if output is not None and output.endswith(".jsonl"):
             with place_of(output).open("wb") as stream:

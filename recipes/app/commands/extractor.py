@@ -28,11 +28,11 @@ def train_extractor(
     from rich.markup import escape
 
     from curate.extract.blocks.training import ExtractorSettings, train
+    from recipes.app.recipe.own_output import refuse_to_replace_others
     from recipes.app.terminal.console import err, friendly, out
 
     with friendly():
-        if output.is_dir():
-            raise Refused(f"--output: {output} is a folder; name the model's file in it")
+        refuse_to_replace_others(output, "extractor")
         if not gold.is_dir():
             raise Refused(f"--gold: {gold} is no folder")
         settings = ExtractorSettings(trees=trees, rows=rows, folds=folds, threads=threads, seed=seed)

@@ -112,9 +112,12 @@ def decide(
     ] = None,
 ) -> None:
     """Say what other thresholds would do to a profile's documents, from stored values, without reading a page again."""
+    from recipes.app.recipe.own_output import refuse_to_replace_others
     from recipes.app.recipe.profile import decide as decided
 
     with friendly():
+        if output is not None:
+            refuse_to_replace_others(place_of(output), "lines")
         decision = decided(place_of(folder), set)
         if output is not None:
             rows = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in decision.changed)

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from curate.places.store import place_of
+from recipes.app.recipe.own_output import refuse_to_replace_others
 from recipes.app.terminal.console import friendly, out
 
 
@@ -30,5 +31,7 @@ def report(
     from recipes.app.report.folder import write_page
 
     with friendly():
+        if output is not None:
+            refuse_to_replace_others(output, "page")
         path = write_page(place_of(folder), probe, output, None if profile is None else place_of(str(profile)))
     out.print(f"open {escape(str(path))}")

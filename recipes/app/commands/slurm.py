@@ -15,6 +15,7 @@ from curate.errors import Refused
 from curate.places.store import is_local, place_of
 from recipes.app.commands.options import Inputs, Limit, RecipeName, Sets, read_recipe
 from recipes.app.recipe.given import inputs_of
+from recipes.app.recipe.own_output import refuse_to_replace_others
 from recipes.app.terminal.console import friendly, harmless, out
 
 MOST = 1000
@@ -73,6 +74,7 @@ def slurm(
         asked = {"time": time, "mem": f"{memory}M", "cpus-per-task": workers} | (
             {"partition": partition} if partition else {}
         )
+        refuse_to_replace_others(file, "script")
         file.write_text(_script(job.name, tasks, workers, asked, given))
         out.print(
             f"{harmless(str(file))}: {tasks} tasks, {workers} core{'s' * (workers > 1)}, {memory:,} MB, {time} each"
