@@ -239,8 +239,10 @@ def calibration(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return said
 
 
-def main(folder: Path) -> None:
-    rows = [row for row in json.loads((folder / "results.json").read_text()) if not row.get("error")]
+def main(*folders: Path) -> None:
+    """Prints what the finished probes in the folders, of other seeds each, show together."""
+    results = [row for folder in folders for row in json.loads((folder / "results.json").read_text())]
+    rows = [row for row in results if not row.get("error")]
     told: list[dict[str, Any]] = []
     if any(row["arm"] == BLOCKS for row in rows):
         halves = [row for row in rows if row.get("halves") and row["exposures"] == 48]
@@ -261,4 +263,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))
