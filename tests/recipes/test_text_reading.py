@@ -12,9 +12,10 @@ import pytest
 from curate.document import Document
 from curate.errors import Refused
 from curate.shards.text import write_text_shard
+from curate.shards.vocabulary import build_vocabulary
 from recipes.app.measure.asked import Comparison
 from recipes.app.measure.compare import run_comparison
-from recipes.app.measure.corpora import ArmRendering, Corpus, Entry, Tokenised
+from recipes.app.measure.corpora import ArmRendering, Corpus, Entry, Tokenised, write_set
 from recipes.app.measure.held_out import CHARACTERS, HeldOut
 from recipes.app.measure.ladder import Grid
 from recipes.app.measure.reading import CONTROL_SHARE, Reading, agreement, broken
@@ -122,6 +123,7 @@ def test_edited_pages_are_kept_ones(raw, tmp_path):
 
 
 def test_a_given_text_is_read_from_a_file_or_a_run_and_cut_to_its_first_characters(raw, tmp_path, monkeypatch):
+    vocabulary = build_vocabulary(kind="bpe", texts=[one.text for one in raw[:9]], size=300)
     arms = [corpus(tmp_path / "a", raw), corpus(tmp_path / "b", raw[:80])]
     wanted = [page(number, 2000, seed=5, key="wanted") for number in range(30)]
     chosen = {one.key for one in HeldOut.of(arms).texts[0].pages}
@@ -138,6 +140,8 @@ def test_a_given_text_is_read_from_a_file_or_a_run_and_cut_to_its_first_characte
         assert all(
             one.text.split()[-1] in {*WORDS, WORDS[0] + "."} | {word + "." for word in WORDS} for one in text.pages
         )
+        metadata = write_set(iter(text.pages), vocabulary, tmp_path / "tokens" / place.name)
+        assert metadata["documents"] == len(text.pages)
     assert HeldOut.of(arms, tmp_path / "run").near["a"] == 1
     # A run may be the wanted text too: its pages leave every arm, and it keeps its own name among the texts.
     monkeypatch.chdir(tmp_path)

@@ -158,7 +158,7 @@ def _given(path: Path) -> Iterator[Document]:
                     f"{path} holds pages whose text is not extracted yet: run a recipe on it, and name its folder"
                 )
             if isinstance(one, Document) and one.text.strip():
-                yield one
+                yield dataclasses.replace(one, source="corpus")
     except InputError as error:
         raise Refused(str(error)) from error
 
