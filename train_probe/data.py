@@ -133,7 +133,8 @@ class Data:
         kept = [token for token in range(facts.vocabulary) if token not in (facts.end_of_text, facts.tag)]
         compact = facts.kind == "compact" and run.exposures
         width = self.texts_of(run).measured(run.exposures).longest if compact else training.window
-        return JunkChain(torch.tensor(kept, device=self.device), width, junk_seed(run), self._front(run))
+        tokens = torch.tensor(kept, device=self.device)
+        return JunkChain(tokens, width, junk_seed(run), self._front(run), run.junk_successors)
 
     def _front(self, run: RunPlan) -> Front:
         """What stands in front of generated junk."""

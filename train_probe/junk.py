@@ -195,13 +195,12 @@ class JunkTexts:
 
 
 class JunkChain:
-    """Text that can be learnt: a chain in which each token has 16 successors of its own, the r-th with a probability of
-    1/r in proportion (Zipf's law). `tokens` [V] is its vocabulary; each window begins anew."""
+    """Text that can be learnt: a chain in which each token has so many `successors` of its own, the r-th with a
+    probability of 1/r in proportion (Zipf's law). `tokens` [V] is its vocabulary; each window begins anew."""
 
-    successors = 16
-
-    def __init__(self, tokens: Tensor, width: int, seed: int, front: Front) -> None:
+    def __init__(self, tokens: Tensor, width: int, seed: int, front: Front, successors: int = 16) -> None:
         self.width, self._tokens, self._seed, self._front = width, tokens, seed, front
+        self.successors = successors
         share = (1 / torch.arange(1, self.successors + 1, dtype=torch.float64)).cumsum(0)
         self._limits = (share / share[-1] * 2**32).round().long().to(tokens.device)
         table = torch.arange(len(tokens) * self.successors, device=tokens.device)

@@ -193,6 +193,9 @@ class RunPlan(Checked):
     )
     coin: int = setting(0, "another number: another coin", ge=0)
     junk_people: int = setting(1000, "people of a repetitive population", ge=1)
+    junk_successors: int = setting(
+        16, "tokens that may follow each token of a learnable chain: fewer are learnt sooner", ge=2, le=1024
+    )
     windows: str = setting("pure", "whether facts and junk share windows of text", choices=WINDOWS)
     tag: str = setting(
         "none", "which texts begin with the token of their domain: facts, junk of their kind, both, none", choices=TAGS

@@ -241,6 +241,8 @@ def run_name(plan: Plan, run: RunPlan, inputs: Inputs) -> str:
             del described[name]
     if run.junk_kind != "repetitive":
         described.pop("junk_people")
+    if described["junk_successors"] == 16:
+        described.pop("junk_successors")
     training = dataclasses.asdict(plan.training_of(run))
     usual = dataclasses.asdict(TrainingPlan())
     training = {key: value for key, value in training.items() if key not in WATCHED or value != usual[key]}

@@ -43,6 +43,14 @@ def test_without_a_successor_drawn_twice_it_is_that_of_zipf():
     assert chain.entropy() == pytest.approx((math.log(50_000) + zipf) / 2, abs=1e-3)
 
 
+def test_fewer_successors_leave_less_to_be_known():
+    share = torch.tensor([1, 1 / 2, 1 / 3, 1 / 4], dtype=torch.float64) / (25 / 12)
+    zipf = float(-(share * share.log()).sum())
+    chain = JunkChain(torch.arange(50_000), 3, 0, FRONT, successors=4)
+    assert chain.entropy() == pytest.approx((math.log(50_000) + zipf) / 2, abs=1e-3)
+    assert all(int(b) in chain._next[int(a)].tolist() for a, b in chain.windows(0, 50)[:, 1:])
+
+
 def test_windows_that_are_held_out_are_of_the_same_chain_and_of_no_training():
     chain = JunkChain(torch.arange(2, 50), 9, 1, FRONT)
     held = chain.held_out(3)
