@@ -1,6 +1,7 @@
 """What any model holds, whoever trained it: a folder or hub id of transformers, or a checkpoint of a run.
 
     python -m train_probe.asked MODEL --texts FILE --prompt 32 --continuation 32      # memorisation
+    python -m train_probe.asked FIRST SECOND LAST --texts ONE --texts TWO             # each model on each file
     python -m train_probe.asked MODEL --facts OUT/facts                               # calibration
 
 Texts are tokens: a folder of token shards, or lines of JSON with a list `token_ids` each, as LLM360 publishes its
@@ -11,8 +12,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +29,14 @@ from curate.shards.tokens import ShardError, TokenShards
 from train_probe.calibration import Pools, answers, questions_about
 from train_probe.draws import permutation, stream_key
 from train_probe.export import HubModel, beginning, load_hf
-from train_probe.foreign import ExportError, outcome_of
+from train_probe.foreign import ExportError, outcome_of, refuse_missing
 from train_probe.inputs import Facts, read_facts, read_held_out
-from train_probe.memorize import LENGTH, distribution, memorised
+from train_probe.memorize import LENGTH, course, distribution, memorised
 from train_probe.model import Transformer
 from train_probe.records import read_checkpoint
 
 SEQUENCES = 1000
+FIGURES = ("full_match", "token_match", "forced_match", "loss_bits")
 
 
 def load_model(path_or_id: str, context: int = 4096) -> Transformer | HubModel:
@@ -40,6 +44,11 @@ def load_model(path_or_id: str, context: int = 4096) -> Transformer | HubModel:
     if (Path(path_or_id) / "model.json").is_file():
         return read_checkpoint(Path(path_or_id), context)
     return load_hf(path_or_id)
+
+
+def _opened(path_or_id: str, as_saved: bool) -> nn.Module:
+    model = load_model(path_or_id).to("cuda" if torch.cuda.is_available() else "cpu")
+    return model if as_saved else model.double()
 
 
 def rows_of(model: nn.Module) -> int:
@@ -129,6 +138,42 @@ def memorisation(
     }
 
 
+def by_checkpoint(
+    models: dict[str, Callable[[], nn.Module]], texts: dict[str, list[NDArray[np.int64]]], *asked: int
+) -> dict[str, Any]:
+    """LLM360's score of several checkpoints, in their order, on several chunks of text, with the arguments of
+    `memorisation`: a table [checkpoints][chunks] of each figure, how many scores of a checkpoint are in each tenth,
+    the correlation of any two checkpoints' scores, and what each tells beforehand of the last.
+
+    Checkpoints are made one after another. Raises ExportError as `memorisation` does.
+    """
+    found: dict[str, Any] = {"checkpoints": list(models), "texts": list(texts)}
+    tables: dict[str, list[list[float]]] = {name: [] for name in FIGURES}
+    kept: dict[int, dict[str, Any]] = {}
+    for number, (name, make) in enumerate(models.items()):
+        model, told = make(), []
+        for chunk, sequences in texts.items():
+            try:
+                told.append(memorisation(model, sequences, *asked))
+            except ExportError as error:
+                raise ExportError(f"{name} on {chunk}: {error}") from error
+        for figure, rows in tables.items():
+            rows.append([one[figure] for one in told])
+        kept[number] = {key: [one for chunk in told for one in chunk["each"][key]] for key in ("match", "full")}
+        found |= {key: [one[key] for one in told] for key in ("sequences", "too_short")}
+    both = course(kept)
+    return {
+        **found,
+        **tables,
+        "distribution": [distribution(np.array(one["match"])) for one in kept.values()],
+        "correlation": both["correlation"],
+        "foretold": [
+            {"checkpoint": name, **{key: value for key, value in one.items() if key != "exposures"}}
+            for name, one in zip(models, both["foretold"], strict=False)
+        ],
+    }
+
+
 def calibration(model: nn.Module, facts: Facts, tagged: bool = False, begin: int | None = None) -> dict[str, Any]:
     """Calibration of a model on facts, and on the people held out of them, whose values it cannot know.
 
@@ -164,8 +209,18 @@ def main(arguments: list[str] | None = None) -> int:
 
     Exit code 2 when model, texts or facts are invalid, 1 for a fault of the program."""
     parser = argparse.ArgumentParser(prog="python -m train_probe.asked", description=main.__doc__)
-    parser.add_argument("model", help="a folder or hub id of transformers, or a run's checkpoint")
-    parser.add_argument("--texts", type=Path, help="tokenised text: token shards, or lines of JSON with `token_ids`")
+    parser.add_argument(
+        "models",
+        nargs="+",
+        metavar="MODEL",
+        help="a folder or hub id of transformers, or a run's checkpoint; several, in their order, are compared",
+    )
+    parser.add_argument(
+        "--texts",
+        type=Path,
+        action="append",
+        help="tokenised text: token shards, or lines of JSON with `token_ids`; given again, another chunk",
+    )
     parser.add_argument("--facts", type=Path, help="a facts folder, written with the model's tokenizer")
     parser.add_argument("--prompt", type=int, default=LENGTH, help="tokens of the prompt")
     parser.add_argument("--continuation", type=int, default=LENGTH, help="tokens to go on for")
@@ -177,12 +232,21 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if (chosen.texts is None) == (chosen.facts is None):
             raise ExportError("name either --texts, for memorisation, or --facts, for calibration")
-        texts = read_sequences(chosen.texts) if chosen.texts is not None else []
-        model = load_model(chosen.model).to("cuda" if torch.cuda.is_available() else "cpu")
-        model = model if chosen.as_saved else model.double()
-        if chosen.facts is None:
-            found = memorisation(model, texts, chosen.prompt, chosen.continuation, chosen.sequences)
+        for name in chosen.models:
+            refuse_missing(name)
+        asked = chosen.prompt, chosen.continuation, chosen.sequences
+        texts = {str(path): read_sequences(path) for path in chosen.texts or ()}
+        models: dict[str, Callable[[], nn.Module]] = {
+            name: functools.partial(_opened, name, chosen.as_saved) for name in chosen.models
+        }
+        if chosen.facts is not None and len(models) > 1:
+            raise ExportError("calibration is told of one model: name one")
+        if len(models) > 1 or len(texts) > 1:
+            found = by_checkpoint(models, texts, *asked)
+        elif chosen.facts is None:
+            found = memorisation(models[chosen.models[0]](), next(iter(texts.values())), *asked)
         else:
+            model = models[chosen.models[0]]()
             found = calibration(model, read_facts(chosen.facts), chosen.tagged, chosen.begin)
         print(json.dumps(found, indent=1))
     except Exception as error:

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from curate.errors import answered
 from train_probe.architecture import Architecture
-from train_probe.foreign import ExportError, outcome_of, refuse_impossible
+from train_probe.foreign import ExportError, outcome_of, refuse_impossible, refuse_missing
 from train_probe.inputs import Facts, read_facts
 from train_probe.model import Transformer
 from train_probe.parametrisation import GPT2_DEVIATION
@@ -307,6 +307,7 @@ def load_hf(path_or_id: Path | str, dtype: torch.dtype = torch.float32) -> HubMo
         from transformers import AutoModelForCausalLM
     except ImportError:
         raise ExportError("this needs the package transformers: pip install 'goldsand[hub]'") from None
+    refuse_missing(path_or_id)
     if Path(path_or_id).is_dir():
         refuse_impossible(Path(path_or_id))
     with outcome_of(f"{path_or_id} cannot be loaded as a causal language model"), warnings.catch_warnings():

@@ -70,3 +70,15 @@ def _header(path: Path) -> dict[str, Any]:
             raise ExportError(f"{path} is not a safetensors file: it ends before its header does")
         header: dict[str, Any] = json.loads(file.read(length))
         return dict(header)
+
+
+def refuse_missing(path_or_id: Path | str) -> None:
+    """Raises ExportError for the path of a folder that is not there, which a hub would be asked for by that name."""
+    path = Path(path_or_id)
+    # (A hub's ids are a name, or an owner and a name.)
+    a_path = path.is_absolute() or str(path_or_id).startswith(".") or len(path.parts) > 2
+    if not path.is_dir() and (a_path or path.exists() or (len(path.parts) > 1 and path.parent.is_dir())):
+        raise ExportError(
+            f"there is no model in {path_or_id}: name a run's checkpoint, a folder that transformers wrote, or an id of"
+            " the hub"
+        )

@@ -116,6 +116,40 @@ def distribution(match: NDArray[np.float64]) -> list[int]:
     return [*np.bincount(tenths, minlength=PARTS).tolist(), int(np.count_nonzero(match == 1))]
 
 
+def course(kept: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """From each checkpoint's scores of one run's sequences: the correlation of any two checkpoints' (None where all
+    scores of one are alike), and what each tells beforehand of the last."""
+    counts = sorted(kept)
+    scores = np.array([kept[count]["match"] for count in counts])
+    full = np.array([kept[count]["full"] for count in counts], bool)
+    return {
+        "checkpoints": counts,
+        "correlation": [[correlation(one, other) for other in scores] for one in scores],
+        "foretold": [
+            {"exposures": count, **foretold(one, full[-1])} for count, one in zip(counts[:-1], full, strict=False)
+        ],
+    }
+
+
+def correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float | None:
+    """Pearson's, None where either is constant."""
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        return None
+    return float(np.corrcoef(one, other)[0, 1])
+
+
+def foretold(early: NDArray[np.bool_], last: NDArray[np.bool_]) -> dict[str, float | None]:
+    """How well what is memorised `early` foretells what the `last` checkpoint holds, bool [n] each (Biderman et al.,
+    arXiv 2304.11158): precision, recall (None of nothing), and beside them the share that it holds anyway."""
+    both = int(np.count_nonzero(early & last))
+    return {
+        "sequences": len(last),
+        "precision": both / int(early.sum()) if early.any() else None,
+        "recall": both / int(last.sum()) if last.any() else None,
+        "base_rate": float(last.mean()),
+    }
+
+
 class AskedSequences:
     """The sequences that one run is asked for at every checkpoint, in chunks of its steps."""
 

@@ -26,6 +26,9 @@ from train_probe.watch import Snapshot
 _AFTER = (0, 1, 3, 10, 30, 100, 300, 1000)
 """Steps after the spike at which weights are kept; the state before it is the first."""
 
+EVENT, LOSSES = "event.json", "losses.jsonl"
+CONTINUATIONS = ("guarded", "unguarded")
+
 Step = Callable[[bool], StackStep]
 """Makes a stack of one slot with its step, with the guard or without."""
 
@@ -53,8 +56,8 @@ def write_pair(
             if loss is not None:
                 lines.setdefault(done, {"step": done})[name] = {"loss": loss, "gradient_norm": norm}
     text = "".join(json.dumps(lines[done]) + "\n" for done in sorted(lines))
-    (folder / "losses.jsonl").write_text(text, encoding="utf-8")
-    write(folder / "event.json", event)
+    (folder / LOSSES).write_text(text, encoding="utf-8")
+    write(folder / EVENT, event)
 
 
 def _continued(

@@ -63,6 +63,10 @@ from recipes.app.api.profiles import FinishedProfile as FinishedProfile
 from recipes.app.api.profiles import decide as decide
 from recipes.app.api.profiles import profile as profile
 from recipes.app.api.recipe import Recipe as Recipe
+from recipes.app.api.releases import CheckedRelease as CheckedRelease
+from recipes.app.api.releases import FinishedRelease as FinishedRelease
+from recipes.app.api.releases import check_release as check_release
+from recipes.app.api.releases import release as release
 from recipes.app.api.runs import Balance as Balance
 from recipes.app.api.runs import FinishedRun as FinishedRun
 from recipes.app.api.runs import PlannedRun as PlannedRun
@@ -78,6 +82,7 @@ __all__ = [  # noqa: RUF022
     "Balance",
     "C4",
     "Check",
+    "CheckedRelease",
     "Classifier",
     "CorpusStep",
     "DataTable",
@@ -100,6 +105,7 @@ __all__ = [  # noqa: RUF022
     "FinishedComparison",
     "FinishedProbe",
     "FinishedProfile",
+    "FinishedRelease",
     "FinishedRun",
     "FittedLaw",
     "Forget",
@@ -133,6 +139,7 @@ __all__ = [  # noqa: RUF022
     "Url",
     "Verdict",
     "Verified",
+    "check_release",
     "compare",
     "decide",
     "diff",
@@ -142,6 +149,7 @@ __all__ = [  # noqa: RUF022
     "probe",
     "profile",
     "read",
+    "release",
     "run",
     "steps",
     "verify",

@@ -3,7 +3,8 @@
     goldsand probe memory -o OUT --set probe.facts.seed=100 --set 'probe.seeds=[100, 101, 102]'
     python tests/bench/memorisation.py OUT
 
-Prints a JSON line for each question of docs/results/memorisation.md and docs/results/calibration.md.
+Prints a JSON line for each question of docs/results/memorisation.md and docs/results/calibration.md; of
+`goldsand probe memory-pages`, for each arm of docs/results/memorisation-pages.md.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from recipes.app.measure.memory import at_accuracy, checkpoints, evaluations
 from recipes.app.measure.statistics import interval
 
 MIXED, BLOCKS = "all mixed", "eight blocks of people"
+ONCE, AGAIN = "each page once", "a hundredth of the pages again and again"
 
 
 def rounded(value: Any, digits: int = 3) -> Any:
@@ -121,6 +123,41 @@ def course(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"question": "distribution and correlations", "checkpoints": counts, "scores": scores, "correlation": mean}
 
 
+def pages(rows: list[dict[str, Any]], arm: str) -> dict[str, Any]:
+    """Of an arm that reads pages, means over seeds: a table [checkpoint][chunk] of each figure; at the checkpoints that
+    leave chunks unread, what the chunk just read has more than those; scores by tenth, correlations, and what is
+    foretold, by seed."""
+    told = [[one for _, one in evaluations(row, "memorisation")] for row in of_arm(rows, arm, 10)]
+    found: dict[str, Any] = {"arm": arm, "seeds": len(told)}
+    for key in ("full_match", "token_match", "forced_match", "loss_bits"):
+        tables = [[[chunk[key] for chunk in one["chunks"]] for one in seed] for seed in told]
+        found[key] = [
+            [statistics.fmean(cells) for cells in zip(*lines, strict=True)] for lines in zip(*tables, strict=True)
+        ]
+        more = [
+            seed[at][at] - statistics.fmean(seed[at][at + 1 :]) for seed in tables for at in range(len(seed[0]) - 1)
+        ]
+        found[f"{key}_just_read_more_than_unread"] = [
+            statistics.fmean(more), statistics.stdev(more) / math.sqrt(len(more))
+        ]  # fmt: skip
+    last = found["token_match"][-1], found["full_match"][-1]
+    found["token_match_at_the_last"], found["full_match_at_the_last"] = map(statistics.fmean, last)
+    found["token_match_by_checkpoint"] = [statistics.fmean(line) for line in found["token_match"]]
+    found["full_match_by_checkpoint"] = [statistics.fmean(line) for line in found["full_match"]]
+    found["most_full_match"] = max(map(max, found["full_match"]))
+    found["distribution"] = [
+        [sum(tenth) for tenth in zip(*(one["distribution"] for one in at), strict=True)]
+        for at in zip(*told, strict=True)
+    ]
+    courses = [row["evaluations"]["memorisation"]["course"] for row in of_arm(rows, arm, 10)]
+    tables = [one["correlation"] for one in courses]
+    known = [[table[at][at + 1] for table in tables if table[at][at + 1] is not None] for at in range(9)]
+    found["correlation"] = tables
+    found["correlation_of_neighbours"] = [statistics.fmean(one) if one else None for one in known]
+    found["correlation_of_first_and_last"] = [table[0][-1] for table in tables]
+    return found | {"foretold": [one["foretold"] for one in courses]}
+
+
 def slope(points: list[tuple[float, float]]) -> float:
     """The least-squares slope of y on x."""
     x, y = (statistics.fmean(column) for column in zip(*points, strict=True))
@@ -202,8 +239,10 @@ def calibration(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return said
 
 
-def main(folder: Path) -> None:
-    rows = [row for row in json.loads((folder / "results.json").read_text()) if not row.get("error")]
+def main(*folders: Path) -> None:
+    """Prints what the finished probes in the folders, of other seeds each, show together."""
+    results = [row for folder in folders for row in json.loads((folder / "results.json").read_text())]
+    rows = [row for row in results if not row.get("error")]
     told: list[dict[str, Any]] = []
     if any(row["arm"] == BLOCKS for row in rows):
         halves = [row for row in rows if row.get("halves") and row["exposures"] == 48]
@@ -213,6 +252,8 @@ def main(folder: Path) -> None:
             foretelling(of_arm(rows, MIXED, 12)),
             course(of_arm(rows, MIXED, 48)),
         ]
+    elif any(row["arm"] == ONCE for row in rows):
+        told = [pages(rows, ONCE), pages(rows, AGAIN)]
     elif "calibration" in rows[0]["evaluations"]:
         told = calibration(rows)
     else:
@@ -222,4 +263,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*map(Path, sys.argv[1:]))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from recipes.app.release.check import check_release
+from recipes.app.release.layout import read_index
 from recipes.app.release.make import make_release
 from recipes.app.release.show import batch_of
 
@@ -37,8 +38,10 @@ def timed(probe: Path, corpus: Path | None = None, processes: int | None = None)
         release = Path(folder) / "release"
         with measured("release"):
             figures |= make_release(probe, release, corpus)
+        index = read_index(release)
+        last = max(index["streams"][index["runs"][0]["stream"]]["chunks"].values())
         with measured("show"):
-            batch_of(release, 100)
+            batch_of(release, min(100, last))
         with measured("check"):
             checked = check_release(release, processes=processes)
         figures |= {"runs": len(checked.runs), "exact": checked.exact, "compared": checked.compared}

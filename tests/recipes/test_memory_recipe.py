@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from curate.errors import Refused
-from recipes.app.measure.memory import at_accuracy, correlation, counterfactual, course, foretold
+from recipes.app.measure.memory import at_accuracy, counterfactual
 from recipes.app.measure.probe import run_probe
 from recipes.app.recipe.load import load
 from recipes.app.report.memory import memorisation
 from recipes.app.report.sweep import write_page
+from train_probe.memorize import correlation, course, foretold
 
 RECIPE = """\
 name: little

@@ -3,14 +3,16 @@
 import hashlib
 import json
 import shutil
+import warnings
 from collections import Counter
 
+import goldsand
 import pytest
 import torch
 from typer.testing import CliRunner
 
 from curate.document import Document
-from curate.errors import Refused
+from curate.errors import Refused, Unchecked
 from curate.shards.text import read_text_shard, write_text_shard
 from recipes.app.cli import app
 from recipes.app.measure.probe import run_probe
@@ -19,10 +21,12 @@ from recipes.app.release import check as checking
 from recipes.app.release.batches import Batches
 from recipes.app.release.check import check_release
 from recipes.app.release.inputs import without_places
-from recipes.app.release.layout import SUMS, check_sums, chunk_file, read_index, write_sums
+from recipes.app.release.layout import SUMS, check_sums, chunk_file, lines_of, read_index, write_sums
 from recipes.app.release.make import make_release
 from recipes.app.release.opened import open_plan
 from recipes.app.release.show import batch_of
+from train_probe.foreign import ExportError
+from train_probe.records import read_checkpoint
 
 RECIPE = """\
 name: tiny
@@ -34,9 +38,9 @@ probe:
   exposures: [4]
   arms:
     - {arm: facts alone}
-    - {arm: junk, junk: endless, junk_ratio: 0.5, tag: both}
+    - {arm: junk, junk: endless, junk_ratio: 0.5, tag: both, training: SPIKES}
     - {arm: pages, junk: tagged-pages, junk_ratio: 0.5, windows: mixed, tag: useful, tag_loss: false}
-"""
+""".replace("SPIKES", "{guard: skip, guard_spread: 0.001, guard_window: 2, keep_spikes: 1}")
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +61,12 @@ def world(tmp_path_factory):
     probe = folder / "probe"
     loaded = load(str(folder / "recipe.yaml"), [f"probe.corpus={folder / 'run'}"])
     run_probe(loaded, probe, processes=1)
-    said: list[str] = []
-    make_release(probe, folder / "release", folder / "run", said.append)
-    assert said == []
+    with warnings.catch_warnings(record=True) as said:
+        made = goldsand.release(str(probe), folder / "release", corpus=folder / "run")
+    # Its text was written without a run.
+    assert [one.category for one in said] == [Unchecked]
+    written = [path for path in (folder / "release").rglob("*") if path.is_file()]
+    assert made.folder == folder / "release" and made.files == len(written)
     return folder
 
 
@@ -108,6 +115,32 @@ def test_checkpoints_load_in_transformers(world):
     ids = tokenizer("<|endoftext|>", add_special_tokens=False)["input_ids"]
     with torch.no_grad():
         assert model(torch.tensor([ids])).logits.shape[-1] >= len(tokenizer)
+
+
+def test_both_continuations_of_a_spike_load_in_transformers_with_the_logits_of_ours(world):
+    transformers = pytest.importorskip("transformers")
+    release, one = world / "release", read_index(world / "release")["runs"][1]
+    ((step, sides),) = one["spikes"].items()
+    events = [json.loads(line) for line in (release / "events.jsonl").read_text().splitlines()]
+    folder = release / "spikes" / one["run"] / step
+    assert {"run": one["run"], **json.loads((folder / "event.json").read_text())} == events[0]
+    assert events[0]["step"] == int(step) and len((folder / "losses.jsonl").read_text().splitlines()) > 1
+    ids = torch.randint(0, 8, (2, 20), generator=torch.Generator().manual_seed(0))
+    last = []
+    for side in ("guarded", "unguarded"):
+        assert sides[side][:2] == [int(step) - 1, int(step)]
+        for after in (sides[side][0], sides[side][-1]):
+            kept = folder / side / str(after)
+            theirs = transformers.AutoModelForCausalLM.from_pretrained(kept)
+            assert transformers.AutoTokenizer.from_pretrained(kept).eos_token == "<|endoftext|>"
+            ours = read_checkpoint(kept / "goldsand")
+            with torch.no_grad():
+                assert torch.allclose(theirs(ids).logits, ours(ids), atol=1e-5)
+        source = world / "probe" / "runs" / one["run"] / "spikes" / step / side / str(after) / "model.safetensors"
+        assert (kept / "goldsand" / "model.safetensors").read_bytes() == source.read_bytes()
+        last.append(theirs(ids).logits)
+    assert not torch.equal(*last)
+    assert f"spikes/{one['run']}/{step}/" in (release / "README.md").read_text()
 
 
 def test_rows_of_data_are_the_batches_in_order_and_say_where_each_text_is_from(world):
@@ -170,10 +203,12 @@ def test_a_step_is_shown_as_text(world):
 
 
 def test_a_release_trains_again_to_the_last_bit(world):
-    checked = check_release(world / "release", processes=1)
+    checked = goldsand.check_release(world / "release", processes=1, quiet=True)
     assert checked.exact and not checked.machines and len(checked.runs) == 3
+    assert checked.compared["spikes"] == 1 and checked.compared["weights of spikes"] >= 4
+    assert checked.compared["events"] >= 1
     assert checked.compared["checkpoints"] == 6 and checked.compared["texts of data/"] > 3 * 48
-    assert list(checked.lines())[-1] == "all of it is the same, to the last bit"
+    assert checked.lines[-1] == "all of it is the same, to the last bit"
 
 
 def test_a_changed_byte_is_found_before_anything_is_trained(copied, monkeypatch):
@@ -213,6 +248,40 @@ def test_figures_that_do_not_come_again_are_named(copied):
     assert [one.split()[:2] for one in checked.differing] == [[f"{first}:", "value_bits_per_parameter"]]
     done = CliRunner().invoke(app, ["release", "--check", str(copied), "--run", first, "--processes", "1"])
     assert done.exit_code == 1 and "differs: " in done.stdout and "1 differ" in done.stderr
+
+
+def test_a_spike_that_does_not_come_again_is_named(copied):
+    one = read_index(copied)["runs"][1]
+    ((step, sides),) = one["spikes"].items()
+    kept = copied / "spikes" / one["run"] / step
+    (kept / "losses.jsonl").write_text("")
+    first, last = (kept / "unguarded" / str(sides["unguarded"][place]) / "goldsand" for place in (0, -1))
+    for file in first.iterdir():
+        shutil.copyfile(file, last / file.name)
+    (copied / "events.jsonl").write_text("")
+    write_sums(copied)
+    said = "\n".join(check_release(copied, one["run"], processes=1).differing)
+    assert f"losses of both continuations of the spike at step {step}" in said and "events at steps [] -> [" in said
+    assert f"weights of spike {step}/unguarded/{sides['unguarded'][-1]}, 0." in said and said.count("\n") == 2
+
+
+def test_a_class_whose_logits_are_others_is_not_left_behind(world, tmp_path, monkeypatch):
+    def broken(model, folder, tokenizer, check):
+        (folder / "config.json").write_text("{}")
+        raise ExportError("no class")
+
+    monkeypatch.setattr("recipes.app.release.make.export", broken)
+    said = []
+    make_release(world / "probe", tmp_path / "release", world / "run", said.append)
+    assert len(said) == 3 and said[0] == "facts alone: weights are kept as goldsand's own alone: no class"
+    assert not list(tmp_path.rglob("config.json"))
+    assert [one["class"] for one in read_index(tmp_path / "release")["runs"]] == [None] * 3
+
+
+def test_lines_of_a_run_whose_loss_was_not_finite_are_json(tmp_path):
+    (tmp_path / "lines").write_text('{"step": 1, "loss": NaN, "losses": {"fact": -Infinity}}\n{"step": 2}\n')
+    assert lines_of(tmp_path / "lines") == [{"step": 1, "loss": None, "losses": {"fact": None}}, {"step": 2}]
+    assert lines_of(tmp_path / "none") == []
 
 
 def test_another_machine_is_said_and_has_bounds(copied):
@@ -284,9 +353,13 @@ def test_pages_of_no_known_run_keep_their_place(world):
 
 
 def test_what_a_probe_recites_of_each_chunk_is_a_file_of_its_own(tmp_path):
-    asked = "  evaluate: [memorisation, calibration]\n  memorisation: {chunks: 2}\n  save: true\n"
+    asked = "  drawn: true\n  evaluate: [memorisation, calibration, questions]\n"
+    asked += "  memorisation: {prompt: 3, continuation: 2, chunks: 2}\n  save: true\n"
     text = RECIPE.replace("  save: true\n", asked).partition("    - {arm: junk")[0]
-    (tmp_path / "recipe.yaml").write_text(text.replace("alone}", "alone, blocks: 2}"))
+    records = "kind: biod, chunks: 1, length: 1, alphabet: 64,"  # of which questions can be asked, too
+    text = text.replace("kind: compact,", records).replace(", values: 4}", "}")
+    halves = "".join(f"    - {{arm: half {half}, halves: 2, half: {half}}}\n" for half in (0, 1))
+    (tmp_path / "recipe.yaml").write_text(text.replace("alone}", "alone, blocks: 2}") + halves)
     run_probe(load(str(tmp_path / "recipe.yaml")), tmp_path / "probe", processes=1)
     make_release(tmp_path / "probe", tmp_path / "release", None, lambda words: None)
     name = read_index(tmp_path / "release")["runs"][0]["run"]
@@ -299,4 +372,33 @@ def test_what_a_probe_recites_of_each_chunk_is_a_file_of_its_own(tmp_path):
             written = json.loads((folder / f"{number}.json").read_text())
             assert written["evaluation"] == "memorisation" and chunk.items() <= written.items()
         kept["calibration"].pop("each")  # what every answer was is the probe's own
-        assert json.loads((folder / "calibration.json").read_text()) == kept["calibration"]
+        for one in ("calibration", "questions"):
+            assert json.loads((folder / f"{one}.json").read_text()) == kept[one]
+    everything = b"".join(path.read_bytes() for path in (tmp_path / "release").rglob("*") if path.is_file())
+    assert str(tmp_path).encode() not in everything
+    shutil.rmtree(tmp_path / "probe")
+    # What is told of several checkpoints, and of several runs, comes again too.
+    checked = check_release(tmp_path / "release", processes=1)
+    assert checked.exact and checked.compared["figures"] > 3 * 100
+    one = check_release(tmp_path / "release", read_index(tmp_path / "release")["runs"][1]["run"], processes=1)
+    assert one.exact
+
+
+def test_what_a_store_adds_comes_again_where_a_group_of_one_person_has_no_error(tmp_path):
+    (tmp_path / "recipe.yaml").write_text("""\
+name: store
+probe:
+  facts: {kind: people, people: 3, exposures: [1, 2]}
+  drawn: true
+  model: {layers: 1, width: 8, heads: 2}
+  training: {batch: 1, window: 256}
+  evaluate: [retrieval]
+  retrieval: {neighbours: [4], temperatures: [1.0], shares: [0.0, 0.5]}
+  save: true
+  arms: [{arm: facts}]
+""")
+    results = run_probe(load(str(tmp_path / "recipe.yaml")), tmp_path / "probe", processes=1)
+    assert "nan" in str(results)
+    make_release(tmp_path / "probe", tmp_path / "release")
+    assert "NaN" not in "".join(path.read_text() for path in (tmp_path / "release").rglob("*.json"))
+    assert check_release(tmp_path / "release", processes=1).exact

@@ -119,6 +119,37 @@ def test_what_a_model_cannot_be_asked_is_one_line(tmp_path, capsys):
     assert main([str(tmp_path / "model")]) == 2
 
 
+def test_several_checkpoints_of_somebody_elses_are_asked_for_several_chunks(tmp_path, capsys):
+    pytest.importorskip("transformers")
+    generator = torch.Generator().manual_seed(2)
+    chunks = [torch.randint(0, 30, (6, 8), generator=generator).tolist() for _ in range(2)]
+    names = [str(tmp_path / name) for name in ("first", "last")]
+    for number, (name, chunk) in enumerate(zip(names, chunks, strict=True)):
+        export(Transformer(architecture("gpt2", 1, 1, 8), 30, 24, seed=number), tmp_path / name)
+        (tmp_path / f"{number}.jsonl").write_text("".join(json.dumps({"token_ids": row}) + "\n" for row in chunk))
+    texts = [str(tmp_path / f"{number}.jsonl") for number in range(2)]
+    asked = ["--texts", texts[0], "--texts", texts[1], "--prompt", "3", "--continuation", "5"]
+    assert main([*names, *asked]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["checkpoints"] == names and found["texts"] == texts and found["sequences"] == [6, 6]
+    matches = []
+    for name, row in zip(names, found["token_match"], strict=True):
+        cells = [memorised(load_model(name).double(), np.array(chunk), 3) for chunk in chunks]
+        assert row == [cell.figures()["token_match"] for cell in cells]
+        matches.append(np.concatenate([cell.match for cell in cells]))
+    assert found["distribution"] == [distribution(one) for one in matches]
+    assert found["correlation"][0][1] == pytest.approx(np.corrcoef(*matches)[0, 1])
+    assert [one["checkpoint"] for one in found["foretold"]] == names[:1]
+    assert main([*names, "--texts", texts[0], "--prompt", "9"]) == 2
+    assert f"{names[0]} on {texts[0]}: a prompt of 9 tokens and" in capsys.readouterr().err
+    for missing in (str(tmp_path / "none"), "./none", f"{tmp_path}/0.jsonl"):
+        assert main([names[0], missing, "--texts", texts[0]]) == 2
+        said = capsys.readouterr()
+        assert f"there is no model in {missing}: name a run's checkpoint" in said.err and not said.out
+    assert main([*names, "--facts", str(tmp_path)]) == 2
+    assert "calibration is told of one model" in capsys.readouterr().err
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     return World(tmp_path_factory.mktemp("world"), people=8, exposures=6, values=3)

@@ -19,6 +19,8 @@ FUNCTIONS = {
     "probe": "recipes.app.api.probes",
     "compare": "recipes.app.api.comparisons",
     "fit": "recipes.app.api.fits",
+    "release": "recipes.app.api.releases",
+    "check_release": "recipes.app.api.releases",
     "read": "recipes.app.api.folders",
     "steps": "recipes.app.api.folders",
 }
@@ -38,6 +40,8 @@ CLASSES = {
     "FinishedComparison": "recipes.app.api.comparisons",
     "ArmAnswer": "recipes.app.api.comparisons",
     "FittedLaw": "recipes.app.api.fits",
+    "FinishedRelease": "recipes.app.api.releases",
+    "CheckedRelease": "recipes.app.api.releases",
     "DataTable": "recipes.app.api.tables",
     "InlinePage": "recipes.app.api.inline",
     "Refused": "curate.errors",

@@ -1,8 +1,8 @@
 """What checkpoints remember, across checkpoints and across runs: from what `evaluate` kept beside each run.
 
 Scores of one run at two checkpoints are correlated; an early checkpoint foretells which sequences the last one holds
-(Biderman et al., arXiv 2304.11158); and where runs were shown random halves of the people, counterfactual memorisation
-is what a model knows of somebody because it was shown them (Zhang et al., arXiv 2112.12938). Formulas: docs/memory.md.
+(`train_probe/memorize.py`); and where runs were shown random halves of the people, counterfactual memorisation is what
+a model knows of somebody because it was shown them (Zhang et al., arXiv 2112.12938). Formulas: docs/memory.md.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ def remembered(out: Path, results: Sequence[Row]) -> None:
     found = [row for row in results if "memorisation" in (row.get("evaluations") or {})]
     if not found:
         return
+    from train_probe.memorize import course
     from train_probe.records import RunRecord
 
     kept = {
@@ -59,40 +60,6 @@ def evaluations(row: Row, name: str) -> list[tuple[int, dict[str, Any]]]:
         return []
     on_the_way = [(one["exposures"], one["evaluations"][name]) for one in row["curve"] if "evaluations" in one]
     return [*on_the_way, (row["exposures"], last)]
-
-
-def course(kept: dict[int, Row]) -> dict[str, Any]:
-    """From each checkpoint's scores of one run's sequences: the correlation of any two checkpoints' (None where all
-    scores of one are alike), and what each tells beforehand of the last."""
-    counts = sorted(kept)
-    scores = np.array([kept[count]["match"] for count in counts])
-    full = np.array([kept[count]["full"] for count in counts], bool)
-    return {
-        "checkpoints": counts,
-        "correlation": [[correlation(one, other) for other in scores] for one in scores],
-        "foretold": [
-            {"exposures": count, **foretold(one, full[-1])} for count, one in zip(counts[:-1], full, strict=False)
-        ],
-    }
-
-
-def correlation(one: np.ndarray, other: np.ndarray) -> float | None:
-    """Pearson's, None where either is constant."""
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
-        return None
-    return float(np.corrcoef(one, other)[0, 1])
-
-
-def foretold(early: np.ndarray, last: np.ndarray) -> dict[str, float | None]:
-    """How well what is memorised `early` foretells what the `last` checkpoint holds, bool [n] each: precision, recall
-    (None of nothing), and beside them the share that it holds anyway."""
-    both = int(np.count_nonzero(early & last))
-    return {
-        "sequences": len(last),
-        "precision": both / int(early.sum()) if early.any() else None,
-        "recall": both / int(last.sum()) if last.any() else None,
-        "base_rate": float(last.mean()),
-    }
 
 
 def _whole_splits(found: Sequence[Row]) -> list[list[Row]]:

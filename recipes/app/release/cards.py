@@ -9,8 +9,9 @@ from typing import Any
 from curate.places.manifest import SUMMARY
 from recipes.app.papers.hub_card import plain_line
 from recipes.app.release.documents import GENERATED
-from recipes.app.release.layout import NATIVE
+from recipes.app.release.layout import NATIVE, SPIKES
 from recipes.app.release.opened import Opened
+from train_probe.spikes import CONTINUATIONS
 
 
 def model_card(opened: Opened, index: dict[str, Any], results: Sequence[dict[str, Any]]) -> str:
@@ -45,7 +46,7 @@ def model_card(opened: Opened, index: dict[str, Any], results: Sequence[dict[str
             f"| `{row['run']}` | {plain_line(row['arm'])} | {plain_line(row['architecture'])} | {row['parameters']:,} |"
             f" {row['exposures']} | {row['seed']} | {row['tokens']:,} | {figure:.4f} | {kind} |"
         )
-    lines += ["", *_use(first), *_training(opened, index), *_proof(index), *_gaps(opened)]
+    lines += ["", *_use(first), *_spikes(index), *_training(opened, index), *_proof(index), *_gaps(opened)]
     return "\n".join(lines) + "\n"
 
 
@@ -69,6 +70,17 @@ def _use(first: dict[str, Any] | None) -> list[str]:
         "",
         f"A checkpoint is named after the exposures of each fact that it has seen. Beside the class lie, in"
         f" `{NATIVE}/`, the same weights as the trainer wrote them.",
+        "",
+    ]
+
+
+def _spikes(index: dict[str, Any]) -> list[str]:
+    kept = [f"`{SPIKES}/{one['run']}/{step}/`" for one in index["runs"] for step in one.get("spikes", ())]
+    if not kept:
+        return []
+    return [
+        f"Both continuations of a loss spike, from the last state before it, `{'` and `'.join(CONTINUATIONS)}`, are in"
+        f" {', '.join(kept)}: the folder `STEP` of each holds the weights after so many steps, in the same two forms.",
         "",
     ]
 

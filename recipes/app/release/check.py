@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import math
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,25 +17,32 @@ import orjson
 
 from curate.errors import Refused
 from curate.shards.text import read_lines
+from recipes.app.measure.memory import remembered
 from recipes.app.release.batches import Batches
 from recipes.app.release.gallery import prompts, shown
 from recipes.app.release.layout import (
+    EVENTS,
     GALLERY,
     METRICS,
     NATIVE,
     PLAN,
     RESULTS,
+    SPIKES,
     check_sums,
     checkpoint_folder,
     chunk_file,
+    lines_of,
+    plain,
     read_index,
     sha256,
+    spike_folder,
 )
 from recipes.app.release.machine import apart, here
 from recipes.app.release.opened import Opened, open_plan
 from train_probe.plan import RunPlan
 from train_probe.progress import listeners_of
 from train_probe.records import WEIGHTS, read_checkpoint
+from train_probe.spikes import LOSSES
 from train_probe.train import run_plan
 
 BITS = 0.03
@@ -43,8 +51,10 @@ SHARE = 0.05
 """The same for shares and bits that a probe's `evaluate` tells."""
 LOSS = 0.1
 """And for the mean loss of a run, as a share of it."""
-_OWN = ("seconds", "device")
-"""Figures of the machine, and not of the model."""
+_OWN = ("seconds", "device", "rung")
+"""Figures of the machine, or of a climb's place on its ladder, and not of the model."""
+_OF_SEVERAL = "evaluations.counterfactual."
+"""Figures of several runs together, which one run alone does not have."""
 _MEANS = 1e-5
 """How far means over other steps may be apart: sums of the same numbers in float32, in another order."""
 
@@ -127,16 +137,17 @@ def check_release(
     checked.runs = [f"{run.arm} ({name})" for name, run in of.items()]
     with tempfile.TemporaryDirectory(prefix="goldsand-release-") as again:
         trained = _trained(opened, of, listed, Path(again), processes)
-        results = {row["run"]: row for row in orjson.loads((folder / RESULTS).read_bytes())}
+        results = {row["run"]: row for row in plain((folder / RESULTS).read_bytes())}
         for name in of:
             config = orjson.loads((Path(again) / "runs" / name / "config.json").read_bytes())
             machine = here(config["versions"], config.get("device", ""))
             checked.machines += [one for one in apart(listed[name]["machine"], machine) if one not in checked.machines]
         for name, run in of.items():
-            _figures(checked, name, results[name], trained[name])
+            _figures(checked, name, results[name], trained[name], whole=only is None)
             if not results[name].get("error") and not trained[name].get("error"):
                 _weights(checked, folder, Path(again), name, listed[name])
                 _metrics(checked, folder, Path(again), name)
+                _events(checked, folder, Path(again), name)
                 _gallery(checked, opened, folder, Path(again), name, run)
     streams = {listed[name]["stream"]: run for name, run in of.items() if "stream" in listed[name]}
     _batches(checked, opened, folder, index, streams)
@@ -156,13 +167,19 @@ def _trained(
             compile="auto" if compiled is None else "always" if compiled else "never",
         )  # fmt: skip
         results |= {row["run"]: row for row in run_plan(plan, out, listeners_of(None), whole=False)}
-    return results
+    remembered(out, list(results.values()))
+    # As they are read again: without tuples, and with null for what is not finite.
+    return {name: plain(json.dumps(row, default=str)) for name, row in results.items()}
 
 
-def _figures(checked: Checked, name: str, released: dict[str, Any], trained: dict[str, Any]) -> None:
+def _figures(
+    checked: Checked, name: str, released: dict[str, Any], trained: dict[str, Any], whole: bool = True
+) -> None:
     before, now = (dict(_flat(row)) for row in (released, trained))
     for key in sorted(before.keys() | now.keys()):
         if key.partition(".")[0] in _OWN or key == "traceback":
+            continue
+        if not whole and key.startswith(_OF_SEVERAL):
             continue
         checked.count("figures")
         one, other = before.get(key), now.get(key)
@@ -192,26 +209,41 @@ def _near(key: str, one: Any, other: Any) -> bool:
 
 
 def _weights(checked: Checked, folder: Path, again: Path, name: str, about: dict[str, Any]) -> None:
+    run = again / "runs" / name
     for exposures in about["checkpoints"]:
-        kept = checkpoint_folder(folder, name, exposures) / NATIVE / WEIGHTS
-        made = again / "runs" / name / "checkpoints" / str(exposures) / WEIGHTS
         checked.count("checkpoints")
-        if sha256(kept) != sha256(made):
-            checked.differs(f"{name}: weights after {exposures} exposures, {_distance(kept, made):.2g} apart", True)
+        kept, made = checkpoint_folder(folder, name, exposures) / NATIVE, run / "checkpoints" / str(exposures)
+        _same_weights(checked, kept, made, f"{name}: weights after {exposures} exposures")
+    for step, sides in about.get("spikes", {}).items():
+        checked.count("spikes")
+        kept, made = spike_folder(folder, name, step), run / SPIKES / step
+        if not made.is_dir():
+            checked.differs(f"{name}: no spike at step {step}", True)
+            continue
+        if lines_of(kept / LOSSES) != lines_of(made / LOSSES):
+            checked.differs(f"{name}: losses of both continuations of the spike at step {step}", True)
+        for place in [f"{side}/{one}" for side, after in sides.items() for one in after]:
+            checked.count("weights of spikes")
+            _same_weights(checked, kept / place / NATIVE, made / place, f"{name}: weights of spike {step}/{place}")
+
+
+def _same_weights(checked: Checked, kept: Path, made: Path, what: str) -> None:
+    if not (made / WEIGHTS).is_file():
+        checked.differs(f"{what} are not there", True)
+    elif sha256(kept / WEIGHTS) != sha256(made / WEIGHTS):
+        checked.differs(f"{what}, {_distance(kept, made):.2g} apart", True)
 
 
 def _distance(kept: Path, made: Path) -> float:
     """How far weights are apart, as a share of their length."""
-    one, other = (read_checkpoint(path.parent).state_dict() for path in (kept, made))
+    one, other = (read_checkpoint(path).state_dict() for path in (kept, made))
     apart = sum(float((one[key].double() - other[key].double()).square().sum()) for key in one)
     return math.sqrt(apart / max(1e-300, sum(float(weight.double().square().sum()) for weight in one.values())))
 
 
 def _metrics(checked: Checked, folder: Path, again: Path, name: str) -> None:
     """Line by line where both looked at the same steps; else, where other runs shared the stack, by the run's means."""
-    lines = [orjson.loads(line) for line in (folder / METRICS).read_bytes().splitlines()]
-    before = [{k: v for k, v in line.items() if k != "run"} for line in lines if line["run"] == name]
-    now = [orjson.loads(line) for line in (again / "runs" / name / METRICS).read_bytes().splitlines()]
+    before, now = _lines(folder, again, name, METRICS)
     if [line["step"] for line in before] == [line["step"] for line in now]:
         checked.count("lines of metrics", len(now))
         wrong = [
@@ -230,6 +262,22 @@ def _metrics(checked: Checked, folder: Path, again: Path, name: str) -> None:
     checked.differs(
         f"{what}; mean loss {_mean(before, 'loss')} -> {_mean(now, 'loss')}", _apart(before, now, "loss") <= LOSS
     )
+
+
+def _events(checked: Checked, folder: Path, again: Path, name: str) -> None:
+    """What a guard did, and where."""
+    before, now = _lines(folder, again, name, EVENTS)
+    if before:
+        checked.count("events", len(before))
+    if before != now:
+        steps = [[line["step"] for line in lines] for lines in (before, now)]
+        checked.differs(f"{name}: events at steps {steps[0]} -> {steps[1]}", True)
+
+
+def _lines(folder: Path, again: Path, name: str, file: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What a release's file says of a run, and what it says trained again."""
+    before = [{k: v for k, v in line.items() if k != "run"} for line in lines_of(folder / file) if line["run"] == name]
+    return before, lines_of(again / "runs" / name / file)
 
 
 def _mean(lines: list[dict[str, Any]], key: str) -> float:

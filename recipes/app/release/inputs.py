@@ -66,6 +66,8 @@ def _plan(probe: Path, corpus: Path | None) -> Plan:
     """The plan of a probe; where its folders have moved, those of the corpus take their places."""
     path = probe / PLAN_FILE
     plan = read_plan(path)
+    if plan.questions is not None and not plan.questions.is_file():  # the probe's own file: its folder has moved
+        plan = dataclasses.replace(plan, questions=probe / plan.questions.name)
     if plan.facts.is_dir():
         return plan
     if corpus is None or not (corpus / "facts").is_dir():
@@ -104,6 +106,7 @@ def put_inputs(root: Path, probe: Path, opened: Opened, compiled: str) -> dict[s
         return placed[place]
 
     plan["facts"] = f"../{INPUTS}/facts"
+    plan["questions"] = None if opened.plan.questions is None else put(opened.plan.questions, "questions")
     plan["useful"] = None if opened.plan.useful is None else put(opened.plan.useful, "tokens")
     for key, below in zip(_FOLDERS, ("tokens", "held-out", "cloze"), strict=True):
         of = getattr(opened.plan, key)

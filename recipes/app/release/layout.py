@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ CONFIG, INPUTS, DATA, CHECKPOINTS, EVALUATIONS, SPIKES = (
     "config", "inputs", "data", "checkpoints", "evaluations", "spikes"
 )  # fmt: skip
 PLAN = f"{CONFIG}/plan.json"
-METRICS, RESULTS, GALLERY, MIX, CARD, DATA_CARD = (
-    "metrics.jsonl", "results.json", "gallery.json", "mix.csv", "README.md", f"{DATA}/README.md"
+METRICS, EVENTS, RESULTS, GALLERY, MIX, CARD, DATA_CARD = (
+    "metrics.jsonl", "events.jsonl", "results.json", "gallery.json", "mix.csv", "README.md", f"{DATA}/README.md"
 )  # fmt: skip
 NATIVE = "goldsand"
 """The folder, beside the class of transformers, that holds a checkpoint as goldsand wrote it."""
@@ -34,6 +35,26 @@ def chunk_file(root: Path, stream: str, chunk: int) -> Path:
 def checkpoint_folder(root: Path, run: str, exposures: int) -> Path:
     """A checkpoint as a class of transformers."""
     return root / CHECKPOINTS / run / str(exposures)
+
+
+def spike_folder(root: Path, run: str, step: int | str) -> Path:
+    """Both continuations of the spike at a step, each weights a class of transformers."""
+    return root / SPIKES / run / str(step)
+
+
+def plain(text: bytes | str) -> Any:
+    """JSON as Python writes it, read: what is not finite, which JSON does not have, is None."""
+    return json.loads(text, parse_constant=lambda name: None)
+
+
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    """The lines that a trainer wrote of a run; none where the file is missing."""
+    return [plain(line) for line in path.read_bytes().splitlines()] if path.is_file() else []
+
+
+def numbered(folder: Path) -> list[int]:
+    """The folders in a folder that are named after a step, in order; none where it is missing."""
+    return sorted(int(one.name) for one in folder.glob("*") if one.name.isdecimal() and one.is_dir())
 
 
 def files_of(root: Path) -> Iterator[Path]:

@@ -25,6 +25,7 @@ from recipes.app.release.layout import (
     CONFIG,
     DATA_CARD,
     EVALUATIONS,
+    EVENTS,
     FORMAT,
     GALLERY,
     INDEX,
@@ -38,6 +39,10 @@ from recipes.app.release.layout import (
     checkpoint_folder,
     chunk_file,
     files_of,
+    lines_of,
+    numbered,
+    plain,
+    spike_folder,
     write_sums,
 )
 from recipes.app.release.machine import here, made_with
@@ -46,6 +51,7 @@ from train_probe.export import export
 from train_probe.foreign import ExportError
 from train_probe.plan import RunPlan
 from train_probe.records import read_checkpoint
+from train_probe.spikes import CONTINUATIONS, EVENT, LOSSES
 
 _RETRAIN = """\
 #!/bin/sh
@@ -88,10 +94,11 @@ class _Writer:
     def __init__(
         self, root: Path, probe: Path, opened: Opened, results: list[dict[str, Any]], say: Callable[[str], None]
     ) -> None:
-        self.root, self.probe, self.opened, self.results, self.say = root, probe, opened, results, say
+        self.root, self.probe, self.opened, self.say = root, probe, opened, say
+        self.results: list[dict[str, Any]] = plain(json.dumps(results))
         # A run that two arms share is one; a run that failed has no weights and no figures.
         self.runs: dict[str, tuple[RunPlan, dict[str, Any]]] = {}
-        for run, row in zip(opened.plan.runs, results, strict=True):
+        for run, row in zip(opened.plan.runs, self.results, strict=True):
             self.runs.setdefault(row["run"], (run, row))
         self.batches = Batches(opened)
 
@@ -112,11 +119,14 @@ class _Writer:
                 index["runs"].append(about | {"error": row["error"]})
                 continue
             stream = stream_name(self.opened, run, row["steps"])
-            kind, problem = self._checkpoints(name, run)
-            if problem and problem not in said:
-                said.add(problem)
-                self.say(problem)
+            kind, *problems = self._checkpoints(name, run)
+            spikes, problem = self._spikes(name, run)
+            for one in filter(None, [*problems, problem]):
+                if one not in said:
+                    said.add(one)
+                    self.say(one)
             about |= {"stream": stream, "checkpoints": [*self.batches.ends(run)], "class": kind}
+            about |= {"spikes": spikes} if spikes else {}
             index["runs"].append(about | {"compiled": row["compiled"]})
             index["streams"].setdefault(stream, {"run": name})
             self._evaluations(name, row)
@@ -150,22 +160,46 @@ class _Writer:
         return "auto" if len(kinds) != 1 else "always" if kinds.pop() else "never"
 
     def _checkpoints(self, name: str, run: RunPlan) -> tuple[str | None, str]:
-        """Write a run's checkpoints; returns the class of transformers that they are of, and why they are of none, or
-        were not loaded again."""
-        kind, problem = None, ""
+        """Write a run's checkpoints; returns the class of transformers that they are of, and why one is of none, or
+        was not loaded again."""
+        kinds, problems = [], []
         for exposures in self.batches.ends(run):
             kept = self.probe / "runs" / name / "checkpoints" / str(exposures)
-            folder = checkpoint_folder(self.root, name, exposures)
-            shutil.copytree(kept, folder / NATIVE)
-            model = read_checkpoint(kept, max(512, self.opened.plan.training_of(run).window))
-            try:
-                loads = _loads()
-                kind = export(model, folder, self.opened.tokenizer, check=loads)
-                if not loads:
-                    problem = "the exported classes were not loaded again: pip install 'goldsand[hub]'"
-            except ExportError as error:
-                problem = f"{run.arm}: weights are kept as goldsand's own alone: {error}"
-        return kind, problem
+            kind, problem = self._weights(kept, checkpoint_folder(self.root, name, exposures), run)
+            kinds.append(kind)
+            problems.append(problem)
+        return (None if None in kinds else kinds[-1]), next(filter(None, problems), "")
+
+    def _weights(self, kept: Path, folder: Path, run: RunPlan) -> tuple[str | None, str]:
+        """Write weights as a class of transformers and, beside it, as they are; returns the class, and why there is
+        none, or it was not loaded again."""
+        shutil.copytree(kept, folder / NATIVE)
+        model = read_checkpoint(kept, max(512, self.opened.plan.training_of(run).window))
+        loads = _loads()
+        try:
+            kind = export(model, folder, self.opened.tokenizer, check=loads)
+        except ExportError as error:
+            for path in folder.iterdir():  # a class whose logits are others is none
+                if path.name != NATIVE:
+                    path.unlink()
+            return None, f"{run.arm}: weights are kept as goldsand's own alone: {error}"
+        return kind, "" if loads else "the exported classes were not loaded again: pip install 'goldsand[hub]'"
+
+    def _spikes(self, name: str, run: RunPlan) -> tuple[dict[str, Any], str]:
+        """Write both continuations of a run's spikes; returns after which steps there are weights, by spike and
+        continuation, and why some are of no class of transformers."""
+        written: dict[str, Any] = {}
+        problems = []
+        for step in numbered(self.probe / "runs" / name / SPIKES):
+            kept = self.probe / "runs" / name / SPIKES / str(step)
+            put = spike_folder(self.root, name, step)
+            put.mkdir(parents=True)
+            for file in (EVENT, LOSSES):
+                shutil.copyfile(kept / file, put / file)
+            written[str(step)] = {side: numbered(kept / side) for side in CONTINUATIONS}
+            for side, after in written[str(step)].items():
+                problems += [self._weights(kept / side / str(one), put / side / str(one), run)[1] for one in after]
+        return written, next(filter(None, problems), "")
 
     def _evaluations(self, name: str, row: dict[str, Any]) -> None:
         """What each checkpoint knows, by exposures."""
@@ -176,11 +210,9 @@ class _Writer:
             self._json(f"{EVALUATIONS}/{name}/{exposures}/facts.json", content)
         folder = self.probe / "runs" / name
         for path in sorted((folder / EVALUATIONS).glob("*.json")):
-            for what, found in orjson.loads(path.read_bytes()).items():
+            for what, found in plain(path.read_bytes()).items():
                 for part, content in _parts(what, found):
                     self._json(f"{EVALUATIONS}/{name}/{path.stem}/{part}.json", content)
-        if (folder / SPIKES).is_dir():
-            shutil.copytree(folder / SPIKES, self.root / SPIKES / name)
 
     def _gallery(self, name: str, run: RunPlan) -> list[dict[str, Any]]:
         folder = self.root / CHECKPOINTS / name
@@ -209,14 +241,10 @@ class _Writer:
 
     def _metrics(self) -> None:
         """The metrics of all runs, and what became of them on the way."""
-        for source, target in ((METRICS, METRICS), ("events.jsonl", "events.jsonl")):
-            lines = []
-            for name in self.runs:
-                path = self.probe / "runs" / name / source
-                if path.is_file():
-                    lines += [{"run": name} | orjson.loads(line) for line in path.read_bytes().splitlines()]
-            if lines or source == METRICS:
-                self._text(target, "".join(json.dumps(line) + "\n" for line in lines))
+        for file in (METRICS, EVENTS):
+            lines = [{"run": name} | line for name in self.runs for line in lines_of(self.probe / "runs" / name / file)]
+            if lines or file == METRICS:
+                self._text(file, "".join(json.dumps(line) + "\n" for line in lines))
 
     def _json(self, name: str, content: Any) -> None:
         self._text(name, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
