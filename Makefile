@@ -20,7 +20,7 @@ demo: $(VENV)/.demo
 	@$(BIN)/goldsand report demo/corpus --probe demo/probe -o demo/report.html
 
 test: $(VENV)/.dev lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -m slow

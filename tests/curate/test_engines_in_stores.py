@@ -175,7 +175,7 @@ def test_shards_share_a_run_in_a_store_that_fails_now_and_then(credentials, loca
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(120)
+            thread.join(300)
     assert len(results) == 2 and results[0] == results[1]
     assert published(place / "out") == tree(local / "out", PUBLISHED) and list(verify(place / "out")) == []
     assert done == {"busy", "reset", "short"}

@@ -270,7 +270,11 @@ def test_a_process_lives_while_its_counter_changes_by_the_watchers_own_clock(tmp
     while time.monotonic() < until:
         assert watch.lives(pulse.place)
         time.sleep(0.1)
-    assert watch.knows(pulse.place) is True
+    # On a busy machine a beat may come late.
+    until = time.monotonic() + 60
+    while watch.knows(pulse.place) is not True:
+        assert watch.lives(pulse.place) and time.monotonic() < until
+        time.sleep(0.05)
     # Killed: it says nothing more. Its file's time is that of a clock two years ahead.
     pulse._ended.set()
     os.utime(pulse.place, (time.time() + 6e7, time.time() + 6e7))

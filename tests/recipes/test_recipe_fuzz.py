@@ -107,9 +107,9 @@ def test_a_long_text_of_set_is_no_path():
 def test_what_a_recipe_cannot_hold_is_said_with_its_line(text, line, said, tmp_path):
     path = Path(tmp_path / "recipe.yaml")
     path.write_text(text)
-    begun = time.monotonic()
+    begun = time.process_time()
     done = CliRunner().invoke(app, ["check", str(path)])
-    assert done.exit_code == 2 and said in done.stderr and time.monotonic() - begun < 5, done.stderr
+    assert done.exit_code == 2 and said in done.stderr and time.process_time() - begun < 5, done.stderr
     assert f"recipe.yaml:{line}:" in done.stderr or line is None
 
 
