@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from curate.document import Document
+from curate.errors import Refused
 from curate.shards.text import write_text_shard
 from curate.shards.vocabulary import build_vocabulary
 from recipes.app.measure.arms import entries_of
@@ -21,6 +22,7 @@ from recipes.app.measure.ladder import Grid
 from recipes.app.measure.protocol import Training, rungs_of
 from recipes.app.measure.verdict import report
 from recipes.app.report.comparison import write_page
+from recipes.app.report.shapes import read_comparison
 from train_probe.inputs import read_inputs
 from train_probe.plan import plan_of
 from train_probe.train import run_name
@@ -353,6 +355,11 @@ def test_a_small_comparison_for_real(folders, tmp_path):
         "facts: undecided: nothing is stored"
     )
     written = json.loads((tmp_path / "compare.json").read_text())
+    assert read_comparison(tmp_path)["verdict"] == found["verdict"]
+    (tmp_path / "edited").mkdir()
+    (tmp_path / "edited" / "compare.json").write_text(json.dumps(written | {"first": "another"}))
+    with pytest.raises(Refused, match=r"compare\.json is not what the comparison wrote"):
+        read_comparison(tmp_path / "edited")
     assert (
         written["tokenizer"] == found["tokenizer"] and len(written["results"]) == 2 * 2 + 4
     )  # and the facts alone, at two rungs

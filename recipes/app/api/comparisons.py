@@ -306,10 +306,7 @@ def _named(corpora: Mapping[str, Compared] | Sequence[Compared]) -> tuple[list[A
 
 
 def opened(folder: Path) -> FinishedComparison:
-    """The comparison in a folder. Raises Refused where `compare.json` is damaged."""
-    from recipes.app.report.shapes import read_json
+    """The comparison in a folder. Raises Refused where `compare.json` is damaged or was edited."""
+    from recipes.app.report.shapes import read_comparison
 
-    figures = read_json(folder / "compare.json", "a comparison", f"goldsand compare A B -o {folder}")
-    if not isinstance(figures, dict) or not {"verdict", "reading", "corpora"} <= figures.keys():
-        raise Refused(f"{folder / 'compare.json'} does not read like a comparison")
-    return FinishedComparison(folder, figures)
+    return FinishedComparison(folder, read_comparison(folder))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import Refused
+from curate.places.manifest import sealed
 from curate.places.store import write_atomically
 from curate.shards.vocabulary import Vocabulary
 from recipes.app.measure.asked import Comparison
@@ -57,7 +58,8 @@ def run_comparison(
     with alone_in(out):
         train = functools.partial(_train, quiet=True) if quiet else None
         comparison = compare(entries, out, asked, tokenizer, own, held_out, train)
-        write_atomically(out / "compare.json", json.dumps(_plain(comparison), indent=1, allow_nan=False).encode())
+        plain = json.loads(json.dumps(_plain(comparison), allow_nan=False))
+        write_atomically(out / "compare.json", json.dumps(sealed(plain), indent=1).encode())
     return comparison
 
 

@@ -21,11 +21,10 @@ from recipes.app.report.comparison import comparison_page
 from recipes.app.report.page import write_report
 from recipes.app.report.profile import profile_page
 from recipes.app.report.rendering import rendered, visible
-from recipes.app.report.shapes import read_json, read_results, read_summary
+from recipes.app.report.shapes import COMPARED, read_comparison, read_results, read_summary
 from recipes.app.report.sweep import sweep_page
 from train_probe.figures import RESULTS
 
-COMPARED = "compare.json"
 CHILDREN = 200
 """Folders that a page lays side by side; of more, the first by name."""
 
@@ -67,12 +66,9 @@ def children(folder: Place) -> list[Place]:
     return sorted((one for one in there if one.is_dir() and not one.name.startswith(".")), key=str)
 
 
-def read_comparison(folder: Place) -> dict[str, Any]:
-    """What `recipes.app.measure.compare.run_comparison` returned, from its file. Raises Refused where it is damaged."""
-    command = f"goldsand compare CORPORA -o {folder}"
-    found = read_json(folder / COMPARED, "a comparison", command)
-    if not isinstance(found, dict) or not {"verdict", "corpora", "reading"} <= found.keys():
-        raise Refused(f"{folder / COMPARED} is damaged. It is made by: {command}")
+def comparison_in(folder: Place) -> dict[str, Any]:
+    """What `recipes.app.measure.compare.run_comparison` returned, from its file, as `read_comparison` says."""
+    found = read_comparison(folder)
     # JSON has neither numbers as keys nor infinite ones.
     if "stored" in found:
         found["stored"] = {
@@ -94,7 +90,7 @@ def _unbounded(value: Any) -> None:
 
 
 _PAGES = {
-    "comparison": lambda folder: comparison_page(read_comparison(folder)),
+    "comparison": lambda folder: comparison_page(comparison_in(folder)),
     "probe": lambda folder: sweep_page(folder.absolute().name, read_results(folder)),
     "profile": lambda folder: profile_page(read_figures(folder)),
 }
@@ -120,7 +116,7 @@ def folder_page(folder: Place) -> str:
         "run": read_summary,
         "profile": read_figures,
         "probe": read_results,
-        "comparison": read_comparison,
+        "comparison": comparison_in,
     }
     for one in there[:CHILDREN]:
         kind = kind_of(one)

@@ -21,6 +21,8 @@ from curate.places.store import Place, files_below
 from curate.shards.tokens import read_checked, read_sealed
 from train_probe.figures import RESULTS, WRITTEN
 
+COMPARED = "compare.json"
+
 
 class _Shape(BaseModel):
     model_config = ConfigDict(strict=True)
@@ -236,6 +238,20 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
         if wrong := flaw(row, FailedShape if failed else ResultShape):
             raise Refused(f"{path} is not a list of a probe's results ({number}.{wrong}). It is made by: {command}")
     return results
+
+
+def read_comparison(folder: Place) -> dict[str, Any]:
+    """`compare.json` of a comparison. Raises Refused where it is missing, damaged or edited; warns where nobody can
+    say."""
+    path, command = folder / COMPARED, f"goldsand compare A B -o {folder}"
+    found = read_json(path, "a comparison", command)
+    if not isinstance(found, dict) or not {"verdict", "corpora", "reading"} <= found.keys():
+        raise Refused(f"{path} does not read like a comparison. It is made by: {command}")
+    if "seal" not in found:
+        warnings.warn(f"nobody can check {path}: it has no seal", Unchecked, stacklevel=2)
+    elif not manifest.is_sealed(found):
+        raise Refused(f"{path} is not what the comparison wrote: it is damaged or was edited. It is made by: {command}")
+    return {name: value for name, value in found.items() if name != "seal"}
 
 
 def read_mixes(folder: Place) -> list[dict[str, Any]]:
