@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from curate.run.engine import Progress
 
@@ -22,6 +22,9 @@ LEAST_BELIEF = 1.0
 LAG = 1.5
 """Seconds by which the bytes that workers have counted may lag behind their work: it matters where a group begins."""
 
+LEAST_KEPT = 0.01
+"""The share of documents that a step is taken to keep at least."""
+
 NEARLY = 0.9
 """The share of what nobody sees that is taken to be done at most."""
 
@@ -29,12 +32,13 @@ NEARLY = 0.9
 @dataclass(frozen=True)
 class ForetoldGroup:
     """What a group of units takes on one worker, in seconds. `by_source`, for the group that reads the input: what one
-    byte of each source takes."""
+    byte of each source takes. `kept`, for one that lets documents through: the share that came out in the rehearsal."""
 
     label: str
     units: int
     seconds: float
     by_source: dict[str, float] = field(default_factory=dict)
+    kept: float | None = None
 
 
 class TimeLeft:
@@ -48,12 +52,14 @@ class TimeLeft:
         # What the groups took that have ended, and what was foretold of the same work.
         self._spent = 0.0
         self._foretold = 0.0
+        # How many times as many documents are left as foretold: a few documents hold few duplicates of one another.
+        self._survived = 1.0
 
     def see(self, progress: Progress) -> float:
         """Seconds to the end of the run."""
         if progress is not self._current:
             self._begin(progress)
-        group = self._groups[self._at]
+        group = self._here()
         done, left, longest = _weights(group, progress)
         spent, alike = progress.seconds(), self._wall(group, done)
         rest = max(self._wall(group, left), longest) if progress.done < progress.tasks else 0.0
@@ -63,7 +69,7 @@ class TimeLeft:
         own = _pace(spent, alike, pace, max(LEAST_BELIEF, BELIEF * self._wall(group, group.seconds)))
         # That a group takes longer than foretold says as much of the group as of the machine.
         overall = math.sqrt(_pace(self._spent + spent, self._foretold + alike, 1.0, LEAST_BELIEF))
-        later = sum(self._wall(one, one.seconds) for one in self._groups[self._at + 1 :])
+        later = self._survived * sum(self._wall(one, one.seconds) for one in self._groups[self._at + 1 :])
         return rest * own + later * overall
 
     def _unseen(self, group: ForetoldGroup, progress: Progress, rest: float) -> float:
@@ -77,13 +83,20 @@ class TimeLeft:
     def _begin(self, progress: Progress) -> None:
         """Go on to the next group with this label; those between had no units."""
         if self._current is not None:
-            group = self._groups[self._at]
+            group = self._here()
             self._spent += self._current.seconds()
             self._foretold += self._wall(group, _weights(group, self._current)[0])
+            if group.kept and self._current.documents:
+                self._survived *= max(LEAST_KEPT, self._current.kept / self._current.documents) / group.kept
         self._current = progress
         labels = [group.label for group in self._groups]
         with_label = [place for place, label in enumerate(labels) if label == progress.label and place > self._at]
         self._at = with_label[0] if with_label else min(self._at + 1, len(labels) - 1)
+
+    def _here(self) -> ForetoldGroup:
+        """The group at hand, for the documents that are left."""
+        group = self._groups[self._at]
+        return group if group.by_source else replace(group, seconds=group.seconds * self._survived)
 
     def _wall(self, group: ForetoldGroup, seconds: float) -> float:
         """What these seconds of one worker are on all."""

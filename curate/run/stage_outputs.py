@@ -44,6 +44,11 @@ def kept_characters(manifest: Mapping[str, Any]) -> int:
     return sum(characters for _, characters in manifest["domains"]["kept"].values())
 
 
+def kept_count(manifest: Mapping[str, Any]) -> int:
+    """How many documents a unit of a stage left."""
+    return sum(documents for documents, _ in manifest["domains"]["kept"].values())
+
+
 @dataclass(frozen=True)
 class StageOutputs:
     """The outputs of a run's stages: by stage, the files of documents and of events and the manifests of all lots;

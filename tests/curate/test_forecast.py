@@ -121,3 +121,21 @@ def test_the_largest_units_are_handed_out_first_and_the_longest_left_is_known():
     group.take(group.queue)
     group.take(group.queue)
     assert group.count({1: (0, 0, 25), 3: (0, 0, 25), 2: (0, 0, 20)}).sources["web"].longest == 10
+
+
+def test_duplicates_that_few_documents_do_not_have_leave_less_to_do(clock):
+    """A rehearsal kept everything; of the corpus a quarter is left behind the first step."""
+    groups = [ForetoldGroup("exact_dedup", 4, 10.0, kept=1.0), ForetoldGroup("line_dedup", 4, 20.0, kept=0.9)]
+    left = TimeLeft([*groups, ForetoldGroup("text shards", 4, 8.0)], workers=1)
+    first = Progress("exact_dedup", 4, started=clock[0])
+    assert left.see(first) == pytest.approx(38)
+    clock[0] += 10
+    first.done, first.documents, first.kept = 4, 1000, 250
+    assert left.see(first) == pytest.approx(28)
+    second = Progress("line_dedup", 4, started=clock[0])
+    assert left.see(second) == pytest.approx(7)
+    clock[0] += 5
+    second.done, second.documents, second.kept = 4, 250, 225
+    assert left.see(second) == pytest.approx(2)
+    third = Progress("text shards", 4, started=clock[0])
+    assert left.see(third) == pytest.approx(2)

@@ -58,7 +58,7 @@ WORKER = 100 << 20
 HEADROOM = 1.5
 """How much more memory a worker takes in a run than in a rehearsal: of larger pages."""
 
-BUFFERS = 160 << 20
+BUFFERS = 256 << 20
 """Bytes that the buffers of a corpus step's records hold, once there are records enough to fill them."""
 
 REHEARSED = 16 << 20
@@ -208,6 +208,7 @@ def _foretold(
     for group in groups:
         call = (group.label, labels[group.label])
         labels[group.label] += 1
+        kept = scale.long.kept.get(group.label)
         if group.label == "inputs":
             one = ForetoldGroup(group.label, group.units, sum(source.size for source in sources.values()) / HASHED)
         elif group.label == reading:
@@ -215,8 +216,8 @@ def _foretold(
                 name: scale.long.seconds_of(name, source.documents, source.unpacked) for name, source in sources.items()
             }
             by_source = {name: seconds / max(1, sources[name].size) for name, seconds in taken.items()}
-            one = ForetoldGroup(group.label, group.units, sum(taken.values()), by_source)
+            one = ForetoldGroup(group.label, group.units, sum(taken.values()), by_source, kept)
         else:
-            one = ForetoldGroup(group.label, group.units, max(0.0, scale.of_seconds(call, group.units)))
+            one = ForetoldGroup(group.label, group.units, max(0.0, scale.of_seconds(call, group.units)), kept=kept)
         foretold.append(one)
     return foretold

@@ -14,7 +14,7 @@ from curate.run.corpus import CorpusRun
 from curate.run.folder import OutputFolder
 from curate.run.local import LocalEngine
 from curate.run.sample import Sample, draw, joined
-from curate.run.stage_outputs import StageOutputs, kept_characters
+from curate.run.stage_outputs import StageOutputs, kept_characters, kept_count
 from curate.run.unit import Unit
 from curate.sources import Partition
 from curate.step import CorpusStep, Injection
@@ -94,6 +94,7 @@ class Rehearsal(CorpusRun):
     read: int = 0
     rendered: int = 0
     sizes: dict[str, dict[int, int]] = field(default_factory=dict)
+    kept: dict[str, float] = field(default_factory=dict)
 
     def rehearse(self, engine: LocalEngine) -> Rehearsal:
         with OutputFolder(self.out) as folder:
@@ -116,6 +117,12 @@ class Rehearsal(CorpusRun):
             one.reading += reading
             one.working += sum(manifest["seconds"].values()) - reading
             one.characters += kept_characters(manifest)
+        before = self.documents
+        for stage, manifests in zip(outputs.stages, outputs.manifests, strict=True):
+            left = sum(map(kept_count, manifests))
+            if before:
+                self.kept[stage.folder[3:]] = left / before
+            before = left
         if self.publication.renderings:
             self.rendered = outputs.characters(outputs.widest(one.source for one in self.publication.renderings))
         # Of what steps took by the clock, what they worked: a worker may have waited for a core.
