@@ -10,7 +10,9 @@ import xxhash
 from generated_corpus import edited, prose
 from test_command_line import refused
 
+from curate.errors import Refused
 from curate.places.manifest import sealed
+from recipes.app.recipe import of_run
 
 RECIPE = """\
 name: near
@@ -157,3 +159,10 @@ def test_a_damaged_layer_is_refused_before_the_run_begins(folder, tmp_path, with
     for command in (("check", "third.yaml"), ("run", "third.yaml", "-o", "out"), ("index", "show", str(index))):
         refused(within(*command, cwd=tmp_path), "00000.0000.classes is damaged")
     assert not (tmp_path / "out" / "text").exists()
+
+
+@pytest.mark.parametrize(("step", "of"), [("minhash_dedup", "minhash_steps"), ("decontaminate", "decontaminate_steps")])
+def test_a_recipe_of_another_version_is_one_message(step, of, tmp_path, monkeypatch):
+    monkeypatch.setattr(of_run, "steps_of_run", lambda out: [(step, {"not_yet": 1})])
+    with pytest.raises(Refused, match=rf"does not fit this version of goldsand: {step}\.not_yet"):
+        getattr(of_run, of)(tmp_path, *([None] if step == "decontaminate" else []))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from curate.decontaminate import Decontaminate
 from curate.dedup.minhash import MinHashDedup
@@ -16,6 +19,7 @@ from curate.run.profile import Profile
 from curate.run.provenance import read_made_with
 from curate.run.stage import labels_of
 from curate.sources import Partition
+from curate.step import Step
 from recipes.app.recipe.build import corpus_run
 from recipes.app.recipe.load import BUILT_IN, Loaded, RecipeError, load, steps_of_run
 from recipes.app.recipe.schema import build_step
@@ -77,7 +81,7 @@ def minhash_steps(out: Place) -> dict[str, MinHashDedup]:
     """The steps of a run that drop near-duplicates, by label. Raises Refused where its recipe cannot be read."""
     # The index of earlier corpora may have moved since, and signatures do not depend on it.
     steps = [
-        build_step(name, {key: value for key, value in given.items() if key != "index"})
+        _built(out, name, {key: value for key, value in given.items() if key != "index"})
         for name, given in steps_of_run(out)
         if name == MinHashDedup.name
     ]
@@ -96,8 +100,23 @@ def decontaminate_steps(out: Place, questions: str | None) -> list[Decontaminate
             for kind in ("questions", "held_out"):
                 names = given.get(kind) or []
                 given[kind] = [_there(one) for one in ([names] if isinstance(names, str) else names)]
-            steps.append(Decontaminate(**given))
+            step = _built(out, name, given)
+            assert isinstance(step, Decontaminate)
+            steps.append(step)
     return steps
+
+
+def _built(out: Place, name: str, given: dict[str, Any]) -> Step:
+    """A step of a run's recipe, which another version of goldsand may have run."""
+    try:
+        return build_step(name, given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Refused(
+            f"the recipe of {out} does not fit this version of goldsand: {name}.{where}: {first['msg']}; run it again,"
+            " or use the version that ran it"
+        ) from None
 
 
 def _there(name: str) -> str:
