@@ -58,7 +58,7 @@ class Extract(Step):
     """
 
     name: ClassVar[str] = "extract"
-    version: ClassVar[int] = 7
+    version: ClassVar[int] = 8
     libraries: ClassVar[tuple[str, ...]] = (
         *("trafilatura", "resiliparse", "selectolax", "lxml", "lxml_html_clean", "justext", "htmldate", "chardet"),
     )

@@ -25,7 +25,11 @@ STORED = [
     "84b4024d6059",
     "82eaa6290842",
     "82eaa6290842",
-    "fa12f5a01302",
+    "e47c0c959803",
+    "e47c0c959803",
+    "7d1fb36d635f",
+    "6fbe5ba2e2d4",
+    "8dbf52275a0a",
 ]
 WORDS = "The mill by the river ground the corn of nine villages, and its wheel turned day and night. "
 NEWS = f"""<html><head><title>The old mill - Valley News</title></head><body class="home">
@@ -148,6 +152,10 @@ LETTERS = {
     "arabic": ("ابتثجحخدرزسشصعفقكلمن", " ", ". ", "، "),
     "hindi": ("कखगघचछजटडतदनपबमयरलवस", " ", "। ", ", "),
     "thai": ("กขคงจชญดตทนบปผพภมยรล", "", "  ", " "),
+    "lao": ("ກຂຄງຈສຊຍດຕຖທນບປຜຝພຟມຢຣລວຫ", "", "  ", " "),
+    "burmese": ("ကခဂငစဆဇညတထဒနပဖဗမယရလဝသ", "", "။ ", "၊ "),
+    "khmer": ("កខគឃងចឆជញដតថទធនបផពភមយរលវស", "", "។ ", " "),
+    "tibetan": ("ཀཁགངཅཆཇཉཏཐདནཔཕབམཙཚཛཞཟཡརལཤས", "་", "། ", "། "),
 }
 
 

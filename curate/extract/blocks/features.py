@@ -20,12 +20,16 @@ from curate.extract.blocks.segment import Page
 
 Rows = np.ndarray[Any, np.dtype[np.int32]]
 
-# Scripts without spaces: two characters count as a word. Han, kana, Thai, Lao, Myanmar, Khmer, Tibetan.
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u0f40-\u0fbc\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
+# Scripts without spaces: two characters of Han and kana count as a word, six of Thai, Lao, Myanmar, Khmer and Tibetan,
+# whose vowels and tones are characters too.
+_HAN = re.compile("[\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")
+_SIGNED = re.compile("[\u0e00-\u0eff\u0f40-\u0fbc\u1000-\u109f\u1780-\u17ff]")
+# The last six: Tibetan, Myanmar, Khmer.
+_MARKS = re.compile(
+    "[,.;!?\u2026\u3001\u3002\uff01\uff0c\uff1f\uff1b\u0964\u06d4\u061f\u060c\u061b\u1362"
+    "\u0f0d\u0f0e\u104a\u104b\u17d4\u17d5]"
 )
-_MARKS = re.compile("[,.;!?\u2026\u3001\u3002\uff01\uff0c\uff1f\uff1b\u0964\u06d4\u061f\u060c\u061b\u1362]")
-_END = frozenset(".!?\u2026\u3002\uff01\uff1f\u0964\u06d4\u061f\u1362")
+_END = frozenset(".!?\u2026\u3002\uff01\uff1f\u0964\u06d4\u061f\u1362\u0f0d\u0f0e\u104a\u104b\u17d4\u17d5")
 _CLOSERS = "\"')]}\u201d\u2019\u00bb\u300d\u300f\uff09 "
 
 _BIT = {tag: 1 << place for place, tags in enumerate(GROUPS.values()) for tag in tags}
@@ -66,7 +70,7 @@ def _texts(page: Page, title: str, lexicon: Lexicon) -> list[Any]:
         if text.isascii():
             marks.append(text.count(",") + text.count(". ") + text.count("?") + text.count(";"))
         else:
-            number += len(_UNSPACED.findall(text)) // 2
+            number += len(_HAN.findall(text)) // 2 + len(_SIGNED.findall(text)) // 6
             marks.append(len(_MARKS.findall(text)))
         words.append(number)
         last = text.rstrip(_CLOSERS)[-1:]
