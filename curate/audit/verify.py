@@ -28,6 +28,7 @@ from curate.places.store import Place, checksum, files_below
 from curate.run.engine import RunError
 from curate.run.folder import OWNED, check_format
 from curate.run.ledger import read_ledger, read_rows
+from curate.run.stage_outputs import kept_count
 from curate.run.tasks import DOCUMENTS, read_documents
 from curate.shards.text import plain, read_text_shard
 
@@ -132,7 +133,7 @@ def kept_parts(out: Place) -> list[tuple[Place, Written, int]]:
     manifests = read_manifests(out)
     last = last_stage(out, manifests)
     parts = {name: manifest for name, manifest in manifests.items() if name.startswith(f"stages/{last}/")}
-    counts = [sum(count for count, _ in one["domains"]["kept"].values()) for one in parts.values()]
+    counts = list(map(kept_count, parts.values()))
     expected = _counted(out)
     if not parts or expected is None or sum(counts) != expected[0]:
         counted = expected[0] if expected else 0
@@ -220,7 +221,7 @@ def _files(out: Place, manifests: dict[str, dict[str, Any]]) -> Iterator[str]:
 
 
 def _documents(out: Place, folder: str, part: str, manifest: dict[str, Any]) -> Iterator[str]:
-    kept = sum(counts[0] for counts in manifest["domains"]["kept"].values())
+    kept = kept_count(manifest)
     held = sum(1 for _ in read_documents(out / "stages" / folder / f"{part}{DOCUMENTS}"))
     if held != kept:
         yield f"{folder}/{part} holds {held} documents, its manifest counts {kept}"

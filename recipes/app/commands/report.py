@@ -9,7 +9,6 @@ import typer
 from rich.markup import escape
 
 from curate.places.store import place_of
-from recipes.app.recipe.own_output import refuse_to_replace_others
 from recipes.app.terminal.console import friendly, out
 
 
@@ -28,6 +27,7 @@ def report(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="the page; by default OUT/report.html")] = None,
 ) -> None:
     """Write the page of a run, with a probe's results or a profile beside it, or one page of a folder of runs."""
+    from recipes.app.recipe.own_output import refuse_to_replace_others
     from recipes.app.report.folder import write_page
 
     with friendly():

@@ -15,7 +15,6 @@ from curate.errors import Refused
 from curate.places.store import is_local, place_of
 from recipes.app.commands.options import Inputs, Limit, RecipeName, Sets, read_recipe
 from recipes.app.recipe.given import inputs_of
-from recipes.app.recipe.own_output import refuse_to_replace_others
 from recipes.app.terminal.console import friendly, harmless, out
 
 MOST = 1000
@@ -45,6 +44,7 @@ def slurm(
 ) -> None:
     """Write (and submit) the Slurm array that runs a recipe on many machines."""
     from recipes.app.recipe.build import corpus_run
+    from recipes.app.recipe.own_output import refuse_to_replace_others
     from recipes.app.recipe.plan_by_rehearsal import estimate
     from recipes.app.recipe.planned_units import planned
     from recipes.app.terminal.tables import duration
