@@ -66,7 +66,7 @@ def decode_html(html: bytes, content_type: str = "") -> str:
         if html.startswith(mark):
             return html[len(mark) :].decode(name, "replace")
     labels = _labels(html, content_type)
-    if b"\x1b$B" in html or b"\x1b$@" in html:
+    if b"\x1b" in html and (b"\x1b$B" in html or b"\x1b$@" in html):
         # Seven bits, so sound UTF-8 too.
         parts = [_read(part, "iso-2022-jp") for part in re.split(rb"(?=\x1b[$(])", html)]
         if sum(lost > 0 for _, lost in parts) <= max(1, TOLERATED * len(parts)):

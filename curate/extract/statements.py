@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import accumulate, compress, islice
 from typing import Any
 
 from curate.extract.blocks.inline import said
@@ -103,9 +104,11 @@ def gathered(tokens: Sequence[Token], scripts: Sequence[str]) -> Statements:
     """What a page states, of its tags as `tokens_of` gives them."""
     page = Statements(scripts=scripts)
     where: list[str] = []
-    written = "".join([token[1] for token in tokens])
-    needles = [needle for needle in _NEEDLES if needle in written]
-    for place, (tag, attributes, text) in enumerate(tokens):
+    places = set(compress(range(len(tokens)), map(_DOES.__contains__, [token[0] for token in tokens])))
+    marked = _holding([token[1] for token in tokens], _NEEDLES)
+    places.update(*_holding([token[2] for token in tokens], (" under",)).values(), *marked.values())
+    for place in sorted(places):
+        tag, attributes, text = tokens[place]
         if does := _DOES.get(tag):
             if does == "read":
                 _read(page, tokens, place, tag, attributes, text)
@@ -120,10 +123,25 @@ def gathered(tokens: Sequence[Token], scripts: Sequence[str]) -> Statements:
         if " under" in text and len(page.offers) < 20 and (offer := _OFFER.search(text)):
             page.offers.append((_sentence(tokens, place, offer), where[-1] if where else "body"))
         if attributes and tag != "meta":
-            for needle in needles:
-                if needle in attributes:
+            for needle, found in marked.items():
+                if place in found:
                     _marked(page, tokens, place, needle, where[-1] if where else "body")
     return page
+
+
+def _holding(parts: Sequence[str], needles: Sequence[str]) -> dict[str, set[int]]:
+    """Of each needle (without a line end) that is found: the places of the parts that hold it."""
+    whole = "\n".join(parts)
+    held: dict[str, set[int]] = {}
+    until: list[int] = []
+    for needle in needles:
+        at = whole.find(needle)
+        while at >= 0:
+            until = until or list(accumulate([len(part) + 1 for part in parts]))
+            place = bisect_right(until, at)
+            held.setdefault(needle, set()).add(place)
+            at = whole.find(needle, until[place])
+    return held
 
 
 def _sentence(tokens: Sequence[Token], place: int, offer: re.Match[str]) -> str:

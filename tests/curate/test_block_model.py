@@ -108,7 +108,8 @@ def test_words_of_classes_are_cut_at_capitals_and_signs():
     assert class_words(' class="postBody-text NAV_item" id="x1" data-y="no"') == ["post", "body", "text", "nav", "item"]
     words = Lexicon({"nav": -90, "post": 60}, {"share": -60})
     assert words.of_element(' class="postNav" hidden=""') == ("postNav", True, -90, -30)
-    assert words.of_text("Share this") == (-60, -60)
+    assert words.of_texts(["Share this", "", "SHARE it", "share " * 40]) == ([-60, 0, -60, 0], [-60, 0, -60, 0])
+    assert words.of_texts([]) == ([], [])
 
 
 def test_the_shipped_model_is_small_plain_and_says_what_it_is():

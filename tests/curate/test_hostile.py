@@ -292,7 +292,7 @@ def test_hostile_pages_are_verdicts_with_value_and_threshold_in_bounded_memory_a
     assert pages["megabytes"] < 1000 and pages["seconds"] < 40
 
 
-def outcome(html: str, **parameters: int) -> Document | Drop:
+def outcome(html: str, **parameters: int | str) -> Document | Drop:
     extract = Extract(**parameters)
     extract.open()
     (found,) = extract.apply([Document(key="k", html=html.encode())])
@@ -316,6 +316,12 @@ def test_a_page_on_a_bound_is_extracted_and_one_above_it_is_dropped(rule, parame
     above = outcome(around(inner), **{parameter: value - 1})
     assert isinstance(above, Drop) and above.rule == rule and above.threshold == value - 1
     assert above.value == (f"more than {value - 1}" if rule == "too_deep" else value)
+
+
+@pytest.mark.parametrize("engine", ["trafilatura", "blocks"])
+def test_attributes_without_a_value_are_counted_too(engine):
+    above = outcome(around("<i a b></i>" * 100), engine=engine, max_attributes=199)
+    assert isinstance(above, Drop) and (above.rule, above.value) == ("too_many_attributes", 200)
 
 
 def test_the_default_bounds_hold_to_the_element(tmp_path):

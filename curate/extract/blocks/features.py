@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from curate.extract.blocks.lexicon import SHORT, Lexicon
+from curate.extract.blocks.lexicon import Lexicon
 from curate.extract.blocks.meanings import GROUPS, KINDS
 from curate.extract.blocks.segment import Page
 
@@ -29,7 +29,10 @@ _MARKS = re.compile(
     "[,.;!?\u2026\u3001\u3002\uff01\uff0c\uff1f\uff1b\u0964\u06d4\u061f\u060c\u061b\u1362"
     "\u0f0d\u0f0e\u104a\u104b\u17d4\u17d5]"
 )
-_END = frozenset(".!?\u2026\u3002\uff01\uff1f\u0964\u06d4\u061f\u1362\u0f0d\u0f0e\u104a\u104b\u17d4\u17d5")
+_ENDS = {
+    ":": 2,
+    **dict.fromkeys(".!?\u2026\u3002\uff01\uff1f\u0964\u06d4\u061f\u1362\u0f0d\u0f0e\u104a\u104b\u17d4\u17d5", 1),
+}
 _CLOSERS = "\"')]}\u201d\u2019\u00bb\u300d\u300f\uff09 "
 
 _BIT = {tag: 1 << place for place, tags in enumerate(GROUPS.values()) for tag in tags}
@@ -55,38 +58,37 @@ def title_of(page: Page) -> str:
 
 def _texts(page: Page, title: str, lexicon: Lexicon) -> list[Any]:
     """Of each block: words, marks of sentences, how it ends, tags in it, copies, which copy, titled, words' scores."""
-    words, marks, ends, inline, copy, keys, titled = ([], [], [], [], [], [], [])
-    lows, means = [], []
-    tokens, of_text = page.tokens, lexicon.of_text
-    seen: dict[str, int] = {}
-    for begin, end in zip(page.begins, page.ends, strict=True):
-        if end - begin == 1:
-            text = tokens[begin][2]
-        else:
-            text = "".join([token[2] if token[0] != "br" else " " + token[2] for token in tokens[begin:end]])
-        parts = text.split()
-        text = " ".join(parts)
-        number = len(parts)
+    tokens = page.tokens
+    ranges = list(zip(page.begins, page.ends, strict=True))
+    split = [
+        tokens[begin][2].split()
+        if end - begin == 1
+        else "".join([token[2] if token[0] != "br" else " " + token[2] for token in tokens[begin:end]]).split()
+        for begin, end in ranges
+    ]
+    texts = [" ".join(parts) for parts in split]
+    words, marks = [], []
+    for text, parts in zip(texts, split, strict=True):
         if text.isascii():
+            words.append(len(parts))
             marks.append(text.count(",") + text.count(". ") + text.count("?") + text.count(";"))
         else:
-            number += len(_HAN.findall(text)) // 2 + len(_SIGNED.findall(text)) // 6
+            words.append(len(parts) + len(_HAN.findall(text)) // 2 + len(_SIGNED.findall(text)) // 6)
             marks.append(len(_MARKS.findall(text)))
-        words.append(number)
-        last = text.rstrip(_CLOSERS)[-1:]
-        ends.append(1 if last in _END and last else 2 if last == ":" else 0)
-        inline.append(end - begin)
-        before = seen.get(text, 0)
-        seen[text] = before + 1
+    ends = [_ENDS.get(text.rstrip(_CLOSERS)[-1:], 0) for text in texts]
+    copies: dict[str, int] = {}
+    copy = []
+    for text in texts:
+        before = copies.get(text, 0)
         copy.append(before)
-        low, mean = of_text(text) if len(text) < SHORT else (0, 0)
-        lows.append(low)
-        means.append(mean)
-        keys.append(text)
-        titled.append(
-            0 if number < 2 or not title else 2 if text == title else 1 if number > 2 and text in title else 0
-        )
-    return [words, marks, ends, inline, [seen[key] for key in keys], copy, titled, lows, means]
+        copies[text] = before + 1
+    titled = [
+        0 if number < 2 or not title else 2 if text == title else 1 if number > 2 and text in title else 0
+        for number, text in zip(words, texts, strict=True)
+    ]
+    low, mean = lexicon.of_texts(texts)
+    inline = [end - begin for begin, end in ranges]
+    return [words, marks, ends, inline, [copies[text] for text in texts], copy, titled, low, mean]
 
 
 def _elements(page: Page, lexicon: Lexicon) -> list[list[int]]:

@@ -56,14 +56,14 @@ class Model:
         self.about: dict[str, Any] = json.loads(bytes(arrays["about"]))
         self._features = arrays["features"].astype(np.intp)
         self._thresholds = arrays["thresholds"].astype(np.int32)[:, None]
-        self._trees = arrays["trees"].astype(np.intp)
-        self._leaves = arrays["leaves"].astype(np.int32).ravel()
+        # Of the first condition of each tree, of the second, ...
+        self._conditions = [np.ascontiguousarray(row) for row in arrays["trees"].astype(np.intp).T]
+        self._leaves = arrays["leaves"].astype(np.int16).ravel()
         self._base = int(arrays["base"][0])
         self._odds = arrays["odds"].astype(np.int64)
         self._points = {name: tuple(map(int, row)) for name, row in zip(POINTS, arrays["points"], strict=True)}
-        depth = self._trees.shape[1]
-        self._bits = (1 << np.arange(depth, dtype=np.int32))[None, :, None]
-        self._starts = (np.arange(len(self._trees), dtype=np.int32) << depth)[:, None]
+        trees, depth = arrays["trees"].shape
+        self._starts = (np.arange(trees, dtype=np.intp) << depth)[:, None]
         classes, texts = (
             dict(zip(bytes(arrays[name]).decode("ascii").split("\n"), arrays[name + "_scores"].tolist(), strict=True))
             for name in ("classes", "texts")
@@ -73,9 +73,11 @@ class Model:
     def logits(self, page: Page) -> tuple[Any, Any]:
         """Of each block: the sum of its leaves, and its words."""
         found = measured(page, self.lexicon)
-        met = found.rows[self._features] > self._thresholds
-        leaf = (met[self._trees] * self._bits).sum(axis=1, dtype=np.int32) + self._starts
-        return self._leaves[leaf].sum(axis=0, dtype=np.int64) + self._base, found.weights
+        met = (found.rows[self._features] > self._thresholds).view(np.uint8)
+        leaf = met[self._conditions[0]]
+        for place, condition in enumerate(self._conditions[1:], 1):
+            leaf |= met[condition] << place
+        return self._leaves[leaf + self._starts].sum(axis=0, dtype=np.int64) + self._base, found.weights
 
     def judged(self, page: Page, point: str = "balanced") -> Judged:
         """What a page's blocks are, and which of them are kept, in reading order."""

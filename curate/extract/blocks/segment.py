@@ -8,6 +8,7 @@ the version of Unicode that Python has, or on a clock.
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 BLANK = " \t\n\r\f\v\xa0\u200b\ufeff"
 """What a text may consist of and still say nothing."""
@@ -33,6 +34,8 @@ INLINE = frozenset(
 # What a tag does: 1 nothing, 2 breaks the line, 3 opens a link, 4 closes one, 5 parts two blocks, 6 closes an element.
 _DOES = {name: 1 for tag in INLINE for name in (tag, "/" + tag)}
 _DOES |= {"br": 2, "a": 3, "/a": 4, "hr": 5, "": 1, **dict.fromkeys(("col", "frame", "bgsound", "keygen"), 1)}
+
+_SCRIPTS = 'script[type="application/ld+json"], script[type^="math/tex"]'
 
 # The text between two tags, with the tag before it. A comment counts as a tag without a name.
 _TAGS = re.compile(r"<(?:!--.*?--|(/?[a-zA-Z][^\s>]*)([^>]*))>([^<]*)", re.DOTALL | re.ASCII)
@@ -112,10 +115,10 @@ def tokens_of(html: str) -> tuple[list[tuple[str, str, str]], list[str]]:
 
     tree = LexborHTMLParser(html)
     scripts = []
-    if "ld+json" in html:
-        scripts = [node.text() for node in tree.css('script[type="application/ld+json"]')]
-    if "math/tex" in html:  # LaTeX, as MathJax 2 takes it
-        for node in tree.css('script[type^="math/tex"]'):
+    for node in tree.css(_SCRIPTS):
+        if "json" in (node.attributes["type"] or ""):
+            scripts.append(node.text())
+        else:  # LaTeX, as MathJax 2 takes it
             node.replace_with("\\(" + node.text() + "\\)")
     tree.strip_tags(GONE)
     return _TAGS.findall((tree.html or "").replace("&nbsp;", "\xa0")), scripts
@@ -144,8 +147,7 @@ def segment(html: str) -> Page:
     characters = linked = links = 0
     broken = False  # a `br` was the last thing said
     around = -1
-    for place in range(page.body, len(tokens)):
-        tag, attribute, text = tokens[place]
+    for place, (tag, attribute, text) in enumerate(islice(tokens, begin, None), begin):
         do = does(tag)
         if do is None or do > 4 or (do == 2 and broken):
             if characters:
