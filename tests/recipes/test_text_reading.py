@@ -14,11 +14,12 @@ from curate.errors import Refused
 from curate.shards.text import write_text_shard
 from curate.shards.vocabulary import build_vocabulary
 from recipes.app.measure.asked import Comparison
+from recipes.app.measure.carried import LOADS, by_facts, by_loads, by_text
 from recipes.app.measure.compare import run_comparison
 from recipes.app.measure.corpora import ArmRendering, Corpus, Entry, Tokenised, write_set
 from recipes.app.measure.held_out import CHARACTERS, HeldOut
 from recipes.app.measure.ladder import Grid
-from recipes.app.measure.reading import CONTROL_SHARE, Reading, agreement, broken
+from recipes.app.measure.reading import CONTROL_SHARE, Reading, broken
 from recipes.app.report.comparison import write_page
 
 WORDS = [f"{a}{b}" for a in ("stone", "river", "cloud", "green", "paper", "light") for b in ("side", "way", "er", "ly")]
@@ -306,8 +307,13 @@ def test_an_arm_may_have_another_name_than_its_corpus(raw, tmp_path):
 
 
 def test_what_larger_models_would_say_is_told_where_it_was_measured():
-    assert agreement(1_000) == agreement(1_000_000) == "whether larger models agree: unknown"
-    assert "from 30 to 300 thousand parameters models order corpora of pages alike" in agreement(58_208)
+    assert by_text(1_000) == by_text(1_000_000) == "whether larger models agree: unknown"
+    assert "from 30 to 300 thousand parameters models order corpora of pages alike" in by_text(58_208)
+    assert by_facts(0.011).startswith("0.011 value bits to learn a parameter, inside the loads (0.0047 to 0.066) at")
+    assert "outside the loads" in by_facts(0.2) and "outside" in by_facts(LOADS[0] / 2)
+    inside, outside = by_loads([0.02, 2.5, None, 1.1, 0.02])
+    assert inside.startswith("Load: 0.02 value bits") and outside.startswith("Load: 1.1 to 2.5 value bits")
+    assert by_loads([None]) == []
 
 
 @pytest.mark.parametrize(

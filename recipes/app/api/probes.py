@@ -14,6 +14,7 @@ from recipes.app.api.recipe import Recipe, loaded_of
 from recipes.app.api.runs import FinishedRun
 from recipes.app.api.screen import Screen, screen_of
 from recipes.app.api.tables import DataTable
+from recipes.app.measure.carried import by_loads
 from recipes.app.recipe.given import Changes, changes_of
 
 if TYPE_CHECKING:
@@ -102,7 +103,8 @@ class FinishedProbe:
             settings = self.settings
             columns = ("arm", "parameters", "seeds", "value_bits_per_parameter", "value_bits_per_parameter_half_width")
             parts.append(rows_html(columns, settings))
-        note = f"measured on small models: no evidence about larger ones. Its page: {self.report}"
+        loads = by_loads(row.get("max_value_bits_per_parameter") for row in self.results)
+        note = " ".join(["Measured on small models.", *loads, f"Its page: {self.report}"])
         return framed(*parts, title=self.name, lines=lines, note=note)
 
 

@@ -17,20 +17,19 @@ from curate.errors import Refused
 from curate.shards.domain_rendering import drawn
 from curate.shards.vocabulary import Vocabulary
 from recipes.app.measure.asked import AS_GOOD_TEXT, CONTROL, CONTROL_SEEDS, Comparison
+from recipes.app.measure.carried import by_text
 from recipes.app.measure.coins import MOST_REPEATS, Arm, arms_of, most_repeats
 from recipes.app.measure.corpora import Corpus, Entry, Tokenised, write_set
 from recipes.app.measure.held_out import HeldOut, HeldOutText
 from recipes.app.measure.judged import Judged, Rule, corrected, judged, plainly_worse
 from recipes.app.measure.ladder import Grid
 from recipes.app.measure.parts import PageNats, Part, parts_of
-from recipes.app.measure.verdict import UNKNOWN, opponent, subject
+from recipes.app.measure.verdict import opponent, subject
 
 COMPILED = 10_000_000
 """Tokens of a whole reading from which on its steps are compiled."""
 LEAST_SPREAD = 0.0005
 """The smallest standard deviation of a pair, in bits a byte, that is believed."""
-AGREED = (30_000, 300_000)
-"""Sizes of models at which ten corpora of real pages were ordered alike (docs/results/transfer-pages.md)."""
 CONTROL_SHARE = 1 / 3
 """Share of the first corpus's pages whose words are shuffled in the control."""
 
@@ -214,7 +213,7 @@ class Reading:
                 " seen; ask for more --text-tokens"
             )
         first, of = self.arms[0].name, {arm.name: arm for arm in self.arms}
-        measured = f"measured at {parameters / 1e6:.2g}M parameters; {agreement(parameters)}"
+        measured = f"measured at {parameters / 1e6:.2g}M parameters; {by_text(parameters)}"
         given = any(text.given for text in self.held_out.texts)
         deciding = self._deciding(differences)
         for arm in self.arms:
@@ -267,16 +266,6 @@ class Reading:
     def deciding(self) -> HeldOutText:
         """The text that is given, or else that of the first corpus."""
         return next((text for text in self.held_out.texts if text.given), self.held_out.texts[0])
-
-
-def agreement(parameters: int) -> str:
-    """Whether models of another size would order corpora of pages alike, as far as that was measured."""
-    if not AGREED[0] <= parameters <= AGREED[1]:
-        return UNKNOWN
-    return (
-        "from {:.0f} to {:.0f} thousand parameters models order corpora of pages alike"
-        " (docs/results/transfer-pages.md); whether larger ones do: unknown"
-    ).format(*(size / 1000 for size in AGREED))
 
 
 def broken(corpus: Corpus, share: float) -> Iterator[Document]:

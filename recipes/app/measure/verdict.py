@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recipes.app.measure.asked import ALONE, Comparison, Outcome
+from recipes.app.measure.carried import by_facts
 from recipes.app.measure.coins import Arm, first_of
 from recipes.app.measure.corpora import Tokenised
 from recipes.app.measure.judged import FEWEST, Judged, beside
 from recipes.app.measure.protocol import failure, halves_of
 from recipes.app.measure.statistics import FLOOR, ArmResults, arms_of, beyond
-
-UNKNOWN = "whether larger models agree: unknown"
 
 
 def report(
@@ -117,7 +116,7 @@ def _verdict(
         ]
     of = {arm.name: arm for arm in arms}
     unit = "compute" if asked.protocol == "same-compute" else "exposures"
-    measured = f"measured at {parameters / 1e6:.2g}M parameters, {load:.2g} bits a parameter; {UNKNOWN}"
+    measured = f"measured at {parameters / 1e6:.2g}M parameters, {by_facts(load)}"
     lines = []
     for one in outcome.judged:
         off = [_off(found[name], outcome.ladders[name]) for name in (one.arm, one.against)]

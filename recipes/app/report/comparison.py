@@ -9,6 +9,7 @@ from typing import Any
 
 from curate.places.store import write_atomically
 from recipes.app.measure.asked import ALONE
+from recipes.app.measure.carried import by_facts
 from recipes.app.measure.judged import ANSWERS
 from recipes.app.measure.statistics import ArmResults, log_times
 from recipes.app.measure.verdict import times
@@ -35,7 +36,7 @@ def comparison_page(comparison: dict[str, Any]) -> str:
             "text_decision": _decided_by_text(comparison["reading"]),
         }
     if "rung" in comparison:
-        values |= _facts(comparison)
+        values |= _facts(comparison) | {"carried": by_facts(comparison["load"])}
     filters: dict[str, Any] = {"times": times, "domains": domains_in_words, "answer": ANSWERS.__getitem__}
     return rendered("comparison.html", filters, comparison=comparison, **values)
 

@@ -16,6 +16,7 @@ from curate.places.manifest import check_written
 from curate.places.store import Place, write_atomically
 from curate.run.folder import check_format
 from curate.run.summary import LISTED
+from recipes.app.measure.carried import by_loads
 from recipes.app.recipe.profile import read_figures
 from recipes.app.report.charts import Bar, bars
 from recipes.app.report.documents import TEXT, Group, groups_of, within
@@ -274,9 +275,9 @@ def _reading(results: Sequence[dict[str, Any]]) -> list[str]:
         seeds = len({row["seed"] for row in results})
         parameters, people = _spread(results, "parameters"), _spread(results, "people")
         said.append(
-            f"Measured on models of {parameters} parameters with {people} people,"
-            f" {seeds} seed{'s' * (seeds > 1)}; this is no evidence about larger models."
+            f"Measured on models of {parameters} parameters with {people} people, {seeds} seed{'s' * (seeds > 1)}."
         )
+        said += by_loads(row.get("max_value_bits_per_parameter") for row in results)
     return said
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.places.store import write_atomically
+from recipes.app.measure.carried import by_loads
 from recipes.app.measure.statistics import ArmResults, arms_of, multiplier, multiplier_words
 from recipes.app.report.asked import exceptions, questioned, retrieved
 from recipes.app.report.charts import Bar, bars
@@ -58,7 +59,10 @@ def sweep_page(name: str, results: Sequence[dict[str, Any]]) -> str:
         runs=runs,
         watched=[row for row in results if row.get("guarded") or row.get("stopped")],
         failed=[row for row in results if row.get("error")],
-        reading=_reading(arms, len(ladder) > 1),
+        reading=[
+            *_reading(arms, len(ladder) > 1),
+            *by_loads(row.get("max_value_bits_per_parameter") for row in runs),
+        ],
         tiles=_tiles(arms, runs),
         parameters=[f"{size:,}" for size in sorted({row["parameters"] for row in results if row.get("parameters")})],
         people=[f"{many:,}" for many in sorted({row["people"] for row in results if row.get("people")})],
