@@ -95,22 +95,27 @@ def trees(rows: Any, target: Any, weights: Any, settings: dict[str, Any]) -> Any
     return model
 
 
-def packed(model: Any) -> dict[str, Any]:
-    """The trees as whole numbers: conditions `feature > threshold`, of each tree its conditions, its leaves."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.json"
-        model.save_model(str(file), format="json")
-        content = json.loads(file.read_text(encoding="utf-8"))
-    scale, (bias,) = content["scale_and_bias"]
-    depth = max(len(tree["splits"]) for tree in content["oblivious_trees"])
+def chances(models: Sequence[Any], rows: Any) -> Any:
+    """Of each column of features, the probability that the block is content: of the mean of the models' sums."""
+    sums = [model.predict(rows.T.astype(np.float32), prediction_type="RawFormulaVal") for model in models]
+    return 1 / (1 + np.exp(-np.mean(sums, axis=0)))
+
+
+def packed(models: Sequence[Any]) -> dict[str, Any]:
+    """The trees of all models as whole numbers: conditions `feature > threshold`, of each tree its conditions, its
+    leaves. A block's sum is the mean of the models' sums."""
+    contents = [_written(model) for model in models]
+    grown = [(tree, content["scale_and_bias"][0]) for content in contents for tree in content["oblivious_trees"]]
+    bias = sum(content["scale_and_bias"][1][0] for content in contents) / len(contents)
+    depth = max(len(tree["splits"]) for tree, _ in grown)
     conditions: dict[tuple[int, int], int] = {}
     places, leaves = [], []
-    for tree in content["oblivious_trees"]:
+    for tree, scale in grown:
         # A tree may be shallower: what it lacks are conditions that are never met.
         split = [(one["float_feature_index"], math.floor(one["border"])) for one in tree["splits"]]
         split += [(0, np.iinfo(np.int32).max)] * (depth - len(split))
         places.append([conditions.setdefault(one, len(conditions)) for one in split])
-        values = [round(value * scale * _LEAF) for value in tree["leaf_values"]]
+        values = [round(value * scale / len(models) * _LEAF) for value in tree["leaf_values"]]
         leaves.append(values + [0] * ((1 << depth) - len(values)))
     odds = [math.log(step / (CERTAIN - step)) for step in range(1, CERTAIN)]
     return {
@@ -121,6 +126,14 @@ def packed(model: Any) -> dict[str, Any]:
         "base": np.array([round(bias * _LEAF)], dtype=np.int32),
         "odds": np.array([round(one * _LEAF) for one in odds], dtype=np.int32),
     }
+
+
+def _written(model: Any) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.json"
+        model.save_model(str(file), format="json")
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return content
 
 
 def arrays(of_trees: dict[str, Any], words: Lexicon, points: Iterable[Sequence[int]], about: dict[str, Any]) -> Any:

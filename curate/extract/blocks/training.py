@@ -21,7 +21,7 @@ import numpy as np
 from curate.errors import Refused
 from curate.extract.blocks.features import measured
 from curate.extract.blocks.gold import Example, read_gold, snippet_share, word_scores
-from curate.extract.blocks.learnt import arrays, lexicon, packed, trees, word_shares
+from curate.extract.blocks.learnt import arrays, chances, lexicon, packed, trees, word_shares
 from curate.extract.blocks.lexicon import Lexicon
 from curate.extract.blocks.meanings import LEARNT
 from curate.extract.blocks.model import CERTAIN, POINTS, choice
@@ -37,9 +37,11 @@ _BOUNDS: dict[str, list[tuple[int, ...]]] = {
 
 @dataclass(frozen=True)
 class ExtractorSettings:
-    """How a model is trained. `rows`: blocks that the trees see, drawn by their share of a page's text."""
+    """How a model is trained. `rows`: blocks that the trees see, drawn by their share of a page's text; `models`: sets
+    of trees on other draws, whose sums are averaged."""
 
     trees: int = 250
+    models: int = 2
     depth: int = 6
     rate: float = 0.08
     rows: int = 80_000
@@ -75,8 +77,8 @@ class _Table:
     def words_of(self, pages: Sequence[int]) -> Lexicon:
         return lexicon([self.examples[one] for one in pages], [self.shares[one] for one in pages])
 
-    def fitted(self, pages: Sequence[int], others: Sequence[int]) -> tuple[Any, Lexicon]:
-        """Trees and words of `pages`. Of each fold among them the words are scored by the words of the other folds, as
+    def fitted(self, pages: Sequence[int], others: Sequence[int]) -> tuple[list[Any], Lexicon]:
+        """Sets of trees and words of `pages`. Of each fold among them the words are scored by the words of the other folds, as
         pages are that no word was counted on. The rows of `others` are scored by the words of all `pages`."""
         whole = self.words_of(pages)
         for fold in range(self.settings.folds):
@@ -90,23 +92,26 @@ class _Table:
         among = np.zeros(len(self.examples), dtype=bool)
         among[list(pages)] = True
         rows = np.flatnonzero(among[self.page] & (self.words > 0))
-        taken, weights = self._drawn(rows)
         options = self.settings
         chosen = {"iterations": options.trees, "depth": options.depth, "learning_rate": options.rate}
-        chosen |= {"l2_leaf_reg": 5, "border_count": 128, "random_seed": options.seed, "thread_count": options.threads}
-        return trees(self.rows[:, taken], self.target[taken], weights, chosen), whole
+        chosen |= {"l2_leaf_reg": 5, "border_count": 128, "thread_count": options.threads}
+        models = []
+        for seed in range(options.seed, options.seed + options.models):
+            taken, weights = self._drawn(rows, seed)
+            models.append(trees(self.rows[:, taken], self.target[taken], weights, chosen | {"random_seed": seed}))
+        return models, whole
 
     def _score(self, number: int, words: Lexicon) -> None:
         self.rows[-LEARNT:, self.of(number)] = measured(self.examples[number].page, words).rows[-LEARNT:]
 
-    def _drawn(self, rows: Any) -> tuple[Any, Any]:
+    def _drawn(self, rows: Any, seed: int) -> tuple[Any, Any]:
         """Rows drawn by their weights, and the weights that are left."""
         weights = self.weights[rows]
         wanted = weights + 0.15 * np.median(weights)
         chance = np.minimum(1.0, wanted * (self.settings.rows / wanted.sum()))
         for _ in range(3):
             chance = np.minimum(1.0, chance * (self.settings.rows / chance.sum()))
-        drawn = np.random.default_rng(self.settings.seed).random(len(rows)) < chance
+        drawn = np.random.default_rng(seed).random(len(rows)) < chance
         left = weights[drawn] / chance[drawn]
         return rows[drawn], left / left.mean()
 
@@ -128,27 +133,28 @@ def train(
     probabilities = np.zeros(len(table.words), dtype=np.int64)
     for fold in range(settings.folds):
         held = [one for one in everything if table.fold[one] == fold]
-        model, _ = table.fitted([one for one in everything if table.fold[one] != fold], held)
+        models, _ = table.fitted([one for one in everything if table.fold[one] != fold], held)
         for one in held:
             rows = table.rows[:, table.of(one)]
             if rows.shape[1]:
-                chances = model.predict_proba(rows.T.astype(np.float32))[:, 1]
-                probabilities[table.of(one)] = np.minimum(CERTAIN - 1, chances * CERTAIN).astype(np.int64)
+                probabilities[table.of(one)] = np.minimum(CERTAIN - 1, chances(models, rows) * CERTAIN).astype(np.int64)
         on_progress(f"fold {fold + 1} of {settings.folds}")
     scored, points = {}, {}
     for name in POINTS:
         scored[name], points[name] = _cross_validated(table, probabilities, name)
-    model, words = table.fitted(everything, [])
+    models, words = table.fitted(everything, [])
     about = {
         "pages": len(examples),
         "domains": domains,
         "data": hashlib.sha256("".join(sorted(one.url + "\n" + one.text for one in examples)).encode()).hexdigest(),
-        "settings": {name: getattr(settings, name) for name in ("trees", "depth", "rate", "rows", "folds", "seed")},
+        "settings": {
+            name: getattr(settings, name) for name in ("trees", "models", "depth", "rate", "rows", "folds", "seed")
+        },
         "libraries": _versions("catboost", "selectolax", "rapidfuzz", "numpy"),
         "scores": scored,
     }
     content = io.BytesIO()
-    np.savez_compressed(content, **arrays(packed(model), words, [points[name] for name in POINTS], about))
+    np.savez_compressed(content, **arrays(packed(models), words, [points[name] for name in POINTS], about))
     from curate.places.store import write_atomically
 
     write_atomically(output, content.getvalue())

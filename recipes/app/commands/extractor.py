@@ -16,6 +16,7 @@ def train_extractor(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="the model's file", metavar="MODEL")],
     trees: Annotated[int, typer.Option(min=10, max=2000, help="trees of the model")] = 250,
+    models: Annotated[int, typer.Option(min=1, max=20, help="so many sets of trees, each on other rows")] = 2,
     rows: Annotated[int, typer.Option(min=1000, help="text blocks that the trees see, at most")] = 80_000,
     folds: Annotated[int, typer.Option(min=2, max=20, help="folds of the cross-validation, by domain")] = 5,
     threads: Annotated[int, typer.Option(min=1, help="of the training; others may give other trees")] = 2,
@@ -35,7 +36,7 @@ def train_extractor(
         refuse_to_replace_others(output, "extractor")
         if not gold.is_dir():
             raise Refused(f"--gold: {gold} is no folder")
-        settings = ExtractorSettings(trees=trees, rows=rows, folds=folds, threads=threads, seed=seed)
+        settings = ExtractorSettings(trees=trees, models=models, rows=rows, folds=folds, threads=threads, seed=seed)
         about = train(gold, output, settings, lambda message: err.print(escape(message)))
     print_scores(out, about)
     out.print(f"wrote {escape(str(output))}")

@@ -10,7 +10,8 @@ SIZES = (30_000, 300_000)
 """Parameters of models that ordered ten corpora of real pages alike (docs/results/transfer-pages.md)."""
 LOADS = (0.0047, 0.066)
 """Bits of all values for each parameter, of models of 31 to 418 thousand parameters that ordered ten kinds of invented
-junk alike: of 40 pairs that the largest tell apart, all (docs/results/transfer-facts.md)."""
+junk alike where the facts are of 100 people: of 40 pairs that the largest tell apart, all. Load alone does not decide:
+with more people at one load the order moves (docs/results/transfer-facts.md)."""
 
 
 def by_text(parameters: int) -> str:
@@ -28,8 +29,8 @@ def by_facts(load: float) -> str:
     inside = LOADS[0] <= load <= LOADS[1]
     return (
         f"{load:.2g} value bits to learn a parameter, {'inside' if inside else 'outside'} the loads ({LOADS[0]:.2g} to"
-        f" {LOADS[1]:.2g}) at which models up to 418 thousand parameters order kinds of invented junk alike"
-        " (docs/results/transfer-facts.md); pages, and larger models: unknown"
+        f" {LOADS[1]:.2g}) at which models up to 418 thousand parameters order kinds of invented junk alike, of"
+        " 100 people (docs/results/transfer-facts.md); pages, and larger models: unknown"
     )
 
 
