@@ -78,8 +78,8 @@ class _Table:
         return lexicon([self.examples[one] for one in pages], [self.shares[one] for one in pages])
 
     def fitted(self, pages: Sequence[int], others: Sequence[int]) -> tuple[list[Any], Lexicon]:
-        """Sets of trees and words of `pages`. Of each fold among them the words are scored by the words of the other folds, as
-        pages are that no word was counted on. The rows of `others` are scored by the words of all `pages`."""
+        """Sets of trees and words of `pages`. Of each fold among them the words are scored by the words of the other
+        folds, as pages are that no word was counted on. The rows of `others` are scored by the words of all `pages`."""
         whole = self.words_of(pages)
         for fold in range(self.settings.folds):
             inside = [one for one in pages if self.fold[one] == fold]
