@@ -9,7 +9,8 @@ there; an average is over pages. scrapinghub's benchmark scores shingles of four
 over pages first. `tests/curate/test_extraction_score.py` holds both equal to what the benchmarks' own scripts say.
 
 One JSON line for each engine; --precise is with `favor_precision`. `f1` is the mean of pages, `f1_of_types` that of
-page types. --choose: for each share in SHARES, resiliparse
+page types; of the articles, `articles_f1` is of shingles, and beside it are the means of the scores by words.
+--choose: for each share in SHARES, resiliparse
 for pages of whose text trafilatura takes less; the share is chosen on nine tenths of the pages, the tenth is scored,
 ten times over, in five orders; `f1_alone` is without the choice.
 """
@@ -34,6 +35,7 @@ from curate.extract.blocks.gold import harmonic, snippet_share, word_scores  # n
 
 _WORD = re.compile(r"\w+")
 SHARES = (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6)
+_WORDS = ("precision", "recall", "f1")
 Extractor = Callable[[bytes, str], str]
 
 
@@ -90,6 +92,8 @@ def scores(folder: Path, extract: Extractor, every: bool = False) -> dict[str, A
         by_type[row["page_type"]].append(word_scores(text, row["text"] or "")[2])  # a page may have no content
         must.append(snippet_share(text, row["with" if every else "must_have"] or []))
         must_not.append(snippet_share(text, row["without" if every else "must_not_have"] or []))
+    news = [(extract(page, ""), gold) for gold, page in articles(folder)]
+    of_words = zip(*(word_scores(text, gold) for text, gold in news), strict=True)
     return {
         "pages": sum(map(len, by_type.values())),
         "f1": round(fmean(one for values in by_type.values() for one in values), 4),
@@ -97,7 +101,8 @@ def scores(folder: Path, extract: Extractor, every: bool = False) -> dict[str, A
         **{f"f1_{kind}": round(fmean(values), 4) for kind, values in sorted(by_type.items())},
         "must_have": round(fmean(must), 4),
         "must_not_have": round(fmean(must_not), 4),
-        "articles_f1": round(shingle_scores((extract(page, ""), gold) for gold, page in articles(folder))[2], 4),
+        "articles_f1": round(shingle_scores(news)[2], 4),
+        **{f"articles_{name}_of_words": round(fmean(one), 4) for name, one in zip(_WORDS, of_words, strict=True)},
     }
 
 

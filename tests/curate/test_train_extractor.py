@@ -2,11 +2,13 @@ import gzip
 import importlib.util
 import json
 
+import numpy as np
 import pytest
 
 from curate.document import Document
 from curate.errors import Refused
 from curate.extract.blocks.gold import aligned, word_scores
+from curate.extract.blocks.learnt import chances, packed, trees
 from curate.extract.blocks.model import Model
 from curate.extract.blocks.segment import segment
 from curate.extract.blocks.training import ExtractorSettings, train
@@ -61,6 +63,24 @@ def test_a_model_is_trained_scored_on_other_domains_and_used_by_path(gold, tmp_p
     step.open()
     (outcome,) = step.apply([Document(key="a", html=page(77)[0].encode())])
     assert isinstance(outcome, Document) and outcome.text.split() == page(77)[1].split()
+
+
+@needed
+def test_packed_trees_say_what_the_models_say_on_average():
+    """Rows are whole numbers, as features are; CatBoost itself is the other side."""
+    draw = np.random.default_rng(0)
+    rows = draw.integers(0, 50, (5, 600)).astype(np.int32)
+    target = (rows[0] > 20) * 0.6 + (rows[3] % 7 > 3) * 0.4
+    options = {"iterations": 15, "depth": 4, "learning_rate": 0.3, "thread_count": 1}
+    models = [trees(rows, target, np.ones(600), options | {"random_seed": seed}) for seed in (0, 1)]
+    made = packed(models)
+    met = (rows[made["features"]] > made["thresholds"][:, None]).astype(int)
+    leaf = sum(met[condition] << place for place, condition in enumerate(made["trees"].T))
+    sums = sum(leaves[of_tree] for leaves, of_tree in zip(made["leaves"].astype(int), leaf, strict=True))
+    logits = (sums + int(made["base"][0])) / 2048
+    assert len(made["trees"]) == 30
+    assert 1 / (1 + np.exp(-logits)) == pytest.approx(chances(models, rows), abs=0.003)
+    assert chances(models[:1], rows) != pytest.approx(chances(models, rows), abs=0.003)
 
 
 @needed

@@ -44,7 +44,7 @@ class ExtractorSettings:
     models: int = 2
     depth: int = 6
     rate: float = 0.08
-    rows: int = 80_000
+    rows: int = 110_000
     folds: int = 5
     seed: int = 0
     threads: int = 2
