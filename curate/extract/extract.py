@@ -66,7 +66,7 @@ class Extract(Step):
 
     engine: str = param(
         "trafilatura",
-        "trafilatura: best text of news; blocks: a trained model, over twice as fast, for pages of every kind;"
+        "trafilatura: best text of news; blocks: a trained model, three times as fast, for pages of every kind;"
         " resiliparse: ten times as fast; cascade: trafilatura, but only for pages that the recipe's rules would not"
         " drop anyway",
         choices=("trafilatura", "blocks", "resiliparse", "cascade"),

@@ -31,7 +31,13 @@ if [ "$DEVICE" = cuda ]; then
     step speed 60 "$PYTHON" tests/bench/probe_stack.py --device cuda --rounds 3
     step laws 150 "$PYTHON" -m recipes.app.start laws --gpu -o "$OUT/laws"
 else
-    step speed 60 "$PYTHON" tests/bench/probe_stack.py --rounds 1 --steps 5
-    step laws 150 "$PYTHON" -m recipes.app.start laws --gpu --quick -o "$OUT/laws"
+    # The same steps on four small models, and on 20 people seen 4 and 20 times.
+    sed -e 's/people: [0-9]*/people: 20/; s/exposures: 1000/exposures: 20/; s/\[100\]/[4]/; s/\[1000\]/[20]/' \
+        recipes/laws/laws-gpu.yaml >"$OUT/small.yaml"
+    step speed 120 "$PYTHON" tests/bench/probe_stack.py --models 4 --width 16 --rounds 1 --steps 5
+    step laws 60 "$PYTHON" -c 'import sys
+from pathlib import Path
+from recipes.app.measure.laws import run_laws
+run_laws(Path(sys.argv[1]), False, None, None, Path(sys.argv[2]), print, compile="never")' "$OUT/laws" "$OUT/small.yaml"
 fi
 cat "$OUT/steps.txt"

@@ -159,8 +159,8 @@ def run_laws(
 ) -> dict[str, Any]:
     """Train what the file asks for and is not trained yet, and judge it; writes, and returns, `laws.json`.
 
-    `how` (`processes`, `slots`, `compile`) changes no figure; `say` is called with the name of each part. Raises
-    Refused.
+    `how` (`processes`, `slots`, `compile`) changes figures by rounding alone, which long runs enlarge; `say` is called
+    with the name of each part. Raises Refused.
     """
     book = LAWS if book is None else book
     of, digest = read_book(book)
