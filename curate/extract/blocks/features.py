@@ -20,18 +20,26 @@ from curate.extract.blocks.segment import Page
 
 Rows = np.ndarray[Any, np.dtype[np.int32]]
 
-# Scripts without spaces: two characters of Han and kana count as a word, six of Thai, Lao, Myanmar, Khmer and Tibetan,
-# whose vowels and tones are characters too.
-_HAN = re.compile("[\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")
-_SIGNED = re.compile("[\u0e00-\u0eff\u0f40-\u0fbc\u1000-\u109f\u1780-\u17ff]")
-# The last six: Tibetan, Myanmar, Khmer.
+# Scripts without spaces: two characters of Han, kana and Yi count as a word, six of Thai, Lao, Tibetan, Myanmar, Khmer,
+# Tai Le and Lue, Tai Tham, Balinese and Javanese, whose vowels and tones are characters too. Ethiopic may have a mark
+# between words in place of a space.
+_HAN = re.compile("[\u3040-\u30ff\u3400-\u9fff\ua000-\ua48c\U00020000-\U0003ffff]")
+_SIGNED = re.compile(
+    "[\u0e00-\u0eff\u0f40-\u0fbc\u1000-\u109f\u1780-\u17ff\u1950-\u19df\u1a20-\u1a9f\u1b00-\u1b59\ua980-\ua9c0]"
+)
+_PARTED = "\u1361"
+# The last: Tibetan, Myanmar, Khmer, Tai Tham, Balinese, Javanese.
 _MARKS = re.compile(
-    "[,.;!?\u2026\u3001\u3002\uff01\uff0c\uff1f\uff1b\u0964\u06d4\u061f\u060c\u061b\u1362"
-    "\u0f0d\u0f0e\u104a\u104b\u17d4\u17d5]"
+    "[,.;!?\u2026\u3001\u3002\uff01\uff0c\uff1f\uff1b\u0964\u06d4\u061f\u060c\u061b\u1362-\u1366"
+    "\u0f0d\u0f0e\u104a\u104b\u17d4\u17d5\u1aa8-\u1aab\u1b5a-\u1b5f\ua9c8\ua9c9]"
 )
 _ENDS = {
     ":": 2,
-    **dict.fromkeys(".!?\u2026\u3002\uff01\uff1f\u0964\u06d4\u061f\u1362\u0f0d\u0f0e\u104a\u104b\u17d4\u17d5", 1),
+    **dict.fromkeys(
+        ".!?\u2026\u3002\uff01\uff1f\u0964\u06d4\u061f\u1362\u0f0d\u0f0e\u104a\u104b\u17d4\u17d5"
+        "\u1aa8\u1aa9\u1aaa\u1aab\u1b5a\u1b5e\u1b5f\ua9c9",
+        1,
+    ),
 }
 _CLOSERS = "\"')]}\u201d\u2019\u00bb\u300d\u300f\uff09 "
 
@@ -73,7 +81,8 @@ def _texts(page: Page, title: str, lexicon: Lexicon) -> list[Any]:
             words.append(len(parts))
             marks.append(text.count(",") + text.count(". ") + text.count("?") + text.count(";"))
         else:
-            words.append(len(parts) + len(_HAN.findall(text)) // 2 + len(_SIGNED.findall(text)) // 6)
+            unspaced = len(_HAN.findall(text)) // 2 + len(_SIGNED.findall(text)) // 6
+            words.append(len(parts) + unspaced + text.count(_PARTED))
             marks.append(len(_MARKS.findall(text)))
     ends = [_ENDS.get(text.rstrip(_CLOSERS)[-1:], 0) for text in texts]
     copies: dict[str, int] = {}
