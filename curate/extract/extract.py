@@ -161,8 +161,8 @@ class Extract(Step):
         """Load the extractor; also silences its log: pages it reports are dropped here with a reason."""
         import logging
 
-        import htmldate  # noqa: F401
-        from selectolax import lexbor  # noqa: F401
+        if self.metadata:
+            import htmldate  # noqa: F401
 
         for step in self.ahead:
             step.open()

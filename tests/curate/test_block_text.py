@@ -64,6 +64,8 @@ KATEX = (
         ("<math><mi>sin</mi><mo>\u2061</mo><mi>x</mi></math>, <math><mn>2</mn><mi>x</mi></math>", "sin x, 2x"),
         ("<math><mtable><mtr><mtd>1</mtd><mtd>0</mtd></mtr><mtr><mtd>0</mtd></mtr></mtable></math>", "[1, 0; 0]"),
         ('<script type="math/tex">x^2</script> says', "\\(x^2\\) says"),
+        ('<script type="Math/TeX">x^2</script> says', "\\(x^2\\) says"),
+        ('<script type="application/LD+JSON">{"name": "x"}</script>it says', "it says"),
         ('<img class="latex" alt="a^2"> says', "$a^2$ says"),
         # What elements within the line say.
         ("on <time datetime=1648-10-24>24 October 1648</time> in", "on 24 October 1648 in"),

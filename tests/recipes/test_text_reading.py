@@ -311,9 +311,9 @@ def test_what_larger_models_would_say_is_told_where_it_was_measured():
     assert "from 30 to 300 thousand parameters models order corpora of pages alike" in by_text(58_208)
     assert by_facts(0.011).startswith("0.011 value bits to learn a parameter, inside the loads (0.0047 to 0.066) at")
     assert "outside the loads" in by_facts(0.2) and "outside" in by_facts(LOADS[0] / 2)
-    inside, outside = by_loads([0.02, 2.5, None, 1.1, 0.02])
+    inside, outside = by_loads([{"max_value_bits_per_parameter": load} for load in (0.02, 2.5, None, 1.1, 0.02)])
     assert inside.startswith("Load: 0.02 value bits") and outside.startswith("Load: 1.1 to 2.5 value bits")
-    assert by_loads([None]) == []
+    assert by_loads([{}]) == []
 
 
 @pytest.mark.parametrize(

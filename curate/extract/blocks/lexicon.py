@@ -70,7 +70,7 @@ class Lexicon:
 
     def of_texts(self, texts: Sequence[str]) -> tuple[list[int], list[int]]:
         """Of each text, which has no line end: the lowest score of its words, and the mean; 0 for a long one."""
-        scored = self.texts
+        scored = self.texts  # holds no word too long for `text_words`
         lows: list[int] = []
         means: list[int] = []
         if not texts:

@@ -35,7 +35,9 @@ INLINE = frozenset(
 _DOES = {name: 1 for tag in INLINE for name in (tag, "/" + tag)}
 _DOES |= {"br": 2, "a": 3, "/a": 4, "hr": 5, "": 1, **dict.fromkeys(("col", "frame", "bgsound", "keygen"), 1)}
 
+# A parser takes both types in any case.
 _SCRIPTS = 'script[type="application/ld+json"], script[type^="math/tex"]'
+_LATEX = re.compile("math/tex", re.IGNORECASE | re.ASCII)
 
 # The text between two tags, with the tag before it. A comment counts as a tag without a name.
 _TAGS = re.compile(r"<(?:!--.*?--|(/?[a-zA-Z][^\s>]*)([^>]*))>([^<]*)", re.DOTALL | re.ASCII)
@@ -116,10 +118,10 @@ def tokens_of(html: str) -> tuple[list[tuple[str, str, str]], list[str]]:
     tree = LexborHTMLParser(html)
     scripts = []
     for node in tree.css(_SCRIPTS):
-        if "json" in (node.attributes["type"] or ""):
-            scripts.append(node.text())
-        else:  # LaTeX, as MathJax 2 takes it
+        if _LATEX.match(node.attributes["type"] or ""):  # as MathJax 2 takes it
             node.replace_with("\\(" + node.text() + "\\)")
+        else:
+            scripts.append(node.text())
     tree.strip_tags(GONE)
     return _TAGS.findall((tree.html or "").replace("&nbsp;", "\xa0")), scripts
 

@@ -103,7 +103,7 @@ class FinishedProbe:
             settings = self.settings
             columns = ("arm", "parameters", "seeds", "value_bits_per_parameter", "value_bits_per_parameter_half_width")
             parts.append(rows_html(columns, settings))
-        loads = by_loads(row.get("max_value_bits_per_parameter") for row in self.results)
+        loads = by_loads(self.results)
         note = " ".join(["Measured on small models.", *loads, f"Its page: {self.report}"])
         return framed(*parts, title=self.name, lines=lines, note=note)
 

@@ -3,7 +3,8 @@ verdict of a small model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 UNKNOWN = "whether larger models agree: unknown"
 SIZES = (30_000, 300_000)
@@ -26,20 +27,23 @@ def by_text(parameters: int) -> str:
 
 def by_facts(load: float) -> str:
     """What is known of larger models, of facts stored at this load (bits of all values for each parameter)."""
-    inside = LOADS[0] <= load <= LOADS[1]
+    side = "inside" if _inside(load) else "outside"
     return (
-        f"{load:.2g} value bits to learn a parameter, {'inside' if inside else 'outside'} the loads ({LOADS[0]:.2g} to"
-        f" {LOADS[1]:.2g}) at which models up to 418 thousand parameters order kinds of invented junk alike, of"
-        " 100 people (docs/results/transfer-facts.md); pages, and larger models: unknown"
+        f"{load:.2g} value bits to learn a parameter, {side} the loads ({LOADS[0]:.2g} to {LOADS[1]:.2g}) at"
+        " which models up to 418 thousand parameters order kinds of invented junk alike, of 100 people (docs/results/transfer-facts.md); pages, and larger models: unknown"
     )
 
 
-def by_loads(loads: Iterable[float | None]) -> list[str]:
-    """The same of several runs, a sentence for each side of that range; nothing where a load is not known."""
-    known = sorted({load for load in loads if load is not None})
-    sides = [[load for load in known if (LOADS[0] <= load <= LOADS[1]) is side] for side in (True, False)]
+def by_loads(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The same of a probe's runs, a sentence for each side of that range; nothing where a load is not known."""
+    known = sorted({load for run in runs if (load := run.get("max_value_bits_per_parameter")) is not None})
+    sides = [[load for load in known if _inside(load) is side] for side in (True, False)]
     return [
         f"Load: {by_facts(side[0]) if len(side) == 1 else f'{side[0]:.2g} to ' + by_facts(side[-1])}."
         for side in sides
         if side
     ]
+
+
+def _inside(load: float) -> bool:
+    return LOADS[0] <= load <= LOADS[1]

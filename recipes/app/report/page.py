@@ -277,7 +277,7 @@ def _reading(results: Sequence[dict[str, Any]]) -> list[str]:
         said.append(
             f"Measured on models of {parameters} parameters with {people} people, {seeds} seed{'s' * (seeds > 1)}."
         )
-        said += by_loads(row.get("max_value_bits_per_parameter") for row in results)
+        said += by_loads(results)
     return said
 
 

@@ -61,7 +61,7 @@ def sweep_page(name: str, results: Sequence[dict[str, Any]]) -> str:
         failed=[row for row in results if row.get("error")],
         reading=[
             *_reading(arms, len(ladder) > 1),
-            *by_loads(row.get("max_value_bits_per_parameter") for row in runs),
+            *by_loads(runs),
         ],
         tiles=_tiles(arms, runs),
         parameters=[f"{size:,}" for size in sorted({row["parameters"] for row in results if row.get("parameters")})],
