@@ -30,7 +30,8 @@ def by_facts(load: float) -> str:
     side = "inside" if _inside(load) else "outside"
     return (
         f"{load:.2g} value bits to learn a parameter, {side} the loads ({LOADS[0]:.2g} to {LOADS[1]:.2g}) at"
-        " which models up to 418 thousand parameters order kinds of invented junk alike, of 100 people (docs/results/transfer-facts.md); pages, and larger models: unknown"
+        " which models up to 418 thousand parameters order kinds of invented junk alike, of 100 people"
+        " (docs/results/transfer-facts.md); pages, and larger models: unknown"
     )
 
 
